@@ -1,0 +1,31 @@
+# The commands of the house. `make demo` and `make test` set up what is missing.
+SHELL := /bin/bash
+.PHONY: setup demo test check lint format document spec-coverage clean
+
+setup:
+	@scripts/setup
+
+demo: setup
+	@scripts/demo
+
+test: setup
+	@scripts/test
+
+check: setup
+	@scripts/check
+
+lint: setup
+	@. scripts/env && ruff check . && ruff format --check . && mypy && Rscript scripts/lint.R
+
+format: setup
+	@. scripts/env && ruff check --fix . && ruff format .
+
+# Regenerate what is generated: NAMESPACE, man/, the list of Python packages for R.
+document: setup
+	@. scripts/env && python scripts/backend_requirements.py && Rscript -e 'roxygen2::roxygenise(load_code = "source")'
+
+spec-coverage: setup
+	@. scripts/env && python scripts/spec_coverage.py
+
+clean:
+	rm -rf .venv .rlib .setup check demo-output dist build

@@ -1,0 +1,244 @@
+#' Annotate clusters with cell types
+#'
+#' Takes the clusters and their markers to an engine and writes the answers into the metadata: the
+#' label as `<key>`, and beside it `<key>_detail`, `<key>_confidence`, `<key>_ontology_id` and
+#' `<key>_status`. Labels are joined by the exact name of the cluster. Idents are never changed.
+#' The whole table, with the evidence and where it came from, is stored in the object;
+#' [Annotations()] returns it.
+#'
+#' Everything is checked before the engine runs, and an error or an interrupt leaves the object as
+#' it was. What an engine has finished is kept in a run: see [ListRuns()] and
+#' [ResumeAnnotation()].
+#'
+#' @section Clusters that get no label:
+#' A cluster of which the engine can't tell the type has the label "Unknown" and the status
+#' `unknown`. A cluster that failed or has no markers has `NA` and the status `failed` or
+#' `skipped`. Cells without a cluster have `NA` everywhere.
+#'
+#' @param object A Seurat object, a SingleCellExperiment, or a marker table (data frame), for
+#'   which the answer is a table. In a table, `group.by` names the column with the clusters if it
+#'   is not to be detected.
+#' @param markers Marker table of these clusters: the result of `FindAllMarkers()`, a path, a
+#'   named list of genes; see [ReadMarkers()]. `NULL`: computed with `Seurat::FindAllMarkers()`
+#'   (`only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, test.use = "wilcox"`).
+#' @param engine Name of an engine, or an engine such as [LocalEngine()].
+#' @param group.by Metadata column with the clusters; `"ident"` is the active identity (in a
+#'   SingleCellExperiment the column `ident`, else `label`).
+#' @param key Name of the label column.
+#' @param tissue,species,study.context What is known of the sample, as text. `species = NULL` is
+#'   told from the gene names.
+#' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a
+#'   SingleCellExperiment).
+#' @param overwrite Whether columns of these names that cellferry did not write may be replaced.
+#' @param allow.upload Whether the engine may send expression or metadata off this machine.
+#' @param verbose Whether to show messages, progress and the table of labels.
+#' @param ... Options of the engine, by their exact names; see [Engine()].
+#'
+#' @return The object with the new columns; for a marker table what [Annotations()] returns.
+#' @family annotation
+#' @seealso [cellferry_conditions] for the errors and warnings.
+#' @examples
+#' \dontrun{
+#' library(SeuratObject)
+#' x <- AnnotateClusters(pbmc_small)
+#' table(x$cell_type)
+#' Annotations(x)
+#' }
+#' @export
+AnnotateClusters <- function(object, markers = NULL, engine = "local", group.by = "ident",
+                             key = "cell_type", tissue = NULL, species = NULL,
+                             study.context = NULL, assay = NULL, overwrite = FALSE,
+                             allow.upload = FALSE, verbose = TRUE, ...) {
+  UseMethod("AnnotateClusters")
+}
+
+#' @rdname AnnotateClusters
+#' @export
+AnnotateClusters.Seurat <- function(object, markers = NULL, engine = "local", group.by = "ident",
+                                    key = "cell_type", tissue = NULL, species = NULL,
+                                    study.context = NULL, assay = NULL, overwrite = FALSE,
+                                    allow.upload = FALSE, verbose = TRUE, ...) {
+  name <- object_name(substitute(object))
+  request <- new_request(
+    engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
+    allow.upload, verbose
+  )
+  annotate_object(object, markers, request, name)
+}
+
+#' @rdname AnnotateClusters
+#' @export
+AnnotateClusters.SingleCellExperiment <- AnnotateClusters.Seurat
+
+#' @rdname AnnotateClusters
+#' @export
+AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local",
+                                        group.by = "ident", key = "cell_type", tissue = NULL,
+                                        species = NULL, study.context = NULL, assay = NULL,
+                                        overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
+                                        ...) {
+  if (!is.null(markers)) {
+    cellferry_stop(
+      "invalid_option",
+      "`object` is itself a marker table, so `markers` can't be given beside it.",
+      "Pass a Seurat object as `object`, or leave `markers` out."
+    )
+  }
+  request <- new_request(
+    engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
+    allow.upload, verbose
+  )
+  annotate_table(object, request)
+}
+
+#' @export
+AnnotateClusters.default <- function(object, markers = NULL, engine = "local", group.by = "ident",
+                                     key = "cell_type", tissue = NULL, species = NULL,
+                                     study.context = NULL, assay = NULL, overwrite = FALSE,
+                                     allow.upload = FALSE, verbose = TRUE, ...) {
+  cellferry_stop(
+    "unsupported_object",
+    paste0("cellferry can't read an object of class ", class(object)[1], "."),
+    paste0(
+      "Valid: a Seurat object, a SingleCellExperiment, or a marker table (data frame). ",
+      "Read a file of markers with ReadMarkers()."
+    )
+  )
+}
+
+# The checked arguments of the verb.
+new_request <- function(engine, options, group.by, key, tissue, species, study.context, assay,
+                        overwrite, allow.upload, verbose) {
+  check_text(group.by, "group.by")
+  check_text(key, "key")
+  check_text(tissue, "tissue", null = TRUE)
+  check_text(species, "species", null = TRUE)
+  check_text(study.context, "study.context", null = TRUE)
+  check_text(assay, "assay", null = TRUE)
+  check_flag(overwrite, "overwrite")
+  check_flag(allow.upload, "allow.upload")
+  check_flag(verbose, "verbose")
+  list(
+    engine = with_options(engine, options), group.by = group.by, key = key, tissue = tissue,
+    species = species, study.context = study.context, assay = assay, overwrite = overwrite,
+    allow.upload = allow.upload, verbose = verbose
+  )
+}
+
+# The engine with the options from `...`. An unknown engine is left to the core, which knows the
+# names.
+with_options <- function(engine, options) {
+  chosen <- as_engine(engine)
+  known <- describe_backend()$engines
+  if (chosen$name %in% names(known)) {
+    valid <- if (is.character(engine)) names(known[[chosen$name]]) else character()
+    check_dots(options, chosen$name, valid, names(formals(AnnotateClusters)))
+  }
+  chosen$options[names(options)] <- options
+  chosen
+}
+
+annotate_object <- function(object, markers, request, name) {
+  check_request(request, object)
+  assay <- extract_assay(object, request$assay)
+  groups <- extract_groups(object, request$group.by)
+  table <- if (is.null(markers)) {
+    compute_markers(object, groups, assay, request$verbose)
+  } else {
+    read_marker_table(markers, verbose = request$verbose)
+  }
+  parcel <- new_parcel()
+  source <- if (is.null(markers)) "computed" else "given"
+  message <- c(begin_message(request, source), json_target(object))
+  message$study <- json_study(parcel, object, groups, assay, table, request)
+  begun <- bridge_call("study_begin", message, parcel, verbose = request$verbose)$value
+  on.exit(discard(begun$handle))
+  send_blocks(begun, object, assay)
+  answer <- run_annotation("annotate", list(handle = json_text(begun$handle)), request$verbose)
+  labelled <- deliver(object, answer, groups, request$key)
+  show_annotations(answer, request$verbose, next_line(labelled, name, request$key))
+  labelled
+}
+
+annotate_table <- function(table, request) {
+  check_request(request)
+  column <- if (request$group.by != "ident") request$group.by
+  table <- read_marker_table(table, cluster.column = column, verbose = request$verbose)
+  parcel <- new_parcel()
+  message <- begin_message(request, "given")
+  message$study <- c(
+    list(
+      group_key = NULL, names = json_texts(levels(table$cluster)), codes = NULL, cells = NULL,
+      genes = NULL, coordinates = NULL, object = json_text("data.frame"),
+      markers = pack_frame(parcel, table)
+    ),
+    json_context(request)
+  )
+  begun <- bridge_call("study_begin", message, parcel, verbose = request$verbose)$value
+  on.exit(discard(begun$handle))
+  answer <- run_annotation("annotate", list(handle = json_text(begun$handle)), request$verbose)
+  show_annotations(answer, request$verbose)
+  new_annotations(answer$value$json, request$key)
+}
+
+# Refuses an unknown engine or option, a bad key, a foreign column and a missing consent, before
+# anything is computed.
+check_request <- function(request, object = NULL) {
+  message <- c(
+    json_request(request), if (!is.null(object)) json_target(object),
+    list(level = json_text("clusters"))
+  )
+  bridge_call("check_request", message, verbose = request$verbose)
+}
+
+json_request <- function(request) {
+  list(
+    engine = json_engine(request$engine), key = json_text(request$key),
+    overwrite = json_flag(request$overwrite), allow_upload = json_flag(request$allow.upload)
+  )
+}
+
+# What the object has that a new column could collide with.
+json_target <- function(object) {
+  reserved <- lapply(extract_reserved(object), function(names) json_texts(as.character(names)))
+  list(
+    existing = json_texts(names(extract_metadata(object))), reserved = json_record(reserved),
+    stored = json_record(lapply(extract_stored(object), json_text))
+  )
+}
+
+json_context <- function(request) {
+  list(
+    tissue = json_text(request$tissue), species = json_text(request$species),
+    study_context = json_text(request$study.context %||% "")
+  )
+}
+
+begin_message <- function(request, markers) {
+  names <- c("group.by", "key", "tissue", "species", "study.context", "assay", "overwrite")
+  parameters <- c(request[intersect(names, names(request))], markers = markers)
+  c(json_request(request), list(parameters = json_record(lapply(parameters, json_value))))
+}
+
+json_study <- function(parcel, object, groups, assay, table, request) {
+  codes <- groups$codes - 1L
+  codes[is.na(codes)] <- -1L
+  coordinates <- extract_coordinates(object)
+  c(
+    list(
+      group_key = json_text(groups$key), group_column = json_text(groups$column),
+      names = json_texts(groups$names), codes = pack_integer(parcel, codes),
+      cells = json_texts(extract_cells(object)), genes = json_texts(extract_genes(object, assay)),
+      markers = if (!is.null(table)) pack_frame(parcel, table),
+      coordinates = json_coordinates(parcel, coordinates),
+      object = json_text(object_kind(object))
+    ),
+    json_context(request)
+  )
+}
+
+json_coordinates <- function(parcel, coordinates) {
+  if (!is.null(coordinates)) {
+    list(name = json_text(coordinates$name), values = pack_real(parcel, coordinates$values))
+  }
+}

@@ -1,0 +1,75 @@
+# The second half of annotating: blocks of expression out, the answer in, onto the object.
+
+send_blocks <- function(begun, object, assay) {
+  genes <- unlist(begun$normalized)
+  if (!length(genes)) {
+    return(invisible())
+  }
+  for (block in extract_blocks(object, assay, genes)) {
+    parcel <- new_parcel()
+    bridge_call("block", list(
+      handle = json_text(begun$handle), part = json_text("normalized"),
+      row_start = jsonlite::unbox(as.integer(block$row_start)),
+      n_rows = jsonlite::unbox(as.integer(block$n_rows)),
+      indptr = pack_integer(parcel, block$indptr),
+      indices = pack_integer(parcel, block$indices),
+      data = pack_real(parcel, block$data)
+    ), parcel)
+  }
+}
+
+# A study that was begun and not annotated, because of an error, is of no use any more.
+discard <- function(handle) {
+  try(bridge_call("discard", list(handle = json_text(handle))), silent = TRUE)
+}
+
+run_annotation <- function(name, message, verbose, parcel = new_parcel()) {
+  progress <- if (verbose && interactive()) progress_line
+  on.exit(if (!is.null(progress)) cat("\r\033[K", file = stderr()))
+  bridge_call(name, message, parcel, on_event = progress, verbose = verbose)
+}
+
+# Called from Python: it draws and never signals, because a condition that jumps out of a
+# callback leaves Python in the middle of its work.
+progress_line <- function(bytes) {
+  tryCatch(
+    {
+      if (!is.raw(bytes)) bytes <- reticulate::py_to_r(bytes)
+      event <- from_json_bytes(bytes)
+      if (event$total > 0) {
+        cat("\r\033[KAnnotating: ", event$done, " of ", event$total, " ", event$unit, "s",
+          file = stderr(), sep = ""
+        )
+      }
+    },
+    error = function(cnd) NULL
+  )
+  invisible(NULL)
+}
+
+deliver <- function(object, answer, groups, key) {
+  delivery <- unpack_frame(answer$value$delivery, answer$buffers)
+  replaced <- intersect(names(delivery), names(extract_metadata(object)))
+  attach_annotations(object, delivery, groups, key, answer$value$json, replaced)
+}
+
+show_annotations <- function(answer, verbose, following = NULL) {
+  if (!verbose) {
+    return(invisible())
+  }
+  table <- new_annotations(answer$value$json, answer$value$key)
+  lines <- c(format(table), if (!is.null(following)) c("", paste("Next:", following)))
+  cellferry_inform(paste(lines, collapse = "\n"), class = "cellferry_table_message")
+}
+
+# What to paste next. The object's own name is used when it was given by name.
+next_line <- function(object, name, key) {
+  if (is_seurat(object) && !is.null(extract_coordinates(object))) {
+    return(paste0("DimPlot(", name, ", group.by = \"", key, "\", label = TRUE)"))
+  }
+  paste0("table(", name, "$", key, ")")
+}
+
+object_name <- function(expression) {
+  if (is.symbol(expression)) as.character(expression) else "x"
+}

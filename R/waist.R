@@ -1,0 +1,193 @@
+# The R end of the narrow waist: what crosses to Python is JSON text and raw bytes, never an R
+# vector through reticulate's converters, which lose NA, factors and large integers in silence.
+
+# Collects the buffers of one message; `add()` returns the reference that goes into the JSON.
+new_parcel <- function() {
+  parcel <- new.env(parent = emptyenv())
+  parcel$buffers <- list()
+  parcel
+}
+
+add_buffer <- function(parcel, bytes, type) {
+  parcel$buffers[[length(parcel$buffers) + 1L]] <- bytes
+  list("$buffer" = jsonlite::unbox(length(parcel$buffers) - 1L), type = jsonlite::unbox(type))
+}
+
+pack_real <- function(parcel, x) {
+  add_buffer(parcel, writeBin(as.double(x), raw(), endian = "little"), "<f8")
+}
+
+pack_integer <- function(parcel, x) {
+  x <- as.integer(x)
+  x[is.na(x)] <- 0L
+  add_buffer(parcel, writeBin(x, raw(), size = 4L, endian = "little"), "<i4")
+}
+
+pack_flags <- function(parcel, x) {
+  add_buffer(parcel, as.raw(as.integer(x %in% TRUE)), "|u1")
+}
+
+# In the C locale text that was read from a file has no mark; it is taken as UTF-8 if it is valid.
+as_utf8 <- function(x) {
+  x <- as.character(x)
+  locale <- l10n_info()
+  if (!locale[["UTF-8"]] && !locale[["Latin-1"]]) {
+    unmarked <- !is.na(x) & Encoding(x) == "unknown" & validUTF8(x)
+    Encoding(x[unmarked]) <- "UTF-8"
+  }
+  enc2utf8(x)
+}
+
+json_text <- function(x) {
+  if (is.null(x)) NULL else jsonlite::unbox(as_utf8(x))
+}
+
+json_flag <- function(x) jsonlite::unbox(as.logical(x))
+
+json_texts <- function(x) {
+  if (is.null(x)) NULL else unname(as_utf8(x))
+}
+
+# Whole numbers go as integers because R users write 30 where Python means an integer; all other
+# doubles go as text, because R's JSON rounds them to 15 digits.
+json_number <- function(x) {
+  if (is.integer(x) || (is.finite(x) && x == trunc(x) && abs(x) < .Machine$integer.max)) {
+    return(jsonlite::unbox(as.integer(x)))
+  }
+  text <- if (is.nan(x)) "NaN" else if (is.infinite(x)) sub("inf", "Inf", format(x), fixed = TRUE)
+  list("$double" = jsonlite::unbox(text %||% sprintf("%.17g", x)))
+}
+
+# One option of an engine, or one parameter of the record. `I("a")` is a list of one.
+json_value <- function(x) {
+  if (is.factor(x)) x <- as.character(x)
+  if (is.null(x)) {
+    return(NULL)
+  }
+  if (!(is.character(x) || is.logical(x) || is.numeric(x) || is.list(x))) {
+    cellferry_stop(
+      "invalid_option",
+      paste0("An option can't be of class ", class(x)[1], "."),
+      "Valid: text, numbers, TRUE or FALSE, NULL, and lists of these."
+    )
+  }
+  is_scalar <- is.atomic(x) && length(x) == 1L && is.null(names(x)) && !inherits(x, "AsIs")
+  if (is_scalar) {
+    return(json_scalar(x))
+  }
+  values <- lapply(as.list(unclass(x)), json_value)
+  if (is.null(names(x))) unname(values) else json_record(values)
+}
+
+json_scalar <- function(x) {
+  if (is.na(x) && !is.nan(x)) {
+    jsonlite::unbox(NA)
+  } else if (is.numeric(x)) {
+    json_number(x)
+  } else if (is.character(x)) {
+    json_text(x)
+  } else {
+    json_flag(x)
+  }
+}
+
+# A list that stays a JSON object even when it is empty.
+json_record <- function(x) {
+  if (length(x)) stats::setNames(x, as_utf8(names(x))) else stats::setNames(list(), character())
+}
+
+# Columns are taken by position, so that duplicated names reach Python, which reports them.
+pack_frame <- function(parcel, frame) {
+  names <- names(frame)
+  columns <- lapply(seq_along(frame), function(i) {
+    c(list(name = json_text(names[i])), pack_column(parcel, frame[[i]]))
+  })
+  list(n = jsonlite::unbox(nrow(frame)), columns = columns)
+}
+
+pack_column <- function(parcel, x) {
+  kind <- function(kind, ...) list(kind = jsonlite::unbox(kind), ...)
+  if (is.factor(x)) {
+    codes <- as.integer(x) - 1L
+    codes[is.na(codes)] <- -1L
+    return(kind(
+      "category",
+      levels = json_texts(levels(x)), codes = pack_integer(parcel, codes),
+      ordered = json_flag(is.ordered(x))
+    ))
+  }
+  if (is.list(x)) {
+    return(kind("texts", values = unname(lapply(x, json_texts))))
+  }
+  if (is.object(x) || is.character(x) || !(is.numeric(x) || is.logical(x))) {
+    return(kind("text", values = json_texts(x)))
+  }
+  mask <- pack_flags(parcel, is.na(x) & !is.nan(x))
+  if (is.logical(x)) {
+    return(kind("logical", values = pack_flags(parcel, x), mask = mask))
+  }
+  if (is.integer(x)) {
+    return(kind("integer", values = pack_integer(parcel, x), mask = mask))
+  }
+  kind("real", values = pack_real(parcel, x), mask = mask)
+}
+
+unpack_frame <- function(frame, buffers) {
+  columns <- lapply(frame$columns, unpack_column, buffers = buffers)
+  names(columns) <- vapply(frame$columns, function(column) column$name, "")
+  structure(columns, class = "data.frame", row.names = .set_row_names(as.integer(frame$n)))
+}
+
+unpack_column <- function(column, buffers) {
+  values <- column$values
+  masked <- function(x) {
+    if (!is.null(column$mask)) x[unpack_buffer(column$mask, buffers) != 0L] <- NA
+    x
+  }
+  switch(column$kind,
+    text = null_to_na(values, NA_character_),
+    texts = lapply(values, null_to_na, missing = NA_character_),
+    real = masked(unpack_buffer(values, buffers)),
+    integer = masked(unpack_buffer(values, buffers)),
+    logical = masked(unpack_buffer(values, buffers) != 0L),
+    category = {
+      codes <- unpack_buffer(column$codes, buffers) + 1L
+      codes[codes < 1L] <- NA
+      levels <- null_to_na(column$levels, NA_character_)
+      factor(levels[codes], levels = levels, ordered = isTRUE(column$ordered))
+    }
+  )
+}
+
+unpack_buffer <- function(reference, buffers) {
+  bytes <- buffers[[reference[["$buffer"]] + 1L]]
+  switch(reference$type,
+    "<f8" = readBin(bytes, "double", length(bytes) %/% 8L, size = 8L, endian = "little"),
+    "<i4" = readBin(bytes, "integer", length(bytes) %/% 4L, size = 4L, endian = "little"),
+    "|u1" = as.integer(bytes)
+  )
+}
+
+null_to_na <- function(values, missing) {
+  values[vapply(values, is.null, NA)] <- list(missing)
+  unlist(values, use.names = FALSE) %||% missing[0]
+}
+
+# Names as a JSON array of text even when there is one, an object of `[]` is never wanted.
+to_json_bytes <- function(message) {
+  text <- jsonlite::toJSON(
+    json_record(message),
+    auto_unbox = FALSE, null = "null", na = "null", digits = NA
+  )
+  charToRaw(enc2utf8(as.character(text)))
+}
+
+from_json_bytes <- function(bytes) {
+  text <- rawToChar(bytes)
+  Encoding(text) <- "UTF-8"
+  from_json(text)
+}
+
+from_json <- function(text) {
+  jsonlite::parse_json(text, simplifyVector = FALSE)
+}

@@ -1,0 +1,77 @@
+"""The command line: ``cellferry annotate | runs | report | doctor | demo``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+
+import click
+
+from .._version import __version__
+from ..errors import CellferryError, CellferryWarning, OptionError
+from .annotate import annotate
+from .demo import demo
+from .doctor import doctor
+from .report import report
+from .runs import runs
+
+EXIT_ERROR, EXIT_USAGE, EXIT_FAILED_CLUSTERS = 1, 2, 3
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="cellferry")
+def group() -> None:
+    """Annotate the cell types of clusters, on this machine or with a service you choose.
+
+    \b
+    Exit codes: 0 every cluster was answered, 1 error, 2 usage, 3 some clusters failed.
+
+    \b
+    Example:
+      cellferry annotate markers.csv --out pbmc --tissue blood
+    """
+
+
+for command in (annotate, runs, report, doctor, demo):
+    group.add_command(command)
+
+
+class _ToStandardError(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(record.getMessage(), err=True)
+
+
+def main() -> None:
+    """Run the command line and exit with the documented code."""
+    logger = logging.getLogger("cellferry")
+    logger.addHandler(_ToStandardError())
+    logger.setLevel(logging.INFO)
+    warnings.showwarning = _show_warning
+    warnings.simplefilter("always", CellferryWarning)
+    try:
+        group(standalone_mode=False)
+    except CellferryError as error:
+        click.echo(f"Error: {error.message}", err=True)
+        if error.hint:
+            click.echo(f"  {error.hint}", err=True)
+        sys.exit(EXIT_USAGE if isinstance(error, OptionError) else EXIT_ERROR)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (KeyboardInterrupt, click.Abort) as stop:
+        notes = getattr(stop, "__notes__", [])
+        click.echo("\n".join(["Interrupted.", *notes]), err=True)
+        sys.exit(EXIT_ERROR)
+
+
+def _show_warning(message: Warning | str, *_args: object, **_kwargs: object) -> None:
+    if isinstance(message, CellferryWarning):
+        click.echo(f"Warning: {message.message}", err=True)
+        if message.hint:
+            click.echo(f"  {message.hint}", err=True)
+
+
+__all__ = ["group", "main"]

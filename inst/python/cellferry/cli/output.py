@@ -1,0 +1,81 @@
+"""How results look on a terminal, and the files that are written beside a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..annotations import PRINTED, Annotations
+
+
+def table(annotations: Annotations) -> str:
+    """Return the five printed columns as aligned text.
+
+    Examples
+    --------
+    >>> from cellferry.annotations import Annotation
+    >>> print(table(Annotations((Annotation("0", "ok", n_cells=3, label="B cell"),))))
+    cluster  n_cells  label   confidence  status
+    0              3  B cell              ok
+    """
+    rows = [[_shown(getattr(row, name)) for name in PRINTED] for row in annotations]
+    return aligned(PRINTED, rows, right=("n_cells", "confidence"))
+
+
+def aligned(names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
+    """Return rows of text in columns, two spaces apart."""
+    widths = [max(len(v) for v in column) for column in zip(names, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for cell, width, name in zip(cells, widths, names, strict=True)
+        )
+        return "  ".join(padded).rstrip()
+
+    return "\n".join([line(names), *map(line, rows)])
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def output_paths(name: Path) -> dict[str, Path]:
+    """Return the files of one annotation by kind; the name is used exactly as given."""
+    return {
+        kind: name.with_name(name.name + suffix)
+        for kind, suffix in (
+            ("table", "_annotations.csv"),
+            ("record", "_annotations.json"),
+            ("report", "_report.html"),
+            ("cells", "_cells.csv"),
+            ("object", ".h5ad"),
+        )
+    }
+
+
+def tell_files(files: Sequence[Path]) -> None:
+    """Print where the files are."""
+    for path in files:
+        click.echo(f"wrote {path}")
+
+
+def write_all(writers: dict[Path, Callable[[Path], object]]) -> list[Path]:
+    """Write each file under a temporary name and rename it, so that none is ever half there."""
+    from ..errors import OutputError
+
+    for path, write in writers.items():
+        partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+        try:
+            write(partial)
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            message = f'The file "{path}" cannot be written: {error.strerror or error}.'
+            raise OutputError(message, "Choose another place with --out.") from error
+    return list(writers)

@@ -1,0 +1,162 @@
+"""Delivery: the metadata columns of an annotation, and their way into an AnnData.
+
+The join is by the exact text of the cluster; never by position, substring or likeness.
+R asks this module which columns to write, so that the rules exist once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from .annotations import Annotations
+from .errors import ColumnExistsError, InvalidKeyError, listing
+
+if TYPE_CHECKING:
+    import anndata
+
+    from .study import Clusters
+
+STORE = "cellferry"
+"""Name under ``adata.uns`` and in ``Misc`` where annotations are kept, by key."""
+
+COLUMN_SOURCES: dict[str, tuple[str, Literal["category", "real"]]] = {
+    "": ("label", "category"),
+    "_detail": ("detail", "category"),
+    "_confidence": ("confidence", "real"),
+    "_ontology_id": ("ontology_id", "category"),
+    "_status": ("status", "category"),
+}
+"""Suffix of a metadata column -> column of the annotations, and its kind."""
+
+
+def column_names(key: str) -> list[str]:
+    """Return the metadata columns that are written under a key.
+
+    Examples
+    --------
+    >>> column_names("cell_type")[:2]
+    ['cell_type', 'cell_type_detail']
+    """
+    return [key + suffix for suffix in COLUMN_SOURCES]
+
+
+def check_key(
+    key: str,
+    existing: Collection[str],
+    owned: Collection[str] = (),
+    *,
+    overwrite: bool = False,
+    reserved: Mapping[str, Collection[str]] | None = None,
+) -> list[str]:
+    """Check that labels may be written under a key, and return the columns to replace.
+
+    Parameters
+    ----------
+    key
+        Name of the label column; the others are the key and a suffix.
+    existing
+        Metadata columns the object has.
+    owned
+        Columns that an earlier annotation under this key wrote.
+    overwrite
+        Whether columns that cellferry did not write may be replaced.
+    reserved
+        What else has names in the object (assay, reduction, graph), by kind.
+
+    Raises
+    ------
+    InvalidKeyError
+        The key is not a name, or names an assay, reduction or graph.
+    ColumnExistsError
+        A target column exists and cellferry did not write it.
+    """
+    if not re.fullmatch(r"[^\W\d_][\w.]*", key):
+        message = f'The key "{key}" is not a valid column name.'
+        valid = "It must start with a letter and hold only letters, digits, `_` and `.`."
+        raise InvalidKeyError(message, valid)
+    for kind, names in (reserved or {}).items():
+        taken = {n.lower(): n for n in names}
+        for column in column_names(key):
+            if column.lower() in taken:
+                message = f'The key "{key}" is the name of {_article(kind)} of this object.'
+                raise InvalidKeyError(message, 'Choose another key, for example "cell_type".')
+    present = [c for c in column_names(key) if c in set(existing)]
+    foreign = [c for c in present if c not in set(owned)]
+    if foreign and not overwrite:
+        message = (
+            f"The metadata already has {listing(foreign)}, and cellferry did not write "
+            f"{'it' if len(foreign) == 1 else 'them'}."
+        )
+        hint = f'Use another key than "{key}", or overwrite = TRUE (Python: overwrite=True).'
+        raise ColumnExistsError(message, hint, columns=foreign)
+    return present
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
+def owned_columns(stored: str | None) -> list[str]:
+    """Return the columns that stored annotations say they wrote; none if unreadable."""
+    try:
+        found = json.loads(stored or "{}")["provenance"]["columns"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [str(c) for c in found]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One metadata column as one value per cluster, ready to be joined to cells.
+
+    ``levels`` are the categories in order of first appearance; None for numbers.
+    """
+
+    name: str
+    by_cluster: dict[str, Any]
+    levels: tuple[str, ...] | None
+
+
+def columns(annotations: Annotations, key: str) -> list[Column]:
+    """Return the metadata columns of an annotation, one value per cluster."""
+    made = []
+    for suffix, (source, kind) in COLUMN_SOURCES.items():
+        values = {row.cluster: getattr(row, source) for row in annotations}
+        levels = None
+        if kind == "category":
+            levels = tuple(dict.fromkeys(v for v in values.values() if v is not None))
+        made.append(Column(key + suffix, values, levels))
+    return made
+
+
+def attach(adata: anndata.AnnData, annotations: Annotations, clusters: Clusters, key: str) -> None:
+    """Write the columns into ``adata.obs`` and the record into ``adata.uns``, in place.
+
+    ``clusters`` has one code per row of ``adata``, in its order. A cell without a
+    cluster, or of a cluster that failed or was skipped, gets a missing value.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if clusters.codes is None:
+        message = "Clusters without cells cannot be attached."
+        raise ValueError(message)
+    codes = clusters.codes
+    for column in columns(annotations, key):
+        values = [column.by_cluster[name] for name in clusters.names]
+        if column.levels is None:
+            numbers = np.array([np.nan if v is None else v for v in values] + [np.nan])
+            adata.obs[column.name] = numbers[codes]
+            continue
+        position = {level: i for i, level in enumerate(column.levels)}
+        of_cluster = np.array([-1 if v is None else position[v] for v in values] + [-1])
+        adata.obs[column.name] = pd.Categorical.from_codes(
+            of_cluster[codes], categories=pd.Index(column.levels, dtype="object")
+        )
+    store = dict(adata.uns.get(STORE, {}))
+    store[key] = annotations.to_json()
+    adata.uns[STORE] = store

@@ -1,0 +1,167 @@
+"""The engine door: what every engine is, and the one table of engines.
+
+The command line, R and :func:`cellferry.annotate_clusters` learn of an engine only from
+here: its name, where its class lives, and (from the signature of the class) its options.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from ..errors import (
+    InvalidOptionError,
+    UnknownEngineError,
+    UnknownOptionError,
+    listing,
+    nearest,
+)
+
+if TYPE_CHECKING:
+    from ..annotations import Annotations
+    from ..events import Events
+    from ..runs import Run
+    from ..study import Study
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine answers, needs, and sends off the machine.
+
+    Attributes
+    ----------
+    answers
+        ``"clusters"``, ``"cells"`` or both.
+    needs
+        Parts of a study it cannot do without, for example ``"markers"``.
+    uses
+        Parts it reads when they are there.
+    genes
+        For a use of ``"normalized"``: the only genes it reads, or None for all. It lets
+        R send those rows and not the whole matrix.
+    sends
+        What leaves the machine: any of ``"markers"``, ``"expression"``, ``"metadata"``.
+    host
+        Where to, or None when nothing leaves the machine.
+    """
+
+    answers: frozenset[str] = frozenset({"clusters"})
+    needs: frozenset[str] = frozenset({"markers"})
+    uses: frozenset[str] = frozenset()
+    genes: tuple[str, ...] | None = None
+    sends: frozenset[str] = frozenset()
+    host: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do, found without a call: the dry run.
+
+    ``cost_usd`` is None where no price is known; 0 where nothing is paid.
+    """
+
+    engine: str
+    clusters: int
+    calls: int = 0
+    bytes_sent: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+    notes: tuple[str, ...] = field(default_factory=tuple)
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What :func:`cellferry.annotate.annotate` asks of an engine."""
+
+    name: str
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it answers, needs and sends."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return its options as plain data for the record of the run; never a secret."""
+        ...
+
+    def plan(self, study: Study) -> Plan:
+        """Say what a run would cost, without a call."""
+        ...
+
+    def run(self, study: Study, run: Run, events: Events) -> Annotations:
+        """Answer every cluster of the study, in its order.
+
+        Called in a worker thread. Finished units go to ``run.record`` and are not done
+        again when ``run.finished`` has them; ``events.check()`` between units lets the
+        user stop it.
+        """
+        ...
+
+
+ENGINES: dict[str, str] = {
+    "local": "cellferry.engines.local:Local",
+}
+"""Name -> ``module:class``. The one table; an engine is added by a line here."""
+
+
+def engine_class(name: str) -> type[Engine]:
+    """Return the class registered under a name; raises :class:`UnknownEngineError`."""
+    if name not in ENGINES:
+        guess = nearest(name, list(ENGINES))
+        message = f'There is no engine "{name}". Available: {listing(list(ENGINES))}.'
+        raise UnknownEngineError(message, f'Did you mean "{guess}"?' if guess else "")
+    module, _, attribute = ENGINES[name].partition(":")
+    found: type[Engine] = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def engine_options(name: str) -> dict[str, Any]:
+    """Return the options of an engine and their defaults, in order.
+
+    Examples
+    --------
+    >>> "n_genes" in engine_options("local")
+    True
+    """
+    signature = inspect.signature(engine_class(name))
+    return {
+        p.name: (None if p.default is inspect.Parameter.empty else p.default)
+        for p in signature.parameters.values()
+    }
+
+
+def create_engine(engine: str | Engine, options: Mapping[str, Any] | None = None) -> Engine:
+    """Return an engine from its name and options, or the engine itself.
+
+    Raises
+    ------
+    UnknownEngineError, UnknownOptionError, InvalidOptionError
+    """
+    options = dict(options or {})
+    if not isinstance(engine, str):
+        if not isinstance(engine, Engine):
+            message = f"`engine` must be a name or an engine, not {type(engine).__name__}."
+            raise InvalidOptionError(message, f"Available: {listing(list(ENGINES))}.")
+        check_options(engine.name, options, valid=())
+        return engine
+    check_options(engine, options, valid=tuple(engine_options(engine)))
+    return engine_class(engine)(**options)
+
+
+def check_options(engine: str, options: Mapping[str, Any], valid: tuple[str, ...]) -> None:
+    """Raise :class:`UnknownOptionError` for the first name that is not valid."""
+    for name in options:
+        if name in valid:
+            continue
+        guess = nearest(name, list(valid))
+        message = f'The engine "{engine}" has no option `{name}`.'
+        known = (
+            f"Its options: {', '.join(f'`{v}`' for v in valid)}."
+            if valid
+            else ("Give options when the engine is made, not beside it.")
+        )
+        raise UnknownOptionError(message, f"Did you mean `{guess}`? {known}" if guess else known)

@@ -1,0 +1,215 @@
+"""The embedded engine: cell types from a marker table alone, offline and deterministic.
+
+``knowledge_table`` reads tables of cell types into ``knowledge``, ``evidence`` reads the
+marker table, ``score`` fits one to the other, ``choose`` decides with the ``hierarchy``,
+``answer`` explains.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...annotations import Annotation, Annotations
+from ...errors import InvalidOptionError, KnowledgeError
+from ...genes import detect_species
+from .. import Capabilities, Plan
+from .answer import ENGINE, Reader, annotation_of
+from .evidence import Evidence
+from .hierarchy import Hierarchy
+from .knowledge import SPECIES, Knowledge, packaged_knowledge
+from .knowledge_table import read_types
+from .score import Profiles
+
+if TYPE_CHECKING:
+    from ...events import Events
+    from ...markers import Markers
+    from ...runs import Run
+    from ...study import Study
+
+VERSION = 1
+"""Raised when the same input gives another answer, so that no old unit is reused."""
+
+_SPECIES_NAMES = {"homo sapiens": "human", "mus musculus": "mouse"}
+
+
+class Local:
+    """Annotate clusters with the embedded engine.
+
+    Parameters
+    ----------
+    n_genes
+        How many of a cluster's strongest genes count in full; further down the ranking
+        a gene counts less and less. All rows of the marker table are read.
+    tissue_only
+        Consider only types that occur in the study's tissue.
+    knowledge
+        Path of a table of your own, in the format of the packaged one. It is merged
+        with the packaged one; a type of the same name replaces ours.
+    knowledge_only
+        Use your table alone.
+
+    Raises
+    ------
+    InvalidOptionError, KnowledgeError
+
+    Examples
+    --------
+    >>> Local(n_genes=100).describe()["n_genes"]
+    100
+    """
+
+    name = ENGINE
+
+    def __init__(
+        self,
+        *,
+        n_genes: int = 50,
+        tissue_only: bool = False,
+        knowledge: str | os.PathLike[str] | None = None,
+        knowledge_only: bool = False,
+    ) -> None:
+        self.n_genes = _whole_number("n_genes", n_genes)
+        self.tissue_only = _flag("tissue_only", tissue_only)
+        self.knowledge_only = _flag("knowledge_only", knowledge_only)
+        if knowledge is not None and not isinstance(knowledge, str | os.PathLike):
+            message = f"`knowledge` must be the path of a table, not {type(knowledge).__name__}."
+            raise InvalidOptionError(message, option="knowledge")
+        if self.knowledge_only and knowledge is None:
+            message = "`knowledge_only` needs a table of your own, and none is given."
+            raise InvalidOptionError(message, "Give its path as `knowledge`.", option="knowledge")
+        self.knowledge = None if knowledge is None else os.fspath(knowledge)
+        self._table = self._read()
+
+    def _read(self) -> Knowledge:
+        if self.knowledge is None:
+            return packaged_knowledge()
+        own = read_types(self.knowledge)
+        return Knowledge(own) if self.knowledge_only else packaged_knowledge().merged_with(own)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """It answers clusters from markers; nothing leaves the machine."""
+        return Capabilities()
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the options, from which the same engine can be made again."""
+        return {
+            "n_genes": self.n_genes,
+            "tissue_only": self.tissue_only,
+            "knowledge": self.knowledge,
+            "knowledge_only": self.knowledge_only,
+        }
+
+    def plan(self, study: Study) -> Plan:
+        """Return a plan without calls or cost; raises where an option does not fit the study."""
+        markers: Markers = study.require("markers", self.name)
+        species, how = self._species(study, markers)
+        types = sum(species in t.positive for t in self._knowledge_for(study).types)
+        return Plan(
+            self.name,
+            len(study.clusters.names),
+            notes=(f"{types} cell types, species {species} ({how}).",),
+        )
+
+    def run(self, study: Study, run: Run, events: Events) -> Annotations:
+        """Answer every cluster, in the study's order; one without markers is skipped."""
+        markers: Markers = study.require("markers", self.name)
+        knowledge = self._knowledge_for(study)
+        species, how = self._species(study, markers)
+        profiles = Profiles.from_knowledge(knowledge, species)
+        hierarchy = Hierarchy.build(knowledge, profiles)
+        evidence = Evidence.from_markers(markers, self.n_genes, study.genes)
+        reader = Reader(hierarchy, evidence, species)
+        key = self._key(study, markers, knowledge, species)
+        finished = run.finished()
+        sizes = study.clusters.counts() or {}
+        with_rows = {markers.clusters[i] for i in set(markers.cluster.tolist())}
+        rows: list[Annotation] = []
+        details: dict[str, Any] = {}
+        names = study.clusters.names
+        for done, cluster in enumerate(names, 1):
+            events.check()
+            if cluster in with_rows:
+                unit = hashlib.sha256(f"{key}\x1f{cluster}".encode()).hexdigest()
+                payload = finished.get(unit)
+                if payload is None:
+                    column = markers.clusters.index(cluster)
+                    payload = reader.answer(cluster, column, sizes.get(cluster))
+                    run.record(cluster, unit, payload)
+                rows.append(annotation_of(payload))
+                details[cluster] = payload["evidence"]
+            else:
+                rows.append(_skipped(cluster, sizes.get(cluster)))
+            events.emit("progress", done=done, total=len(names), unit=cluster)
+        provenance = {
+            "engine_version": VERSION,
+            "knowledge": knowledge.digest,
+            "species": species,
+            "species_from": how,
+        }
+        return Annotations(tuple(rows), details, provenance)
+
+    def _knowledge_for(self, study: Study) -> Knowledge:
+        if not self.tissue_only:
+            return self._table
+        tissue = (study.context.tissue or "").strip()
+        if not tissue:
+            message = "`tissue_only` needs a tissue, and the study names none."
+            raise InvalidOptionError(message, "Pass tissue=, or leave `tissue_only` out.")
+        try:
+            return self._table.restricted_to(tissue)
+        except KnowledgeError as error:
+            hint = f"{error.hint} Or leave `tissue_only` out."
+            raise InvalidOptionError(error.message, hint, option="tissue_only") from error
+
+    def _species(self, study: Study, markers: Markers) -> tuple[str, str]:
+        """Return the vocabulary to use, and why: stated, detected, or the better match."""
+        stated = (study.context.species or "").strip().casefold()
+        stated = _SPECIES_NAMES.get(stated, stated)
+        if stated in SPECIES:
+            return stated, "stated"
+        genes = sorted(set(map(str, markers.gene)))
+        guess = detect_species(genes)
+        if not stated and guess.species is not None:
+            return guess.species, "detected from the gene names"
+        found = {s: len(self._table.names_of_genes(s).keys() & set(genes)) for s in SPECIES}
+        best = max(SPECIES, key=lambda s: found[s])
+        why = "whose markers match the genes best"
+        return best, f'{why}; "{stated}" has no markers of its own' if stated else why
+
+    def _key(self, study: Study, markers: Markers, knowledge: Knowledge, species: str) -> str:
+        """Hash everything that determines the answers; no order of rows or clusters in it."""
+        parts = {
+            "version": VERSION,
+            "options": self.n_genes,
+            "knowledge": knowledge.digest,
+            "species": species,
+            "genes": sorted(study.genes) if study.genes is not None else None,
+            "sizes": study.clusters.counts(),
+            "markers": {c: markers.fingerprint(c) for c in markers.clusters},
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _skipped(cluster: str, n_cells: int | None) -> Annotation:
+    error = "The marker table has no rows for this cluster."
+    return Annotation(cluster, "skipped", n_cells=n_cells, error=error, engine=ENGINE)
+
+
+def _whole_number(option: str, value: Any) -> int:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or value != int(value) or value < 1:
+        message = f"`{option}` must be a whole number of at least 1, not {value!r}."
+        raise InvalidOptionError(message, option=option)
+    return int(value)
+
+
+def _flag(option: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        message = f"`{option}` must be True or False, not {value!r}."
+        raise InvalidOptionError(message, option=option)
+    return value

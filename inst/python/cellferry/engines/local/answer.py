@@ -1,0 +1,251 @@
+"""One cluster's answer in words and columns, from what was scored and chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...annotations import UNKNOWN, Annotation
+from .choose import MIN_FIT, OWN_SIGNIFICANCE, SUPPORT, choose, residual, supporters
+from .score import Signal, score_types
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .choose import Choice
+    from .evidence import Evidence
+    from .hierarchy import Hierarchy
+    from .score import Scores
+
+LISTED_GENES = 10
+ALTERNATIVES = 3
+ALTERNATIVE_RATIO = 0.25
+"""Part of the fit that a runner-up needs to be mentioned."""
+CANDIDATES = 8
+CONFLICT = 0.3
+"""Strength from which a negative marker is reported."""
+ENGINE = "local"
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What answers need that is the same for all clusters of a run."""
+
+    hierarchy: Hierarchy
+    evidence: Evidence
+    species: str
+
+    def answer(self, cluster: str, column: int, n_cells: int | None) -> dict[str, Any]:
+        """Return ``{"annotation": ..., "evidence": ...}`` of a cluster as plain data.
+
+        Parameters
+        ----------
+        column
+            The cluster's position in the evidence.
+        """
+        profiles = self.hierarchy.profiles
+        scores = score_types(profiles, Signal.read(profiles, self.evidence, column))
+        choice = choose(self.hierarchy, scores)
+        told = _Told(self, scores, choice, column)
+        annotation = told.unknown() if choice.label is None else told.known(choice.label)
+        annotation.update(
+            cluster=cluster,
+            n_cells=n_cells,
+            state="; ".join(self.names(choice.states)) or None,
+            mixed=told.mixed(),
+            engine=ENGINE,
+            n_markers=int(self.evidence.listed[column]),
+        )
+        return {"annotation": annotation, "evidence": told.evidence()}
+
+    def names(self, types: Iterable[int]) -> list[str]:
+        """Return the names of types."""
+        return [self.hierarchy.profiles.names[i] for i in types]
+
+
+def annotation_of(payload: dict[str, Any]) -> Annotation:
+    """Return the annotation of an answer, also of one that was stored as JSON."""
+    stored = payload["annotation"]
+    values: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    return Annotation(**values)
+
+
+@dataclass(frozen=True)
+class _Told:
+    reader: Reader
+    scores: Scores
+    choice: Choice
+    column: int
+
+    def known(self, label: int) -> dict[str, Any]:
+        hierarchy, choice = self.reader.hierarchy, self.choice
+        name = hierarchy.profiles.names[label]
+        identifier, ontology_label = hierarchy.knowledge.ontology(name)
+        return {
+            "status": "ok",
+            "label": name,
+            "detail": None if choice.detail is None else hierarchy.profiles.names[choice.detail],
+            "ontology_id": identifier,
+            "ontology_label": ontology_label,
+            "confidence": choice.confidence,
+            "confidence_kind": "graded",
+            "alternatives": self.reader.names(self.alternatives(label)),
+            "supporting": self.symbols(self.support(label)[:LISTED_GENES]),
+            "conflicting": self.symbols(self.conflicts(label)[:LISTED_GENES]),
+            "missing": self.missing(label),
+            "justification": self.why(label),
+        }
+
+    def unknown(self) -> dict[str, Any]:
+        best = self.choice.begun
+        return {
+            "status": "unknown",
+            "label": UNKNOWN,
+            "alternatives": self.reader.names(self.alternatives(None)),
+            "supporting": [] if best is None else self.symbols(self.support(best)[:LISTED_GENES]),
+            "justification": self.why_not(),
+        }
+
+    def mixed(self) -> list[str]:
+        parts = (self.choice.label, self.choice.partner)
+        return [] if None in parts else self.reader.names(p for p in parts if p is not None)
+
+    def support(self, label: int) -> list[int]:
+        """Return supporting genes; where the answer backed off, also those of the subtypes."""
+        profiles = self.reader.hierarchy.profiles
+        found = list(supporters(profiles, self.scores, label))
+        if self.choice.begun is not None:
+            found += list(supporters(profiles, self.scores, self.choice.begun))
+        return [int(g) for g in dict.fromkeys(found)]
+
+    def conflicts(self, label: int) -> list[int]:
+        hierarchy, strength = self.reader.hierarchy, self.scores.signal.strength
+        found = np.flatnonzero((hierarchy.profiles.negative[label] > 0) & (strength >= CONFLICT))
+        genes = [int(g) for g in found[np.argsort(-strength[found], kind="stable")]]
+        if self.choice.partner is not None:
+            genes += self.partner_genes(label, self.choice.partner)
+        return list(dict.fromkeys(genes))
+
+    def partner_genes(self, label: int, partner: int) -> list[int]:
+        """Return the genes of the second type of a mixture that the label does not explain."""
+        hierarchy = self.reader.hierarchy
+        left = residual(hierarchy, self.scores, label)
+        return [int(g) for g in supporters(hierarchy.profiles, left, partner)]
+
+    def missing(self, label: int) -> list[str]:
+        """Return the most telling markers of the type that no cluster of the table names."""
+        profiles = self.reader.hierarchy.profiles
+        own = profiles.own[label]
+        found = np.flatnonzero((own > 0) & ~self.scores.signal.seen)
+        found = found[np.argsort(-own[found], kind="stable")]
+        return [profiles.genes[g] for g in found[: LISTED_GENES // 2]]
+
+    def silent(self, label: int) -> list[str]:
+        """Return markers of the type that the table names, but not as raised here."""
+        profiles = self.reader.hierarchy.profiles
+        own = profiles.own[label]
+        found = np.flatnonzero(
+            (own > 0) & self.scores.signal.seen & (self.scores.signal.strength <= 0)
+        )
+        return self.symbols(found[np.argsort(-own[found], kind="stable")][:LISTED_GENES])
+
+    def symbols(self, genes: Iterable[int]) -> list[str]:
+        """Return the names by which the table knows genes."""
+        return [self.symbol(int(g)) for g in genes]
+
+    def symbol(self, gene: int) -> str:
+        profiles, evidence = self.reader.hierarchy.profiles, self.reader.evidence
+        known = [s for s in profiles.symbols[profiles.genes[gene]] if s in evidence.genes]
+        strongest = evidence.strength[:, self.column]
+        by_strength = sorted(known, key=lambda s: (-abs(strongest[evidence.genes[s]]), s))
+        return by_strength[0] if by_strength else profiles.genes[gene]
+
+    def alternatives(self, label: int | None) -> list[int]:
+        """Return the runners-up that are not compatible with the label, best first."""
+        hierarchy, scores = self.reader.hierarchy, self.scores
+        usable = ~hierarchy.state & ~hierarchy.compartment & (scores.fit > 0)
+        usable &= scores.own_significance >= OWN_SIGNIFICANCE
+        usable &= scores.fit >= ALTERNATIVE_RATIO * self.choice.fit
+        if label is not None:
+            usable &= ~hierarchy.compatible[label]
+        order = [int(i) for i in np.argsort(-scores.fit, kind="stable") if usable[i]]
+        return order[:ALTERNATIVES]
+
+    def figures(self, genes: Iterable[int]) -> str:
+        told = []
+        for gene in genes:
+            fold, part = self.scores.signal.fold[gene], self.scores.signal.prevalence[gene]
+            figures = [f"log2 fold change {fold:.1f}"] if np.isfinite(fold) else []
+            figures += [f"in {100 * part:.0f} % of cells"] if np.isfinite(part) else []
+            told.append(self.symbol(gene) + (f" ({', '.join(figures)})" if figures else ""))
+        return ", ".join(told)
+
+    def why(self, label: int) -> str:
+        hierarchy, choice = self.reader.hierarchy, self.choice
+        names = hierarchy.profiles.names
+        genes = self.support(label)
+        count = f"{len(genes)} marker{' is' if len(genes) == 1 else 's are'} raised"
+        text = f"{names[label]}: {count}, led by {self.figures(genes[:3])}."
+        if choice.rival is not None:
+            text += (
+                f" Fit {choice.fit:.2f}; the closest other answer, {names[choice.rival]}, "
+                f"has {self.scores.fit[choice.rival]:.2f}."
+            )
+        else:
+            text += f" Fit {choice.fit:.2f}; no other answer has evidence of its own."
+        if choice.begun is not None and not hierarchy.inside[label, choice.begun]:
+            text += f" {names[choice.begun]} is suggested but not clear of its neighbours."
+        if choice.partner is not None:
+            others = ", ".join(self.symbols(self.partner_genes(label, choice.partner)[:3]))
+            text += (
+                f" Markers of {names[choice.partner]} ({others}) are raised too: "
+                "a mixture of cells, or doublets."
+            )
+        return text
+
+    def why_not(self) -> str:
+        choice, profiles = self.choice, self.reader.hierarchy.profiles
+        listed = int(self.reader.evidence.listed[self.column])
+        if choice.begun is None:
+            known = int((self.scores.signal.strength >= SUPPORT).sum())
+            return (
+                f"Of {listed} raised genes, {known} are {self.reader.species} markers in the "
+                "knowledge table, and they do not point to any cell type."
+            )
+        best, genes = profiles.names[choice.begun], self.support(choice.begun)
+        text = f"{best} fits best with {choice.fit:.2f} on {len(genes)} genes"
+        if choice.rival is not None:
+            rival = profiles.names[choice.rival]
+            return f"{text}, but {rival} fits nearly as well and they have nothing in common."
+        return f"{text}, which is too little: at least {MIN_FIT} on several genes is needed."
+
+    def evidence(self) -> dict[str, Any]:
+        hierarchy, scores, choice = self.reader.hierarchy, self.scores, self.choice
+        usable = ~hierarchy.state & ~hierarchy.compartment
+        order = [int(i) for i in np.argsort(-scores.fit, kind="stable") if usable[i]]
+        return {
+            "species": self.reader.species,
+            "fit": round(choice.fit, 4),
+            "margin": round(choice.margin, 4),
+            "candidates": [self.candidate(i) for i in order[:CANDIDATES]],
+            "silent": [] if choice.label is None else self.silent(choice.label),
+        }
+
+    def candidate(self, i: int) -> dict[str, Any]:
+        profiles, scores = self.reader.hierarchy.profiles, self.scores
+        genes = supporters(profiles, scores, i)
+        return {
+            "name": profiles.names[i],
+            "fit": round(float(scores.fit[i]), 4),
+            "own_fit": round(float(scores.own_fit[i]), 4),
+            "significance": round(float(scores.significance[i]), 2),
+            "negative": round(float(scores.against[i]), 4),
+            "genes": {
+                self.symbol(int(g)): round(
+                    float(profiles.positive[i, g] * scores.signal.strength[g]), 4
+                )
+                for g in genes
+            },
+        }

@@ -1,0 +1,224 @@
+"""The answer for one cluster: which type, how deep in the hierarchy, how sure.
+
+1. The best fit that has evidence of its own begins; below a floor the answer is Unknown.
+2. What its lineage does not explain is scored again: a second, unrelated lineage with
+   strong evidence of its own makes the cluster a mixture, and both are named.
+3. While another type that is neither ancestor nor descendant fits nearly as well, the
+   answer backs off to what both have in common.
+4. A subtype that fits nearly as well as the answer, on evidence of its own, and clearly
+   better than its siblings, refines it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .score import SHRINKAGE, Profiles, Scores, score_types
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .hierarchy import Hierarchy
+
+MIN_FIT = 0.5
+"""Below this fit nothing is named: about two defining markers of average strength."""
+MIN_SIGNIFICANCE = 3.0
+MIN_GENES = 2
+"""Supporting genes without which nothing is named."""
+OWN_SIGNIFICANCE = 2.0
+"""Evidence of its own that a type needs to be considered beside its ancestors."""
+CLEAR_MARGIN = 0.2
+"""Margin by which an answer must beat every type that is not compatible with it."""
+MARGIN_SHRINKAGE = 0.5
+DEEPER_RATIO = 0.9
+DEEPER_SIGNIFICANCE = 3.5
+DETAIL_RATIO = 0.75
+DETAIL_SIGNIFICANCE = 2.5
+MIXED_FIT = 0.8
+MIXED_RATIO = 0.4
+MIXED_SIGNIFICANCE = 3.0
+MIXED_GENES = 3
+STATE_FIT = 1.0
+STATE_GENES = 4
+SUPPORT = 0.2
+"""Strength from which a gene supports (or contradicts) a type."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was decided, as rows of the profiles.
+
+    ``label`` is None for Unknown; ``begun`` is where the evidence was best.
+    ``margin`` is what the label is ahead of ``rival``, 0 to 1 (see :func:`_rival`).
+    """
+
+    label: int | None
+    begun: int | None
+    fit: float
+    margin: float
+    confidence: float | None
+    rival: int | None = None
+    detail: int | None = None
+    partner: int | None = None
+    states: tuple[int, ...] = ()
+
+
+def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
+    """Decide for one cluster; see the module's description."""
+    states = _states(hierarchy, scores)
+    best = _begin(hierarchy, scores)
+    if best is None:
+        return Choice(None, None, 0.0, 0.0, None, states=states)
+    fit = float(scores.fit[best])
+    if not _enough(hierarchy, scores, best):
+        return Choice(None, best, fit, 0.0, None, states=states)
+    partner = _partner(hierarchy, scores, best, MIXED_FIT)
+    begun = best
+    label: int | None = best
+    rival, margin = _rival(hierarchy, scores, best, partner)
+    while rival is not None and margin < CLEAR_MARGIN:
+        if partner is None and not hierarchy.same_lineage[best, rival]:
+            # Neither of two unrelated types wins: if each has genes of its own, both are there.
+            partner = _partner(hierarchy, scores, best, MIN_FIT)
+            if partner is not None:
+                rival, margin = _rival(hierarchy, scores, best, partner)
+                continue
+        names = hierarchy.profiles.names
+        shared = hierarchy.knowledge.common_ancestor(names[best], names[rival])
+        label = None if shared is None else hierarchy.index(shared)
+        if label is None or not hierarchy.profiles.positive[label].any():
+            # A compartment without markers (all blood) would be a label that says nothing.
+            label = None
+            break
+        best = label
+        rival, margin = _rival(hierarchy, scores, best, partner)
+    if label is None:
+        return Choice(None, begun, fit, margin, None, rival, partner=partner, states=states)
+    label = _deeper(hierarchy, scores, label, partner)
+    fit = max(fit, float(scores.fit[label]))
+    rival, margin = _rival(hierarchy, scores, label, partner)
+    confidence = (1 - math.exp(-fit)) * min(1.0, 0.5 + margin) * (0.7 if partner is not None else 1)
+    found = Choice(label, begun, fit, margin, round(confidence, 3), rival, None, partner, states)
+    return replace(found, detail=_detail(hierarchy, scores, label, begun))
+
+
+def supporters(profiles: Profiles, scores: Scores, i: int) -> NDArray[np.intp]:
+    """Return the genes that support a type, strongest contribution first."""
+    contribution = profiles.positive[i] * scores.signal.strength
+    found = np.flatnonzero((profiles.positive[i] > 0) & (scores.signal.strength >= SUPPORT))
+    # Ties go by gene, and genes are sorted: the order never depends on the input's.
+    return found[np.argsort(-contribution[found], kind="stable")]
+
+
+def _begin(hierarchy: Hierarchy, scores: Scores) -> int | None:
+    usable = ~hierarchy.state & ~hierarchy.compartment
+    usable &= scores.own_significance >= OWN_SIGNIFICANCE
+    if not usable.any():
+        return None
+    return int(np.argmax(np.where(usable, scores.fit, -np.inf)))
+
+
+def _enough(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
+    genes = supporters(hierarchy.profiles, scores, i)
+    strong = scores.fit[i] >= MIN_FIT and scores.significance[i] >= MIN_SIGNIFICANCE
+    return bool(strong and len(genes) >= MIN_GENES)
+
+
+def _rival(
+    hierarchy: Hierarchy, scores: Scores, i: int, partner: int | None
+) -> tuple[int | None, float]:
+    """Return the type that comes closest to one without being compatible, and the margin.
+
+    Only what is not shared counts: with the weights of both types, the positive part of
+    their difference speaks for one and the negative part for the other, and the margin is
+    (fit for - fit against) / (fit for + :data:`MARGIN_SHRINKAGE`), between 0 and 1. Common
+    ancestors would otherwise make all siblings look alike.
+    """
+    other = ~hierarchy.compatible[i] & ~hierarchy.state & ~hierarchy.compartment
+    other &= (scores.own_significance >= OWN_SIGNIFICANCE) & (scores.fit > 0)
+    if partner is not None:
+        other &= ~hierarchy.same_lineage[partner]
+    rivals = np.flatnonzero(other)
+    if not len(rivals):
+        return None, 1.0
+    profiles = hierarchy.profiles
+    difference = (profiles.positive[i] - profiles.positive[rivals]) * scores.signal.factor
+
+    def part(weight: NDArray[np.float64], penalty: NDArray[np.float64]) -> NDArray[np.float64]:
+        total = weight @ scores.signal.excess - penalty
+        fit = total / np.sqrt((weight**2).sum(axis=1) + SHRINKAGE)
+        return np.asarray(np.maximum(fit, 0), dtype=np.float64)
+
+    one = part(np.maximum(difference, 0), np.full(len(rivals), scores.against[i]))
+    two = part(np.maximum(-difference, 0), scores.against[rivals])
+    margin = np.clip((one - two) / (one + MARGIN_SHRINKAGE), 0, 1)
+    closest = int(np.argmin(margin))
+    return int(rivals[closest]), float(margin[closest])
+
+
+def _deeper(hierarchy: Hierarchy, scores: Scores, label: int, partner: int | None) -> int:
+    """Go down while a child is nearly as good, on its own evidence, and clear of others."""
+    while True:
+        better = [
+            child
+            for child in hierarchy.below(label)
+            if scores.fit[child] >= DEEPER_RATIO * scores.fit[label]
+            and scores.own_significance[child] >= DEEPER_SIGNIFICANCE
+            and scores.fit[child] >= MIN_FIT
+        ]
+        better.sort(key=lambda child: (-scores.fit[child], child))
+        if not better:
+            return label
+        child = better[0]
+        _, margin = _rival(hierarchy, scores, child, partner)
+        if margin < CLEAR_MARGIN:
+            return label
+        label = child
+
+
+def _detail(hierarchy: Hierarchy, scores: Scores, label: int, begun: int) -> int | None:
+    """Return a finer type that the evidence suggests without deciding it."""
+    under = hierarchy.inside[:, label].copy()
+    under[label] = False
+    if begun != label and under[begun]:
+        return begun
+    under &= scores.own_significance >= DETAIL_SIGNIFICANCE
+    under &= scores.fit >= DETAIL_RATIO * scores.fit[label]
+    if not under.any():
+        return None
+    return int(np.argmax(np.where(under, scores.fit, -np.inf)))
+
+
+def _partner(hierarchy: Hierarchy, scores: Scores, best: int, least: float) -> int | None:
+    """Return the type of another lineage that is strong in what the best does not explain."""
+    left = residual(hierarchy, scores, best)
+    usable = ~hierarchy.same_lineage[best] & ~hierarchy.related[best]
+    usable &= ~hierarchy.state & ~hierarchy.compartment
+    usable &= left.fit >= max(least, MIXED_RATIO * scores.fit[best])
+    usable &= left.significance >= MIXED_SIGNIFICANCE
+    usable &= left.own_significance >= OWN_SIGNIFICANCE
+    for i in np.argsort(-left.fit, kind="stable"):
+        if usable[i] and len(supporters(hierarchy.profiles, left, int(i))) >= MIXED_GENES:
+            return int(i)
+    return None
+
+
+def residual(hierarchy: Hierarchy, scores: Scores, best: int) -> Scores:
+    """Score again without the genes that a type, its ancestors or descendants explain."""
+    explained = (hierarchy.profiles.positive[hierarchy.related[best]] > 0).any(axis=0)
+    return score_types(hierarchy.profiles, scores.signal.without(explained))
+
+
+def _states(hierarchy: Hierarchy, scores: Scores) -> tuple[int, ...]:
+    found = [
+        int(i)
+        for i in np.flatnonzero(hierarchy.state)
+        if scores.fit[i] >= STATE_FIT
+        and scores.significance[i] >= MIN_SIGNIFICANCE
+        and len(supporters(hierarchy.profiles, scores, int(i))) >= STATE_GENES
+    ]
+    return tuple(sorted(found, key=lambda i: (-scores.fit[i], i)))

@@ -1,0 +1,177 @@
+"""How strongly a marker table says that a gene marks a cluster: one number between -1 and 1.
+
+Fold change and difference in prevalence are combined as a geometric mean of two
+saturating terms, so that neither a huge fold change of a gene in a few cells nor a small
+shift of a gene in all cells can decide alone, and nothing is divided by ``pct_2``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ...markers import Markers
+
+FOLD_HALF = 1.0
+"""log2 fold change at which the fold-change term is one half."""
+PREVALENCE_HALF = 0.2
+"""Difference of the fractions of cells at which the prevalence term is one half."""
+RANK_HALF = 25.0
+"""Rank at which a gene of a list without statistics counts one half."""
+NOT_SIGNIFICANT = 0.5
+"""Factor for genes whose adjusted p-value is above :data:`ALPHA`."""
+ALPHA = 0.05
+GENOME = 15_000
+"""Genes assumed to have been tested where only a filtered table is known."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a marker table says, as genes x clusters.
+
+    Attributes
+    ----------
+    genes
+        Gene -> row.
+    strength
+        float64, -1 to 1: how strongly the gene marks the cluster; negative where it is
+        lower than elsewhere; 0 where the table says nothing.
+    fold, prevalence
+        float64 or NaN: log2 fold change, and fraction of the cluster's cells that express
+        the gene.
+    mean, deviation
+        Per cluster: mean and standard deviation of the strength over all tested genes,
+        also those that the table leaves out.
+    listed
+        Per cluster: number of genes with positive strength.
+    measured
+        All genes of the object, or None where unknown.
+    """
+
+    genes: dict[str, int]
+    strength: NDArray[np.float64]
+    fold: NDArray[np.float64]
+    prevalence: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    listed: NDArray[np.int64]
+    measured: frozenset[str] | None
+
+    @classmethod
+    def from_markers(
+        cls, markers: Markers, n_genes: int, measured: Sequence[str] | None = None
+    ) -> Evidence:
+        """Read a table; rows of one cluster and gene that occur twice count once.
+
+        Parameters
+        ----------
+        n_genes
+            The strongest genes of a cluster count in full up to this rank; further down
+            the strength falls with the square root of the rank.
+        measured
+            Names of all genes of the object, if known.
+        """
+        # Sorted, so that sums are the same to the last bit in whatever order rows come.
+        index = {g: i for i, g in enumerate(sorted({str(g) for g in markers.gene}))}
+        row = np.fromiter((index[str(g)] for g in markers.gene), np.intp, len(markers.gene))
+        column = np.asarray(markers.cluster, dtype=np.intp)
+        shape = (len(index), len(markers.clusters))
+        value = _row_strength(markers)
+        # The strongest of several rows is written last and stays.
+        order = np.lexsort((value, np.abs(value)))
+        strength, fold, prevalence = (np.full(shape, x) for x in (0.0, np.nan, np.nan))
+        for target, source in (
+            (strength, value),
+            (fold, markers.avg_log2fc),
+            (prevalence, markers.pct_1),
+        ):
+            if source is not None:
+                target[row[order], column[order]] = source[order]
+        strength *= _rank_discount(strength, n_genes)
+        known = frozenset(map(str, measured)) if measured is not None else None
+        tested = max(len(index), GENOME if known is None else len(known))
+        if known is None and _is_complete(markers, shape):
+            tested = len(index)
+        mean = strength.sum(axis=0) / max(tested, 1)
+        spread = (strength**2).sum(axis=0) / max(tested, 1) - mean**2
+        listed = (strength > 0).sum(axis=0)
+        return cls(
+            index,
+            strength,
+            fold,
+            prevalence,
+            mean,
+            np.sqrt(np.maximum(spread, 1e-12)),
+            listed,
+            known,
+        )
+
+
+def _row_strength(markers: Markers) -> NDArray[np.float64]:
+    fold = markers.avg_log2fc
+    if fold is not None and np.isfinite(fold).any():
+        value = _saturate(fold, FOLD_HALF)
+        if markers.pct_1 is not None and markers.pct_2 is not None:
+            sign = np.sign(value)
+            apart = _saturate(
+                np.maximum((markers.pct_1 - markers.pct_2) * sign, 0), PREVALENCE_HALF
+            )
+            both = sign * np.sqrt(np.abs(value) * apart)
+            value = np.where(np.isnan(apart), value, both)
+    elif markers.score is not None and np.isfinite(markers.score).any():
+        value = _by_rank(markers, markers.score) * np.sign(markers.score)
+    elif markers.p_val is not None or markers.p_val_adj is not None:
+        p = markers.p_val_adj if markers.p_val_adj is not None else markers.p_val
+        value = _by_rank(markers, -np.asarray(p, dtype=np.float64))
+    else:
+        value = _by_rank(markers, None)
+    value = np.nan_to_num(np.asarray(value, dtype=np.float64), nan=0.0)
+    if markers.p_val_adj is not None:
+        value = np.where(markers.p_val_adj > ALPHA, value * NOT_SIGNIFICANT, value)
+    return value
+
+
+def _saturate(value: NDArray[np.float64], half: float) -> NDArray[np.float64]:
+    """Return x / (|x| + half): sign kept, one half at ``half``, 1 at infinity (and there)."""
+    finite = np.clip(value, -1e9, 1e9)
+    return np.asarray(finite / (np.abs(finite) + half), dtype=np.float64)
+
+
+def _by_rank(markers: Markers, statistic: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Return 1 / (1 + rank / half) within each cluster; without a statistic, list order."""
+    value = np.zeros(len(markers.gene), dtype=np.float64)
+    for cluster in range(len(markers.clusters)):
+        rows = np.flatnonzero(markers.cluster == cluster)
+        if statistic is None:
+            first: dict[str, int] = {}
+            rank = np.array([first.setdefault(str(g), len(first)) for g in markers.gene[rows]])
+        else:
+            rank = _rank(np.nan_to_num(statistic[rows], nan=-np.inf))
+        value[rows] = 1 / (1 + rank / RANK_HALF)
+    return value
+
+
+def _rank(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how many values are larger; equal values share a rank."""
+    ordered = np.sort(value)
+    return np.asarray(len(value) - np.searchsorted(ordered, value, side="right"), np.float64)
+
+
+def _rank_discount(strength: NDArray[np.float64], n_genes: int) -> NDArray[np.float64]:
+    discount = np.ones_like(strength)
+    for cluster in range(strength.shape[1]):
+        rank = _rank(np.abs(strength[:, cluster])) + 1
+        discount[:, cluster] = np.minimum(1, np.sqrt(n_genes / rank))
+    return discount
+
+
+def _is_complete(markers: Markers, shape: tuple[int, int]) -> bool:
+    """Whether every cluster names every gene: an unfiltered table, so all tested are known."""
+    return shape[1] > 1 and len(markers.gene) >= shape[0] * shape[1]

@@ -1,0 +1,84 @@
+"""Who is whose ancestor among the types that are scored, as matrices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .knowledge import Knowledge
+    from .score import Profiles
+
+
+@dataclass(frozen=True)
+class Hierarchy:
+    """Relations between the types of the profiles, as matrices of types x types.
+
+    Attributes
+    ----------
+    inside
+        Whether the row is the column or a descendant of it.
+    related
+        Whether one is the other, or an ancestor or descendant.
+    compatible
+        Whether some type is inside both.
+    same_lineage
+        Whether they share a topmost ancestor that is no compartment.
+    """
+
+    knowledge: Knowledge
+    profiles: Profiles
+    inside: NDArray[np.bool_]
+    related: NDArray[np.bool_]
+    compatible: NDArray[np.bool_]
+    same_lineage: NDArray[np.bool_]
+    state: NDArray[np.bool_]
+    compartment: NDArray[np.bool_]
+
+    @classmethod
+    def build(cls, knowledge: Knowledge, profiles: Profiles) -> Hierarchy:
+        """Work the relations out once for a run."""
+        names = profiles.names
+        kinds = [knowledge.by_name[n].kind for n in names]
+        lineages = [_lineages(knowledge, n) for n in names]
+        inside = np.array(
+            [[a == b or b in knowledge.ancestors[a] for b in names] for a in names], dtype=bool
+        ).reshape(len(names), len(names))
+        shared = np.array([[bool(a & b) for b in lineages] for a in lineages], dtype=bool)
+        return cls(
+            knowledge,
+            profiles,
+            inside,
+            inside | inside.T,
+            # CD8 T cell and Naive T cell can both be true, as Naive CD8 T cell is inside both.
+            (inside.T.astype(np.int64) @ inside.astype(np.int64)) > 0,
+            shared.reshape(len(names), len(names)),
+            np.array([k == "state" for k in kinds], dtype=bool),
+            np.array([k == "compartment" for k in kinds], dtype=bool),
+        )
+
+    def index(self, name: str) -> int:
+        """Return the row of a type in the profiles."""
+        return self.profiles.names.index(name)
+
+    def above(self, i: int) -> list[int]:
+        """Return the rows of its parents."""
+        parents = self.knowledge.by_name[self.profiles.names[i]].parents
+        return [self.index(p) for p in parents if p in self.profiles.names]
+
+    def below(self, i: int) -> list[int]:
+        """Return the rows of its children."""
+        children = self.knowledge.children[self.profiles.names[i]]
+        return [self.index(c) for c in children if c in self.profiles.names]
+
+
+def _lineages(knowledge: Knowledge, name: str) -> frozenset[str]:
+    """Return the topmost ancestors that are no compartments: T cell and NK cell share one."""
+    chain = [name, *knowledge.ancestors[name]]
+    inside = [n for n in chain if knowledge.by_name[n].kind != "compartment"]
+    top = [n for n in inside if not set(knowledge.ancestors[n]) & set(inside)]
+    return frozenset(top or [name])

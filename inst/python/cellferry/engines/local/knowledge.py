@@ -1,0 +1,196 @@
+"""What is known about cell types: their markers, and who is a kind of whom."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+
+from ...errors import KnowledgeError, listing, nearest
+
+SPECIES: tuple[str, ...] = ("human", "mouse")
+
+
+@dataclass(frozen=True)
+class Marker:
+    """One gene of a type: its names (the current symbol first) and its tier, 1 to 3.
+
+    Tier 3 defines the type, 2 is typical, 1 supports.
+    """
+
+    symbols: tuple[str, ...]
+    tier: int = 1
+
+    @property
+    def name(self) -> str:
+        """The symbol by which the gene is known in the table."""
+        return self.symbols[0]
+
+
+@dataclass(frozen=True)
+class CellType:
+    """One row of the table.
+
+    Attributes
+    ----------
+    parents
+        Names of other rows; empty for a root.
+    kind
+        ``type``: an answer. ``group``: an answer only where its members cannot be
+        separated. ``compartment``: holds unrelated lineages, so that two of its members
+        together are a mixture. ``state``: reported beside the label, never as one.
+    positive, negative
+        Species -> markers. A species without an entry is one in which the type is not known.
+    """
+
+    name: str
+    ontology_id: str | None = None
+    ontology_label: str | None = None
+    parents: tuple[str, ...] = ()
+    kind: str = "type"
+    tissues: tuple[str, ...] = ()
+    positive: Mapping[str, tuple[Marker, ...]] = field(default_factory=dict)
+    negative: Mapping[str, tuple[Marker, ...]] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """All types of a table, and who is whose ancestor.
+
+    Raises
+    ------
+    KnowledgeError
+        A parent does not exist, the hierarchy has a circle, or a symbol has two meanings.
+    """
+
+    types: tuple[CellType, ...]
+
+    def __post_init__(self) -> None:
+        names = [t.name for t in self.types]
+        for cell_type in self.types:
+            for parent in cell_type.parents:
+                if parent not in names:
+                    guess = nearest(parent, names)
+                    message = (
+                        f'The type "{cell_type.name}" has the parent "{parent}", which is no row.'
+                    )
+                    raise KnowledgeError(message, f'Did you mean "{guess}"?' if guess else "")
+        for name in names:
+            if name in self.ancestors[name]:
+                message = f'The type "{name}" is its own ancestor.'
+                raise KnowledgeError(message, "Check the column parent.")
+
+    @functools.cached_property
+    def by_name(self) -> dict[str, CellType]:
+        """Name -> type."""
+        return {t.name: t for t in self.types}
+
+    @functools.cached_property
+    def ancestors(self) -> dict[str, dict[str, int]]:
+        """Name -> its ancestors and how many steps up each is (the shortest way)."""
+        found: dict[str, dict[str, int]] = {}
+        for cell_type in self.types:
+            steps: dict[str, int] = {}
+            level = list(cell_type.parents)
+            distance = 1
+            while level:
+                new = [p for p in level if p not in steps]
+                steps.update(dict.fromkeys(new, distance))
+                level = [p for name in new for p in self.by_name[name].parents]
+                distance += 1
+            found[cell_type.name] = steps
+        return found
+
+    @functools.cached_property
+    def children(self) -> dict[str, tuple[str, ...]]:
+        """Name -> the rows that name it as a parent."""
+        return {
+            t.name: tuple(c.name for c in self.types if t.name in c.parents) for t in self.types
+        }
+
+    def related(self, one: str, other: str) -> bool:
+        """Whether one is the other, or an ancestor or descendant of it."""
+        return one == other or one in self.ancestors[other] or other in self.ancestors[one]
+
+    def common_ancestor(self, one: str, other: str) -> str | None:
+        """Return the narrowest type that holds both, or None.
+
+        Narrowest is the one with most ancestors of its own; ties go by name.
+        """
+        above = [{name, *self.ancestors[name]} for name in (one, other)]
+        shared = above[0] & above[1]
+        return min(shared, key=lambda n: (-len(self.ancestors[n]), n), default=None)
+
+    def ontology(self, name: str) -> tuple[str | None, str | None]:
+        """Return id and label of the type, or of its nearest ancestor that has one."""
+        above = self.ancestors[name]
+        for candidate in (name, *sorted(above, key=lambda n: (above[n], n))):
+            found = self.by_name[candidate]
+            if found.ontology_id:
+                return found.ontology_id, found.ontology_label
+        return None, None
+
+    def names_of_genes(self, species: str) -> dict[str, str]:
+        """Return every symbol of a species -> the name its gene has in the table."""
+        current: dict[str, str] = {}
+        for marker in self._markers(species):
+            for symbol in marker.symbols[1:]:
+                current[symbol] = marker.name
+        return {
+            symbol: current.get(symbol, symbol)
+            for marker in self._markers(species)
+            for symbol in marker.symbols
+        }
+
+    def _markers(self, species: str) -> Iterable[Marker]:
+        for cell_type in self.types:
+            yield from cell_type.positive.get(species, ())
+            yield from cell_type.negative.get(species, ())
+
+    def restricted_to(self, tissue: str) -> Knowledge:
+        """Return only the types that occur in a tissue (and those that occur in any).
+
+        Raises
+        ------
+        KnowledgeError
+            No type names such a tissue.
+        """
+        wanted = tissue.casefold()
+        known = sorted({x for t in self.types for x in t.tissues if x != "any"})
+        matching = {x for x in known if x in wanted or wanted in x}
+        if not matching:
+            message = f'No type of the knowledge table occurs in "{tissue}".'
+            raise KnowledgeError(message, f"Tissues it knows: {listing(known, 40)}.")
+        kept = {t.name for t in self.types if not t.tissues or {"any", *matching} & {*t.tissues}}
+        kept |= {a for name in kept for a in self.ancestors[name]}
+        return Knowledge(tuple(t for t in self.types if t.name in kept))
+
+    def merged_with(self, other: Knowledge | tuple[CellType, ...]) -> Knowledge:
+        """Return both tables as one; a type of the other replaces one of the same name."""
+        types = other.types if isinstance(other, Knowledge) else other
+        new = {t.name for t in types}
+        return Knowledge((*(t for t in self.types if t.name not in new), *types))
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A hash of everything in the table; the order of rows does not count."""
+        content = "\n".join(sorted(repr(t) for t in self.types))
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+@functools.cache
+def packaged_knowledge() -> Knowledge:
+    """Return the table that comes with cellferry.
+
+    Examples
+    --------
+    >>> packaged_knowledge().by_name["B cell"].ontology_id
+    'CL:0000236'
+    """
+    from .knowledge_table import read_types
+
+    with resources.as_file(resources.files("cellferry") / "data" / "knowledge.tsv") as path:
+        return Knowledge(read_types(path))

@@ -1,0 +1,85 @@
+"""Results: annotations read back from an AnnData that was labelled, and their report."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .annotations import Annotations
+from .delivery import STORE
+from .errors import AnnotationsMissingError, listing, nearest
+from .study import cluster_text
+
+if TYPE_CHECKING:
+    import anndata
+
+
+def read_annotations(adata: anndata.AnnData, key: str | None = None) -> Annotations:
+    """Return the annotations that travel with an AnnData, for the cells it has now.
+
+    After a subset the cells are counted anew; a cluster that is gone keeps its row, with
+    0 cells. Works on what ``read_h5ad`` returns.
+
+    Parameters
+    ----------
+    adata
+        An object that :func:`cellferry.annotate_clusters` labelled.
+    key
+        The key it was labelled under; None is the newest.
+
+    Raises
+    ------
+    AnnotationsMissingError
+        There are none, or none under that key. ``anndata.concat`` drops ``uns``: the labels
+        are still in ``obs`` then.
+    AnnotationsFormatError
+        They are damaged, or of a newer version.
+    """
+    found = _stored(adata, key)
+    group_key = found.provenance.get("group_key")
+    if group_key not in adata.obs:
+        return found
+    left = Counter(cluster_text(label) for label in adata.obs[group_key])
+    rows = tuple(replace(row, n_cells=left.get(row.cluster, 0)) for row in found)
+    return replace(found, rows=rows)
+
+
+def _stored(adata: anndata.AnnData, key: str | None) -> Annotations:
+    store: dict[str, Any] = dict(adata.uns.get(STORE, {}))
+    if not store:
+        message = "This object holds no annotations of cellferry."
+        hint = "Annotate it with annotate_clusters(). concat() drops uns: labels stay in obs."
+        raise AnnotationsMissingError(message, hint)
+    kept = {str(k): Annotations.from_json(str(v)) for k, v in store.items()}
+    if key is None:
+        return max(kept.values(), key=lambda a: str(a.provenance.get("created", "")))
+    if key not in kept:
+        guess = nearest(key, list(kept))
+        message = f'No annotations under the key "{key}"; there are {listing(list(kept))}.'
+        raise AnnotationsMissingError(message, f'Did you mean "{guess}"?' if guess else "")
+    return kept[key]
+
+
+def annotation_report(
+    adata: anndata.AnnData, file: str | os.PathLike[str], key: str | None = None
+) -> Path:
+    """Write the HTML report of an AnnData's annotations, with its embedding if it has one.
+
+    Raises
+    ------
+    AnnotationsMissingError, OutputError
+    """
+    from .report import Embedding, write_report
+    from .study import Clusters
+    from .study_builders import embedding_of
+
+    found = read_annotations(adata, key)
+    coordinates, group_key = embedding_of(adata), found.provenance.get("group_key")
+    embedding = None
+    if coordinates is not None and group_key in adata.obs:
+        clusters = Clusters.from_labels(list(adata.obs[group_key]), found.column("cluster"))
+        embedding = Embedding(*coordinates, clusters)
+    return write_report(found, Path(file), embedding=embedding)

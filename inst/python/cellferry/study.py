@@ -1,0 +1,235 @@
+"""Study: what an engine reads.
+
+A study is read-only, knows neither Seurat nor AnnData nor an engine, and nothing
+done to it changes the user's object. Any part may be absent; :meth:`Study.require`
+says which part is missing and how to give it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from .errors import EngineNeedsError, GroupEmptyError, InvalidObjectError, listing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+    from .markers import Markers
+
+
+class ExpressionSource(Protocol):
+    """A matrix of cells x genes as row blocks that can be read again and again.
+
+    Blocks are canonical CSR (sorted indices, no duplicates, no explicit zeros added).
+    ``genes`` names the columns; it may be fewer genes than the object has.
+    """
+
+    genes: tuple[str, ...]
+    shape: tuple[int, int]
+
+    def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
+        """Yield ``(row_start, block)``, in row order, covering every row once."""
+        ...
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Which cluster each cell is in.
+
+    Attributes
+    ----------
+    names
+        The clusters that have at least one cell, as text, in the user's order.
+    codes
+        One int32 per cell: position in ``names``, or -1 for a cell without a cluster.
+        None when only a marker table was given.
+    sizes
+        Cells per cluster where ``codes`` is gone but the sizes are known (a resumed run).
+    """
+
+    names: tuple[str, ...]
+    codes: NDArray[np.int32] | None = None
+    sizes: tuple[int, ...] | None = None
+
+    @classmethod
+    def from_labels(cls, labels: Sequence[Any], levels: Sequence[Any] | None = None) -> Clusters:
+        """Build from one label per cell (None or NaN: no cluster), unused levels dropped.
+
+        Without ``levels`` the order is natural: "2" comes before "10".
+
+        Examples
+        --------
+        >>> Clusters.from_labels(["10", "2", None]).names
+        ('2', '10')
+        """
+        texts = [cluster_text(label) for label in labels]
+        present = {t for t in texts if t is not None}
+        if levels is None:
+            names = tuple(sorted(present, key=natural_key))
+        else:
+            ordered = [t for t in (cluster_text(level) for level in levels) if t is not None]
+            names = tuple(t for t in dict.fromkeys(ordered) if t in present)
+        position = {name: i for i, name in enumerate(names)}
+        codes = np.fromiter(
+            (-1 if t is None else position[t] for t in texts), dtype=np.int32, count=len(texts)
+        )
+        return cls(names, codes)
+
+    def counts(self) -> dict[str, int] | None:
+        """Return the number of cells of each cluster, or None without cells."""
+        if self.codes is None:
+            sizes = self.sizes
+            return None if sizes is None else dict(zip(self.names, sizes, strict=True))
+        found = np.bincount(self.codes[self.codes >= 0], minlength=len(self.names))
+        return {name: int(n) for name, n in zip(self.names, found, strict=True)}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known about the experiment beside the data."""
+
+    tissue: str | None = None
+    species: str | None = None
+    study_context: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything an engine may read. See the module's description.
+
+    Attributes
+    ----------
+    clusters
+        Cluster of each cell, and the order of clusters.
+    group_key
+        Name of the metadata column that the clusters came from.
+    cells
+        Cell names, n.
+    genes
+        All gene names of the object.
+    markers
+        The full marker table; each engine calls ``markers.select``.
+    normalized, counts
+        Expression sources, cells x genes: log-normalised values, raw counts.
+    coordinates
+        Name of the embedding and an n x 2 float array.
+    obs
+        Cell metadata, n rows.
+    """
+
+    clusters: Clusters
+    group_key: str | None = None
+    cells: tuple[str, ...] | None = None
+    genes: tuple[str, ...] | None = None
+    markers: Markers | None = None
+    normalized: ExpressionSource | None = None
+    counts: ExpressionSource | None = None
+    coordinates: tuple[str, NDArray[np.float64]] | None = None
+    obs: pd.DataFrame | None = None
+    context: Context = field(default_factory=Context)
+
+    def __post_init__(self) -> None:
+        if not self.clusters.names:
+            where = f'"{self.group_key}"' if self.group_key else "The clusters"
+            message = f"{where} names no cluster: every value is missing or there are no cells."
+            raise GroupEmptyError(message, "Cluster the cells first, or choose another column.")
+        self._check_length("clusters", self.clusters.codes)
+        if self.coordinates is not None:
+            self._check_length(f'coordinates "{self.coordinates[0]}"', self.coordinates[1])
+        if self.cells is not None and len(set(self.cells)) != len(self.cells):
+            seen: set[str] = set()
+            twice = [c for c in self.cells if c in seen or seen.add(c)]  # type: ignore[func-returns-value]
+            message = f"Cell names must be unique, and {len(twice)} are not: {listing(twice, 3)}."
+            raise InvalidObjectError(message, "Rename the cells and try again.")
+
+    def _check_length(self, what: str, values: Any) -> None:
+        if self.cells is not None and values is not None and len(values) != len(self.cells):
+            message = f"There are {len(self.cells)} cells but {what} has {len(values)} values."
+            raise InvalidObjectError(message)
+
+    def with_parts(self, **parts: Any) -> Study:
+        """Return a copy in which some parts are replaced."""
+        return replace(self, **parts)
+
+    def require(self, part: str, engine: str) -> Any:
+        """Return a part, or raise :class:`EngineNeedsError` that says how to give it."""
+        value = getattr(self, part)
+        if value is not None:
+            return value
+        message = f'The engine "{engine}" needs {_PARTS[part][0]}, and this study has none.'
+        raise EngineNeedsError(message, _PARTS[part][1], part=part)
+
+    def fingerprint(self) -> str:
+        """Return a hash of cell names and clusters: the same object, the same hash.
+
+        The order of cells does not count, so a reordered object is still the same.
+        """
+        digest = hashlib.sha256()
+        digest.update(json.dumps(sorted(self.clusters.names)).encode())
+        if self.cells is not None and self.clusters.codes is not None:
+            names = [*self.clusters.names, None]
+            pairs = sorted(
+                f"{cell}\x1f{names[code]}"
+                for cell, code in zip(self.cells, self.clusters.codes, strict=True)
+            )
+            digest.update("\x1e".join(pairs).encode())
+        return digest.hexdigest()
+
+
+_PARTS: dict[str, tuple[str, str]] = {
+    "markers": (
+        "a marker table",
+        "Pass markers=, or run FindAllMarkers() or scanpy.tl.rank_genes_groups() first.",
+    ),
+    "normalized": ("normalised expression", "Pass the object itself, not only its marker table."),
+    "counts": ("raw counts", "Keep the counts in the object's counts layer."),
+    "coordinates": ("an embedding", "Run UMAP or another two-dimensional embedding first."),
+    "cells": ("cells", "Pass the object itself, not only its marker table."),
+}
+
+
+def cluster_text(value: Any) -> str | None:
+    """Return the exact text of one cluster, or None where there is none.
+
+    Whole floats lose their ``.0`` because pandas and R make floats of integer clusters
+    as soon as one value is missing.
+
+    Examples
+    --------
+    >>> cluster_text(3.0), cluster_text("3.0"), cluster_text(float("nan"))
+    ('3', '3.0', None)
+    """
+    if value is None or type(value).__name__ in {"NAType", "NaTType"} or value != value:  # noqa: PLR0124
+        return None
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a sort key under which "2" comes before "10" and "a2" before "a10"."""
+    key: list[tuple[int, int, str]] = []
+    digits = ""
+    letters = ""
+    for character in [*text, ""]:
+        is_digit = character.isascii() and character.isdigit()
+        if digits and not is_digit:
+            key.append((0, int(digits), digits))
+            digits = ""
+        if letters and (is_digit or not character):
+            key.append((1, 0, letters))
+            letters = ""
+        if is_digit:
+            digits += character
+        else:
+            letters += character
+    return tuple(key)

@@ -1,0 +1,224 @@
+"""Builders of a Study: from an AnnData, from a marker table, from a finished run."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import (
+    GroupMissingError,
+    MarkersComputedWarning,
+    MarkersRequiredError,
+    MarkersStatisticError,
+    listing,
+    nearest,
+)
+from .expression import MatrixSource
+from .markers import Markers, read_markers
+from .study import Clusters, Context, Study
+
+if TYPE_CHECKING:
+    import anndata
+    from numpy.typing import NDArray
+
+RANKING = "rank_genes_groups"
+USUAL_GROUPS = ("leiden", "louvain", "seurat_clusters", "clusters", "cluster")
+EMBEDDINGS = ("X_umap", "X_tsne", "X_pca")
+
+
+def study_from_markers(
+    markers: Any, *, group_key: str | None = None, context: Context | None = None
+) -> Study:
+    """Build a study from a marker table alone; ``group_key`` names its cluster column."""
+    if not isinstance(markers, Markers):
+        markers = read_markers(markers, cluster_column=group_key)
+    return Study(
+        clusters=Clusters(markers.clusters),
+        group_key=group_key,
+        markers=markers,
+        context=context or Context(),
+    )
+
+
+def study_from_anndata(
+    adata: anndata.AnnData,
+    markers: Any = None,
+    *,
+    group_key: str | None = None,
+    context: Context | None = None,
+    coordinates_key: str | None = None,
+) -> Study:
+    """Build a study from an AnnData without changing it.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes. Log-normalised values are read from ``.raw`` where it exists
+        (scanpy ranks genes there), else from ``.X``.
+    markers
+        Anything :func:`cellferry.read_markers` reads. None: the ranking stored in
+        ``uns["rank_genes_groups"]`` if it is of the same group and has fold changes, else
+        scanpy's t-test.
+    group_key
+        Column of ``obs`` with the clusters. None: the group of the stored ranking, else
+        the one column with a usual name (``leiden``, ``louvain``, ...).
+    coordinates_key
+        Key in ``obsm``; None takes UMAP, t-SNE or PCA, the first that exists.
+
+    Raises
+    ------
+    GroupMissingError, GroupEmptyError, MarkersRequiredError, MarkersError
+    """
+    key = _group_key(adata, group_key)
+    column = adata.obs[key]
+    levels = list(column.cat.categories) if hasattr(column, "cat") else None
+    clusters = Clusters.from_labels(list(column), levels)
+    genes, source = _normalized(adata)
+    study = Study(
+        clusters=clusters,
+        group_key=key,
+        cells=tuple(str(c) for c in adata.obs_names),
+        genes=genes,
+        normalized=source,
+        coordinates=embedding_of(adata, coordinates_key),
+        obs=adata.obs,
+        context=context or Context(),
+    )
+    given = read_markers(markers) if markers is not None else _own_markers(adata, study)
+    return study.with_parts(markers=given)
+
+
+def _group_key(adata: anndata.AnnData, group_key: str | None) -> str:
+    columns = [str(c) for c in adata.obs.columns]
+    if group_key is not None:
+        if group_key in columns:
+            return group_key
+        guess = nearest(group_key, columns)
+        message = f'The obs of this AnnData has no column "{group_key}"; it has {listing(columns)}.'
+        raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
+    ranked = _ranking_group(adata)
+    if ranked in columns:
+        return str(ranked)
+    usual = [c for c in USUAL_GROUPS if c in columns]
+    if len(usual) == 1:
+        return usual[0]
+    found = listing(usual) if usual else listing(columns)
+    message = f"`group_key` must name the column of clusters; this AnnData has {found}."
+    raise GroupMissingError(message, 'For example group_key="leiden".')
+
+
+def _ranking_group(adata: anndata.AnnData) -> str | None:
+    stored = adata.uns.get(RANKING)
+    if not isinstance(stored, Mapping):
+        return None
+    found = stored.get("params", {}).get("groupby")
+    return None if found is None else str(found)
+
+
+def _normalized(adata: anndata.AnnData) -> tuple[tuple[str, ...], MatrixSource | None]:
+    where = adata.raw if adata.raw is not None else adata
+    genes = tuple(str(g) for g in where.var_names)
+    return genes, None if where.X is None else MatrixSource(where.X, genes)
+
+
+def embedding_of(
+    adata: anndata.AnnData, key: str | None = None
+) -> tuple[str, NDArray[np.float64]] | None:
+    """Return name and n x 2 values of an embedding: the key's, else UMAP, t-SNE or PCA."""
+    chosen = [key] if key is not None else [e for e in EMBEDDINGS if e in adata.obsm]
+    if not chosen:
+        return None
+    if chosen[0] not in adata.obsm:
+        valid = listing([str(k) for k in adata.obsm])
+        message = f'There is no embedding "{chosen[0]}" in obsm; there is {valid}.'
+        raise GroupMissingError(message)
+    values = np.asarray(adata.obsm[chosen[0]], dtype=np.float64)
+    return None if values.ndim != 2 or values.shape[1] < 2 else (chosen[0], values[:, :2])
+
+
+def _own_markers(adata: anndata.AnnData, study: Study) -> Markers:
+    """Return the stored ranking of this group, or rank anew with scanpy."""
+    from .marker_formats import markers_from_ranking
+
+    if _ranking_group(adata) == study.group_key:
+        try:
+            stored = markers_from_ranking(adata.uns[RANKING])
+        except MarkersStatisticError:
+            stored = None
+        if stored is not None and stored.avg_log2fc is not None:
+            return stored
+    return compute_markers(study)
+
+
+def compute_markers(study: Study) -> Markers:
+    """Rank genes per cluster with scanpy's t-test on a copy; the user's object is untouched.
+
+    Raises
+    ------
+    MarkersRequiredError
+        scanpy is missing, the data are scaled or raw counts, or there is one cluster.
+    """
+    import anndata
+    import pandas as pd
+
+    from .marker_formats import markers_from_ranking
+
+    recipe = (
+        f'Run scanpy.tl.rank_genes_groups(adata, "{study.group_key}", pts=True) on log-normalised '
+        "data, or pass markers=."
+    )
+    source, codes = study.normalized, study.clusters.codes
+    if source is None or codes is None:
+        message = "No markers were given and there is no expression to compute them from."
+        raise MarkersRequiredError(message, recipe)
+    if len(study.clusters.names) < 2:
+        message = "Markers compare clusters, and there is only one cluster."
+        raise MarkersRequiredError(message, "Cluster the cells, or pass markers=.")
+    try:
+        import scanpy
+    except ImportError as error:
+        message = "No markers were given, and scanpy, which would compute them, is not installed."
+        raise MarkersRequiredError(message, recipe) from error
+    counts = study.clusters.counts() or {}
+    ranked = [name for name in study.clusters.names if counts[name] > 1]
+    if not ranked:
+        message = "No cluster has the two cells that a test needs."
+        raise MarkersRequiredError(message, recipe)
+    matrix = _stacked(source)
+    problem = _not_normalised(matrix)
+    if problem:
+        message = f"No markers were given, and none can be computed: {problem}."
+        raise MarkersRequiredError(message, recipe)
+    message = (
+        f"No markers were given: ranking {matrix.shape[1]} genes over {matrix.shape[0]} cells in "
+        f"{len(study.clusters.names)} clusters with scanpy's t-test, which may take a while."
+    )
+    warnings.warn(MarkersComputedWarning(message), stacklevel=4)
+    inside = codes >= 0
+    groups = pd.Categorical.from_codes(codes[inside], categories=pd.Index(study.clusters.names))
+    light = anndata.AnnData(
+        matrix[inside],
+        obs=pd.DataFrame({"group": groups}, index=[f"cell{i}" for i in range(int(inside.sum()))]),
+        var=pd.DataFrame(index=pd.Index(source.genes, dtype="object")),
+    )
+    scanpy.tl.rank_genes_groups(light, "group", groups=ranked, method="t-test", pts=True)
+    return markers_from_ranking(light.uns[RANKING])
+
+
+def _stacked(source: Any) -> Any:
+    from scipy.sparse import vstack
+
+    return vstack([block for _, block in source], format="csr")
+
+
+def _not_normalised(matrix: Any) -> str | None:
+    """Say why values are not log-normalised, or None when they look so."""
+    data = matrix.data
+    if len(data) and float(data.min()) < 0:
+        return "the data are scaled (some values are negative)"
+    if len(data) and bool(np.all(data[:100_000] == np.floor(data[:100_000]))):
+        return "the data look like raw counts (all values are whole numbers)"
+    return None

@@ -1,0 +1,25 @@
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path, monkeypatch):
+    """Keep the runs of a test out of the user's data folder."""
+    home = tmp_path / "cellferry-home"
+    monkeypatch.setenv("CELLFERRY_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def ranked_blood():
+    """scanpy's 700 blood cells, ranked by their clusters on the log-normalised values."""
+    import scanpy
+
+    adata = scanpy.datasets.pbmc68k_reduced()
+    scanpy.tl.rank_genes_groups(adata, "louvain", method="t-test", pts=True)
+    return adata
+
+
+@pytest.fixture
+def blood(ranked_blood):
+    """A copy of the ranked blood cells that a test may change."""
+    return ranked_blood.copy()

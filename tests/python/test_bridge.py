@@ -1,0 +1,56 @@
+import json
+import logging
+import warnings
+
+from cellferry import bridge, bridge_calls
+from cellferry.errors import SpeciesWarning
+
+
+def ask(name, request=None, buffers=(), on_event=None):
+    answer = bridge.call(name.encode(), json.dumps(request or {}).encode(), buffers, on_event)
+    assert all(isinstance(part, bytearray) for part in answer)
+    return json.loads(answer[0]), answer[1:]
+
+
+def test_an_error_comes_back_as_data_with_its_code_and_hint():
+    answer, buffers = ask("run_show", {"run": "nothing"})
+    assert answer["ok"] is False
+    assert answer["error"]["code"] == "run_not_found"
+    assert answer["error"]["hint"]
+    assert buffers == []
+
+
+def test_faults_of_ours_come_back_as_internal_errors():
+    for name, message in ((b"no such call", b"{}"), (b"describe", b"{"), (b"block", b"{}")):
+        answer = json.loads(bridge.call(name, message)[0])
+        assert answer["error"]["code"] == "internal"
+        assert "Please report it" in answer["error"]["hint"]
+
+
+def test_warnings_and_messages_travel_with_the_answer(monkeypatch):
+    def tell(_request, _out, _on_event):
+        warnings.warn(SpeciesWarning("It is a mouse.", "Say so."), stacklevel=1)
+        warnings.warn("not ours", stacklevel=1)
+        logging.getLogger("cellferry").info("It is told.")
+        return {}
+
+    monkeypatch.setitem(bridge_calls.CALLS, "tell", tell)
+    answer, _ = ask("tell")
+    assert answer["warnings"] == [
+        {"code": "species", "message": "It is a mouse.", "hint": "Say so."}
+    ]
+    assert answer["messages"] == ["It is told."]
+    assert logging.getLogger("cellferry").handlers == []
+
+
+def test_an_interrupt_comes_back_with_the_run(monkeypatch):
+    def stop(_request, _out, _on_event):
+        interrupt = KeyboardInterrupt()
+        interrupt.run = "the-run"
+        raise interrupt
+
+    monkeypatch.setitem(bridge_calls.CALLS, "stop", stop)
+    answer, _ = ask("stop")
+    assert answer["error"]["code"] == "interrupted"
+    assert answer["error"]["data"] == {"run": "the-run"}
+    assert 'ResumeAnnotation(object, run = "the-run")' in answer["error"]["hint"]

@@ -1,0 +1,63 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from cellferry.cli import group
+
+B = "CD79A,MS4A1,CD79B,CD19,BANK1"
+
+
+def cellferry(*arguments, cwd, **env):
+    """Run the real command, as a user does."""
+    clean = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"}
+    return subprocess.run(
+        [sys.executable, "-c", "from cellferry.cli import main; main()", *map(str, arguments)],
+        capture_output=True, text=True, cwd=cwd, check=False, env={**clean, **env},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def lists(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text(f'cluster,marker_genes\n0,"{B}"\n', encoding="utf-8")
+    return path
+
+
+def test_exit_codes_are_the_documented_ones(tmp_path, lists):
+    assert cellferry("annotate", lists, cwd=tmp_path).returncode == 0
+    assert cellferry("annotate", tmp_path / "absent.csv", cwd=tmp_path).returncode == 1
+    assert cellferry("annotate", lists, "--no-such", cwd=tmp_path).returncode == 2
+    assert cellferry("annotate", lists, "--option", "n_gene=3", cwd=tmp_path).returncode == 2
+
+
+def test_errors_are_sentences_on_standard_error_and_no_traceback(tmp_path):
+    done = cellferry("annotate", "absent.csv", cwd=tmp_path)
+    assert done.stdout == ""
+    assert done.stderr.startswith("Error: ")
+    assert "absent.csv" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def commands(command=group, path=()):
+    if hasattr(command, "commands"):
+        for name, child in command.commands.items():
+            yield from commands(child, (*path, name))
+    else:
+        yield path
+
+
+@pytest.mark.parametrize("path", list(commands()), ids=" ".join)
+def test_every_command_has_help_with_an_example(path):
+    done = CliRunner().invoke(group, [*path, "--help"])
+    assert done.exit_code == 0
+    assert "Example" in done.output
+    assert f"cellferry {' '.join(path)}" in done.output
+
+
+def test_the_version_is_printed(tmp_path):
+    from cellferry import __version__
+
+    assert cellferry("--version", cwd=tmp_path).stdout.strip().endswith(__version__)

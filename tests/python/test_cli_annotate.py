@@ -1,0 +1,83 @@
+import anndata
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from cellferry import errors
+from cellferry.annotations import Annotations
+from cellferry.cli import group
+
+B, T = "CD79A,MS4A1,CD79B,CD19,BANK1", "CD3E,CD3D,TRAC,IL7R,LTB"
+
+
+@pytest.fixture
+def lists(tmp_path):
+    path = tmp_path / "m.v1.csv"
+    path.write_text(f'cluster,marker_genes\n10,"{B}"\n2,"{T}"\n', encoding="utf-8")
+    return path
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(group, ["annotate", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_a_marker_table_gives_table_record_and_report(tmp_path, lists):
+    done = invoke(lists, "--out", tmp_path / "res_v1.2", "--tissue", "blood")
+    assert done.exit_code == 0
+    assert "B cell" in done.output
+    table = pd.read_csv(tmp_path / "res_v1.2_annotations.csv", dtype=str)
+    assert list(table["cluster"]) == ["2", "10"]
+    record = (tmp_path / "res_v1.2_annotations.json").read_text(encoding="utf-8")
+    assert Annotations.from_json(record)["10"].label == "B cell"
+    assert "B cell" in (tmp_path / "res_v1.2_report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "res_v1.2_run" / "run.json").exists()
+
+
+def test_an_h5ad_gives_the_labelled_object_too(tmp_path, blood):
+    blood.write_h5ad(tmp_path / "in.h5ad")
+    done = invoke(tmp_path / "in.h5ad", "--group-key", "louvain", "--out", tmp_path / "out")
+    assert done.exit_code == 0
+    labelled = anndata.read_h5ad(tmp_path / "out.h5ad")
+    cells = pd.read_csv(tmp_path / "out_cells.csv", index_col="cell")
+    assert list(cells["cell_type"]) == list(labelled.obs["cell_type"])
+    assert "cell_type" not in anndata.read_h5ad(tmp_path / "in.h5ad").obs
+
+
+def test_a_second_run_replaces_its_own_files_and_no_others(tmp_path, lists):
+    out = tmp_path / "x"
+    assert invoke(lists, "--out", out).exit_code == 0
+    assert invoke(lists, "--out", out).exit_code == 0
+    table = tmp_path / "x_annotations.csv"
+    table.write_text(table.read_text(encoding="utf-8") + "# corrected by hand\n", encoding="utf-8")
+    with pytest.raises(errors.OutputError, match="was changed"):
+        invoke(lists, "--out", out)
+    assert "corrected by hand" in table.read_text(encoding="utf-8")
+    assert invoke(lists, "--out", out, "--overwrite").exit_code == 0
+
+
+def test_a_dry_run_writes_nothing(tmp_path, lists):
+    done = invoke(lists, "--dry-run", "--out", tmp_path / "x")
+    assert done.output == "local: 2 clusters, 0 calls, 0 bytes sent, cost $0.00\n"
+    assert [p.name for p in tmp_path.iterdir()] == [lists.name]
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_engine_runs(tmp_path, lists):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.OutputError, match="cannot be written"):
+        invoke(lists, "--out", tmp_path / "file" / "x")
+
+
+def test_files_that_are_no_input_say_what_to_do(tmp_path):
+    (tmp_path / "x.rds").write_text("")
+    with pytest.raises(errors.UnsupportedObjectError, match="an R object"):
+        invoke(tmp_path / "x.rds")
+    (tmp_path / "x.h5ad").write_text("no hdf5")
+    with pytest.raises(errors.InputError, match="cannot be read"):
+        invoke(tmp_path / "x.h5ad")
+
+
+def test_options_of_the_engine_are_name_and_value(tmp_path, lists):
+    assert invoke(lists, "--out", tmp_path / "x", "--option", "n_genes=3").exit_code == 0
+    done = invoke(lists, "--option", "n_genes")
+    assert done.exit_code == 2
+    assert "NAME=VALUE" in done.output

@@ -1,0 +1,32 @@
+import pytest
+
+from cellferry import engines, errors
+from cellferry.engines import check_options, create_engine, engine_class, engine_options
+
+
+@pytest.mark.parametrize("name", list(engines.ENGINES))
+def test_every_registered_engine_keeps_the_contract(name):
+    engine = create_engine(name)
+    assert isinstance(engine, engines.Engine)
+    assert engine.name == name
+    assert engine_class(name) is type(engine)
+    capabilities = engine.capabilities
+    assert capabilities.answers <= {"clusters", "cells"}
+    assert capabilities.sends <= {"markers", "expression", "metadata"}
+    assert (capabilities.host is None) == (not capabilities.sends)
+    assert set(engine.describe()) <= set(engine_options(name))
+
+
+def test_options_come_from_the_class_and_can_be_given():
+    assert create_engine("local", {"n_genes": 7}).describe()["n_genes"] == 7
+
+
+def test_an_engine_that_is_made_takes_no_more_options():
+    with pytest.raises(errors.UnknownOptionError, match="when the engine is made"):
+        create_engine(create_engine("local"), {"n_genes": 7})
+
+
+def test_an_unknown_option_names_the_nearest_and_all_valid_ones():
+    with pytest.raises(errors.UnknownOptionError) as caught:
+        check_options("local", {"genes": 3}, ("n_genes", "tissue_only"))
+    assert caught.value.hint == "Did you mean `n_genes`? Its options: `n_genes`, `tissue_only`."

@@ -1,0 +1,4 @@
+library(testthat)
+library(cellferry)
+
+test_check("cellferry")

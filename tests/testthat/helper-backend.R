@@ -1,0 +1,28 @@
+# Tests that need Python say so by their first line. The reason is one of these and no other.
+skip_without_backend <- function() {
+  ready <- tryCatch(
+    {
+      backend()
+      TRUE
+    },
+    cellferry_backend_missing_error = function(cnd) FALSE
+  )
+  testthat::skip_if_not(ready, "The Python backend of cellferry is missing")
+}
+
+# Runs go to a folder of this test.
+local_home <- function(frame = parent.frame()) {
+  folder <- withr::local_tempdir(.local_envir = frame)
+  withr::local_envvar(CELLFERRY_HOME = folder, .local_envir = frame)
+  folder
+}
+
+# Another R process; its output as lines. `environment` is "NAME=value".
+run_r <- function(code, environment = character()) {
+  file <- withr::local_tempfile(lines = code, fileext = ".R")
+  libraries <- paste0("R_LIBS=", paste(.libPaths(), collapse = .Platform$path.sep))
+  suppressWarnings(system2(
+    file.path(R.home("bin"), "Rscript"), shQuote(file),
+    stdout = TRUE, stderr = TRUE, env = c(libraries, environment)
+  ))
+}

@@ -1,0 +1,72 @@
+test_that("Seurat's table is returned as it is, with cluster a factor", {
+  skip_without_backend()
+  markers <- small_markers()
+  found <- ReadMarkers(markers)
+  expect_identical(as.character(found$cluster), as.character(markers$cluster))
+  expect_identical(levels(found$cluster), levels(markers$cluster))
+  expect_identical(found$gene, markers$gene)
+  for (name in c("p_val", "avg_log2FC", "pct.1", "pct.2", "p_val_adj")) {
+    expect_identical(found[[name]], markers[[name]])
+  }
+  expect_identical(ReadMarkers(found), found)
+})
+
+test_that("the gene column counts, not the row names", {
+  skip_without_backend()
+  markers <- small_markers()
+  expect_true(any(rownames(markers) != markers$gene))
+  expect_identical(ReadMarkers(markers)$gene, markers$gene)
+})
+
+test_that("a file holds what the table holds", {
+  skip_without_backend()
+  markers <- small_markers()
+  file <- withr::local_tempfile(fileext = ".csv")
+  write.csv(markers, file)
+  found <- ReadMarkers(file)
+  expect_identical(as.character(found$cluster), as.character(markers$cluster))
+  expect_identical(found$gene, markers$gene)
+  expect_equal(found$avg_log2FC, markers$avg_log2FC)
+})
+
+test_that("a named list and a long table are lists of genes", {
+  skip_without_backend()
+  genes <- list("10" = c("CD79A", "MS4A1"), "2" = "CD3E", "\u00e9" = "LYZ")
+  found <- ReadMarkers(genes)
+  expect_identical(levels(found$cluster), c("2", "10", "\u00e9"))
+  expect_identical(found$gene[found$cluster == "10"], genes[["10"]])
+  long <- data.frame(cluster = c(10, 10, 2), gene = c("CD79A", "MS4A1", "CD3E"))
+  expect_identical(levels(ReadMarkers(long)$cluster), c("2", "10"))
+})
+
+test_that("explicit column names win", {
+  skip_without_backend()
+  markers <- small_markers()
+  markers$group <- paste0("c", markers$cluster)
+  found <- ReadMarkers(markers, cluster.column = "group")
+  expect_identical(levels(found$cluster), c("c0", "c1", "c2"))
+  expect_error(
+    ReadMarkers(markers, cluster.column = "no_such"),
+    "`cluster.column`",
+    class = "cellferry_invalid_option_error"
+  )
+})
+
+test_that("tables that are none are told apart", {
+  skip_without_backend()
+  markers <- small_markers()
+  folder <- withr::local_tempdir()
+  gone <- c("'[^']*/|\"[^\"]*/" = "\"")
+  expect_messages(ReadMarkers(markers[0, ]), "markers-empty")
+  expect_messages(ReadMarkers(data.frame()), "markers-empty-frame")
+  expect_messages(ReadMarkers(file.path(folder, "none.csv")), "markers-no-file", gone)
+  binary <- file.path(folder, "binary.csv")
+  saveRDS(markers, binary)
+  expect_messages(ReadMarkers(binary), "markers-binary", gone)
+  expect_messages(
+    ReadMarkers(cbind(markers, gene = "x")), "markers-duplicated-columns"
+  )
+  expect_messages(ReadMarkers(data.frame(a = 1, b = 2, c = 3)), "markers-format")
+  expect_messages(ReadMarkers(mean), "markers-class")
+  expect_messages(ReadMarkers(markers, cluster_column = "a"), "markers-option")
+})
