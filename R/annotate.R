@@ -34,7 +34,8 @@
 #' @param verbose Whether to show messages, progress and the table of labels.
 #' @param ... Options of the engine, by their exact names; see [Engine()].
 #'
-#' @return The object with the new columns; for a marker table what [Annotations()] returns.
+#' @return The object with the new columns; for a marker table what [Annotations()] returns
+#'   (invisibly, if it was shown).
 #' @family annotation
 #' @seealso [cellferry_conditions] for the errors and warnings.
 #' @examples
@@ -177,8 +178,7 @@ annotate_table <- function(table, request) {
   begun <- bridge_call("study_begin", message, parcel, verbose = request$verbose)$value
   on.exit(discard(begun$handle))
   answer <- run_annotation("annotate", list(handle = json_text(begun$handle)), request$verbose)
-  show_annotations(answer, request$verbose)
-  new_annotations(answer$value$json, request$key)
+  return_table(answer, request$verbose)
 }
 
 # Refuses an unknown engine or option, a bad key, a foreign column and a missing consent, before

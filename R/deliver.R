@@ -62,6 +62,13 @@ show_annotations <- function(answer, verbose, following = NULL) {
   cellferry_inform(paste(lines, collapse = "\n"), class = "cellferry_table_message")
 }
 
+# A table that was shown is returned invisibly, or it would be shown twice.
+return_table <- function(answer, verbose) {
+  show_annotations(answer, verbose)
+  table <- new_annotations(answer$value$json, answer$value$key)
+  if (verbose) invisible(table) else table
+}
+
 # What to paste next. The object's own name is used when it was given by name.
 next_line <- function(object, name, key) {
   if (is_seurat(object) && !is.null(extract_coordinates(object))) {

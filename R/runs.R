@@ -42,8 +42,7 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
   run <- run %||% newest_run()
   if (is.null(object)) {
     answer <- run_annotation("run_resume", list(run = json_text(run), study = NULL), verbose)
-    show_annotations(answer, verbose)
-    return(new_annotations(answer$value$json, answer$value$key))
+    return(return_table(answer, verbose))
   }
   if (!inherits(object, c("Seurat", "SingleCellExperiment"))) {
     cellferry_stop(

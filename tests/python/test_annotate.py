@@ -252,3 +252,11 @@ def test_no_secret_and_no_expression_is_kept_in_the_run(blood):
         "run.json", "journal.jsonl", "study.json", "annotations.json",
     }  # fmt: skip
     assert blood.obs_names[0] not in (folder / "study.json").read_text(encoding="utf-8")
+
+
+def test_a_table_with_scores_only_is_annotated_and_its_markers_are_kept():
+    table = pd.DataFrame({"group": ["0"] * 5, "names": B, "scores": [5.0, 4.0, 3.0, 2.0, 1.0]})
+    found = annotate_clusters(table, progress=False)
+    assert found["0"].status in {"ok", "unknown"}
+    assert found.markers["gene"] == B
+    assert found.markers["Score"][0] == 5.0

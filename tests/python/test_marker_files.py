@@ -44,6 +44,11 @@ def test_lists_without_quotes_between_tabs(write):
     assert found.values == {"cluster": ("0", "1"), "markers, best first": ("A,B,C", "D,E")}
 
 
+def test_a_tab_separates_before_a_comma_does(write):
+    found = read_text_columns(write("cluster\tmarkers, best first\n0\tA,B\n1\tC,D\n"))
+    assert found.values == {"cluster": ("0", "1"), "markers, best first": ("A,B", "C,D")}
+
+
 def test_clusters_are_exact_text(write):
     text = "cluster,gene\n007,A\n1.0,B\n1e5,C\n 7_0,D\nNA,E\nTRUE,F\n"
     found = read_text_columns(write(text)).values["cluster"]
@@ -105,7 +110,9 @@ def test_empty_tables_say_what_the_cause_may_be(write, content):
     assert "thresholds" in caught.value.hint
 
 
-@pytest.mark.parametrize("content", ["gene\nA\n", "cluster gene\n0 A\n", "just a sentence\n"])
+@pytest.mark.parametrize(
+    "content", ["gene\nA\n", "cluster gene\n0 A\n", '"p" "c"\n"A" 0 "1"\n', "just a sentence\n"]
+)
 def test_one_column(write, content):
     with pytest.raises(MarkersFormatError) as caught:
         read_text_columns(write(content))

@@ -170,6 +170,16 @@ def test_trap_a_duplicated_gene_takes_one_place_only():
     assert found.rows.dtype == np.intp
 
 
+@pytest.mark.parametrize(
+    ("column", "better", "worse"),
+    [("p_val_adj", 0.0, 0.2), ("p_val", 0.0, 0.2), ("pct.1", 0.9, 0.5), ("pct.2", 0.1, 0.5)],
+)
+def test_of_several_rows_of_a_gene_the_best_is_kept_in_any_order(column, better, worse):
+    for values, row in (([better, worse], 0), ([worse, better], 1)):
+        markers = table(["A", "A"], avg_log2FC=[1.0, 1.0], **{column: values})
+        assert markers.select(**OPEN)["0"].rows.tolist() == [row]
+
+
 def test_trap_a_cluster_without_a_gene_left_is_still_there():
     frame = pd.DataFrame({"cluster": [0, 1], "gene": ["A", "B"], "avg_log2FC": [1.0, 0.1]})
     found = read_markers(frame).select()

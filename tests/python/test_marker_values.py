@@ -70,6 +70,10 @@ def test_percentages_become_fractions_in_both_columns():
     np.testing.assert_allclose(found["pct_2"], [0.005, 0.01])
 
 
+def test_percentages_of_rare_genes_only():
+    assert fractions({"pct_1": np.array([1.5, 0.2])}, "T")["pct_1"].tolist() == [0.015, 0.002]
+
+
 @pytest.mark.parametrize("wrong", [-0.1, 350.0, math.inf])
 def test_impossible_percentages(wrong):
     with pytest.raises(MarkersFormatError, match=r"fractions of 0\.\.1"):

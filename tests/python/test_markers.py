@@ -35,13 +35,16 @@ def tables(draw):
     codes = draw(st.lists(st.integers(0, len(clusters) - 1), min_size=rows, max_size=rows))
     genes = draw(st.lists(NAMES, min_size=rows, max_size=rows))
     some = draw(st.sets(st.sampled_from(FIELDS)))
-    number = st.floats(width=64)
+    kinds = {"pct_1": st.floats(0, 1) | st.just(math.nan), "pct_2": st.floats(0, 1)}
     return Markers(
         tuple(clusters),
         np.array(codes, dtype=np.int32),
         np.array(genes, dtype=object),
         source=draw(st.sampled_from(["seurat", "scanpy", "list"])),
-        **{f: np.array(draw(st.lists(number, min_size=rows, max_size=rows))) for f in some},
+        **{
+            f: np.array(draw(st.lists(kinds.get(f, st.floats()), min_size=rows, max_size=rows)))
+            for f in some
+        },
     )
 
 

@@ -56,7 +56,9 @@ test_that("every kind of cluster name comes home", {
   local_home()
   cases <- list(
     c("0", "10", "7"), c("\u00e9t\u00e9", "\u4e2d\u6587", "\U0001f9ec"),
-    c("B cell", "T cell", "T cell 2"), c("7_0", "7_1", "10_0"), c(10, 2, 1), c(3L, 1L, 2L)
+    c("B cell", "T cell", "T cell 2"), c("7_0", "7_1", "10_0"), c(10, 2, 1), c(3L, 1L, 2L),
+    c(0.2, 0.8, 1.5), c("a/b", "\"quoted\"", "NA"), c("1", "1.0", "01"), c("CD4", "CD4 T", "T"),
+    c(" leading", "trailing ", "\u00e9\t\u00e9")
   )
   for (names in cases) {
     object <- renamed_object(names)

@@ -11,6 +11,24 @@ test_that("Seurat's table is returned as it is, with cluster a factor", {
   expect_identical(ReadMarkers(found), found)
 })
 
+test_that("the tables of Seurat 3 and of the ROC test are read", {
+  skip_without_backend()
+  markers <- small_markers()
+  old <- stats::setNames(markers, sub("avg_log2FC", "avg_logFC", names(markers)))
+  expect_true("avg_log2FC" %in% names(ReadMarkers(old)))
+  testthat::skip_if_not_installed("Seurat")
+  roc <- suppressWarnings(suppressMessages(Seurat::FindAllMarkers(
+    small_object(),
+    test.use = "roc", only.pos = TRUE, verbose = FALSE
+  )))
+  found <- ReadMarkers(roc)
+  expect_identical(found$gene, roc$gene)
+  expect_identical(found$avg_log2FC, roc$avg_log2FC)
+  local_home()
+  table <- AnnotateClusters(roc, verbose = FALSE)
+  expect_identical(table$cluster, c("0", "1", "2"))
+})
+
 test_that("the gene column counts, not the row names", {
   skip_without_backend()
   markers <- small_markers()

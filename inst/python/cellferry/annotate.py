@@ -150,7 +150,9 @@ def kept_markers(markers: Markers | None) -> dict[str, list[Any]]:
     """Return the best markers per cluster as plain columns with Seurat's names."""
     if markers is None:
         return {}
-    chosen = markers.select(n_genes=KEPT_MARKERS)
+    # Not every table has fold changes; lists are ranked by their order whatever the method.
+    method = next(iter(markers.ranking_methods), "avg_log2FC")
+    chosen = markers.select(method, n_genes=KEPT_MARKERS)
     rows = [int(r) for selection in chosen.values() for r in selection.rows]
     frame = markers.to_frame().iloc[rows]
     plain: dict[str, list[Any]] = {}

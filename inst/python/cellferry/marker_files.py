@@ -194,15 +194,18 @@ def _split(text: str, file: Path, what: str) -> tuple[str, list[tuple[int, list[
         even = max(sample.count(width), sample.count(width + 1) + 1) / len(sample)
         # A tab is hardly ever part of a name, while commas are: "markers, best first".
         best = max(best or (0.0, False, 0, ""), (even, separator == "\t", width, separator))
-    if best is None and failure is not None:
-        raise _broken(file, failure)
     if best is None:
         first = next(line for line in text.splitlines() if line.strip())
+        if failure is not None and any(separator in first for separator in SEPARATORS):
+            raise _broken(file, failure)
         if first.strip().strip('"') == "":  # what write.csv() makes of a table without columns
             message = f"{what} has no columns and no rows."
             raise MarkersEmptyError(message, WHY_EMPTY)
         message = f"{what} has one column only; its first line is: {first[:80]}"
-        hint = "Columns must be separated by commas, tabs or semicolons; write.csv() does it."
+        hint = (
+            "Columns must be separated by commas, tabs or semicolons. In R, write.csv() does it; "
+            "write.table() separates by spaces unless told otherwise."
+        )
         raise MarkersFormatError(message, hint)
     try:
         return best[-1], _records(text, best[-1])

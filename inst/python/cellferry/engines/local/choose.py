@@ -42,6 +42,7 @@ MIXED_FIT = 0.8
 MIXED_RATIO = 0.4
 MIXED_SIGNIFICANCE = 3.0
 MIXED_GENES = 3
+BROADER_RATIO = 0.8
 STATE_FIT = 1.0
 STATE_GENES = 4
 SUPPORT = 0.2
@@ -117,9 +118,16 @@ def supporters(profiles: Profiles, scores: Scores, i: int) -> NDArray[np.intp]:
 def _begin(hierarchy: Hierarchy, scores: Scores) -> int | None:
     usable = ~hierarchy.state & ~hierarchy.compartment
     usable &= scores.own_significance >= OWN_SIGNIFICANCE
+    usable &= _own_genes(hierarchy, scores) >= MIN_GENES
     if not usable.any():
         return None
     return int(np.argmax(np.where(usable, scores.fit, -np.inf)))
+
+
+def _own_genes(hierarchy: Hierarchy, scores: Scores) -> NDArray[np.intp]:
+    """Return per type how many of the genes that it lists itself support it."""
+    raised = scores.signal.strength >= SUPPORT
+    return np.asarray(((hierarchy.profiles.own > 0) & raised).sum(axis=1), dtype=np.intp)
 
 
 def _enough(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
@@ -162,6 +170,7 @@ def _rival(
 
 def _deeper(hierarchy: Hierarchy, scores: Scores, label: int, partner: int | None) -> int:
     """Go down while a child is nearly as good, on its own evidence, and clear of others."""
+    own_genes = _own_genes(hierarchy, scores)
     while True:
         better = [
             child
@@ -169,6 +178,7 @@ def _deeper(hierarchy: Hierarchy, scores: Scores, label: int, partner: int | Non
             if scores.fit[child] >= DEEPER_RATIO * scores.fit[label]
             and scores.own_significance[child] >= DEEPER_SIGNIFICANCE
             and scores.fit[child] >= MIN_FIT
+            and own_genes[child] >= MIN_GENES
         ]
         better.sort(key=lambda child: (-scores.fit[child], child))
         if not better:
@@ -203,8 +213,18 @@ def _partner(hierarchy: Hierarchy, scores: Scores, best: int, least: float) -> i
     usable &= left.own_significance >= OWN_SIGNIFICANCE
     for i in np.argsort(-left.fit, kind="stable"):
         if usable[i] and len(supporters(hierarchy.profiles, left, int(i))) >= MIXED_GENES:
-            return int(i)
+            return _broader(hierarchy, left, int(i))
     return None
+
+
+def _broader(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
+    """Go up to parents that fit nearly as well: of a mixture only the lineage is certain."""
+    kinds = hierarchy.knowledge.by_name
+    for parent in hierarchy.above(i):
+        is_type = kinds[hierarchy.profiles.names[parent]].kind == "type"
+        if is_type and scores.fit[parent] >= BROADER_RATIO * scores.fit[i]:
+            return _broader(hierarchy, scores, parent)
+    return i
 
 
 def residual(hierarchy: Hierarchy, scores: Scores, best: int) -> Scores:

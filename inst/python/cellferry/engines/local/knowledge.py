@@ -82,6 +82,8 @@ class Knowledge:
             if name in self.ancestors[name]:
                 message = f'The type "{name}" is its own ancestor.'
                 raise KnowledgeError(message, "Check the column parent.")
+        for species in SPECIES:
+            self.names_of_genes(species)
 
     @functools.cached_property
     def by_name(self) -> dict[str, CellType]:
@@ -136,9 +138,13 @@ class Knowledge:
     def names_of_genes(self, species: str) -> dict[str, str]:
         """Return every symbol of a species -> the name its gene has in the table."""
         current: dict[str, str] = {}
-        for marker in self._markers(species):
+        named = [m for m in self._markers(species) if len(m.symbols) > 1]
+        leading = {m.name for m in named}
+        for marker in named:
             for symbol in marker.symbols[1:]:
-                current[symbol] = marker.name
+                if current.setdefault(symbol, marker.name) != marker.name or symbol in leading:
+                    message = f'The gene name "{symbol}" stands for two genes of the table.'
+                    raise KnowledgeError(message, "Keep it beside one current symbol only.")
         return {
             symbol: current.get(symbol, symbol)
             for marker in self._markers(species)
