@@ -76,12 +76,12 @@ def test_orthologs_are_one_to_one_and_symbols_of_their_species():
     assert len(there) == len(back) > 15_000
     assert {mouse: human for human, mouse in there.items()} == dict(back)
     # The rest was renamed since that release of Ensembl.
-    assert len(there.keys() & known_symbols("human")) > 0.95 * len(there)
-    assert len(back.keys() & known_symbols("mouse")) > 0.95 * len(back)
+    assert len(there.keys() & known_symbols("human")) > 0.92 * len(there)
+    assert len(back.keys() & known_symbols("mouse")) > 0.92 * len(back)
 
 
 @pytest.mark.parametrize(
-    ("human", "mouse"), [("CD3E", "Cd3e"), ("C1orf43", "4933434E20Rik"), ("NKG7", "Nkg7"), ("GNLY", None)]
+    ("human", "mouse"), [("CD3E", "Cd3e"), ("CD24", "Cd24a"), ("CA1", "Car1"), ("GNLY", None)]
 )
 def test_orthologs_are_looked_up_and_not_spelt(human, mouse):
     assert orthologs("human").get(human) == mouse
