@@ -58,9 +58,9 @@ check_generation <- function(object) {
           "The object has an assay of Seurat 5 (", class(assay)[1], "), and this session has ",
           "SeuratObject ", utils::packageVersion("SeuratObject"), "."
         ),
-        c(
-          "Install Seurat 5, or where there is one: x[[\"RNA\"]] <- as(x[[\"RNA\"]], \"Assay\")",
-          "and save the object again."
+        paste(
+          "Install Seurat 5, or ask for the object with an assay of Seurat 4:",
+          "x[[\"RNA\"]] <- as(x[[\"RNA\"]], \"Assay\")"
         )
       )
     }

@@ -67,13 +67,14 @@ mapped <- function(map, layer) rownames(map)[map[, layer]]
 check_apart <- function(parts, layer) {
   cells <- unlist(lapply(parts, function(part) part$cells))
   if (anyDuplicated(cells)) {
+    layers <- vapply(parts, function(part) part$layer, "")
     cellferry_stop(
       "invalid_object",
       paste0(
-        "The cell ", listing(cells[duplicated(cells)], 1), " is in more than one layer of \"",
-        layer, "\": ", listing(vapply(parts, function(part) part$layer, "")), "."
+        "The cell \"", cells[duplicated(cells)][1], "\" is in more than one layer of \"", layer,
+        "\": ", listing(layers), "."
       ),
-      "Remove the layer that is not wanted: x[[\"RNA\"]][[\"counts.1\"]] <- NULL"
+      paste0("Remove the layer that is too many: x[[\"RNA\"]][[\"", layers[1], "\"]] <- NULL")
     )
   }
 }
@@ -95,7 +96,10 @@ check_part <- function(part) {
     cellferry_stop(
       "invalid_object",
       paste0("The matrix of \"", part$layer, "\" is damaged: ", problem, "."),
-      "Make it anew from its source, or from its triplets: Matrix::sparseMatrix(i, p = , x = )",
+      paste(
+        "Make it anew from its source; entries out of order are put right by",
+        "Matrix::sparseMatrix(i = m@i + 1L, p = m@p, x = m@x, dims = dim(m))."
+      ),
       list(layer = part$layer)
     )
   }
