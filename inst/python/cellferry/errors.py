@@ -417,6 +417,18 @@ class ColumnsRenamedWarning(CellferryWarning):
     code = "columns_renamed"
 
 
+class CellsQualityWarning(CellferryWarning):
+    """Some cells look empty, dying or doubled."""
+
+    code = "cells_quality"
+
+
+class CellsDiagnosisWarning(CellferryWarning):
+    """The answers for the cells look wrong as a whole; the hint names the likely cause."""
+
+    code = "cells_diagnosis"
+
+
 _Coded = TypeVar("_Coded", CellferryError, CellferryWarning)
 
 

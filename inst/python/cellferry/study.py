@@ -124,6 +124,8 @@ class Study:
         Name of the embedding and an n x 2 float array.
     obs
         Cell metadata, n rows.
+    graph
+        Name of the neighbour graph and its sparse n x n weights.
     """
 
     clusters: Clusters
@@ -135,10 +137,13 @@ class Study:
     counts: ExpressionSource | None = None
     coordinates: tuple[str, NDArray[np.float64]] | None = None
     obs: pd.DataFrame | None = None
+    graph: tuple[str, csr_matrix] | None = None
     context: Context = field(default_factory=Context)
 
     def __post_init__(self) -> None:
-        if not self.clusters.names:
+        # Cells may be without any clustering; a column that names no cluster is a mistake.
+        unclustered = self.cells is not None and self.group_key is None
+        if not self.clusters.names and not unclustered:
             where = f'"{self.group_key}"' if self.group_key else "The clusters"
             message = f"{where} names no cluster: every value is missing or there are no cells."
             raise GroupEmptyError(message, "Cluster the cells first, or choose another column.")

@@ -72,7 +72,7 @@ def study_from_anndata(
     ------
     GroupMissingError, GroupEmptyError, MarkersRequiredError, MarkersError
     """
-    key = _group_key(adata, group_key)
+    key = group_key_of(adata, group_key)
     column = adata.obs[key]
     levels = list(column.cat.categories) if hasattr(column, "cat") else None
     clusters = Clusters.from_labels(list(column), levels)
@@ -91,7 +91,8 @@ def study_from_anndata(
     return study.with_parts(markers=given)
 
 
-def _group_key(adata: anndata.AnnData, group_key: str | None) -> str:
+def group_key_of(adata: anndata.AnnData, group_key: str | None) -> str:
+    """Return the column of clusters: the one given, or the only one with a usual name."""
     columns = [str(c) for c in adata.obs.columns]
     if group_key is not None:
         if group_key in columns:
