@@ -34,6 +34,8 @@ from .study_records import input_hash, study_from_record, study_record
 if TYPE_CHECKING:
     import anndata
 
+    from .study_builders import Reading
+
 logger = logging.getLogger("cellferry")
 
 OnEvent = Callable[[Event], None]
@@ -262,7 +264,9 @@ def annotate_clusters(
         replaced = delivery.check_key(key, list(data.obs.columns), owned, overwrite=overwrite)
         if replaced:
             logger.info("Replacing the columns %s.", ", ".join(replaced))
-    study = build_study(data, markers, group_key=group_key, context=context)
+    study = build_study(
+        data, markers, group_key=group_key, context=context, reading=chosen.capabilities.reading
+    )
     with progress_events(show=progress) as on_event:
         found = annotate(
             study,
@@ -277,15 +281,25 @@ def annotate_clusters(
 
 
 def build_study(
-    data: Any, markers: Any = None, *, group_key: str | None = None, context: Context | None = None
+    data: Any,
+    markers: Any = None,
+    *,
+    group_key: str | None = None,
+    context: Context | None = None,
+    reading: Reading | None = None,
 ) -> Study:
-    """Return the study of an AnnData, a marker table, or a study itself."""
+    """Return the study of an AnnData, a marker table, or a study itself.
+
+    ``reading`` is what the engine's capabilities say of reading an AnnData.
+    """
     from .study_builders import study_from_anndata, study_from_markers
 
     if isinstance(data, Study):
         return data
     if _is_anndata(data):
-        return study_from_anndata(data, markers, group_key=group_key, context=context)
+        return study_from_anndata(
+            data, markers, group_key=group_key, context=context, reading=reading
+        )
     if markers is not None:
         message = "`data` is itself a marker table, so `markers` cannot be given beside it."
         raise InvalidOptionError(message, "Pass an AnnData as `data`, or leave `markers` out.")

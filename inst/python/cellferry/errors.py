@@ -18,12 +18,12 @@ react to the same thing. The tree::
     ├── DeliveryError           InvalidKeyError, ColumnExistsError, OutputError
     ├── EngineError             UnknownEngineError, EngineNeedsError, UploadNotAllowedError,
     │                           CredentialsRequiredError
-    ├── ServiceError            a remote service did not do what was asked
-    │   ├── ServiceUnreachableError, ServiceTimeoutError, ServiceJobError
-    │   ├── ServiceCredentialsError (401), ServiceForbiddenError (403)
-    │   ├── ServiceNotFoundError (404), ServiceTooLargeError (413)
-    │   ├── ServiceRejectedError (422), ServiceLimitError (429), ServiceFailedError (5xx)
-    │   └── ServiceAnswerError      ServicePageError, ServiceRedirectError
+    │   └── ServiceError        a remote service did not do what was asked
+    │       ├── ServiceUnreachableError, ServiceTimeoutError, ServiceJobError
+    │       ├── ServiceCredentialsError (401), ServiceForbiddenError (403)
+    │       ├── ServiceNotFoundError (404), ServiceTooLargeError (413)
+    │       ├── ServiceRejectedError (422), ServiceLimitError (429), ServiceFailedError (5xx)
+    │       └── ServiceAnswerError      ServicePageError, ServiceRedirectError
     ├── RunError                RunNotFoundError, RunMismatchError, RunDamagedError,
     │                           InterruptedRunError
     ├── AnnotationsError        AnnotationsMissingError, AnnotationsFormatError
@@ -239,7 +239,7 @@ class CredentialsRequiredError(EngineError):
     code = "credentials_required"
 
 
-class ServiceError(CellferryError):
+class ServiceError(EngineError):
     """A remote service did not do what was asked."""
 
     code = "service"

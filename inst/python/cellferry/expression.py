@@ -52,6 +52,13 @@ class MatrixSource:
             raise ValueError(message)
         return MatrixSource(self._matrix, self.genes, wanted)
 
+    def renamed(self, genes: Sequence[str]) -> MatrixSource:
+        """Return the same matrix under other names of its genes."""
+        if self._columns is not None:
+            message = "A source of some genes cannot be renamed."
+            raise ValueError(message)
+        return MatrixSource(self._matrix, genes)
+
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
         """Yield ``(row_start, CSR block)`` in row order."""
         from scipy.sparse import csr_matrix

@@ -124,6 +124,8 @@ class Study:
         Name of the embedding and an n x 2 float array.
     obs
         Cell metadata, n rows.
+    var
+        Gene metadata, one row per gene of ``normalized``.
     """
 
     clusters: Clusters
@@ -136,6 +138,7 @@ class Study:
     coordinates: tuple[str, NDArray[np.float64]] | None = None
     obs: pd.DataFrame | None = None
     context: Context = field(default_factory=Context)
+    var: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         if not self.clusters.names:
