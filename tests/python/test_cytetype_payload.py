@@ -15,6 +15,7 @@ from cellferry.engines.cytetype.options import Options
 from cellferry.engines.cytetype.payload import CLIENT_VERSION, ClusterIds, build_payload
 from cellferry.study import Context
 from cellferry.study_builders import Reading
+from cellferry.summary import summarise
 from cytetype_objects import OBJECTS, OPTIONS, plain, symbols_in_a_column
 
 RECORDED = Path(__file__).parent / "data" / "cytetype_payloads_0_19_4.json.gz"
@@ -27,7 +28,8 @@ READING = Reading(coordinates_key="X_umap", symbols=True)
 def payload(adata, context=None, **options):
     context = context or Context(study_context="a study")
     study = build_study(adata, group_key="cluster", context=context, reading=READING)
-    made = build_payload(study, Options(**{"metadata": {"run": "v1"}, **options}))
+    chosen = Options(**{"metadata": {"run": "v1"}, **options})
+    made = build_payload(study, chosen, summarise(study, chosen.for_summary()))
     return json.loads(json.dumps(made, allow_nan=False))
 
 
@@ -130,11 +132,14 @@ def test_markers_of_seurat_are_ranked_by_fold_change_and_lower_genes_are_none():
         }
     )
     study = build_study(table)
-    assert build_payload(study, Options())["markerGenes"] == {"a": ["CD79A", "CD3E"], "b": ["IL7R"]}
+    assert build_payload(study, Options(), None)["markerGenes"] == {
+        "a": ["CD79A", "CD3E"],
+        "b": ["IL7R"],
+    }
 
 
 def test_a_table_alone_has_no_expression_coordinates_or_metadata():
-    found = build_payload(build_study({"B": ["CD79A"], "T": ["CD3E"]}), Options())
+    found = build_payload(build_study({"B": ["CD79A"], "T": ["CD3E"]}), Options(), None)
     assert found["expressionData"] == {}
     assert found["visualizationData"] == {"coordinates": None, "clusters": []}
     assert found["clusterMetadata"] == {"B": {}, "T": {}}
@@ -143,7 +148,7 @@ def test_a_table_alone_has_no_expression_coordinates_or_metadata():
 def test_without_any_marker_nothing_is_sent():
     study = build_study({"B": ["CD79A"]}).with_parts(markers=None)
     with pytest.raises(errors.MarkersRequiredError):
-        build_payload(study, Options())
+        build_payload(study, Options(), None)
 
 
 @given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=9, unique=True))

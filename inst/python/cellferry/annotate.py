@@ -192,6 +192,9 @@ def resume(
     if run.content["status"] == "finished":
         return run.results()
     stored = study_from_record(run.load("study.json"))
+    if study is not None and study.normalized is not None:
+        # A run that was stopped before its data were on disk needs the object's.
+        stored = study.with_parts(markers=stored.markers, context=stored.context)
     engine = create_engine(run.content["engine"], run.content["options"])
     return execute(run, stored, engine, on_event)
 

@@ -6,10 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...addresses import check_address
 from ...errors import InvalidOptionError, listing
+
+if TYPE_CHECKING:
+    from ...summary import SummaryOptions
 
 HOSTED = "https://cytetype.nygen.io"
 ADDRESS_VARIABLE = "CYTETYPE_API_URL"
@@ -30,7 +33,7 @@ class Options:
     gene_symbols_column: str | None = None
     n_top_genes: int = 50
     aggregate_metadata: bool = True
-    min_percentage: float = 10
+    min_percentage: int = 10
     max_metadata_categories: int = 500
     pcent_batch_size: int = 2000
     coordinates_key: str = "X_umap"
@@ -46,11 +49,25 @@ class Options:
     query_filename: str = "query.json"
     poll_interval_seconds: float = 30
     timeout_seconds: float = 7200
+    overwrite_files: bool = False
 
     @property
     def address(self) -> str:
         """The address of the service: the option's, the environment's, the hosted one."""
         return check_address(self.api_url or os.environ.get(ADDRESS_VARIABLE) or HOSTED)
+
+    def for_summary(self) -> SummaryOptions:
+        """Return what of them the statistics of the expression depend on."""
+        from ...summary import SummaryOptions
+
+        return SummaryOptions(
+            min_percentage=self.min_percentage,
+            pcent_batch_size=self.pcent_batch_size,
+            max_cells_per_group=self.max_cells_per_group,
+            aggregate_metadata=self.aggregate_metadata,
+            max_metadata_categories=self.max_metadata_categories,
+            columns=self.obs_columns,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return the options as plain data, from which the same can be made again."""
@@ -63,10 +80,13 @@ class Options:
 
 _WHOLE = {
     "n_top_genes": 1, "max_metadata_categories": 0, "pcent_batch_size": 1,
-    "max_cells_per_group": 1, "upload_max_workers": 1,
+    "max_cells_per_group": 1, "upload_max_workers": 1, "min_percentage": 0,
 }  # fmt: skip
 _SECONDS = ("upload_timeout_seconds", "poll_interval_seconds", "timeout_seconds")
-_FLAGS = ("aggregate_metadata", "cleanup_artifacts", "require_artifacts", "save_query")
+_FLAGS = (
+    "aggregate_metadata", "cleanup_artifacts", "require_artifacts", "save_query",
+    "overwrite_files",
+)  # fmt: skip
 _TEXTS = ("rank_key", "coordinates_key")
 _PATHS = ("vars_h5_path", "obs_duckdb_path", "query_filename")
 
@@ -87,7 +107,6 @@ def checked(options: Options) -> Options:
     )
     for name in _SECONDS:
         changed[name] = number(name, getattr(options, name), above=0)
-    changed["min_percentage"] = number("min_percentage", options.min_percentage, above=-1)
     for name in _FLAGS:
         if not isinstance(getattr(options, name), bool):
             message = f"`{name}` must be True or False, not {getattr(options, name)!r}."
@@ -125,8 +144,7 @@ def number(name: str, value: Any, *, above: float) -> float:
     """Return a finite number above a limit; raises :class:`InvalidOptionError`."""
     fits = isinstance(value, int | float) and not isinstance(value, bool)
     if not fits or not above < value < float("inf"):
-        limit = "above 0" if above == 0 else "of at least 0"
-        message = f"`{name}` must be a number {limit}, not {value!r}."
+        message = f"`{name}` must be a number above {above:g}, not {value!r}."
         raise InvalidOptionError(message, option=name)
     return float(value)
 

@@ -14,13 +14,13 @@ import numpy as np
 from ..._version import __version__
 from ...errors import MarkersRequiredError
 from ...study import natural_key
-from .statistics import metadata_percentages, percentages, sampled_coordinates, texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...markers import Markers
     from ...study import Study
+    from ...summary import Summary
     from .options import Options
 
 LONGEST_OWN_ID = 3
@@ -59,11 +59,16 @@ class ClusterIds:
         return None
 
 
-def build_payload(study: Study, options: Options, client: str = "anndata") -> dict[str, Any]:
+def build_payload(
+    study: Study, options: Options, summary: Summary | None, client: str = "anndata"
+) -> dict[str, Any]:
     """Return the ``input_data`` of a study.
 
     Parameters
     ----------
+    summary
+        The statistics of the study's expression, made with these options; None without
+        expression.
     client
         ``clientType``: ``"anndata"`` or ``"seurat"``.
 
@@ -74,15 +79,12 @@ def build_payload(study: Study, options: Options, client: str = "anndata") -> di
     """
     ids = ClusterIds.of(study.clusters.names)
     markers = marker_genes(study, options.n_top_genes)
+    # Without columns every cluster has an empty record; switched off, there is none at all.
     aggregated: dict[str, Any] = {}
     if options.aggregate_metadata:
-        aggregated = metadata_percentages(
-            study,
-            min_percentage=options.min_percentage,
-            max_categories=options.max_metadata_categories,
-            columns=options.obs_columns,
-        )
-    sampled = sampled_coordinates(study, options.max_cells_per_group)
+        aggregated = {name: {} for name in study.clusters.names}
+        aggregated.update(summary.metadata if summary is not None else {})
+    sampled = None if summary is None else summary.coordinates
     return {
         "studyInfo": study_info(study),
         "infoTags": texts_of({**study.context.metadata, **(options.metadata or {})}),
@@ -90,10 +92,10 @@ def build_payload(study: Study, options: Options, client: str = "anndata") -> di
         "clusterMetadata": {ids.by_cluster[c]: v for c, v in aggregated.items()},
         "markerGenes": {ids.by_cluster[c]: list(g) for c, g in markers.items()},
         "visualizationData": {
-            "coordinates": None if sampled is None else sampled[0],
-            "clusters": [] if sampled is None else [ids.by_cluster[c] for c in sampled[1]],
+            "coordinates": None if sampled is None else sampled.values.tolist(),
+            "clusters": [] if sampled is None else [ids.by_cluster[c] for c in sampled.clusters],
         },
-        "expressionData": _expression(study, ids),
+        "expressionData": {} if summary is None else _expression(summary, ids),
         "nParallelClusters": options.n_parallel_clusters,
         "clientInfo": {"clientType": client, "clientVersion": CLIENT_VERSION},
     }
@@ -138,12 +140,35 @@ def marker_genes(study: Study, n_genes: int) -> dict[str, tuple[str, ...]]:
     return kept
 
 
-def _expression(study: Study, ids: ClusterIds) -> dict[str, dict[str, float]]:
-    found = percentages(study)
-    if found is None:
+def _expression(summary: Summary, ids: ClusterIds) -> dict[str, dict[str, float]]:
+    """Return gene -> cluster -> percentage; of several genes of one symbol the highest."""
+    if summary.normalisation.smallest is not None and summary.normalisation.smallest < 0:
         return {}
-    genes, table = found
-    own = [ids.by_cluster[c] for c in study.clusters.names]
+    position: dict[str, int] = {}
+    for gene in summary.genes:
+        position.setdefault(gene, len(position))
+    table = np.zeros((len(position), len(summary.clusters)))
+    np.maximum.at(table, [position[g] for g in summary.genes], summary.percentages.T)
+    own = [ids.by_cluster[c] for c in summary.clusters]
     return {
-        g: dict(zip(own, row, strict=True)) for g, row in zip(genes, table.tolist(), strict=True)
+        gene: dict(zip(own, row, strict=True))
+        for gene, row in zip(position, table.tolist(), strict=True)
     }
+
+
+def texts_of(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return ``metadata`` with every value as text, as people write it.
+
+    Examples
+    --------
+    >>> texts_of({"ok": True, "n": 3.0, "link": "https://example.org"})
+    {'ok': 'true', 'n': '3', 'link': 'https://example.org'}
+    """
+
+    def text(value: Any) -> str:
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        whole = isinstance(value, float) and value.is_integer()
+        return str(int(value)) if whole else str(value)
+
+    return {str(k): text(v) for k, v in metadata.items()}
