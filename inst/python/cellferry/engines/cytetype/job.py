@@ -145,19 +145,22 @@ class Job:
         heard = begun
         seen = False
         renewed = False
+        trouble: ServiceError | None = None
         reported: set[str] = set()
         self._events.emit("started", 0, len(labels), "job", "Annotating clusters")
         while True:
             left = self._timeout_seconds - (time.monotonic() - begun)
             if left <= 0:
-                raise self._late()
+                raise trouble or self._late()
             try:
                 status = self._status()
             except (ServiceUnreachableError, ServiceFailedError, ServiceTimeoutError) as error:
                 if time.monotonic() - heard > min(SILENCE_SECONDS, self._timeout_seconds):
                     raise
+                trouble = error
                 self._wait(error, pause, left)
             except ServiceLimitError as error:
+                trouble = error
                 self._wait(error, self._poll_seconds, left)
             except ServiceNotFoundError:
                 # A service that was restarted may need a moment to find its jobs again.
@@ -165,7 +168,7 @@ class Job:
                     raise
                 self._events.wait(min(pause, left))
             else:
-                heard, seen = time.monotonic(), True
+                heard, seen, trouble = time.monotonic(), True, None
                 clusters = _states(status)
                 self._report(clusters, labels, reported)
                 if status["jobStatus"] == "credentials_required" and not renewed:

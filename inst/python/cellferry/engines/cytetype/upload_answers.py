@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from ...addresses import is_loopback
 from ...errors import OutputError, ServiceAnswerError
+from ...http_answers import is_page
 
 if TYPE_CHECKING:
     from ...http import Reply
@@ -49,8 +50,16 @@ def etag_of(reply: Reply) -> str:
     return tag
 
 
-def no_etag(_reply: Reply) -> str:
-    """Return nothing: a part sent to the service itself is confirmed by its status."""
+def no_etag(reply: Reply) -> str:
+    """Return nothing: a part sent to the service itself is confirmed by its status.
+
+    Raises
+    ------
+    ServicePageError
+        Something before the service answered, and the part never arrived.
+    """
+    if is_page(reply.response, reply.content):
+        reply.json()
     return ""
 
 
