@@ -126,6 +126,8 @@ class Study:
         Cell metadata, n rows.
     graph
         Name of the neighbour graph and its sparse n x n weights.
+    var
+        Gene metadata, one row per gene of ``normalized``.
     """
 
     clusters: Clusters
@@ -139,6 +141,7 @@ class Study:
     obs: pd.DataFrame | None = None
     graph: tuple[str, csr_matrix] | None = None
     context: Context = field(default_factory=Context)
+    var: pd.DataFrame | None = None
 
     def __post_init__(self) -> None:
         # Cells may be without any clustering; a column that names no cluster is a mistake.

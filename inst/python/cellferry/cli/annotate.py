@@ -96,7 +96,9 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
         )
     else:
         delivery.check_key(key, ())
-    study = build_study(data, markers, group_key=group_key, context=context)
+    study = build_study(
+        data, markers, group_key=group_key, context=context, reading=chosen.capabilities.reading
+    )
     if dry_run:
         plan = plan_clusters(study, chosen)
         cost = "unknown" if plan.cost_usd is None else f"${plan.cost_usd:.2f}"
