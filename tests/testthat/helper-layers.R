@@ -14,7 +14,7 @@ random_counts <- function(n_genes = 30, n_cells = 40, seed = 1, density = 0.2) {
 # truth, cells x genes, has zeros where a layer has no such gene.
 ragged_parts <- function(mat = random_counts(), n = 3, seed = 2) {
   withr::with_seed(seed, {
-    cells <- split(sample(colnames(mat)), rep_len(seq_len(n), ncol(mat)))
+    cells <- split(sample(colnames(mat)), factor(rep_len(seq_len(n), ncol(mat)), seq_len(n)))
     genes <- lapply(seq_len(n), function(k) sample(rownames(mat), nrow(mat) - 2 * k))
   })
   truth <- as.matrix(mat)
