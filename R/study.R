@@ -110,8 +110,7 @@ send_blocks <- function(handle, part, blocks) {
       handle = json_text(handle), part = json_text(part),
       row_start = jsonlite::unbox(as.integer(block$row_start)),
       n_rows = jsonlite::unbox(as.integer(block$n_rows)),
-      indptr = pack_integer(parcel, block$indptr),
-      indices = pack_integer(parcel, block$indices),
+      indptr = pack_whole(parcel, block$indptr), indices = pack_whole(parcel, block$indices),
       data = pack_real(parcel, block$data)
     ), parcel)
   }
