@@ -6,14 +6,14 @@
 
 # The parts of "counts", "data" or "scale.data"; an empty list when there is no such layer. In a
 # SingleCellExperiment "data" is `assay`, or logcounts.
-layer_parts <- function(object, assay = NULL, layer = "data") {
+layer_parts <- function(object, assay = NULL, layer = "data", check = TRUE) {
   parts <- if (!is_seurat(object)) {
     experiment_parts(object, assay, layer)
   } else {
     stored <- methods::slot(object, "assays")[[extract_assay(object, assay)]]
     if (is_layered(stored)) layered_parts(stored, layer) else slot_parts(stored, layer)
   }
-  lapply(parts, check_part)
+  if (check) lapply(parts, check_part) else parts
 }
 
 normalized_parts <- function(object, assay = NULL) layer_parts(object, assay, "data")
@@ -114,7 +114,7 @@ part_genes <- function(parts) {
 
 # Without an `assay`: the genes of the parts, those of the first part first.
 extract_genes <- function(object, assay = NULL, layer = "data") {
-  genes <- part_genes(layer_parts(object, assay, layer))
+  genes <- part_genes(layer_parts(object, assay, layer, check = FALSE))
   if (is_seurat(object)) {
     stored <- methods::slot(object, "assays")[[extract_assay(object, assay)]]
     if (is_layered(stored)) {
