@@ -91,7 +91,10 @@ r_error_codes <- c(
 )
 
 warning_codes <- c(
+  cells_diagnosis = "The answers for the cells look wrong as a whole.",
+  cells_quality = "Some cells look empty, dying or doubled.",
   cells_without_cluster = "Some cells have no cluster and get no label.",
+  cells_without_expression = "Some cells of the object are not in the assay that is read.",
   clusters_without_markers = "Some clusters of the object have no row in the marker table.",
   columns_renamed = "Columns were renamed because a database does not tell their names apart.",
   coordinates = "There is no usable embedding, or another one is used.",

@@ -193,6 +193,14 @@ extract_graphs <- function(object) {
   Filter(Negate(is.null), graphs)
 }
 
+# The one graph to send: the shared neighbours of this assay, else of any, else the first.
+extract_graph <- function(object, assay = NULL) {
+  graphs <- extract_graphs(object)
+  names <- names(graphs)
+  best <- c(which(names == paste0(assay, "_snn")), grep("snn$", names), seq_along(names))[1]
+  if (!is.na(best)) graphs[[best]]
+}
+
 # The embedding to draw: UMAP, else t-SNE, else the first with two dimensions; NULL if none.
 extract_coordinates <- function(object) {
   reductions <- Filter(

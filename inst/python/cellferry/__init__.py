@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .artifacts import build_artifacts
     from .cell_annotations import CellAnnotations
     from .cells import annotate_cells
+    from .inventory import study_report
     from .markers import Markers, read_markers
     from .results import annotation_report, read_annotations
     from .study import Study
@@ -36,6 +37,7 @@ _WHERE = {
     "read_annotations": "results",
     "read_markers": "markers",
     "runs": "",
+    "study_report": "inventory",
 }
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "read_annotations",
     "read_markers",
     "runs",
+    "study_report",
 ]
 
 

@@ -35,9 +35,10 @@ react to the same thing. The tree::
 
     CellferryWarning
     ├── ClustersWithoutMarkersWarning, MarkersUnknownClustersWarning
-    ├── CellsWithoutClusterWarning, SpeciesWarning, GenesUnrecognisedWarning
-    ├── MarkersComputedWarning
-    └── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
+    ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
+    ├── SpeciesWarning, GenesUnrecognisedWarning, MarkersComputedWarning
+    ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
+    └── CellsQualityWarning, CellsDiagnosisWarning
 """
 
 from __future__ import annotations
@@ -465,6 +466,12 @@ class CellsWithoutClusterWarning(CellferryWarning):
     code = "cells_without_cluster"
 
 
+class CellsWithoutExpressionWarning(CellferryWarning):
+    """Some cells of the object are not in the assay that is read."""
+
+    code = "cells_without_expression"
+
+
 class SpeciesWarning(CellferryWarning):
     """The stated species contradicts the gene names, or none can be told."""
 
@@ -514,7 +521,7 @@ class CellsQualityWarning(CellferryWarning):
 
 
 class CellsDiagnosisWarning(CellferryWarning):
-    """The answers for the cells look wrong as a whole; the hint names the likely cause."""
+    """The answers for the cells look wrong as a whole."""
 
     code = "cells_diagnosis"
 

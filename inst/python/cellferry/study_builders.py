@@ -103,6 +103,8 @@ def study_from_anndata(
     column = adata.obs[key]
     levels = list(column.cat.categories) if hasattr(column, "cat") else None
     clusters = Clusters.from_labels(list(column), levels)
+    # anndata 0.13 types it as a frame or a lazy one; what is read here is a frame.
+    obs: Any = adata.obs
     genes, source = _normalized(adata)
     var = (adata.raw if adata.raw is not None else adata).var
     wanted = asked.coordinates_key
@@ -115,7 +117,7 @@ def study_from_anndata(
         coordinates=embedding_of(adata, coordinates_key)
         if wanted is None
         else _nearest_embedding(adata, wanted),
-        obs=adata.obs,
+        obs=obs,
         context=context or Context(),
         var=var,
     )
