@@ -50,13 +50,26 @@ def with_symbols(study: Study) -> Study:
 def with_expression_symbols(study: Study) -> Study:
     """Return a study without markers with symbols for Ensembl identifiers of its genes.
 
-    A gene without a symbol keeps its identifier; how many had one is reported.
+    A gene without a symbol keeps its identifier, and so do all but the first of those that
+    share one. How many had one is reported.
     """
     if study.genes is None or identifier_kind(study.genes) != "ensembl":
         return study
     _report(to_symbols(study.genes), "study")
-    normalized, counts = (_renamed(source) for source in (study.normalized, study.counts))
-    return study.with_parts(genes=symbols_of(study.genes), normalized=normalized, counts=counts)
+    sources = (study.normalized, study.counts)
+    normalized, counts = (
+        None if s is None else RenamedSource(s, _different(s.genes)) for s in sources
+    )
+    return study.with_parts(genes=_different(study.genes), normalized=normalized, counts=counts)
+
+
+def _different(genes: Sequence[str]) -> tuple[str, ...]:
+    seen: set[str] = set()
+    made = []
+    for gene, symbol in zip(genes, symbols_of(genes), strict=True):
+        made.append(gene if symbol in seen else symbol)
+        seen.add(made[-1])
+    return tuple(made)
 
 
 def symbols_of(genes: Sequence[str]) -> tuple[str, ...]:

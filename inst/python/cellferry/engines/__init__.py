@@ -51,6 +51,9 @@ class Capabilities:
         Where to, or None when nothing leaves the machine.
     reading
         How an AnnData is to be read for it, or None for the usual way.
+    companions
+        What the service is said to offer beside annotation, by name. Their protocols are not
+        public: nothing here calls them, and this is where they belong once they are.
     """
 
     answers: frozenset[str] = frozenset({"clusters"})
@@ -60,6 +63,7 @@ class Capabilities:
     sends: frozenset[str] = frozenset()
     host: str | None = None
     reading: Reading | None = None
+    companions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,7 @@ ENGINES: dict[str, str] = {
 
 CELL_ENGINES: dict[str, str] = {
     "local": "cellferry.engines.local.cells:LocalCells",
+    "cellatlas": "cellferry.engines.cellatlas:CellAtlas",
 }
 """Name -> ``module:class`` for cells. One name may be in both tables."""
 

@@ -1,0 +1,1 @@
+"""Drop-in names of the three specified systems."""
