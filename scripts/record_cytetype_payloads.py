@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "python"))
 
 import cytetype
+
 from cytetype_objects import OBJECTS, OPTIONS
 from fault_server import FaultServer
 
