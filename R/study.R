@@ -135,5 +135,7 @@ send_blocks <- function(handle, part, blocks) {
     message <- charToRaw(sprintf(form, as.integer(block$row_start), as.integer(block$n_rows)))
     answer <- bridge_answer(bridge, "block", message, parcel, NULL)
     if (!identical(utils::head(answer[[1]], length(taken)), taken)) read_answer(answer)
+    # R clears away late, the later the larger the object is.
+    if (k %% 8L == 0L) gc(verbose = FALSE, full = FALSE)
   }
 }

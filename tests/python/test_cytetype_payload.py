@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from cellferry import errors
 from cellferry.annotate import build_study
-from cellferry.engines.cytetype.differences import DIFFERENCES
 from cellferry.engines.cytetype.options import Options
 from cellferry.engines.cytetype.payload import CLIENT_VERSION, ClusterIds, build_payload
 from cellferry.study import Context
@@ -106,17 +105,6 @@ def test_missing_coordinates_and_cells_without_cluster():
 def test_metadata_values():
     tags = payload(plain(), metadata={"n": 3.0, "x": 0.5, "ok": True, "doi": "https://doi.org/1"})
     assert tags["infoTags"] == {"n": "3", "x": "0.5", "ok": "true", "doi": "https://doi.org/1"}
-
-
-def test_every_listed_difference_has_its_test():
-    names = " ".join(name for name in globals() if name.startswith("test_"))
-    aliases = {
-        "blank_symbols": "blank_symbols_and_duplicate_symbols",
-        "duplicate_markers": "blank_symbols_and_duplicate_symbols",
-        "cells_without_cluster": "missing_coordinates_and_cells_without_cluster",
-    }
-    for name in DIFFERENCES:
-        assert aliases.get(name, name) in names
 
 
 def test_markers_of_seurat_are_ranked_by_fold_change_and_lower_genes_are_none():

@@ -72,7 +72,7 @@ def symbol_of(value: str) -> str:
     """
     text = value.strip()
     found = re.search(r"[_|]", text)
-    if found is None:
+    if found is None or any(pattern.fullmatch(text) for pattern in _IDENTIFIER):
         return text
     left, right = text[: found.start()], text[found.end() :]
     if is_identifier(left) == is_identifier(right):

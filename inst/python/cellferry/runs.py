@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import secrets
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -244,7 +245,8 @@ def _find(identifier: str | os.PathLike[str]) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
+    # An interrupted worker may still write while the caller's thread notes the interrupt.
+    partial = path.with_name(f".{path.name}.{threading.get_ident():x}.partial")
     with partial.open("w", encoding="utf-8") as target:
         target.write(text)
         target.flush()

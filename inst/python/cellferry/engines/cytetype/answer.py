@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...annotations import UNKNOWN, Annotation
-from ...credentials import redacted
 
 if TYPE_CHECKING:
     from .payload import ClusterIds
@@ -50,7 +49,7 @@ def rows_of(
         entry = entries.get(identifier)
         rows.append(row_of(name, identifier, entry, states.get(identifier, "")))
         if entry is not None:
-            evidence[name] = redacted(entry)
+            evidence[name] = entry
     return tuple(rows), evidence
 
 
