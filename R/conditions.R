@@ -112,8 +112,8 @@ rd_codes <- function(codes) {
 }
 
 public_verbs <- c(
-  "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "Engine",
-  "InstallBackend", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
+  "AnnotateCells", "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo",
+  "CellAtlasEngine", "Engine", "InstallBackend", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
   "StudyReport", "SupportingMarkers"
 )
 

@@ -44,6 +44,40 @@ LocalEngine <- function(n_genes = 50L, tissue_only = FALSE, knowledge = NULL,
   )
 }
 
+#' @rdname Engine
+#' @param api_url Whole address of the annotation endpoint; `NULL` is the environment variable
+#'   `CELLATLAS_API_URL`, else the hosted service.
+#' @param model,reference_atlas As the service knows them.
+#' @param timeout Seconds: longest silence of the service, and longest time of one request.
+#' @param chunk_size,chunk_bytes Most cells of a request (at most 100,000), and about how many bytes
+#'   it may have.
+#' @param parallel Requests at once.
+#' @param compress Whether requests are gzipped; `NULL`: once the service has said that it takes
+#'   that, by the response header `Accept-Encoding`.
+#' @param values `"auto"`: raw counts where the object has them, else log-normalised values;
+#'   `"counts"` or `"normalized"` insists, and reads only those.
+#' @param qc What is done about empty droplets, dying cells and doublets: `"warn"`, `"filter"` (they
+#'   are not sent and get no label) or `"off"`.
+#' @param min_counts,max_mitochondrial A cell with fewer counts is an empty droplet; one with a larger
+#'   share of mitochondrial counts is dying.
+#' @examples
+#' CellAtlasEngine(qc = "filter")
+#' @section The key of the Cell Atlas service:
+#' It is read from the environment variable `CELLATLAS_API_KEY` and never stored.
+#' @export
+CellAtlasEngine <- function(api_url = NULL, model = "geneformer",
+                            reference_atlas = "human-core-2026", timeout = 300,
+                            chunk_size = 50000L, chunk_bytes = 24 * 1024^2, parallel = 2L,
+                            compress = NULL, values = "auto", qc = "warn", min_counts = 200L,
+                            max_mitochondrial = 0.2) {
+  Engine(
+    "cellatlas",
+    api_url = api_url, model = model, reference_atlas = reference_atlas, timeout = timeout,
+    chunk_size = chunk_size, chunk_bytes = chunk_bytes, parallel = parallel, compress = compress,
+    values = values, qc = qc, min_counts = min_counts, max_mitochondrial = max_mitochondrial
+  )
+}
+
 #' @export
 format.cellferry_engine <- function(x, ...) {
   shown <- vapply(names(x$options), function(name) {

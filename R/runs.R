@@ -54,6 +54,10 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
   name <- object_name(substitute(object))
   record <- bridge_call("run_show", list(run = json_text(run)))$value
   request <- recorded_request(record, overwrite, verbose)
+  if (identical(record$level, "cells")) {
+    request[c("level", "run")] <- list("cells", record$id)
+    return(annotate_cells(object, request, name, finished = record$status == "finished"))
+  }
   check_request(request, object)
   groups <- extract_groups(object, request$group.by)
   parcel <- new_parcel()
