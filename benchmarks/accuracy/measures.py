@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -112,7 +113,7 @@ def reliability(outcomes: Iterable[Outcome], edges: tuple[float, ...]) -> list[d
     """Return per bin of confidence how many answers were right (compatible with the truth)."""
     rows = [o for o in outcomes if o.found is not None and o.confidence is not None]
     bins = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         inside = [o for o in rows if low <= (o.confidence or 0) < high]
         if inside:
             bins.append(

@@ -18,13 +18,17 @@ def draw(bins: list[dict[str, float]], path: Path) -> None:
 
     width, height = SIDE + 2 * MARGIN, SIDE + 1.9 * MARGIN
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height:.0f}" '
-        'font-family="sans-serif" font-size="11" role="img">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height:.0f}" '
+            'font-family="sans-serif" font-size="11" role="img">'
+        ),
         "<title>Confidence against the share of right answers on held-out data</title>",
         f'<rect width="{width}" height="{height:.0f}" fill="white"/>',
         f'<rect x="{x(0)}" y="{y(1)}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#999"/>',
-        f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="#bbb" '
-        'stroke-dasharray="4 3"/>',
+        (
+            f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="#bbb" '
+            'stroke-dasharray="4 3"/>'
+        ),
     ]
     for tick in (0, 0.25, 0.5, 0.75, 1):
         parts.append(f'<text x="{x(tick)}" y="{y(0) + 16}" text-anchor="middle">{tick:g}</text>')

@@ -25,6 +25,7 @@ from .knowledge import SPECIES, Knowledge, packaged_knowledge
 from .knowledge_sources import plain, read_knowledge
 from .prevalence import Prevalence, with_prevalence
 from .score import Profiles
+from .tissues import suggested_tissue, tissues_of
 
 if TYPE_CHECKING:
     from ...events import Events
@@ -49,7 +50,8 @@ class Local:
         How many of a cluster's strongest genes count in full; further down the ranking
         a gene counts less and less. All rows of the marker table are read.
     tissue_only
-        Consider only types that occur in the study's tissue.
+        Consider only types that occur in the study's tissue. Without it, a tissue that is
+        stated makes types of other tissues less likely, and does not exclude them.
     knowledge
         Cell types of your own: path of a table in the format of the packaged one (``.tsv``)
         or of gene sets (``.gmt``), a data frame with the same columns, or lists of genes by
@@ -135,7 +137,8 @@ class Local:
         markers: Markers = study.require("markers", self.name)
         knowledge = self._knowledge_for(study)
         species, how = self._species(study, markers)
-        profiles = Profiles.from_knowledge(knowledge, species)
+        tissues = tissues_of(study.context.tissue or "")
+        profiles = Profiles.from_knowledge(knowledge, species, tissues)
         hierarchy = Hierarchy.build(knowledge, profiles)
         evidence = Evidence.from_markers(markers, self.n_genes, study.genes)
         prevalence = self._prevalence(study, run)
@@ -168,6 +171,8 @@ class Local:
             "knowledge": knowledge.digest,
             "species": species,
             "species_from": how,
+            "tissues": sorted(tissues),
+            "tissue_suggested": suggested_tissue(rows, knowledge),
         }
         return Annotations(tuple(rows), details, provenance)
 
@@ -222,6 +227,7 @@ class Local:
         parts = {
             "version": VERSION,
             "options": self.n_genes,
+            "tissues": sorted(tissues_of(study.context.tissue or "")),
             "knowledge": knowledge.digest,
             "species": species,
             "expression": None if prevalence is None else prevalence.digest(),

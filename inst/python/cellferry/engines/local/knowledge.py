@@ -10,6 +10,7 @@ from importlib import resources
 
 from ...errors import KnowledgeError, listing, nearest
 from ...genes import Species
+from .tissues import occurs, tissues_of
 
 SPECIES: tuple[Species, ...] = ("human", "mouse")
 
@@ -173,11 +174,11 @@ class Knowledge:
         """
         wanted = tissue.casefold()
         known = sorted({x for t in self.types for x in t.tissues if x != "any"})
-        matching = {x for x in known if x in wanted or wanted in x}
+        matching = tissues_of(tissue) or {x for x in known if x in wanted or wanted in x}
         if not matching:
             message = f'No type of the knowledge table occurs in "{tissue}".'
             raise KnowledgeError(message, f"Tissues it knows: {listing(known, 40)}.")
-        kept = {t.name for t in self.types if not t.tissues or {"any", *matching} & {*t.tissues}}
+        kept = {t.name for t in self.types if occurs(t.tissues, frozenset(matching))}
         kept |= {a for name in kept for a in self.ancestors[name]}
         return Knowledge(tuple(t for t in self.types if t.name in kept), self.own & kept)
 

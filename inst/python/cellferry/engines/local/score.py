@@ -28,6 +28,7 @@ import numpy as np
 
 from ...gene_tables import aliases
 from ...genes import Species
+from .tissues import occurs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,6 +44,8 @@ SHRINKAGE = 2.0
 """In units of the squared weight of one defining marker of one lineage."""
 UNSEEN = 0.5
 """Factor for markers absent from a table that does not say which genes were measured."""
+ELSEWHERE = 0.8
+"""Factor for the fit of a type that is not known from the tissue of the sample."""
 EVEN = 0.1
 """Strength below which a gene counts as the same inside and outside of the cluster."""
 
@@ -51,7 +54,8 @@ EVEN = 0.1
 class Profiles:
     """The knowledge of one species as matrices of types x genes.
 
-    ``own`` holds what a row of the table lists, ``positive`` also what it inherits.
+    ``own`` holds what a row of the table lists, ``positive`` also what it inherits;
+    ``prior`` is 1, or less for a type that is not known from the tissue of the sample.
     """
 
     names: tuple[str, ...]
@@ -61,6 +65,7 @@ class Profiles:
     positive: NDArray[np.float64]
     negative: NDArray[np.float64]
     specificity: NDArray[np.float64]
+    prior: NDArray[np.float64]
 
     @functools.cached_property
     def own_squared(self) -> NDArray[np.float64]:
@@ -73,8 +78,13 @@ class Profiles:
         return self.positive**2
 
     @classmethod
-    def from_knowledge(cls, knowledge: Knowledge, species: Species) -> Profiles:
-        """Build for the types that are known in a species (groups always are)."""
+    def from_knowledge(
+        cls, knowledge: Knowledge, species: Species, tissues: frozenset[str] = frozenset()
+    ) -> Profiles:
+        """Build for the types that are known in a species (groups always are).
+
+        Types that are not known from ``tissues`` need more evidence; none means anywhere.
+        """
         types = [t for t in knowledge.types if species in t.positive or t.kind in _HOLDERS]
         current = knowledge.names_of_genes(species)
         genes = tuple(sorted(set(current.values())))
@@ -116,6 +126,7 @@ class Profiles:
             positive,
             negative,
             specificity,
+            np.array([1.0 if occurs(t.tissues, tissues) else ELSEWHERE for t in types]),
         )
 
 
@@ -289,7 +300,9 @@ def score_types(profiles: Profiles, signal: Signal) -> Scores:
         total = weight @ weighted
         squares = squared @ squared_factor
         z = total / (signal.deviation * np.sqrt(np.maximum(squares, 1e-12)))
-        return (total - penalty) / np.sqrt(squares + SHRINKAGE), np.where(squares > 0, z, 0.0)
+        fitted = (total - penalty) / np.sqrt(squares + SHRINKAGE)
+        fitted = np.where(fitted > 0, fitted * profiles.prior, fitted)
+        return fitted, np.where(squares > 0, z, 0.0)
 
     fitted, significance = fit(profiles.positive, profiles.positive_squared, against)
     own_fit, own_significance = fit(profiles.own, profiles.own_squared, 0.0)
