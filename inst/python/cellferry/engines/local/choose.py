@@ -43,6 +43,10 @@ MIXED_RATIO = 0.4
 MIXED_SIGNIFICANCE = 3.0
 MIXED_GENES = 3
 BROADER_RATIO = 0.8
+RIVALS = 40
+"""How many of the best other answers are compared one by one."""
+OWN_RATIO = 0.8
+"""Part of the best fit at which a type that the user added comes before a packaged one."""
 STATE_FIT = 1.0
 STATE_GENES = 4
 SUPPORT = 0.2
@@ -121,7 +125,9 @@ def _begin(hierarchy: Hierarchy, scores: Scores) -> int | None:
     usable &= _own_genes(hierarchy, scores) >= MIN_GENES
     if not usable.any():
         return None
-    return int(np.argmax(np.where(usable, scores.fit, -np.inf)))
+    best = float(scores.fit[usable].max())
+    given = usable & hierarchy.own & (scores.fit >= OWN_RATIO * best)
+    return int(np.argmax(np.where(given if given.any() else usable, scores.fit, -np.inf)))
 
 
 def _own_genes(hierarchy: Hierarchy, scores: Scores) -> NDArray[np.intp]:
@@ -150,14 +156,22 @@ def _rival(
     other &= (scores.own_significance >= OWN_SIGNIFICANCE) & (scores.fit > 0)
     if partner is not None:
         other &= ~hierarchy.same_lineage[partner]
+    if hierarchy.own[i]:
+        # A packaged type for the same cells has the same genes and is no second opinion.
+        other &= hierarchy.own | (scores.fit > scores.fit[i] / OWN_RATIO)
     rivals = np.flatnonzero(other)
     if not len(rivals):
         return None, 1.0
+    # The best fits are the closest; the others only cost time.
+    rivals = np.sort(rivals[np.argsort(-scores.fit[rivals], kind="stable")][:RIVALS])
     profiles = hierarchy.profiles
-    difference = (profiles.positive[i] - profiles.positive[rivals]) * scores.signal.factor
+    used = np.flatnonzero((profiles.positive[i] + profiles.positive[rivals].sum(axis=0)) > 0)
+    difference = profiles.positive[i, used] - profiles.positive[np.ix_(rivals, used)]
+    difference = difference * scores.signal.factor[used]
+    excess = scores.signal.excess[used]
 
     def part(weight: NDArray[np.float64], penalty: NDArray[np.float64]) -> NDArray[np.float64]:
-        total = weight @ scores.signal.excess - penalty
+        total = weight @ excess - penalty
         fit = total / np.sqrt((weight**2).sum(axis=1) + SHRINKAGE)
         return np.asarray(np.maximum(fit, 0), dtype=np.float64)
 

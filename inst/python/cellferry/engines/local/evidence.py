@@ -117,12 +117,10 @@ class Evidence:
 def _row_strength(markers: Markers) -> NDArray[np.float64]:
     fold = markers.avg_log2fc
     if fold is not None and np.isfinite(fold).any():
-        value = _saturate(fold, FOLD_HALF)
+        value = saturate(fold, FOLD_HALF)
         if markers.pct_1 is not None and markers.pct_2 is not None:
             sign = np.sign(value)
-            apart = _saturate(
-                np.maximum((markers.pct_1 - markers.pct_2) * sign, 0), PREVALENCE_HALF
-            )
+            apart = saturate(np.maximum((markers.pct_1 - markers.pct_2) * sign, 0), PREVALENCE_HALF)
             both = sign * np.sqrt(np.abs(value) * apart)
             value = np.where(np.isnan(apart), value, both)
     elif markers.score is not None and np.isfinite(markers.score).any():
@@ -138,7 +136,7 @@ def _row_strength(markers: Markers) -> NDArray[np.float64]:
     return value
 
 
-def _saturate(value: NDArray[np.float64], half: float) -> NDArray[np.float64]:
+def saturate(value: NDArray[np.float64], half: float) -> NDArray[np.float64]:
     """Return x / (|x| + half): sign kept, one half at ``half``, 1 at infinity (and there)."""
     finite = np.clip(value, -1e9, 1e9)
     return np.asarray(finite / (np.abs(finite) + half), dtype=np.float64)
