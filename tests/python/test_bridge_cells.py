@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from cell_data import answer
 
+from cell_data import answer
 from cellferry import wire
 from cellferry.bridge_cells import cell_results, engine_asked, level_asked
 from cellferry.cell_annotations import CellAnnotations
