@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..engines import ENGINES
+from ..engines import CELL_ENGINES, ENGINES
 from .output import output_paths, table, tell_files, write_all
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..study import Study
 
 EXIT_FAILED_CLUSTERS = 3
+
+
+_NAMES = f"{', '.join(ENGINES)}; for cells {', '.join(CELL_ENGINES)}"
 
 
 def _options(_context: click.Context, _parameter: click.Parameter, given: Any) -> dict[str, Any]:
@@ -35,13 +38,14 @@ def _options(_context: click.Context, _parameter: click.Parameter, given: Any) -
 
 @click.command()
 @click.argument("input_file", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option("--engine", default="local", show_default=True, help=f"One of: {', '.join(ENGINES)}.")
+@click.option("--engine", default="local", show_default=True, help=f"One of: {_NAMES}.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Base name of the files.  [default: from INPUT]"
 )
 @click.option("--markers", type=click.Path(path_type=Path), help="Marker table for an .h5ad.")
 @click.option("--group-key", help="Column of clusters, in obs or in the marker table.")
-@click.option("--key", default="cell_type", show_default=True, help="Name of the label column.")
+@click.option("--cells", is_flag=True, help="Annotate every cell of an .h5ad, not its clusters.")
+@click.option("--key", help="Name of the label column.  [default: cell_type; cell_type_cell]")
 @click.option("--tissue", help="Tissue, for example blood.")
 @click.option("--species", help="Species.  [default: told from the gene names]")
 @click.option("--study-context", default="", help="What the experiment is about.")
@@ -58,7 +62,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     out: Path | None,
     markers: Path | None,
     group_key: str | None,
-    key: str,
+    cells: bool,
+    key: str | None,
     tissue: str | None,
     species: str | None,
     study_context: str,
@@ -67,7 +72,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     dry_run: bool,
     options: dict[str, Any],
 ) -> None:
-    """Annotate the clusters of INPUT: a marker table (CSV, TSV) or an .h5ad.
+    """Annotate the clusters of INPUT: a marker table (CSV, TSV) or an .h5ad; or its cells.
 
     Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an .h5ad
     also OUT.h5ad with the labels in obs, and OUT_cells.csv. The run is kept in OUT_run.
@@ -77,17 +82,32 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate markers.csv --out pbmc --tissue blood
       cellferry annotate pbmc.h5ad --group-key leiden --out pbmc_labelled
       cellferry annotate markers.csv --dry-run
+      cellferry annotate pbmc.h5ad --cells --out pbmc_cells
+      cellferry annotate pbmc.h5ad --cells --engine cellatlas --allow-upload --option qc=filter
     """
     from .. import delivery
     from ..annotate import annotate as run_engine
     from ..annotate import build_study, plan_clusters
-    from ..engines import create_engine
+    from ..engines import create_cell_engine, create_engine
     from ..progress import progress_events
     from ..study import Context
+    from .cells import DEFAULT_KEY, Asked, annotate_file
 
+    if cells:
+        if markers is not None:
+            message = "--cells reads the expression of cells, so --markers cannot be given."
+            raise click.UsageError(message)
+        known = {"tissue": tissue, "species": species, "study_context": study_context}
+        base = out if out is not None else Path(_stem(input_file))
+        asked = Asked(
+            input_file, base, key or DEFAULT_KEY, group_key, known, allow_upload, overwrite
+        )
+        annotate_file(asked, create_cell_engine(engine, options), dry_run=dry_run)
+        return
+    key = key or "cell_type"
     chosen = create_engine(engine, options)
     context = Context(tissue, species, study_context)
-    data = _read(input_file)
+    data = read_input(input_file)
     is_anndata = not isinstance(data, Path)
     if is_anndata:
         stored = data.uns.get(delivery.STORE, {}).get(key)
@@ -110,7 +130,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     base = out if out is not None else Path(_stem(input_file))
     paths = output_paths(base)
     folder = base.with_name(base.name + "_run")
-    _claim(folder, [p for k, p in paths.items() if is_anndata or k not in _OBJECT], overwrite)
+    claim(folder, [p for k, p in paths.items() if is_anndata or k not in _OBJECT], overwrite)
     with progress_events(show=True) as on_event:
         found = run_engine(
             study,
@@ -123,7 +143,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     if is_anndata:
         delivery.attach(data, found, study.clusters, key)
     written = _write(found, study, data if is_anndata else None, paths)
-    _remember(folder, written)
+    remember(folder, written)
     click.echo(table(found))
     tell_files(written)
     if any(row.status == "failed" for row in found):
@@ -133,7 +153,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
 _OBJECT = ("object", "cells")
 
 
-def _read(path: Path) -> Any:
+def read_input(path: Path) -> Any:
     """Return an AnnData for an .h5ad, else the path of a marker table."""
     from ..errors import InputError, UnsupportedObjectError
 
@@ -157,7 +177,7 @@ def _stem(path: Path) -> str:
     return name.rpartition(".")[0] or name
 
 
-def _claim(folder: Path, paths: list[Path], overwrite: bool) -> None:
+def claim(folder: Path, paths: list[Path], overwrite: bool) -> None:
     """Refuse to replace a file that this command did not write here before."""
     from ..runs import Run
 
@@ -167,7 +187,8 @@ def _claim(folder: Path, paths: list[Path], overwrite: bool) -> None:
         owner.claim(path, overwrite)
 
 
-def _remember(folder: Path, written: list[Path]) -> None:
+def remember(folder: Path, written: list[Path]) -> None:
+    """Note the files in the record of the run."""
     from ..runs import Run
 
     run: Run = Run.open(folder)

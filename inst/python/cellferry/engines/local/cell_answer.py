@@ -16,12 +16,14 @@ from .answer import ENGINE
 from .cell_choice import CellChoice, Chooser
 from .cell_scores import CellProfiles
 from .hierarchy import Hierarchy
+from .knowledge import SPECIES
 from .score import Profiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
+    from ...genes import Species
     from .knowledge import Knowledge
 
 BLOCK_ROWS = 4_096
@@ -45,7 +47,7 @@ class CellScorer:
     """
 
     def __init__(
-        self, knowledge: Knowledge, species: str, genes: Sequence[str], *, counts: bool
+        self, knowledge: Knowledge, species: Species, genes: Sequence[str], *, counts: bool
     ) -> None:
         self._hierarchy = hierarchy_of(knowledge, species)
         self._profiles = CellProfiles.for_genes(self._hierarchy.profiles, genes)
@@ -131,6 +133,13 @@ class CellScorer:
         )
 
 
+def best_species(knowledge: Knowledge, genes: Iterable[str]) -> Species:
+    """Return the species whose markers match the genes best."""
+    names = set(genes)
+    found = {s: len(knowledge.names_of_genes(s).keys() & names) for s in SPECIES}
+    return max(SPECIES, key=lambda s: found[s])
+
+
 def row_blocks(source: Iterable[tuple[int, csr_matrix]]) -> Iterator[tuple[int, csr_matrix]]:
     """Yield the blocks of a source in pieces of at most :data:`BLOCK_ROWS` rows."""
     for start, block in source:
@@ -142,7 +151,7 @@ def row_blocks(source: Iterable[tuple[int, csr_matrix]]) -> Iterator[tuple[int, 
 _hierarchies: dict[tuple[str, str], Hierarchy] = {}
 
 
-def hierarchy_of(knowledge: Knowledge, species: str) -> Hierarchy:
+def hierarchy_of(knowledge: Knowledge, species: Species) -> Hierarchy:
     """Return the relations of the types of a species; the latest is kept for the next call."""
     key = (knowledge.digest, species)
     if key not in _hierarchies:

@@ -3,7 +3,7 @@
 With x the log-normalised value of a gene in a cell, its strength is e = x / (x + 1): being
 there counts most, more of it counts less and less. For a type with marker weights w and
 negative markers v (see :mod:`.score`), and m the mean strength of all measured markers in the
-cell::
+cell (of at least 200, or a small panel of genes would be its own background)::
 
     fit = (sum w (e - m) - sum v e) / sqrt(sum w^2 + SHRINKAGE)
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 HALF = 1.0
 """The log-normalised value at which a gene counts half."""
 TARGET_SUM = 10_000.0
+FEWEST_MARKERS = 200
+"""The least number of markers that the mean is taken over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +126,7 @@ class CellProfiles:
     def fits(self, strengths: csr_matrix) -> NDArray[np.float32]:
         """Return cells x types: the fit of the module's description."""
         summed = np.asarray(strengths @ self.weights, dtype=np.float32)
-        k = max(len(self.columns), 1)
+        k = max(len(self.columns), FEWEST_MARKERS)
         mean = (_row_sums(strengths) / k).astype(np.float32)
         summed -= mean[:, None] * self.total[None, :]
         summed /= self.scale[None, :]

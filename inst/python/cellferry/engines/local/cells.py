@@ -12,7 +12,7 @@ from ...errors import EngineNeedsError
 from .. import Capabilities, Plan
 from . import Local, _flag
 from .answer import ENGINE
-from .cell_answer import CellScorer, Fits, row_blocks
+from .cell_answer import CellScorer, Fits, best_species, row_blocks
 from .knowledge import SPECIES
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ...cell_annotations import CellAnnotations
     from ...events import Events
+    from ...genes import Species
     from ...runs import Run
     from ...study import ExpressionSource, Study
     from .knowledge import Knowledge
@@ -148,16 +149,14 @@ class LocalCells:
     def _knowledge(self, study: Study) -> Knowledge:
         return self._local._knowledge_for(study)
 
-    def _species(self, study: Study) -> tuple[str, str]:
+    def _species(self, study: Study) -> tuple[Species, str]:
         """Return the vocabulary to use, and why: told, or the better match."""
         told = (study.context.species or "").strip().casefold()
         told = {"homo sapiens": "human", "mus musculus": "mouse"}.get(told, told)
-        if told in SPECIES:
-            return told, "of the study"
-        genes = set(study.genes or ())
-        table = self._local._table
-        found = {s: len(table.names_of_genes(s).keys() & genes) for s in SPECIES}
-        return max(SPECIES, key=lambda s: found[s]), "whose markers match the genes best"
+        for species in SPECIES:
+            if told == species:
+                return species, "of the study"
+        return best_species(self._local._table, study.genes or ()), "whose markers match best"
 
 
 def expression_of(study: Study, engine: str) -> tuple[ExpressionSource, bool]:
