@@ -58,8 +58,8 @@ LocalEngine <- function(n_genes = 50L, tissue_only = FALSE, knowledge = NULL,
 #'   `"counts"` or `"normalized"` insists, and reads only those.
 #' @param qc What is done about empty droplets, dying cells and doublets: `"warn"`, `"filter"` (they
 #'   are not sent and get no label) or `"off"`.
-#' @param min_counts,max_mitochondrial A cell with fewer counts is an empty droplet; one with a larger
-#'   share of mitochondrial counts is dying.
+#' @param min_counts,max_mitochondrial A cell with fewer counts is an empty droplet; one with a
+#'   larger share of mitochondrial counts is dying.
 #' @examples
 #' CellAtlasEngine(qc = "filter")
 #' @section The key of the Cell Atlas service:

@@ -43,6 +43,19 @@ def test_majority_is_the_commonest_answered_label_and_its_share(pairs):
         assert bool(row.mixed) == evidence["disagreement"]
 
 
+def test_finer_types_count_for_what_they_are_a_kind_of():
+    ontology = {"T cell": ("CL:0000084", ""), "CD8 T cell": ("CL:0000625", ""),
+                "CD4 T cell": ("CL:0000624", ""), "B cell": ("CL:0000236", "")}  # fmt: skip
+    labels = ["T cell", "CD8 T cell", "CD4 T cell", "B cell", "B cell"]
+    table = answer(labels, ontology=ontology).majority(Clusters.from_labels(["0"] * 5))
+    assert table["0"].label == "T cell"
+    assert table.evidence["0"]["share"] == pytest.approx(0.6)
+    assert table["0"].alternatives == ("B cell",)
+    labels = ["T cell", "CD8 T cell", "CD8 T cell", "CD8 T cell", "B cell"]
+    table = answer(labels, ontology=ontology).majority(Clusters.from_labels(["0"] * 5))
+    assert table["0"].label == "CD8 T cell"
+
+
 def test_a_known_type_is_named_before_unknown():
     clusters = Clusters.from_labels(["0", "0"])
     assert answer(["Unknown", "T cell"]).majority(clusters)["0"].label == "T cell"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .annotations import UNKNOWN, Annotation, Annotations
+from .ontology import cell_ontology
 
 if TYPE_CHECKING:
     from .cell_annotations import CellAnnotations
@@ -56,14 +57,18 @@ def summary(found: CellAnnotations) -> Annotations:
 
 
 def majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
-    """Return one row per cluster, in its order: the label that most of its cells have.
+    """Return one row per cluster, in its order: what most of its cells are.
 
-    Only cells that were answered count, and Unknown wins only where nothing else is there
+    A cell counts for its label and for every label that its own is a kind of in the Cell
+    Ontology. The narrowest label with more than half of the answered cells is named; where
+    there is none, the one that most cells have by name, and Unknown only where nothing else is
     as often. ``evidence[cluster]`` holds ``share`` (of the answered cells), ``answered``,
-    ``disagreement`` (no label has more than half) and the ``labels`` with their cells.
-    A cluster without an answered cell is skipped.
+    ``disagreement`` (no label has more than half) and the ``labels`` with their cells. A
+    cluster without an answered cell is skipped.
     """
     counts = _table(found, clusters)
+    kinds = _kinds(found)
+    support = counts @ kinds.T
     rows, evidence = [], {}
     sizes = clusters.counts() or {}
     labels = found.label.levels
@@ -77,10 +82,11 @@ def majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
             error = "None of its cells was answered."
             rows.append(Annotation(name, "skipped", n_cells=sizes.get(name), error=error))
             continue
-        best = order[0]
-        share = int(counts[k, best]) / answered
+        most = [i for i in order if support[k, i] > DISAGREES * answered]
+        best = min(most, key=lambda i: (int(support[k, i]), order.index(i)), default=order[0])
+        share = int(support[k, best]) / answered
         assert clusters.codes is not None
-        inside = (clusters.codes == k) & (found.label.codes == best)
+        inside = (clusters.codes == k) & np.append(kinds[best], False)[found.label.codes]
         confidence = _mean(found, inside)
         identifier, ontology_label = found.ontology.get(labels[best], (None, None))
         rows.append(
@@ -93,10 +99,10 @@ def majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
                 ontology_label=ontology_label,
                 confidence=confidence,
                 confidence_kind=None if confidence is None else found.confidence_kind,
-                alternatives=tuple(labels[i] for i in order[1:4]),
+                alternatives=tuple(labels[i] for i in order if not kinds[best, i])[:3],
                 mixed=tuple(labels[i] for i in order[:2]) if share <= DISAGREES else (),
                 supporting=tuple(found.supporting.most_common(inside, LISTED)),
-                justification=f"{int(counts[k, best])} of {answered} answered cells.",
+                justification=f"{int(support[k, best])} of {answered} answered cells.",
                 engine=found.engine,
                 model=found.model,
                 provider=found.provider,
@@ -109,6 +115,19 @@ def majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
             "labels": {labels[i]: int(counts[k, i]) for i in order},
         }
     return Annotations(tuple(rows), evidence, found.provenance)
+
+
+def _kinds(found: CellAnnotations) -> Any:
+    """Return whether the column's label is the row's, or a kind of it (labels x labels)."""
+    labels, ontology = found.label.levels, cell_ontology()
+    ids = [(found.ontology.get(x) or (None, None))[0] for x in labels]
+    made = np.eye(len(labels), dtype=bool)
+    for j, narrow in enumerate(ids):
+        if narrow is None or narrow not in ontology:
+            continue
+        above = ontology.ancestors(narrow)
+        made[:, j] |= [wide is not None and wide in above for wide in ids]
+    return made
 
 
 def _table(found: CellAnnotations, clusters: Clusters) -> Any:

@@ -1,1 +1,1 @@
-"""Drop-in names of the three specified systems."""
+"""Drop-in names of the specified systems: a script changes only its import line."""
