@@ -113,8 +113,8 @@ rd_codes <- function(codes) {
 
 public_verbs <- c(
   "AnnotateCells", "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo",
-  "CellAtlasEngine", "Engine", "InstallBackend", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
-  "StudyReport", "SupportingMarkers"
+  "CellAtlasEngine", "Engine", "InstallBackend", "ListRuns", "LocalEngine", "Markers",
+  "ReadMarkers", "ResumeAnnotation", "StudyReport", "SupportingMarkers"
 )
 
 # The innermost public verb on the stack as `Verb()`. Arguments are left out on purpose: they

@@ -1,11 +1,12 @@
 """The Cell Atlas endpoint alone, in a process of its own: what `cellferry serve` answers with."""
 
-import resource
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from cellferry.engines.local.cell_requests import answer_request
+
+from .memory import most_megabytes
 
 ONE_AT_A_TIME = threading.Lock()
 
@@ -17,8 +18,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        self.reply(str(used).encode())
+        self.reply(str(most_megabytes()).encode())
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
