@@ -1,6 +1,6 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test check lint format document readme spec-coverage clean
+.PHONY: setup demo test check lint format document readme spec-coverage bench-serve clean
 
 setup:
 	@scripts/setup
@@ -30,6 +30,10 @@ readme: setup
 
 spec-coverage: setup
 	@. scripts/env && python scripts/spec_coverage.py
+
+# Load on `cellferry serve`: fifty jobs at once, none lost, memory bounded.
+bench-serve: setup
+	@. scripts/env && python benchmarks/serve/load.py
 
 clean:
 	rm -rf .venv .rlib .setup check demo-output dist build

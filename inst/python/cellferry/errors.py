@@ -15,7 +15,7 @@ react to the same thing. The tree::
     │   ├── GeneIdentifiersError
     │   ├── KnowledgeError
     │   └── OptionError         UnknownOptionError, InvalidOptionError
-    ├── DeliveryError           InvalidKeyError, ColumnExistsError, OutputError
+    ├── DeliveryError           InvalidKeyError, ColumnExistsError, OutputError (DataInUseError)
     ├── EngineError             UnknownEngineError, EngineNeedsError, UploadNotAllowedError,
     │                           CredentialsRequiredError
     ├── RunError                RunNotFoundError, RunMismatchError, RunDamagedError,
@@ -201,6 +201,12 @@ class OutputError(DeliveryError):
     """An output file cannot be written."""
 
     code = "output"
+
+
+class DataInUseError(OutputError):
+    """Another server uses the data folder."""
+
+    code = "data_in_use"
 
 
 class EngineError(CellferryError):
