@@ -35,12 +35,27 @@ def test_a_failure_keeps_its_code(readers, path):
     assert caught.value.code is Code.NOT_FOUND
 
 
-def test_a_crash_costs_one_call(readers, path):
+def test_a_process_that_died_in_between_costs_nothing(readers, path):
     readers.call("inspect_vars_h5", path=path)
     readers._idle[0]._process.kill()
+    assert readers.call("inspect_vars_h5", path=path)["n_cells"] == N_CELLS
+
+
+def test_a_file_that_crashes_its_reader_is_refused(readers, path, monkeypatch):
+    """Every process dies, as of a file on which the library crashes."""
+    readers.call("inspect_vars_h5", path=path)
+    ask = module._Process.ask
+
+    def die(process, request, seconds):
+        process._process.kill()
+        return ask(process, request, seconds)
+
+    monkeypatch.setattr(module._Process, "ask", die)
     with pytest.raises(Failure, match="broke off") as caught:
         readers.call("inspect_vars_h5", path=path)
     assert caught.value.code is Code.INVALID_ARTIFACT
+    assert readers._idle == []
+    monkeypatch.undo()
     assert readers.call("inspect_vars_h5", path=path)["n_cells"] == N_CELLS
 
 

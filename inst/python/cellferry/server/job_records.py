@@ -114,6 +114,16 @@ class JobRecords:
                 (state, error, finished, identifier),
             )
 
+    def begin(self, identifier: str) -> int:
+        """Mark a job as being worked on; returns how often that was begun."""
+        with self._store.transaction() as sql:
+            (attempts,) = sql.execute(
+                "UPDATE jobs SET state = 'processing', attempts = attempts + 1 WHERE id = ? "
+                "RETURNING attempts",
+                (identifier,),
+            ).fetchone()
+        return int(attempts)
+
     def clusters(self, identifier: str) -> dict[str, str]:
         """Return cluster -> state, in the job's order."""
         with self._store.reading() as sql:

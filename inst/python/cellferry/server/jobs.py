@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from .llm_configs import LLMConfig
     from .readers import Readers
 
+MOST_ATTEMPTS = 20
+"""How often a job is begun, if the server ends each time."""
+
 logger = logging.getLogger("cellferry.server")
 
 
@@ -210,7 +213,10 @@ class Jobs:
 
     def _work(self, record: Job) -> None:
         states = self._states(record)
-        self.records.set_state(record.id, "processing")
+        if self.records.begin(record.id) > MOST_ATTEMPTS:
+            # A job that ends the server each time must not do so for ever.
+            message = f"The server ended {MOST_ATTEMPTS} times while it worked on this job."
+            raise Failure(Code.JOB_FAILED, message)
         self.records.set_clusters(
             record.id, {c: "processing" for c, s in states.items() if s == "pending"}
         )

@@ -49,12 +49,16 @@ class Readers:
             The file is refused, or the helper ended or took too long: INVALID_ARTIFACT.
             What was asked for is not in it: the code of the helper.
         """
+        request = {"operation": operation, **arguments}
         with self._free:
             with self._mutex:
-                process = self._idle.pop() if self._idle else None
-            if process is None:
+                process = self._idle.pop() if self._idle else _Process()
+            answer = process.ask(request, self._seconds)
+            if answer is None and process.calls > 1 and not process.timed_out:
+                # It may have died of an earlier call, or of the machine's needs.
+                process.end()
                 process = _Process()
-            answer = process.ask({"operation": operation, **arguments}, self._seconds)
+                answer = process.ask(request, self._seconds)
             with self._mutex:
                 keep = answer is not None and process.calls < CALLS_PER_PROCESS
                 if keep and not self._closed:
@@ -91,6 +95,7 @@ class _Process:
             "OMP_NUM_THREADS": "1",
         }
         self.calls = 0
+        self.timed_out = False
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "cellferry.server.reader"],
             stdin=subprocess.PIPE,
@@ -103,7 +108,7 @@ class _Process:
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
         """Return the answer, or None if the process ended or was ended."""
         self.calls += 1
-        watch = threading.Timer(seconds, self._process.kill)
+        watch = threading.Timer(seconds, self._kill)
         watch.daemon = True
         watch.start()
         try:
@@ -119,7 +124,12 @@ class _Process:
             watch.cancel()
         return answer
 
+    def _kill(self) -> None:
+        self.timed_out = True
+        self._process.kill()
+
     def end(self) -> None:
+        """End the process."""
         self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:

@@ -37,7 +37,8 @@ CREATE TABLE chunks (
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL,
     visibility TEXT NOT NULL, needs_keys INTEGER NOT NULL, request_key TEXT UNIQUE,
-    request_hash TEXT NOT NULL, error TEXT, created REAL NOT NULL, finished REAL
+    request_hash TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, error TEXT,
+    created REAL NOT NULL, finished REAL
 ) STRICT;
 CREATE TABLE clusters (
     job TEXT NOT NULL REFERENCES jobs(id) ON DELETE CASCADE, position INTEGER NOT NULL,

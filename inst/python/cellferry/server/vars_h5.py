@@ -26,7 +26,8 @@ MOST_OBJECTS = 10_000
 MOST_CELLS = 2**31 - 1
 MOST_GENES = 5_000_000
 CHUNK_BYTES = 256 * 1024**2
-CACHE_BYTES = 256 * 1024**2
+CACHE_BYTES = 96 * 1024**2
+"""Of each dataset; the published clients write chunks of up to 40 MB."""
 MOST_RATIO = 2000
 """Declared bytes per stored byte; deflate reaches 1032, LZ4 255."""
 
@@ -136,7 +137,7 @@ def _open(path: str) -> VarsFile:
     return _cached(path, status.st_mtime_ns, status.st_size)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _cached(path: str, _changed: int, _size: int) -> VarsFile:
     return VarsFile(path)
 

@@ -14,7 +14,6 @@ import orjson
 
 from ..annotate import execute
 from ..annotations import Annotations
-from ..errors import RunNotFoundError
 from ..events import Event
 from ..runs import Run
 from .answers import results_of
@@ -69,11 +68,10 @@ def answer(
 
 
 def _run(folder: Path, engine: Engine) -> Run:
-    try:
+    if (folder / "run.json").exists():
         return Run.open(folder)
-    except RunNotFoundError:
-        # Not remembered in the user's data folder: a job is found by its server.
-        return Run.create(engine.name, folder, remembered=False, provenance={})
+    # Not remembered in the user's data folder: a job is found by its server.
+    return Run.create(engine.name, folder, remembered=False, provenance={})
 
 
 def _write(path: Path, content: bytes) -> None:
