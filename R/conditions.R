@@ -27,6 +27,10 @@ error_codes <- c(
   annotations = "Stored annotations cannot be read.",
   annotations_format = "Stored annotations are of an unknown schema or damaged.",
   annotations_missing = "The object holds no annotations under that key.",
+  artifact = "An artifact, vars.h5 or obs.duckdb, cannot be built or read.",
+  artifact_build = "An artifact could not be built; nothing is left under its name.",
+  artifact_format = "The file is not an artifact, is damaged, or is not safe to read.",
+  artifact_values = "The matrix holds values that are not finite numbers.",
   column_exists = "A target column exists and cellferry did not write it.",
   credentials_required = "A run needs a key or token, and none is stored by design.",
   data_in_use = "Another server uses the data folder.",
@@ -73,9 +77,13 @@ r_error_codes <- c(
 warning_codes <- c(
   cells_without_cluster = "Some cells have no cluster and get no label.",
   clusters_without_markers = "Some clusters of the object have no row in the marker table.",
+  columns_renamed = "Columns were renamed because a database does not tell their names apart.",
+  coordinates = "There is no usable embedding, or another one is used.",
+  counts = "Values that looked like raw counts are not, and are left out.",
   genes_unrecognised = "Few of the genes are known to the engine.",
   markers_computed = "No markers were given, so they are computed, which may take long.",
   markers_unknown_clusters = "Some clusters of the marker table are not in the object.",
+  normalisation = "The expression values do not look log-normalised.",
   species = "The stated species contradicts the gene names, or none can be told.",
   warning = "Something the user should know and that does not stop the work."
 )

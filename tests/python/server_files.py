@@ -44,6 +44,7 @@ def write_vars_h5(path, values=None, genes=GENES, flavour="python"):
             column.attrs["source_name"] = "__cytetype_gene_symbols"
         else:
             table["var_names"] = np.array(genes, dtype=kind)
+        table["index"] = table["var_names"][:]
     return path
 
 

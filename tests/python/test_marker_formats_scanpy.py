@@ -12,6 +12,7 @@ from cellferry.errors import (
     UnsupportedObjectError,
 )
 from cellferry.marker_formats import markers_from_ranking, read_markers
+from marker_tables import genes
 
 SCANPY = pd.DataFrame(
     {
@@ -25,10 +26,6 @@ SCANPY = pd.DataFrame(
         "pct_nz_reference": [0.1, 0.2, 0.3],
     }
 )
-
-
-def genes(markers, *args, **options):
-    return {k: list(v.genes) for k, v in markers.select(*args, **options).items()}
 
 
 def test_scanpy_frame():

@@ -19,6 +19,7 @@ def test_nothing_is_drawn_into_a_log(capsys):
 
 
 def test_a_terminal_sees_a_bar(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
     screen = io.StringIO()
     real = rich.console.Console
     monkeypatch.setattr(

@@ -56,3 +56,27 @@ def test_files_of_different_objects_are_not_joined(files, tmp_path):
     other = write_obs_duckdb(tmp_path / "o.duckdb", n_cells=N_CELLS + 1)
     with pytest.raises(Failure, match="not of the same object"):
         expression(files[1], str(other), "CD3D", 10)
+
+
+def test_artifacts_of_this_package_are_read_whole_way(ranked_blood, tmp_path):
+    """What `build_artifacts` writes passes the checks, and each gene is the object's own."""
+    from cellferry import build_artifacts
+    from cellferry.server import obs_duckdb, vars_h5
+
+    adata = ranked_blood.raw.to_adata()
+    built = build_artifacts(
+        adata,
+        group_key="louvain",
+        vars_h5_path=tmp_path / "vars.h5",
+        obs_duckdb_path=tmp_path / "obs.duckdb",
+        progress=False,
+    )
+    vars_path, obs_path = str(built.vars_h5), str(built.obs_duckdb)
+    assert vars_h5.inspect(vars_path) == {"n_cells": adata.n_obs, "n_genes": adata.n_vars}
+    assert obs_duckdb.inspect(obs_path)["n_cells"] == adata.n_obs
+    labels = list(adata.obs["louvain"].cat.categories)
+    assert obs_duckdb.group_column(obs_path, labels)["column"] == "louvain"
+    found = expression(vars_path, obs_path, "CD3D", adata.n_obs)
+    column = adata[:, "CD3D"].X.toarray().ravel()
+    np.testing.assert_allclose(found["values"], column, atol=1e-4)
+    np.testing.assert_allclose(found["x"], adata.obsm["X_umap"][:, 0], atol=1e-3)

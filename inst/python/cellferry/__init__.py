@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from . import engines, errors, runs
     from .annotate import annotate_clusters
     from .annotations import Annotations
+    from .artifacts import build_artifacts
     from .markers import Markers, read_markers
     from .results import annotation_report, read_annotations
     from .study import Study
@@ -25,6 +26,7 @@ _WHERE = {
     "Study": "study",
     "annotate_clusters": "annotate",
     "annotation_report": "results",
+    "build_artifacts": "artifacts",
     "engines": "",
     "errors": "",
     "read_annotations": "results",
@@ -39,6 +41,7 @@ __all__ = [
     "__version__",
     "annotate_clusters",
     "annotation_report",
+    "build_artifacts",
     "engines",
     "errors",
     "read_annotations",

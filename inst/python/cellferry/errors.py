@@ -21,13 +21,16 @@ react to the same thing. The tree::
     ├── RunError                RunNotFoundError, RunMismatchError, RunDamagedError,
     │                           InterruptedRunError
     ├── AnnotationsError        AnnotationsMissingError, AnnotationsFormatError
+    ├── ArtifactError           ArtifactFormatError, ArtifactBuildError
+    │                           └── ArtifactValuesError
     ├── DependencyError         an optional package is not installed
     └── InternalError           a fault of ours
 
     CellferryWarning
     ├── ClustersWithoutMarkersWarning, MarkersUnknownClustersWarning
     ├── CellsWithoutClusterWarning, SpeciesWarning, GenesUnrecognisedWarning
-    └── MarkersComputedWarning
+    ├── MarkersComputedWarning
+    └── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
 """
 
 from __future__ import annotations
@@ -287,6 +290,30 @@ class AnnotationsFormatError(AnnotationsError):
     code = "annotations_format"
 
 
+class ArtifactError(CellferryError):
+    """An artifact, vars.h5 or obs.duckdb, cannot be built or read."""
+
+    code = "artifact"
+
+
+class ArtifactFormatError(ArtifactError):
+    """The file is not an artifact, is damaged, or is not safe to read."""
+
+    code = "artifact_format"
+
+
+class ArtifactBuildError(ArtifactError):
+    """An artifact could not be built; nothing is left under its name."""
+
+    code = "artifact_build"
+
+
+class ArtifactValuesError(ArtifactBuildError):
+    """The matrix holds values that are not finite numbers."""
+
+    code = "artifact_values"
+
+
 class DependencyError(CellferryError):
     """An optional package is needed and not installed."""
 
@@ -351,6 +378,30 @@ class MarkersComputedWarning(CellferryWarning):
     """No markers were given, so they are computed, which may take long."""
 
     code = "markers_computed"
+
+
+class NormalisationWarning(CellferryWarning):
+    """The expression values do not look log-normalised."""
+
+    code = "normalisation"
+
+
+class CoordinatesWarning(CellferryWarning):
+    """There is no usable embedding, or another one is used."""
+
+    code = "coordinates"
+
+
+class CountsWarning(CellferryWarning):
+    """Values that looked like raw counts are not, and are left out."""
+
+    code = "counts"
+
+
+class ColumnsRenamedWarning(CellferryWarning):
+    """Columns were renamed because a database does not tell their names apart."""
+
+    code = "columns_renamed"
 
 
 _Coded = TypeVar("_Coded", CellferryError, CellferryWarning)

@@ -9,7 +9,9 @@ from .events import Event
 
 
 @contextmanager
-def progress_events(*, show: bool) -> Iterator[Callable[[Event], None] | None]:
+def progress_events(
+    *, show: bool, title: str = "Annotating clusters"
+) -> Iterator[Callable[[Event], None] | None]:
     """Yield a callback that draws events on standard error, or None when nothing is shown.
 
     Nothing is drawn when standard error is not a terminal or notebook, so that logs of
@@ -27,9 +29,14 @@ def progress_events(*, show: bool) -> Iterator[Callable[[Event], None] | None]:
         return
     layout = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*layout, console=console, transient=True) as bar:
-        task = bar.add_task("Annotating clusters", total=None)
+        task = bar.add_task(title, total=None)
 
         def draw(event: Event) -> None:
-            bar.update(task, completed=event.done, total=event.total or None)
+            bar.update(
+                task,
+                completed=event.done,
+                total=event.total or None,
+                description=event.text if event.kind == "started" and event.text else None,
+            )
 
         yield draw

@@ -67,7 +67,7 @@ def prevalence(
     return found
 
 
-def _check_same_cells(matrix: vars_h5.VarsFile, metadata: obs_duckdb.ObsFile) -> None:
+def _check_same_cells(matrix: vars_h5.CheckedFile, metadata: obs_duckdb.ObsFile) -> None:
     if matrix.n_cells != metadata.n_cells:
         message = (
             f"vars.h5 has {matrix.n_cells} cells and obs.duckdb {metadata.n_cells}: "
