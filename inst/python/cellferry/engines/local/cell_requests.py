@@ -84,6 +84,9 @@ def read_request(body: bytes | bytearray) -> tuple[tuple[str, ...], csr_matrix]:
         _refuse("`genes` must be a list of text.")
     if len(set(genes)) != len(genes):
         _refuse("`genes` must be unique.")
+    for name in ("model", "reference_atlas"):
+        if not isinstance(sent.get(name), str | None):
+            _refuse(f"`{name}` must be text.")
     shape = stored.get("shape")
     if not (isinstance(shape, list) and len(shape) == 2 and all(_is_size(x) for x in shape)):
         _refuse("`matrix.shape` must be [cells, genes].")
@@ -115,17 +118,19 @@ def read_request(body: bytes | bytearray) -> tuple[tuple[str, ...], csr_matrix]:
 
 def _array(stored: dict[str, Any], name: str, *, whole: bool) -> NDArray[Any]:
     values = stored.pop(name, None)
+    allowed = {int} if whole else {int, float}
     try:
-        found = np.array(values) if isinstance(values, list) else np.array(None)
-    except (ValueError, OverflowError):
-        found = np.array(None)
-    right = found.ndim == 1 and (found.dtype.kind in ("iu" if whole else "iuf") or not len(found))
+        # By exact type: a flag is no number, though NumPy would make one of it.
+        right = isinstance(values, list) and set(map(type, values)) <= allowed
+        found = np.array(values if right else [], dtype=np.int64 if whole else np.float64)
+    except OverflowError:
+        right, found = False, np.zeros(0)
     if not right:
         what = "whole numbers" if whole else "numbers"
         _refuse(f"`matrix.{name}` must be a list of {what}.")
     if len(found) and not np.all(np.isfinite(found)):
         _refuse(f"`matrix.{name}` must hold finite numbers.")
-    return found.astype(np.int64 if whole else np.float32)
+    return found if whole else found.astype(np.float32)
 
 
 def _is_size(value: Any) -> bool:
