@@ -22,6 +22,7 @@ react to the same thing. The tree::
     │                           InterruptedRunError
     ├── AnnotationsError        AnnotationsMissingError, AnnotationsFormatError
     ├── DependencyError         an optional package is not installed
+    ├── EmbeddingError          R cannot be run inside this process
     └── InternalError           a fault of ours
 
     CellferryWarning
@@ -287,6 +288,12 @@ class DependencyError(CellferryError):
     code = "dependency_missing"
 
 
+class EmbeddingError(CellferryError):
+    """R cannot be run inside this Python process."""
+
+    code = "embedding"
+
+
 class InternalError(CellferryError):
     """A fault in cellferry itself; the hint says where to report it."""
 
@@ -375,6 +382,22 @@ def warning_codes() -> dict[str, str]:
 
 def _meaning(cls: type) -> str:
     return (cls.__doc__ or "").strip().splitlines()[0]
+
+
+def error_class(code: str) -> type[CellferryError]:
+    """Return the error class of a code; an unknown one is :class:`InternalError`.
+
+    Examples
+    --------
+    >>> error_class("markers_empty").__name__
+    'MarkersEmptyError'
+    """
+    return {c.code: c for c in _walk(CellferryError)}.get(code, InternalError)
+
+
+def warning_class(code: str) -> type[CellferryWarning]:
+    """Return the warning class of a code; an unknown one is :class:`CellferryWarning`."""
+    return {c.code: c for c in _walk(CellferryWarning)}.get(code, CellferryWarning)
 
 
 def nearest(name: str, valid: list[str] | tuple[str, ...]) -> str | None:
