@@ -97,14 +97,7 @@ AnnotateClusters.default <- function(object, markers = NULL, engine = "local", g
                                      key = "cell_type", tissue = NULL, species = NULL,
                                      study.context = NULL, assay = NULL, overwrite = FALSE,
                                      allow.upload = FALSE, verbose = TRUE, ...) {
-  cellferry_stop(
-    "unsupported_object",
-    paste0("cellferry can't read an object of class ", class(object)[1], "."),
-    paste0(
-      "Valid: a Seurat object, a SingleCellExperiment, or a marker table (data frame). ",
-      "Read a file of markers with ReadMarkers()."
-    )
-  )
+  stop_unsupported(object)
 }
 
 # The checked arguments of the verb.
@@ -140,6 +133,7 @@ with_options <- function(engine, options) {
 }
 
 annotate_object <- function(object, markers, request, name) {
+  check_object(object)
   check_request(request, object)
   assay <- extract_assay(object, request$assay)
   groups <- extract_groups(object, request$group.by)

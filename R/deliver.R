@@ -5,7 +5,9 @@ send_blocks <- function(begun, object, assay) {
   if (!length(genes)) {
     return(invisible())
   }
-  for (block in extract_blocks(object, assay, genes)) {
+  blocks <- layer_blocks(layer_parts(object, assay, "data"), extract_cells(object), genes)
+  for (k in seq_len(blocks$n)) {
+    block <- blocks$read(k)
     parcel <- new_parcel()
     bridge_call("block", list(
       handle = json_text(begun$handle), part = json_text("normalized"),
