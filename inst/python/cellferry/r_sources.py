@@ -11,8 +11,18 @@ from pathlib import Path
 
 from .errors import ISSUE_URL, InternalError
 
-R_FILES: tuple[str, ...] = ("conditions.R", "extract.R", "attach.R")
-"""What rpy2 needs, in the order in which R reads them. pyproject.toml puts them in the wheel."""
+R_FILES: tuple[str, ...] = (
+    "conditions.R",
+    "extract.R",
+    "extract_groups.R",
+    "extract_layers.R",
+    "extract_matrices.R",
+    "extract_metadata.R",
+    "extract_others.R",
+    "attach.R",
+    "construct.R",
+)
+"""What rpy2 needs. pyproject.toml puts them in the wheel."""
 
 _PACKAGE = Path(__file__).resolve().parent
 

@@ -74,6 +74,7 @@ def r_interface() -> Any:
                 hint = "Run `import rpy2.robjects` in the main thread first."
                 raise errors.EmbeddingError(message, hint)
             rinterface.initr()
+        _state["catching"] = rinterface.evalr(_CATCHING)
         _state["rinterface"] = rinterface
     return rinterface
 
@@ -154,7 +155,6 @@ def _environment() -> Any:
     if "environment" in _state:
         return _state["environment"]
     rinterface = _state["rinterface"]
-    _state["catching"] = rinterface.evalr(_CATCHING)
     base, text = rinterface.baseenv, rinterface.StrSexpVector
     try:
         # Methods for the classes of Seurat and Matrix must be there before the first call.
@@ -195,6 +195,8 @@ def _tell(told: list[Any]) -> None:
         message, _, hint = str(text).partition("\n")
         if str(class_name).startswith("cellferry_") and kind == "warning":
             code = str(class_name).removeprefix("cellferry_").removesuffix("_warning")
-            warnings.warn(errors.warning_class(code)(message, hint.lstrip("i\u2139 ")), stacklevel=3)
+            warnings.warn(
+                errors.warning_class(code)(message, hint.lstrip("i\u2139 ")), stacklevel=3
+            )
         else:
             logger.log(logging.WARNING if kind == "warning" else logging.INFO, "R: %s", text)
