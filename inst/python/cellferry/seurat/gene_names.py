@@ -42,10 +42,9 @@ def seurat_genes(genes: Sequence[str]) -> list[str]:
 def check_names(names: Sequence[str], what: str, recipe: str) -> None:
     """Raise :class:`InvalidObjectError` if names are empty or not unique."""
     if any(not n for n in names):
-        raise InvalidObjectError(f"Some {what} have an empty name.", f"Name all {what}.")
+        message = f"Some {what} have an empty name."
+        raise InvalidObjectError(message, f"Name all {what}.")
     twice = [n for n, count in Counter(names).items() if count > 1]
     if twice:
-        message = (
-            f"The names of {what} must be unique; {listing(twice, 3)} is there more than once."
-        )
+        message = f"The names of {what} must be unique, and {listing(twice, 3)} is not."
         raise InvalidObjectError(message, f"Make them unique: {recipe}")

@@ -76,9 +76,9 @@ def shared_matrix(mat: Any) -> Any:
     if index is None:
         return None
     n_genes, n_cells = (int(n) for n in slot(mat, "Dim"))
-    vectors = (view(slot(mat, name)) for name in ("x", index, "p"))
+    vectors: Any = tuple(view(slot(mat, name)) for name in ("x", index, "p"))
     cls = csr_matrix if kind == "dgCMatrix" else csc_matrix
-    made = cls(tuple(vectors), shape=(n_cells, n_genes), copy=False)
+    made = cls(vectors, shape=(n_cells, n_genes), copy=False)
     # R has checked the order of indices, and scipy would try to write where it finds out itself.
     made.has_sorted_indices = True
     made.has_canonical_format = True
@@ -169,7 +169,8 @@ def sparse_to_r(values: Any, name: str) -> Any:
     rows, columns = values.shape
     dim = (columns, rows) if values.format == "csr" else (rows, columns)
     if max(values.shape) > MOST_VALUES:
-        raise InvalidObjectError(f"{name} of {rows} x {columns} has a side beyond R's reach.")
+        message = f"{name} of {rows} x {columns} has a side that is too long for R."
+        raise InvalidObjectError(message)
     return call(
         "construct_matrix",
         new_vector(values.indices, "integer"), new_vector(values.indptr, "integer"),
@@ -190,12 +191,14 @@ def canonical(values: Any, form: str, name: str) -> Any:
         hint = "Convert parts of the cells, and merge() them in Seurat 5, which keeps them apart."
         raise InvalidObjectError(message, hint)
     if values.dtype.kind not in "fiub":
-        raise InvalidObjectError(f"{name} holds values of type {values.dtype}, R needs numbers.")
+        message = f"{name} holds values of type {values.dtype}, and R needs real numbers."
+        raise InvalidObjectError(message)
     made = values if values.format == form else values.asformat(form)
     try:
         made.check_format(full_check=True)
     except ValueError as error:
-        raise InvalidObjectError(f"{name} is damaged: {error}.") from error
+        message = f"{name} is damaged: {error}."
+        raise InvalidObjectError(message) from error
     if not made.has_canonical_format:
         made = made.copy()
         made.sum_duplicates()

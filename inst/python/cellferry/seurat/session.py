@@ -85,7 +85,6 @@ def _imported() -> Any:
     try:
         # In ABI mode, which needs no compiler, rpy2 says that it is not in API mode.
         told.setLevel(logging.CRITICAL)
-        import rpy2.rinterface_lib.embedded
         from rpy2 import rinterface
     except ImportError as error:
         message = f"rpy2, which runs R inside Python, is not installed: {error}."

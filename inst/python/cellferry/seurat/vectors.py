@@ -76,8 +76,7 @@ def text_vector(values: Iterable[str | None]) -> Any:
         # strsplit() drops an empty text at the end, so there is one more that is not empty.
         joined = rinterface.StrSexpVector([_SEPARATOR.join([*plain, "."])])
         gone = np.flatnonzero([v is None for v in listed]) + 1
-        split = _run(_SPLIT, rinterface, joined, rinterface.IntSexpVector(gone.tolist()))
-        return split
+        return _run(_SPLIT, rinterface, joined, rinterface.IntSexpVector(gone.tolist()))
 
 
 def text(vector: Any) -> str | None:
