@@ -11,18 +11,8 @@ from pathlib import Path
 
 from .errors import ISSUE_URL, InternalError
 
-R_FILES: tuple[str, ...] = (
-    "conditions.R",
-    "extract.R",
-    "extract_groups.R",
-    "extract_layers.R",
-    "extract_matrices.R",
-    "extract_metadata.R",
-    "extract_others.R",
-    "attach.R",
-    "construct.R",
-)
-"""What rpy2 needs. pyproject.toml puts them in the wheel."""
+FIRST = "conditions.R"
+"""A file that a folder of our R code always has."""
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -42,6 +32,10 @@ class RSources:
     folder: Path
     is_package: bool = False
 
+    def files(self) -> list[Path]:
+        """Return the files to source; they hold functions, so that their order does not count."""
+        return [] if self.is_package else sorted(self.folder.glob("*.R"))
+
 
 def r_sources(package: Path = _PACKAGE) -> RSources:
     """Return where the R code that belongs to this Python code is.
@@ -57,14 +51,14 @@ def r_sources(package: Path = _PACKAGE) -> RSources:
         The installation is incomplete.
     """
     shipped = package / "seurat" / "r"
-    if (shipped / R_FILES[0]).is_file():
+    if (shipped / FIRST).is_file():
         return RSources(shipped)
     # inst/python/cellferry of the repository, or python/cellferry of an installed R package.
     for root in package.parents[1:3]:
         description = root / "DESCRIPTION"
         if not description.is_file() or "Package: cellferry\n" not in _text(description):
             continue
-        if (root / "R" / R_FILES[0]).is_file():
+        if (root / "R" / FIRST).is_file():
             return RSources(root / "R")
         if (root / "R" / "cellferry.rdb").is_file():
             return RSources(root.parent, is_package=True)

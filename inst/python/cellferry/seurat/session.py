@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import logging
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from .. import errors
-from ..r_sources import R_FILES, r_sources
+from ..r_sources import r_sources
 from ._guard import refuse_inside_r
 
 logger = logging.getLogger("cellferry")
@@ -128,7 +127,9 @@ def call(name: str, /, *arguments: Any, **named: Any) -> Any:
         parts = dict(zip(answer.names, answer, strict=True))
         _tell(list(parts["told"]) if parts["told"] is not rinterface.NULL else [])
         if "value" not in parts:
-            raise _error(str(parts["class"][0]), str(parts["text"][0]), name)
+            raise errors.error_from_r(
+                str(parts["class"][0]), str(parts["text"][0]), f"{name}()"
+            )
         return parts["value"]
 
 
@@ -173,29 +174,15 @@ def _environment() -> Any:
         _state["environment"] = namespace
         return namespace
     environment = base["new.env"].rcall([("parent", rinterface.baseenv)], rinterface.globalenv)
-    for file in R_FILES:
-        _evaluate(base["sys.source"], text([str(sources.folder / file)]), environment)
+    for file in sources.files():
+        _evaluate(base["sys.source"], text([str(file)]), environment)
     _state["environment"] = environment
     return environment
 
 
-def _error(class_name: str, text: str, name: str) -> errors.CellferryError:
-    message, _, hint = text.partition("\n")
-    hint = "\n".join(line.lstrip("i\u2139* ") for line in hint.splitlines())
-    code = class_name.removeprefix("cellferry_").removesuffix("_error")
-    if class_name.startswith("cellferry_"):
-        return errors.error_class(code)(message, hint)
-    told = f"R stopped in {name}(): {text}"
-    return errors.InternalError(told, f"Please report it at {errors.ISSUE_URL}.")
-
-
 def _tell(told: list[Any]) -> None:
     for kind, class_name, text in zip(told[::3], told[1::3], told[2::3], strict=True):
-        message, _, hint = str(text).partition("\n")
-        if str(class_name).startswith("cellferry_") and kind == "warning":
-            code = str(class_name).removeprefix("cellferry_").removesuffix("_warning")
-            warnings.warn(
-                errors.warning_class(code)(message, hint.lstrip("i\u2139 ")), stacklevel=3
-            )
+        if kind == "warning":
+            errors.warn_from_r(str(class_name), str(text))
         else:
-            logger.log(logging.WARNING if kind == "warning" else logging.INFO, "R: %s", text)
+            logger.info("R: %s", text)
