@@ -1,6 +1,6 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test check lint format document spec-coverage clean
+.PHONY: setup demo test check lint format document readme spec-coverage clean
 
 setup:
 	@scripts/setup
@@ -23,6 +23,10 @@ format: setup
 # Regenerate what is generated: NAMESPACE, man/, the list of Python packages for R.
 document: setup
 	@. scripts/env && python scripts/backend_requirements.py && Rscript -e 'roxygen2::roxygenise(load_code = "source")'
+
+# Run the README's examples, write their output into it, and make its picture.
+readme: setup
+	@. scripts/env && python scripts/readme.py
 
 spec-coverage: setup
 	@. scripts/env && python scripts/spec_coverage.py

@@ -58,9 +58,9 @@ check_generation <- function(object) {
           "The object has an assay of Seurat 5 (", class(assay)[1], "), and this session has ",
           "SeuratObject ", utils::packageVersion("SeuratObject"), "."
         ),
-        c(
-          "Install Seurat 5, or where there is one: x[[\"RNA\"]] <- as(x[[\"RNA\"]], \"Assay\")",
-          "and save the object again."
+        paste(
+          "Install Seurat 5, or ask for the object with an assay of Seurat 4:",
+          "x[[\"RNA\"]] <- as(x[[\"RNA\"]], \"Assay\")"
         )
       )
     }
@@ -191,6 +191,14 @@ extract_graphs <- function(object) {
     list(name = name, assay = assay, mat = mat)
   })
   Filter(Negate(is.null), graphs)
+}
+
+# The one graph to send: the shared neighbours of this assay, else of any, else the first.
+extract_graph <- function(object, assay = NULL) {
+  graphs <- extract_graphs(object)
+  names <- names(graphs)
+  best <- c(which(names == paste0(assay, "_snn")), grep("snn$", names), seq_along(names))[1]
+  if (!is.na(best)) graphs[[best]]
 }
 
 # The embedding to draw: UMAP, else t-SNE, else the first with two dimensions; NULL if none.

@@ -67,13 +67,14 @@ mapped <- function(map, layer) rownames(map)[map[, layer]]
 check_apart <- function(parts, layer) {
   cells <- unlist(lapply(parts, function(part) part$cells))
   if (anyDuplicated(cells)) {
+    layers <- vapply(parts, function(part) part$layer, "")
     cellferry_stop(
       "invalid_object",
       paste0(
-        "The cell ", listing(cells[duplicated(cells)], 1), " is in more than one layer of \"",
-        layer, "\": ", listing(vapply(parts, function(part) part$layer, "")), "."
+        "The cell \"", cells[duplicated(cells)][1], "\" is in more than one layer of \"", layer,
+        "\": ", listing(layers), "."
       ),
-      "Remove the layer that is not wanted: x[[\"RNA\"]][[\"counts.1\"]] <- NULL"
+      paste0("Remove the layer that is too many: x[[\"RNA\"]][[\"", layers[1], "\"]] <- NULL")
     )
   }
 }
@@ -95,7 +96,10 @@ check_part <- function(part) {
     cellferry_stop(
       "invalid_object",
       paste0("The matrix of \"", part$layer, "\" is damaged: ", problem, "."),
-      "Make it anew from its source, or from its triplets: Matrix::sparseMatrix(i, p = , x = )",
+      paste(
+        "Make it anew from its source; entries out of order are put right by",
+        "Matrix::sparseMatrix(i = m@i + 1L, p = m@p, x = m@x, dims = dim(m))."
+      ),
       list(layer = part$layer)
     )
   }
@@ -217,4 +221,65 @@ interleaved <- function(pieces, n) {
     x[to] <- piece$x
   }
   list(lengths = lengths, i = i, x = x)
+}
+
+# Names of everything that an assay stores, filled or not.
+stored_layers <- function(object, assay) {
+  if (!is_seurat(object)) {
+    return(SummarizedExperiment::assayNames(object))
+  }
+  stored <- methods::slot(object, "assays")[[assay]]
+  if (is_layered(stored)) {
+    return(names(methods::slot(stored, "layers")))
+  }
+  Filter(function(name) length(methods::slot(stored, name)) > 0L, c("counts", "data", "scale.data"))
+}
+
+# The parts of a layer that can't be done without.
+require_layer <- function(object, assay, layer) {
+  parts <- layer_parts(object, assay, layer)
+  if (length(parts)) {
+    return(parts)
+  }
+  there <- stored_layers(object, assay)
+  what <- c(counts = "raw counts", data = "normalised values")[[layer]]
+  recipe <- if (!is_seurat(object)) {
+    paste0("Put them there: assay(x, \"", c(counts = "counts", data = "logcounts")[[layer]], "\")")
+  } else if (layer == "data") {
+    "Normalise it first: x <- NormalizeData(x)"
+  } else {
+    paste0(
+      "Put them there: x <- SetAssayData(x, \"counts\", new.data = counts, assay = \"", assay,
+      "\")"
+    )
+  }
+  where <- if (is.null(assay)) "The object" else paste0("The assay \"", assay, "\"")
+  has <- if (length(there)) paste0("has ", listing(there)) else "is empty"
+  cellferry_stop(
+    "layer_missing", paste0(where, " has no ", what, "; it ", has, "."), recipe,
+    list(layers = there)
+  )
+}
+
+require_normalized <- function(object, assay) {
+  parts <- require_layer(object, assay, "data")
+  found <- value_kind(parts)
+  if (found == "normalized") {
+    return(parts)
+  }
+  what <- c(
+    raw = "raw counts (all are whole numbers)", scaled = "scaled values (some are negative)"
+  )
+  recipe <- if (is_seurat(object)) {
+    "Normalise the counts again: x <- NormalizeData(x)"
+  } else {
+    "Normalise the counts again: x <- scuttle::logNormCounts(x)"
+  }
+  cellferry_stop(
+    "not_normalized",
+    paste0(
+      "Log-normalised values are needed, and \"", parts[[1]]$layer, "\" holds ", what[[found]], "."
+    ),
+    recipe
+  )
 }

@@ -80,13 +80,14 @@ column_of <- function(x) {
     return(column_of_factor(x, taken))
   }
   if (inherits(x, "Date")) {
-    return(taken("date", as.double(unclass(x)), storage = typeof(x)))
+    return(taken("date", as.double(unclass(x)), storage = typeof(x), why = date_loss(x)))
   }
   if (inherits(x, "POSIXct")) {
+    # POSIXlt has three names, of which the first is the zone.
     zone <- attr(x, "tzone")
     return(taken("datetime", as.double(unclass(x)),
       tz = zone[1], storage = typeof(x),
-      why = if (length(zone) > 1L) "Only the first name of its time zone is kept." else ""
+      why = moment_loss(x, zone)
     ))
   }
   if (inherits(x, "integer64")) {
@@ -107,6 +108,36 @@ column_of <- function(x) {
   }
   why <- if (is.object(x)) paste0("The class ", class(x)[1], " is dropped.") else ""
   taken(unname(kind), as.vector(unclass(x)), why = why)
+}
+
+# Python counts days, and moments to the nanosecond, and has no infinite ones.
+date_loss <- function(x) {
+  days <- as.double(unclass(x))
+  present <- days[!is.na(days)]
+  if (any(is.infinite(present))) {
+    "Infinite dates become missing."
+  } else if (any(present != floor(present))) {
+    "The part of a day is dropped."
+  } else {
+    ""
+  }
+}
+
+moment_loss <- function(x, zone) {
+  seconds <- as.double(unclass(x))
+  present <- seconds[is.finite(seconds)]
+  # Beyond 2^24 seconds from 1970 a double is coarser than a nanosecond.
+  fine <- present[present != floor(present) & abs(present) < 2^24]
+  far <- any(abs(present) >= 9223372036 & present != floor(present))
+  if (any(is.infinite(seconds))) {
+    "Infinite times become missing."
+  } else if (far || any(fine != round(fine * 1e9) / 1e9)) {
+    "Times are rounded."
+  } else if (length(zone) && nzchar(zone[1]) && !zone[1] %in% OlsonNames()) {
+    "The time zone is not known by its name, and the times are in UTC."
+  } else {
+    ""
+  }
 }
 
 column_of_factor <- function(x, taken) {

@@ -17,6 +17,15 @@ def listed(name, species="human", least_tier=1):
     return [m.name for m in ordered if m.tier >= least_tier]
 
 
+BLOOD = {
+    "0": listed("T cell"),
+    "1": listed("B cell"),
+    "2": listed("Classical monocyte") + listed("Monocyte"),
+    "3": listed("NK cell"),
+    "4": listed("Platelet"),
+}
+
+
 def table(clusters, fold=3.0, inside=0.8, outside=0.1, filler=60):
     """A Seurat-like table: cluster -> genes, all equally strong, and some unknown genes."""
     rows = [

@@ -232,6 +232,15 @@ def test_a_run_is_resumed_with_nothing_but_its_id():
     assert Run.open(run.id).content["status"] == "finished"
 
 
+def test_a_resumed_run_takes_every_finished_cluster_from_the_journal(blood):
+    found = annotate_clusters(blood, group_key="louvain", progress=False)
+    run = Run.open(found.provenance["run"])
+    before = (run.folder / "journal.jsonl").read_bytes()
+    run.update(status="interrupted")
+    assert resume(run.id).rows == found.rows
+    assert (run.folder / "journal.jsonl").read_bytes() == before
+
+
 def test_a_run_is_not_resumed_with_another_object():
     found = annotate_clusters({"a": B}, progress=False)
     other = build_study({"z": T})

@@ -147,6 +147,14 @@ def test_ensembl_identifiers_are_refused_before_anything_else():
         checks.check_study(Study(Clusters(("0",)), markers=markers))
 
 
+def test_a_table_with_p_values_only_is_refused():
+    import pandas as pd
+
+    frame = pd.DataFrame({"cluster": ["0"], "gene": ["CD3E"], "p_val_adj": [0.0]})
+    with pytest.raises(errors.MarkersStatisticError, match="neither a fold change nor a score"):
+        checks.check_study(Study(Clusters(("0",)), markers=read_markers(frame)))
+
+
 def test_species_is_told_from_the_gene_names_and_a_contradiction_is_said():
     mouse = ("Cd3e", "Cd79a", "Ms4a1", "Lyz2", "Nkg7", "Gzma", "Ptprc", "Actb", "Gapdh", "Cd19")
     study = Study(Clusters(("0",)), genes=mouse, markers=read_markers({"0": list(mouse)}))

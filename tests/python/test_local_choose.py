@@ -1,11 +1,11 @@
 import pytest
-from local_tables import KNOWLEDGE, listed, lists, table
 
 from cellferry.engines.local.choose import choose, residual, supporters
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.hierarchy import Hierarchy
 from cellferry.engines.local.knowledge import CellType, Knowledge, Marker
 from cellferry.engines.local.score import Profiles, Signal, score_types
+from local_tables import KNOWLEDGE, listed, lists, table
 
 PROFILES = Profiles.from_knowledge(KNOWLEDGE, "human")
 HIERARCHY = Hierarchy.build(KNOWLEDGE, PROFILES)

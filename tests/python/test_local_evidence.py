@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from local_tables import lists, reordered, table
 
 from cellferry.engines.local.evidence import GENOME, Evidence
 from cellferry.markers import Markers
+from local_tables import lists, reordered, table
 
 
 def one_cluster(**columns):

@@ -1,8 +1,8 @@
 import numpy as np
-from local_tables import KNOWLEDGE
 
 from cellferry.engines.local.hierarchy import Hierarchy
 from cellferry.engines.local.score import Profiles
+from local_tables import KNOWLEDGE
 
 HUMAN = Hierarchy.build(KNOWLEDGE, Profiles.from_knowledge(KNOWLEDGE, "human"))
 

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from local_tables import KNOWLEDGE, listed, table
 
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.knowledge import CellType, Knowledge, Marker
@@ -14,6 +13,7 @@ from cellferry.engines.local.score import (
     Signal,
     score_types,
 )
+from local_tables import KNOWLEDGE, listed, table
 
 HUMAN = Profiles.from_knowledge(KNOWLEDGE, "human")
 

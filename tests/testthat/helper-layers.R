@@ -14,14 +14,14 @@ random_counts <- function(n_genes = 30, n_cells = 40, seed = 1, density = 0.2) {
 # truth, cells x genes, has zeros where a layer has no such gene.
 ragged_parts <- function(mat = random_counts(), n = 3, seed = 2) {
   withr::with_seed(seed, {
-    cells <- split(sample(colnames(mat)), rep_len(seq_len(n), ncol(mat)))
+    cells <- split(sample(colnames(mat)), factor(rep_len(seq_len(n), ncol(mat)), seq_len(n)))
     genes <- lapply(seq_len(n), function(k) sample(rownames(mat), nrow(mat) - 2 * k))
   })
   truth <- as.matrix(mat)
   parts <- lapply(seq_len(n), function(k) {
     truth[setdiff(rownames(mat), genes[[k]]), cells[[k]]] <<- 0
-    part <- mat[genes[[k]], cells[[k]]]
-    dimnames(part) <- NULL
+    part <- mat[genes[[k]], cells[[k]], drop = FALSE]
+    dimnames(part) <- list(NULL, NULL)
     list(mat = part, genes = genes[[k]], cells = cells[[k]], layer = paste0("data.", k))
   })
   list(parts = parts, truth = unname(t(truth)), genes = rownames(mat), cells = colnames(mat))
@@ -39,6 +39,32 @@ dense_blocks <- function(blocks) {
     rows
   })
   do.call(rbind, made)
+}
+
+# The storage of an Assay5 as its documentation describes it, for sessions without SeuratObject 5.
+layered_storage <- function(ragged) {
+  map <- function(all, some) {
+    made <- vapply(some, function(names) all %in% names, logical(length(all)))
+    dimnames(made) <- list(all, names(some))
+    made
+  }
+  names(ragged$parts) <- vapply(ragged$parts, function(part) part$layer, "")
+  if (!methods::isClass("cellferry_layers")) {
+    methods::setClass(
+      "cellferry_layers",
+      methods::representation(layers = "list", cells = "matrix", features = "matrix"),
+      where = globalenv()
+    )
+  }
+  methods::new(
+    "cellferry_layers",
+    layers = lapply(ragged$parts, function(part) {
+      mat <- part$mat[order(match(part$genes, ragged$genes)), , drop = FALSE]
+      mat[, order(match(part$cells, ragged$cells)), drop = FALSE]
+    }),
+    cells = map(ragged$cells, lapply(ragged$parts, function(part) part$cells)),
+    features = map(ragged$genes, lapply(ragged$parts, function(part) part$genes))
+  )
 }
 
 skip_without_seurat5 <- function() {

@@ -14,6 +14,7 @@ from .errors import (
     EngineNeedsError,
     MarkersClustersError,
     MarkersMismatchError,
+    MarkersStatisticError,
     MarkersUnknownClustersWarning,
     SpeciesWarning,
     UploadNotAllowedError,
@@ -54,6 +55,7 @@ def check_study(study: Study) -> Study:
         warnings.warn(CellsWithoutClusterWarning(message), stacklevel=2)
     if study.markers is not None:
         _check_clusters(study.markers, clusters, study.group_key)
+        _check_statistic(study.markers)
         _check_gene_names(study.markers)
     return _settle_species(study)
 
@@ -86,6 +88,18 @@ def _check_clusters(markers: Markers, clusters: Clusters, group_key: str | None)
 
 def _s(names: list[str]) -> str:
     return "" if len(names) == 1 else "s"
+
+
+def _check_statistic(markers: Markers) -> None:
+    """A p-value alone says how sure a difference is, not how large or in which direction."""
+    if markers.source == "list" or markers.avg_log2fc is not None or markers.score is not None:
+        return
+    message = "The marker table has neither a fold change nor a score."
+    hint = (
+        "It needs avg_log2FC (Seurat), logfoldchanges or scores (scanpy). A list of genes, best "
+        "first, is read too: keep only the columns of clusters and genes."
+    )
+    raise MarkersStatisticError(message, hint)
 
 
 def _check_gene_names(markers: Markers) -> None:

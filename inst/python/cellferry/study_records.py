@@ -18,6 +18,7 @@ def study_record(study: Study) -> dict[str, Any]:
         "clusters": list(study.clusters.names),
         "sizes": None if counts is None else list(counts.values()),
         "group_key": study.group_key,
+        "genes": None if study.genes is None else list(study.genes),
         "markers": None if study.markers is None else study.markers.to_dict(),
         "context": {
             "tissue": study.context.tissue,
@@ -30,10 +31,11 @@ def study_record(study: Study) -> dict[str, Any]:
 
 def study_from_record(record: Mapping[str, Any]) -> Study:
     """Return the study of :func:`study_record`, without cells."""
-    sizes, markers = record["sizes"], record["markers"]
+    sizes, markers, genes = record["sizes"], record["markers"], record["genes"]
     return Study(
         clusters=Clusters(tuple(record["clusters"]), sizes=None if sizes is None else tuple(sizes)),
         group_key=record["group_key"],
+        genes=None if genes is None else tuple(genes),
         markers=None if markers is None else Markers.from_dict(markers),
         context=Context(**record["context"]),
     )

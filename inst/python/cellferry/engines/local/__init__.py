@@ -202,7 +202,7 @@ def _skipped(cluster: str, n_cells: int | None) -> Annotation:
 
 def _whole_number(option: str, value: Any) -> int:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or value != int(value) or value < 1:
+    if not is_number or not value >= 1 or value % 1 != 0:
         message = f"`{option}` must be a whole number of at least 1, not {value!r}."
         raise InvalidOptionError(message, option=option)
     return int(value)
