@@ -122,7 +122,7 @@ class RChild:
         """Answer the last message."""
         reply = {"ok": True, "value": value, "warnings": [], "messages": []}
         text = json.dumps(reply, ensure_ascii=False, allow_nan=False).encode()
-        buffers = [text, *([] if out is None else out.buffers)]
+        buffers: list[bytes | bytearray] = [text, *([] if out is None else out.buffers)]
         write_buffers(self._folder / f"answer_{self._asked}", buffers)
         pipe = None if self._child is None else self._child.stdin
         if pipe is None:
@@ -213,4 +213,3 @@ def read_buffers(path: Path) -> list[bytes]:
     sizes = np.frombuffer(content, "<i4", n, offset=4)
     ends = np.cumsum(sizes, dtype=np.int64) + 4 * (n + 1)
     return [content[end - size : end] for end, size in zip(ends, sizes, strict=True)]
-

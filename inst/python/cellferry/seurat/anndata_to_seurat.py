@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..columns import record_from_series
 from ..delivery import STORE
 from ..errors import GroupMissingError, InvalidOptionError, UnsupportedObjectError, listing, nearest
 from . import matrices
-from .columns import column_to_r, frame_to_r
+from .columns import frame_to_r, record_to_r
 from .expression import expression_of
 from .gene_names import check_names, seurat_genes
 from .session import call, r_lock
@@ -172,8 +173,8 @@ class _Writing:
         series = self.adata.obs[column]
         if not hasattr(series, "cat"):
             series = series.astype("category")
-        made, _ = column_to_r(series)
-        return None if made is None else named_list({"name": text_vector(["ident"]), **made})
+        record, _ = record_from_series(series)
+        return None if record is None else record_to_r("ident", record)
 
     def metadata(self) -> Any:
         added = str(self.kept.get("added_ident") or "")

@@ -127,9 +127,7 @@ def call(name: str, /, *arguments: Any, **named: Any) -> Any:
         parts = dict(zip(answer.names, answer, strict=True))
         _tell(list(parts["told"]) if parts["told"] is not rinterface.NULL else [])
         if "value" not in parts:
-            raise errors.error_from_r(
-                str(parts["class"][0]), str(parts["text"][0]), f"{name}()"
-            )
+            raise errors.error_from_r(str(parts["class"][0]), str(parts["text"][0]), f"{name}()")
         return parts["value"]
 
 

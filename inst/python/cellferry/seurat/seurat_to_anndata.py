@@ -11,7 +11,7 @@ import numpy as np
 from ..delivery import STORE
 from ..errors import LayerMissingError, listing
 from . import matrices
-from .columns import frame_from_r
+from .columns import frame_from_r, values_from_r
 from .session import call, r_lock
 from .transfer import Item, report_frame, tell
 from .vectors import names, parts, text, text_vector, texts
@@ -166,8 +166,6 @@ class _Reading:
         return all(len(parts(part)["genes"]) == len(self.genes) for part in stored)
 
     def identities(self, adata: anndata.AnnData) -> None:
-        from .columns import _series
-
         found = parts(call("extract_idents", self.object))
         if not found:
             return
@@ -177,7 +175,7 @@ class _Reading:
             while column in adata.obs:
                 column = f"seurat_{column}"
             values = parts(found["values"])
-            adata.obs[column] = _series("category", values)[0]
+            adata.obs[column] = values_from_r("category", values)[0]
             self.kept["added_ident"] = column
         self.kept["active_ident"] = column
         self.items.append(Item(column, "ident", "category", "taken"))
