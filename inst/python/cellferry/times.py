@@ -70,7 +70,9 @@ def days(series: pd.Series[Any]) -> tuple[NDArray[np.float64], str]:
     """Return a column of times as R's days since 1970, and what is lost."""
     found, _, _ = seconds(series)
     lost = ""
-    exact = found / _DAY
+    with np.errstate(invalid="ignore"):
+        # R's missing value is a NaN that arithmetic complains of.
+        exact = found / _DAY
     whole = np.floor(exact)
     if bool(np.any((whole != exact) & ~np.isnan(exact))):
         lost = "The time of day is dropped from a Date."
