@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ._guard import refuse_inside_r
 
 if TYPE_CHECKING:
-    from .writing import to_seurat
     from .conversion import converter
     from .reading import to_anndata
+    from .writing import to_seurat
 
 refuse_inside_r()
 
