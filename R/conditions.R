@@ -75,6 +75,7 @@ r_error_codes <- c(
 
 warning_codes <- c(
   cells_without_cluster = "Some cells have no cluster and get no label.",
+  cells_without_expression = "Some cells of the object are not in the assay that is read.",
   clusters_without_markers = "Some clusters of the object have no row in the marker table.",
   genes_unrecognised = "Few of the genes are known to the engine.",
   markers_computed = "No markers were given, so they are computed, which may take long.",

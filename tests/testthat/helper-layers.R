@@ -73,21 +73,20 @@ skip_without_seurat5 <- function() {
 }
 
 # A Seurat 5 object whose assay is split into ragged layers, cells in another order than any.
-split_object <- function(ragged = ragged_parts(), layer = "data") {
-  cells <- ragged$cells
-  counts <- lapply(ragged$parts, function(part) {
+split_object <- function(ragged = ragged_parts()) {
+  of_seurat5 <- function(name) getExportedValue("SeuratObject", name)
+  # All names come in with a layer that has them all, and that is taken out again.
+  whole <- random_counts(length(ragged$genes), length(ragged$cells))
+  dimnames(whole) <- list(ragged$genes, ragged$cells)
+  assay <- of_seurat5("CreateAssay5Object")(whole)
+  for (k in seq_along(ragged$parts)) {
+    part <- ragged$parts[[k]]
     dimnames(part$mat) <- list(part$genes, part$cells)
-    part$mat
-  })
-  names(counts) <- paste0("counts.", seq_along(counts))
-  assay <- getExportedValue("SeuratObject", ".CreateStdAssay")(
-    counts,
-    cells = cells, features = ragged$genes, csum = NULL, fsum = NULL
-  )
-  object <- SeuratObject::CreateSeuratObject(assay)
-  for (k in seq_along(counts)) {
-    layers <- getExportedValue("SeuratObject", "LayerData<-")
-    object <- layers(object, paste0("data.", k), value = counts[[k]])
+    for (layer in c("counts", "data")) {
+      assay <- of_seurat5("LayerData<-")(assay, paste0(layer, ".", k), value = part$mat)
+    }
   }
-  object
+  assay <- of_seurat5("DefaultLayer<-")(assay, value = "counts.1")
+  assay <- of_seurat5("LayerData<-")(assay, "counts", value = NULL)
+  SeuratObject::CreateSeuratObject(assay)
 }

@@ -37,7 +37,9 @@ test_that("a matrix stored by rows is read by stretches", {
 
 test_that("missing values in a dense matrix stay", {
   values <- matrix(c(0, NA, NaN, 1), 2)
-  expect_identical(dense_columns(values), list(lengths = c(1L, 2L), i = c(1L, 0L, 1L), x = c(NA, NaN, 1)))
+  expect_identical(
+    dense_columns(values), list(lengths = c(1L, 2L), i = c(1L, 0L, 1L), x = c(NA, NaN, 1))
+  )
 })
 
 test_that("matrices on disk are read block by block", {
@@ -71,7 +73,7 @@ test_that("a matrix with the interface of BPCells is read by slices", {
   asked$most <- 0L
   truth <- random_counts()
   expect_read(methods::new("IterableMatrix", held = truth), truth)
-  expect_lte(asked$most, 2L)
+  expect_lt(asked$most, ncol(truth) / 2)
 })
 
 test_that("any other kind of matrix is refused", {

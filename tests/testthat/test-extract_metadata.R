@@ -11,10 +11,10 @@ test_that("every type of column becomes a plain one and comes back, bit by bit",
   }
 })
 
-column <- function(x) extract_metadata_columns(structure(
-  list(x = x),
-  class = "data.frame", row.names = .set_row_names(NROW(x))
-))[[1]]
+column <- function(x) {
+  frame <- structure(list(x = x), class = "data.frame", row.names = .set_row_names(NROW(x)))
+  extract_metadata_columns(frame)[[1]]
+}
 
 test_that("what changes on the way says so once", {
   coerced <- list(
@@ -60,7 +60,7 @@ test_that("metadata of genes comes in the order of the genes", {
 test_that("metadata of the genes of a split assay comes in the order of the genes", {
   skip_without_seurat5()
   object <- split_object()
-  object[["RNA"]][["rank"]] <- seq_len(30)
+  object@assays$RNA@meta.data$rank <- seq_len(30)
   genes <- c("gene20", "gene3")
   found <- extract_feature_metadata(object, genes = genes)
   expect_identical(found$rank, c(20L, 3L))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from . import engines, errors, runs
     from .annotate import annotate_clusters
     from .annotations import Annotations
+    from .inventory import study_report
     from .markers import Markers, read_markers
     from .results import annotation_report, read_annotations
     from .study import Study
@@ -30,6 +31,7 @@ _WHERE = {
     "read_annotations": "results",
     "read_markers": "markers",
     "runs": "",
+    "study_report": "inventory",
 }
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "read_annotations",
     "read_markers",
     "runs",
+    "study_report",
 ]
 
 

@@ -70,13 +70,12 @@ def days(series: pd.Series[Any]) -> tuple[NDArray[np.float64], str]:
     """Return a column of times as R's days since 1970, and what is lost."""
     found, _, _ = seconds(series)
     lost = ""
-    with np.errstate(invalid="ignore"):
-        # R's missing value is a NaN that arithmetic complains of.
-        exact = found / _DAY
+    gone = np.isnan(found)
+    exact = np.where(gone, 0, found) / _DAY
     whole = np.floor(exact)
-    if bool(np.any((whole != exact) & ~np.isnan(exact))):
+    if bool(np.any(whole != exact)):
         lost = "The time of day is dropped from a Date."
-    return np.where(np.isnan(exact), _na(), whole), lost
+    return np.where(gone, _na(), whole), lost
 
 
 def seconds(series: pd.Series[Any]) -> tuple[NDArray[np.float64], str | None, str]:
