@@ -214,3 +214,9 @@ def test_objects_of_the_high_level_are_taken_too():
     from rpy2.robjects.methods import RS4
 
     assert to_anndata(RS4(pbmc())).shape == (80, 230)
+
+
+def test_an_object_of_r_is_refused_by_the_verb_with_the_recipe():
+    with pytest.raises(errors.UnsupportedObjectError, match="object of R") as caught:
+        cellferry.annotate_clusters(pbmc())
+    assert "to_anndata(x)" in caught.value.hint
