@@ -58,7 +58,7 @@ def test_a_stopped_run_is_resumed_from_its_file(file, tmp_path):
 def test_what_has_no_cells_is_refused(file, tmp_path):
     markers = tmp_path / "markers.csv"
     markers.write_text("cluster,gene\n0,CD3E\n")
-    with pytest.raises(UnsupportedObjectError, match="no cells"):
+    with pytest.raises(UnsupportedObjectError, match="what --cells reads"):
         run("annotate", markers, "--cells")
     assert run("annotate", file, "--cells", "--markers", markers).exit_code == 2
 

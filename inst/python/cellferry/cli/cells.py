@@ -63,7 +63,7 @@ def annotate_file(asked: Asked, engine: CellEngine, *, dry_run: bool = False) ->
             f"{plan.bytes_sent} bytes sent, cost {cost}"
         )
         return
-    claim(asked.folder, list(output_paths(asked.base).values()), asked.overwrite)
+    claim(asked.folder, list(output_paths(asked.base, ".h5ad").values()), asked.overwrite)
     provenance = {
         "key": asked.key,
         "object": "AnnData",
@@ -107,15 +107,22 @@ def resume_file(run: Run) -> None:
 
 
 def _read(asked: Asked) -> tuple[Any, Study]:
-    from ..cells import study_for_cells
-    from ..errors import UnsupportedObjectError
-    from ..study import Context
-    from .annotate import read_input
+    import anndata
 
-    data = read_input(asked.input_file)
-    if isinstance(data, Path):
-        message = f'"{data}" has no cells: with --cells the input is an .h5ad.'
-        raise UnsupportedObjectError(message, "Leave --cells out for a marker table.")
+    from ..cells import study_for_cells
+    from ..errors import InputError, UnsupportedObjectError
+    from ..study import Context
+
+    path = asked.input_file
+    if path.suffix != ".h5ad":
+        message = f'"{path}" is no .h5ad, and that is what --cells reads.'
+        hint = "For an .rds use AnnotateCells() in R. Leave --cells out for a marker table."
+        raise UnsupportedObjectError(message, hint)
+    try:
+        data = anndata.read_h5ad(path)
+    except (OSError, KeyError, ValueError) as error:
+        message = f'"{path}" cannot be read as .h5ad: {error}'
+        raise InputError(message, "Check the path and the file.") from error
     return data, study_for_cells(data, asked.group_key, Context(**asked.context))
 
 
@@ -132,7 +139,7 @@ def _write(found: CellAnnotations, study: Study, data: Any, asked: Asked) -> Non
     if coordinates is not None and len(summary):
         labels = Clusters(tuple(found.label.levels), found.label.codes)
         embedding = Embedding(*coordinates, labels)
-    paths = output_paths(asked.base)
+    paths = output_paths(asked.base, ".h5ad")
     columns = list(found.provenance["columns"])
     written = write_all(
         {
