@@ -76,7 +76,9 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
 ) -> None:
     """Annotate the clusters of INPUT: a marker table (CSV, TSV), an .h5ad, or an .rds.
 
-    With --cells, every cell of an .h5ad instead. Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an .h5ad
+    With --cells, every cell of an .h5ad instead.
+
+    Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an .h5ad
     or .rds also OUT.h5ad or OUT.rds with the labels, and OUT_cells.csv. The run is kept in
     OUT_run. An .rds holds a Seurat object or a SingleCellExperiment and is read by Rscript,
     which must be on the PATH; its clusters are the active identity, or --group-key.
