@@ -1,6 +1,6 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test check lint format document readme spec-coverage clean
+.PHONY: setup demo test check lint format document readme spec-coverage bench-accuracy clean
 
 setup:
 	@scripts/setup
@@ -30,6 +30,10 @@ readme: setup
 
 spec-coverage: setup
 	@. scripts/env && python scripts/spec_coverage.py
+
+# How often the embedded engine is right on public labelled data; fetches them with pip once.
+bench-accuracy: setup
+	@. scripts/env && PYTHONPATH=inst/python python -W ignore -m benchmarks.accuracy --groups
 
 clean:
 	rm -rf .venv .rlib .setup check demo-output dist build

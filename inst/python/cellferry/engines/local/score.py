@@ -46,6 +46,8 @@ UNSEEN = 0.5
 """Factor for markers absent from a table that does not say which genes were measured."""
 ELSEWHERE = 0.8
 """Factor for the fit of a type that is not known from the tissue of the sample."""
+SUPPORT = 0.2
+"""Strength from which a gene supports (or contradicts) a type."""
 EVEN = 0.1
 """Strength below which a gene counts as the same inside and outside of the cluster."""
 
@@ -54,7 +56,8 @@ EVEN = 0.1
 class Profiles:
     """The knowledge of one species as matrices of types x genes.
 
-    ``own`` holds what a row of the table lists, ``positive`` also what it inherits;
+    ``own`` holds what a row of the table lists, ``positive`` also what it inherits, ``new``
+    only what no ancestor lists;
     ``prior`` is 1, or less for a type that is not known from the tissue of the sample.
     """
 
@@ -66,6 +69,12 @@ class Profiles:
     negative: NDArray[np.float64]
     specificity: NDArray[np.float64]
     prior: NDArray[np.float64]
+    new: NDArray[np.float64]
+
+    @functools.cached_property
+    def defining(self) -> NDArray[np.bool_]:
+        """Which of ``new`` are of the highest tier."""
+        return np.asarray(self.new >= TIER_WEIGHT[3] * self.specificity * 0.999)
 
     @functools.cached_property
     def own_squared(self) -> NDArray[np.float64]:
@@ -76,6 +85,11 @@ class Profiles:
     def positive_squared(self) -> NDArray[np.float64]:
         """Squares of ``positive``."""
         return self.positive**2
+
+    @functools.cached_property
+    def new_squared(self) -> NDArray[np.float64]:
+        """Squares of ``new``."""
+        return self.new**2
 
     @classmethod
     def from_knowledge(
@@ -116,6 +130,10 @@ class Profiles:
             for ancestor, distance in steps.items():
                 inherited = own[ancestor] * INHERITANCE**distance
                 np.maximum(positive[i], inherited, out=positive[i])
+        new = own.copy()
+        for i, steps in enumerate(above):
+            if steps:
+                new[i, (own[list(steps)] > 0).any(axis=0)] = 0
         # What a type lists itself is never evidence against it.
         negative[positive > 0] = 0
         return cls(
@@ -127,6 +145,7 @@ class Profiles:
             negative,
             specificity,
             np.array([1.0 if occurs(t.tissues, tissues) else ELSEWHERE for t in types]),
+            new,
         )
 
 
@@ -274,6 +293,9 @@ class Scores:
         Standard deviations above a random order of genes.
     against
         What its negative markers take from the numerator of a type.
+    new_fit, new_significance, recall
+        Fit and significance of the markers that no ancestor lists, and the part of their
+        weight that is raised: whether a type has earned its step down from its parent.
     """
 
     signal: Signal
@@ -282,6 +304,9 @@ class Scores:
     significance: NDArray[np.float64]
     own_significance: NDArray[np.float64]
     against: NDArray[np.float64]
+    new_fit: NDArray[np.float64]
+    new_significance: NDArray[np.float64]
+    recall: NDArray[np.float64]
 
 
 def score_types(profiles: Profiles, signal: Signal) -> Scores:
@@ -306,7 +331,21 @@ def score_types(profiles: Profiles, signal: Signal) -> Scores:
 
     fitted, significance = fit(profiles.positive, profiles.positive_squared, against)
     own_fit, own_significance = fit(profiles.own, profiles.own_squared, 0.0)
-    return Scores(signal, fitted, own_fit, significance, own_significance, against)
+    new_fit, new_significance = fit(profiles.new, profiles.new_squared, 0.0)
+    expected = profiles.new @ signal.factor
+    raised_part = profiles.new @ (signal.factor * (signal.strength >= SUPPORT))
+    recall = raised_part / np.maximum(expected, 1e-12)
+    return Scores(
+        signal,
+        fitted,
+        own_fit,
+        significance,
+        own_significance,
+        against,
+        new_fit,
+        new_significance,
+        recall,
+    )
 
 
 _Pair = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
