@@ -101,7 +101,7 @@ def test_a_run_that_is_resumed_without_the_object_gives_the_same_answers():
     made, journal = study({"naive": [*T_CELL, *NAIVE], "b": listed("B cell")}), Journal()
     first = run(made, journal)
     record = made.with_parts(
-        normalized=None, cells=None, clusters=Clusters(("naive", "other"), sizes=(40, 40))
+        normalized=None, cells=None, clusters=Clusters(("naive", "b"), sizes=(40, 40))
     )
     assert run(record, journal).rows == first.rows
     assert len(journal.units) == 2

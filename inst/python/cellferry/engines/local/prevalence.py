@@ -31,7 +31,7 @@ EVEN_DIFFERENCE = 0.1
 """Difference of prevalence up to which a gene counts as expressed alike everywhere."""
 COMMON = 0.25
 """Prevalence from which a gene that is expressed alike counts at all."""
-ALIKE = 0.25
+ALIKE = 0.4
 """Strength of a gene that all cells of all clusters express."""
 
 BACKGROUND = 2.0
