@@ -1,6 +1,6 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test test-seurat5 check lint format document readme bench-transfer bench-cells spec-coverage bench-serve bench-artifacts clean
+.PHONY: setup demo test test-seurat5 check lint format document readme bench-transfer bench-cells spec-coverage bench-serve bench-artifacts bench-accuracy clean
 
 setup:
 	@scripts/setup
@@ -50,6 +50,10 @@ bench-serve: setup
 # Minutes, 25 GB of disk: ours beside cytetype's own writers, and a file of 500,000 cells.
 bench-artifacts: setup
 	@. scripts/env && python benchmarks/artifacts/run.py --curve
+
+# How often the embedded engine is right on public labelled data; fetches them with pip once.
+bench-accuracy: setup
+	@. scripts/env && PYTHONPATH=inst/python python -W ignore -m benchmarks.accuracy --groups
 
 clean:
 	rm -rf .venv .rlib .setup check demo-output dist build

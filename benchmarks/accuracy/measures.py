@@ -64,7 +64,8 @@ class Outcome:
         """Both terms are of one lineage."""
         if self.found is None:
             return False
-        return bool(lineages(self.found) & lineages(self.terms[0])) or self.full
+        found = lineages(self.found)
+        return self.full or any(found & lineages(t) for t in self.terms)
 
     @property
     def distance(self) -> int | None:

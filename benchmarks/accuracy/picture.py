@@ -22,7 +22,7 @@ def draw(bins: list[dict[str, float]], path: Path) -> None:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height:.0f}" '
             'font-family="sans-serif" font-size="11" role="img">'
         ),
-        "<title>Confidence against the share of right answers on held-out data</title>",
+        "<title>Confidence against the share of right answers</title>",
         f'<rect width="{width}" height="{height:.0f}" fill="white"/>',
         f'<rect x="{x(0)}" y="{y(1)}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#999"/>',
         (

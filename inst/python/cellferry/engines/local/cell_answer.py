@@ -17,7 +17,7 @@ from .cell_choice import CellChoice, Chooser
 from .cell_scores import CellProfiles
 from .hierarchy import Hierarchy
 from .knowledge import SPECIES
-from .score import Profiles
+from .profiles import Profiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

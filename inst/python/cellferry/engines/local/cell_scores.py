@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
-    from .score import Profiles
+    from .profiles import Profiles
 
 HALF = 1.0
 """The log-normalised value at which a gene counts half."""
