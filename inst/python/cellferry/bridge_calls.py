@@ -28,6 +28,7 @@ from .expression import BlockSource
 from .markers import read_markers
 from .runs import Run, list_runs
 from .study import Clusters, Context, Study
+from .study_symbols import names_by_symbol
 
 Message = dict[str, Any]
 OnEvent = Callable[[bytearray], Any]
@@ -167,8 +168,7 @@ def _genes_wanted(study: Study, engine: Engine) -> list[str] | None:
         wanted.update(dict.fromkeys(capabilities.genes or study.genes))
     if study.markers is not None:
         wanted.update(dict.fromkeys(genes_to_compare(study.markers, study.clusters)))
-    present = set(study.genes)
-    return [g for g in wanted if g in present] or None
+    return names_by_symbol(study.genes, wanted) or None
 
 
 def _block(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
