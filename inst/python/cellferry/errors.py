@@ -6,7 +6,8 @@ react to the same thing. The tree::
 
     CellferryError
     ├── InputError              what was given cannot be used
-    │   ├── UnsupportedObjectError, InvalidObjectError
+    │   ├── UnsupportedObjectError, InvalidObjectError, ObjectOutdatedError
+    │   ├── LayerMissingError, NotNormalizedError
     │   ├── GroupMissingError, GroupEmptyError
     │   ├── MarkersError        everything about a marker table
     │   │   ├── MarkersUnreadableError, MarkersFormatError, MarkersEmptyError
@@ -90,6 +91,24 @@ class InvalidObjectError(InputError):
     """The object is of a known class but its content contradicts itself."""
 
     code = "invalid_object"
+
+
+class ObjectOutdatedError(InputError):
+    """The object is of another generation of Seurat and must be converted first."""
+
+    code = "object_outdated"
+
+
+class LayerMissingError(InputError):
+    """The assay does not hold the counts or the normalised values that are needed."""
+
+    code = "layer_missing"
+
+
+class NotNormalizedError(InputError):
+    """Scaled values or raw counts are where log-normalised ones are needed."""
+
+    code = "not_normalized"
 
 
 class GroupMissingError(InputError):
