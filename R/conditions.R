@@ -35,6 +35,7 @@ error_codes <- c(
   credentials_required = "A run needs a key or token, and none is stored by design.",
   delivery = "The labels cannot be written where they were asked for.",
   dependency_missing = "An optional package is needed and not installed.",
+  embedding = "R cannot be run inside this Python process.",
   engine = "An engine cannot do what was asked.",
   engine_needs = "The engine needs a part that the study does not have.",
   error = "Anything that stops cellferry.",

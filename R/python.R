@@ -30,6 +30,10 @@ in_r_words <- function(text) {
 
 bridge_answer <- function(bridge, name, message, parcel, on_event) {
   bytes <- to_json_bytes(message)
+  if (is.function(bridge)) {
+    # Python is the parent of this process; see rds.R.
+    return(bridge(name, bytes, parcel$buffers))
+  }
   share_home()
   tryCatch(
     reticulate::py_to_r(bridge$call(charToRaw(name), bytes, parcel$buffers, on_event)),
