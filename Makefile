@@ -1,6 +1,6 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test check lint format document readme spec-coverage clean
+.PHONY: setup demo test test-seurat5 check lint format document readme spec-coverage clean
 
 setup:
 	@scripts/setup
@@ -10,6 +10,10 @@ demo: setup
 
 test: setup
 	@scripts/test
+
+# Only the second generation: Debian 13 with Seurat 5, in a root of its own (needs root rights).
+test-seurat5: setup
+	@scripts/test --seurat5
 
 check: setup
 	@scripts/check

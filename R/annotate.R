@@ -10,6 +10,14 @@
 #' it was. What an engine has finished is kept in a run: see [ListRuns()] and
 #' [ResumeAnnotation()].
 #'
+#' @section Objects that are read:
+#' Seurat objects of Seurat 3, 4 and 5, whose assay may be joined, split into layers (`JoinLayers()`
+#' is neither needed nor called), an SCT assay or any other, and SingleCellExperiment objects. The
+#' matrices may be sparse or dense, in memory, or on disk as DelayedArray, HDF5Array or a
+#' BPCells IterableMatrix; they are read a block of cells at a time and never joined, transposed
+#' or made dense. BPCells could not be installed where cellferry is tested: the tests use a class
+#' with the same interface in its place. [StudyReport()] lists what of an object is read.
+#'
 #' @section Clusters that get no label:
 #' A cluster of which the engine can't tell the type has the label "Unknown" and the status
 #' `unknown`. A cluster that failed or has no markers has `NA` and the status `failed` or

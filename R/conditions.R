@@ -79,6 +79,7 @@ r_error_codes <- c(
 
 warning_codes <- c(
   cells_without_cluster = "Some cells have no cluster and get no label.",
+  cells_without_expression = "Some cells of the object are not in the assay that is read.",
   clusters_without_markers = "Some clusters of the object have no row in the marker table.",
   columns_renamed = "Columns were renamed because a database does not tell their names apart.",
   coordinates = "There is no usable embedding, or another one is used.",

@@ -6,14 +6,14 @@
 
 # The parts of "counts", "data" or "scale.data"; an empty list when there is no such layer. In a
 # SingleCellExperiment "data" is `assay`, or logcounts.
-layer_parts <- function(object, assay = NULL, layer = "data") {
+layer_parts <- function(object, assay = NULL, layer = "data", check = TRUE) {
   parts <- if (!is_seurat(object)) {
     experiment_parts(object, assay, layer)
   } else {
     stored <- methods::slot(object, "assays")[[extract_assay(object, assay)]]
     if (is_layered(stored)) layered_parts(stored, layer) else slot_parts(stored, layer)
   }
-  lapply(parts, check_part)
+  if (check) lapply(parts, check_part) else parts
 }
 
 normalized_parts <- function(object, assay = NULL) layer_parts(object, assay, "data")
@@ -114,7 +114,7 @@ part_genes <- function(parts) {
 
 # Without an `assay`: the genes of the parts, those of the first part first.
 extract_genes <- function(object, assay = NULL, layer = "data") {
-  genes <- part_genes(layer_parts(object, assay, layer))
+  genes <- part_genes(layer_parts(object, assay, layer, check = FALSE))
   if (is_seurat(object)) {
     stored <- methods::slot(object, "assays")[[extract_assay(object, assay)]]
     if (is_layered(stored)) {
@@ -128,8 +128,9 @@ extract_genes <- function(object, assay = NULL, layer = "data") {
 # of the parts; a cell or a gene that no part has is a row or a column of nothing. `read(k)` makes
 # the block `k` of `n`: `list(row_start, n_rows, indptr, indices, data)`, with an indptr of its
 # own from 0, so that all blocks together may have more than 2^31 values. A block has at most
-# `most` values. The slots of a dgCMatrix of genes x cells are that CSR: nothing is transposed.
-layer_blocks <- function(parts, cells, genes = NULL, most = 4e6) {
+# `most` values, 12 MB: so small that the memory of one serves the next. The slots of a dgCMatrix
+# of genes x cells are that CSR: nothing is transposed.
+layer_blocks <- function(parts, cells, genes = NULL, most = 1e6) {
   if (is.null(genes)) genes <- part_genes(parts)
   readers <- lapply(parts, part_reader, cells = cells, genes = genes)
   weights <- rep(1, length(cells))

@@ -36,8 +36,8 @@ extract_feature_metadata <- function(object, assay = NULL, genes = extract_genes
   structure(columns, names = names(frame), class = "data.frame", row.names = as.character(genes))
 }
 
-# The columns of a data frame as plain vectors that cross to Python exactly. A column is
-#   list(name, kind, values, action, why)
+# The columns of a data frame as plain vectors that cross to Python exactly. A column is a list of
+# name, kind, values, action, why:
 # kind     values                                          beside
 # text     character
 # real     double

@@ -91,14 +91,29 @@ send_expression <- function(begun, object, assay) {
   cells <- extract_cells(object)
   genes <- unlist(begun$normalized)
   if (length(genes)) {
-    blocks <- layer_blocks(layer_parts(object, assay, "data"), cells, genes)
-    send_blocks(begun$handle, "normalized", blocks)
+    parts <- layer_parts(object, assay, "data")
+    warn_of_absent_cells(parts, cells)
+    send_blocks(begun$handle, "normalized", layer_blocks(parts, cells, genes))
   }
   if (isTRUE(begun$counts)) {
-    blocks <- layer_blocks(
-      layer_parts(object, assay, "counts"), cells, extract_genes(object, assay, "counts")
-    )
+    genes <- extract_genes(object, assay, "counts")
+    blocks <- layer_blocks(layer_parts(object, assay, "counts"), cells, genes)
     send_blocks(begun$handle, "counts", blocks)
+  }
+}
+
+# An assay may have fewer cells than the object, for example the sketch of a large one.
+warn_of_absent_cells <- function(parts, cells) {
+  absent <- setdiff(cells, unlist(lapply(parts, function(part) part$cells)))
+  if (length(absent)) {
+    cellferry_warn(
+      "cells_without_expression",
+      paste0(
+        length(absent), " of ", length(cells), " cells are not in the assay that is read and ",
+        "count as expressing nothing."
+      ),
+      "Choose an assay of all cells with assay =, or take the cells of this one: x[, Cells(x)]"
+    )
   }
 }
 
@@ -110,8 +125,7 @@ send_blocks <- function(handle, part, blocks) {
       handle = json_text(handle), part = json_text(part),
       row_start = jsonlite::unbox(as.integer(block$row_start)),
       n_rows = jsonlite::unbox(as.integer(block$n_rows)),
-      indptr = pack_integer(parcel, block$indptr),
-      indices = pack_integer(parcel, block$indices),
+      indptr = pack_whole(parcel, block$indptr), indices = pack_whole(parcel, block$indices),
       data = pack_real(parcel, block$data)
     ), parcel)
   }

@@ -71,7 +71,7 @@ report_layers <- function(object, assay) {
       class(mat)[1], ", ", nrow(mat), " genes x ", ncol(mat), " cells, ", value_kind(list(part))
     )
     n_missing <- sum(!extract_cells(object) %in% part$cells)
-    alone <- n_missing > 0L && length(layer_parts(object, assay, sub("\\..*", "", name))) == 1L
+    alone <- n_missing > 0L && name %in% c("data", "counts")
     why <- if (alone) paste(n_missing, "cells are not in it and have no values.") else ""
     report_row(name, "layer", what, if (alone) "coerced" else "taken", why)
   })

@@ -20,6 +20,11 @@ pack_real <- function(parcel, x) {
 pack_integer <- function(parcel, x) {
   x <- as.integer(x)
   x[is.na(x)] <- 0L
+  pack_whole(parcel, x)
+}
+
+# Integers that are known to have no NA.
+pack_whole <- function(parcel, x) {
   add_buffer(parcel, writeBin(x, raw(), size = 4L, endian = "little"), "<i4")
 }
 

@@ -261,3 +261,38 @@ test_that("an object saved and read again is annotated the same", {
   expect_identical(Markers(readRDS(file))$gene, Markers(labelled)$gene)
   expect_true(all(Markers(labelled)$gene %in% small_markers()$gene))
 })
+
+test_that("every form of a Seurat object gets the same labels", {
+  skip_without_backend()
+  skip_without_seurat5()
+  local_home()
+  object <- small_object()
+  labels <- function(object) {
+    unname(suppressMessages(AnnotateClusters(object, small_markers(), assay = "RNA"))$cell_type)
+  }
+  truth <- labels(object)
+  joined <- object
+  joined[["RNA"]] <- methods::as(object[["RNA"]], "Assay5")
+  expect_identical(labels(joined), truth)
+  halves <- joined
+  halves[["RNA"]] <- split(joined[["RNA"]], f = joined$groups)
+  expect_gt(length(layer_parts(halves)), 1)
+  expect_identical(labels(halves), truth)
+  order <- rev(colnames(object))
+  expect_identical(labels(halves[, order]), rev(truth)[match(colnames(halves[, order]), order)])
+  halves[["other"]] <- object[["RNA"]]
+  SeuratObject::DefaultAssay(halves) <- "other"
+  expect_identical(labels(halves), truth)
+})
+
+test_that("cells that the assay does not have are told and labelled", {
+  skip_without_backend()
+  local_home()
+  object <- small_object()
+  object@assays$RNA <- subset(object@assays$RNA, cells = colnames(object)[-(1:3)])
+  expect_messages(
+    labelled <- AnnotateClusters(object, small_markers()), "cells-absent",
+    c("0\\.\\d\\d" = "0.##")
+  )
+  expect_false(anyNA(labelled@meta.data$cell_type))
+})

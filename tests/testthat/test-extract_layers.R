@@ -49,6 +49,29 @@ test_that("blocks are bounded, and their pointers may pass 2^31", {
   expect_lte(max(values), 100)
 })
 
+test_that("layers that together pass 2^31 values are read block by block", {
+  # One matrix of 2^22 values, held once, as 513 layers of cells of their own.
+  genes <- paste0("g", seq_len(2^16))
+  mat <- methods::new("dgCMatrix",
+    i = rep(seq_along(genes) - 1L, 64), p = as.integer(seq(0, 2^22, by = 2^16)),
+    x = rep(seq_len(64), each = 2^16) + 0, Dim = c(65536L, 64L)
+  )
+  parts <- lapply(seq_len(513), function(k) {
+    list(mat = mat, genes = genes, cells = paste0("c", seq_len(64) + 64 * (k - 1)), layer = k)
+  })
+  cells <- unlist(lapply(parts, function(part) part$cells))
+  blocks <- layer_blocks(parts, cells)
+  sizes <- diff(parts[[1]]$mat@p)
+  expect_gt(length(parts) * as.numeric(sum(sizes)), 2^31)
+  last <- blocks$read(blocks$n)
+  expect_identical(last$row_start + last$n_rows, length(cells))
+  expect_identical(last$data[length(last$data)], 64)
+  expect_identical(last$indptr[length(last$indptr)], length(last$data))
+  middle <- blocks$read(blocks$n %/% 2)
+  first <- (middle$row_start %% 64) + 1
+  expect_identical(middle$data[1], as.numeric(first))
+})
+
 test_that("the layers of an assay are found by their exact names", {
   expect_identical(layer_names(c("counts", "data", "scale.data"), "data"), "data")
   expect_identical(

@@ -37,7 +37,9 @@ test_that("a matrix stored by rows is read by stretches", {
 
 test_that("missing values in a dense matrix stay", {
   values <- matrix(c(0, NA, NaN, 1), 2)
-  expect_identical(dense_columns(values), list(lengths = c(1L, 2L), i = c(1L, 0L, 1L), x = c(NA, NaN, 1)))
+  expect_identical(
+    dense_columns(values), list(lengths = c(1L, 2L), i = c(1L, 0L, 1L), x = c(NA, NaN, 1))
+  )
 })
 
 test_that("matrices on disk are read block by block", {

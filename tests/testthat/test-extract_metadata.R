@@ -11,10 +11,10 @@ test_that("every type of column becomes a plain one and comes back, bit by bit",
   }
 })
 
-column <- function(x) extract_metadata_columns(structure(
-  list(x = x),
-  class = "data.frame", row.names = .set_row_names(NROW(x))
-))[[1]]
+column <- function(x) {
+  frame <- structure(list(x = x), class = "data.frame", row.names = .set_row_names(NROW(x)))
+  extract_metadata_columns(frame)[[1]]
+}
 
 test_that("what changes on the way says so once", {
   coerced <- list(

@@ -79,7 +79,7 @@ test_that("expression that an engine can't do without is asked for with the reci
   raw@assays$RNA@data <- raw@assays$RNA@counts
   expect_refusal(raw, "normalized", "not_normalized", "layer-raw")
   scaled <- object
-  scaled@assays$RNA@data <- methods::as(Matrix::Matrix(scaled@assays$RNA@scale.data), "CsparseMatrix")
+  scaled@assays$RNA@data <- scaled@assays$RNA@scale.data
   expect_refusal(scaled, "normalized", "not_normalized", "layer-scaled")
   bare <- object
   bare@assays$RNA@data <- methods::new("dgCMatrix")

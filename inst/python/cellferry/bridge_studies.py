@@ -175,7 +175,7 @@ def describe_parts(study: Study, out: wire.Outgoing) -> Message:
             answer[name], answer[f"{name}_items"] = out.data_frame(frame)
     for name in ("normalized", "counts"):
         source = getattr(study, name)
-        if source is not None:
+        if isinstance(source, BlockSource):
             answer[name] = {"n": list(source.shape), "sums": _sums(source, out)}
     if study.embeddings is not None:
         answer["embeddings"] = {
@@ -187,15 +187,14 @@ def describe_parts(study: Study, out: wire.Outgoing) -> Message:
     return answer
 
 
-def _sums(source: Any, out: wire.Outgoing) -> Message:
+def _sums(source: BlockSource, out: wire.Outgoing) -> Message:
     rows = [np.asarray(block.sum(axis=1)).ravel() for _, block in source]
     columns = sum(np.asarray(block.sum(axis=0)).ravel() for _, block in source)
-    nnz = sum(int(block.nnz) for _, block in source)
     return {
         "cells": out.vector(np.concatenate(rows), "<f8"),
         "genes": out.vector(np.asarray(columns), "<f8"),
         # Large integers cross as text.
-        "nnz": str(nnz),
+        "nnz": str(source.nnz),
     }
 
 

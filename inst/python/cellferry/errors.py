@@ -30,8 +30,8 @@ react to the same thing. The tree::
 
     CellferryWarning
     ├── ClustersWithoutMarkersWarning, MarkersUnknownClustersWarning
-    ├── CellsWithoutClusterWarning, SpeciesWarning, GenesUnrecognisedWarning
-    ├── MarkersComputedWarning
+    ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
+    ├── SpeciesWarning, GenesUnrecognisedWarning, MarkersComputedWarning
     └── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
 """
 
@@ -383,6 +383,12 @@ class CellsWithoutClusterWarning(CellferryWarning):
     """Some cells have no cluster and get no label."""
 
     code = "cells_without_cluster"
+
+
+class CellsWithoutExpressionWarning(CellferryWarning):
+    """Some cells of the object are not in the assay that is read."""
+
+    code = "cells_without_expression"
 
 
 class SpeciesWarning(CellferryWarning):

@@ -69,7 +69,8 @@ def _rows(data: Any) -> Iterator[Row]:
         yield "X", "layer", _what(data.X), *action
     if data.raw is not None:
         yield "raw", "layer", _what(data.raw.X), "taken", ""
-    for name in data.layers:
+    # From anndata 0.13 on X is also the layer None.
+    for name in filter(None, data.layers):
         yield str(name), "layer", _what(data.layers[name]), "left", UNREAD
     for name in data.obs.columns:
         yield str(name), "metadata", str(data.obs[name].dtype), "taken", ""

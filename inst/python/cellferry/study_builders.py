@@ -76,6 +76,8 @@ def study_from_anndata(
     column = adata.obs[key]
     levels = list(column.cat.categories) if hasattr(column, "cat") else None
     clusters = Clusters.from_labels(list(column), levels)
+    # anndata 0.13 types it as a frame or a lazy one; what is read here is a frame.
+    obs: Any = adata.obs
     genes, source = _normalized(adata)
     study = Study(
         clusters=clusters,
@@ -84,7 +86,7 @@ def study_from_anndata(
         genes=genes,
         normalized=source,
         coordinates=embedding_of(adata, coordinates_key),
-        obs=adata.obs,
+        obs=obs,
         context=context or Context(),
     )
     given = read_markers(markers) if markers is not None else _own_markers(adata, study)
