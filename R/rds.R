@@ -57,6 +57,12 @@ read_rds <- function(path) {
       )
     }
   )
+  if (is.data.frame(object)) {
+    cellferry_stop(
+      "unsupported_object", paste0("\"", path, "\" holds a data frame, not an object with cells."),
+      "If it is a marker table, write it as text: write.csv(x, \"markers.csv\")"
+    )
+  }
   load_classes(object)
   object
 }

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 from ._guard import refuse_inside_r
 
 if TYPE_CHECKING:
-    from .anndata_to_seurat import to_seurat
-    from .converter import converter
-    from .seurat_to_anndata import to_anndata
+    from .conversion import converter
+    from .reading import to_anndata
+    from .writing import to_seurat
 
 refuse_inside_r()
 
 _WHERE = {
-    "converter": "converter",
-    "to_anndata": "seurat_to_anndata",
-    "to_seurat": "anndata_to_seurat",
+    "converter": "conversion",
+    "to_anndata": "reading",
+    "to_seurat": "writing",
 }
 
 __all__ = ["converter", "to_anndata", "to_seurat"]
@@ -32,10 +32,7 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
-    # The module `converter` would otherwise hide the function of that name.
-    found = getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
-    globals()[name] = found
-    return found
+    return getattr(importlib.import_module(f".{_WHERE[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:

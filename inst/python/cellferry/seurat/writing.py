@@ -15,8 +15,8 @@ from . import matrices
 from .columns import frame_to_r, record_to_r
 from .expression import expression_of
 from .gene_names import check_names, seurat_genes
+from .reading import LOADINGS, SOURCE
 from .session import call, r_lock
-from .seurat_to_anndata import LOADINGS, SOURCE
 from .transfer import Item, report_frame, tell
 from .vectors import integers, named_list, text_vector
 from .views import new_vector

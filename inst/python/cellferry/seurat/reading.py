@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 SOURCE = "seurat"
 """Name under ``uns`` for what AnnData has no place for: identities, keys, R types, the report."""
 
+NO_IDENTITY = "AnnData"
+"""Identity of all cells of an object that was made without one."""
+
 LOADINGS = {"pca": "PCs"}
 """Reduction -> name of its loadings in ``varm``, as scanpy has it."""
 
@@ -170,11 +173,13 @@ class _Reading:
         if not found:
             return
         column = text(found["column"])
+        values = parts(found["values"])
         if column is None:
+            if names(values["levels"]) == [NO_IDENTITY]:
+                return
             column = "ident"
             while column in adata.obs:
                 column = f"seurat_{column}"
-            values = parts(found["values"])
             adata.obs[column] = values_from_r("category", values)[0]
             self.kept["added_ident"] = column
         self.kept["active_ident"] = column

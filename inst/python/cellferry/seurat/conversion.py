@@ -77,8 +77,8 @@ def _rules(anndata_as: str, assay: str | None) -> Any:
     from rpy2.rinterface import ListSexpVector, SexpS4
     from rpy2.robjects import conversion, default_converter, pandas2ri
 
-    from .anndata_to_seurat import to_seurat
-    from .seurat_to_anndata import to_anndata
+    from .reading import to_anndata
+    from .writing import to_seurat
 
     # anndata2ri alone makes the integer codes of a factor and a record array of a data frame.
     base = default_converter + anndata2ri.converter + pandas2ri.converter
