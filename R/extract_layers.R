@@ -127,10 +127,10 @@ extract_genes <- function(object, assay = NULL, layer = "data") {
 # Blocks of cells x genes in CSR form, in the order of `cells`, whatever the order and the number
 # of the parts; a cell or a gene that no part has is a row or a column of nothing. `read(k)` makes
 # the block `k` of `n`: `list(row_start, n_rows, indptr, indices, data)`, with an indptr of its
-# own from 0, so that all blocks together may have more than 2^31 values. A block has at most
-# `most` values, 12 MB: so small that the memory of one serves the next. The slots of a dgCMatrix
-# of genes x cells are that CSR: nothing is transposed.
-layer_blocks <- function(parts, cells, genes = NULL, most = 1e6) {
+# own from 0, so that all blocks together may have more than 2^31 values. A block of a sparse
+# matrix has at most `most` values, 3 MB: so small that the memory of one serves the next. The
+# slots of a dgCMatrix of genes x cells are that CSR: nothing is transposed.
+layer_blocks <- function(parts, cells, genes = NULL, most = 2.5e5) {
   if (is.null(genes)) genes <- part_genes(parts)
   readers <- lapply(parts, part_reader, cells = cells, genes = genes)
   weights <- rep(1, length(cells))

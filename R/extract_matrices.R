@@ -1,7 +1,7 @@
 # Reading some columns of any matrix that an assay can hold. Sourced like extract.R.
 #
-# A new kind of storage needs two answers: how many values a column has, at most (column_sizes),
-# and the columns `at` in compressed form, `list(lengths, i, x)` with `i` from 0 and increasing
+# A new kind of storage needs two answers: about how many values a column has (column_sizes), and
+# the columns `at` in compressed form, `list(lengths, i, x)` with `i` from 0 and increasing
 # within a column (read_columns). BPCells keeps a matrix on disk as an IterableMatrix, which is
 # sliced and converted like any other; it can't be installed on our test machines, so the tests
 # use a class of the same name that answers to `[` and as().
@@ -13,7 +13,9 @@ column_sizes <- function(mat) {
   if (inherits(mat, "dgRMatrix")) {
     return(tabulate(methods::slot(mat, "j") + 1L, ncol(mat)))
   }
-  rep(nrow(mat), ncol(mat))
+  # Not known without reading. One gene in 16 is usual; if all are there, a block is 16 times as
+  # large as it should be, which is still below 64 MB.
+  rep(ceiling(nrow(mat) / 16), ncol(mat))
 }
 
 read_columns <- function(mat, at) {

@@ -118,15 +118,24 @@ warn_of_absent_cells <- function(parts, cells) {
 }
 
 send_blocks <- function(handle, part, blocks) {
+  # The same message again and again, so that it is not worth a JSON writer and reader.
+  form <- paste0(
+    "{\"handle\":\"", handle, "\",\"part\":\"", part, "\",\"row_start\":%d,\"n_rows\":%d,",
+    "\"indptr\":{\"$buffer\":0,\"type\":\"<i4\"},\"indices\":{\"$buffer\":1,\"type\":\"<i4\"},",
+    "\"data\":{\"$buffer\":2,\"type\":\"<f8\"}}"
+  )
+  taken <- charToRaw("{\"ok\": true")
+  bridge <- backend()
   for (k in seq_len(blocks$n)) {
     block <- blocks$read(k)
     parcel <- new_parcel()
-    bridge_call("block", list(
-      handle = json_text(handle), part = json_text(part),
-      row_start = jsonlite::unbox(as.integer(block$row_start)),
-      n_rows = jsonlite::unbox(as.integer(block$n_rows)),
-      indptr = pack_whole(parcel, block$indptr), indices = pack_whole(parcel, block$indices),
-      data = pack_real(parcel, block$data)
-    ), parcel)
+    pack_whole(parcel, block$indptr)
+    pack_whole(parcel, block$indices)
+    pack_real(parcel, block$data)
+    message <- charToRaw(sprintf(form, as.integer(block$row_start), as.integer(block$n_rows)))
+    answer <- bridge_answer(bridge, "block", message, parcel, NULL)
+    if (!identical(utils::head(answer[[1]], length(taken)), taken)) read_answer(answer)
+    # R clears away late, the later the larger the object is.
+    if (k %% 8L == 0L) gc(verbose = FALSE, full = FALSE)
   }
 }

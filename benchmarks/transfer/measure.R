@@ -11,30 +11,24 @@ memory <- function(field) {
   as.numeric(gsub("[^0-9]", "", line)) * 1024
 }
 
+# The bytes of the matrix as arrays of numpy, to be copied by a Python expression.
+hold_in_python <- function(expression) {
+  reticulate::py_run_string(sprintf(paste(
+    "import numpy as np",
+    "held = (np.ones(%d, 'f8'), np.ones(%d, 'i4'), np.ones(%d, 'i4'))",
+    "def copy():",
+    "    global copied",
+    "    copied = [%s for values in held]",
+    sep = "\n"
+  ), length(mat@x), length(mat@x), length(mat@p), expression))
+  rm(mat, envir = globalenv())
+}
+
 mat <- make_matrix(millions * 1e6)
 bytes <- 12 * length(mat@x) + 4 * length(mat@p)
 prepare <- list(
-  copy = function() {
-    reticulate::import("numpy", convert = FALSE)
-    values <- reticulate::import_builtins(convert = FALSE)
-    reticulate::py_run_string(paste(
-      "import numpy as np",
-      "def make(n, p):",
-      "    global held",
-      "    held = (np.ones(n, 'f8'), np.ones(n, 'i4'), np.ones(p, 'i4'))",
-      "def copy():",
-      "    global copied",
-      "    copied = []",
-      "    for values in held:",
-      "        fresh = np.empty_like(values)",
-      "        np.copyto(fresh, values)",
-      "        copied.append(fresh)",
-      sep = "\n"
-    ))
-    reticulate::py_run_string(sprintf("make(%d, %d)", length(mat@x), length(mat@p)))
-    rm(mat, envir = globalenv())
-    NULL
-  },
+  copy = function() hold_in_python("bytearray(values.data)"),
+  copy_huge = function() hold_in_python("values.copy()"),
   cellferry = function() make_object(mat),
   cellferry_split = function() make_object(mat, 4L),
   reticulate = function() {
@@ -47,6 +41,7 @@ run <- list(
   cellferry = function(x) cellferry:::open_study(x, "group", parts = "normalized", verbose = FALSE),
   reticulate = function(x) reticulate::r_to_py(x)
 )
+run$copy_huge <- run$copy
 run$cellferry_split <- run$cellferry
 
 answer <- tryCatch(

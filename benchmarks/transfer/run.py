@@ -1,6 +1,7 @@
 """Seconds and peak memory of bringing expression from R to Python and back.
 
-Beside every way there is a plain copy of the same bytes into freshly allocated memory. Every
+Beside every way there is a plain copy of the same bytes into freshly allocated memory: as the
+system gives it, which is what R and Python do too, and in huge pages, which numpy asks for. Every
 figure is the fastest of three, each from a process of its own, all in one run:
 ``make bench-transfer``, or ``python benchmarks/transfer/run.py 10 40 70`` (millions of values).
 """
@@ -12,7 +13,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 METHODS = {
-    "copy": "plain copy of the same bytes (numpy)",
+    "copy": "plain copy of the same bytes (bytearray)",
+    "copy_huge": "plain copy of the same bytes into huge pages (numpy)",
     "cellferry": "cellferry: Seurat to Study (reticulate)",
     "cellferry_split": "cellferry: Seurat to Study, four split layers",
     "reticulate": "reticulate: its own conversion of the matrix",
@@ -21,7 +23,7 @@ METHODS = {
     "to_seurat": "cellferry: AnnData to Seurat (rpy2)",
     "anndata2ri_write": "anndata2ri: AnnData to SingleCellExperiment",
 }
-IN_R = {"copy", "cellferry", "cellferry_split", "reticulate"}
+IN_R = {"copy", "copy_huge", "cellferry", "cellferry_split", "reticulate"}
 REPEATS = 3
 
 Found = dict[str, float | str]

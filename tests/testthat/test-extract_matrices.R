@@ -73,7 +73,7 @@ test_that("a matrix with the interface of BPCells is read by slices", {
   asked$most <- 0L
   truth <- random_counts()
   expect_read(methods::new("IterableMatrix", held = truth), truth)
-  expect_lte(asked$most, 2L)
+  expect_lt(asked$most, ncol(truth) / 2)
 })
 
 test_that("any other kind of matrix is refused", {
