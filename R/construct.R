@@ -16,7 +16,6 @@
 #   misc              list
 construct_seurat <- function(parts) {
   assay <- construct_assay(parts)
-  methods::slot(assay, "key") <- assay_key(parts$assay)
   idents <- if (is.null(parts$idents)) {
     factor(rep("AnnData", length(parts$cells)))
   } else {
@@ -48,58 +47,59 @@ construct_frame <- function(columns, rows) {
 
 # Seurat 5 makes an Assay5, unless its own option asks for the older kind.
 makes_layered <- function() {
-  "CreateAssay5Object" %in% getNamespaceExports("SeuratObject") &&
+  !is.null(methods::getClassDef("Assay5", package = "SeuratObject")) &&
     !identical(getOption("Seurat.object.assay.version"), "v3")
 }
 
 construct_assay <- function(parts) {
-  # Names that are lists of the same length as the dimensions; nothing of the values is copied.
+  features <- construct_frame(parts$features, parts$genes)
+  if (makes_layered()) construct_layered(parts, features) else construct_slots(parts, features)
+}
+
+# As CreateAssayObject() does, an assay with counts alone has them as its data too.
+construct_slots <- function(parts, features) {
+  # Names that are set on a matrix do not copy its values.
   layers <- lapply(parts$layers, function(mat) {
     dimnames(mat) <- list(parts$genes, parts$cells)
     mat
   })
-  features <- construct_frame(parts$features, parts$genes)
-  if (makes_layered()) {
-    construct_layered(layers, features, parts$variable_features)
-  } else {
-    construct_slots(layers, features, parts$variable_features)
-  }
-}
-
-# As CreateAssayObject() does, an assay with counts alone has them as its data too.
-construct_slots <- function(layers, features, variable) {
-  empty <- methods::new("matrix")
-  data <- if (is.null(layers$data)) layers$counts else layers$data
-  given <- function(x) if (is.null(x)) empty else x
+  given <- function(x) if (is.null(x)) methods::new("matrix") else x
   methods::new(
     "Assay",
-    counts = given(layers$counts), data = given(data), scale.data = given(layers$scale.data),
-    assay.orig = NULL, var.features = as.character(variable), meta.features = features,
+    counts = given(layers$counts),
+    data = given(if (is.null(layers$data)) layers$counts else layers$data),
+    scale.data = given(layers$scale.data), key = assay_key(parts$assay), assay.orig = NULL,
+    var.features = as.character(parts$variable_features), meta.features = features,
     misc = list()
   )
 }
 
-construct_layered <- function(layers, features, variable) {
-  first <- intersect(c("counts", "data"), names(layers))
-  create <- getExportedValue("SeuratObject", "CreateAssay5Object")
-  if (length(first)) {
-    assay <- do.call(create, layers[first])
-  } else {
-    make <- getExportedValue("SeuratObject", ".CreateStdAssay")
-    assay <- make(layers[1], cells = colnames(layers[[1]]), features = rownames(layers[[1]]))
-    first <- names(layers)[1]
-  }
-  set_layer <- getExportedValue("SeuratObject", "LayerData<-")
-  for (name in setdiff(names(layers), first)) {
-    assay <- set_layer(assay, name, value = layers[[name]])
-  }
+# CreateAssay5Object() would subset, and so copy, each layer, and make the dense ones sparse.
+construct_layered <- function(parts, features) {
+  variable <- parts$variable_features
   if (length(variable) && !"var.features" %in% names(features)) {
-    features$var.features <- ifelse(rownames(features) %in% variable, rownames(features), NA)
-    features$var.features.rank <- match(rownames(features), variable)
+    rank <- match(parts$genes, variable)
+    features$var.features <- ifelse(is.na(rank), NA, parts$genes)
+    features$var.features.rank <- rank
   }
   rownames(features) <- NULL
-  methods::slot(assay, "meta.data") <- features
-  assay
+  usual <- intersect(c("counts", "data"), names(parts$layers))
+  layers <- parts$layers[union(usual, names(parts$layers))]
+  methods::new(
+    "Assay5",
+    layers = layers, default = 1L, key = assay_key(parts$assay),
+    cells = full_map(parts$cells, names(layers)), features = full_map(parts$genes, names(layers)),
+    meta.data = features, misc = list(calcN = TRUE)
+  )
+}
+
+# A LogMap in which every layer has every name.
+full_map <- function(names, layers) {
+  map <- getExportedValue("SeuratObject", "LogMap")(names)
+  for (layer in layers) {
+    map[[layer]] <- names
+  }
+  map
 }
 
 # Letters and digits, and "_" at the end, as Seurat asks for it.

@@ -46,10 +46,13 @@ def seurat_generation():
     return int(str(r('as.character(utils::packageVersion("SeuratObject"))')[0]).split(".")[0])
 
 
-def pbmc():
-    """The real object that ships with SeuratObject, of the generation that R has."""
-    return r(
-        "{ library(SeuratObject); library(Matrix);"
-        " x <- SeuratObject::pbmc_small; suppressMessages(suppressWarnings("
-        "if (utils::packageVersion('SeuratObject') >= '5.0.0') UpdateSeuratObject(x) else x)) }"
+def pbmc(older_assay=False):
+    """The real object that ships with SeuratObject, with the assay of the generation that R has."""
+    made = r(
+        "{ library(SeuratObject); library(Matrix); x <- SeuratObject::pbmc_small; if ("
+        "utils::packageVersion('SeuratObject') >= '5.0.0') suppressMessages(suppressWarnings("
+        "UpdateSeuratObject(x))) else x }"
     )
+    if older_assay or seurat_generation() < 5:
+        return made
+    return r_with("suppressWarnings({ x[['RNA']] <- as(x[['RNA']], 'Assay5'); x })", x=made)

@@ -1,3 +1,5 @@
+import io
+
 import anndata
 import pandas as pd
 import pytest
@@ -6,6 +8,7 @@ from click.testing import CliRunner
 from cellferry import errors
 from cellferry.annotations import Annotations
 from cellferry.cli import group
+from r_session import needs_rscript
 
 B, T = "CD79A,MS4A1,CD79B,CD19,BANK1", "CD3E,CD3D,TRAC,IL7R,LTB"
 
@@ -67,10 +70,43 @@ def test_a_place_that_cannot_be_written_is_found_before_the_engine_runs(tmp_path
         invoke(lists, "--out", tmp_path / "file" / "x")
 
 
+@needs_rscript
+def test_an_rds_gives_the_labelled_object_too(tmp_path, lists):
+    from test_rds_study import PBMC, r_script
+
+    r_script(
+        f"{PBMC} x$cluster <- ifelse(x$groups == 'g1', 10, 2); saveRDS(x, '{tmp_path}/in.rds')"
+    )
+    options = ("--markers", lists, "--group-key", "cluster", "--out", tmp_path / "out")
+    done = invoke(tmp_path / "in.rds", *options)
+    assert done.exit_code == 0
+    files = {p.name for p in tmp_path.iterdir()}
+    assert {f"out{end}" for end in (
+        ".rds", "_cells.csv", "_annotations.csv", "_annotations.json", "_report.html", "_run",
+    )} <= files  # fmt: skip
+    cells = pd.read_csv(tmp_path / "out_cells.csv", index_col="cell")
+    told = r_script(f"x <- readRDS('{tmp_path}/out.rds'); write.csv(x[[]], stdout())")
+    there = pd.read_csv(io.StringIO(told), index_col=0)
+    assert list(cells.index) == list(there.index)
+    assert list(cells["cell_type"]) == list(there["cell_type"])
+    assert set(cells["cell_type"][there["cluster"] == 10]) == {"B cell"}
+    # A second run replaces its own files.
+    assert invoke(tmp_path / "in.rds", *options).exit_code == 0
+
+
+@needs_rscript
+def test_a_dry_run_of_an_rds_writes_nothing(tmp_path, lists):
+    from test_rds_study import PBMC, r_script
+
+    r_script(
+        f"{PBMC} x$cluster <- ifelse(x$groups == 'g1', 10, 2); saveRDS(x, '{tmp_path}/in.rds')"
+    )
+    done = invoke(tmp_path / "in.rds", "--markers", lists, "--group-key", "cluster", "--dry-run")
+    assert done.output.endswith("local: 2 clusters, 0 calls, 0 bytes sent, cost $0.00\n")
+    assert {p.name for p in tmp_path.iterdir()} == {"in.rds", lists.name}
+
+
 def test_files_that_are_no_input_say_what_to_do(tmp_path):
-    (tmp_path / "x.rds").write_text("")
-    with pytest.raises(errors.UnsupportedObjectError, match="an R object"):
-        invoke(tmp_path / "x.rds")
     (tmp_path / "x.h5ad").write_text("no hdf5")
     with pytest.raises(errors.InputError, match="cannot be read"):
         invoke(tmp_path / "x.h5ad")

@@ -290,6 +290,10 @@ def build_study(
         message = "`data` is itself a marker table, so `markers` cannot be given beside it."
         raise InvalidOptionError(message, "Pass an AnnData as `data`, or leave `markers` out.")
     if not (isinstance(data, Markers | Mapping | str | Path) or _is_frame(data)):
+        if type(data).__module__.startswith("rpy2."):
+            message = "This is an object of R, which would not be labelled in place."
+            recipe = "adata = cellferry.seurat.to_anndata(x); annotate_clusters(adata); "
+            raise UnsupportedObjectError(message, f"{recipe}x = cellferry.seurat.to_seurat(adata)")
         message = f"cellferry cannot read an object of type {type(data).__name__}."
         hint = "Valid: AnnData, or a marker table (DataFrame, path, or dict of lists)."
         raise UnsupportedObjectError(message, hint)
