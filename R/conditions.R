@@ -58,6 +58,7 @@ error_codes <- c(
   run_damaged = "The files of a run cannot be read.",
   run_mismatch = "The object is not the one that the run was made from.",
   run_not_found = "No run of that id.",
+  service = "A service cannot be reached, or cannot do what is asked of it.",
   unknown_engine = "No engine of that name is registered.",
   unknown_option = "No such argument; the message names the nearest valid one.",
   unsupported_object = "The object is of a class that cellferry does not read.",

@@ -22,7 +22,7 @@ from ._version import __version__
 from .annotations import COLUMNS, PRINTED, Annotations
 from .checks import check_consent, genes_to_compare
 from .doctor import installed_versions
-from .engines import ENGINES, Engine, create_engine, engine_options
+from .engines import ENGINES, Engine, Prepares, create_engine, engine_options
 from .errors import InternalError, error_codes, warning_codes
 from .expression import BlockSource
 from .markers import read_markers
@@ -95,6 +95,8 @@ def _request_engine(request: Message) -> Engine:
 def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     engine = _request_engine(request)
     check_consent(engine, None, allow_upload=bool(request.get("allow_upload")))
+    if isinstance(engine, Prepares):
+        engine.prepare()
     replaced = _check_key(request)
     if replaced:
         logging.getLogger("cellferry").info("Replacing the columns %s.", ", ".join(replaced))

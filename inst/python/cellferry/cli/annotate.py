@@ -45,6 +45,10 @@ def _options(_context: click.Context, _parameter: click.Parameter, given: Any) -
 @click.option("--tissue", help="Tissue, for example blood.")
 @click.option("--species", help="Species.  [default: told from the gene names]")
 @click.option("--study-context", default="", help="What the experiment is about.")
+@click.option("--provider", help="Provider of the model, or the base URL of a server.")
+@click.option("--model", help="Model, as the provider names it.")
+@click.option("--base-url", help="Address of an OpenAI-compatible server, exactly as given.")
+@click.option("--max-workers", type=int, help="Calls that run at the same time.")
 @click.option("--allow-upload", is_flag=True, help="Let an engine send expression or metadata.")
 @click.option("--overwrite", is_flag=True, help="Replace files and columns of other origin.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and sent; do nothing.")
@@ -66,26 +70,44 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     overwrite: bool,
     dry_run: bool,
     options: dict[str, Any],
+    **named: Any,
 ) -> None:
     """Annotate the clusters of INPUT: a marker table (CSV, TSV) or an .h5ad.
 
     Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an .h5ad
     also OUT.h5ad with the labels in obs, and OUT_cells.csv. The run is kept in OUT_run.
+    The engine llm also writes OUT_summary.csv and OUT_conversations.json; its key is taken
+    from the environment, for example OPENAI_API_KEY.
 
     \b
     Examples:
       cellferry annotate markers.csv --out pbmc --tissue blood
       cellferry annotate pbmc.h5ad --group-key leiden --out pbmc_labelled
       cellferry annotate markers.csv --dry-run
+      cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
     """
     from .. import delivery
     from ..annotate import annotate as run_engine
     from ..annotate import build_study, plan_clusters
-    from ..engines import create_engine
+    from ..engines import WritesFiles, create_engine, engine_options
     from ..progress import progress_events
+    from ..runs import claim_outputs
     from ..study import Context
 
-    chosen = create_engine(engine, options)
+    base = out if out is not None else Path(_stem(input_file))
+    if "output_name" in options:
+        message = "The name of the files is given with --out."
+        raise click.UsageError(message)
+    of_files = {"output_name": str(base), "overwrite_files": overwrite}
+    known = engine_options(engine)
+    chosen = create_engine(
+        engine,
+        {
+            **{name: value for name, value in of_files.items() if name in known},
+            **{name: value for name, value in named.items() if value is not None},
+            **options,
+        },
+    )
     context = Context(tissue, species, study_context)
     data = _read(input_file)
     is_anndata = not isinstance(data, Path)
@@ -98,17 +120,15 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
         delivery.check_key(key, ())
     study = build_study(data, markers, group_key=group_key, context=context)
     if dry_run:
-        plan = plan_clusters(study, chosen)
-        cost = "unknown" if plan.cost_usd is None else f"${plan.cost_usd:.2f}"
-        click.echo(
-            f"{plan.engine}: {plan.clusters} clusters, {plan.calls} calls, "
-            f"{plan.bytes_sent} bytes sent, cost {cost}"
-        )
+        click.echo(plan_clusters(study, chosen).told())
         return
-    base = out if out is not None else Path(_stem(input_file))
     paths = output_paths(base)
     folder = base.with_name(base.name + "_run")
-    _claim(folder, [p for k, p in paths.items() if is_anndata or k not in _OBJECT], overwrite)
+    if isinstance(chosen, WritesFiles):
+        # The engine writes the report itself.
+        paths.pop("report")
+    claimed = [p for k, p in paths.items() if is_anndata or k not in _OBJECT]
+    claim_outputs(folder, claimed, overwrite=overwrite)
     with progress_events(show=True) as on_event:
         found = run_engine(
             study,
@@ -121,6 +141,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     if is_anndata:
         delivery.attach(data, found, study.clusters, key)
     written = _write(found, study, data if is_anndata else None, paths)
+    if isinstance(chosen, WritesFiles):
+        written += chosen.files
     _remember(folder, written)
     click.echo(table(found))
     tell_files(written)
@@ -155,16 +177,6 @@ def _stem(path: Path) -> str:
     return name.rpartition(".")[0] or name
 
 
-def _claim(folder: Path, paths: list[Path], overwrite: bool) -> None:
-    """Refuse to replace a file that this command did not write here before."""
-    from ..runs import Run
-
-    known = (folder / "run.json").exists()
-    owner = Run.open(folder) if known else Run("", folder, {"outputs": {}})
-    for path in paths:
-        owner.claim(path, overwrite)
-
-
 def _remember(folder: Path, written: list[Path]) -> None:
     from ..runs import Run
 
@@ -182,8 +194,9 @@ def _write(found: Annotations, study: Study, adata: Any, paths: dict[str, Path])
     writers: dict[Path, Any] = {
         paths["table"]: found.to_csv,
         paths["record"]: lambda p: p.write_text(found.to_json(), encoding="utf-8"),
-        paths["report"]: lambda p: write_report(found, p, embedding=embedding),
     }
+    if "report" in paths:
+        writers[paths["report"]] = lambda p: write_report(found, p, embedding=embedding)
     if adata is not None:
         columns = list(found.provenance["columns"])
         writers[paths["cells"]] = lambda p: adata.obs[columns].to_csv(p, index_label="cell")
