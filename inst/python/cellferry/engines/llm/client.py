@@ -21,6 +21,7 @@ from pydantic_ai.exceptions import (
     ModelHTTPError,
     ModelQuotaExceededError,
     UnexpectedModelBehavior,
+    UserError,
 )
 from pydantic_ai.messages import (
     ModelRequest,
@@ -103,7 +104,7 @@ class Client:
     modes: dict[Any, str]
     secrets: tuple[Secret | None, ...] = ()
     dropped: set[str] = field(default_factory=set)
-    base_wait: float = 1.0
+    base_wait: float = 0.5
 
     async def ask(
         self, system: str, user: str, schema: type[_Schema], mode: str | None = None
@@ -194,6 +195,13 @@ class Client:
                 raise RefusedError(message) from None
             except ModelAPIError as error:
                 raise self._failure(error) from None
+            except UserError as error:
+                if (following := self.other_mode(mode)) != mode:
+                    # The package knows that this model cannot do it.
+                    mode = following
+                    continue
+                message = f'The model "{self.endpoint.model}" cannot be asked like this.'
+                raise ServiceError(message, self._safe(str(error))) from None
             except UnexpectedModelBehavior as error:
                 message = f"The reply could not be read: {self._safe(str(error))[:300]}"
                 raise CallFailedError(message) from None

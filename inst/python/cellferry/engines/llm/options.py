@@ -107,9 +107,13 @@ def endpoint(
     if model is None:
         message = f'`model` must be given for the provider "{name}".'
         raise InvalidOptionError(message, "It has no default model.", option="model")
+    model = text_option("model", model)
+    if name == "openrouter" and "/" not in model:
+        message = f'`model` of openrouter must name the maker too, and "{model}" does not.'
+        raise InvalidOptionError(message, f'For example "openai/{model}".', option="model")
     return Endpoint(
         name,
-        text_option("model", model),
+        model,
         base_url,
         _secret(api_key),
         None if api_key_env is None else text_option("api_key_env", api_key_env),

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from ...errors import CredentialsRequiredError, DependencyError
-from .keys import is_local
+from ...errors import CredentialsRequiredError, DependencyError, InvalidOptionError
+from .keys import is_local, redact
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -90,8 +90,14 @@ async def open_pool(endpoints: list[Endpoint], workers: int, timeout: float) -> 
 
 def open_model(endpoint: Endpoint, key: Secret | None, pool: Pool, timeout: float) -> Model:
     """Return the model of an endpoint; its package never tries again by itself."""
+    from pydantic_ai.exceptions import UserError
+
     secret = NO_KEY if key is None else key.reveal()
-    return _MAKERS[endpoint.provider](endpoint, secret, pool, timeout)
+    try:
+        return _MAKERS[endpoint.provider](endpoint, secret, pool, timeout)
+    except UserError as error:
+        message = f'The model "{endpoint.model}" of {endpoint.provider} cannot be used.'
+        raise InvalidOptionError(message, redact(str(error), [key])) from None
 
 
 def _openai(endpoint: Endpoint, key: str, pool: Pool, timeout: float) -> Model:
