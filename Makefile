@@ -1,6 +1,6 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test check lint format document readme spec-coverage clean
+.PHONY: setup demo test check bench-llm lint format document readme spec-coverage clean
 
 setup:
 	@scripts/setup
@@ -19,6 +19,10 @@ lint: setup
 
 format: setup
 	@. scripts/env && ruff check --fix . && ruff format .
+
+# How near a batch of model calls comes to the ideal; needs no network.
+bench-llm: setup
+	@. scripts/env && python benchmarks/llm/throughput.py
 
 # Regenerate what is generated: NAMESPACE, man/, the list of Python packages for R.
 document: setup

@@ -86,7 +86,7 @@ rd_codes <- function(codes) {
 
 public_verbs <- c(
   "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "Engine",
-  "InstallBackend", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
+  "InstallBackend", "LLMEngine", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
   "SupportingMarkers"
 )
 

@@ -172,7 +172,11 @@ def kept_markers(markers: Markers | None) -> dict[str, list[Any]]:
 
 
 def resume(
-    identifier: str, study: Study | None = None, *, on_event: OnEvent | None = None
+    identifier: str,
+    study: Study | None = None,
+    *,
+    secrets: Mapping[str, Any] | None = None,
+    on_event: OnEvent | None = None,
 ) -> Annotations:
     """Finish a run, or return its results if it is finished.
 
@@ -182,6 +186,8 @@ def resume(
         Id of the run, or its folder.
     study
         The object it was made from, to prove that it is the same one.
+    secrets
+        Options that no run records, such as ``{"api_key": ...}``.
 
     Raises
     ------
@@ -196,7 +202,8 @@ def resume(
     if run.content["status"] == "finished":
         return run.results()
     stored = study_from_record(run.load("study.json"))
-    engine = create_engine(run.content["engine"], run.content["options"])
+    options = {**run.content["options"], **(secrets or {})}
+    engine = create_engine(run.content["engine"], options)
     if isinstance(engine, Prepares):
         engine.prepare()
     return execute(run, stored, engine, on_event)

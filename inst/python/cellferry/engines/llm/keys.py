@@ -29,6 +29,15 @@ KEY_VARIABLES: dict[str, tuple[str, ...]] = {
 CUSTOM_VARIABLES = ("CELLFERRY_LLM_API_KEY", "CUSTOMIZED_API_KEY")
 """Variables for a base URL of the user's own. The key of a provider is never sent elsewhere."""
 
+OTHER_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+)
+
 _SECRET_IN_QUERY = ("key", "token", "secret", "password", "sig")
 
 
@@ -56,6 +65,12 @@ class Secret:
     def reveal(self) -> str:
         """Return the key itself."""
         return self._value
+
+
+def key_variables() -> list[str]:
+    """Return every environment variable that is looked at; R hands these on."""
+    own = [name for names in KEY_VARIABLES.values() for name in names]
+    return [*own, *CUSTOM_VARIABLES, *OTHER_VARIABLES]
 
 
 def find_key(
