@@ -1,6 +1,7 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test test-seurat5 check lint format document readme bench-transfer spec-coverage clean
+.PHONY: setup demo test test-seurat5 check lint format document readme spec-coverage clean \
+	bench-transfer bench-llm
 
 setup:
 	@scripts/setup
@@ -23,6 +24,10 @@ lint: setup
 
 format: setup
 	@. scripts/env && ruff check --fix . && ruff format .
+
+# How near a batch of model calls comes to the ideal; needs no network.
+bench-llm: setup
+	@. scripts/env && python benchmarks/llm/throughput.py
 
 # Regenerate what is generated: NAMESPACE, man/, the list of Python packages for R.
 document: setup

@@ -66,6 +66,7 @@ error_codes <- c(
   run_damaged = "The files of a run cannot be read.",
   run_mismatch = "The object is not the one that the run was made from.",
   run_not_found = "No run of that id.",
+  service = "A service cannot be reached, or cannot do what is asked of it.",
   unknown_engine = "No engine of that name is registered.",
   unknown_option = "No such argument; the message names the nearest valid one.",
   unsupported_object = "The object is of a class that cellferry does not read.",
@@ -98,8 +99,8 @@ rd_codes <- function(codes) {
 
 public_verbs <- c(
   "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "Engine",
-  "InstallBackend", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
-  "StudyReport", "SupportingMarkers"
+  "InstallBackend", "LLMEngine", "ListRuns", "LocalEngine", "Markers", "ReadMarkers",
+  "ResumeAnnotation", "StudyReport", "SupportingMarkers"
 )
 
 # The innermost public verb on the stack as `Verb()`. Arguments are left out on purpose: they

@@ -16,7 +16,7 @@ from . import delivery
 from ._version import __version__
 from .annotations import Annotation, Annotations
 from .checks import check_consent, check_needs, check_same_clustering, check_study
-from .engines import Engine, Plan, create_engine
+from .engines import Engine, Plan, Prepares, WritesFiles, create_engine
 from .errors import (
     ISSUE_URL,
     CellferryError,
@@ -76,9 +76,11 @@ def annotate(
     study = check_study(study)
     check_same_clustering(study)
     check_consent(engine, engine.plan(study), allow_upload=allow_upload)
+    if isinstance(engine, Prepares):
+        engine.prepare()
     run = Run.create(
         engine.name,
-        folder,
+        folder or (engine.folder if isinstance(engine, WritesFiles) else None),
         options=dict(engine.describe()),
         object_hash=study.fingerprint(),
         input_hash=input_hash(study),
@@ -98,7 +100,11 @@ def execute(run: Run, study: Study, engine: Engine, on_event: OnEvent | None) ->
     try:
         found = _complete(run_in_worker(work, on_event), study, engine, run)
         run.store("annotations.json", found.to_dict())
-        run.update(status="finished")
+        if isinstance(engine, WritesFiles):
+            engine.write_files(found, study, run)
+        # What is left, because a budget or a service ended, can be had by resuming.
+        left = found.provenance.get("to_be_asked")
+        run.update(status="unfinished" if left else "finished")
     except KeyboardInterrupt as interrupt:
         run.update(status="interrupted")
         interrupt.add_note(f"Resume with: cellferry runs resume {run.id}")
@@ -166,7 +172,11 @@ def kept_markers(markers: Markers | None) -> dict[str, list[Any]]:
 
 
 def resume(
-    identifier: str, study: Study | None = None, *, on_event: OnEvent | None = None
+    identifier: str,
+    study: Study | None = None,
+    *,
+    secrets: Mapping[str, Any] | None = None,
+    on_event: OnEvent | None = None,
 ) -> Annotations:
     """Finish a run, or return its results if it is finished.
 
@@ -176,6 +186,8 @@ def resume(
         Id of the run, or its folder.
     study
         The object it was made from, to prove that it is the same one.
+    secrets
+        Options that no run records, such as ``{"api_key": ...}``.
 
     Raises
     ------
@@ -190,7 +202,10 @@ def resume(
     if run.content["status"] == "finished":
         return run.results()
     stored = study_from_record(run.load("study.json"))
-    engine = create_engine(run.content["engine"], run.content["options"])
+    options = {**run.content["options"], **(secrets or {})}
+    engine = create_engine(run.content["engine"], options)
+    if isinstance(engine, Prepares):
+        engine.prepare()
     return execute(run, stored, engine, on_event)
 
 

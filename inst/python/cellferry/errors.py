@@ -18,7 +18,7 @@ react to the same thing. The tree::
     │   └── OptionError         UnknownOptionError, InvalidOptionError
     ├── DeliveryError           InvalidKeyError, ColumnExistsError, OutputError
     ├── EngineError             UnknownEngineError, EngineNeedsError, UploadNotAllowedError,
-    │                           CredentialsRequiredError
+    │                           CredentialsRequiredError, ServiceError
     ├── RunError                RunNotFoundError, RunMismatchError, RunDamagedError,
     │                           InterruptedRunError
     ├── AnnotationsError        AnnotationsMissingError, AnnotationsFormatError
@@ -257,6 +257,12 @@ class CredentialsRequiredError(EngineError):
     """A run needs a key or token, and none is stored by design."""
 
     code = "credentials_required"
+
+
+class ServiceError(EngineError):
+    """A service cannot be reached, or cannot do what is asked of it."""
+
+    code = "service"
 
 
 class RunError(CellferryError):

@@ -68,6 +68,7 @@ class Run:
         now = datetime.datetime.now(datetime.UTC)
         identifier = f"{now:%Y%m%dT%H%M%SZ}-{engine}-{secrets.token_hex(3)}"
         target = folder or home() / "runs" / identifier
+        earlier = _outputs_of(target)
         record = {
             "schema": SCHEMA,
             "id": identifier,
@@ -76,7 +77,7 @@ class Run:
             "engine": engine,
             "versions": {"cellferry": __version__, "python": platform.python_version()},
             "remote_job_id": None,
-            "outputs": {},
+            "outputs": earlier,
             "error": None,
             **content,
         }
@@ -113,7 +114,9 @@ class Run:
 
     def save(self) -> None:
         """Write ``run.json`` so that a crash leaves the old or the new one, never half."""
-        _write(self.folder / "run.json", json.dumps(self.content, ensure_ascii=False, indent=1))
+        write_whole(
+            self.folder / "run.json", json.dumps(self.content, ensure_ascii=False, indent=1)
+        )
 
     def update(self, **content: Any) -> None:
         """Change parts of the record and save it."""
@@ -150,7 +153,7 @@ class Run:
 
     def store(self, name: str, content: Mapping[str, Any]) -> None:
         """Write one JSON file of the run."""
-        _write(self.folder / name, json.dumps(content, ensure_ascii=False))
+        write_whole(self.folder / name, json.dumps(content, ensure_ascii=False))
 
     def load(self, name: str) -> dict[str, Any]:
         """Read one JSON file of the run; raises :class:`RunDamagedError`."""
@@ -200,6 +203,22 @@ def list_runs() -> list[Run]:
     return sorted(found, key=lambda run: str(run.content["created"]), reverse=True)
 
 
+def claim_outputs(folder: Path, paths: list[Path], *, overwrite: bool = False) -> None:
+    """Refuse to replace a file that the run of a folder did not write; see :meth:`Run.claim`."""
+    known = (folder / "run.json").exists()
+    owner = Run.open(folder) if known else Run("", folder, {"outputs": {}})
+    for path in paths:
+        owner.claim(path, overwrite)
+
+
+def _outputs_of(folder: Path) -> dict[str, str]:
+    """Return the outputs of an earlier run of the folder: they stay this run's to replace."""
+    try:
+        return dict(Run.open(folder).content["outputs"]) if folder.exists() else {}
+    except (RunNotFoundError, RunDamagedError, KeyError, TypeError, ValueError):
+        return {}
+
+
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file, as hex."""
     with path.open("rb") as content:
@@ -222,7 +241,7 @@ def _folders() -> Iterator[Path]:
 def _remember(identifier: str, folder: Path) -> None:
     base = home() / "runs"
     base.mkdir(parents=True, exist_ok=True)
-    _write(base / f"{identifier}.folder", str(folder.resolve()))
+    write_whole(base / f"{identifier}.folder", str(folder.resolve()))
 
 
 def _find(identifier: str | os.PathLike[str]) -> Path:
@@ -243,7 +262,8 @@ def _find(identifier: str | os.PathLike[str]) -> Path:
     raise RunNotFoundError(message, hint)
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a crash leaves the old or the new one, never half."""
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("w", encoding="utf-8") as target:
         target.write(text)

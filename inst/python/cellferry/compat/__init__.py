@@ -1,0 +1,1 @@
+"""Drop-in names of the specified systems: a script changes only its import line."""
