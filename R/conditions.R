@@ -86,8 +86,8 @@ rd_codes <- function(codes) {
 
 public_verbs <- c(
   "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "Engine",
-  "InstallBackend", "LLMEngine", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
-  "SupportingMarkers"
+  "InstallBackend", "LLMEngine", "ListRuns", "LocalEngine", "Markers", "ReadMarkers",
+  "ResumeAnnotation", "SupportingMarkers"
 )
 
 # The innermost public verb on the stack as `Verb()`. Arguments are left out on purpose: they
