@@ -48,11 +48,11 @@ def measure(given: argparse.Namespace, url: str, log: Path) -> int:
 
     imports = time.perf_counter() - began
     engine = LLM(provider=url, model="bench", max_workers=given.workers)
-    began = time.perf_counter()
+    began, processor = time.perf_counter(), time.process_time()
     found = cellferry.annotate_clusters(
         many(given.clusters), engine=engine, species="human", progress=False
     )
-    spent = time.perf_counter() - began
+    spent, processor = time.perf_counter() - began, time.process_time() - processor
     assert {row.status for row in found} == {"ok"}, found.summary_line()
     calls = log.read_text(encoding="utf-8").count("\n")
     ideal = calls * given.delay / given.workers
@@ -63,6 +63,7 @@ def measure(given: argparse.Namespace, url: str, log: Path) -> int:
     print(f"ideal                {ideal:.2f} s")
     print(f"measured             {spent:.2f} s ({100 * excess:+.1f} %)")
     print(f"overhead per cluster {1000 * (spent - ideal) / given.clusters:.0f} ms")
+    print(f"processor time       {processor:.2f} s, load of the machine {os.getloadavg()[0]:.1f}")
     print(f"imports, once        {imports:.2f} s")
     if excess > given.within:
         print(f"more than {100 * given.within:.0f} % above the ideal")

@@ -56,8 +56,7 @@ class Server:
         class Handler(_Handler):
             server_of = outer
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.http.daemon_threads = True
+        self.http = _HTTPServer(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self.http.server_port}"
 
     def __enter__(self):
@@ -94,6 +93,12 @@ class Server:
         with self.lock:
             self._now += step
             self.most_at_once = max(self.most_at_once, self._now)
+
+
+class _HTTPServer(ThreadingHTTPServer):
+    daemon_threads = True
+    # With the usual 5, many connections at once are dropped and tried again after a second.
+    request_queue_size = 128
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -192,6 +192,8 @@ def test_a_budget_stops_cleanly_and_resuming_goes_on(llm_server, budget, told):
     assert all(re.search(told, row.error) for row in left)
     spent = sum(row.input_tokens + row.output_tokens for row in answered)
     assert spent <= budget.get("max_tokens", 10**9)
+    # No cluster was begun that could not be finished.
+    assert sorted(llm_server.asked()) == sorted(llm_server.asked("validator"))
     calls = len(llm_server.log)
     assert calls * 1100 <= budget.get("max_tokens", 10**9)
     again = resume(found.provenance["run"])

@@ -83,3 +83,20 @@ def test_an_unknown_price_makes_the_sum_unknown():
     budget.reserve(1, None)
     budget.settle((1, None), 1, None)
     assert budget.spent_usd is None
+
+
+def test_what_is_held_for_a_cluster_is_drawn_first_and_the_rest_given_back():
+    budget = Budget(max_tokens=1000)
+    hold = budget.admit(600, None)
+    with pytest.raises(BudgetReachedError):
+        budget.admit(600, None)
+    hold.draw(400, None)
+    budget.settle((400, None), 350, None)
+    # 350 spent, 200 held: a call of 500 needs 300 more.
+    hold.draw(500, None)
+    with pytest.raises(BudgetReachedError):
+        budget.reserve(200, None)
+    budget.settle((500, None), 500, None)
+    hold.release()
+    budget.reserve(150, None)
+    assert budget.spent_tokens == 850

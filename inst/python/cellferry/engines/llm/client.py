@@ -33,7 +33,7 @@ from pydantic_ai.messages import (
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from ...errors import CredentialsRequiredError, ServiceError
-from .gate import Budget, Gate
+from .gate import Budget, Gate, Hold
 from .keys import redact
 from .prices import cost
 from .reading import UnreadableReplyError, read_answer
@@ -107,7 +107,12 @@ class Client:
     base_wait: float = 0.5
 
     async def ask(
-        self, system: str, user: str, schema: type[_Schema], mode: str | None = None
+        self,
+        system: str,
+        user: str,
+        schema: type[_Schema],
+        mode: str | None = None,
+        hold: Hold | None = None,
     ) -> Reply[_Schema]:
         """Make one call and read its reply.
 
@@ -115,6 +120,8 @@ class Client:
         ----------
         mode
             Another mode than the one that is known for the endpoint.
+        hold
+            What was set aside for the cluster.
 
         Raises
         ------
@@ -126,9 +133,8 @@ class Client:
             No other call can succeed either.
         """
         mode = mode or self.mode
-        expected = (len(system) + len(user)) // CHARACTERS_PER_TOKEN + 2 * ANSWER_TOKENS
-        price = cost(self.endpoint, self.prices, expected - ANSWER_TOKENS, ANSWER_TOKENS)
-        self.budget.reserve(expected, price)
+        expected, price = self.expected(len(system) + len(user))
+        (self.budget.reserve if hold is None else hold.draw)(expected, price)
         tokens, paid = 0, price and 0.0
         started = time.monotonic()
         try:
@@ -160,6 +166,11 @@ class Client:
             response.model_name or self.endpoint.model, usage.input_tokens,
             usage.output_tokens, paid, seconds,
         )  # fmt: skip
+
+    def expected(self, characters: int) -> tuple[int, float | None]:
+        """Return the tokens and the cost to set aside for a call of so many characters."""
+        told = characters // CHARACTERS_PER_TOKEN + ANSWER_TOKENS
+        return told + ANSWER_TOKENS, cost(self.endpoint, self.prices, told, ANSWER_TOKENS)
 
     @property
     def mode(self) -> str:

@@ -19,9 +19,12 @@ from .schema import Answer, Verdict
 
 if TYPE_CHECKING:
     from .client import Client, Reply
+    from .gate import Hold
     from .questions import Question
 
 MOST_ROUNDS = 3
+ANSWER_CHARACTERS = 1500
+"""About what an answer adds to the question of its validator."""
 
 Outcome = Literal["passed", "abstained", "not_passed", "failed"]
 _Schema = TypeVar("_Schema", bound=BaseModel)
@@ -37,6 +40,8 @@ class Conversation:
         Per round the problems that were found, with who found them; empty where it passed.
     messages
         Every prompt and reply as plain data, in order.
+    hold
+        What is set aside of the budget for it.
     """
 
     question: Question
@@ -50,6 +55,7 @@ class Conversation:
     cost_usd: float | None = 0.0
     seconds: float = 0.0
     model: str | None = None
+    hold: Hold | None = field(default=None, repr=False)
 
 
 class Turn(NamedTuple):
@@ -84,14 +90,31 @@ class Talk:
 
         Raises what concerns all clusters: a refused key, a budget that is used up.
         """
-        made = Conversation(question)
+        made = Conversation(question, hold=self._admit(question))
         began = time.monotonic()
         try:
             await self._rounds(made)
         except CallFailedError as error:
             made.outcome, made.error = "failed", str(error)
+        finally:
+            if made.hold is not None:
+                made.hold.release()
         made.seconds = round(time.monotonic() - began, 3)
         return made
+
+    def _admit(self, question: Question) -> Hold:
+        """Set aside one whole round, or raise because the budget has no room for it."""
+        stages = [
+            (self.annotator, "annotator", 0),
+            (self.validator, "validator", ANSWER_CHARACTERS),
+        ]
+        if self.strict:
+            stages.append((self.validator, "blind", 0))
+        tokens, usd = 0, 0.0
+        for client, stage, more in stages:
+            told, paid = client.expected(len(prompt(stage)) + len(question.text) + more)
+            tokens, usd = tokens + told, usd + (paid or 0.0)
+        return self.annotator.budget.admit(tokens, usd)
 
     async def _rounds(self, made: Conversation) -> None:
         asked = made.question.text
@@ -164,7 +187,7 @@ class Talk:
         said, mode = turn.asked, client.mode
         problem = ""
         for _ in range(self.max_retries + 1):
-            reply = await client.ask(prompt(turn.stage), said, schema, mode)
+            reply = await client.ask(prompt(turn.stage), said, schema, mode, made.hold)
             problem = reply.problem or _other_token(reply.answer, made.question)
             self._keep(made, turn._replace(asked=said), reply, problem)
             if reply.answer is not None and not problem:

@@ -109,3 +109,34 @@ class Budget:
         self.spent_tokens += tokens
         if self.spent_usd is not None:
             self.spent_usd = None if usd is None else self.spent_usd + usd
+
+    def admit(self, tokens: int, usd: float | None) -> Hold:
+        """Set aside what a whole cluster needs, so that none is begun that cannot be finished.
+
+        Raises
+        ------
+        BudgetReachedError
+        """
+        self.reserve(tokens, usd)
+        return Hold(self, tokens, usd or 0.0)
+
+
+@dataclass
+class Hold:
+    """What is set aside for one cluster; its calls draw on it before they ask for more."""
+
+    budget: Budget
+    tokens: int
+    usd: float
+
+    def draw(self, tokens: int, usd: float | None) -> None:
+        """Set aside what a call may cost; raises :class:`BudgetReachedError`."""
+        here = min(self.tokens, tokens), min(self.usd, usd or 0.0)
+        self.budget.reserve(tokens - here[0], (usd or 0.0) - here[1])
+        self.tokens -= here[0]
+        self.usd -= here[1]
+
+    def release(self) -> None:
+        """Give back what was not needed."""
+        self.budget.settle((self.tokens, self.usd), 0, 0.0)
+        self.tokens, self.usd = 0, 0.0
