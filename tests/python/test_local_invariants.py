@@ -58,9 +58,9 @@ def test_thirty_clusters_of_a_thousand_rows_take_less_than_a_second():
         pct_2=generator.uniform(0, 0.5, n),
     )
     Local()
-    began = time.perf_counter()
+    began = time.process_time()
     answers(Local(), markers)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def listed_or_nothing(cell_type):

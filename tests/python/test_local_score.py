@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellferry.engines.local.evidence import Evidence
@@ -166,6 +166,7 @@ def _listed(name, species):
     return listed(name, species) if species in KNOWLEDGE.by_name[name].positive else []
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.sampled_from(HUMAN.genes), unique=True, max_size=40))
 def test_scores_are_finite_for_any_genes(genes):
     scores = scored(HUMAN, table({"0": genes}))

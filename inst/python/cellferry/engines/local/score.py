@@ -20,10 +20,15 @@ evidence of its own therefore fits worse than its parent.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from ...gene_tables import aliases
+from ...genes import Species
+from .tissues import occurs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +44,10 @@ SHRINKAGE = 2.0
 """In units of the squared weight of one defining marker of one lineage."""
 UNSEEN = 0.5
 """Factor for markers absent from a table that does not say which genes were measured."""
+ELSEWHERE = 0.8
+"""Factor for the fit of a type that is not known from the tissue of the sample."""
+SUPPORT = 0.2
+"""Strength from which a gene supports (or contradicts) a type."""
 EVEN = 0.1
 """Strength below which a gene counts as the same inside and outside of the cluster."""
 
@@ -47,7 +56,9 @@ EVEN = 0.1
 class Profiles:
     """The knowledge of one species as matrices of types x genes.
 
-    ``own`` holds what a row of the table lists, ``positive`` also what it inherits.
+    ``own`` holds what a row of the table lists, ``positive`` also what it inherits, ``new``
+    only what no ancestor lists;
+    ``prior`` is 1, or less for a type that is not known from the tissue of the sample.
     """
 
     names: tuple[str, ...]
@@ -57,10 +68,37 @@ class Profiles:
     positive: NDArray[np.float64]
     negative: NDArray[np.float64]
     specificity: NDArray[np.float64]
+    prior: NDArray[np.float64]
+    new: NDArray[np.float64]
+
+    @functools.cached_property
+    def defining(self) -> NDArray[np.bool_]:
+        """Which of ``new`` are of the highest tier."""
+        return np.asarray(self.new >= TIER_WEIGHT[3] * self.specificity * 0.999)
+
+    @functools.cached_property
+    def own_squared(self) -> NDArray[np.float64]:
+        """Squares of ``own``, needed for every cluster."""
+        return self.own**2
+
+    @functools.cached_property
+    def positive_squared(self) -> NDArray[np.float64]:
+        """Squares of ``positive``."""
+        return self.positive**2
+
+    @functools.cached_property
+    def new_squared(self) -> NDArray[np.float64]:
+        """Squares of ``new``."""
+        return self.new**2
 
     @classmethod
-    def from_knowledge(cls, knowledge: Knowledge, species: str) -> Profiles:
-        """Build for the types that are known in a species (groups always are)."""
+    def from_knowledge(
+        cls, knowledge: Knowledge, species: Species, tissues: frozenset[str] = frozenset()
+    ) -> Profiles:
+        """Build for the types that are known in a species (groups always are).
+
+        Types that are not known from ``tissues`` need more evidence; none means anywhere.
+        """
         types = [t for t in knowledge.types if species in t.positive or t.kind in _HOLDERS]
         current = knowledge.names_of_genes(species)
         genes = tuple(sorted(set(current.values())))
@@ -68,6 +106,10 @@ class Profiles:
         symbols: dict[str, list[str]] = {g: [] for g in genes}
         for symbol in sorted(current):
             symbols[current[symbol]].append(symbol)
+        for alias, symbol in aliases(species).items():
+            # Names that are out of use, and those of proteins: CD20, SDPR.
+            if alias not in current and symbol in current:
+                symbols[current[symbol]].append(alias)
         names = tuple(t.name for t in types)
         listed = np.zeros((len(types), len(genes)))
         negative = np.zeros_like(listed)
@@ -88,6 +130,10 @@ class Profiles:
             for ancestor, distance in steps.items():
                 inherited = own[ancestor] * INHERITANCE**distance
                 np.maximum(positive[i], inherited, out=positive[i])
+        new = own.copy()
+        for i, steps in enumerate(above):
+            if steps:
+                new[i, (own[list(steps)] > 0).any(axis=0)] = 0
         # What a type lists itself is never evidence against it.
         negative[positive > 0] = 0
         return cls(
@@ -98,6 +144,8 @@ class Profiles:
             positive,
             negative,
             specificity,
+            np.array([1.0 if occurs(t.tissues, tissues) else ELSEWHERE for t in types]),
+            new,
         )
 
 
@@ -115,6 +163,49 @@ def _lineages(listed: NDArray[np.float64], above: list[dict[int, int]]) -> NDArr
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """Where the genes of the profiles are in the evidence; the same for all clusters.
+
+    Attributes
+    ----------
+    first
+        Per gene a row of the evidence, or -1.
+    several
+        Gene -> its rows, for genes that the table names in several ways.
+    measured
+        Per gene, whether the data have it; true where that is not known.
+    """
+
+    first: NDArray[np.intp]
+    several: dict[int, list[int]]
+    measured: NDArray[np.bool_]
+
+    @classmethod
+    def build(cls, profiles: Profiles, evidence: Evidence) -> Lookup:
+        """Look every name of every gene up once."""
+        first = np.full(len(profiles.genes), -1, dtype=np.intp)
+        several: dict[int, list[int]] = {}
+        measured = np.ones(len(profiles.genes), dtype=bool)
+        for i, gene in enumerate(profiles.genes):
+            names = profiles.symbols[gene]
+            rows = [evidence.genes[s] for s in names if s in evidence.genes]
+            if rows:
+                first[i] = rows[0]
+            if len(rows) > 1:
+                several[i] = rows
+            if evidence.measured is not None and not rows:
+                measured[i] = not evidence.measured.isdisjoint(names)
+        return cls(first, several, measured)
+
+    def rows(self, evidence: Evidence, cluster: int) -> NDArray[np.intp]:
+        """Return per gene its row, or -1; of several names the strongest in the cluster."""
+        found = self.first.copy()
+        for gene, rows in self.several.items():
+            found[gene] = max(rows, key=lambda r: (abs(evidence.strength[r, cluster]), -r))
+        return found
+
+
+@dataclass(frozen=True)
 class Signal:
     """What the marker table says of one cluster, one value per gene of the profiles.
 
@@ -126,6 +217,8 @@ class Signal:
         0 where the gene was not measured, below 1 where its silence says little.
     seen
         Whether any cluster of the table names the gene.
+    measured
+        Whether the data have the gene; true where that is not known.
     mean, deviation
         Of the strength over all tested genes.
     """
@@ -135,13 +228,20 @@ class Signal:
     prevalence: NDArray[np.float64]
     factor: NDArray[np.float64]
     seen: NDArray[np.bool_]
+    measured: NDArray[np.bool_]
     mean: float
     deviation: float
 
     @classmethod
-    def read(cls, profiles: Profiles, evidence: Evidence, cluster: int) -> Signal:
-        """Look the genes of the profiles up in one cluster (a column of the evidence)."""
-        rows = _rows(profiles, evidence, cluster)
+    def read(
+        cls, profiles: Profiles, evidence: Evidence, cluster: int, lookup: Lookup | None = None
+    ) -> Signal:
+        """Look the genes of the profiles up in one cluster (a column of the evidence).
+
+        ``lookup`` is the same for all clusters; without one it is made here.
+        """
+        lookup = lookup or Lookup.build(profiles, evidence)
+        rows = lookup.rows(evidence, cluster)
         seen = rows >= 0
         strength, fold, prevalence = (
             np.where(seen, values[rows, cluster] if len(values) else missing, missing)
@@ -151,17 +251,24 @@ class Signal:
                 (evidence.prevalence, np.nan),
             )
         )
-        factor = np.where(seen, 1.0, UNSEEN)
+        factor = np.where(seen, 1.0, np.where(lookup.measured, UNSEEN, 0.0))
         if evidence.measured is not None:
-            names = [profiles.symbols[g] for g in profiles.genes]
-            measured = [not evidence.measured.isdisjoint(n) for n in names]
-            factor = np.where(seen | np.array(measured, dtype=bool), 1.0, 0.0)
+            factor = np.where(lookup.measured, 1.0, factor)
         # A gene that most cells of the cluster express is not silent only because the
         # other clusters express it too: it neither supports nor dilutes.
         even = (np.abs(strength) < EVEN) & (prevalence > 0)
         factor = np.where(even, factor * (1 - np.nan_to_num(prevalence)), factor)
         mean, deviation = evidence.mean[cluster], evidence.deviation[cluster]
-        return cls(strength, fold, prevalence, factor, seen, float(mean), float(deviation))
+        return cls(
+            strength,
+            fold,
+            prevalence,
+            factor,
+            seen,
+            lookup.measured | seen,
+            float(mean),
+            float(deviation),
+        )
 
     @property
     def excess(self) -> NDArray[np.float64]:
@@ -186,6 +293,9 @@ class Scores:
         Standard deviations above a random order of genes.
     against
         What its negative markers take from the numerator of a type.
+    new_fit, new_significance, recall
+        Fit and significance of the markers that no ancestor lists, and the part of their
+        weight that is raised: whether a type has earned its step down from its parent.
     """
 
     signal: Signal
@@ -194,6 +304,9 @@ class Scores:
     significance: NDArray[np.float64]
     own_significance: NDArray[np.float64]
     against: NDArray[np.float64]
+    new_fit: NDArray[np.float64]
+    new_significance: NDArray[np.float64]
+    recall: NDArray[np.float64]
 
 
 def score_types(profiles: Profiles, signal: Signal) -> Scores:
@@ -201,26 +314,38 @@ def score_types(profiles: Profiles, signal: Signal) -> Scores:
     raised = profiles.specificity * np.maximum(signal.strength, 0)
     against = profiles.negative @ raised
 
-    def fit(weight: NDArray[np.float64], penalty: NDArray[np.float64] | float) -> _Pair:
-        used = weight * signal.factor
-        total = used @ signal.excess
-        squares = (used**2).sum(axis=1)
-        z = total / (signal.deviation * np.sqrt(np.maximum(squares, 1e-12)))
-        return (total - penalty) / np.sqrt(squares + SHRINKAGE), np.where(squares > 0, z, 0.0)
+    weighted = signal.factor * signal.excess
+    squared_factor = signal.factor**2
 
-    fitted, significance = fit(profiles.positive, against)
-    own_fit, own_significance = fit(profiles.own, 0.0)
-    return Scores(signal, fitted, own_fit, significance, own_significance, against)
+    def fit(
+        weight: NDArray[np.float64],
+        squared: NDArray[np.float64],
+        penalty: NDArray[np.float64] | float,
+    ) -> _Pair:
+        total = weight @ weighted
+        squares = squared @ squared_factor
+        z = total / (signal.deviation * np.sqrt(np.maximum(squares, 1e-12)))
+        fitted = (total - penalty) / np.sqrt(squares + SHRINKAGE)
+        fitted = np.where(fitted > 0, fitted * profiles.prior, fitted)
+        return fitted, np.where(squares > 0, z, 0.0)
+
+    fitted, significance = fit(profiles.positive, profiles.positive_squared, against)
+    own_fit, own_significance = fit(profiles.own, profiles.own_squared, 0.0)
+    new_fit, new_significance = fit(profiles.new, profiles.new_squared, 0.0)
+    expected = profiles.new @ signal.factor
+    raised_part = profiles.new @ (signal.factor * (signal.strength >= SUPPORT))
+    recall = raised_part / np.maximum(expected, 1e-12)
+    return Scores(
+        signal,
+        fitted,
+        own_fit,
+        significance,
+        own_significance,
+        against,
+        new_fit,
+        new_significance,
+        recall,
+    )
 
 
 _Pair = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
-
-
-def _rows(profiles: Profiles, evidence: Evidence, cluster: int) -> NDArray[np.intp]:
-    """Return per gene its row in the evidence, or -1; of several names the strongest."""
-    found = np.full(len(profiles.genes), -1, dtype=np.intp)
-    for i, gene in enumerate(profiles.genes):
-        rows = [evidence.genes[s] for s in profiles.symbols[gene] if s in evidence.genes]
-        if rows:
-            found[i] = max(rows, key=lambda r: (abs(evidence.strength[r, cluster]), -r))
-    return found
