@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -11,11 +11,16 @@ from .errors import InvalidObjectError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csc_matrix, csr_matrix
 
     from .study import Clusters, ExpressionSource
 
+Axis = Literal["cells", "genes"]
+
 BLOCK_ROWS = 20_000
+"""Most cells of one block."""
+BLOCK_VALUES = 4_000_000
+"""Most values of one block, stored or dense: 32 MB of a sparse matrix."""
 
 
 class MatrixSource:
@@ -52,17 +57,133 @@ class MatrixSource:
             raise ValueError(message)
         return MatrixSource(self._matrix, self.genes, wanted)
 
+    @property
+    def axis(self) -> Axis:
+        """What :meth:`blocks` are made of: a matrix kept by genes is best read by genes."""
+        by_genes = getattr(self._matrix, "format", "") == "csc" and self._columns is None
+        return "genes" if by_genes else "cells"
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the matrix is in memory, not in a file."""
+        return isinstance(self._matrix, np.ndarray) or hasattr(self._matrix, "nnz")
+
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
         """Yield ``(row_start, CSR block)`` in row order."""
-        from scipy.sparse import csr_matrix
-
-        for start in range(0, self.shape[0], BLOCK_ROWS):
-            rows = self._matrix[start : start + BLOCK_ROWS]
-            block = csr_matrix(rows)
+        for start, stop in self._cuts("cells", BLOCK_ROWS):
+            block = _compressed(self._matrix[start:stop], "cells")
             if self._columns is not None:
-                block = csr_matrix(block[:, self._columns])
-            block.sum_duplicates()
+                block = block[:, self._columns]
+                block.sort_indices()
             yield start, block
+
+    def blocks(self, most: int = BLOCK_ROWS) -> Iterator[tuple[int, csr_matrix | csc_matrix]]:
+        """Yield ``(start, block)`` along :attr:`axis`, compressed along it, covering it once.
+
+        The blocks of a sparse matrix in memory share its arrays: read them, never change
+        them, and take :func:`canonical` of each. None has more than ``most`` cells (or
+        genes) or :data:`BLOCK_VALUES` values, unless a single one has more.
+        """
+        matrix, axis = self._matrix, self.axis
+        if self._columns is not None:
+            yield from self
+            return
+        for start, stop in self._cuts(axis, most):
+            if _in_memory(matrix, axis):
+                yield start, _shared(matrix, start, stop, axis)
+            else:
+                part = matrix[start:stop] if axis == "cells" else matrix[:, start:stop]
+                yield start, _compressed(part, axis)
+
+    def values_of(self, rows: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the stored values of some rows, given in ascending order."""
+        return np.asarray(_compressed(self._matrix[rows], "cells").data)
+
+    def _cuts(self, axis: Axis, most: int) -> Iterator[tuple[int, int]]:
+        length = int(self._matrix.shape[0 if axis == "cells" else 1])
+        indptr = _pointers(self._matrix, axis)
+        if indptr is not None:
+            yield from cuts(indptr, BLOCK_VALUES, most)
+            return
+        across = max(1, int(self._matrix.shape[1 if axis == "cells" else 0]))
+        step = max(1, min(most, BLOCK_VALUES // across)) if _is_dense(self._matrix) else most
+        for start in range(0, length, step):
+            yield start, min(start + step, length)
+
+
+def cuts(indptr: NDArray[Any], values: int, most: int) -> Iterator[tuple[int, int]]:
+    """Yield ``(start, stop)`` of runs of rows with at most ``values`` values and ``most`` rows.
+
+    A row with more values is a run of its own.
+
+    Examples
+    --------
+    >>> list(cuts(np.array([0, 2, 4, 9, 9, 10]), values=4, most=9))
+    [(0, 2), (2, 3), (3, 5)]
+    """
+    length, start = len(indptr) - 1, 0
+    while start < length:
+        within = int(np.searchsorted(indptr, indptr[start] + values, side="right")) - 1
+        stop = min(max(within, start + 1), start + most, length)
+        yield start, stop
+        start = stop
+
+
+def _is_dense(matrix: Any) -> bool:
+    return not hasattr(matrix, "format")
+
+
+def _in_memory(matrix: Any, axis: Axis) -> bool:
+    wanted = "csr" if axis == "cells" else "csc"
+    return getattr(matrix, "format", "") == wanted and hasattr(matrix, "indptr")
+
+
+def _pointers(matrix: Any, axis: Axis) -> NDArray[Any] | None:
+    """Return the pointers of a matrix compressed along the axis, in memory or backed."""
+    if _in_memory(matrix, axis):
+        return np.asarray(matrix.indptr)
+    wanted = "csr" if axis == "cells" else "csc"
+    if getattr(matrix, "format", "") == wanted and hasattr(matrix, "group"):
+        return np.asarray(matrix.group["indptr"][:])
+    return None
+
+
+def _shared(matrix: Any, start: int, stop: int, axis: Axis) -> csr_matrix | csc_matrix:
+    from scipy.sparse import csc_matrix, csr_matrix
+
+    pointers = matrix.indptr[start : stop + 1]
+    first, last = int(pointers[0]), int(pointers[-1])
+    arrays = (matrix.data[first:last], matrix.indices[first:last], pointers - first)
+    if axis == "cells":
+        block: csr_matrix | csc_matrix = csr_matrix(
+            arrays, shape=(stop - start, matrix.shape[1]), copy=False
+        )
+    else:
+        block = csc_matrix(arrays, shape=(matrix.shape[0], stop - start), copy=False)
+    return block
+
+
+def canonical(block: Any) -> Any:
+    """Return a block with sorted indices and no duplicates: itself, or a copy if it has to.
+
+    Looking takes long enough to be done by the thread that works on the block.
+    """
+    if block.has_canonical_format:
+        return block
+    block = block.copy()
+    block.sum_duplicates()
+    return block
+
+
+def _compressed(part: Any, axis: Axis) -> Any:
+    """Return rows or columns that belong to nobody else as a canonical sparse matrix."""
+    from scipy.sparse import csc_matrix, csr_matrix
+
+    if hasattr(part, "compute"):
+        part = part.compute()
+    block = csr_matrix(part) if axis == "cells" else csc_matrix(part)
+    block.sum_duplicates()
+    return block
 
 
 class BlockSource:
@@ -74,15 +195,14 @@ class BlockSource:
         The shape they must fill.
     """
 
+    in_memory = True
+
     def __init__(self, n_cells: int, genes: Sequence[str]) -> None:
         self.genes = tuple(genes)
         self.shape: tuple[int, int] = (n_cells, len(self.genes))
         self._blocks: list[tuple[int, csr_matrix]] = []
-
-    @property
-    def rows_received(self) -> int:
+        self.rows_received = 0
         """How many rows have arrived."""
-        return sum(block.shape[0] for _, block in self._blocks)
 
     @property
     def nnz(self) -> int:
@@ -114,6 +234,10 @@ class BlockSource:
         block = csr_matrix((data, indices, indptr), shape=(n_rows, self.shape[1]), copy=False)
         if not block.has_sorted_indices:
             block = block.sorted_indices()
+        self.rows_received += n_rows
+        self._keep(row_start, block)
+
+    def _keep(self, row_start: int, block: csr_matrix) -> None:
         self._blocks.append((row_start, block))
 
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:

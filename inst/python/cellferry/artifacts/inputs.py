@@ -1,0 +1,219 @@
+"""What an artifact is built from, taken out of an AnnData, an .h5ad file or a Study."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from ..errors import (
+    CoordinatesWarning,
+    GroupMissingError,
+    InputError,
+    InvalidObjectError,
+    UnsupportedObjectError,
+    listing,
+    nearest,
+)
+from ..expression import MatrixSource
+from ..study import Clusters, ExpressionSource, Study
+from ..summary_cells import resolve_coordinates
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A matrix that may hold raw counts, cells x the genes of the study."""
+
+    name: str
+    source: ExpressionSource | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything a build reads.
+
+    Attributes
+    ----------
+    study
+        Clusters, cells, genes, normalised matrix, obs, coordinates.
+    var
+        Metadata of the genes, in the order of the matrix.
+    candidates
+        Where raw counts may be, the best place first.
+    ranking
+        What is stored as the ranking of genes, or None.
+    """
+
+    study: Study
+    var: pd.DataFrame
+    candidates: tuple[Candidate, ...] = ()
+    ranking: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@contextmanager
+def open_inputs(
+    data: Any, *, group_key: str | None, coordinates_key: str, rank_key: str
+) -> Iterator[Inputs]:
+    """Yield the inputs of an AnnData, of the path of an .h5ad file (read piece by piece), of
+    a :class:`Study`, or the inputs themselves.
+
+    Raises
+    ------
+    UnsupportedObjectError, InvalidObjectError, GroupMissingError, GroupEmptyError, InputError
+    """
+    if isinstance(data, Inputs):
+        yield data
+    elif isinstance(data, Study):
+        yield _from_study(data, group_key)
+    elif isinstance(data, str | Path):
+        with _open_h5ad(Path(data), rank_key) as opened:
+            yield _from_anndata(opened, group_key, coordinates_key, rank_key)
+    elif all(hasattr(data, name) for name in ("obs", "var", "obsm", "layers", "X")):
+        yield _from_anndata(data, group_key, coordinates_key, rank_key)
+    else:
+        message = f"Artifacts cannot be built from an object of type {type(data).__name__}."
+        raise UnsupportedObjectError(message, "Valid: AnnData, the path of an .h5ad, or a Study.")
+
+
+def _from_study(study: Study, group_key: str | None) -> Inputs:
+    import pandas as pd
+
+    source: ExpressionSource = study.require("normalized", "artifacts")
+    if group_key is not None and group_key != study.group_key:
+        message = f'The study was made with the clusters "{study.group_key}", not "{group_key}".'
+        raise GroupMissingError(message)
+    study = _checked(study, source)
+    candidates = () if study.counts is None else (Candidate("counts", study.counts),)
+    return Inputs(study, pd.DataFrame(index=pd.Index(source.genes, dtype=object)), candidates)
+
+
+def _checked(study: Study, source: ExpressionSource) -> Study:
+    n = source.shape[0]
+    codes = study.clusters.codes
+    if codes is None or len(codes) != n or (study.obs is not None and len(study.obs) != n):
+        message = f"The matrix has {n} cells, and clusters or metadata do not have as many."
+        raise InvalidObjectError(message)
+    return replace(study, genes=tuple(source.genes))
+
+
+def _from_anndata(adata: Any, group_key: str | None, coordinates_key: str, rank_key: str) -> Inputs:
+    columns = [str(c) for c in adata.obs.columns]
+    if group_key is None:
+        found = listing(columns)
+        message = f"`group_key` must name the column of clusters; this AnnData has {found}."
+        raise GroupMissingError(message, 'For example group_key="leiden".')
+    if group_key not in columns:
+        guess = nearest(group_key, columns)
+        message = f'The obs of this AnnData has no column "{group_key}"; it has {listing(columns)}.'
+        raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
+    if adata.X is None:
+        message = "This AnnData has no X, and X holds the log-normalised values."
+        raise InvalidObjectError(message, "Copy the normalised layer to adata.X.")
+    column = adata.obs[group_key]
+    levels = list(column.cat.categories) if hasattr(column, "cat") else None
+    genes = [str(g) for g in adata.var.index]
+    matrix = adata.X
+    study = Study(
+        clusters=Clusters.from_labels(list(column), levels),
+        group_key=group_key,
+        cells=tuple(str(c) for c in adata.obs.index),
+        normalized=MatrixSource(matrix, genes),
+        coordinates=_coordinates(adata.obsm, coordinates_key, len(adata.obs)),
+        obs=adata.obs,
+    )
+    assert study.normalized is not None
+    ranking = adata.uns.get(rank_key)
+    return Inputs(
+        _checked(study, study.normalized),
+        adata.var,
+        tuple(_candidates(adata, genes, study.normalized)),
+        ranking if isinstance(ranking, Mapping) else None,
+    )
+
+
+def _candidates(
+    adata: Any, genes: Sequence[str], normalized: ExpressionSource
+) -> Iterator[Candidate]:
+    if "counts" in adata.layers:
+        yield Candidate('layers["counts"]', MatrixSource(adata.layers["counts"], genes))
+    else:
+        yield Candidate('layers["counts"]', None, "there is no such layer")
+    if adata.raw is None:
+        yield Candidate("raw.X", None, "there is no raw")
+    else:
+        names = [str(g) for g in adata.raw.var.index]
+        known = set(names)
+        missing = [g for g in genes if g not in known]
+        if missing:
+            text = f"{len(missing)} genes are not in raw: {listing(missing, 3)}"
+            yield Candidate("raw.X", None, text)
+        elif len(known) < len(names) and names != list(genes):
+            yield Candidate("raw.X", None, "its gene names are not unique")
+        else:
+            wanted = None if names == list(genes) else genes
+            yield Candidate("raw.X", MatrixSource(adata.raw.X, names, wanted))
+    # The very same source: one read then feeds both matrices.
+    yield Candidate("X", normalized)
+
+
+def _coordinates(obsm: Mapping[str, Any], key: str, n_cells: int) -> tuple[str, Any] | None:
+    found = resolve_coordinates(obsm, key, n_cells)
+    if found is None:
+        message = f'There is no embedding "{key}" in obsm, nor UMAP, t-SNE or PCA.'
+        hint = "The report will have no picture of the cells; run scanpy.tl.umap for one."
+        warnings.warn(CoordinatesWarning(message, hint), stacklevel=5)
+    elif found[0].lower() != key.lower():
+        message = f'There is no usable embedding "{key}" in obsm; "{found[0]}" is used.'
+        warnings.warn(CoordinatesWarning(message), stacklevel=5)
+    return found
+
+
+@contextmanager
+def _open_h5ad(path: Path, rank_key: str) -> Iterator[Any]:
+    """Yield an .h5ad with its matrices left in the file.
+
+    anndata's own backed mode reads all layers and leaves only X in the file.
+    """
+    import h5py
+    from anndata.io import read_elem
+
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        message = f'"{path}" cannot be read as .h5ad: {error}'
+        raise InputError(message, "Check the path and the file.") from error
+    with file:
+        try:
+            layers, uns = file.get("layers", {}), file.get("uns", {})
+            raw = None
+            if "raw" in file:
+                raw = SimpleNamespace(X=_left(file["raw/X"]), var=read_elem(file["raw/var"]))
+            opened = SimpleNamespace(
+                X=_left(file["X"]) if "X" in file else None,
+                obs=read_elem(file["obs"]),
+                var=read_elem(file["var"]),
+                obsm={key: read_elem(item) for key, item in file.get("obsm", {}).items()},
+                layers={key: _left(layers[key]) for key in layers if key == "counts"},
+                uns={rank_key: read_elem(uns[rank_key])} if rank_key in uns else {},
+                raw=raw,
+            )
+        except (KeyError, ValueError, TypeError) as error:
+            message = f'"{path}" cannot be read as .h5ad: {error}'
+            raise InputError(message, "Write it again with adata.write_h5ad().") from error
+        yield opened
+
+
+def _left(item: Any) -> Any:
+    """Return a matrix that stays in its file: sparse, or a dense dataset."""
+    import h5py
+    from anndata.io import sparse_dataset
+
+    return item if isinstance(item, h5py.Dataset) else sparse_dataset(item)

@@ -1,0 +1,89 @@
+"""Chunks of HDF5's LZ4 filter (32004), compressed outside HDF5 on any thread.
+
+HDF5's own filter pipeline holds one global lock, so it uses one processor. The compressor
+is the one that hdf5plugin ships; called through ctypes it runs without Python's lock.
+
+Form of a chunk (https://github.com/HDFGroup/hdf5_plugins, LZ4): the length of the data as
+eight bytes, the length of a block as four, then for each block its compressed length as
+four bytes and its bytes; all big-endian. A block that does not get smaller is stored as it
+is. Here a chunk is one block.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FILTER = 32004
+ACCELERATION = 4
+"""Measured on 70 million values: half the time of 1, and files 1 % smaller, not larger."""
+
+SAMPLE = 16 << 10
+"""Bytes of a chunk that are tried first: log-normalised values hardly ever get smaller."""
+WORTHWHILE = 0.97
+
+_HEADER = struct.Struct(">QII")
+
+
+@functools.cache
+def compressor() -> Callable[..., int] | None:
+    """Return LZ4_compress_fast of hdf5plugin, or None where its library does not show it."""
+    import hdf5plugin
+
+    names = ("libh5lz4.so", "libh5lz4.dylib", "h5lz4.dll", "libh5lz4.dll")
+    for name in names:
+        path = Path(hdf5plugin.PLUGIN_PATH) / name
+        if not path.exists():
+            continue
+        try:
+            function = ctypes.CDLL(str(path)).LZ4_compress_fast
+        except (OSError, AttributeError):
+            continue
+        function.restype = ctypes.c_int
+        function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_int] * 3]
+        found: Callable[..., int] = function
+        return found
+    return None
+
+
+def room_for(size: int) -> int:
+    """Return the bytes that the chunk of so many bytes of data needs at most."""
+    return _HEADER.size + size
+
+
+def compress(values: NDArray[Any], out: NDArray[np.uint8] | None = None) -> memoryview:
+    """Return the chunk of an array; raises RuntimeError without a :func:`compressor`.
+
+    Parameters
+    ----------
+    out
+        Where the chunk is made, of at least :func:`room_for` bytes; None makes it anew.
+    """
+    function = compressor()
+    if function is None:
+        message = "hdf5plugin shows no LZ4 compressor."
+        raise RuntimeError(message)
+    values = np.ascontiguousarray(values)
+    size = values.nbytes
+    out = np.empty(room_for(size), dtype=np.uint8) if out is None else out
+    source, target = values.ctypes.data, out.ctypes.data + _HEADER.size
+
+    def fast(length: int, room: int) -> int:
+        # 0 when there is not enough room.
+        return function(source, target, length, room, ACCELERATION)
+
+    written = 0
+    if size <= SAMPLE or fast(SAMPLE, int(WORTHWHILE * SAMPLE)):
+        written = fast(size, max(size - 1, 0))
+    if written <= 0:
+        written = size
+        out[_HEADER.size : _HEADER.size + size] = values.view(np.uint8)
+    _HEADER.pack_into(out.data, 0, size, size, written)
+    return out[: _HEADER.size + written].data
