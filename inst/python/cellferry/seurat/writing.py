@@ -265,9 +265,8 @@ class _Writing:
             for key in found:
                 if key not in loaded:
                     self.left(str(key), kind, "Seurat has no place for it.")
-        for key in self.adata.uns:
-            if key not in {STORE, SOURCE}:
-                self.left(str(key), "uns", "Seurat has no place for it.")
+        for key in sorted(set(self.adata.uns) - {STORE, SOURCE}):
+            self.left(str(key), "uns", "Seurat has no place for it.")
 
     def misc(self) -> Any:
         made: dict[str, Any] = {}
