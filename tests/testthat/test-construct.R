@@ -71,8 +71,8 @@ test_that("counts alone are an assay too", {
 test_that("Seurat works with what was made", {
   skip_if_not_installed("Seurat")
   object <- Seurat::NormalizeData(construct_seurat(plain_parts()), verbose = FALSE)
-  expect_identical(dim(object), c(5L, 8L))
-  expect_identical(ncol(merge(object, object, add.cell.ids = c("a", "b"))), 16L)
+  expect_equal(dim(object), c(5, 8))
+  expect_equal(ncol(merge(object, object, add.cell.ids = c("a", "b"))), 16)
   expect_identical(colnames(subset(object, n > 6)), c("cell7", "cell8"))
 })
 

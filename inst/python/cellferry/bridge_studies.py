@@ -122,9 +122,9 @@ def genes_wanted(study: Study, engine: Engine) -> list[str] | None:
         wanted.update(dict.fromkeys(engine.capabilities.genes or study.genes))
     if study.markers is not None:
         wanted.update(dict.fromkeys(genes_to_compare(study.markers, study.clusters)))
-    if len(wanted) >= len(study.genes):
+    if wanted.keys() >= set(study.genes):
         # All genes in the order that they are stored in, which needs no sorting.
-        return [*study.genes] if set(study.genes) <= set(wanted) else [*wanted]
+        return [*study.genes]
     return names_by_symbol(study.genes, wanted) or None
 
 

@@ -181,7 +181,8 @@ class Rds:
         self.held.deliver(found)
         cells = anndata.AnnData(obs=pd.DataFrame(index=pd.Index(self.study.cells or ())))
         delivery.attach(cells, found, self.study.clusters, self.key)
-        frame: pd.DataFrame = cells.obs[list(found.provenance["columns"])]
+        obs: Any = cells.obs
+        frame: pd.DataFrame = obs[list(found.provenance["columns"])]
         return frame
 
     def save(self, path: Path) -> None:
