@@ -24,7 +24,7 @@ from .hierarchy import Hierarchy
 from .knowledge import SPECIES, Knowledge, packaged_knowledge
 from .knowledge_sources import plain, read_knowledge
 from .prevalence import Prevalence, with_prevalence
-from .score import Profiles
+from .profiles import Profiles
 from .tissues import suggested_tissue, tissues_of
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .score import SHRINKAGE, SUPPORT, Profiles, Scores, score_types
+from .mixture import OWN_SIGNIFICANCE, find_partner, supporters
+from .score import SHRINKAGE, SUPPORT, Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,8 +33,6 @@ MIN_FIT = 0.5
 MIN_SIGNIFICANCE = 3.0
 MIN_GENES = 2
 """Supporting genes without which nothing is named."""
-OWN_SIGNIFICANCE = 2.0
-"""Evidence of its own that a type needs to be considered beside its ancestors."""
 CLEAR_MARGIN = 0.2
 """Margin by which an answer must beat every type that is not compatible with it."""
 MARGIN_SHRINKAGE = 0.5
@@ -53,10 +52,6 @@ DEEPER_SIGNIFICANCE = 3.5
 DETAIL_RATIO = 0.75
 DETAIL_SIGNIFICANCE = 2.5
 MIXED_FIT = 0.8
-MIXED_RATIO = 0.4
-MIXED_SIGNIFICANCE = 3.0
-MIXED_GENES = 3
-BROADER_RATIO = 0.8
 RIVALS = 40
 """How many of the best other answers are compared one by one."""
 OWN_RATIO = 0.8
@@ -93,7 +88,7 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     fit = float(scores.fit[best])
     if not _enough(hierarchy, scores, best):
         return Choice(None, best, fit, 0.0, None, states=states)
-    partner = _partner(hierarchy, scores, best, MIXED_FIT)
+    partner = find_partner(hierarchy, scores, best, MIXED_FIT)
     begun = best
     best = _earned(hierarchy, scores, best)
     label: int | None = best
@@ -101,7 +96,7 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     while rival is not None and margin < CLEAR_MARGIN:
         if partner is None and not hierarchy.same_lineage[best, rival]:
             # Neither of two unrelated types wins: if each has genes of its own, both are there.
-            partner = _partner(hierarchy, scores, best, MIN_FIT)
+            partner = find_partner(hierarchy, scores, best, MIN_FIT)
             if partner is not None:
                 rival, margin = _rival(hierarchy, scores, best, partner)
                 continue
@@ -125,14 +120,6 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     confidence = (1 - math.exp(-fit)) * min(1.0, 0.5 + margin) * (0.7 if partner is not None else 1)
     found = Choice(label, begun, fit, margin, round(confidence, 3), rival, None, partner, states)
     return replace(found, detail=_detail(hierarchy, scores, label, begun))
-
-
-def supporters(profiles: Profiles, scores: Scores, i: int) -> NDArray[np.intp]:
-    """Return the genes that support a type, strongest contribution first."""
-    contribution = profiles.positive[i] * scores.signal.strength
-    found = np.flatnonzero((profiles.positive[i] > 0) & (scores.signal.strength >= SUPPORT))
-    # Ties go by gene, and genes are sorted: the order never depends on the input's.
-    return found[np.argsort(-contribution[found], kind="stable")]
 
 
 def _begin(hierarchy: Hierarchy, scores: Scores) -> int | None:
@@ -205,7 +192,9 @@ def _is_earned(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
     are strong: a subtype of which a few genes are raised by the side, as many are in a
     cluster of its parent, is not named.
     """
-    parents = [p for p in hierarchy.above(i) if hierarchy.profiles.own[p].any()]
+    # A group is an answer only where its members cannot be told apart, and no fallback.
+    kinds = hierarchy.knowledge.by_name
+    parents = [p for p in hierarchy.above(i) if kinds[hierarchy.profiles.names[p]].kind == "type"]
     if not parents:
         return True
     least = EARNED_RATIO * max(float(scores.own_fit[p]) for p in parents)
@@ -227,14 +216,7 @@ def _has_evidence(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
 def _earned(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
     """Go up from a type until one has earned its place."""
     while not _is_earned(hierarchy, scores, i):
-        parents = [
-            p
-            for p in hierarchy.above(i)
-            if hierarchy.profiles.own[p].any() and not hierarchy.compartment[p]
-        ]
-        if not parents:
-            return i
-        i = max(parents, key=lambda p: (scores.fit[p], -p))
+        i = max(hierarchy.above(i), key=lambda p: (scores.fit[p], -p))
     return i
 
 
@@ -286,36 +268,6 @@ def _detail(hierarchy: Hierarchy, scores: Scores, label: int, begun: int) -> int
     if not under.any():
         return None
     return int(np.argmax(np.where(under, scores.fit, -np.inf)))
-
-
-def _partner(hierarchy: Hierarchy, scores: Scores, best: int, least: float) -> int | None:
-    """Return the type of another lineage that is strong in what the best does not explain."""
-    left = residual(hierarchy, scores, best)
-    usable = ~hierarchy.same_lineage[best] & ~hierarchy.related[best]
-    usable &= ~hierarchy.state & ~hierarchy.compartment
-    usable &= left.fit >= max(least, MIXED_RATIO * scores.fit[best])
-    usable &= left.significance >= MIXED_SIGNIFICANCE
-    usable &= left.own_significance >= OWN_SIGNIFICANCE
-    for i in np.argsort(-left.fit, kind="stable"):
-        if usable[i] and len(supporters(hierarchy.profiles, left, int(i))) >= MIXED_GENES:
-            return _broader(hierarchy, left, int(i))
-    return None
-
-
-def _broader(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
-    """Go up to parents that fit nearly as well: of a mixture only the lineage is certain."""
-    kinds = hierarchy.knowledge.by_name
-    for parent in hierarchy.above(i):
-        is_type = kinds[hierarchy.profiles.names[parent]].kind == "type"
-        if is_type and scores.fit[parent] >= BROADER_RATIO * scores.fit[i]:
-            return _broader(hierarchy, scores, parent)
-    return i
-
-
-def residual(hierarchy: Hierarchy, scores: Scores, best: int) -> Scores:
-    """Score again without the genes that a type, its ancestors or descendants explain."""
-    explained = (hierarchy.profiles.positive[hierarchy.related[best]] > 0).any(axis=0)
-    return score_types(hierarchy.profiles, scores.signal.without(explained))
 
 
 def _states(hierarchy: Hierarchy, scores: Scores) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .knowledge import Knowledge
-    from .score import Profiles
+    from .profiles import Profiles
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,11 @@ EVEN_DIFFERENCE = 0.1
 """Difference of prevalence up to which a gene counts as expressed alike everywhere."""
 COMMON = 0.25
 """Prevalence from which a gene that is expressed alike counts at all."""
-ALIKE = 0.25
+ALIKE = 0.4
 """Strength of a gene that all cells of all clusters express."""
+
+BACKGROUND = 2.0
+"""Multiple of the mean prevalence of all markers that an alike gene must exceed."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +139,14 @@ def with_prevalence(
     told = extended(evidence.prevalence, np.nan)
     rows = np.array([index[g] for g in prevalence.genes], dtype=np.intp)
     inside = np.where(known, prevalence.inside[:, column], np.nan)
+    if not prevalence.genes:
+        return evidence
     difference = inside - np.where(known, prevalence.outside[:, column], np.nan)
     value = UNLISTED * saturate(difference, PREVALENCE_HALF)
     alike = (np.abs(difference) < EVEN_DIFFERENCE) & (inside >= COMMON)
-    value = np.where(alike, np.maximum(value, ALIKE * inside), value)
+    # Deep sequencing finds most genes in most cells, and then being expressed says little.
+    clear = np.maximum(inside - BACKGROUND * np.nanmean(inside, axis=0, keepdims=True), 0)
+    value = np.where(alike, np.maximum(value, ALIKE * clear), value)
     unlisted = (strength[rows] == 0) & np.isfinite(value)
     strength[rows] = np.where(unlisted, value, strength[rows])
     told[rows] = np.where(np.isfinite(told[rows]), told[rows], inside)

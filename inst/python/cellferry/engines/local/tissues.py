@@ -41,10 +41,17 @@ def tissues_of(text: str) -> frozenset[str]:
     ['blood']
     """
     words = text.casefold()
+    spans = [
+        (match.span(), name)
+        for name, _, names in _table()
+        for n in names
+        for match in re.finditer(rf"(?<!\w){re.escape(n)}(?!\w)", words)
+    ]
+    # Bone marrow is no bone: a name inside of a longer one does not count.
     found = {
         name
-        for name, _, names in _table()
-        if any(re.search(rf"(?<!\w){re.escape(n)}(?!\w)", words) for n in names)
+        for (start, end), name in spans
+        if not any(a <= start and end <= b and (a, b) != (start, end) for (a, b), _ in spans)
     }
     if "fetal liver" in found:
         found.add("liver")
