@@ -47,8 +47,9 @@ class LLM:
         ``"anthropic"``, ``"bedrock"``, ``"google"``, ``"groq"``, ``"mistral"``, ``"openai"``
         or ``"openrouter"``; or the base URL of an OpenAI-compatible server.
     model
-        The provider's name of the model. None: Claude Sonnet 4.5 for openrouter and
-        anthropic; others have no default.
+        The provider's name of the model. None: ``anthropic/claude-sonnet-4.5`` for
+        openrouter (the specified default) and ``claude-sonnet-4-6`` for anthropic; others
+        have no default.
     base_url
         Address to use instead of the provider's, exactly as given. Local and private
         addresses need no key.
