@@ -182,11 +182,11 @@ class LLM:
         if self._settings.output_name is not None:
             check_files(self._settings.output_name, overwrite=self._settings.overwrite_files)
 
-    def _keys(self) -> dict[Any, Secret | None]:
-        return {
-            e.address: find_key(e.provider, e.api_key, e.api_key_env, e.base_url)
+    def _keys(self) -> tuple[Secret | None, ...]:
+        return tuple(
+            find_key(e.provider, e.api_key, e.api_key_env, e.base_url)
             for e in self._settings.endpoints
-        }
+        )
 
     def plan(self, study: Study) -> Plan:
         """Return calls, tokens and estimated cost without a call: the dry run."""
@@ -219,11 +219,11 @@ class LLM:
         try:
             return self._run(study, run, events, keys)
         except CellferryError as error:
-            error.message = redact(error.message, keys.values())
+            error.message = redact(error.message, keys)
             raise
 
     def _run(
-        self, study: Study, run: Run, events: Events, keys: Mapping[Any, Secret | None]
+        self, study: Study, run: Run, events: Events, keys: tuple[Secret | None, ...]
     ) -> Annotations:
         from .answer import annotation_of
         from .batch import Batch
