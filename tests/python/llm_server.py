@@ -258,7 +258,9 @@ def openai_reply(text, as_text, kind, finish, body):
         finish = "tool_calls" if finish == "stop" else finish
     return {
         "id": "x", "object": "chat.completion", "created": 1, "model": body["model"],
-        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "provider": "scripted",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish,
+                     "native_finish_reason": finish}],
         "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100},
     }  # fmt: skip
 

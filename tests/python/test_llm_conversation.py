@@ -120,3 +120,14 @@ def test_two_models_share_the_work(llm_server):
     assert [(r["model"], r["path"]) for r in llm_server.log] == [
         ("one", "/v1/chat/completions"), ("two", "/v1/messages"),
     ]  # fmt: skip
+
+
+def test_two_keys_for_the_same_model_each_go_with_their_own_call(llm_server):
+    import cellferry
+
+    config = {"provider": "openai", "name": "m", "baseUrl": llm_server.url}
+    configs = [{**config, "apiKey": "sk-a"}, {**config, "apiKey": "sk-b"}]
+    cellferry.annotate_clusters(
+        ONE, engine="llm", llm_configs=configs, species="human", progress=False
+    )
+    assert [r["key"] for r in llm_server.log] == ["Bearer sk-a", "Bearer sk-b"]

@@ -26,7 +26,7 @@ def test_the_seven_providers_of_the_specification():
     expected = "anthropic bedrock google groq mistral openai openrouter"
     assert sorted(PROVIDERS) == expected.split()
     for provider in PROVIDERS:
-        assert endpoint(provider=provider.upper(), model="m").host == API_HOSTS[provider]
+        assert endpoint(provider=provider.upper(), model="x/m").host == API_HOSTS[provider]
 
 
 def test_default_models():
@@ -35,6 +35,12 @@ def test_default_models():
         endpoint(provider="groq")
     with pytest.raises(errors.InvalidOptionError, match="`model` must be given"):
         endpoint(provider="openrouter", base_url="http://localhost/v1")
+
+
+def test_anthropic_gets_room_for_its_answer_without_streaming():
+    assert endpoint(provider="anthropic").settings["max_tokens"] == 16_000
+    own = endpoint(provider="anthropic", settings={"max_tokens": 99})
+    assert own.settings["max_tokens"] == 99
 
 
 def test_a_base_url_as_provider_is_kept_with_its_case():

@@ -6,7 +6,7 @@ from cellferry.engines.llm.prices import cost
 
 @pytest.mark.parametrize(
     ("provider", "model"),
-    [("anthropic", "claude-sonnet-4-5"), ("openai", "gpt-4o-mini"),
+    [("anthropic", "claude-sonnet-4-6"), ("openai", "gpt-4o-mini"),
      ("openrouter", "anthropic/claude-sonnet-4.5"), ("google", "gemini-2.5-flash")],
 )  # fmt: skip
 def test_known_models_have_a_price_that_grows(provider, model):

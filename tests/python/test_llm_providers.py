@@ -8,6 +8,7 @@ from cellferry.engines.llm import providers
 from cellferry.engines.llm.keys import Secret
 from cellferry.engines.llm.options import PROVIDERS, endpoint
 from cellferry.engines.llm.providers import check_packages, open_model, open_pool
+from llm_cases import TWO, ask
 
 
 def opened(provider, base_url=None):
@@ -67,3 +68,18 @@ def test_bedrock_without_a_region_says_what_to_set(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     with pytest.raises(errors.CredentialsRequiredError, match="Bedrock"):
         opened("bedrock")
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "path"),
+    [("openai", "m", "/chat/completions"), ("openrouter", "openai/gpt-4o", "/chat/completions"),
+     ("groq", "m", "/openai/v1/chat/completions"), ("mistral", "m", "/v1/chat/completions"),
+     ("anthropic", "claude-sonnet-4-6", "/v1/messages")],
+)  # fmt: skip
+@pytest.mark.parametrize("reasoning", [None, "low"])
+def test_providers_over_real_http(llm_server, provider, model, path, reasoning):
+    options = {"provider": provider, "model": model, "api_key": "sk-1", "reasoning": reasoning}
+    found = ask(llm_server, TWO, **options)
+    assert found.labels() == {"0": "B cell", "1": "T cell"}
+    assert {r["path"] for r in llm_server.log} == {path}
+    assert {r["key"].removeprefix("Bearer ") for r in llm_server.log} == {"sk-1"}

@@ -59,4 +59,4 @@ def test_a_cost_budget_needs_a_price():
     assert "prices" in caught.value.hint
     LLM(provider="http://localhost:1/v1", model="mine", max_cost_usd=1,
         prices={"input": 0, "output": 0})  # fmt: skip
-    LLM(provider="anthropic", model="claude-sonnet-4-5", max_cost_usd=1)
+    LLM(provider="anthropic", model="claude-sonnet-4-6", max_cost_usd=1)

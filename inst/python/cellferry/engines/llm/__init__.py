@@ -47,8 +47,9 @@ class LLM:
         ``"anthropic"``, ``"bedrock"``, ``"google"``, ``"groq"``, ``"mistral"``, ``"openai"``
         or ``"openrouter"``; or the base URL of an OpenAI-compatible server.
     model
-        The provider's name of the model. None: Claude Sonnet 4.5 for openrouter and
-        anthropic; others have no default.
+        The provider's name of the model. None: ``anthropic/claude-sonnet-4.5`` for
+        openrouter (the specified default) and ``claude-sonnet-4-6`` for anthropic; others
+        have no default.
     base_url
         Address to use instead of the provider's, exactly as given. Local and private
         addresses need no key.
@@ -181,11 +182,11 @@ class LLM:
         if self._settings.output_name is not None:
             check_files(self._settings.output_name, overwrite=self._settings.overwrite_files)
 
-    def _keys(self) -> dict[Any, Secret | None]:
-        return {
-            e.address: find_key(e.provider, e.api_key, e.api_key_env, e.base_url)
+    def _keys(self) -> tuple[Secret | None, ...]:
+        return tuple(
+            find_key(e.provider, e.api_key, e.api_key_env, e.base_url)
             for e in self._settings.endpoints
-        }
+        )
 
     def plan(self, study: Study) -> Plan:
         """Return calls, tokens and estimated cost without a call: the dry run."""
@@ -218,11 +219,11 @@ class LLM:
         try:
             return self._run(study, run, events, keys)
         except CellferryError as error:
-            error.message = redact(error.message, keys.values())
+            error.message = redact(error.message, keys)
             raise
 
     def _run(
-        self, study: Study, run: Run, events: Events, keys: Mapping[Any, Secret | None]
+        self, study: Study, run: Run, events: Events, keys: tuple[Secret | None, ...]
     ) -> Annotations:
         from .answer import annotation_of
         from .batch import Batch

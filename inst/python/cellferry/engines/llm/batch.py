@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ServiceError
 from ...events import CancelledWork
 from .answer import payload_of
+from .checks import term_of
 from .client import Client
 from .conversation import Talk
 from .gate import Budget, BudgetReachedError, Gate
@@ -42,7 +43,7 @@ class Batch:
     """
 
     settings: Settings
-    keys: Mapping[Any, Secret | None]
+    keys: tuple[Secret | None, ...]
     run: Run
     events: Events
     total: int
@@ -50,6 +51,7 @@ class Batch:
     payloads: dict[str, dict[str, Any]] = field(default_factory=dict)
     stopped: str | None = None
     _failures: int = 0
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def answer(self, questions: Mapping[str, Question]) -> None:
         """Ask all questions, in an event loop of this thread.
@@ -70,23 +72,25 @@ class Batch:
         async with open_pool([s.annotator, s.validator], s.max_workers, s.timeout) as pool:
             gate, budget = Gate(s.max_workers), Budget(s.max_cost_usd, s.max_tokens)
             modes: dict[Any, str] = {}
-            annotator, validator = (
+            clients = [
                 Client(
-                    endpoint, open_model(endpoint, self.keys[endpoint.address], pool, s.timeout),
-                    gate, budget, s.output_mode, s.prices, modes, tuple(self.keys.values()),
+                    e, open_model(e, key, pool, s.timeout), gate, budget, s.output_mode,
+                    s.prices, modes, self.keys,
                 )
-                for endpoint in (s.annotator, s.validator)
-            )  # fmt: skip
+                for e, key in zip(s.endpoints, self.keys, strict=True)
+            ]  # fmt: skip
+            annotator, validator = clients[0], clients[-1]
             talk = Talk(annotator, validator, s.strict, s.max_retries)
             workers = min(s.max_workers, len(waiting))
             tasks = [asyncio.create_task(self._work(waiting, talk)) for _ in range(workers)]
             watch = asyncio.create_task(self._watch())
+            warm = asyncio.create_task(_warm_up())
             try:
                 await _first_trouble([*tasks, watch], needed=tasks)
             finally:
-                for task in (*tasks, watch):
+                for task in (*tasks, watch, warm):
                     task.cancel()
-                await asyncio.gather(*tasks, watch, return_exceptions=True)
+                await asyncio.gather(*tasks, watch, warm, return_exceptions=True)
 
     async def _work(self, waiting: list[Question], talk: Talk) -> None:
         """Take one question after the other until none is left."""
@@ -103,9 +107,14 @@ class Batch:
                 self._count_failure(made.error or "")
             else:
                 self._failures = -1
-                self.run.record(question.cluster, question.key, payload)
+                await self._record(question, payload)
             self.done += 1
             self.events.emit("progress", done=self.done, total=self.total, unit=question.cluster)
+
+    async def _record(self, question: Question, payload: dict[str, Any]) -> None:
+        """Make an answer durable without holding up the calls of other clusters."""
+        async with self._writing:
+            await asyncio.to_thread(self.run.record, question.cluster, question.key, payload)
 
     def _count_failure(self, error: str) -> None:
         if self._failures < 0:
@@ -121,6 +130,12 @@ class Batch:
         while not self.events.cancelled:
             await asyncio.sleep(CANCEL_SECONDS)
         raise CancelledWork
+
+
+async def _warm_up() -> None:
+    """Load what the first reply will need while it is waited for."""
+    await asyncio.sleep(CANCEL_SECONDS)
+    term_of("B cell")
 
 
 async def _first_trouble(tasks: list[asyncio.Task[None]], needed: list[asyncio.Task[None]]) -> None:

@@ -18,7 +18,7 @@ PROVIDERS: tuple[str, ...] = tuple(KEY_VARIABLES)
 
 DEFAULT_MODELS: dict[str, str] = {
     "openrouter": "anthropic/claude-sonnet-4.5",
-    "anthropic": "claude-sonnet-4-5",
+    "anthropic": "claude-sonnet-4-6",
 }
 
 API_HOSTS: dict[str, str] = {
@@ -33,6 +33,9 @@ API_HOSTS: dict[str, str] = {
 
 EFFORTS = ("low", "medium", "high")
 OUTPUT_MODES = ("auto", "tool", "schema", "prompted")
+
+ANTHROPIC_MAX_TOKENS = 16_000
+"""Room for reasoning and an answer. Above about 21 000 the package must stream its replies."""
 
 _CONFIG_FIELDS = ("provider", "name", "apiKey", "baseUrl", "modelSettings")
 
@@ -108,6 +111,9 @@ def endpoint(
         message = f'`model` must be given for the provider "{name}".'
         raise InvalidOptionError(message, "It has no default model.", option="model")
     model = text_option("model", model)
+    settings = dict(settings or {})
+    if name == "anthropic":
+        settings.setdefault("max_tokens", ANTHROPIC_MAX_TOKENS)
     if name == "openrouter" and "/" not in model:
         message = f'`model` of openrouter must name the maker too, and "{model}" does not.'
         raise InvalidOptionError(message, f'For example "openai/{model}".', option="model")
@@ -117,7 +123,7 @@ def endpoint(
         base_url,
         _secret(api_key),
         None if api_key_env is None else text_option("api_key_env", api_key_env),
-        dict(settings or {}),
+        settings,
     )
 
 
