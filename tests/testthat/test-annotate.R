@@ -276,7 +276,7 @@ test_that("every form of a Seurat object gets the same labels", {
   }
   truth <- labels(object)
   joined <- object
-  joined[["RNA"]] <- methods::as(object[["RNA"]], "Assay5")
+  joined@assays$RNA <- methods::as(object[["RNA"]], "Assay5")
   expect_identical(labels(joined), truth)
   halves <- joined
   halves[["RNA"]] <- split(joined[["RNA"]], f = joined$groups)
@@ -284,7 +284,9 @@ test_that("every form of a Seurat object gets the same labels", {
   expect_identical(labels(halves), truth)
   order <- rev(colnames(object))
   expect_identical(labels(halves[, order]), rev(truth)[match(colnames(halves[, order]), order)])
-  halves[["other"]] <- object[["RNA"]]
+  other <- object[["RNA"]]
+  SeuratObject::Key(other) <- "other_"
+  halves[["other"]] <- other
   SeuratObject::DefaultAssay(halves) <- "other"
   expect_identical(labels(halves), truth)
 })
