@@ -18,6 +18,8 @@
 #' @family annotation
 #' @examples
 #' Engine("local", n_genes = 20)
+#' LocalEngine(knowledge = list("My B cell" = c("CD79A", "MS4A1", "CD19")))
+#' @seealso `vignette("how-the-local-engine-decides")`
 #' @export
 Engine <- function(name, ...) {
   check_text(name, "name")
@@ -44,10 +46,13 @@ new_engine <- function(name, options = list()) {
 #'   down the ranking a gene counts less and less. `LLMEngine()`: how many genes of each cluster are
 #'   sent at most.
 #' @param tissue_only Whether only types that occur in the `tissue` of the sample are considered.
-#' @param knowledge Path of a marker table of your own, in the format of the packaged one
-#'   (`system.file("python/cellferry/data/knowledge.tsv", package = "cellferry")`). It is merged
-#'   with the packaged one; a type of the same name replaces ours.
-#' @param knowledge_only Whether your table is used alone.
+#'   Without it a tissue that is given makes types of other tissues less likely.
+#' @param knowledge Cell types of your own: the path of a table in the format of the packaged ones
+#'   (`system.file("python/cellferry/data/knowledge", package = "cellferry")`) or of gene sets
+#'   (`.gmt`), a data frame with the same columns (`name` and `positive` are enough), or a named
+#'   list of genes by type. They are merged with the packaged ones; a type of the same name
+#'   replaces ours, and yours win where both fit alike.
+#' @param knowledge_only Whether your types are used alone.
 #' @export
 LocalEngine <- function(n_genes = 50L, tissue_only = FALSE, knowledge = NULL,
                         knowledge_only = FALSE) {

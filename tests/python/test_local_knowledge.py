@@ -1,5 +1,9 @@
 import collections
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -131,6 +135,18 @@ def test_old_symbols_lead_to_the_current_one():
     names = PACKAGED.names_of_genes("human")
     assert names["SDPR"] == names["CAVIN2"] == "CAVIN2"
     assert names["HIST1H2AC"] == "H2AC6"
+
+
+def test_ids_symbols_and_hierarchy_agree_with_the_packaged_tables():
+    done = subprocess.run(
+        [sys.executable, "scripts/check_knowledge.py"],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "PYTHONPATH": "inst/python"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 # ---- relations

@@ -1,4 +1,6 @@
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cellferry.engines.local.knowledge import CellType, Marker
 from cellferry.engines.local.profiles import ELSEWHERE, Profiles
@@ -41,3 +43,13 @@ def test_adding_an_unrelated_type_changes_no_weight_of_the_others():
     rows = [more.names.index(n) for n in HUMAN.names]
     assert np.array_equal(more.positive[np.ix_(rows, columns)], HUMAN.positive)
     assert np.array_equal(more.negative[np.ix_(rows, columns)], HUMAN.negative)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.floats(-1, 1), min_size=len(HUMAN.genes) // 50, max_size=60))
+def test_weights_are_the_matrix(values):
+    genes = np.resize(np.array(values), len(HUMAN.genes))
+    weights = HUMAN.positive_weights
+    assert np.allclose(weights.times(genes), HUMAN.positive @ genes)
+    assert np.allclose(weights.squares(genes), HUMAN.positive**2 @ genes)
+    assert np.array_equal(weights.count(genes > 0), ((HUMAN.positive > 0) & (genes > 0)).sum(1))

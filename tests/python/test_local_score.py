@@ -5,14 +5,8 @@ from hypothesis import strategies as st
 
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.knowledge import CellType, Knowledge, Marker
-from cellferry.engines.local.score import (
-    INHERITANCE,
-    SHRINKAGE,
-    TIER_WEIGHT,
-    Profiles,
-    Signal,
-    score_types,
-)
+from cellferry.engines.local.profiles import INHERITANCE, TIER_WEIGHT, Profiles
+from cellferry.engines.local.score import SHRINKAGE, Signal, score_types
 from local_tables import KNOWLEDGE, listed, table
 
 HUMAN = Profiles.from_knowledge(KNOWLEDGE, "human")

@@ -136,7 +136,7 @@ def _begin(hierarchy: Hierarchy, scores: Scores) -> int | None:
 def _own_genes(hierarchy: Hierarchy, scores: Scores) -> NDArray[np.intp]:
     """Return per type how many of the genes that it lists itself support it."""
     raised = scores.signal.strength >= SUPPORT
-    return np.asarray(((hierarchy.profiles.own > 0) & raised).sum(axis=1), dtype=np.intp)
+    return hierarchy.profiles.own_weights.count(raised)
 
 
 def _enough(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .profiles import Profiles
+from .profiles import Profiles, Weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -187,28 +187,27 @@ class Scores:
 def score_types(profiles: Profiles, signal: Signal) -> Scores:
     """Apply the formulas of the module to one cluster."""
     raised = profiles.specificity * np.maximum(signal.strength, 0)
-    against = profiles.negative @ raised
+    against = profiles.negative_weights.times(raised)
 
     weighted = signal.factor * signal.excess
     squared_factor = signal.factor**2
 
     def fit(
-        weight: NDArray[np.float64],
-        squared: NDArray[np.float64],
+        weights: Weights,
         penalty: NDArray[np.float64] | float,
     ) -> _Pair:
-        total = weight @ weighted
-        squares = squared @ squared_factor
+        total = weights.times(weighted)
+        squares = weights.squares(squared_factor)
         z = total / (signal.deviation * np.sqrt(np.maximum(squares, 1e-12)))
         fitted = (total - penalty) / np.sqrt(squares + SHRINKAGE)
         fitted = np.where(fitted > 0, fitted * profiles.prior, fitted)
         return fitted, np.where(squares > 0, z, 0.0)
 
-    fitted, significance = fit(profiles.positive, profiles.positive_squared, against)
-    own_fit, own_significance = fit(profiles.own, profiles.own_squared, 0.0)
-    new_fit, new_significance = fit(profiles.new, profiles.new_squared, 0.0)
-    expected = profiles.new @ signal.factor
-    raised_part = profiles.new @ (signal.factor * (signal.strength >= SUPPORT))
+    fitted, significance = fit(profiles.positive_weights, against)
+    own_fit, own_significance = fit(profiles.own_weights, 0.0)
+    new_fit, new_significance = fit(profiles.new_weights, 0.0)
+    expected = profiles.new_weights.times(signal.factor)
+    raised_part = profiles.new_weights.times(signal.factor * (signal.strength >= SUPPORT))
     recall = raised_part / np.maximum(expected, 1e-12)
     return Scores(
         signal,
