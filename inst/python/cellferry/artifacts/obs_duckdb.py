@@ -123,8 +123,7 @@ def _enum(column: pd.Series[Any]) -> pd.Series[Any]:
     import pandas as pd
 
     names = [_clean(str(c)) for c in column.cat.categories]
-    # An ENUM of duckdb ends a name at its first NUL; text keeps it.
-    if not names or any("\0" in name for name in names):
+    if not names:
         return _text(column)
     different = list(dict.fromkeys(names))
     place = {name: i for i, name in enumerate(different)}
