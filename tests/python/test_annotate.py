@@ -254,13 +254,15 @@ def test_the_dry_run_says_what_would_be_done_and_makes_no_run():
     assert list_runs() == []
 
 
-def test_no_secret_and_no_expression_is_kept_in_the_run(blood):
+def test_no_secret_and_no_expression_of_a_cell_is_kept_in_the_run(blood):
+    """Of the expression, only in what part of each cluster the markers are expressed."""
     found = annotate_clusters(blood, group_key="louvain", progress=False)
     folder = Run.open(found.provenance["run"]).folder
     assert {p.name for p in folder.iterdir()} == {
-        "run.json", "journal.jsonl", "study.json", "annotations.json",
+        "run.json", "journal.jsonl", "study.json", "annotations.json", "prevalence.json",
     }  # fmt: skip
-    assert blood.obs_names[0] not in (folder / "study.json").read_text(encoding="utf-8")
+    for path in folder.iterdir():
+        assert blood.obs_names[0] not in path.read_text(encoding="utf-8"), path.name
 
 
 def test_a_table_with_scores_only_is_annotated_and_its_markers_are_kept():
