@@ -5,6 +5,7 @@ A run is a folder::
     run.json          engine, parameters, versions, hashes, status, outputs; never a secret
     journal.jsonl     one line per finished unit, on disk before the next unit begins
     study.json        the markers and cluster sizes, so that it can be resumed alone
+    prevalence.json   in what part of each cluster the markers are expressed (engine local)
     annotations.json  the answer, when there is one
 
 It lives beside ``output_name`` where one is given, else in the user's data folder
