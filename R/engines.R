@@ -155,7 +155,7 @@ new_handle <- function() {
 }
 
 keep_secret <- function(handle, value) {
-  if (exists(handle, envir = .secrets, inherits = FALSE)) unlockBinding(handle, .secrets)
+  if (exists(handle, envir = .secrets, inherits = FALSE)) rm(list = handle, envir = .secrets)
   assign(handle, value, envir = .secrets)
   lockBinding(handle, .secrets)
 }
