@@ -248,7 +248,8 @@ class CyteType:
             results = redacted(job.results())
             run.store("results.json", results)
             ids = ClusterIds.of(study.clusters.names)
-            rows, evidence = rows_of(results, states, study.clusters.names, ids)
+            with_markers = {labels[i] for i in prepared.payload["markerGenes"]}
+            rows, evidence = rows_of(results, states, study.clusters.names, ids, with_markers)
             others = {k: v for k, v in results.items() if k != "annotations"}
             unexpected = [i for i in results["annotations"] if ids.cluster(i) is None]
             provenance = {
