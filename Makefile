@@ -1,6 +1,6 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test check lint format document readme spec-coverage clean
+.PHONY: setup demo test test-seurat5 check lint format document readme bench-transfer spec-coverage clean
 
 setup:
 	@scripts/setup
@@ -10,6 +10,10 @@ demo: setup
 
 test: setup
 	@scripts/test
+
+# Only the second generation: Debian 13 with Seurat 5, in a root of its own (needs root rights).
+test-seurat5: setup
+	@scripts/test --seurat5
 
 check: setup
 	@scripts/check
@@ -27,6 +31,10 @@ document: setup
 # Run the README's examples, write their output into it, and make its picture.
 readme: setup
 	@. scripts/env && python scripts/readme.py
+
+# Seconds and memory of bringing 10, 40 and 70 million values from R to Python and back.
+bench-transfer: setup
+	@. scripts/env && python benchmarks/transfer/run.py
 
 spec-coverage: setup
 	@. scripts/env && python scripts/spec_coverage.py

@@ -10,6 +10,14 @@
 #' it was. What an engine has finished is kept in a run: see [ListRuns()] and
 #' [ResumeAnnotation()].
 #'
+#' @section Objects that are read:
+#' Seurat objects of Seurat 3, 4 and 5, whose assay may be joined, split into layers (`JoinLayers()`
+#' is neither needed nor called), an SCT assay or any other, and SingleCellExperiment objects. The
+#' matrices may be sparse or dense, in memory, or on disk as DelayedArray, HDF5Array or a
+#' BPCells IterableMatrix; they are read a block of cells at a time and never joined, transposed
+#' or made dense. BPCells could not be installed where cellferry is tested: the tests use a class
+#' with the same interface in its place. [StudyReport()] lists what of an object is read.
+#'
 #' @section Clusters that get no label:
 #' A cluster of which the engine can't tell the type has the label "Unknown" and the status
 #' `unknown`. A cluster that failed or has no markers has `NA` and the status `failed` or
@@ -97,14 +105,7 @@ AnnotateClusters.default <- function(object, markers = NULL, engine = "local", g
                                      key = "cell_type", tissue = NULL, species = NULL,
                                      study.context = NULL, assay = NULL, overwrite = FALSE,
                                      allow.upload = FALSE, verbose = TRUE, ...) {
-  cellferry_stop(
-    "unsupported_object",
-    paste0("cellferry can't read an object of class ", class(object)[1], "."),
-    paste0(
-      "Valid: a Seurat object, a SingleCellExperiment, or a marker table (data frame). ",
-      "Read a file of markers with ReadMarkers()."
-    )
-  )
+  stop_unsupported(object)
 }
 
 # The checked arguments of the verb.
@@ -140,7 +141,8 @@ with_options <- function(engine, options) {
 }
 
 annotate_object <- function(object, markers, request, name) {
-  check_request(request, object)
+  check_object(object)
+  request$parts <- wanted_parts(check_request(request, object)$value)
   assay <- extract_assay(object, request$assay)
   groups <- extract_groups(object, request$group.by)
   table <- if (is.null(markers)) {
@@ -154,7 +156,7 @@ annotate_object <- function(object, markers, request, name) {
   message$study <- json_study(parcel, object, groups, assay, table, request)
   begun <- bridge_call("study_begin", message, parcel, verbose = request$verbose)$value
   on.exit(discard(begun$handle))
-  send_blocks(begun, object, assay)
+  send_expression(begun, object, assay)
   answer <- run_annotation("annotate", list(handle = json_text(begun$handle)), request$verbose)
   labelled <- deliver(object, answer, groups, request$key)
   show_annotations(answer, request$verbose, next_line(labelled, name, request$key))
@@ -171,7 +173,7 @@ annotate_table <- function(table, request) {
     list(
       group_key = NULL, names = json_texts(levels(table$cluster)), codes = NULL, cells = NULL,
       genes = NULL, coordinates = NULL, object = json_text("data.frame"),
-      markers = pack_frame(parcel, table)
+      markers = pack_frame(parcel, table, lists = TRUE)
     ),
     json_context(request)
   )
@@ -218,27 +220,4 @@ begin_message <- function(request, markers) {
   names <- c("group.by", "key", "tissue", "species", "study.context", "assay", "overwrite")
   parameters <- c(request[intersect(names, names(request))], markers = markers)
   c(json_request(request), list(parameters = json_record(lapply(parameters, json_value))))
-}
-
-json_study <- function(parcel, object, groups, assay, table, request) {
-  codes <- groups$codes - 1L
-  codes[is.na(codes)] <- -1L
-  coordinates <- extract_coordinates(object)
-  c(
-    list(
-      group_key = json_text(groups$key), group_column = json_text(groups$column),
-      names = json_texts(groups$names), codes = pack_integer(parcel, codes),
-      cells = json_texts(extract_cells(object)), genes = json_texts(extract_genes(object, assay)),
-      markers = if (!is.null(table)) pack_frame(parcel, table),
-      coordinates = json_coordinates(parcel, coordinates),
-      object = json_text(object_kind(object))
-    ),
-    json_context(request)
-  )
-}
-
-json_coordinates <- function(parcel, coordinates) {
-  if (!is.null(coordinates)) {
-    list(name = json_text(coordinates$name), values = pack_real(parcel, coordinates$values))
-  }
 }

@@ -50,7 +50,7 @@ check_computable <- function(object, groups, assay) {
   }
   parts <- normalized_parts(object, assay)
   require_joined(parts, assay)
-  if (!length(parts) || is_raw(parts[[1]]$mat)) {
+  if (!length(parts) || value_kind(parts) == "raw") {
     require_markers(
       paste0("No `markers` were given, and the assay \"", assay, "\" holds no normalised data."),
       "Normalise it first: x <- NormalizeData(x)"
@@ -72,18 +72,6 @@ require_joined <- function(parts, assay) {
 
 require_markers <- function(problem, recipe) {
   cellferry_stop("markers_required", problem, recipe)
-}
-
-# Counts are whole numbers; log-normalised values are not. CreateSeuratObject() of Seurat 4 puts
-# the counts where the normalised values belong.
-is_raw <- function(values) {
-  x <- if (methods::.hasSlot(values, "x")) {
-    methods::slot(values, "x")
-  } else {
-    as.matrix(values[, seq_len(min(ncol(values), 50L)), drop = FALSE])
-  }
-  x <- x[seq_len(min(length(x), 1e5))]
-  all(x == trunc(x))
 }
 
 about_time <- function(seconds) {

@@ -48,6 +48,7 @@ error_codes <- c(
   invalid_object = "The object is of a known class but its content contradicts itself.",
   invalid_option = "The argument exists, its value is not valid.",
   knowledge = "A table of marker knowledge is not valid.",
+  layer_missing = "The assay does not hold the counts or the normalised values that are needed.",
   markers = "A marker table cannot be used.",
   markers_clusters = "The clusters of the table are not the clusters of the object.",
   markers_empty = "The table has no rows.",
@@ -56,6 +57,8 @@ error_codes <- c(
   markers_required = "No markers were given and none can be computed from the object.",
   markers_statistic = "The table lacks the statistic that ranking needs.",
   markers_unreadable = "The file does not exist, cannot be opened, or is not text.",
+  not_normalized = "Scaled values or raw counts are where log-normalised ones are needed.",
+  object_outdated = "The object is of another generation of Seurat and must be converted first.",
   option = "An argument cannot be used.",
   output = "An output file cannot be written.",
   run = "A run cannot be read or continued.",
@@ -89,6 +92,7 @@ r_error_codes <- c(
 
 warning_codes <- c(
   cells_without_cluster = "Some cells have no cluster and get no label.",
+  cells_without_expression = "Some cells of the object are not in the assay that is read.",
   clusters_without_markers = "Some clusters of the object have no row in the marker table.",
   columns_renamed = "Columns were renamed because a database does not tell their names apart.",
   coordinates = "There is no usable embedding, or another one is used.",
@@ -108,7 +112,7 @@ rd_codes <- function(codes) {
 public_verbs <- c(
   "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "Engine",
   "InstallBackend", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
-  "SupportingMarkers"
+  "StudyReport", "SupportingMarkers"
 )
 
 # The innermost public verb on the stack as `Verb()`. Arguments are left out on purpose: they

@@ -1,22 +1,4 @@
-# The second half of annotating: blocks of expression out, the answer in, onto the object.
-
-send_blocks <- function(begun, object, assay) {
-  genes <- unlist(begun$normalized)
-  if (!length(genes)) {
-    return(invisible())
-  }
-  for (block in extract_blocks(object, assay, genes)) {
-    parcel <- new_parcel()
-    bridge_call("block", list(
-      handle = json_text(begun$handle), part = json_text("normalized"),
-      row_start = jsonlite::unbox(as.integer(block$row_start)),
-      n_rows = jsonlite::unbox(as.integer(block$n_rows)),
-      indptr = pack_integer(parcel, block$indptr),
-      indices = pack_integer(parcel, block$indices),
-      data = pack_real(parcel, block$data)
-    ), parcel)
-  }
-}
+# The second half of annotating: the answer in, onto the object.
 
 # A study that was begun and not annotated, because of an error, is of no use any more.
 discard <- function(handle) {

@@ -1,6 +1,6 @@
-# Reading Seurat and SingleCellExperiment objects. With attach.R the only code that knows them;
-# every branch on a version of Seurat is here. rpy2 and Rscript source these two files with
-# conditions.R alone, so they use base R, methods and SeuratObject and nothing else of ours.
+# Reading Seurat and SingleCellExperiment objects. The files extract*.R and attach.R are the only
+# code that knows them, and every branch on a version of Seurat is there. rpy2 and Rscript source
+# them with conditions.R and no other file, so they use base R, methods and SeuratObject only.
 
 object_kind <- function(object) {
   if (inherits(object, "Seurat")) "Seurat" else "SingleCellExperiment"
@@ -8,14 +8,86 @@ object_kind <- function(object) {
 
 is_seurat <- function(object) object_kind(object) == "Seurat"
 
-extract_metadata <- function(object) {
-  if (is_seurat(object)) {
-    return(methods::slot(object, "meta.data"))
+# Refuses an object that this session can't read rightly, before anything is read from it.
+check_object <- function(object) {
+  if (!inherits(object, c("Seurat", "SingleCellExperiment"))) stop_unsupported(object)
+  if (is_seurat(object)) check_generation(object)
+  cells <- extract_cells(object)
+  if (anyDuplicated(cells) || anyNA(cells)) {
+    cellferry_stop(
+      "invalid_object",
+      paste0(
+        "Cell names must be unique; ", listing(unique(cells[duplicated(cells) | is.na(cells)]), 3),
+        " is there more than once."
+      ),
+      "Make them unique: colnames(x) <- make.unique(colnames(x))"
+    )
   }
-  as.data.frame(SummarizedExperiment::colData(object), optional = TRUE)
+  invisible(object)
+}
+
+stop_unsupported <- function(object) {
+  if (inherits(object, "seurat")) stop_outdated("It was made by Seurat 2.")
+  cellferry_stop(
+    "unsupported_object",
+    paste0("cellferry can't read an object of class ", class(object)[1], "."),
+    paste0(
+      "Valid: a Seurat object, a SingleCellExperiment, or a marker table (data frame). ",
+      "Read a file of markers with ReadMarkers()."
+    )
+  )
+}
+
+# Slots that are read, by the kind of the thing that has them.
+slots_read <- list(
+  object = c("assays", "meta.data", "active.assay", "active.ident", "graphs", "reductions", "misc"),
+  assay = c("counts", "data", "scale.data", "meta.features"),
+  layered = c("layers", "cells", "features", "meta.data"),
+  reduction = c("cell.embeddings", "feature.loadings", "stdev", "assay.used")
+)
+
+check_generation <- function(object) {
+  check_slots(object, "object")
+  for (assay in methods::slot(object, "assays")) {
+    package <- attr(class(assay), "package")
+    known <- is.null(package) || !is.null(methods::getClassDef(class(assay)[1]))
+    if (!known && identical(package, "SeuratObject")) {
+      cellferry_stop(
+        "object_outdated",
+        paste0(
+          "The object has an assay of Seurat 5 (", class(assay)[1], "), and this session has ",
+          "SeuratObject ", utils::packageVersion("SeuratObject"), "."
+        ),
+        paste(
+          "Install Seurat 5, or ask for the object with an assay of Seurat 4:",
+          "x[[\"RNA\"]] <- as(x[[\"RNA\"]], \"Assay\")"
+        )
+      )
+    }
+    check_slots(assay, if (is_layered(assay)) "layered" else "assay")
+  }
+  for (reduction in methods::slot(object, "reductions")) check_slots(reduction, "reduction")
+}
+
+check_slots <- function(x, kind) {
+  missing <- Filter(function(name) !methods::.hasSlot(x, name), slots_read[[kind]])
+  if (length(missing)) {
+    stop_outdated(paste0("A ", class(x)[1], " in it has no slot ", listing(missing), "."))
+  }
+}
+
+stop_outdated <- function(detail) {
+  cellferry_stop(
+    "object_outdated",
+    paste("The object was made by an older Seurat and must be brought up to date.", detail),
+    "x <- UpdateSeuratObject(x)"
+  )
 }
 
 extract_cells <- function(object) {
+  if (is_seurat(object)) {
+    return(rownames(methods::slot(object, "meta.data")))
+  }
   names <- colnames(object)
   if (is.null(names)) as.character(seq_len(ncol(object))) else names
 }
@@ -42,119 +114,12 @@ extract_stored <- function(object) {
   Filter(function(json) is.character(json) && length(json) == 1L, as.list(stored))
 }
 
-# The clusters of the cells: `names` in the user's order, only those with cells; `codes` one per
-# cell, position in `names` from 1, NA for a cell without a cluster; `column` the metadata column
-# that holds them, NULL if none does.
-extract_groups <- function(object, group.by = "ident") {
-  metadata <- extract_metadata(object)
-  values <- group_values(object, metadata, group.by)
-  if (is.list(values) || length(values) != ncol(object)) {
-    cellferry_stop(
-      "invalid_object",
-      paste0("`group.by` names \"", group.by, "\", which is not one value per cell.")
-    )
-  }
-  texts <- cluster_texts(values)
-  order <- cluster_order(values, texts)
-  if (!length(order)) {
-    cellferry_stop(
-      "group_empty",
-      paste0("\"", group.by, "\" names no cluster: every value is missing or there are no cells."),
-      "Cluster the cells first, or choose another column with group.by."
-    )
-  }
-  column <- group.by
-  if (!group.by %in% names(metadata)) {
-    same <- vapply(metadata, function(x) !is.list(x) && identical(cluster_texts(x), texts), NA)
-    column <- if (any(same)) names(metadata)[same][1]
-  }
-  list(key = group.by, names = order, codes = match(texts, order), column = column)
-}
-
-group_values <- function(object, metadata, group.by) {
-  if (is_seurat(object) && group.by == "ident") {
-    return(unname(SeuratObject::Idents(object)))
-  }
-  if (group.by == "ident" && !"ident" %in% names(metadata) && "label" %in% names(metadata)) {
-    # The column of SingleCellExperiment::colLabels().
-    group.by <- "label"
-  }
-  if (!group.by %in% names(metadata)) {
-    cellferry_stop(
-      "group_missing",
-      paste0("The metadata has no column \"", group.by, "\"."),
-      c(
-        did_you_mean(group.by, names(metadata)),
-        candidates_hint(cluster_columns(metadata))
-      ),
-      list(columns = names(metadata))
-    )
-  }
-  metadata[[group.by]]
-}
-
-# Columns that could be a clustering: few different values, and not Seurat's counts per cell.
-cluster_columns <- function(metadata) {
-  could_be <- vapply(metadata, function(x) {
-    is_name <- is.factor(x) || is.character(x) || is.logical(x) || is.integer(x)
-    n <- length(unique(x[!is.na(x)]))
-    is_name && n >= 2L && n <= 200L
-  }, NA)
-  grep("^n(Count|Feature)_", names(metadata)[could_be], value = TRUE, invert = TRUE)
-}
-
-candidates_hint <- function(columns) {
-  if (length(columns)) {
-    paste0("Columns that can be clusters: ", listing(columns), ".")
-  } else {
-    "Cluster the cells first, or pass the column of clusters."
-  }
-}
-
-# The exact text of each value, NA where there is none. Whole numbers have no decimals and no
-# exponent, because R makes doubles of integers as soon as a file was read.
-cluster_texts <- function(x) {
-  if (is.numeric(x) && !is.factor(x)) {
-    texts <- as.character(x)
-    whole <- is.finite(x) & x == trunc(x) & abs(x) < 1e15
-    texts[whole] <- sprintf("%.0f", x[whole])
-    texts[is.na(x)] <- NA
-    return(texts)
-  }
-  enc2utf8(as.character(x))
-}
-
-# Factor levels that have cells, else increasing numbers, else natural order.
-cluster_order <- function(x, texts) {
-  present <- unique(texts[!is.na(texts)])
-  if (is.factor(x)) {
-    return(intersect(enc2utf8(levels(x)), present))
-  }
-  if (is.numeric(x)) {
-    return(cluster_texts(sort(unique(x))))
-  }
-  natural_sort(present)
-}
-
-# "2" before "10", "a2" before "a10": the order of natural_key() in study.py. Numbers get their
-# length in front, so that text order is the order of the numbers.
-natural_sort <- function(x) {
-  parts <- regmatches(x, gregexpr("[0-9]+|[^0-9]+", x))
-  keys <- vapply(parts, function(part) {
-    is_number <- grepl("^[0-9]", part)
-    value <- sub("^0+(?=.)", "", part, perl = TRUE)
-    number <- paste0("\001", sprintf("%05d", nchar(value)), value, "\001", part)
-    paste(ifelse(is_number, number, paste0("\002", part)), collapse = "")
-  }, "")
-  x[order(enc2utf8(keys), method = "radix")]
-}
-
 extract_assay <- function(object, assay = NULL) {
   if (!is_seurat(object)) {
     return(assay)
   }
   assays <- names(methods::slot(object, "assays"))
-  assay <- if (is.null(assay)) SeuratObject::DefaultAssay(object) else assay
+  assay <- if (is.null(assay)) methods::slot(object, "active.assay") else assay
   if (!assay %in% assays) {
     cellferry_stop(
       "invalid_option",
@@ -165,111 +130,86 @@ extract_assay <- function(object, assay = NULL) {
   assay
 }
 
-# Log-normalised values as parts `list(mat, genes, cells)` with genes in rows, no copy made. One
-# part for an assay of Seurat 3 or 4 and for a joined one of Seurat 5, one per layer for a split
-# one. An empty list when there are none.
-normalized_parts <- function(object, assay = NULL) {
-  if (!is_seurat(object)) {
-    wanted <- if (is.null(assay)) "logcounts" else assay
-    if (!wanted %in% SummarizedExperiment::assayNames(object)) {
-      return(list())
-    }
-    values <- SummarizedExperiment::assay(object, wanted, withDimnames = FALSE)
-    return(list(list(mat = values, genes = rownames(object), cells = extract_cells(object))))
-  }
-  stored <- methods::slot(object, "assays")[[assay]]
-  if (!methods::.hasSlot(stored, "layers")) {
-    values <- methods::slot(stored, "data")
-    parts <- list(list(mat = values, genes = rownames(values), cells = colnames(values)))
-    return(if (length(values)) parts else list())
-  }
-  # Seurat 5 keeps layers without names; LayerData("data") would copy, and on split layers
-  # answer with the first only.
-  layers <- methods::slot(stored, "layers")
-  features <- getExportedValue("SeuratObject", "Features")
-  cells <- getExportedValue("SeuratObject", "Cells")
-  lapply(data_layers(stored), function(layer) {
-    list(
-      mat = layers[[layer]], genes = features(stored, layer = layer),
-      cells = cells(stored, layer = layer)
-    )
-  })
-}
-
-data_layers <- function(stored) {
-  names <- names(methods::slot(stored, "layers"))
-  names[names == "data" | startsWith(names, "data.")]
-}
-
-extract_genes <- function(object, assay = NULL) {
-  genes <- lapply(normalized_parts(object, assay), function(part) part$genes)
-  if (length(genes)) unique(unlist(genes))
-}
-
-# Rows of some genes for all cells, as CSR blocks of cells x genes of at most `most` values. The
-# slots of a dgCMatrix of genes x cells are that CSR; nothing is transposed.
-extract_blocks <- function(object, assay, genes, most = 4e6) {
-  parts <- lapply(normalized_parts(object, assay), function(part) gene_rows(part, genes))
-  rows <- if (length(parts) > 1L) do.call(cbind, parts) else parts[[1]]
+# Embeddings of all cells, one row for each in their order; NA for cells that one does not have.
+# `list(name, key, assay, values, loadings, stdev)`, loadings NULL where there are none.
+extract_reductions <- function(object) {
   cells <- extract_cells(object)
-  if (!identical(colnames(rows), cells)) {
-    rows <- rows[, match(cells, colnames(rows)), drop = FALSE]
+  if (!is_seurat(object)) {
+    stored <- SingleCellExperiment::reducedDims(object)
+    return(lapply(stats_names(stored), function(name) {
+      values <- unname(as.matrix(stored[[name]]))
+      list(name = name, key = name, assay = NULL, values = values, loadings = NULL, stdev = NULL)
+    }))
   }
-  pointers <- rows@p
-  starts <- block_starts(pointers, most)
-  ends <- c(starts[-1], ncol(rows))
-  lapply(seq_along(starts), function(k) {
-    first <- starts[k]
-    last <- ends[k]
-    inside <- seq_len(pointers[last + 1L] - pointers[first + 1L]) + pointers[first + 1L]
+  stored <- methods::slot(object, "reductions")
+  lapply(stats_names(stored), function(name) {
+    reduction <- stored[[name]]
+    values <- methods::slot(reduction, "cell.embeddings")
+    loadings <- methods::slot(reduction, "feature.loadings")
+    stdev <- methods::slot(reduction, "stdev")
     list(
-      row_start = first, n_rows = last - first,
-      indptr = pointers[(first + 1L):(last + 1L)] - pointers[first + 1L],
-      indices = rows@i[inside], data = rows@x[inside]
+      name = name, key = methods::slot(reduction, "key"),
+      assay = methods::slot(reduction, "assay.used"), values = in_cell_order(values, cells),
+      loadings = if (length(loadings)) loadings, stdev = if (length(stdev)) stdev
     )
   })
 }
 
-# Some rows of one part as a dgCMatrix; a gene that this layer does not have is a row of zeros.
-gene_rows <- function(part, genes) {
-  found <- match(genes, part$genes)
-  rows <- methods::as(part$mat[found[!is.na(found)], , drop = FALSE], "CsparseMatrix")
-  rows <- methods::as(methods::as(rows, "generalMatrix"), "dMatrix")
-  methods::new(
-    "dgCMatrix",
-    i = which(!is.na(found))[rows@i + 1L] - 1L, p = rows@p, x = rows@x,
-    Dim = c(length(genes), ncol(rows)), Dimnames = list(genes, part$cells)
-  )
+# Names of a list as the names of an answer of lapply().
+stats_names <- function(x) {
+  names <- names(x)
+  if (is.null(names)) names <- character()
+  names(names) <- names
+  names
 }
 
-# First cell (from 0) of each block.
-block_starts <- function(pointers, most) {
-  n <- length(pointers) - 1L
-  starts <- 0L
-  repeat {
-    first <- starts[length(starts)]
-    fits <- findInterval(pointers[first + 1L] + most, pointers) - 1L
-    following <- max(first + 1L, fits)
-    if (following >= n) {
-      return(starts)
-    }
-    starts <- c(starts, as.integer(following))
+in_cell_order <- function(values, cells) {
+  if (!is.null(rownames(values)) && !identical(rownames(values), cells)) {
+    values <- values[match(cells, rownames(values)), , drop = FALSE]
   }
+  unname(values)
+}
+
+# Graphs of cells x cells as `list(name, assay, mat)`, mat a sparse matrix in the order of the
+# cells whose columns are the neighbours of a cell's row. Graphs of other cells are left out.
+extract_graphs <- function(object) {
+  if (!is_seurat(object)) {
+    return(list())
+  }
+  cells <- extract_cells(object)
+  stored <- methods::slot(object, "graphs")
+  graphs <- lapply(stats_names(stored), function(name) {
+    graph <- stored[[name]]
+    assay <- if (methods::.hasSlot(graph, "assay.used")) methods::slot(graph, "assay.used")
+    mat <- methods::as(graph, "dgCMatrix")
+    if (!setequal(rownames(mat), cells) || nrow(mat) != length(cells)) {
+      return(NULL)
+    }
+    if (!identical(rownames(mat), cells) || !identical(colnames(mat), cells)) {
+      mat <- mat[match(cells, rownames(mat)), match(cells, colnames(mat))]
+    }
+    list(name = name, assay = assay, mat = mat)
+  })
+  Filter(Negate(is.null), graphs)
+}
+
+# The one graph to send: the shared neighbours of this assay, else of any, else the first.
+extract_graph <- function(object, assay = NULL) {
+  graphs <- extract_graphs(object)
+  names <- names(graphs)
+  best <- c(which(names == paste0(assay, "_snn")), grep("snn$", names), seq_along(names))[1]
+  if (!is.na(best)) graphs[[best]]
 }
 
 # The embedding to draw: UMAP, else t-SNE, else the first with two dimensions; NULL if none.
 extract_coordinates <- function(object) {
-  if (is_seurat(object)) {
-    reductions <- methods::slot(object, "reductions")
-    values <- lapply(reductions, function(r) methods::slot(r, "cell.embeddings"))
-  } else {
-    values <- as.list(SingleCellExperiment::reducedDims(object))
-  }
-  values <- Filter(function(x) ncol(x) >= 2L && nrow(x) == ncol(object), values)
-  if (!length(values)) {
+  reductions <- Filter(
+    function(x) ncol(x$values) >= 2L && !anyNA(x$values[, 1:2]), extract_reductions(object)
+  )
+  if (!length(reductions)) {
     return(NULL)
   }
-  names <- tolower(names(values))
-  best <- c(grep("umap", names), grep("tsne|t-sne", names), 1L)[1]
-  list(name = names(values)[best], values = as.matrix(values[[best]][, 1:2]))
+  names <- tolower(names(reductions))
+  best <- reductions[[c(grep("umap", names), grep("tsne|t-sne", names), 1L)[1]]]
+  list(name = best$name, values = best$values[, 1:2])
 }

@@ -61,7 +61,7 @@ read_marker_table <- function(x, cluster.column = NULL, gene.column = NULL, verb
 
 marker_source <- function(x, parcel) {
   if (is.data.frame(x)) {
-    return(list(frame = pack_frame(parcel, x)))
+    return(list(frame = pack_frame(parcel, x, lists = TRUE)))
   }
   if (is.character(x) && length(x) == 1L && is.null(names(x)) && !is.na(x)) {
     return(list(path = json_text(path.expand(x))))

@@ -4,7 +4,7 @@
 backend_environment <- "r-cellferry"
 oldest_python <- "3.11"
 
-# One call over the waist: a name, a JSON message and raw buffers in, the same out.
+# One call over the waist: a name, a JSON message (or its bytes) and raw buffers in, the same out.
 bridge_call <- function(name, message = list(), parcel = new_parcel(), on_event = NULL,
                         verbose = TRUE) {
   read_answer(bridge_answer(backend(), name, message, parcel, on_event), verbose)
@@ -29,7 +29,7 @@ in_r_words <- function(text) {
 }
 
 bridge_answer <- function(bridge, name, message, parcel, on_event) {
-  bytes <- to_json_bytes(message)
+  bytes <- if (is.raw(message)) message else to_json_bytes(message)
   share_home()
   tryCatch(
     reticulate::py_to_r(bridge$call(charToRaw(name), bytes, parcel$buffers, on_event)),

@@ -20,6 +20,11 @@ pack_real <- function(parcel, x) {
 pack_integer <- function(parcel, x) {
   x <- as.integer(x)
   x[is.na(x)] <- 0L
+  pack_whole(parcel, x)
+}
+
+# Integers that are known to have no NA.
+pack_whole <- function(parcel, x) {
   add_buffer(parcel, writeBin(x, raw(), size = 4L, endian = "little"), "<i4")
 }
 
@@ -96,67 +101,70 @@ json_record <- function(x) {
   if (length(x)) stats::setNames(x, as_utf8(names(x))) else stats::setNames(list(), character())
 }
 
-# Columns are taken by position, so that duplicated names reach Python, which reports them.
-pack_frame <- function(parcel, frame) {
-  names <- names(frame)
-  columns <- lapply(seq_along(frame), function(i) {
-    c(list(name = json_text(names[i])), pack_column(parcel, frame[[i]]))
-  })
-  list(n = jsonlite::unbox(nrow(frame)), columns = columns)
+# Columns are taken by position, so that duplicated names reach Python, which reports them. Columns
+# that can't cross stay behind; extract_metadata_columns() says which and why. In a marker table
+# a list column of text is a column of its own kind.
+pack_frame <- function(parcel, frame, index = NULL, lists = FALSE) {
+  columns <- extract_metadata_columns(frame)
+  if (lists) {
+    is_list <- vapply(frame, function(x) is.list(x) && !is.data.frame(x), NA)
+    columns[is_list] <- lapply(which(unname(is_list)), function(i) {
+      list(name = names(frame)[i], kind = "texts", values = frame[[i]])
+    })
+  }
+  columns <- Filter(function(column) column$kind != "left", columns)
+  list(
+    n = jsonlite::unbox(nrow(frame)), columns = lapply(columns, pack_column, parcel = parcel),
+    index = json_texts(index)
+  )
 }
 
-pack_column <- function(parcel, x) {
-  kind <- function(kind, ...) list(kind = jsonlite::unbox(kind), ...)
-  if (is.factor(x)) {
-    codes <- as.integer(x) - 1L
-    codes[is.na(codes)] <- -1L
-    return(kind(
-      "category",
-      levels = json_texts(levels(x)), codes = pack_integer(parcel, codes),
-      ordered = json_flag(is.ordered(x))
-    ))
-  }
-  if (is.list(x)) {
-    return(kind("texts", values = unname(lapply(x, json_texts))))
-  }
-  if (is.object(x) || is.character(x) || !(is.numeric(x) || is.logical(x))) {
-    return(kind("text", values = json_texts(x)))
-  }
-  mask <- pack_flags(parcel, is.na(x) & !is.nan(x))
-  if (is.logical(x)) {
-    return(kind("logical", values = pack_flags(parcel, x), mask = mask))
-  }
-  if (is.integer(x)) {
-    return(kind("integer", values = pack_integer(parcel, x), mask = mask))
-  }
-  kind("real", values = pack_real(parcel, x), mask = mask)
+pack_column <- function(column, parcel) {
+  values <- column$values
+  c(
+    list(name = json_text(column$name), kind = json_text(column$kind)),
+    switch(column$kind,
+      text = list(values = json_texts(values)),
+      texts = list(values = unname(lapply(values, json_texts))),
+      category = list(
+        codes = pack_integer(parcel, values), levels = json_texts(column$levels),
+        ordered = json_flag(column$ordered)
+      ),
+      logical = list(values = pack_flags(parcel, values), mask = pack_flags(parcel, is.na(values))),
+      integer = list(
+        values = pack_integer(parcel, values), mask = pack_flags(parcel, is.na(values))
+      ),
+      # NA is a NaN of certain bits, which cross.
+      list(
+        values = pack_real(parcel, values), storage = json_text(column$storage),
+        tz = json_text(column$tz)
+      )
+    )
+  )
 }
 
 unpack_frame <- function(frame, buffers) {
   columns <- lapply(frame$columns, unpack_column, buffers = buffers)
   names(columns) <- vapply(frame$columns, function(column) column$name, "")
-  structure(columns, class = "data.frame", row.names = .set_row_names(as.integer(frame$n)))
+  rows <- if (is.null(frame$index)) .set_row_names(as.integer(frame$n)) else unlist(frame$index)
+  structure(columns, class = "data.frame", row.names = rows)
 }
 
 unpack_column <- function(column, buffers) {
-  values <- column$values
   masked <- function(x) {
     if (!is.null(column$mask)) x[unpack_buffer(column$mask, buffers) != 0L] <- NA
     x
   }
-  switch(column$kind,
+  values <- column$values
+  column$values <- switch(column$kind,
     text = null_to_na(values, NA_character_),
     texts = lapply(values, null_to_na, missing = NA_character_),
-    real = masked(unpack_buffer(values, buffers)),
-    integer = masked(unpack_buffer(values, buffers)),
+    category = unpack_buffer(column$codes, buffers),
     logical = masked(unpack_buffer(values, buffers) != 0L),
-    category = {
-      codes <- unpack_buffer(column$codes, buffers) + 1L
-      codes[codes < 1L] <- NA
-      levels <- null_to_na(column$levels, NA_character_)
-      factor(levels[codes], levels = levels, ordered = isTRUE(column$ordered))
-    }
+    masked(unpack_buffer(values, buffers))
   )
+  if (column$kind == "category") column$levels <- null_to_na(column$levels, NA_character_)
+  vector_of(column)
 }
 
 unpack_buffer <- function(reference, buffers) {

@@ -1,4 +1,4 @@
-"""Sum the results of pytest (JUnit XML) and testthat (CSV) into the one closing line."""
+"""Sum the results of pytest (JUnit XML) and testthat (CSV) of all lanes into one closing line."""
 
 import csv
 import sys
@@ -6,6 +6,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 Counts = tuple[int, int, int]
+
+LANES = {"here": "this machine", "seurat5": "Debian 13"}
 
 
 def of_pytest(folder: Path) -> Counts:
@@ -32,16 +34,30 @@ def of_testthat(folder: Path) -> Counts:
     return len(rows) - failed - skipped, failed, skipped
 
 
-def main() -> int:
-    folder = Path(sys.argv[1])
+def of_lane(folder: Path) -> Counts:
+    """Count one lane and print its versions and its suites; a lane left out is one skip."""
+    name = LANES.get(folder.name, folder.name)
+    left_out = folder / "skipped"
+    if left_out.exists():
+        print(f"{name}: left out, {left_out.read_text().strip()}")
+        return 0, 0, 1
+    versions = folder / "versions"
+    lines = versions.read_text().splitlines() if versions.exists() else ["versions unknown"]
+    print(f"{name}: {', '.join(line.strip() for line in lines)}")
     suites = {"pytest": of_pytest(folder), "testthat": of_testthat(folder)}
-    for name, (passed, failed, skipped) in suites.items():
-        exit_code = int((folder / f"{name}.exit").read_text())
-        if exit_code and not failed:
+    for suite, (passed, failed, skipped) in suites.items():
+        code = folder / f"{suite}.exit"
+        if not failed and (not code.exists() or int(code.read_text())):
             # The suite died without a failed test: that is a failure of its own.
-            suites[name] = (passed, 1, skipped)
-        print(f"{name}: {passed} ok, {suites[name][1]} not ok, {skipped} left out")
+            suites[suite] = (passed, 1, skipped)
+        print(f"  {suite}: {passed} ok, {suites[suite][1]} not ok, {skipped} left out")
     passed, failed, skipped = (sum(counts) for counts in zip(*suites.values(), strict=True))
+    return passed, failed, skipped
+
+
+def main() -> int:
+    lanes = [of_lane(Path(folder)) for folder in sys.argv[1:]]
+    passed, failed, skipped = (sum(counts) for counts in zip(*lanes, strict=True))
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0
 

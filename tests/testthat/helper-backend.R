@@ -26,3 +26,25 @@ run_r <- function(code, environment = character()) {
     stdout = TRUE, stderr = TRUE, env = c(libraries, environment)
   ))
 }
+
+# What arrived in Python, sent back: frames as data frames, sums of matrices as numbers.
+arrived <- function(object, ...) {
+  opened <- open_study(object, ..., verbose = FALSE)
+  withr::defer(discard(opened$handle))
+  answer <- bridge_call("study_parts", list(handle = json_text(opened$handle)))
+  read <- function(reference) unpack_buffer(reference, answer$buffers)
+  value <- answer$value
+  for (name in c("obs", "var")) {
+    if (!is.null(value[[name]])) value[[name]] <- unpack_frame(value[[name]], answer$buffers)
+  }
+  for (name in c("normalized", "counts")) {
+    sums <- value[[name]]$sums
+    if (is.null(sums)) next
+    value[[name]]$sums <- list(
+      cells = read(sums$cells), genes = read(sums$genes), nnz = as.numeric(sums$nnz)
+    )
+  }
+  value$embeddings <- lapply(value$embeddings, read)
+  if (!is.null(value$graph)) value$graph$sums <- lapply(value$graph$sums, read)
+  value
+}

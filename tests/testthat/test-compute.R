@@ -42,14 +42,6 @@ test_that("cells without a cluster take no part in the markers", {
   )
 })
 
-test_that("counts are told from normalised values in any kind of matrix", {
-  counts <- small_object()[["RNA"]]@counts
-  for (convert in list(identity, as.matrix)) {
-    expect_true(is_raw(convert(counts)))
-    expect_false(is_raw(convert(counts / 3)))
-  }
-})
-
 test_that("the time is told in words", {
   expect_identical(about_time(3), "a few seconds")
   expect_identical(about_time(32), "about 30 seconds")

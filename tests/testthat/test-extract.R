@@ -1,128 +1,3 @@
-dense <- function(blocks, n) {
-  do.call(rbind, lapply(blocks, function(block) {
-    rows <- matrix(0, block$n_rows, n)
-    at <- cbind(rep(seq_len(block$n_rows), diff(block$indptr)), block$indices + 1L)
-    rows[at] <- block$data
-    rows
-  }))
-}
-
-cases <- list(
-  numeric_like = c("0", "10", "7"),
-  unicode = c("\u00e9t\u00e9", "\u4e2d\u6587", "\U0001f9ec"),
-  spaces = c("B cell", " leading", "trailing "),
-  underscore = c("7_0", "7_1", "10_0"),
-  similar = c("1", "1.0", "01"),
-  odd = c("a/b", "\"quoted\"", "NA"),
-  prefix = c("CD4", "CD4 T", "T")
-)
-
-test_that("every kind of cluster name keeps its own label", {
-  for (case in names(cases)) {
-    names <- cases[[case]]
-    object <- renamed_object(names)
-    groups <- extract_groups(object, "renamed")
-    expect_setequal(groups$names, names)
-    labelled <- attach_annotations(object, own_delivery(groups$names), groups, "cell_type", "{}")
-    expect_identical(
-      as.character(labelled$cell_type), paste("is", object$renamed),
-      ignore_attr = TRUE, info = case
-    )
-  }
-})
-
-test_that("clusters are in the order of levels, numbers or nature, without unused levels", {
-  object <- small_object()
-  old <- as.integer(as.character(SeuratObject::Idents(object))) + 1L
-  object$factor <- factor(c("x", "b", "a")[old], levels = c("unused", "b", "x", "a"))
-  object$number <- c(10, 2, 0.5)[old]
-  object$large <- c(1e5, 2e5, 3)[old]
-  object$whole <- c(10L, 2L, 1L)[old]
-  object$text <- c("10", "2", "1")[old]
-  object$flag <- (old == 1)
-  expect_identical(extract_groups(object, "factor")$names, c("b", "x", "a"))
-  expect_identical(extract_groups(object, "number")$names, c("0.5", "2", "10"))
-  expect_identical(extract_groups(object, "large")$names, c("3", "100000", "200000"))
-  expect_identical(extract_groups(object, "whole")$names, c("1", "2", "10"))
-  expect_identical(extract_groups(object, "text")$names, c("1", "2", "10"))
-  expect_identical(extract_groups(object, "flag")$names, c("FALSE", "TRUE"))
-  for (column in c("factor", "number", "large", "whole", "text", "flag")) {
-    groups <- extract_groups(object, column)
-    expect_identical(groups$names[groups$codes], cluster_texts(object[[column]][[1]]))
-  }
-})
-
-test_that("the natural order is that of Python", {
-  skip_without_backend()
-  names <- c(
-    "10", "2", "1", "01", "001", "a10", "a2", "B", "b", "7_10", "7_2", "\u00e9", "T cell", "T",
-    "", "1a", "1 a", "99999999999999999999", "100000000000000000000"
-  )
-  lists <- stats::setNames(rep(list("CD3E"), length(names) - 1), setdiff(names, ""))
-  expect_identical(
-    natural_sort(setdiff(names, "")), levels(ReadMarkers(sample(lists))$cluster)
-  )
-})
-
-test_that("the active identity names its metadata column", {
-  groups <- extract_groups(small_object())
-  expect_identical(groups$column, "RNA_snn_res.1")
-  object <- small_object()
-  SeuratObject::Idents(object) <- rev(as.character(SeuratObject::Idents(object)))
-  expect_null(extract_groups(object)$column)
-})
-
-test_that("cells without a cluster have no code, and only NA is no cluster", {
-  object <- renamed_object(c("NA", "b", NA))
-  groups <- extract_groups(object, "renamed")
-  expect_identical(groups$names, c("NA", "b"))
-  expect_identical(is.na(groups$codes), unname(is.na(object$renamed)))
-  object$renamed <- NA
-  expect_messages(extract_groups(object, "renamed"), "group-empty")
-})
-
-test_that("blocks are the asked rows, whatever the size of a block", {
-  object <- small_object()
-  genes <- rownames(object)[c(200, 5, 1, 77)]
-  truth <- unname(as.matrix(Matrix::t(object[["RNA"]]@data[genes, ])))
-  for (most in c(1, 7, 20, 1e6)) {
-    blocks <- extract_blocks(object, "RNA", genes, most = most)
-    expect_equal(sum(vapply(blocks, function(b) b$n_rows, 0)), ncol(object))
-    expect_identical(dense(blocks, 4), truth)
-  }
-  expect_gt(length(extract_blocks(object, "RNA", genes, most = 20)), 1)
-})
-
-test_that("dense and lower-case matrices give the same blocks", {
-  object <- small_object()
-  genes <- rownames(object)[c(9, 3)]
-  values <- object[["RNA"]]@data
-  part <- list(mat = as.matrix(values), genes = rownames(values), cells = colnames(values))
-  expect_identical(
-    gene_rows(part, genes),
-    gene_rows(utils::modifyList(part, list(mat = values)), genes)
-  )
-})
-
-test_that("a split assay of Seurat 5 is read by its own layers", {
-  parts <- list(
-    list(mat = matrix(c(1, 2, 3, 4), 2), genes = c("A", "B"), cells = c("c1", "c3")),
-    list(mat = matrix(c(5, 6), 1), genes = "B", cells = c("c2", "c4"))
-  )
-  rows <- do.call(cbind, lapply(parts, gene_rows, genes = c("B", "A")))
-  expect_identical(colnames(rows), c("c1", "c3", "c2", "c4"))
-  expect_identical(unname(as.matrix(rows)), rbind(c(2, 4, 5, 6), c(1, 3, 0, 0)))
-})
-
-test_that("an object without normalised values has no genes to send", {
-  testthat::skip_if_not_installed("SingleCellExperiment")
-  object <- small_sce()
-  expect_identical(extract_genes(object), rownames(object))
-  SummarizedExperiment::assay(object, "logcounts") <- NULL
-  expect_identical(normalized_parts(object), list())
-  expect_null(extract_genes(object))
-})
-
 test_that("the embedding is UMAP, else t-SNE, else the first", {
   object <- small_object()
   expect_identical(extract_coordinates(object)$name, "tsne")
@@ -139,10 +14,63 @@ test_that("the embedding is UMAP, else t-SNE, else the first", {
   expect_null(extract_coordinates(object))
 })
 
-test_that("a missing column names the columns that can be clusters", {
-  expect_messages(extract_groups(small_object(), "gruops"), "group-missing")
+test_that("an assay that is not there is refused with those that are", {
   expect_error(
     extract_assay(small_object(), "ADT"), "no assay \"ADT\"",
     class = "cellferry_invalid_option_error"
   )
+  expect_identical(extract_assay(small_object()), "RNA")
+})
+
+test_that("embeddings and graphs come in the order of the cells", {
+  object <- small_object()
+  cells <- extract_cells(object)
+  truth <- extract_reductions(object)
+  graph <- extract_graphs(object)$RNA_snn
+  expect_identical(graph$assay, "RNA")
+  order <- rev(seq_along(cells))
+  embedding <- object@reductions$tsne@cell.embeddings
+  object@reductions$tsne@cell.embeddings <- embedding[order, ]
+  object@graphs$RNA_snn <- SeuratObject::as.Graph(graph$mat[order, order])
+  expect_identical(extract_reductions(object)$tsne, truth$tsne)
+  expect_identical(extract_graphs(object)$RNA_snn$mat, graph$mat)
+  expect_identical(dim(truth$pca$loadings), c(20L, 19L))
+  expect_identical(truth$pca$key, "PC_")
+})
+
+test_that("an embedding of some cells has no values for the others and is not drawn", {
+  object <- small_object()
+  embedding <- object@reductions$tsne@cell.embeddings
+  object@reductions$tsne@cell.embeddings <- embedding[5:80, ]
+  found <- extract_reductions(object)$tsne$values
+  expect_true(all(is.na(found[1:4, ])))
+  expect_identical(found[5:80, ], unname(embedding[5:80, ]))
+  expect_identical(extract_coordinates(object)$name, "pca")
+})
+
+test_that("objects that can't be read rightly are refused with the recipe", {
+  object <- small_object()
+  expect_silent(check_object(object))
+  expect_messages(check_object(1), "object-unsupported")
+  doubled <- object
+  rownames(doubled@meta.data) <- NULL
+  attr(doubled@meta.data, "row.names") <- c("a", "a", extract_cells(object)[-(1:2)])
+  expect_error(check_object(doubled), class = "cellferry_invalid_object_error")
+  expect_messages(check_object(doubled), "cells-duplicated")
+  # As it was before Seurat 3.1: no slot for what came later.
+  old <- object
+  attr(old, "reductions") <- NULL
+  expect_error(check_object(old), class = "cellferry_object_outdated_error")
+  expect_messages(check_object(old), "object-old")
+  ancient <- structure(list(), class = structure("seurat", package = "Seurat"))
+  expect_messages(check_object(ancient), "object-ancient")
+})
+
+test_that("an object of Seurat 5 in a session of Seurat 4 is refused with the recipe", {
+  generation <- utils::packageVersion("SeuratObject")
+  testthat::skip_if(generation >= "5.0.0", "SeuratObject 5 reads its own objects")
+  object <- readRDS(testthat::test_path("objects", "seurat5.rds"))
+  expect_error(check_object(object), class = "cellferry_object_outdated_error")
+  any_version <- c("SeuratObject [0-9.]+" = "SeuratObject #")
+  expect_messages(check_object(object), "object-newer", any_version)
 })

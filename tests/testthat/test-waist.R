@@ -1,6 +1,6 @@
 round_trip <- function(frame) {
   parcel <- new_parcel()
-  bytes <- to_json_bytes(list(frame = pack_frame(parcel, frame)))
+  bytes <- to_json_bytes(list(frame = pack_frame(parcel, frame, lists = TRUE)))
   unpack_frame(from_json_bytes(bytes)$frame, parcel$buffers)
 }
 
@@ -16,6 +16,15 @@ test_that("a frame of every kind of column comes back identical", {
   expect_identical(round_trip(frame), frame)
   expect_identical(round_trip(frame[0, ]), frame[0, ])
   expect_identical(round_trip(frame[2, ])$text, NA_character_)
+})
+
+test_that("every type of metadata comes back identical, bit by bit", {
+  for (seed in 1:20) {
+    frame <- every_type(seed)
+    expect_same_bits(round_trip(frame), frame)
+  }
+  frame <- every_type(1)
+  expect_same_bits(round_trip(frame[0, ]), frame[0, ])
 })
 
 test_that("duplicated column names and a single row survive", {

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .annotate import annotate_clusters
     from .annotations import Annotations
     from .artifacts import build_artifacts
+    from .inventory import study_report
     from .markers import Markers, read_markers
     from .results import annotation_report, read_annotations
     from .study import Study
@@ -32,6 +33,7 @@ _WHERE = {
     "read_annotations": "results",
     "read_markers": "markers",
     "runs": "",
+    "study_report": "inventory",
 }
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "read_annotations",
     "read_markers",
     "runs",
+    "study_report",
 ]
 
 

@@ -13,7 +13,8 @@ import warnings
 from collections.abc import Sequence
 
 from . import wire
-from .bridge_calls import CALLS, Message, OnEvent
+from .bridge_calls import CALLS, OnEvent
+from .bridge_studies import Message
 from .errors import (
     ISSUE_URL,
     CellferryError,

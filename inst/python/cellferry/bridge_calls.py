@@ -1,7 +1,7 @@
 """What R may ask for: one function for each call of :mod:`cellferry.bridge`.
 
 Every function takes the decoded request, the outgoing buffers and the receiver of events,
-and returns plain data. Handles of open studies live here until R annotates or discards.
+and returns plain data. Open studies live in :mod:`cellferry.bridge_studies`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import platform
-import secrets
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +18,25 @@ from . import annotate as verb
 from . import delivery, wire
 from ._version import __version__
 from .annotations import COLUMNS, PRINTED, Annotations
-from .checks import check_consent, genes_to_compare
+from .bridge_studies import (
+    Message,
+    OpenStudy,
+    close_study,
+    describe_parts,
+    genes_wanted,
+    opened_study,
+    parts_of,
+    study_from_wire,
+)
+from .checks import check_consent
 from .doctor import installed_versions
 from .engines import ENGINES, Engine, create_engine, engine_options
 from .errors import InternalError, error_codes, warning_codes
-from .expression import BlockSource
 from .markers import read_markers
 from .runs import Run, list_runs
-from .study import Clusters, Context, Study
+from .study import Clusters
 
-Message = dict[str, Any]
 OnEvent = Callable[[bytearray], Any]
-
-
-@dataclass
-class _Open:
-    """A study on its way from R."""
-
-    study: Study
-    engine: Engine
-    allow_upload: bool
-    provenance: dict[str, Any]
-    normalized: BlockSource | None = None
-    owned: list[str] = field(default_factory=list)
-
-
-_open: dict[str, _Open] = {}
 
 
 def _describe(_request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
@@ -115,34 +106,11 @@ def _check_key(request: Message) -> list[str]:
     )
 
 
-def _study(sent: Message) -> Study:
-    codes = sent.get("codes")
-    cells = sent.get("cells")
-    coordinates = sent.get("coordinates")
-    genes = sent.get("genes")
-    markers = sent.get("markers")
-    return Study(
-        clusters=Clusters(tuple(sent["names"]), codes),
-        group_key=sent.get("group_key"),
-        cells=None if cells is None else tuple(cells),
-        genes=None if genes is None else tuple(genes),
-        markers=None if markers is None else read_markers(wire.frame_from_wire(markers)),
-        coordinates=None
-        if coordinates is None
-        # R stores a matrix by columns.
-        else (coordinates["name"], coordinates["values"].reshape(2, -1).T),
-        context=Context(sent.get("tissue"), sent.get("species"), sent.get("study_context") or ""),
-    )
-
-
 def _study_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     engine = _request_engine(request)
     replaced = _check_key(request)
-    study = _study(request["study"])
-    wanted = _genes_wanted(study, engine)
-    handle = secrets.token_hex(8)
-    _open[handle] = _Open(
-        study,
+    opened = OpenStudy(
+        study_from_wire(request["study"]),
         engine,
         bool(request.get("allow_upload")),
         {
@@ -151,43 +119,32 @@ def _study_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | Non
             "group_column": request["study"].get("group_column"),
             "parameters": request.get("parameters") or {},
         },
-        None if wanted is None or study.cells is None else BlockSource(len(study.cells), wanted),
-        replaced,
+        owned=replaced,
     )
-    return {"handle": handle, "normalized": wanted, "clusters": list(study.clusters.names)}
+    opened.expect(request["study"], parts_of(engine), genes_wanted(opened.study, engine))
+    return opened.keep()
 
 
-def _genes_wanted(study: Study, engine: Engine) -> list[str] | None:
-    """Return the genes whose expression R should send: to compare, and what the engine reads."""
-    if study.cells is None or study.genes is None:
-        return None
-    capabilities = engine.capabilities
-    wanted: dict[str, None] = {}
-    if "normalized" in capabilities.needs | capabilities.uses:
-        wanted.update(dict.fromkeys(capabilities.genes or study.genes))
-    if study.markers is not None:
-        wanted.update(dict.fromkeys(genes_to_compare(study.markers, study.clusters)))
-    present = set(study.genes)
-    return [g for g in wanted if g in present] or None
+def _study_open(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+    opened = OpenStudy(study_from_wire(request["study"]))
+    opened.expect(request["study"], frozenset(request["parts"]))
+    return opened.keep()
+
+
+def _study_parts(request: Message, out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+    return describe_parts(opened_study(request["handle"]).complete(), out)
 
 
 def _block(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    source = _open[request["handle"]].normalized
-    if source is None:
-        message = "No expression was asked for."
-        raise InternalError(message)
-    source.append(int(request["row_start"]), request["indptr"], request["indices"], request["data"])
-    return {"rows": source.rows_received}
+    return {"rows": opened_study(request["handle"]).append(request)}
 
 
 def _annotate(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
-    opened = _open.pop(request["handle"])
-    study = opened.study
-    if opened.normalized is not None:
-        if opened.normalized.rows_received != opened.normalized.shape[0]:
-            message = "Fewer rows of expression arrived than there are cells."
-            raise InternalError(message)
-        study = study.with_parts(normalized=opened.normalized)
+    opened = close_study(request["handle"])
+    if opened is None or opened.engine is None:
+        message = "This study is not open, or was opened without an engine."
+        raise InternalError(message)
+    study = opened.complete()
     found = verb.annotate(
         study,
         opened.engine,
@@ -230,7 +187,7 @@ def _results(found: Annotations, out: wire.Outgoing, replaced: Sequence[str] = (
 
 
 def _discard(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    return {"discarded": _open.pop(request["handle"], None) is not None}
+    return {"discarded": close_study(request["handle"]) is not None}
 
 
 def _runs_list(_request: Message, out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
@@ -258,7 +215,7 @@ def _run_results(request: Message, out: wire.Outgoing, _on_event: OnEvent | None
 
 def _run_resume(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
     sent: Mapping[str, Any] | None = request.get("study")
-    study = None if sent is None else _study(dict(sent))
+    study = None if sent is None else study_from_wire(dict(sent))
     found = verb.resume(request["run"], study, on_event=_sender(on_event))
     return _results(found, out)
 
@@ -298,4 +255,6 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, OnEvent | None], Message]] = 
     "run_show": _run_show,
     "runs_list": _runs_list,
     "study_begin": _study_begin,
+    "study_open": _study_open,
+    "study_parts": _study_parts,
 }

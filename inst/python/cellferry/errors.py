@@ -6,7 +6,8 @@ react to the same thing. The tree::
 
     CellferryError
     ├── InputError              what was given cannot be used
-    │   ├── UnsupportedObjectError, InvalidObjectError
+    │   ├── UnsupportedObjectError, InvalidObjectError, ObjectOutdatedError
+    │   ├── LayerMissingError, NotNormalizedError
     │   ├── GroupMissingError, GroupEmptyError
     │   ├── MarkersError        everything about a marker table
     │   │   ├── MarkersUnreadableError, MarkersFormatError, MarkersEmptyError
@@ -34,7 +35,8 @@ react to the same thing. The tree::
 
     CellferryWarning
     ├── ClustersWithoutMarkersWarning, MarkersUnknownClustersWarning
-    ├── CellsWithoutClusterWarning, SpeciesWarning, GenesUnrecognisedWarning
+    ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
+    ├── SpeciesWarning, GenesUnrecognisedWarning
     ├── MarkersComputedWarning
     └── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
 """
@@ -96,6 +98,24 @@ class InvalidObjectError(InputError):
     """The object is of a known class but its content contradicts itself."""
 
     code = "invalid_object"
+
+
+class ObjectOutdatedError(InputError):
+    """The object is of another generation of Seurat and must be converted first."""
+
+    code = "object_outdated"
+
+
+class LayerMissingError(InputError):
+    """The assay does not hold the counts or the normalised values that are needed."""
+
+    code = "layer_missing"
+
+
+class NotNormalizedError(InputError):
+    """Scaled values or raw counts are where log-normalised ones are needed."""
+
+    code = "not_normalized"
 
 
 class GroupMissingError(InputError):
@@ -444,6 +464,12 @@ class CellsWithoutClusterWarning(CellferryWarning):
     """Some cells have no cluster and get no label."""
 
     code = "cells_without_cluster"
+
+
+class CellsWithoutExpressionWarning(CellferryWarning):
+    """Some cells of the object are not in the assay that is read."""
+
+    code = "cells_without_expression"
 
 
 class SpeciesWarning(CellferryWarning):

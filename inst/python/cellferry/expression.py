@@ -203,6 +203,11 @@ class BlockSource:
         """How many rows have arrived."""
         return sum(block.shape[0] for _, block in self._blocks)
 
+    @property
+    def nnz(self) -> int:
+        """How many values have arrived; a Python integer, so it may pass 2^31."""
+        return sum(int(block.nnz) for _, block in self._blocks)
+
     def append(
         self,
         row_start: int,

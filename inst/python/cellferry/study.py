@@ -125,7 +125,11 @@ class Study:
     obs
         Cell metadata, n rows.
     var
-        Gene metadata, one row per gene of ``normalized``.
+        Gene metadata, one row for each of ``genes``.
+    embeddings
+        All embeddings by name, each n x dimensions; NaN for cells that one does not have.
+    graph
+        Name of the neighbour graph and its n x n weights: the neighbours of a cell are its row.
     """
 
     clusters: Clusters
@@ -137,8 +141,10 @@ class Study:
     counts: ExpressionSource | None = None
     coordinates: tuple[str, NDArray[np.float64]] | None = None
     obs: pd.DataFrame | None = None
-    context: Context = field(default_factory=Context)
     var: pd.DataFrame | None = None
+    embeddings: Mapping[str, NDArray[np.float64]] | None = None
+    graph: tuple[str, csr_matrix] | None = None
+    context: Context = field(default_factory=Context)
 
     def __post_init__(self) -> None:
         if not self.clusters.names:
@@ -148,6 +154,9 @@ class Study:
         self._check_length("clusters", self.clusters.codes)
         if self.coordinates is not None:
             self._check_length(f'coordinates "{self.coordinates[0]}"', self.coordinates[1])
+        self._check_length("obs", self.obs)
+        for name, values in (self.embeddings or {}).items():
+            self._check_length(f'the embedding "{name}"', values)
         if self.cells is not None and len(set(self.cells)) != len(self.cells):
             seen: set[str] = set()
             twice = [c for c in self.cells if c in seen or seen.add(c)]  # type: ignore[func-returns-value]
@@ -196,6 +205,10 @@ _PARTS: dict[str, tuple[str, str]] = {
     "normalized": ("normalised expression", "Pass the object itself, not only its marker table."),
     "counts": ("raw counts", "Keep the counts in the object's counts layer."),
     "coordinates": ("an embedding", "Run UMAP or another two-dimensional embedding first."),
+    "obs": ("cell metadata", "Pass the object itself, not only its marker table."),
+    "var": ("gene metadata", "Pass the object itself, not only its marker table."),
+    "embeddings": ("an embedding", "Run PCA or UMAP first."),
+    "graph": ("a neighbour graph", "Run FindNeighbors() or scanpy.pp.neighbors() first."),
     "cells": ("cells", "Pass the object itself, not only its marker table."),
 }
 

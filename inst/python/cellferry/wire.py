@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .columns import record_from_series, values_from_record
 from .errors import InternalError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TYPES: dict[str, np.dtype[Any]] = {t: np.dtype(t) for t in ("<f8", "<i4", "|u1")}
+NOTES = "r_types"
+"""Key of ``DataFrame.attrs`` with what pandas can't say of the R types; see :mod:`.columns`."""
 
 
 def decode(value: Any, buffers: Sequence[bytes | bytearray]) -> Any:
@@ -45,38 +48,32 @@ def vector(reference: Mapping[str, Any], buffers: Sequence[bytes | bytearray]) -
 
 
 def frame_from_wire(frame: Mapping[str, Any]) -> pd.DataFrame:
-    """Return a decoded frame message as a DataFrame; duplicated names are kept."""
+    """Return a decoded frame message as a DataFrame; duplicated names are kept.
+
+    Dtypes are those of :mod:`cellferry.columns`. Names in ``index`` become the index.
+    """
     import pandas as pd
 
-    names = [column["name"] for column in frame["columns"]]
-    made = [_series(column, frame["n"]) for column in frame["columns"]]
-    if not made:
-        return pd.DataFrame(index=pd.RangeIndex(frame["n"]))
-    joined = pd.concat(made, axis=1)
+    n, names, made = frame["n"], [], []
+    notes: dict[str, dict[str, str]] = {}
+    for column in frame["columns"]:
+        record = {**column, "values": column.get("values", column.get("codes"))}
+        if len(record["values"]) != n:
+            found = len(record["values"])
+            message = f'The column "{column["name"]}" has {found} values for {n} rows.'
+            raise InternalError(message)
+        values, note, _ = values_from_record(record)
+        names.append(column["name"])
+        made.append(pd.Series(values))
+        if note:
+            notes[column["name"]] = note
+    joined = pd.concat(made, axis=1) if made else pd.DataFrame(index=pd.RangeIndex(n))
     joined.columns = pd.Index(names, dtype="object")
+    if frame.get("index") is not None:
+        joined.index = pd.Index(frame["index"], dtype="object")
+    if notes:
+        joined.attrs[NOTES] = notes
     return joined
-
-
-def _series(column: Mapping[str, Any], n: int) -> pd.Series[Any]:
-    import pandas as pd
-
-    kind = column["kind"]
-    if kind in {"text", "texts"}:
-        return pd.Series(list(column["values"]), dtype="object")
-    if kind == "category":
-        levels = pd.Index(column["levels"], dtype="object")
-        ordered = bool(column.get("ordered", False))
-        return pd.Series(pd.Categorical.from_codes(column["codes"], levels, ordered=ordered))
-    values, mask = column["values"], column.get("mask")
-    if len(values) != n:
-        message = f'The column "{column["name"]}" has {len(values)} values for {n} rows.'
-        raise InternalError(message)
-    missing = np.zeros(n, dtype=bool) if mask is None else np.asarray(mask) != 0
-    if kind == "real":
-        return pd.Series(np.where(missing, np.nan, values))
-    if kind == "integer":
-        return pd.Series(pd.array(values.astype("int64"), dtype="Int64")).mask(missing)
-    return pd.Series(pd.array(values.astype(bool), dtype="boolean")).mask(missing)
 
 
 class Outgoing:
@@ -116,9 +113,42 @@ class Outgoing:
             "mask": self.vector(np.array(missing, dtype="u1"), "|u1"),
         }
 
+    def record(self, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Return one column of a frame from a record of :mod:`cellferry.columns`."""
+        kind, values = record["kind"], record["values"]
+        made = {"name": name, **{k: v for k, v in record.items() if k not in {"values", "mask"}}}
+        if kind == "text":
+            return {**made, "values": list(values)}
+        sent = self.vector(values, _TYPE_OF[kind])
+        if record.get("mask") is not None:
+            made["mask"] = self.vector(record["mask"], "|u1")
+        return {**made, "codes" if kind == "category" else "values": sent}
+
+    def data_frame(self, frame: pd.DataFrame) -> tuple[dict[str, Any], list[dict[str, str]]]:
+        """Return a DataFrame as a frame, and for each column what happened to it."""
+        notes = frame.attrs.get(NOTES, {})
+        columns, items = [], []
+        for position, label in enumerate(frame.columns):
+            name, series = str(label), frame.iloc[:, position]
+            record, lost = record_from_series(series, notes.get(name))
+            action = "left" if record is None else "coerced" if lost else "taken"
+            items.append({"item": name, "what": str(series.dtype), "action": action, "why": lost})
+            if record is not None:
+                columns.append(self.record(name, record))
+        index = [str(name) for name in frame.index]
+        return {"n": len(frame), "columns": columns, "index": index}, items
+
     def frame(self, columns: Sequence[dict[str, Any]], n: int) -> dict[str, Any]:
         """Return a frame of columns made with :meth:`column`."""
         return {"n": n, "columns": list(columns)}
 
 
-_TYPE_OF = {"real": "<f8", "integer": "<i4", "logical": "|u1"}
+_TYPE_OF = {
+    "real": "<f8",
+    "integer": "<i4",
+    "logical": "|u1",
+    "category": "<i4",
+    "date": "<f8",
+    "datetime": "<f8",
+    "integer64": "<f8",
+}

@@ -1,0 +1,141 @@
+# Sending an object to Python as a study: its plain parts in one message, then its expression
+# block by block.
+
+# Opens a study without an engine; the answer has its handle. `parts` are "normalized", "counts",
+# "obs", "var", "embeddings" and "graph". discard() it.
+open_study <- function(object, group.by = "ident", assay = NULL, parts = study_parts,
+                       verbose = TRUE) {
+  check_object(object)
+  assay <- extract_assay(object, assay)
+  groups <- extract_groups(object, group.by)
+  parcel <- new_parcel()
+  message <- list(
+    study = json_study(parcel, object, groups, assay, NULL, list(), parts),
+    parts = json_texts(parts)
+  )
+  opened <- bridge_call("study_open", message, parcel, verbose = verbose)$value
+  send_expression(opened, object, assay)
+  opened
+}
+
+study_parts <- c("normalized", "counts", "obs", "var", "embeddings", "graph")
+
+# What an engine reads, from the answer to check_request; `needed` are those it can't do without.
+wanted_parts <- function(answer) {
+  needed <- as.character(unlist(answer$needs))
+  structure(union(needed, as.character(unlist(answer$uses))), needed = needed)
+}
+
+json_study <- function(parcel, object, groups, assay, table, request, parts = request$parts) {
+  require_parts(object, assay, attr(parts, "needed"))
+  codes <- groups$codes - 1L
+  codes[is.na(codes)] <- -1L
+  genes <- extract_genes(object, assay)
+  wants <- function(part) part %in% parts
+  frame <- function(frame, rows) {
+    # Python knows the rows by their position; names would be sent twice.
+    pack_frame(parcel, frame, rows)
+  }
+  c(
+    list(
+      group_key = json_text(groups$key), group_column = json_text(groups$column),
+      names = json_texts(groups$names), codes = pack_integer(parcel, codes),
+      cells = json_texts(extract_cells(object)), genes = json_texts(genes),
+      markers = if (!is.null(table)) pack_frame(parcel, table, lists = TRUE),
+      coordinates = json_coordinates(parcel, extract_coordinates(object)),
+      object = json_text(object_kind(object)),
+      counts_genes = if (wants("counts")) json_texts(extract_genes(object, assay, "counts")),
+      obs = if (wants("obs")) frame(extract_metadata(object), extract_cells(object)),
+      var = if (wants("var") && length(genes)) {
+        frame(extract_feature_metadata(object, assay, genes), genes)
+      },
+      embeddings = if (wants("embeddings")) json_embeddings(parcel, extract_reductions(object)),
+      graph = if (wants("graph")) json_graph(parcel, extract_graph(object, assay))
+    ),
+    json_context(request)
+  )
+}
+
+json_coordinates <- function(parcel, coordinates) {
+  if (!is.null(coordinates)) {
+    list(name = json_text(coordinates$name), values = pack_real(parcel, coordinates$values))
+  }
+}
+
+json_embeddings <- function(parcel, reductions) {
+  lapply(unname(reductions), function(reduction) {
+    list(
+      name = json_text(reduction$name), n = jsonlite::unbox(ncol(reduction$values)),
+      values = pack_real(parcel, reduction$values)
+    )
+  })
+}
+
+json_graph <- function(parcel, graph) {
+  if (!is.null(graph)) {
+    list(
+      name = json_text(graph$name), indptr = pack_integer(parcel, graph$mat@p),
+      indices = pack_integer(parcel, graph$mat@i), data = pack_real(parcel, graph$mat@x)
+    )
+  }
+}
+
+# Refuses an object without the expression that the engine can't do without.
+require_parts <- function(object, assay, needed) {
+  if ("normalized" %in% needed) require_normalized(object, assay)
+  if ("counts" %in% needed) require_layer(object, assay, "counts")
+}
+
+# What Python asked for when the study was begun.
+send_expression <- function(begun, object, assay) {
+  cells <- extract_cells(object)
+  genes <- unlist(begun$normalized)
+  if (length(genes)) {
+    parts <- layer_parts(object, assay, "data")
+    warn_of_absent_cells(parts, cells)
+    send_blocks(begun$handle, "normalized", layer_blocks(parts, cells, genes))
+  }
+  if (isTRUE(begun$counts)) {
+    genes <- extract_genes(object, assay, "counts")
+    blocks <- layer_blocks(layer_parts(object, assay, "counts"), cells, genes)
+    send_blocks(begun$handle, "counts", blocks)
+  }
+}
+
+# An assay may have fewer cells than the object, for example the sketch of a large one.
+warn_of_absent_cells <- function(parts, cells) {
+  absent <- setdiff(cells, unlist(lapply(parts, function(part) part$cells)))
+  if (length(absent)) {
+    cellferry_warn(
+      "cells_without_expression",
+      paste0(
+        length(absent), " of ", length(cells), " cells are not in the assay that is read and ",
+        "count as expressing nothing."
+      ),
+      "Choose an assay of all cells with assay =, or take the cells of this one: x[, Cells(x)]"
+    )
+  }
+}
+
+send_blocks <- function(handle, part, blocks) {
+  # The same message again and again, so that it is not worth a JSON writer and reader.
+  form <- paste0(
+    "{\"handle\":\"", handle, "\",\"part\":\"", part, "\",\"row_start\":%d,\"n_rows\":%d,",
+    "\"indptr\":{\"$buffer\":0,\"type\":\"<i4\"},\"indices\":{\"$buffer\":1,\"type\":\"<i4\"},",
+    "\"data\":{\"$buffer\":2,\"type\":\"<f8\"}}"
+  )
+  taken <- charToRaw("{\"ok\": true")
+  bridge <- backend()
+  for (k in seq_len(blocks$n)) {
+    block <- blocks$read(k)
+    parcel <- new_parcel()
+    pack_whole(parcel, block$indptr)
+    pack_whole(parcel, block$indices)
+    pack_real(parcel, block$data)
+    message <- charToRaw(sprintf(form, as.integer(block$row_start), as.integer(block$n_rows)))
+    answer <- bridge_answer(bridge, "block", message, parcel, NULL)
+    if (!identical(utils::head(answer[[1]], length(taken)), taken)) read_answer(answer)
+    # R clears away late, the later the larger the object is.
+    if (k %% 8L == 0L) gc(verbose = FALSE, full = FALSE)
+  }
+}

@@ -1,0 +1,204 @@
+"""Studies that R is sending: opened, filled block by block, read or annotated, discarded."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import wire
+from .checks import genes_to_compare
+from .engines import Engine
+from .errors import InternalError
+from .expression import BlockSource
+from .markers import read_markers
+from .study import Clusters, Context, Study
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+Message = dict[str, Any]
+
+
+@dataclass
+class OpenStudy:
+    """A study on its way from R. Without an engine it is only read."""
+
+    study: Study
+    engine: Engine | None = None
+    allow_upload: bool = False
+    provenance: dict[str, Any] = field(default_factory=dict)
+    owned: list[str] = field(default_factory=list)
+    sources: dict[str, BlockSource] = field(default_factory=dict)
+
+    def expect(
+        self, sent: Mapping[str, Any], parts: frozenset[str], normalized: list[str] | None = None
+    ) -> None:
+        """Make room for the expression that R is to send.
+
+        Parameters
+        ----------
+        sent
+            The study as R sent it: ``genes`` of the normalised values, ``counts_genes``.
+        parts
+            Parts that are wanted, of which ``normalized`` and ``counts`` are expression.
+        normalized
+            The genes whose normalised values are wanted; None: all, if they are wanted.
+        """
+        if self.study.cells is None:
+            return
+        n_cells = len(self.study.cells)
+        if normalized is None and "normalized" in parts:
+            normalized = list(sent.get("genes") or [])
+        if normalized:
+            self.sources["normalized"] = BlockSource(n_cells, normalized)
+        counts = list(sent.get("counts_genes") or [])
+        if "counts" in parts and counts:
+            self.sources["counts"] = BlockSource(n_cells, counts)
+
+    def keep(self) -> Message:
+        """Keep the study and return its handle and what R is to send."""
+        handle = secrets.token_hex(8)
+        _open[handle] = self
+        wanted = self.sources.get("normalized")
+        return {
+            "handle": handle,
+            "normalized": None if wanted is None else list(wanted.genes),
+            "counts": "counts" in self.sources,
+            "clusters": list(self.study.clusters.names),
+        }
+
+    def append(self, block: Mapping[str, Any]) -> int:
+        """Take one block of expression and return the rows that have arrived."""
+        source = self.sources.get(block["part"])
+        if source is None:
+            message = f'No "{block["part"]}" were asked for.'
+            raise InternalError(message)
+        source.append(int(block["row_start"]), block["indptr"], block["indices"], block["data"])
+        return source.rows_received
+
+    def complete(self) -> Study:
+        """Return the study with its expression; every row must have arrived."""
+        for source in self.sources.values():
+            if source.rows_received != source.shape[0]:
+                message = "Fewer rows of expression arrived than there are cells."
+                raise InternalError(message)
+        return self.study.with_parts(**self.sources)
+
+
+_open: dict[str, OpenStudy] = {}
+
+
+def opened_study(handle: str) -> OpenStudy:
+    """Return an open study; raises :class:`InternalError` when there is none of that handle."""
+    try:
+        return _open[handle]
+    except KeyError:
+        message = f'No study "{handle}" is open.'
+        raise InternalError(message) from None
+
+
+def close_study(handle: str) -> OpenStudy | None:
+    """Forget an open study and return it, None if there is none."""
+    return _open.pop(handle, None)
+
+
+def parts_of(engine: Engine) -> frozenset[str]:
+    """Return the parts of a study that an engine reads."""
+    return engine.capabilities.needs | engine.capabilities.uses
+
+
+def genes_wanted(study: Study, engine: Engine) -> list[str] | None:
+    """Return the genes whose expression R should send: to compare, and what the engine reads."""
+    if study.cells is None or study.genes is None:
+        return None
+    wanted: dict[str, None] = {}
+    if "normalized" in parts_of(engine):
+        wanted.update(dict.fromkeys(engine.capabilities.genes or study.genes))
+    if study.markers is not None:
+        wanted.update(dict.fromkeys(genes_to_compare(study.markers, study.clusters)))
+    if len(wanted) >= len(study.genes):
+        # All genes in the order that they are stored in, which needs no sorting.
+        return [*study.genes] if set(study.genes) <= set(wanted) else [*wanted]
+    present = set(study.genes)
+    return [g for g in wanted if g in present] or None
+
+
+def study_from_wire(sent: Mapping[str, Any]) -> Study:
+    """Return the study of a decoded message, without its expression."""
+    cells, genes, markers = sent.get("cells"), sent.get("genes"), sent.get("markers")
+    coordinates, obs, var = sent.get("coordinates"), sent.get("obs"), sent.get("var")
+    embeddings, graph = sent.get("embeddings"), sent.get("graph")
+    return Study(
+        clusters=Clusters(tuple(sent["names"]), sent.get("codes")),
+        group_key=sent.get("group_key"),
+        cells=None if cells is None else tuple(cells),
+        genes=None if genes is None else tuple(genes),
+        markers=None if markers is None else read_markers(wire.frame_from_wire(markers)),
+        coordinates=None
+        if coordinates is None
+        else (coordinates["name"], _by_columns(coordinates["values"], 2)),
+        obs=None if obs is None else wire.frame_from_wire(obs),
+        var=None if var is None else wire.frame_from_wire(var),
+        embeddings=None
+        if embeddings is None
+        else {e["name"]: _by_columns(e["values"], int(e["n"])) for e in embeddings},
+        graph=None if graph is None else (graph["name"], _graph(graph)),
+        context=Context(sent.get("tissue"), sent.get("species"), sent.get("study_context") or ""),
+    )
+
+
+def _by_columns(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Return the n columns of a matrix as R stores it."""
+    return values.reshape(n, -1).T
+
+
+def _graph(sent: Mapping[str, Any]) -> csr_matrix:
+    """Return a graph that R stores by columns; its rows are the neighbours of a cell."""
+    from scipy.sparse import csc_matrix, csr_matrix
+
+    n = len(sent["indptr"]) - 1
+    stored = csc_matrix((sent["data"], sent["indices"], sent["indptr"]), shape=(n, n))
+    return csr_matrix(stored)
+
+
+def describe_parts(study: Study, out: wire.Outgoing) -> Message:
+    """Return what arrived of a study: its frames, and sums that tell a matrix from another."""
+    answer: Message = {"cells": len(study.cells or ())}
+    for name in ("obs", "var"):
+        frame = getattr(study, name)
+        if frame is not None:
+            answer[name], answer[f"{name}_items"] = out.data_frame(frame)
+    for name in ("normalized", "counts"):
+        source = getattr(study, name)
+        if isinstance(source, BlockSource):
+            answer[name] = {"n": list(source.shape), "sums": _sums(source, out)}
+    if study.embeddings is not None:
+        answer["embeddings"] = {
+            name: out.vector(np.ravel(values, order="F"), "<f8")
+            for name, values in study.embeddings.items()
+        }
+    if study.graph is not None:
+        answer["graph"] = {"name": study.graph[0], "sums": _matrix_sums(study.graph[1], out)}
+    return answer
+
+
+def _sums(source: BlockSource, out: wire.Outgoing) -> Message:
+    rows = [np.asarray(block.sum(axis=1)).ravel() for _, block in source]
+    columns = sum(np.asarray(block.sum(axis=0)).ravel() for _, block in source)
+    return {
+        "cells": out.vector(np.concatenate(rows), "<f8"),
+        "genes": out.vector(np.asarray(columns), "<f8"),
+        # Large integers cross as text.
+        "nnz": str(source.nnz),
+    }
+
+
+def _matrix_sums(matrix: csr_matrix, out: wire.Outgoing) -> Message:
+    rows = np.asarray(matrix.sum(axis=1)).ravel()
+    columns = np.asarray(matrix.sum(axis=0)).ravel()
+    return {"rows": out.vector(rows, "<f8"), "columns": out.vector(columns, "<f8")}
