@@ -136,7 +136,7 @@ with_options <- function(engine, options) {
     valid <- if (is.character(engine)) names(known[[chosen$name]]) else character()
     check_dots(options, chosen$name, valid, names(formals(AnnotateClusters)))
   }
-  chosen$options[names(options)] <- options
+  chosen$options[names(options)] <- hide_secrets(options)
   chosen
 }
 

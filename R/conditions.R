@@ -110,7 +110,7 @@ rd_codes <- function(codes) {
 }
 
 public_verbs <- c(
-  "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "Engine",
+  "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "CyteTypeEngine", "Engine",
   "InstallBackend", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
   "StudyReport", "SupportingMarkers"
 )

@@ -1,10 +1,14 @@
 #' Choose an engine and its options
 #'
 #' `Engine()` makes any engine by its name; `LocalEngine()` is the one that needs no key and no
-#' network. Pass the result to [AnnotateClusters()], or pass the name and write the options beside
+#' network; `CyteTypeEngine()` asks a service that speaks the CyteType protocol, the hosted one or
+#' `cellferry serve` on your own machine. Pass the result to [AnnotateClusters()], or pass the name and write the options beside
 #' it: `AnnotateClusters(x, engine = "local", n_genes = 20)`.
 #'
-#' Options whose names end in `key`, `token`, `secret` or `password` are shown as `<hidden>`.
+#' Secrets (options whose names end in `key`, `token`, `secret` or `password`, also in a list) are
+#' shown as `<hidden>` and kept by this R session alone: an engine that is saved and read again has
+#' none. Better than an argument is an environment variable: `CYTETYPE_AUTH_TOKEN`, and for the keys
+#' of models that of their provider, such as `OPENAI_API_KEY`. A resumed run looks there.
 #'
 #' @param name Name of an engine, for example `"local"`.
 #' @param ... Options of the engine, by name.
@@ -23,7 +27,7 @@ Engine <- function(name, ...) {
       "unknown_option", "An option of an engine has no name.", "Write name = value."
     )
   }
-  structure(list(name = name, options = options), class = "cellferry_engine")
+  structure(list(name = name, options = hide_secrets(options)), class = "cellferry_engine")
 }
 
 #' @rdname Engine
@@ -47,9 +51,23 @@ LocalEngine <- function(n_genes = 50L, tissue_only = FALSE, knowledge = NULL,
 #' @export
 format.cellferry_engine <- function(x, ...) {
   shown <- vapply(names(x$options), function(name) {
-    paste0(name, " = ", if (is_secret(name)) "<hidden>" else deparse(x$options[[name]])[1])
+    paste0(name, " = ", shown_option(x$options[[name]]))
   }, "")
   paste0("<cellferry engine: ", paste(c(x$name, shown), collapse = ", "), ">")
+}
+
+shown_option <- function(value) {
+  if (inherits(value, "cellferry_secret")) {
+    return(format(value))
+  }
+  if (is.list(value)) {
+    names <- names(value) %||% rep("", length(value))
+    shown <- paste0(ifelse(nzchar(names), paste0(names, " = "), ""), vapply(
+      value, shown_option, ""
+    ))
+    return(paste0("list(", paste(shown, collapse = ", "), ")"))
+  }
+  deparse(value)[1]
 }
 
 #' @export
@@ -62,10 +80,6 @@ print.cellferry_engine <- function(x, ...) {
 #' @export
 str.cellferry_engine <- function(object, ...) {
   cat(" ", format(object), "\n", sep = "")
-}
-
-is_secret <- function(name) {
-  grepl("(^|[._])(key|token|secret|password)$", name, ignore.case = TRUE)
 }
 
 as_engine <- function(engine) {

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -219,6 +220,12 @@ def handler_of(server, name):
         do_POST = do_PUT = do_GET
 
         def serve(self):
+            if self.path == "/_seen":
+                seen = {"requests": server.requests, "jobs": list(server.jobs.values())}
+                return self.send(*ok(seen))
+            if self.path == "/_mend":
+                server.faults.clear()
+                return self.send(*ok({}))
             fault = server.fault_for(self.command, self.path)
             if fault and fault.kind == "drop":
                 return self.cut()
@@ -295,3 +302,20 @@ def handler_of(server, name):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     return Handler
+
+
+def main():
+    """Serve until the standard input ends; for tests in another language.
+
+    The first line printed is the address. Faults come as a JSON list in the first argument.
+    ``GET /_seen`` answers with the requests and jobs so far, ``GET /_mend`` ends all faults.
+    """
+    with FaultServer(chunk_size=200_000, polls=1) as server:
+        for fault in json.loads(sys.argv[1]) if len(sys.argv) > 1 else []:
+            server.fault(**fault)
+        print(server.url, flush=True)  # noqa: T201 - how the test learns the address
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

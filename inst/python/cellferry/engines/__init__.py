@@ -115,6 +115,16 @@ ENGINES: dict[str, str] = {
 """Name -> ``module:class``. The one table; an engine is added by a line here."""
 
 
+ENVIRONMENT: tuple[str, ...] = (
+    "CYTETYPE_API_URL", "CYTETYPE_AUTH_TOKEN",
+    "ANTHROPIC_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_SECRET_ACCESS_KEY",
+    "DEEPSEEK_API_KEY", "FIREWORKS_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "GROQ_API_KEY",
+    "HF_TOKEN", "MISTRAL_API_KEY", "NEBIUS_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY",
+    "TOGETHER_API_KEY", "XAI_API_KEY",
+)  # fmt: skip
+"""Environment variables that engines read. R tells Python when one of them changes."""
+
+
 def engine_class(name: str) -> type[Engine]:
     """Return the class registered under a name; raises :class:`UnknownEngineError`."""
     if name not in ENGINES:
