@@ -3,8 +3,8 @@
 #'   else the hosted service. Only `https` leaves this machine.
 #' @param auth_token Sent to the service, and stored nowhere. `NULL` is the environment variable
 #'   `CYTETYPE_AUTH_TOKEN`.
-#' @param llm_configs Models that the service is to use: a list of lists with `provider`, `name`, and
-#'   where needed `apiKey`, `baseUrl`, `modelSettings`, `targetAgents`.
+#' @param llm_configs Models that the service is to use: a list of lists with `provider`, `name`,
+#'   and where needed `apiKey`, `baseUrl`, `modelSettings`, `targetAgents`.
 #' @param metadata Named list of what the report is to show of the experiment; links stay links.
 #' @param n_parallel_clusters Clusters annotated at once, 1 to 50.
 #' @param visibility `"private"`, `"org"` or `"public"`; `NULL` leaves it to the service.
@@ -12,8 +12,8 @@
 #'   embedding; not used for objects of R.
 #' @param n_top_genes Markers per cluster.
 #' @param aggregate_metadata,min_percentage,max_metadata_categories Whether the composition of
-#'   clusters by metadata is sent; of values that more than this percentage of cells have, in columns
-#'   with at most so many values.
+#'   clusters by metadata is sent; of values that more than this percentage of cells have, in
+#'   columns with at most so many values.
 #' @param pcent_batch_size Most cells that are read at once.
 #' @param max_cells_per_group Cells of each cluster whose coordinates are sent.
 #' @param obs_columns The only metadata columns that may leave; `NULL` is all.
@@ -23,7 +23,7 @@
 #'   parts uploaded at once.
 #' @param cleanup_artifacts Whether the artifacts are deleted when the run has finished or failed.
 #' @param require_artifacts Whether it is an error if an artifact can't be built or uploaded.
-#' @param save_query,query_filename Whether and where what is asked is kept as JSON, without any key.
+#' @param save_query,query_filename Whether and where what is asked is kept as JSON; never a key.
 #' @param poll_interval_seconds,timeout_seconds Longest pause between two looks at the job; longest
 #'   wait for it.
 #' @param overwrite_files Whether files of these names that cellferry did not write are replaced.

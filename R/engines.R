@@ -2,8 +2,8 @@
 #'
 #' `Engine()` makes any engine by its name; `LocalEngine()` is the one that needs no key and no
 #' network; `CyteTypeEngine()` asks a service that speaks the CyteType protocol, the hosted one or
-#' `cellferry serve` on your own machine. Pass the result to [AnnotateClusters()], or pass the name and write the options beside
-#' it: `AnnotateClusters(x, engine = "local", n_genes = 20)`.
+#' `cellferry serve` on your own machine. Pass the result to [AnnotateClusters()], or pass the
+#' name and write the options beside it: `AnnotateClusters(x, engine = "local", n_genes = 20)`.
 #'
 #' Secrets (options whose names end in `key`, `token`, `secret` or `password`, also in a list) are
 #' shown as `<hidden>` and kept by this R session alone: an engine that is saved and read again has

@@ -8,8 +8,8 @@ fault_server <- function(faults = "[]", frame = parent.frame()) {
   # The server ends with its standard input, which a shell holds open until the file is there.
   hold <- sprintf("while [ ! -e '%s' ]; do sleep 0.1; done", stop_file)
   command <- sprintf(
-    "(%s) 2> /dev/null | %s %s %s > %s 2> /dev/null", hold, shQuote(reticulate::py_config()$python), shQuote(script),
-    shQuote(faults), shQuote(address)
+    "(%s) 2> /dev/null | %s %s %s > %s 2> /dev/null", hold,
+    shQuote(reticulate::py_config()$python), shQuote(script), shQuote(faults), shQuote(address)
   )
   with_clean_library_path(system2(
     "sh", c("-c", shQuote(command)),

@@ -335,7 +335,7 @@ class ServiceAnswerError(ServiceError):
 
 
 class ServicePageError(ServiceAnswerError):
-    """A web page came where data were expected: a proxy, a sign-in page, a wrong address."""
+    """A web page came where data were expected, of a proxy or a sign-in page."""
 
     code = "service_page"
 
