@@ -39,5 +39,9 @@ bench-transfer: setup
 spec-coverage: setup
 	@. scripts/env && python scripts/spec_coverage.py
 
+# Minutes, 25 GB of disk: ours beside cytetype's own writers, and a file of 500,000 cells.
+bench-artifacts: setup
+	@. scripts/env && python benchmarks/artifacts/run.py --curve
+
 clean:
 	rm -rf .venv .rlib .setup check demo-output dist build

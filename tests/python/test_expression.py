@@ -6,7 +6,13 @@ from scipy import sparse
 
 from cellferry import expression
 from cellferry.errors import InvalidObjectError
-from cellferry.expression import BlockSource, MatrixSource, fraction_expressed
+from cellferry.expression import (
+    BlockSource,
+    MatrixSource,
+    canonical,
+    cuts,
+    fraction_expressed,
+)
 from cellferry.study import Clusters
 
 
@@ -100,3 +106,23 @@ def test_a_block_that_does_not_fit_is_refused(wrong):
 def test_a_matrix_needs_one_name_for_each_column():
     with pytest.raises(InvalidObjectError, match="2 columns and 1 gene names"):
         MatrixSource(np.ones((1, 2)), ["a"])
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(0, 9), max_size=20), st.integers(1, 12), st.integers(1, 7))
+def test_runs_cover_every_row_once_and_keep_both_limits(sizes, values, most):
+    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
+    runs = list(cuts(indptr, values, most))
+    assert [row for start, stop in runs for row in range(start, stop)] == list(range(len(sizes)))
+    for start, stop in runs:
+        assert stop - start <= most
+        assert indptr[stop] - indptr[start] <= values or stop - start == 1
+
+
+def test_a_block_is_put_in_order_only_if_it_has_to():
+    tidy = sparse.csr_matrix(np.eye(2))
+    assert canonical(tidy) is tidy
+    arrays = (np.array([1.0, 2.0, 3.0]), np.array([1, 0, 1]), np.array([0, 3]))
+    untidy = sparse.csr_matrix(arrays, shape=(1, 2))
+    assert canonical(untidy).toarray().tolist() == [[2, 4]]
+    assert untidy.indices.tolist() == [1, 0, 1]

@@ -88,8 +88,8 @@ class MatrixSource:
         """Yield ``(start, block)`` along :attr:`axis`, compressed along it, covering it once.
 
         The blocks of a sparse matrix in memory share its arrays: read them, never change
-        them. None has more than ``most`` cells (or genes) or :data:`BLOCK_VALUES` values,
-        unless a single one has more.
+        them, and take :func:`canonical` of each. None has more than ``most`` cells (or
+        genes) or :data:`BLOCK_VALUES` values, unless a single one has more.
         """
         matrix, axis = self._matrix, self.axis
         if self._columns is not None:
@@ -167,9 +167,18 @@ def _shared(matrix: Any, start: int, stop: int, axis: Axis) -> csr_matrix | csc_
         )
     else:
         block = csc_matrix(arrays, shape=(matrix.shape[0], stop - start), copy=False)
-    if not block.has_canonical_format:
-        block = block.copy()
-        block.sum_duplicates()
+    return block
+
+
+def canonical(block: Any) -> Any:
+    """Return a block with sorted indices and no duplicates: itself, or a copy if it has to.
+
+    Looking takes long enough to be done by the thread that works on the block.
+    """
+    if block.has_canonical_format:
+        return block
+    block = block.copy()
+    block.sum_duplicates()
     return block
 
 
@@ -193,15 +202,14 @@ class BlockSource:
         The shape they must fill.
     """
 
+    in_memory = True
+
     def __init__(self, n_cells: int, genes: Sequence[str]) -> None:
         self.genes = tuple(genes)
         self.shape: tuple[int, int] = (n_cells, len(self.genes))
         self._blocks: list[tuple[int, csr_matrix]] = []
-
-    @property
-    def rows_received(self) -> int:
+        self.rows_received = 0
         """How many rows have arrived."""
-        return sum(block.shape[0] for _, block in self._blocks)
 
     @property
     def nnz(self) -> int:
@@ -233,6 +241,10 @@ class BlockSource:
         block = csr_matrix((data, indices, indptr), shape=(n_rows, self.shape[1]), copy=False)
         if not block.has_sorted_indices:
             block = block.sorted_indices()
+        self.rows_received += n_rows
+        self._keep(row_start, block)
+
+    def _keep(self, row_start: int, block: csr_matrix) -> None:
         self._blocks.append((row_start, block))
 
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .expression import Axis, MatrixSource
+from .expression import Axis, MatrixSource, canonical
 from .summary_cells import SampledCoordinates, aggregate_metadata, sample_coordinates
 from .summary_expression import ExpressionStatistics, Normalisation
 
@@ -127,7 +127,7 @@ def summarise(
     statistics = ExpressionStatistics(source.genes, study.clusters, study.cells)
     axis = axis_of(source)
     for start, block in blocks_of(source, options.pcent_batch_size):
-        statistics.add(statistics.of_block(start, block, axis))
+        statistics.add(statistics.of_block(start, canonical(block), axis))
         if on_block is not None:
             on_block(start + block.shape[0 if axis == "cells" else 1])
     return assemble(study, statistics, options)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import h5py
     from numpy.typing import NDArray
 
-CHUNK = 1 << 17
-"""Values of one chunk (512 KiB).
+CHUNK = 1 << 18
+"""Values of one chunk (1 MiB).
 
 Reading one gene decompresses at least one chunk of each dataset. The published writer's
 chunks of up to ten million values cost 40 MB of decompression for any gene.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SAMPLED_CELLS = 200
 SEED = 42
+SLICE = 1 << 15
 LARGEST = np.iinfo(np.int32).max
 
 
@@ -84,13 +85,14 @@ def _are_counts(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 def as_counts(values: NDArray[Any]) -> NDArray[np.int32]:
     """Return values as int32; raises :class:`NotCountsError` if that would change any."""
-    if values.dtype == np.int32:
-        counts = values
-    else:
+    counts = values if values.dtype == np.int32 else np.empty(len(values), dtype=np.int32)
+    # Slices that stay in the processor's cache: whole blocks would need fresh memory twice.
+    for start in range(0, 0 if counts is values else len(values), SLICE):
+        given, made = values[start : start + SLICE], counts[start : start + SLICE]
         with np.errstate(invalid="ignore"):
-            counts = values.astype(np.int32)
-        if not bool(np.array_equal(counts.astype(values.dtype, copy=False), values)):
-            raise NotCountsError(float(values[~_are_counts(values)][0]))
+            made[:] = given.astype(np.int32)
+        if not bool(np.array_equal(made.astype(given.dtype), given)):
+            raise NotCountsError(float(given[~_are_counts(given)][0]))
     if len(counts) and counts.min() < 0:
         raise NotCountsError(float(counts.min()))
     return counts

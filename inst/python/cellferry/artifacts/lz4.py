@@ -25,6 +25,10 @@ FILTER = 32004
 ACCELERATION = 4
 """Measured on 70 million values: half the time of 1, and files 1 % smaller, not larger."""
 
+SAMPLE = 16 << 10
+"""Bytes of a chunk that are tried first: log-normalised values hardly ever get smaller."""
+WORTHWHILE = 0.97
+
 _HEADER = struct.Struct(">QII")
 
 
@@ -69,9 +73,15 @@ def compress(values: NDArray[Any], out: NDArray[np.uint8] | None = None) -> memo
     values = np.ascontiguousarray(values)
     size = values.nbytes
     out = np.empty(room_for(size), dtype=np.uint8) if out is None else out
-    # No room for more than was given: 0 then says that it did not get smaller.
-    room = max(size - 1, 0)
-    written = function(values.ctypes.data, out.ctypes.data + _HEADER.size, size, room, ACCELERATION)
+    source, target = values.ctypes.data, out.ctypes.data + _HEADER.size
+
+    def fast(length: int, room: int) -> int:
+        # 0 when there is not enough room.
+        return function(source, target, length, room, ACCELERATION)
+
+    written = 0
+    if size <= SAMPLE or fast(SAMPLE, int(WORTHWHILE * SAMPLE)):
+        written = fast(size, max(size - 1, 0))
     if written <= 0:
         written = size
         out[_HEADER.size : _HEADER.size + size] = values.view(np.uint8)

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import ISSUE_URL, ArtifactBuildError
 
 REPORT = f"If this is a fault of cellferry, report it at {ISSUE_URL}."
+_FULL_NUMBERS = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _FULL = ("No space left on device", f"errno = {errno.ENOSPC}", "Disk quota exceeded")
 _TOO_LARGE = ("File too large", f"errno = {errno.EFBIG}")
 FULL_BELOW = 1 << 20
@@ -61,7 +62,7 @@ def as_build_error(error: Exception, name: str, target: Path) -> ArtifactBuildEr
         return error
     text, number = str(error), getattr(error, "errno", None)
     place = f'{name} cannot be written to "{target}"'
-    if number in {errno.ENOSPC, errno.EDQUOT} or any(t in text for t in _FULL):
+    if number in _FULL_NUMBERS or any(t in text for t in _FULL):
         return _refused(f"{place}: the disk is full.", _free(target), name, target)
     if number == errno.EFBIG or any(t in text for t in _TOO_LARGE):
         message = f"{place}: the file would be larger than this system allows."

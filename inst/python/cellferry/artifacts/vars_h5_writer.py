@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..events import Events
-from ..expression import Axis, BlockSource, MatrixSource
+from ..expression import Axis, canonical
 from ..study import ExpressionSource
 from ..summary import axis_of, blocks_of
 from ..summary_expression import ExpressionStatistics
@@ -25,6 +25,7 @@ from .counts import CountsVerdict, NotCountsError, as_counts, judge
 from .inputs import Candidate, Inputs
 from .machine import available_memory, ordered_map, processors
 from .matrix_writer import MatrixWriter
+from .steady_file import new_hdf5
 from .transpose import Pieces
 from .var_metadata import symbols_column, write_var_metadata
 
@@ -64,14 +65,12 @@ class VarsWriter:
 
     def write(self, path: Path) -> list[CountsVerdict]:
         """Write the file; whoever gave the path makes it durable and names it."""
-        import h5py
-
         study = self.inputs.study
         normalized: ExpressionSource = study.require("normalized", "artifacts")
         symbols = symbols_column(self.inputs.var, self.gene_symbols_column)
         verdicts, candidates = judge(self.inputs.candidates)
         with (
-            h5py.File(path, "w") as file,
+            new_hdf5(path) as (file, self._under),
             ThreadPoolExecutor(processors(), thread_name_prefix="cellferry") as self._pool,
         ):
             try:
@@ -89,9 +88,7 @@ class VarsWriter:
     def _writer(self, file: h5py.File, name: str, source: ExpressionSource) -> MatrixWriter:
         axis: Axis = "genes" if name == "vars" else "cells"
         convert = as_counts if name == "raw" else _as_float32
-        in_memory = isinstance(source, BlockSource) or (
-            isinstance(source, MatrixSource) and source.in_memory
-        )
+        in_memory = bool(getattr(source, "in_memory", False))
         memory = available_memory() // 3
         memory = memory if in_memory else min(memory, PIECES_OF_A_FILE)
         pieces = Pieces(memory, self.folder / f"{name}.pieces")
@@ -108,7 +105,7 @@ class VarsWriter:
         refused: NotCountsError | None = None
 
         def work(item: tuple[int, Any]) -> tuple[int, Any, Any, Any]:
-            start, block = item
+            start, block = item[0], canonical(item[1])
             found = self.statistics.of_block(start, block, axis)
             both: Any = None
             if counts is not None and refused is None:
@@ -163,7 +160,7 @@ class VarsWriter:
         writer = self._writer(file, "raw", source)
         try:
             prepared = self._blocks(
-                source, axis, "raw counts", lambda item: writer.prepare(item[1], axis)
+                source, axis, "raw counts", lambda item: writer.prepare(canonical(item[1]), axis)
             )
             for rows in prepared:
                 writer.add(rows)
@@ -192,6 +189,7 @@ class VarsWriter:
 
         def tell(done: int) -> None:
             self.events.check()
+            self._under.check()
             self.events.emit("progress", done, total, unit, text)
 
         return tell

@@ -1,4 +1,4 @@
-"""The command line: ``cellferry annotate | runs | report | doctor | demo``."""
+"""The command line: ``cellferry annotate | artifacts | runs | report | doctor | demo``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from .._version import __version__
 from ..errors import CellferryError, CellferryWarning, OptionError
 from .annotate import annotate
+from .artifacts import artifacts
 from .demo import demo
 from .doctor import doctor
 from .report import report
@@ -33,7 +34,7 @@ def group() -> None:
     """
 
 
-for command in (annotate, runs, report, doctor, demo):
+for command in (annotate, artifacts, runs, report, doctor, demo):
     group.add_command(command)
 
 

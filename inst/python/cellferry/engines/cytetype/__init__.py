@@ -154,7 +154,7 @@ class CyteType:
             gene_symbols_column=self.options.gene_symbols_column,
         )
         return Capabilities(
-            uses=frozenset({"normalized", "counts", "obs", "coordinates"}),
+            uses=frozenset({"normalized", "counts", "obs", "var", "coordinates"}),
             sends=frozenset({"markers", "expression", "metadata"}) if away else frozenset(),
             host=host if away else None,
             reading=reading,

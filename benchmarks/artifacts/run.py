@@ -1,0 +1,199 @@
+"""``make bench-artifacts``: ours beside the published client's own writers, in one run.
+
+    python run.py [--folder build/bench-artifacts] [--runs 5] [--cells 50000] [--curve]
+
+1. Generates a reproducible matrix (see generate.py) and measures both, alternating, each
+   run in a process of its own; prints medians, ratios, and whether the files hold the same.
+2. With --curve: four files of up to ten times the cells, read piece by piece, counts
+   included; writes curve.json and curve.svg.
+
+The published client needs Python 3.12 or later: one named by CYTETYPE_PYTHON, else one on
+the PATH, in which a virtual environment with cytetype 0.19.4 is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import generate
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+VERSION = "cytetype==0.19.4"
+
+
+def measured(command: list[Any], environment: dict[str, str]) -> dict[str, Any]:
+    done = subprocess.run(
+        [str(c) for c in command], check=True, capture_output=True, text=True, env=environment
+    )
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def clean_environment() -> dict[str, str]:
+    dropped = {"LD_LIBRARY_PATH", "PYTHONPATH"}
+    return {k: v for k, v in os.environ.items() if k not in dropped}
+
+
+def their_python(folder: Path) -> Path | None:
+    if given := os.environ.get("CYTETYPE_PYTHON"):
+        return Path(given)
+    made = folder / "cytetype" / "bin" / "python"
+    if made.exists():
+        return made
+    for name in ("python3.13", "python3.12"):
+        found = shutil.which(name)
+        if found is None:
+            continue
+        tried = subprocess.run([found, "-m", "venv", folder / "cytetype"], check=False)
+        pip = [made, "-m", "pip", "install", "--quiet", VERSION]
+        if tried.returncode == 0 and subprocess.run(pip, check=False).returncode == 0:
+            return made
+        shutil.rmtree(folder / "cytetype", ignore_errors=True)
+    return None
+
+
+def same_content(ours: Path, theirs: Path) -> bool:
+    """Compare every dataset of both files, piece by piece."""
+    import h5py
+    import hdf5plugin  # noqa: F401 - registers LZ4
+    import numpy as np
+
+    with h5py.File(ours, "r") as one, h5py.File(theirs, "r") as other:
+        names: list[str] = []
+        other.visititems(lambda n, o: names.append(n) if isinstance(o, h5py.Dataset) else None)
+        step = 10_000_000
+        return all(
+            one[n].shape == other[n].shape
+            and one[n].dtype == other[n].dtype
+            and all(
+                np.array_equal(one[n][i : i + step], other[n][i : i + step])
+                for i in range(0, len(one[n]), step)
+            )
+            for n in names
+        )
+
+
+def beside(folder: Path, cells: int, runs: int) -> None:
+    source = folder / f"cells{cells}.h5ad"
+    if not source.exists():
+        print(f"generating {cells} cells ...", flush=True)
+        generate.in_memory(cells).write_h5ad(source)
+    environment = clean_environment()
+    ours = [sys.executable, HERE / "ours.py", folder, source]
+    python = their_python(folder)
+    theirs = None if python is None else [python, HERE / "theirs.py", folder, source]
+    found: dict[str, list[dict[str, Any]]] = {"ours": [], "theirs": []}
+    for _ in range(runs):
+        own = {**environment, "PYTHONPATH": str(ROOT / "inst" / "python")}
+        found["ours"].append(measured(ours, own))
+        if theirs is not None:
+            found["theirs"].append(measured(theirs, environment))
+    for rows in found.values():
+        if rows:
+            report(rows)
+    if theirs is None:
+        print("cytetype 0.19.4 was not measured: it needs Python 3.12 or later.")
+        return
+    for name, pick in (("median", statistics.median), ("best", min)):
+        ratio = pick([r["total"] for r in found["theirs"]]) / pick(
+            [r["total"] for r in found["ours"]]
+        )
+        print(f"ours is {ratio:.2f} times faster ({name} of {runs}, fsync apart)")
+    same = same_content(folder / "ours.h5", folder / "theirs.h5")
+    print(f"vars.h5 of both hold {'the same' if same else 'DIFFERENT'} values")
+    (folder / "beside.json").write_text(json.dumps(found, indent=1))
+
+
+def report(rows: list[dict[str, Any]]) -> None:
+    totals = sorted(r["total"] for r in rows)
+    processor = statistics.median(r["processor_seconds"] for r in rows)
+    print(
+        f"{rows[0]['what']:16} median {statistics.median(totals):6.2f} s  best {totals[0]:6.2f} s"
+        f"  processor {processor:6.2f} s"
+        f"  fsync {statistics.median(r['fsync'] for r in rows):5.2f} s"
+        f"  extra memory {max(r['extra_memory'] for r in rows) / 1e6:6.0f} MB"
+        f"  vars.h5 {rows[0]['vars_h5_bytes'] / 1e6:6.0f} MB"
+    )
+
+
+def curve(folder: Path, largest: int) -> None:
+    environment = {**clean_environment(), "PYTHONPATH": str(ROOT / "inst" / "python")}
+    points = []
+    for cells in (largest // 8, largest // 4, largest // 2, largest):
+        source = folder / f"curve{cells}.h5ad"
+        if not source.exists():
+            print(f"generating {cells} cells ...", flush=True)
+            generate.write_h5ad(source, cells)
+        found = measured([sys.executable, HERE / "ours.py", folder, source, "--file"], environment)
+        points.append({"cells": cells, **found})
+        print(
+            f"{cells:8} cells {found['total']:7.1f} s"
+            f"  processor {found['processor_seconds']:6.1f} s"
+            f"  extra memory {found['extra_memory'] / 1e6:5.0f} MB"
+            f"  vars.h5 {found['vars_h5_bytes'] / 1e6:6.0f} MB",
+            flush=True,
+        )
+    (folder / "curve.json").write_text(json.dumps(points, indent=1))
+    (folder / "curve.svg").write_text(picture(points))
+    print(f"wrote {folder / 'curve.svg'}")
+
+
+def picture(points: list[dict[str, Any]]) -> str:
+    """Return a small picture: seconds and memory against cells."""
+    width, height, left, bottom = 560, 300, 60, 40
+    most_cells = max(p["cells"] for p in points)
+    most_seconds = 1.1 * max(p["total"] for p in points)
+
+    def at(cells: float, seconds: float) -> tuple[float, float]:
+        across = left + (width - left - 70) * cells / most_cells
+        return across, height - bottom - (height - bottom - 30) * seconds / most_seconds
+
+    marks = []
+    for p in points:
+        x, y = at(p["cells"], p["total"])
+        text = f"{p['total']:.0f} s, {p['extra_memory'] / 1e6:.0f} MB"
+        marks.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="#0072b2"/>')
+        marks.append(f'<text x="{x - 6:.0f}" y="{y - 10:.0f}" text-anchor="end">{text}</text>')
+        ticks = f"{p['cells'] / 1000:g}k"
+        marks.append(f'<text x="{x:.0f}" y="{height - 22}" text-anchor="middle">{ticks}</text>')
+    line = " ".join(f"{x:.0f},{y:.0f}" for x, y in (at(p["cells"], p["total"]) for p in points))
+    (x0, y0), (x1, _) = at(0, 0), at(most_cells, 0)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        'font-family="sans-serif" font-size="12">'
+        f'<title>Building both artifacts from a file</title><rect width="{width}" '
+        f'height="{height}" fill="white"/>'
+        f'<path d="M{x0:.0f},20 V{y0:.0f} H{x1:.0f}" fill="none" stroke="#888"/>'
+        f'<polyline points="{x0:.0f},{y0:.0f} {line}" fill="none" stroke="#0072b2"/>'
+        + "".join(marks)
+        + f'<text x="{(x0 + x1) / 2:.0f}" y="{height - 6}" text-anchor="middle">cells x 20,000 '
+        "genes, normalised values and counts</text>"
+        '<text x="8" y="14">seconds; beside each point the peak of extra memory</text></svg>\n'
+    )
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--folder", type=Path, default=ROOT / "build" / "bench-artifacts")
+    options.add_argument("--runs", type=int, default=5)
+    options.add_argument("--cells", type=int, default=50_000)
+    options.add_argument("--curve", action="store_true")
+    options.add_argument("--only-curve", action="store_true")
+    given = options.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    if not given.only_curve:
+        beside(given.folder, given.cells, given.runs)
+    if given.curve or given.only_curve:
+        curve(given.folder, 10 * given.cells)
+
+
+if __name__ == "__main__":
+    main()

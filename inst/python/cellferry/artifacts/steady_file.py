@@ -1,0 +1,121 @@
+"""A file that HDF5 can always close.
+
+HDF5 cannot close a file whose last writes fail (disk full), and a file it cannot close ends
+the whole session in a crash when Python cleans up. So HDF5 writes through this object,
+which keeps the first error, lets HDF5 believe that all went well, and raises it afterwards.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import h5py
+
+
+class SteadyFile(io.RawIOBase):
+    """The file object; :meth:`check` raises what went wrong."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
+        self._place = 0
+        self._size = 0
+        self._error: OSError | None = None
+
+    def check(self) -> None:
+        """Raise the first error of writing, if there was one."""
+        if self._error is not None:
+            raise self._error
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place; HDF5 asks for the end once."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        self._place = base + offset
+        return self._place
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._place
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer; what was never written reads as zeros, as in a sparse file."""
+        view = memoryview(buffer).cast("B")
+        os.lseek(self._descriptor, self._place, os.SEEK_SET)
+        found = os.read(self._descriptor, len(view))
+        view[: len(found)] = found
+        view[len(found) :] = bytes(len(view) - len(found))
+        self._place += len(view)
+        return len(view)
+
+    def write(self, data: Any) -> int:
+        """Write all of the data, or remember why not."""
+        view = memoryview(data).cast("B")
+        if self._error is None:
+            try:
+                os.lseek(self._descriptor, self._place, os.SEEK_SET)
+                done = 0
+                while done < len(view):
+                    done += os.write(self._descriptor, view[done:])
+            except OSError as error:
+                self._error = error
+        self._place += len(view)
+        self._size = max(self._size, self._place)
+        return len(view)
+
+    def truncate(self, size: int | None = None) -> int:
+        """Set the length, or remember why not."""
+        self._size = self._place if size is None else size
+        if self._error is None:
+            try:
+                os.ftruncate(self._descriptor, self._size)
+            except OSError as error:
+                self._error = error
+        return self._size
+
+    def readable(self) -> bool:
+        """Whether it can be read: always."""
+        return True
+
+    def writable(self) -> bool:
+        """Whether it can be written: always."""
+        return True
+
+    def seekable(self) -> bool:
+        """Whether places can be chosen: always."""
+        return True
+
+    def close(self) -> None:
+        """Close the file; HDF5 has closed its own before."""
+        if not self.closed:
+            super().close()
+            os.close(self._descriptor)
+
+
+_BINARY = getattr(os, "O_BINARY", 0)  # Windows
+
+
+@contextmanager
+def new_hdf5(path: Path) -> Iterator[tuple[h5py.File, SteadyFile]]:
+    """Yield a new HDF5 file and the file under it; raises what went wrong in either.
+
+    Raises
+    ------
+    OSError
+        A write failed. HDF5's own complaint, if any, is its consequence.
+    """
+    import h5py
+
+    with SteadyFile(path) as under:
+        try:
+            with h5py.File(under, "w") as file:
+                yield file, under
+        except Exception:
+            under.check()
+            raise
+        under.check()
