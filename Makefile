@@ -1,6 +1,6 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test test-seurat5 check lint format document readme bench-transfer spec-coverage clean
+.PHONY: setup demo test test-seurat5 check lint format document readme bench-transfer spec-coverage bench-serve bench-artifacts clean
 
 setup:
 	@scripts/setup
@@ -38,6 +38,10 @@ bench-transfer: setup
 
 spec-coverage: setup
 	@. scripts/env && python scripts/spec_coverage.py
+
+# Load on `cellferry serve`: fifty jobs at once, none lost, memory bounded.
+bench-serve: setup
+	@. scripts/env && python benchmarks/serve/load.py
 
 # Minutes, 25 GB of disk: ours beside cytetype's own writers, and a file of 500,000 cells.
 bench-artifacts: setup

@@ -33,6 +33,7 @@ error_codes <- c(
   artifact_values = "The matrix holds values that are not finite numbers.",
   column_exists = "A target column exists and cellferry did not write it.",
   credentials_required = "A run needs a key or token, and none is stored by design.",
+  data_in_use = "Another server uses the data folder.",
   delivery = "The labels cannot be written where they were asked for.",
   dependency_missing = "An optional package is needed and not installed.",
   engine = "An engine cannot do what was asked.",

@@ -208,3 +208,22 @@ def test_a_name_that_utf8_cannot_hold_costs_only_its_letter(tmp_path):
     found = Annotations((Annotation("a\udc80b", "ok", label="x"),))
     text = write_report(found, tmp_path / "report.html").read_text(encoding="utf-8")
     assert table_rows(Page(text), "clusters")[0][0] == "a?b"
+
+
+def test_tags_are_told_and_only_web_addresses_become_links():
+    tags = {"cohort": "<b>A</b>", "paper": "https://example.org/?a=1&b=2", "x": "javascript:1"}
+    text = report.render(FOUND, tags=tags)
+    assert "&lt;b&gt;A&lt;/b&gt;" in text
+    assert 'href="https://example.org/?a=1&amp;b=2"' in text
+    assert 'href="javascript' not in text
+
+
+def test_expression_that_was_looked_up_is_told_with_the_cluster():
+    row = Annotation("0", "ok", label="B cell")
+    genes = [{"gene": "CD79A", "percent": 81.25, "percentElsewhere": 2.0}, {"gene": "<i>"}]
+    found = Annotations((row,), {"0": {"expression": {"source": "vars.h5", "genes": genes}}})
+    table = report.expression_table(found, "0")
+    assert table.statistics == ("% of cells", "% elsewhere")
+    assert table.rows == (("CD79A", "81.25", "2.00"), ("<i>", "–", "–"))
+    assert "&lt;i&gt;" in report.render(found)
+    assert report.expression_table(Annotations((row,)), "0") is None

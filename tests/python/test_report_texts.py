@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from cellferry.report.texts import moment, number, ontology_url, parameters, plain_text, whole
+from cellferry.report.texts import (
+    moment,
+    number,
+    ontology_url,
+    parameters,
+    plain_text,
+    web_address,
+    whole,
+)
 
 
 @pytest.mark.parametrize(
@@ -89,3 +97,27 @@ def test_users_in_addresses_are_removed():
     assert plain_text("http://me:s3cret@host:80/v1?a=b@c") == "http://host:80/v1?a=b@c"
     assert plain_text(["https://t0ken@host"]) == "https://host"
     assert plain_text("me@host.org") == "me@host.org"
+
+
+@pytest.mark.parametrize("text", ["https://example.org", "http://a.b/c?d=e&f#g", " https://x.y "])
+def test_web_addresses_become_links(text):
+    assert web_address(text) == text.strip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "https://user:secret@example.org",
+        'https://x.y/" onclick="z',
+        "https://x.y/<script>",
+        "see https://x.y",
+        "https://",
+        "//x.y",
+        "",
+        None,
+    ],
+)
+def test_other_texts_become_none(text):
+    assert web_address(text) is None

@@ -16,7 +16,7 @@ react to the same thing. The tree::
     │   ├── GeneIdentifiersError
     │   ├── KnowledgeError
     │   └── OptionError         UnknownOptionError, InvalidOptionError
-    ├── DeliveryError           InvalidKeyError, ColumnExistsError, OutputError
+    ├── DeliveryError           InvalidKeyError, ColumnExistsError, OutputError (DataInUseError)
     ├── EngineError             UnknownEngineError, EngineNeedsError, UploadNotAllowedError,
     │                           CredentialsRequiredError
     │   └── ServiceError        a remote service did not do what was asked
@@ -230,6 +230,12 @@ class OutputError(DeliveryError):
     """An output file cannot be written."""
 
     code = "output"
+
+
+class DataInUseError(OutputError):
+    """Another server uses the data folder."""
+
+    code = "data_in_use"
 
 
 class EngineError(CellferryError):

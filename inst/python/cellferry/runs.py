@@ -58,8 +58,13 @@ class Run:
     content: dict[str, Any] = field(repr=False)
 
     @classmethod
-    def create(cls, engine: str, folder: Path | None = None, **content: Any) -> Run:
+    def create(
+        cls, engine: str, folder: Path | None = None, *, remembered: bool = True, **content: Any
+    ) -> Run:
         """Make the folder and write ``run.json``.
+
+        A run in a folder of the caller's is found by its id as well, unless it is not to be
+        ``remembered`` in the user's data folder.
 
         Raises
         ------
@@ -85,7 +90,7 @@ class Run:
         try:
             target.mkdir(parents=True, exist_ok=True)
             (target / "journal.jsonl").touch()
-            if folder is not None:
+            if folder is not None and remembered:
                 _remember(identifier, target)
             run.save()
         except OSError as error:

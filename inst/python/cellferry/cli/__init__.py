@@ -1,4 +1,4 @@
-"""The command line: ``cellferry annotate | artifacts | runs | report | doctor | demo``."""
+"""The command line: ``cellferry annotate | artifacts | runs | report | serve | doctor | demo``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .demo import demo
 from .doctor import doctor
 from .report import report
 from .runs import runs
+from .serve import serve
 
 EXIT_ERROR, EXIT_USAGE, EXIT_FAILED_CLUSTERS = 1, 2, 3
 
@@ -34,7 +35,7 @@ def group() -> None:
     """
 
 
-for command in (annotate, artifacts, runs, report, doctor, demo):
+for command in (annotate, artifacts, runs, report, serve, doctor, demo):
     group.add_command(command)
 
 

@@ -14,10 +14,11 @@ from .._version import __version__
 from ..annotations import STATUSES
 from ..errors import OutputError
 from .picture import HEIGHT, PALETTE, TEXT_SIZE, WIDTH, Embedding, draw
-from .texts import moment, number, ontology_url, parameters, plain_text, whole
+from .texts import moment, number, ontology_url, parameters, plain_text, web_address, whole
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
 
     from ..annotations import Annotations
 
@@ -110,9 +111,19 @@ def write_report(
 
 
 def render(
-    annotations: Annotations, *, title: str | None = None, embedding: Embedding | None = None
+    annotations: Annotations,
+    *,
+    title: str | None = None,
+    embedding: Embedding | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the report as text; see :func:`write_report`."""
+    """Return the report as text; see :func:`write_report`.
+
+    Parameters
+    ----------
+    tags
+        What the user told of the study, shown with it; web addresses become links.
+    """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -123,7 +134,11 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, whole=whole, ontology_url=ontology_url, plain=plain_text
+        number=number,
+        whole=whole,
+        ontology_url=ontology_url,
+        plain=plain_text,
+        web_address=web_address,
     )
     provenance = annotations.provenance
     group = provenance.get("group_key")
@@ -133,6 +148,8 @@ def render(
         annotations=annotations,
         provenance=provenance,
         models=list(dict.fromkeys(row.model for row in annotations if row.model)),
+        tags=dict(tags or {}),
+        expression={row.cluster: expression_table(annotations, row.cluster) for row in annotations},
         made=moment(provenance.get("created")),
         parameters=list(parameters(provenance)),
         counts={s: sum(row.status == s for row in annotations) for s in STATUSES},
@@ -168,6 +185,25 @@ def marker_table(annotations: Annotations, cluster: str) -> MarkerTable | None:
         if str(name) == cluster
     )
     return MarkerTable(statistics, rows) if rows else None
+
+
+EXPRESSION_COLUMNS: dict[str, str] = {
+    "percent": "% of cells",
+    "percentElsewhere": "% elsewhere",
+    "mean": "mean",
+    "meanElsewhere": "mean elsewhere",
+}
+"""What was looked up in the data for a gene -> its name in the report."""
+
+
+def expression_table(annotations: Annotations, cluster: str) -> MarkerTable | None:
+    """Return what was looked up in the data for a cluster's genes, or None."""
+    evidence = annotations.evidence.get(cluster)
+    looked_up = evidence.get("expression") if isinstance(evidence, dict) else None
+    genes = looked_up["genes"] if looked_up else []
+    names = [name for name in EXPRESSION_COLUMNS if any(name in gene for gene in genes)]
+    rows = tuple((str(g["gene"]), *(number(g.get(name)) for name in names)) for g in genes)
+    return MarkerTable(tuple(EXPRESSION_COLUMNS[name] for name in names), rows) if rows else None
 
 
 def _cannot_write(path: str | os.PathLike[str], error: Exception) -> OutputError:

@@ -82,6 +82,20 @@ def ontology_url(identifier: str | None) -> str | None:
     return f"https://www.ebi.ac.uk/ols4/ontologies/cl/classes/{term}"
 
 
+def web_address(value: Any) -> str | None:
+    """Return a text that is wholly a web address, safe to become a link; None otherwise.
+
+    Examples
+    --------
+    >>> web_address("https://example.org/x"), web_address("javascript:alert(1)")
+    ('https://example.org/x', None)
+    """
+    text = str(value).strip()
+    if re.fullmatch(r"https?://[^\s/@\\<>\"']+([/?#][^\s\\<>\"']*)?", text, re.ASCII) is None:
+        return None
+    return text
+
+
 def parameters(provenance: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
     """Yield name and text of everything in a provenance, nested names joined by a dot.
 

@@ -1,0 +1,95 @@
+"""``cellferry serve``: the job protocol on this machine."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import InvalidOptionError
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of all jobs and uploads; made when it does not exist.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, help="Port; 0 takes a free one.")
+@click.option(
+    "--token",
+    envvar="CELLFERRY_SERVE_TOKEN",
+    help="What clients must send as a bearer token; needed on any address but loopback. Better "
+    "given as CELLFERRY_SERVE_TOKEN, because other users see command lines.",
+)
+@click.option(
+    "--allowed-host",
+    multiple=True,
+    help="A name, beside the address, under which browsers may reach the server. Repeatable.",
+)
+@click.option(
+    "--allow-base-url",
+    multiple=True,
+    help="An origin that the baseUrl of an LLM config may point to. Repeatable.",
+)
+@click.option("--max-upload", default="50G", show_default=True, help="Largest vars.h5.")
+@click.option("--max-metadata", default="2G", show_default=True, help="Largest obs.duckdb.")
+@click.option("--chunk-size", default="32M", show_default=True, help="Size of upload chunks.")
+@click.option("--max-body", default="128M", show_default=True, help="Largest job body.")
+@click.option("--keep-free", default="1G", show_default=True, help="What stays free on the disk.")
+@click.option("--upload-hours", default=24.0, show_default=True, help="When uploads expire.")
+@click.option("--jobs", default=2, show_default=True, help="Jobs worked on at once.")
+@click.option("--max-waiting", default=1000, show_default=True, help="Jobs that may wait.")
+def serve(**options: Any) -> None:
+    """Serve annotation jobs by the CyteType protocol: nothing leaves this machine.
+
+    Clients use it by its address: CyteType(adata, ..., api_url="http://127.0.0.1:8000",
+    auth_token="any"). Everything is kept in the data folder; a server that was killed goes on
+    with its jobs when it is started again.
+
+    \b
+    Examples:
+      cellferry serve --data ./jobs
+      CELLFERRY_SERVE_TOKEN=... cellferry serve --data ./jobs --host 0.0.0.0
+      cellferry serve --data ./jobs --allow-base-url http://localhost:11434
+    """
+    from ..server import serve as run
+    from ..server.settings import Settings
+
+    data: Path = options["data"]
+    settings = Settings(
+        data,
+        host=options["host"],
+        port=options["port"],
+        token=options["token"],
+        allowed_hosts=options["allowed_host"],
+        base_urls=options["allow_base_url"],
+        chunk_bytes=size_in_bytes(options["chunk_size"], "--chunk-size"),
+        vars_h5_bytes=size_in_bytes(options["max_upload"], "--max-upload"),
+        obs_duckdb_bytes=size_in_bytes(options["max_metadata"], "--max-metadata"),
+        body_bytes=size_in_bytes(options["max_body"], "--max-body"),
+        free_bytes=size_in_bytes(options["keep_free"], "--keep-free"),
+        upload_hours=options["upload_hours"],
+        concurrent_jobs=options["jobs"],
+        waiting_jobs=options["max_waiting"],
+    )
+    run(settings, lambda address: click.echo(f"cellferry serves {data} at {address}"))
+
+
+def size_in_bytes(text: str, option: str) -> int:
+    """Return a number of bytes from a text with an optional K, M, G or T (powers of 1024).
+
+    Examples
+    --------
+    >>> size_in_bytes("32M", "--chunk-size")
+    33554432
+    """
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    if found is None:
+        message = f"`{option}` must be a size such as 500M or 2G, not {text!r}."
+        raise InvalidOptionError(message, option=option)
+    return int(float(found[1]) * 1024 ** " KMGT".index(found[2].upper() or " "))

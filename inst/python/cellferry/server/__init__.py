@@ -1,0 +1,96 @@
+"""``cellferry serve``: the whole job protocol on the user's own machine.
+
+``settings`` says what may be set, ``app`` puts the parts together, ``guards`` decides who may
+talk, ``routes`` has the addresses. ``uploads`` and ``jobs`` keep what was accepted in the
+``store``; ``payload`` and ``llm_configs`` read what clients send, ``job_study`` and ``answers``
+translate between the protocol and this package. Files of clients are read in another process:
+``readers`` starts it, ``reader`` is it, ``vars_h5``, ``obs_duckdb`` and ``artifact_queries``
+are what it does; ``evidence`` asks it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import socket
+import warnings
+from typing import TYPE_CHECKING
+
+from ..errors import CellferryWarning, DependencyError, OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .settings import Settings
+
+__all__ = ["serve"]
+
+NEEDED = ("starlette", "uvicorn")
+
+
+def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
+    """Run a server until it is interrupted or told to end.
+
+    Parameters
+    ----------
+    settings
+        Where it listens, where it keeps its data, what it allows.
+    ready
+        Called with the server's address when it listens.
+
+    Raises
+    ------
+    DependencyError
+        The extra ``server`` is not installed.
+    DataInUseError, OutputError
+        The data folder is used by another server, or cannot be written, or the address
+        is taken.
+    """
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        message = f"The server needs {' and '.join(missing)}, which is not installed."
+        raise DependencyError(message, 'Install the extra: pip install "cellferry[server]".')
+    import uvicorn
+
+    from .app import create_app
+
+    # What a job's clients should know is in its results; a server has nobody to warn.
+    warnings.simplefilter("ignore", CellferryWarning)
+    listener = _listen(settings)
+    port = listener.getsockname()[1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        config = uvicorn.Config(
+            create_app(settings),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="none",
+            http="h11",
+            loop="asyncio",
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=5,
+        )
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        if ready is not None:
+            ready(f"http://{host}:{port}")
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        listener.close()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        if os.name == "posix":  # elsewhere it would let two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        message = f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}."
+        raise OutputError(message, "Choose another with --host or --port.") from error
+    return listener

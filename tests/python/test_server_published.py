@@ -1,0 +1,61 @@
+"""The published clients complete a job, unchanged."""
+
+import json
+import subprocess
+
+import pytest
+
+from cellferry import annotate_clusters
+from published import SCRIPT, client, plain
+from server_process import ServerProcess
+
+
+@pytest.fixture(scope="module")
+def source(ranked_blood, tmp_path_factory):
+    """Scanpy's blood cells as a user of the client has them: symbols, ranked, log-normalised."""
+    folder = tmp_path_factory.mktemp("published")
+    adata = ranked_blood.raw.to_adata()
+    adata.uns = {"rank_genes_groups": ranked_blood.uns["rank_genes_groups"]}
+    adata.var = adata.var.assign(gene_symbols=adata.var_names.astype(str))
+    adata.write_h5ad(folder / "blood.h5ad")
+    return folder / "blood.h5ad"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with ServerProcess(tmp_path_factory.mktemp("published-data") / "data") as found:
+        yield found
+
+
+@pytest.mark.parametrize("version", ["0.12.0", "0.19.4", "0.21.0"])
+def test_a_published_client_completes_a_job(version, source, server, tmp_path, ranked_blood):
+    python = client(version)
+    environment = {**plain(), "XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [python, "-c", SCRIPT, server.url, source, version],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env=environment, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    (line,) = [t for t in done.stdout.splitlines() if t.startswith("FOUND")]
+    found = json.loads(line.removeprefix("FOUND"))
+    clusters = list(ranked_blood.obs["louvain"].cat.categories)
+    assert list(found["labels"]) == clusters
+    assert {len(labels) for labels in found["labels"].values()} == {1}
+
+    # Every cluster has exactly the label that this package gives its list of genes.
+    names = ranked_blood.uns["rank_genes_groups"]["names"]
+    lists = {c: [str(g) for g in names[c][:50]] for c in clusters}
+    expected = annotate_clusters(lists, tissue="blood", progress=False).labels()
+    assert {c: labels[0] for c, labels in found["labels"].items()} == expected
+
+    results = found["results"]
+    assert len(results["annotations"]) == len(clusters)
+    for row in results["annotations"]:
+        assert row["justification"]
+        assert row["supportingMarkers"]
+    if version != "0.12.0":
+        raw = results["raw_annotations"]["0"]["latest"]["annotation"]
+        assert raw["fullOutput"]["cellType"]["expressionEvidence"]["source"] == "vars.h5"
+        assert results["clusterCategories"]
+    if version == "0.21.0":
+        assert "cytetype_reviewerConfidence_louvain" in found["columns"]
