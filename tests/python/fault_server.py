@@ -39,7 +39,7 @@ class FaultServer:
         self.chunk_size, self.mode, self.token = chunk_size, mode, token
         self.polls, self.lifetime = polls, lifetime
         self.faults, self.requests = [], []
-        self.uploads, self.jobs, self.by_key = {}, {}, {}
+        self.uploads, self.jobs, self.by_key, self.given = {}, {}, {}, {}
         self.failed_clusters, self.shape = set(), "flat"
         self.lock = threading.RLock()
         self._servers = []
@@ -157,6 +157,10 @@ class FaultServer:
         finished = done >= len(clusters)
         return ok({"jobStatus": "completed" if finished else "processing", "clusterStatus": states})
 
+    def renew(self, job, body):
+        self.given[job] = json.loads(body)["llm_configs"]
+        return ok({"job_id": job})
+
     def results(self, job):
         found = self.jobs.get(job)
         if found is None:
@@ -267,6 +271,7 @@ def handler_of(server, name):
                 ("POST", r"^/annotate$", lambda m: server.annotate(body, self.headers)),
                 ("GET", r"^/status/([^/]+)$", lambda m: server.status(m[1])),
                 ("GET", r"^/results/([^/]+)$", lambda m: server.results(m[1])),
+                ("POST", r"^/jobs/([^/]+)/credentials$", lambda m: server.renew(m[1], body)),
             ]  # fmt: skip
             for method, pattern, answer in patterns:
                 found = re.match(pattern, self.path)

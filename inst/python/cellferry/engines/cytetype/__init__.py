@@ -243,7 +243,7 @@ class CyteType:
             if job.id is None:
                 job.submit(request, prepared.key, may_reuse=bool(prepared.artifacts))
             labels = prepared.payload["clusterLabels"]
-            states = job.follow(labels, lambda: job.renew(request, prepared.key))
+            states = job.follow(labels, lambda: job.renew(self._models.wire))
             # A service may repeat what it was sent, keys included.
             results = redacted(job.results())
             run.store("results.json", results)
