@@ -1,6 +1,7 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test test-seurat5 check lint format document readme bench-transfer spec-coverage bench-serve bench-artifacts clean
+.PHONY: setup demo test test-seurat5 check lint format document readme spec-coverage clean \
+	bench-transfer bench-llm bench-accuracy bench-artifacts bench-serve
 
 setup:
 	@scripts/setup
@@ -24,6 +25,10 @@ lint: setup
 format: setup
 	@. scripts/env && ruff check --fix . && ruff format .
 
+# How near a batch of model calls comes to the ideal; needs no network.
+bench-llm: setup
+	@. scripts/env && python benchmarks/llm/throughput.py
+
 # Regenerate what is generated: NAMESPACE, man/, the list of Python packages for R.
 document: setup
 	@. scripts/env && python scripts/backend_requirements.py && Rscript -e 'roxygen2::roxygenise(load_code = "source")'
@@ -38,6 +43,10 @@ bench-transfer: setup
 
 spec-coverage: setup
 	@. scripts/env && python scripts/spec_coverage.py
+
+# How often the embedded engine is right on public labelled data; fetches them with pip once.
+bench-accuracy: setup
+	@. scripts/env && PYTHONPATH=inst/python python -W ignore -m benchmarks.accuracy --groups
 
 # Load on `cellferry serve`: fifty jobs at once, none lost, memory bounded.
 bench-serve: setup

@@ -36,6 +36,7 @@ error_codes <- c(
   data_in_use = "Another server uses the data folder.",
   delivery = "The labels cannot be written where they were asked for.",
   dependency_missing = "An optional package is needed and not installed.",
+  embedding = "R cannot be run inside this Python process.",
   engine = "An engine cannot do what was asked.",
   engine_needs = "The engine needs a part that the study does not have.",
   error = "Anything that stops cellferry.",
@@ -111,9 +112,9 @@ rd_codes <- function(codes) {
 }
 
 public_verbs <- c(
-  "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "CyteTypeEngine", "Engine",
-  "InstallBackend", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
-  "StudyReport", "SupportingMarkers"
+  "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "CyteTypeEngine",
+  "Engine", "InstallBackend", "LLMEngine", "ListRuns", "LocalEngine", "Markers", "ReadMarkers",
+  "ResumeAnnotation", "StudyReport", "SupportingMarkers"
 )
 
 # The innermost public verb on the stack as `Verb()`. Arguments are left out on purpose: they

@@ -19,7 +19,7 @@ progress_line <- function(bytes) {
       if (!is.raw(bytes)) bytes <- reticulate::py_to_r(bytes)
       event <- from_json_bytes(bytes)
       if (event$total > 0) {
-        cat("\r\033[KAnnotating: ", event$done, " of ", event$total, " ", event$unit, "s",
+        cat("\r\033[KAnnotating: ", event$done, " of ", event$total, " clusters",
           file = stderr(), sep = ""
         )
       }
@@ -31,7 +31,9 @@ progress_line <- function(bytes) {
 
 deliver <- function(object, answer, groups, key) {
   delivery <- unpack_frame(answer$value$delivery, answer$buffers)
-  replaced <- intersect(names(delivery), names(extract_metadata(object)))
+  # `cluster` names the rows; a metadata column of that name is the user's own.
+  columns <- setdiff(names(delivery), "cluster")
+  replaced <- intersect(columns, names(extract_metadata(object)))
   attach_annotations(object, delivery, groups, key, answer$value$json, replaced)
 }
 

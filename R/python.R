@@ -30,7 +30,11 @@ in_r_words <- function(text) {
 
 bridge_answer <- function(bridge, name, message, parcel, on_event) {
   bytes <- if (is.raw(message)) message else to_json_bytes(message)
-  share_environment()
+  if (is.function(bridge)) {
+    # Python is the parent of this process; see rds.R.
+    return(bridge(name, bytes, parcel$buffers))
+  }
+  share_home()
   tryCatch(
     reticulate::py_to_r(bridge$call(charToRaw(name), bytes, parcel$buffers, on_event)),
     error = function(cnd) {
@@ -46,25 +50,14 @@ bridge_answer <- function(bridge, name, message, parcel, on_event) {
   )
 }
 
-# Python copies the environment when it starts, and would not see a later Sys.setenv(). What the
-# engines read is brought up to date before each call.
-share_environment <- function() {
-  names <- c("CELLFERRY_HOME", unlist(.globals$describe$environment))
-  now <- Sys.getenv(names, unset = NA, names = TRUE)
-  changed <- !mapply(identical, now, .globals$shared[names] %||% rep(list(NULL), length(now)))
-  if (!any(changed)) {
-    return(invisible())
+# Python copies the environment when it starts, and would not see a later Sys.setenv().
+share_home <- function() {
+  home <- Sys.getenv("CELLFERRY_HOME")
+  if (!identical(home, .globals$home)) {
+    environ <- reticulate::import("os", convert = FALSE)$environ
+    environ$update(reticulate::dict(CELLFERRY_HOME = as_utf8(home)))
+    .globals$home <- home
   }
-  environ <- reticulate::import("os", convert = FALSE)$environ
-  for (name in names[changed]) {
-    if (is.na(now[[name]])) {
-      environ$pop(name, NULL)
-    } else {
-      value <- stats::setNames(list(as_utf8(now[[name]])), name)
-      environ$update(do.call(reticulate::dict, value))
-    }
-  }
-  .globals$shared <- as.list(now)
 }
 
 issue_url <- function() {

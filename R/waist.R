@@ -65,9 +65,6 @@ json_number <- function(x) {
 
 # One option of an engine, or one parameter of the record. `I("a")` is a list of one.
 json_value <- function(x) {
-  if (inherits(x, "cellferry_secret")) {
-    return(json_text(reveal_secret(x)))
-  }
   if (is.factor(x)) x <- as.character(x)
   if (is.null(x)) {
     return(NULL)

@@ -1,8 +1,11 @@
 """Marker tables made in the tests of the local engine."""
 
+import json
+
 import numpy as np
 
 from cellferry.engines.local.knowledge import packaged_knowledge
+from cellferry.errors import RunDamagedError
 from cellferry.events import Events
 from cellferry.markers import Markers
 from cellferry.study import Clusters, Context, Study
@@ -76,9 +79,18 @@ class Journal:
 
     def __init__(self):
         self.units = {}
+        self.files = {}
 
     def finished(self):
         return dict(self.units)
+
+    def store(self, name, content):
+        self.files[name] = json.loads(json.dumps(content))
+
+    def load(self, name):
+        if name not in self.files:
+            raise RunDamagedError(name)
+        return self.files[name]
 
     def record(self, unit, key, payload):
         assert key not in self.units, unit

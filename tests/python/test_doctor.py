@@ -51,3 +51,14 @@ def test_r_is_optional(monkeypatch):
     (r,) = [f for f in doctor.examine() if f.name == "R"]
     assert r.ok
     assert "not found" in r.found
+
+
+def test_rpy2_is_optional(monkeypatch):
+    def missing(_name):
+        raise doctor.metadata.PackageNotFoundError
+
+    monkeypatch.setattr(doctor.metadata, "version", missing)
+    monkeypatch.setattr(doctor, "needed_packages", dict)
+    (rpy2,) = [f for f in doctor.examine() if f.name == "rpy2"]
+    assert rpy2.ok
+    assert "only needed for cellferry.seurat" in rpy2.found

@@ -1,10 +1,12 @@
 import pytest
 
-from cellferry.engines.local.choose import choose, residual, supporters
+from cellferry.engines.local.choose import choose
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.hierarchy import Hierarchy
 from cellferry.engines.local.knowledge import CellType, Knowledge, Marker
-from cellferry.engines.local.score import Profiles, Signal, score_types
+from cellferry.engines.local.mixture import residual, supporters
+from cellferry.engines.local.profiles import Profiles
+from cellferry.engines.local.score import Signal, score_types
 from local_tables import KNOWLEDGE, listed, lists, table
 
 PROFILES = Profiles.from_knowledge(KNOWLEDGE, "human")

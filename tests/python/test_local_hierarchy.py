@@ -1,7 +1,7 @@
 import numpy as np
 
 from cellferry.engines.local.hierarchy import Hierarchy
-from cellferry.engines.local.score import Profiles
+from cellferry.engines.local.profiles import Profiles
 from local_tables import KNOWLEDGE
 
 HUMAN = Hierarchy.build(KNOWLEDGE, Profiles.from_knowledge(KNOWLEDGE, "human"))

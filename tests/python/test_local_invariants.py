@@ -3,12 +3,16 @@
 import time
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellferry.engines.local import Local
+from cellferry.engines.local.evidence import Evidence
+from cellferry.engines.local.profiles import Profiles
+from cellferry.engines.local.score import Signal, score_types
 from cellferry.markers import Markers
-from local_tables import BLOOD, KNOWLEDGE, answers, reordered, table
+from local_tables import BLOOD, KNOWLEDGE, answers, listed, reordered, table
 
 SUBSETS = st.lists(st.sampled_from(sorted({g for v in BLOOD.values() for g in v})), max_size=25)
 
@@ -35,6 +39,44 @@ def test_duplicated_rows_change_nothing(genes, times):
     assert answers(Local(), markers).rows == answers(Local(), reordered(markers, rows)).rows
 
 
+@settings(max_examples=25, deadline=None)
+@given(SUBSETS, st.sampled_from(["T cell", "B cell", "Platelet"]))
+def test_an_unrelated_tissue_changes_nothing(genes, replaced):
+    """A new type whose genes no other type lists and no cluster has."""
+    markers = table({"0": genes, "1": BLOOD["1"], "2": listed(replaced)})
+    own = {"Unrelated": [f"UNRELATED{i}" for i in range(12)]}
+    assert answers(Local(knowledge=own), markers).rows == answers(Local(), markers).rows
+
+
+@pytest.mark.parametrize("name", ["B cell", "T cell", "Platelet", "Hepatocyte", "Neuron"])
+def test_a_marker_that_is_listed_twice_counts_once(name):
+    positive = KNOWLEDGE.by_name[name].positive["human"]
+    once = " ".join(f"{m.name}*{m.tier}" for m in positive)
+    markers = table({"0": listed(name), "1": BLOOD["4"]})
+    found = [
+        answers(Local(knowledge={"name": ["Mine"], "positive": [text]}), markers).rows
+        for text in (once, f"{once} {once}")
+    ]
+    assert found[0] == found[1]
+
+
+def test_long_lists_of_markers_do_not_attract_random_genes():
+    """Over random rankings the number of markers of a type says little about its fit."""
+    generator = np.random.default_rng(1)
+    profiles = Profiles.from_knowledge(KNOWLEDGE, "human")
+    universe = np.array([*profiles.genes, *(f"X{i}" for i in range(12_000))], dtype=object)
+    fits = []
+    for _ in range(60):
+        genes = generator.choice(universe, 800, replace=False).tolist()
+        evidence = Evidence.from_markers(table({"0": genes}, filler=0), 50, universe.tolist())
+        fits.append(score_types(profiles, Signal.read(profiles, evidence, 0)).fit)
+    mean = np.mean(fits, axis=0)
+    sizes = (profiles.own > 0).sum(axis=1)
+    typed = sizes > 0
+    assert np.abs(mean[typed]).max() < 0.2
+    assert abs(np.corrcoef(sizes[typed], mean[typed])[0, 1]) < 0.5
+
+
 def test_names_of_clusters_are_kept_as_they_are():
     names = ["10", "2", "T/NK", "Ü 🧬", " x ", "7_0"]
     found = answers(Local(), table(dict.fromkeys(names, BLOOD["1"])))
@@ -58,9 +100,9 @@ def test_thirty_clusters_of_a_thousand_rows_take_less_than_a_second():
         pct_2=generator.uniform(0, 0.5, n),
     )
     Local()
-    began = time.perf_counter()
+    began = time.process_time()
     answers(Local(), markers)
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 def listed_or_nothing(cell_type):

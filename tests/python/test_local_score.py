@@ -1,18 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.knowledge import CellType, Knowledge, Marker
-from cellferry.engines.local.score import (
-    INHERITANCE,
-    SHRINKAGE,
-    TIER_WEIGHT,
-    Profiles,
-    Signal,
-    score_types,
-)
+from cellferry.engines.local.profiles import INHERITANCE, TIER_WEIGHT, Profiles
+from cellferry.engines.local.score import SHRINKAGE, Signal, score_types
 from local_tables import KNOWLEDGE, listed, table
 
 HUMAN = Profiles.from_knowledge(KNOWLEDGE, "human")
@@ -166,6 +160,7 @@ def _listed(name, species):
     return listed(name, species) if species in KNOWLEDGE.by_name[name].positive else []
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.sampled_from(HUMAN.genes), unique=True, max_size=40))
 def test_scores_are_finite_for_any_genes(genes):
     scores = scored(HUMAN, table({"0": genes}))

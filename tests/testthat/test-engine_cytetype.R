@@ -191,3 +191,23 @@ test_that("a token of the environment is seen when it is set later", {
   requests <- seen(url)$requests
   expect_null(requests[[length(requests)]]$headers$Authorization)
 })
+
+test_that("an engine shows and saves no secret, also not one in a list", {
+  secret <- c("auth_token", "api_key", "apiKey", "key", "awsSecretAccessKey", "awsAccessKeyId")
+  plain <- c("rank_key", "coordinates_key", "group_key", "max_tokens", "n_top_genes", "keys")
+  expect_true(all(vapply(secret, names_secret, NA)))
+  expect_false(any(vapply(plain, names_secret, NA)))
+  engine <- CyteTypeEngine(
+    auth_token = canary, rank_key = "mine",
+    llm_configs = list(list(provider = "bedrock", name = "m", awsSecretAccessKey = canary))
+  )
+  shown <- c(
+    format(engine), capture.output(print(engine)), capture.output(str(engine)),
+    capture.output(print(unclass(engine))), capture.output(dput(engine)), deparse(engine)
+  )
+  expect_false(any(grepl(canary, shown, fixed = TRUE)))
+  expect_match(format(engine), "rank_key = \"mine\"", fixed = TRUE)
+  file <- withr::local_tempfile()
+  saveRDS(engine, file, compress = FALSE)
+  expect_length(grepRaw(canary, readBin(file, "raw", file.size(file)), fixed = TRUE), 0)
+})

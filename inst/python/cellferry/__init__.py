@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import engines, errors, runs
+    from . import engines, errors, runs, seurat
     from .annotate import annotate_clusters
     from .annotations import Annotations
     from .artifacts import build_artifacts
@@ -33,6 +33,7 @@ _WHERE = {
     "read_annotations": "results",
     "read_markers": "markers",
     "runs": "",
+    "seurat": "",
     "study_report": "inventory",
 }
 
@@ -49,6 +50,7 @@ __all__ = [
     "read_annotations",
     "read_markers",
     "runs",
+    "seurat",
     "study_report",
 ]
 

@@ -16,7 +16,7 @@ from . import delivery
 from ._version import __version__
 from .annotations import Annotation, Annotations
 from .checks import check_consent, check_needs, check_same_clustering, check_study
-from .engines import Engine, Plan, create_engine
+from .engines import Engine, Plan, Prepares, WritesFiles, create_engine
 from .errors import (
     ISSUE_URL,
     CellferryError,
@@ -78,9 +78,11 @@ def annotate(
     study = check_study(study)
     check_same_clustering(study)
     check_consent(engine, engine.plan(study), allow_upload=allow_upload)
+    if isinstance(engine, Prepares):
+        engine.prepare()
     run = Run.create(
         engine.name,
-        folder,
+        folder or (engine.folder if isinstance(engine, WritesFiles) else None),
         options=dict(engine.describe()),
         object_hash=study.fingerprint(),
         input_hash=input_hash(study),
@@ -100,7 +102,11 @@ def execute(run: Run, study: Study, engine: Engine, on_event: OnEvent | None) ->
     try:
         found = _complete(run_in_worker(work, on_event), study, engine, run)
         run.store("annotations.json", found.to_dict())
-        run.update(status="finished")
+        if isinstance(engine, WritesFiles):
+            engine.write_files(found, study, run)
+        # What is left, because a budget or a service ended, can be had by resuming.
+        left = found.provenance.get("to_be_asked")
+        run.update(status="unfinished" if left else "finished")
     except KeyboardInterrupt as interrupt:
         run.update(status="interrupted")
         interrupt.add_note(f"Resume with: cellferry runs resume {run.id}")
@@ -168,7 +174,11 @@ def kept_markers(markers: Markers | None) -> dict[str, list[Any]]:
 
 
 def resume(
-    identifier: str, study: Study | None = None, *, on_event: OnEvent | None = None
+    identifier: str,
+    study: Study | None = None,
+    *,
+    secrets: Mapping[str, Any] | None = None,
+    on_event: OnEvent | None = None,
 ) -> Annotations:
     """Finish a run, or return its results if it is finished.
 
@@ -178,6 +188,8 @@ def resume(
         Id of the run, or its folder.
     study
         The object it was made from, to prove that it is the same one.
+    secrets
+        Options that no run records, such as ``{"api_key": ...}``.
 
     Raises
     ------
@@ -195,7 +207,10 @@ def resume(
     if study is not None and study.normalized is not None:
         # A run that was stopped before its data were on disk needs the object's.
         stored = study.with_parts(markers=stored.markers, context=stored.context)
-    engine = create_engine(run.content["engine"], run.content["options"])
+    options = {**run.content["options"], **(secrets or {})}
+    engine = create_engine(run.content["engine"], options)
+    if isinstance(engine, Prepares):
+        engine.prepare()
     return execute(run, stored, engine, on_event)
 
 
@@ -307,6 +322,10 @@ def build_study(
         message = "`data` is itself a marker table, so `markers` cannot be given beside it."
         raise InvalidOptionError(message, "Pass an AnnData as `data`, or leave `markers` out.")
     if not (isinstance(data, Markers | Mapping | str | Path) or _is_frame(data)):
+        if type(data).__module__.startswith("rpy2."):
+            message = "This is an object of R, which would not be labelled in place."
+            recipe = "adata = cellferry.seurat.to_anndata(x); annotate_clusters(adata); "
+            raise UnsupportedObjectError(message, f"{recipe}x = cellferry.seurat.to_seurat(adata)")
         message = f"cellferry cannot read an object of type {type(data).__name__}."
         hint = "Valid: AnnData, or a marker table (DataFrame, path, or dict of lists)."
         raise UnsupportedObjectError(message, hint)

@@ -30,7 +30,8 @@ from .bridge_studies import (
 )
 from .checks import check_consent
 from .doctor import installed_versions
-from .engines import ENGINES, ENVIRONMENT, Engine, create_engine, engine_options
+from .engines import ENGINES, ENVIRONMENT, Engine, Prepares, create_engine, engine_options
+from .engines.llm.keys import key_variables
 from .errors import InternalError, error_codes, warning_codes
 from .markers import read_markers
 from .runs import Run, list_runs
@@ -45,7 +46,7 @@ def _describe(_request: Message, _out: wire.Outgoing, _on_event: OnEvent | None)
         "python": platform.python_version(),
         "executable": sys.executable,
         "engines": {name: engine_options(name) for name in ENGINES},
-        "environment": list(ENVIRONMENT),
+        "key_variables": sorted({*key_variables(), *ENVIRONMENT}),
         "errors": error_codes(),
         "warnings": warning_codes(),
         "columns": COLUMNS,
@@ -87,6 +88,8 @@ def _request_engine(request: Message) -> Engine:
 def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     engine = _request_engine(request)
     check_consent(engine, None, allow_upload=bool(request.get("allow_upload")))
+    if isinstance(engine, Prepares) and not request.get("resumed"):
+        engine.prepare()
     replaced = _check_key(request)
     if replaced:
         logging.getLogger("cellferry").info("Replacing the columns %s.", ", ".join(replaced))
@@ -217,7 +220,9 @@ def _run_results(request: Message, out: wire.Outgoing, _on_event: OnEvent | None
 def _run_resume(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
     sent: Mapping[str, Any] | None = request.get("study")
     study = None if sent is None else study_from_wire(dict(sent))
-    found = verb.resume(request["run"], study, on_event=_sender(on_event))
+    found = verb.resume(
+        request["run"], study, secrets=request.get("secrets"), on_event=_sender(on_event)
+    )
     return _results(found, out)
 
 

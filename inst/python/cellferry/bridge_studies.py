@@ -16,6 +16,7 @@ from .errors import InternalError
 from .expression import BlockSource
 from .markers import read_markers
 from .study import Clusters, Context, Study
+from .study_symbols import names_by_symbol
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -121,11 +122,10 @@ def genes_wanted(study: Study, engine: Engine) -> list[str] | None:
         wanted.update(dict.fromkeys(engine.capabilities.genes or study.genes))
     if study.markers is not None:
         wanted.update(dict.fromkeys(genes_to_compare(study.markers, study.clusters)))
-    if len(wanted) >= len(study.genes):
+    if wanted.keys() >= set(study.genes):
         # All genes in the order that they are stored in, which needs no sorting.
-        return [*study.genes] if set(study.genes) <= set(wanted) else [*wanted]
-    present = set(study.genes)
-    return [g for g in wanted if g in present] or None
+        return [*study.genes]
+    return names_by_symbol(study.genes, wanted) or None
 
 
 def study_from_wire(sent: Mapping[str, Any]) -> Study:

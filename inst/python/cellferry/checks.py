@@ -43,7 +43,8 @@ FEWEST_GENES = 3
 def check_study(study: Study) -> Study:
     """Check markers against clusters, warn of what will get no label, settle the species.
 
-    Returns the study with ``context.species`` filled in where it could be told.
+    Returns the study with ``context.species`` filled in where it could be told, and with
+    symbols where the genes are Ensembl identifiers.
 
     Raises
     ------
@@ -56,7 +57,7 @@ def check_study(study: Study) -> Study:
     if study.markers is not None:
         _check_clusters(study.markers, clusters, study.group_key)
         _check_statistic(study.markers)
-        _check_gene_names(study.markers)
+        study = _with_symbols(study)
     return _settle_species(study)
 
 
@@ -102,10 +103,10 @@ def _check_statistic(markers: Markers) -> None:
     raise MarkersStatisticError(message, hint)
 
 
-def _check_gene_names(markers: Markers) -> None:
-    from .genes import require_symbols
+def _with_symbols(study: Study) -> Study:
+    from .study_symbols import with_symbols
 
-    require_symbols(markers.gene, "marker table")
+    return with_symbols(study)
 
 
 def _settle_species(study: Study) -> Study:

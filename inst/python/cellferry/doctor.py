@@ -36,7 +36,7 @@ def examine() -> list[Finding]:
     >>> examine()[0].name
     'cellferry'
     """
-    return [Finding("cellferry", __version__), _python(), *_packages(), *_r()]
+    return [Finding("cellferry", __version__), _python(), *_packages(), *_r(), _rpy2()]
 
 
 def _python() -> Finding:
@@ -141,3 +141,11 @@ def _r() -> list[Finding]:
         name, _, version = line.strip().partition(" ")
         found.append(Finding(f"R package {name}", "not installed" if version == "-" else version))
     return found
+
+
+def _rpy2() -> Finding:
+    """Look for rpy2 without loading it: that would start R here."""
+    try:
+        return Finding("rpy2", metadata.version("rpy2"))
+    except metadata.PackageNotFoundError:
+        return Finding("rpy2", "not installed (only needed for cellferry.seurat)")

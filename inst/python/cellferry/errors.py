@@ -31,18 +31,21 @@ react to the same thing. The tree::
     ├── ArtifactError           ArtifactFormatError, ArtifactBuildError
     │                           └── ArtifactValuesError
     ├── DependencyError         an optional package is not installed
+    ├── EmbeddingError          R cannot be run inside this process
     └── InternalError           a fault of ours
 
     CellferryWarning
     ├── ClustersWithoutMarkersWarning, MarkersUnknownClustersWarning
     ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
-    ├── SpeciesWarning, GenesUnrecognisedWarning
-    ├── MarkersComputedWarning
+    ├── SpeciesWarning, GenesUnrecognisedWarning, MarkersComputedWarning
     └── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
 """
 
 from __future__ import annotations
 
+import logging
+import re
+import warnings
 from typing import Any, ClassVar, TypeVar
 
 ISSUE_URL = "https://github.com/cellferry/cellferry/issues"
@@ -430,6 +433,12 @@ class DependencyError(CellferryError):
     code = "dependency_missing"
 
 
+class EmbeddingError(CellferryError):
+    """R cannot be run inside this Python process."""
+
+    code = "embedding"
+
+
 class InternalError(CellferryError):
     """A fault in cellferry itself; the hint says where to report it."""
 
@@ -548,6 +557,62 @@ def warning_codes() -> dict[str, str]:
 
 def _meaning(cls: type) -> str:
     return (cls.__doc__ or "").strip().splitlines()[0]
+
+
+def error_class(code: str) -> type[CellferryError]:
+    """Return the error class of a code; an unknown one is :class:`InternalError`.
+
+    Examples
+    --------
+    >>> error_class("markers_empty").__name__
+    'MarkersEmptyError'
+    """
+    return {c.code: c for c in _walk(CellferryError)}.get(code, InternalError)
+
+
+def warning_class(code: str) -> type[CellferryWarning]:
+    """Return the warning class of a code; an unknown one is :class:`CellferryWarning`."""
+    return {c.code: c for c in _walk(CellferryWarning)}.get(code, CellferryWarning)
+
+
+def error_from_r(class_name: str, text: str, where: str) -> CellferryError:
+    """Return the error of a condition of R, by its class and its text.
+
+    Parameters
+    ----------
+    class_name
+        First class of the condition, for example ``cellferry_invalid_object_error``.
+    text
+        Its message; from the second line on it is the hint.
+    where
+        What was running, for an error that is not ours.
+
+    Examples
+    --------
+    >>> error_from_r("cellferry_group_missing_error", "No such column.\\ni Choose one.", "").hint
+    'Choose one.'
+    """
+    message, hint = _split_r(text)
+    if class_name.startswith("cellferry_"):
+        code = class_name.removeprefix("cellferry_").removesuffix("_error")
+        return error_class(code)(message, hint)
+    return InternalError(f"R stopped in {where}: {text}", f"Please report it at {ISSUE_URL}.")
+
+
+def warn_from_r(class_name: str, text: str) -> None:
+    """Give a warning of R as ours; one that is not ours goes to the log."""
+    message, hint = _split_r(text)
+    if class_name.startswith("cellferry_"):
+        code = class_name.removeprefix("cellferry_").removesuffix("_warning")
+        warnings.warn(warning_class(code)(message, hint), stacklevel=3)
+    else:
+        logging.getLogger("cellferry").warning("R: %s", text)
+
+
+def _split_r(text: str) -> tuple[str, str]:
+    message, _, rest = text.partition("\n")
+    # rlang puts a sign before a hint.
+    return message, re.sub(r"(?m)^(\u2139|i|\*) ", "", rest)
 
 
 def nearest(name: str, valid: list[str] | tuple[str, ...]) -> str | None:

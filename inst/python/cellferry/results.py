@@ -39,12 +39,19 @@ def read_annotations(adata: anndata.AnnData, key: str | None = None) -> Annotati
         They are damaged, or of a newer version.
     """
     found = _stored(adata, key)
-    group_key = found.provenance.get("group_key")
-    if group_key not in adata.obs:
+    group_key = _group_key(adata, found)
+    if group_key is None:
         return found
     left = Counter(cluster_text(label) for label in adata.obs[group_key])
     rows = tuple(replace(row, n_cells=left.get(row.cluster, 0)) for row in found)
     return replace(found, rows=rows)
+
+
+def _group_key(adata: anndata.AnnData, found: Annotations) -> str | None:
+    """Return the column of clusters; R's "ident" may be no column, and then names one."""
+    provenance = found.provenance
+    named = (provenance.get("group_key"), provenance.get("group_column"))
+    return next((str(name) for name in named if name is not None and name in adata.obs), None)
 
 
 def _stored(adata: anndata.AnnData, key: str | None) -> Annotations:
@@ -77,9 +84,9 @@ def annotation_report(
     from .study_builders import embedding_of
 
     found = read_annotations(adata, key)
-    coordinates, group_key = embedding_of(adata), found.provenance.get("group_key")
+    coordinates, group_key = embedding_of(adata), _group_key(adata, found)
     embedding = None
-    if coordinates is not None and group_key in adata.obs:
+    if coordinates is not None and group_key is not None:
         clusters = Clusters.from_labels(list(adata.obs[group_key]), found.column("cluster"))
         embedding = Embedding(*coordinates, clusters)
     return write_report(found, Path(file), embedding=embedding)

@@ -1,4 +1,4 @@
-"""``cellferry annotate``: a marker table or an .h5ad in, annotated files out."""
+"""``cellferry annotate``: a marker table or an object in a file in, annotated files out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..engines import ENGINES
+from .inputs import Input, Request, opened_input
 from .output import output_paths, table, tell_files, write_all
 
 if TYPE_CHECKING:
     from ..annotations import Annotations
+    from ..engines import Engine
     from ..runs import Run
-    from ..study import Study
 
 EXIT_FAILED_CLUSTERS = 3
 
@@ -39,12 +40,18 @@ def _options(_context: click.Context, _parameter: click.Parameter, given: Any) -
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Base name of the files.  [default: from INPUT]"
 )
-@click.option("--markers", type=click.Path(path_type=Path), help="Marker table for an .h5ad.")
-@click.option("--group-key", help="Column of clusters, in obs or in the marker table.")
+@click.option(
+    "--markers", type=click.Path(path_type=Path), help="Marker table for an .h5ad or .rds."
+)
+@click.option("--group-key", help="Column of clusters, in the metadata or the marker table.")
 @click.option("--key", default="cell_type", show_default=True, help="Name of the label column.")
 @click.option("--tissue", help="Tissue, for example blood.")
 @click.option("--species", help="Species.  [default: told from the gene names]")
 @click.option("--study-context", default="", help="What the experiment is about.")
+@click.option("--provider", help="Provider of the model, or the base URL of a server.")
+@click.option("--model", help="Model, as the provider names it.")
+@click.option("--base-url", help="Address of an OpenAI-compatible server, exactly as given.")
+@click.option("--max-workers", type=int, help="Calls that run at the same time.")
 @click.option("--allow-upload", is_flag=True, help="Let an engine send expression or metadata.")
 @click.option("--overwrite", is_flag=True, help="Replace files and columns of other origin.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and sent; do nothing.")
@@ -66,105 +73,100 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     overwrite: bool,
     dry_run: bool,
     options: dict[str, Any],
+    **named: Any,
 ) -> None:
-    """Annotate the clusters of INPUT: a marker table (CSV, TSV) or an .h5ad.
+    """Annotate the clusters of INPUT: a marker table (CSV, TSV), an .h5ad, or an .rds.
 
     Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an .h5ad
-    also OUT.h5ad with the labels in obs, and OUT_cells.csv. The run is kept in OUT_run.
+    or .rds also OUT.h5ad or OUT.rds with the labels, and OUT_cells.csv. The run is kept in
+    OUT_run. An .rds holds a Seurat object or a SingleCellExperiment and is read by Rscript,
+    which must be on the PATH; its clusters are the active identity, or --group-key.
+    The engine llm also writes OUT_summary.csv and OUT_conversations.json; its key is taken
+    from the environment, for example OPENAI_API_KEY.
 
     \b
     Examples:
       cellferry annotate markers.csv --out pbmc --tissue blood
       cellferry annotate pbmc.h5ad --group-key leiden --out pbmc_labelled
+      cellferry annotate seurat.rds --markers markers.csv --out pbmc_labelled
       cellferry annotate markers.csv --dry-run
+      cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
     """
-    from .. import delivery
-    from ..annotate import annotate as run_engine
-    from ..annotate import build_study, plan_clusters
-    from ..engines import create_engine
-    from ..progress import progress_events
+    from ..annotate import plan_clusters
     from ..study import Context
 
-    chosen = create_engine(engine, options)
-    context = Context(tissue, species, study_context)
-    data = _read(input_file)
-    is_anndata = not isinstance(data, Path)
-    if is_anndata:
-        stored = data.uns.get(delivery.STORE, {}).get(key)
-        delivery.check_key(
-            key, list(data.obs.columns), delivery.owned_columns(stored), overwrite=overwrite
-        )
-    else:
-        delivery.check_key(key, ())
-    study = build_study(
-        data, markers, group_key=group_key, context=context, reading=chosen.capabilities.reading
-    )
-    if dry_run:
-        plan = plan_clusters(study, chosen)
-        cost = "unknown" if plan.cost_usd is None else f"${plan.cost_usd:.2f}"
-        click.echo(
-            f"{plan.engine}: {plan.clusters} clusters, {plan.calls} calls, "
-            f"{plan.bytes_sent} bytes sent, cost {cost}"
-        )
-        return
     base = out if out is not None else Path(_stem(input_file))
-    paths = output_paths(base)
-    folder = base.with_name(base.name + "_run")
-    _claim(folder, [p for k, p in paths.items() if is_anndata or k not in _OBJECT], overwrite)
-    with progress_events(show=True) as on_event:
-        found = run_engine(
-            study,
-            chosen,
-            allow_upload=allow_upload,
-            folder=folder,
-            provenance={"key": key, "object": "AnnData" if is_anndata else "markers"},
-            on_event=on_event,
-        )
-    if is_anndata:
-        delivery.attach(data, found, study.clusters, key)
-    written = _write(found, study, data if is_anndata else None, paths)
-    _remember(folder, written)
-    click.echo(table(found))
-    tell_files(written)
+    request = Request(
+        input_file,
+        _engine(engine, options, named, base, overwrite),
+        markers,
+        group_key,
+        key,
+        Context(tissue, species, study_context),
+        overwrite,
+        allow_upload,
+    )
+    with opened_input(request) as opened:
+        if dry_run:
+            click.echo(plan_clusters(opened.study, request.engine).told())
+            return
+        found = _annotated(opened, request, base)
     if any(row.status == "failed" for row in found):
         raise click.exceptions.Exit(EXIT_FAILED_CLUSTERS)
 
 
-_OBJECT = ("object", "cells")
+def _engine(
+    name: str, options: dict[str, Any], named: dict[str, Any], base: Path, overwrite: bool
+) -> Engine:
+    """Make the engine; one that writes files of its own gets the name of the files."""
+    from ..engines import create_engine, engine_options
+
+    if "output_name" in options:
+        message = "The name of the files is given with --out."
+        raise click.UsageError(message)
+    of_files = {"output_name": str(base), "overwrite_files": overwrite}
+    known = engine_options(name)
+    given = {
+        **{option: value for option, value in of_files.items() if option in known},
+        **{option: value for option, value in named.items() if value is not None},
+    }
+    return create_engine(name, {**given, **options})
 
 
-def _read(path: Path) -> Any:
-    """Return an AnnData for an .h5ad, else the path of a marker table."""
-    from ..errors import InputError, UnsupportedObjectError
+def _annotated(opened: Input, request: Request, base: Path) -> Annotations:
+    """Run the engine, label the object, write the files and tell of them."""
+    from ..annotate import annotate as run_engine
+    from ..engines import WritesFiles
+    from ..progress import progress_events
+    from ..runs import claim_outputs
 
-    if path.suffix == ".rds":
-        message = f'"{path}" is an R object, which this command does not read.'
-        hint = "In R: AnnotateClusters(readRDS(...)). Or export the markers as CSV."
-        raise UnsupportedObjectError(message, hint)
-    if path.suffix != ".h5ad":
-        return path
-    import anndata
-
-    try:
-        return anndata.read_h5ad(path)
-    except (OSError, KeyError, ValueError) as error:
-        message = f'"{path}" cannot be read as .h5ad: {error}'
-        raise InputError(message, "Check the path and the file.") from error
+    paths = output_paths(base, opened.suffix)
+    folder = base.with_name(base.name + "_run")
+    if isinstance(request.engine, WritesFiles):
+        # The engine writes the report itself.
+        paths.pop("report")
+    claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
+    with progress_events(show=True) as on_event:
+        found = run_engine(
+            opened.study,
+            request.engine,
+            allow_upload=request.allow_upload,
+            folder=folder,
+            provenance=opened.provenance,
+            on_event=on_event,
+        )
+    written = _write(found, opened, paths)
+    if isinstance(request.engine, WritesFiles):
+        written += request.engine.files
+    _remember(folder, written)
+    click.echo(table(found))
+    tell_files(written)
+    return found
 
 
 def _stem(path: Path) -> str:
     name = path.name.removesuffix(".gz")
     return name.rpartition(".")[0] or name
-
-
-def _claim(folder: Path, paths: list[Path], overwrite: bool) -> None:
-    """Refuse to replace a file that this command did not write here before."""
-    from ..runs import Run
-
-    known = (folder / "run.json").exists()
-    owner = Run.open(folder) if known else Run("", folder, {"outputs": {}})
-    for path in paths:
-        owner.claim(path, overwrite)
 
 
 def _remember(folder: Path, written: list[Path]) -> None:
@@ -175,19 +177,20 @@ def _remember(folder: Path, written: list[Path]) -> None:
         run.wrote(path)
 
 
-def _write(found: Annotations, study: Study, adata: Any, paths: dict[str, Path]) -> list[Path]:
+def _write(found: Annotations, opened: Input, paths: dict[str, Path]) -> list[Path]:
     from ..report import Embedding, write_report
 
     embedding = None
-    if study.coordinates is not None:
-        embedding = Embedding(*study.coordinates, study.clusters)
+    if opened.study.coordinates is not None:
+        embedding = Embedding(*opened.study.coordinates, opened.study.clusters)
     writers: dict[Path, Any] = {
         paths["table"]: found.to_csv,
         paths["record"]: lambda p: p.write_text(found.to_json(), encoding="utf-8"),
-        paths["report"]: lambda p: write_report(found, p, embedding=embedding),
     }
-    if adata is not None:
-        columns = list(found.provenance["columns"])
-        writers[paths["cells"]] = lambda p: adata.obs[columns].to_csv(p, index_label="cell")
-        writers[paths["object"]] = adata.write_h5ad
+    if "report" in paths:
+        writers[paths["report"]] = lambda p: write_report(found, p, embedding=embedding)
+    if "object" in paths:
+        cells = opened.deliver(found)
+        writers[paths["cells"]] = lambda p: cells.to_csv(p, index_label="cell")
+        writers[paths["object"]] = opened.save
     return write_all(writers)

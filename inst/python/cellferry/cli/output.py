@@ -45,18 +45,19 @@ def _shown(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-def output_paths(name: Path) -> dict[str, Path]:
-    """Return the files of one annotation by kind; the name is used exactly as given."""
-    return {
-        kind: name.with_name(name.name + suffix)
-        for kind, suffix in (
-            ("table", "_annotations.csv"),
-            ("record", "_annotations.json"),
-            ("report", "_report.html"),
-            ("cells", "_cells.csv"),
-            ("object", ".h5ad"),
-        )
+def output_paths(name: Path, suffix: str | None = ".h5ad") -> dict[str, Path]:
+    """Return the files of one annotation by kind; the name is used exactly as given.
+
+    ``suffix`` is that of the labelled object; None where there is no object, and no cells.
+    """
+    suffixes = {
+        "table": "_annotations.csv",
+        "record": "_annotations.json",
+        "report": "_report.html",
     }
+    if suffix is not None:
+        suffixes |= {"cells": "_cells.csv", "object": suffix}
+    return {kind: name.with_name(name.name + end) for kind, end in suffixes.items()}
 
 
 def tell_files(files: Sequence[Path]) -> None:

@@ -1,1 +1,1 @@
-"""Drop-in names of other systems: a script written for one changes only its import line."""
+"""Drop-in names of the specified systems: a script changes only its import line."""

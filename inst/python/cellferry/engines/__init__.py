@@ -21,6 +21,8 @@ from ..errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..annotations import Annotations
     from ..events import Events
     from ..runs import Run
@@ -78,6 +80,24 @@ class Plan:
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default_factory=tuple)
 
+    def told(self) -> str:
+        """Return the plan in words.
+
+        Examples
+        --------
+        >>> Plan("local", 9).told()
+        'local: 9 clusters, 0 calls, 0 bytes sent, cost $0.00'
+        """
+        tokens = ""
+        if self.input_tokens or self.output_tokens:
+            tokens = f", about {self.input_tokens:,} tokens in and {self.output_tokens:,} out"
+        cost = "unknown" if self.cost_usd is None else f"${self.cost_usd:.2f}"
+        first = (
+            f"{self.engine}: {self.clusters} clusters, {self.calls} calls, "
+            f"{self.bytes_sent} bytes sent{tokens}, cost {cost}"
+        )
+        return "\n".join([first, *(note for note in self.notes if self.calls)])
+
 
 @runtime_checkable
 class Engine(Protocol):
@@ -108,8 +128,37 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class Prepares(Protocol):
+    """An engine with more to check before its first call than a plan shows: keys, paths."""
+
+    def prepare(self) -> None:
+        """Raise what would otherwise be found out after something was paid."""
+        ...
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """An engine that leaves files of its own beside the annotations."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its run is kept; None is the usual place."""
+        ...
+
+    @property
+    def files(self) -> list[Path]:
+        """What it writes."""
+        ...
+
+    def write_files(self, found: Annotations, study: Study, run: Run) -> None:
+        """Write them once the answer is complete."""
+        ...
+
+
 ENGINES: dict[str, str] = {
     "local": "cellferry.engines.local:Local",
+    "llm": "cellferry.engines.llm:LLM",
     "cytetype": "cellferry.engines.cytetype:CyteType",
 }
 """Name -> ``module:class``. The one table; an engine is added by a line here."""

@@ -7,22 +7,25 @@ marker table, ``score`` fits one to the other, ``choose`` decides with the ``hie
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...annotations import Annotation, Annotations
-from ...errors import InvalidOptionError, KnowledgeError
-from ...genes import detect_species
+from ...errors import InvalidOptionError, KnowledgeError, RunDamagedError
+from ...gene_tables import aliases
+from ...genes import Species, detect_species
 from .. import Capabilities, Plan
 from .answer import ENGINE, Reader, annotation_of
 from .evidence import Evidence
 from .hierarchy import Hierarchy
 from .knowledge import SPECIES, Knowledge, packaged_knowledge
-from .knowledge_table import read_types
-from .score import Profiles
+from .knowledge_sources import plain, read_knowledge
+from .prevalence import Prevalence, with_prevalence
+from .profiles import Profiles
+from .tissues import suggested_tissue, tissues_of
 
 if TYPE_CHECKING:
     from ...events import Events
@@ -30,10 +33,12 @@ if TYPE_CHECKING:
     from ...runs import Run
     from ...study import Study
 
-VERSION = 1
+VERSION = 2
 """Raised when the same input gives another answer, so that no old unit is reused."""
 
-_SPECIES_NAMES = {"homo sapiens": "human", "mus musculus": "mouse"}
+EXPRESSION_FILE = "prevalence.json"
+
+_SPECIES_NAMES: dict[str, Species] = {"homo sapiens": "human", "mus musculus": "mouse"}
 
 
 class Local:
@@ -45,10 +50,13 @@ class Local:
         How many of a cluster's strongest genes count in full; further down the ranking
         a gene counts less and less. All rows of the marker table are read.
     tissue_only
-        Consider only types that occur in the study's tissue.
+        Consider only types that occur in the study's tissue. Without it, a tissue that is
+        stated makes types of other tissues less likely, and does not exclude them.
     knowledge
-        Path of a table of your own, in the format of the packaged one. It is merged
-        with the packaged one; a type of the same name replaces ours.
+        Cell types of your own: path of a table in the format of the packaged one (``.tsv``)
+        or of gene sets (``.gmt``), a data frame with the same columns, or lists of genes by
+        type. They are merged with the packaged ones; a type of the same name replaces ours,
+        and yours win where both fit alike.
     knowledge_only
         Use your table alone.
 
@@ -69,31 +77,40 @@ class Local:
         *,
         n_genes: int = 50,
         tissue_only: bool = False,
-        knowledge: str | os.PathLike[str] | None = None,
+        knowledge: Any = None,
         knowledge_only: bool = False,
     ) -> None:
         self.n_genes = _whole_number("n_genes", n_genes)
         self.tissue_only = _flag("tissue_only", tissue_only)
         self.knowledge_only = _flag("knowledge_only", knowledge_only)
-        if knowledge is not None and not isinstance(knowledge, str | os.PathLike):
-            message = f"`knowledge` must be the path of a table, not {type(knowledge).__name__}."
-            raise InvalidOptionError(message, option="knowledge")
         if self.knowledge_only and knowledge is None:
             message = "`knowledge_only` needs a table of your own, and none is given."
-            raise InvalidOptionError(message, "Give its path as `knowledge`.", option="knowledge")
-        self.knowledge = None if knowledge is None else os.fspath(knowledge)
+            raise InvalidOptionError(message, "Give it as `knowledge`.", option="knowledge")
+        self.knowledge = None if knowledge is None else plain(knowledge)
         self._table = self._read()
 
     def _read(self) -> Knowledge:
         if self.knowledge is None:
             return packaged_knowledge()
-        own = read_types(self.knowledge)
+        own = read_knowledge(self.knowledge)
         return Knowledge(own) if self.knowledge_only else packaged_knowledge().merged_with(own)
 
     @property
     def capabilities(self) -> Capabilities:
-        """It answers clusters from markers; nothing leaves the machine."""
-        return Capabilities()
+        """It answers clusters from markers; nothing leaves the machine.
+
+        Expression is read when it is there: in how many cells the markers are expressed.
+        """
+        return Capabilities(uses=frozenset({"normalized"}), genes=self._gene_names)
+
+    @functools.cached_property
+    def _gene_names(self) -> tuple[str, ...]:
+        found: set[str] = set()
+        for species in SPECIES:
+            current = self._table.names_of_genes(species)
+            found |= current.keys()
+            found |= {a for a, s in aliases(species).items() if s in current}
+        return tuple(sorted(found))
 
     def describe(self) -> Mapping[str, Any]:
         """Return the options, from which the same engine can be made again."""
@@ -120,11 +137,15 @@ class Local:
         markers: Markers = study.require("markers", self.name)
         knowledge = self._knowledge_for(study)
         species, how = self._species(study, markers)
-        profiles = Profiles.from_knowledge(knowledge, species)
+        tissues = tissues_of(study.context.tissue or "")
+        profiles = Profiles.from_knowledge(knowledge, species, tissues)
         hierarchy = Hierarchy.build(knowledge, profiles)
         evidence = Evidence.from_markers(markers, self.n_genes, study.genes)
+        prevalence = self._prevalence(study, run)
+        if prevalence is not None:
+            evidence = with_prevalence(evidence, markers.clusters, prevalence)
         reader = Reader(hierarchy, evidence, species)
-        key = self._key(study, markers, knowledge, species)
+        key = self._key(study, markers, knowledge, species, prevalence)
         finished = run.finished()
         sizes = study.clusters.counts() or {}
         with_rows = {markers.clusters[i] for i in set(markers.cluster.tolist())}
@@ -150,6 +171,8 @@ class Local:
             "knowledge": knowledge.digest,
             "species": species,
             "species_from": how,
+            "tissues": sorted(tissues),
+            "tissue_suggested": suggested_tissue(rows, knowledge),
         }
         return Annotations(tuple(rows), details, provenance)
 
@@ -166,7 +189,7 @@ class Local:
             hint = f"{error.hint} Or leave `tissue_only` out."
             raise InvalidOptionError(error.message, hint, option="tissue_only") from error
 
-    def _species(self, study: Study, markers: Markers) -> tuple[str, str]:
+    def _species(self, study: Study, markers: Markers) -> tuple[Species, str]:
         """Return the vocabulary to use, and why: stated, detected, or the better match."""
         stated = (study.context.species or "").strip().casefold()
         stated = _SPECIES_NAMES.get(stated, stated)
@@ -181,13 +204,33 @@ class Local:
         why = "whose markers match the genes best"
         return best, f'{why}; "{stated}" has no markers of its own' if stated else why
 
-    def _key(self, study: Study, markers: Markers, knowledge: Knowledge, species: str) -> str:
+    def _prevalence(self, study: Study, run: Run) -> Prevalence | None:
+        """Read the expression, or what a run that is resumed kept of it."""
+        found = Prevalence.from_study(study, self._gene_names)
+        if found is not None:
+            run.store(EXPRESSION_FILE, found.to_dict())
+            return found
+        try:
+            return Prevalence.from_dict(run.load(EXPRESSION_FILE))
+        except RunDamagedError:
+            return None
+
+    def _key(
+        self,
+        study: Study,
+        markers: Markers,
+        knowledge: Knowledge,
+        species: str,
+        prevalence: Prevalence | None,
+    ) -> str:
         """Hash everything that determines the answers; no order of rows or clusters in it."""
         parts = {
             "version": VERSION,
             "options": self.n_genes,
+            "tissues": sorted(tissues_of(study.context.tissue or "")),
             "knowledge": knowledge.digest,
             "species": species,
+            "expression": None if prevalence is None else prevalence.digest(),
             "genes": sorted(study.genes) if study.genes is not None else None,
             "sizes": study.clusters.counts(),
             "markers": {c: markers.fingerprint(c) for c in markers.clusters},

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...annotations import UNKNOWN, Annotation
-from .choose import MIN_FIT, OWN_SIGNIFICANCE, SUPPORT, choose, residual, supporters
-from .score import Signal, score_types
+from .choose import MIN_FIT, choose
+from .mixture import OWN_SIGNIFICANCE, residual, supporters
+from .score import SUPPORT, Lookup, Signal, score_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +39,11 @@ class Reader:
     evidence: Evidence
     species: str
 
+    @functools.cached_property
+    def lookup(self) -> Lookup:
+        """Where the genes of the profiles are in the evidence."""
+        return Lookup.build(self.hierarchy.profiles, self.evidence)
+
     def answer(self, cluster: str, column: int, n_cells: int | None) -> dict[str, Any]:
         """Return ``{"annotation": ..., "evidence": ...}`` of a cluster as plain data.
 
@@ -46,7 +53,7 @@ class Reader:
             The cluster's position in the evidence.
         """
         profiles = self.hierarchy.profiles
-        scores = score_types(profiles, Signal.read(profiles, self.evidence, column))
+        scores = score_types(profiles, Signal.read(profiles, self.evidence, column, self.lookup))
         choice = choose(self.hierarchy, scores)
         told = _Told(self, scores, choice, column)
         annotation = told.unknown() if choice.label is None else told.known(choice.label)
@@ -135,20 +142,24 @@ class _Told:
         return [int(g) for g in supporters(hierarchy.profiles, left, partner)]
 
     def missing(self, label: int) -> list[str]:
-        """Return the most telling markers of the type that no cluster of the table names."""
-        profiles = self.reader.hierarchy.profiles
+        """Return the most telling markers of the type that the data do not have.
+
+        Where the genes of the data are not known: that no cluster of the table names.
+        """
+        profiles, signal = self.reader.hierarchy.profiles, self.scores.signal
         own = profiles.own[label]
-        found = np.flatnonzero((own > 0) & ~self.scores.signal.seen)
+        known = self.reader.evidence.measured is not None
+        found = np.flatnonzero((own > 0) & ~(signal.measured if known else signal.seen))
         found = found[np.argsort(-own[found], kind="stable")]
         return [profiles.genes[g] for g in found[: LISTED_GENES // 2]]
 
     def silent(self, label: int) -> list[str]:
-        """Return markers of the type that the table names, but not as raised here."""
-        profiles = self.reader.hierarchy.profiles
+        """Return markers of the type that the data have, but not as raised here."""
+        profiles, signal = self.reader.hierarchy.profiles, self.scores.signal
         own = profiles.own[label]
-        found = np.flatnonzero(
-            (own > 0) & self.scores.signal.seen & (self.scores.signal.strength <= 0)
-        )
+        known = self.reader.evidence.measured is not None
+        there = signal.measured if known else signal.seen
+        found = np.flatnonzero((own > 0) & there & (signal.strength <= 0))
         return self.symbols(found[np.argsort(-own[found], kind="stable")][:LISTED_GENES])
 
     def symbols(self, genes: Iterable[int]) -> list[str]:

@@ -3,9 +3,12 @@
 1. The best fit that has evidence of its own begins; below a floor the answer is Unknown.
 2. What its lineage does not explain is scored again: a second, unrelated lineage with
    strong evidence of its own makes the cluster a mixture, and both are named.
-3. While another type that is neither ancestor nor descendant fits nearly as well, the
+3. A type whose own markers, those that its parents do not have, are mostly silent gives
+   way to its parent; it remains as the detail.
+4. While another type that is neither ancestor nor descendant fits nearly as well, the
    answer backs off to what both have in common.
-4. A subtype that fits nearly as well as the answer, on evidence of its own, and clearly
+5. Two answers that are both true (a CD4 T cell, a naive T cell) give the type inside both.
+   A subtype that fits nearly as well as the answer and has earned its step down, clearly
    better than its siblings, refines it.
 """
 
@@ -17,7 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .score import SHRINKAGE, Profiles, Scores, score_types
+from .mixture import OWN_SIGNIFICANCE, find_partner, supporters
+from .score import SHRINKAGE, SUPPORT, Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,24 +33,31 @@ MIN_FIT = 0.5
 MIN_SIGNIFICANCE = 3.0
 MIN_GENES = 2
 """Supporting genes without which nothing is named."""
-OWN_SIGNIFICANCE = 2.0
-"""Evidence of its own that a type needs to be considered beside its ancestors."""
 CLEAR_MARGIN = 0.2
 """Margin by which an answer must beat every type that is not compatible with it."""
 MARGIN_SHRINKAGE = 0.5
+LEAST_MARGIN = 0.05
+"""Margin below which two unrelated types tie."""
+SHARED_RATIO = 0.4
+"""Part of the fit that a common ancestor needs on its own markers to become the answer."""
+EARNED_RATIO = 0.4
+"""Part of its parent's fit that the markers of a type alone must reach."""
+DEFINING_STRENGTH = 0.4
+"""Mean strength that the defining markers of a type alone must have instead."""
+EARNED_RECALL = 0.4
+"""Part of a type's own markers, by weight, that must be raised."""
+BOTH_RATIO = 0.8
 DEEPER_RATIO = 0.9
 DEEPER_SIGNIFICANCE = 3.5
 DETAIL_RATIO = 0.75
 DETAIL_SIGNIFICANCE = 2.5
 MIXED_FIT = 0.8
-MIXED_RATIO = 0.4
-MIXED_SIGNIFICANCE = 3.0
-MIXED_GENES = 3
-BROADER_RATIO = 0.8
+RIVALS = 40
+"""How many of the best other answers are compared one by one."""
+OWN_RATIO = 0.8
+"""Part of the best fit at which a type that the user added comes before a packaged one."""
 STATE_FIT = 1.0
 STATE_GENES = 4
-SUPPORT = 0.2
-"""Strength from which a gene supports (or contradicts) a type."""
 
 
 @dataclass(frozen=True)
@@ -77,28 +88,32 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     fit = float(scores.fit[best])
     if not _enough(hierarchy, scores, best):
         return Choice(None, best, fit, 0.0, None, states=states)
-    partner = _partner(hierarchy, scores, best, MIXED_FIT)
+    partner = find_partner(hierarchy, scores, best, MIXED_FIT)
     begun = best
+    best = _earned(hierarchy, scores, best)
     label: int | None = best
     rival, margin = _rival(hierarchy, scores, best, partner)
     while rival is not None and margin < CLEAR_MARGIN:
         if partner is None and not hierarchy.same_lineage[best, rival]:
             # Neither of two unrelated types wins: if each has genes of its own, both are there.
-            partner = _partner(hierarchy, scores, best, MIN_FIT)
+            partner = find_partner(hierarchy, scores, best, MIN_FIT)
             if partner is not None:
                 rival, margin = _rival(hierarchy, scores, best, partner)
                 continue
         names = hierarchy.profiles.names
         shared = hierarchy.knowledge.common_ancestor(names[best], names[rival])
-        label = None if shared is None else hierarchy.index(shared)
-        if label is None or not hierarchy.profiles.positive[label].any():
-            # A compartment without markers (all blood) would be a label that says nothing.
-            label = None
+        above = None if shared is None else hierarchy.index(shared)
+        if above is None or scores.own_fit[above] < SHARED_RATIO * scores.fit[best]:
+            # What they share has no evidence of its own, so it would be a label that says
+            # nothing (all blood): either one is ahead, or nothing is certain.
+            if margin < LEAST_MARGIN:
+                label = None
             break
-        best = label
+        best = label = above
         rival, margin = _rival(hierarchy, scores, best, partner)
     if label is None:
         return Choice(None, begun, fit, margin, None, rival, partner=partner, states=states)
+    label = _both(hierarchy, scores, label)
     label = _deeper(hierarchy, scores, label, partner)
     fit = max(fit, float(scores.fit[label]))
     rival, margin = _rival(hierarchy, scores, label, partner)
@@ -107,27 +122,21 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     return replace(found, detail=_detail(hierarchy, scores, label, begun))
 
 
-def supporters(profiles: Profiles, scores: Scores, i: int) -> NDArray[np.intp]:
-    """Return the genes that support a type, strongest contribution first."""
-    contribution = profiles.positive[i] * scores.signal.strength
-    found = np.flatnonzero((profiles.positive[i] > 0) & (scores.signal.strength >= SUPPORT))
-    # Ties go by gene, and genes are sorted: the order never depends on the input's.
-    return found[np.argsort(-contribution[found], kind="stable")]
-
-
 def _begin(hierarchy: Hierarchy, scores: Scores) -> int | None:
     usable = ~hierarchy.state & ~hierarchy.compartment
     usable &= scores.own_significance >= OWN_SIGNIFICANCE
     usable &= _own_genes(hierarchy, scores) >= MIN_GENES
     if not usable.any():
         return None
-    return int(np.argmax(np.where(usable, scores.fit, -np.inf)))
+    best = float(scores.fit[usable].max())
+    given = usable & hierarchy.own & (scores.fit >= OWN_RATIO * best)
+    return int(np.argmax(np.where(given if given.any() else usable, scores.fit, -np.inf)))
 
 
 def _own_genes(hierarchy: Hierarchy, scores: Scores) -> NDArray[np.intp]:
     """Return per type how many of the genes that it lists itself support it."""
     raised = scores.signal.strength >= SUPPORT
-    return np.asarray(((hierarchy.profiles.own > 0) & raised).sum(axis=1), dtype=np.intp)
+    return hierarchy.profiles.own_weights.count(raised)
 
 
 def _enough(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
@@ -150,14 +159,22 @@ def _rival(
     other &= (scores.own_significance >= OWN_SIGNIFICANCE) & (scores.fit > 0)
     if partner is not None:
         other &= ~hierarchy.same_lineage[partner]
+    if hierarchy.own[i]:
+        # A packaged type for the same cells has the same genes and is no second opinion.
+        other &= hierarchy.own | (scores.fit > scores.fit[i] / OWN_RATIO)
     rivals = np.flatnonzero(other)
     if not len(rivals):
         return None, 1.0
+    # The best fits are the closest; the others only cost time.
+    rivals = np.sort(rivals[np.argsort(-scores.fit[rivals], kind="stable")][:RIVALS])
     profiles = hierarchy.profiles
-    difference = (profiles.positive[i] - profiles.positive[rivals]) * scores.signal.factor
+    used = np.flatnonzero((profiles.positive[i] + profiles.positive[rivals].sum(axis=0)) > 0)
+    difference = profiles.positive[i, used] - profiles.positive[np.ix_(rivals, used)]
+    difference = difference * scores.signal.factor[used]
+    excess = scores.signal.excess[used]
 
     def part(weight: NDArray[np.float64], penalty: NDArray[np.float64]) -> NDArray[np.float64]:
-        total = weight @ scores.signal.excess - penalty
+        total = weight @ excess - penalty
         fit = total / np.sqrt((weight**2).sum(axis=1) + SHRINKAGE)
         return np.asarray(np.maximum(fit, 0), dtype=np.float64)
 
@@ -168,6 +185,56 @@ def _rival(
     return int(rivals[closest]), float(margin[closest])
 
 
+def _is_earned(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
+    """Whether the markers that only this type has, and not its parents, are raised enough.
+
+    Enough is a part of what the parent's own markers reach, or several defining markers that
+    are strong: a subtype of which a few genes are raised by the side, as many are in a
+    cluster of its parent, is not named.
+    """
+    # A group is an answer only where its members cannot be told apart, and no fallback.
+    kinds = hierarchy.knowledge.by_name
+    parents = [p for p in hierarchy.above(i) if kinds[hierarchy.profiles.names[p]].kind == "type"]
+    if not parents:
+        return True
+    least = EARNED_RATIO * max(float(scores.own_fit[p]) for p in parents)
+    defining = hierarchy.profiles.defining[i] & (scores.signal.factor > 0)
+    strength = float(scores.signal.strength[defining].mean()) if defining.any() else 0.0
+    strong = defining.sum() >= MIN_GENES and strength >= DEFINING_STRENGTH
+    return bool((scores.new_fit[i] >= least or strong) and _has_evidence(hierarchy, scores, i))
+
+
+def _has_evidence(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
+    raised = (hierarchy.profiles.new[i] > 0) & (scores.signal.strength >= SUPPORT)
+    return bool(
+        scores.new_significance[i] >= DEEPER_SIGNIFICANCE
+        and scores.recall[i] >= EARNED_RECALL
+        and raised.sum() >= MIN_GENES
+    )
+
+
+def _earned(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
+    """Go up from a type until one has earned its place."""
+    while not _is_earned(hierarchy, scores, i):
+        i = max(hierarchy.above(i), key=lambda p: (scores.fit[p], -p))
+    return i
+
+
+def _both(hierarchy: Hierarchy, scores: Scores, label: int) -> int:
+    """Return the type inside the answer and another that is true as well, or the answer."""
+    other = hierarchy.compatible[label] & ~hierarchy.related[label]
+    other &= ~hierarchy.state & ~hierarchy.compartment
+    other &= scores.fit >= BOTH_RATIO * scores.fit[label]
+    for j in np.flatnonzero(other):
+        if not _has_evidence(hierarchy, scores, int(j)):
+            continue
+        inside = hierarchy.inside[:, label] & hierarchy.inside[:, j]
+        best = int(np.argmax(np.where(inside, scores.fit, -np.inf)))
+        if scores.fit[best] >= BOTH_RATIO * scores.fit[label]:
+            return best
+    return label
+
+
 def _deeper(hierarchy: Hierarchy, scores: Scores, label: int, partner: int | None) -> int:
     """Go down while a child is nearly as good, on its own evidence, and clear of others."""
     own_genes = _own_genes(hierarchy, scores)
@@ -176,9 +243,9 @@ def _deeper(hierarchy: Hierarchy, scores: Scores, label: int, partner: int | Non
             child
             for child in hierarchy.below(label)
             if scores.fit[child] >= DEEPER_RATIO * scores.fit[label]
-            and scores.own_significance[child] >= DEEPER_SIGNIFICANCE
             and scores.fit[child] >= MIN_FIT
             and own_genes[child] >= MIN_GENES
+            and _is_earned(hierarchy, scores, child)
         ]
         better.sort(key=lambda child: (-scores.fit[child], child))
         if not better:
@@ -201,36 +268,6 @@ def _detail(hierarchy: Hierarchy, scores: Scores, label: int, begun: int) -> int
     if not under.any():
         return None
     return int(np.argmax(np.where(under, scores.fit, -np.inf)))
-
-
-def _partner(hierarchy: Hierarchy, scores: Scores, best: int, least: float) -> int | None:
-    """Return the type of another lineage that is strong in what the best does not explain."""
-    left = residual(hierarchy, scores, best)
-    usable = ~hierarchy.same_lineage[best] & ~hierarchy.related[best]
-    usable &= ~hierarchy.state & ~hierarchy.compartment
-    usable &= left.fit >= max(least, MIXED_RATIO * scores.fit[best])
-    usable &= left.significance >= MIXED_SIGNIFICANCE
-    usable &= left.own_significance >= OWN_SIGNIFICANCE
-    for i in np.argsort(-left.fit, kind="stable"):
-        if usable[i] and len(supporters(hierarchy.profiles, left, int(i))) >= MIXED_GENES:
-            return _broader(hierarchy, left, int(i))
-    return None
-
-
-def _broader(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
-    """Go up to parents that fit nearly as well: of a mixture only the lineage is certain."""
-    kinds = hierarchy.knowledge.by_name
-    for parent in hierarchy.above(i):
-        is_type = kinds[hierarchy.profiles.names[parent]].kind == "type"
-        if is_type and scores.fit[parent] >= BROADER_RATIO * scores.fit[i]:
-            return _broader(hierarchy, scores, parent)
-    return i
-
-
-def residual(hierarchy: Hierarchy, scores: Scores, best: int) -> Scores:
-    """Score again without the genes that a type, its ancestors or descendants explain."""
-    explained = (hierarchy.profiles.positive[hierarchy.related[best]] > 0).any(axis=0)
-    return score_types(hierarchy.profiles, scores.signal.without(explained))
 
 
 def _states(hierarchy: Hierarchy, scores: Scores) -> tuple[int, ...]:

@@ -23,6 +23,10 @@ FOLD_HALF = 1.0
 """log2 fold change at which the fold-change term is one half."""
 PREVALENCE_HALF = 0.2
 """Difference of the fractions of cells at which the prevalence term is one half."""
+AMBIENT = 0.5
+"""What the prevalence term can reach through the fold change alone."""
+STEEP_FOLD_HALF = 3.0
+"""log2 fold change at which it reaches half of that."""
 RANK_HALF = 25.0
 """Rank at which a gene of a list without statistics counts one half."""
 NOT_SIGNIFICANT = 0.5
@@ -117,12 +121,14 @@ class Evidence:
 def _row_strength(markers: Markers) -> NDArray[np.float64]:
     fold = markers.avg_log2fc
     if fold is not None and np.isfinite(fold).any():
-        value = _saturate(fold, FOLD_HALF)
+        value = saturate(fold, FOLD_HALF)
         if markers.pct_1 is not None and markers.pct_2 is not None:
             sign = np.sign(value)
-            apart = _saturate(
-                np.maximum((markers.pct_1 - markers.pct_2) * sign, 0), PREVALENCE_HALF
-            )
+            apart = saturate(np.maximum((markers.pct_1 - markers.pct_2) * sign, 0), PREVALENCE_HALF)
+            # A gene of every cell that is very much higher here is a marker although some of
+            # its RNA is found in all droplets (insulin, haemoglobin).
+            steep = AMBIENT * markers.pct_1 * np.abs(saturate(fold, STEEP_FOLD_HALF))
+            apart = np.fmax(apart, np.where(sign > 0, steep, 0))
             both = sign * np.sqrt(np.abs(value) * apart)
             value = np.where(np.isnan(apart), value, both)
     elif markers.score is not None and np.isfinite(markers.score).any():
@@ -138,7 +144,7 @@ def _row_strength(markers: Markers) -> NDArray[np.float64]:
     return value
 
 
-def _saturate(value: NDArray[np.float64], half: float) -> NDArray[np.float64]:
+def saturate(value: NDArray[np.float64], half: float) -> NDArray[np.float64]:
     """Return x / (|x| + half): sign kept, one half at ``half``, 1 at infinity (and there)."""
     finite = np.clip(value, -1e9, 1e9)
     return np.asarray(finite / (np.abs(finite) + half), dtype=np.float64)

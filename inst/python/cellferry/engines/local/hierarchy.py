@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .knowledge import Knowledge
-    from .score import Profiles
+    from .profiles import Profiles
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Hierarchy:
         Whether some type is inside both.
     same_lineage
         Whether they share a topmost ancestor that is no compartment.
+    own
+        Per type, whether the user added it.
     """
 
     knowledge: Knowledge
@@ -38,6 +40,7 @@ class Hierarchy:
     same_lineage: NDArray[np.bool_]
     state: NDArray[np.bool_]
     compartment: NDArray[np.bool_]
+    own: NDArray[np.bool_]
 
     @classmethod
     def build(cls, knowledge: Knowledge, profiles: Profiles) -> Hierarchy:
@@ -59,6 +62,7 @@ class Hierarchy:
             shared.reshape(len(names), len(names)),
             np.array([k == "state" for k in kinds], dtype=bool),
             np.array([k == "compartment" for k in kinds], dtype=bool),
+            np.array([n in knowledge.own for n in names], dtype=bool),
         )
 
     def index(self, name: str) -> int:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from importlib import resources
 
 from ...errors import KnowledgeError, listing, nearest
+from ...genes import Species
+from .tissues import occurs, tissues_of
 
-SPECIES: tuple[str, ...] = ("human", "mouse")
+SPECIES: tuple[Species, ...] = ("human", "mouse")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class CellType:
 class Knowledge:
     """All types of a table, and who is whose ancestor.
 
+    Attributes
+    ----------
+    own
+        Names of the types that a user added: they win over packaged ones that fit alike.
+
     Raises
     ------
     KnowledgeError
@@ -67,6 +74,7 @@ class Knowledge:
     """
 
     types: tuple[CellType, ...]
+    own: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         names = [t.name for t in self.types]
@@ -166,19 +174,20 @@ class Knowledge:
         """
         wanted = tissue.casefold()
         known = sorted({x for t in self.types for x in t.tissues if x != "any"})
-        matching = {x for x in known if x in wanted or wanted in x}
+        matching = tissues_of(tissue) or {x for x in known if x in wanted or wanted in x}
         if not matching:
             message = f'No type of the knowledge table occurs in "{tissue}".'
             raise KnowledgeError(message, f"Tissues it knows: {listing(known, 40)}.")
-        kept = {t.name for t in self.types if not t.tissues or {"any", *matching} & {*t.tissues}}
+        kept = {t.name for t in self.types if occurs(t.tissues, frozenset(matching))}
         kept |= {a for name in kept for a in self.ancestors[name]}
-        return Knowledge(tuple(t for t in self.types if t.name in kept))
+        return Knowledge(tuple(t for t in self.types if t.name in kept), self.own & kept)
 
     def merged_with(self, other: Knowledge | tuple[CellType, ...]) -> Knowledge:
         """Return both tables as one; a type of the other replaces one of the same name."""
         types = other.types if isinstance(other, Knowledge) else other
         new = {t.name for t in types}
-        return Knowledge((*(t for t in self.types if t.name not in new), *types))
+        kept = tuple(t for t in self.types if t.name not in new)
+        return Knowledge((*kept, *types), self.own | new)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -198,5 +207,6 @@ def packaged_knowledge() -> Knowledge:
     """
     from .knowledge_table import read_types
 
-    with resources.as_file(resources.files("cellferry") / "data" / "knowledge.tsv") as path:
-        return Knowledge(read_types(path))
+    with resources.as_file(resources.files("cellferry") / "data" / "knowledge") as folder:
+        files = sorted(folder.glob("*.tsv"))
+        return Knowledge(tuple(t for path in files for t in read_types(path)))

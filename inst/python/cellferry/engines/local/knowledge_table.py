@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,29 @@ def read_types(path: str | os.PathLike[str]) -> tuple[CellType, ...]:
     if not rows:
         message = f'The knowledge table "{source}" is empty.'
         raise KnowledgeError(message, f"It begins with a line of columns: {', '.join(COLUMNS)}.")
-    header = [x.strip() for x in rows[0]]
+    lines_and_cells = zip((i for i, _ in numbered[1:]), rows[1:], strict=True)
+    return types_from_rows(source.name, rows[0], list(lines_and_cells))
+
+
+def types_from_rows(
+    source: str, columns: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]
+) -> tuple[CellType, ...]:
+    """Read rows that are split into cells already.
+
+    Parameters
+    ----------
+    source
+        Name of the table for messages.
+    columns
+        Its columns.
+    rows
+        Number of the line, and its cells.
+    """
+    header = [x.strip() for x in columns]
     _check_header(source, header)
     types: dict[str, CellType] = {}
-    for (line, _), row in zip(numbered[1:], rows[1:], strict=True):
-        where = f'"{source.name}", line {line}'
+    for line, row in rows:
+        where = f'"{source}", line {line}'
         if len(row) > len(header):
             message = f"{where}: {len(row)} cells, but the table has {len(header)} columns."
             raise KnowledgeError(message, "Columns are separated by one tab.", line=line)
@@ -84,15 +103,15 @@ def read_types(path: str | os.PathLike[str]) -> tuple[CellType, ...]:
     return tuple(types.values())
 
 
-def _check_header(source: Path, header: list[str]) -> None:
+def _check_header(source: str, header: list[str]) -> None:
     for column in REQUIRED:
         if column not in header:
-            message = f'The knowledge table "{source.name}", line 1, has no column "{column}".'
+            message = f'The knowledge table "{source}", line 1, has no column "{column}".'
             raise KnowledgeError(message, f"Its columns are {listing(header, 20)}.", column=column)
     for column in header:
         if column not in COLUMNS or header.count(column) > 1:
             problem = "twice" if column in COLUMNS else "which is not known"
-            message = f'The knowledge table "{source.name}", line 1, has "{column}", {problem}.'
+            message = f'The knowledge table "{source}", line 1, has "{column}", {problem}.'
             raise KnowledgeError(message, f"Columns: {', '.join(COLUMNS)}.", column=column)
 
 

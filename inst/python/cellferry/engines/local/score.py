@@ -10,12 +10,7 @@ deviation d over all tested genes)::
 with a shrinkage in place of the residual variance: under a random order of genes its
 expectation is 0 and its variance does not grow with the number of markers, and short
 lists cannot win by one lucky gene. ``significance`` is the analytic null of the same
-permutation. v are negative markers.
-
-A weight is tier x specificity x inheritance. Specificity is 1 / sqrt(number of separate
-lineages that list the gene), so that types without a shared gene do not influence each
-other. A type inherits the markers of its ancestors at a reduced weight: a subtype without
-evidence of its own therefore fits worse than its parent.
+permutation. v are negative markers. :mod:`.profiles` says where the weights come from.
 """
 
 from __future__ import annotations
@@ -25,93 +20,64 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .profiles import Profiles, Weights
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .evidence import Evidence
-    from .knowledge import Knowledge
 
-TIER_WEIGHT: dict[int, float] = {3: 1.0, 2: 0.7, 1: 0.4}
-INHERITANCE = 0.6
-"""Factor for each step up to the ancestor that lists a marker."""
-NEGATIVE_WEIGHT = 0.7
 SHRINKAGE = 2.0
 """In units of the squared weight of one defining marker of one lineage."""
 UNSEEN = 0.5
 """Factor for markers absent from a table that does not say which genes were measured."""
+SUPPORT = 0.2
+"""Strength from which a gene supports (or contradicts) a type."""
 EVEN = 0.1
 """Strength below which a gene counts as the same inside and outside of the cluster."""
 
 
 @dataclass(frozen=True)
-class Profiles:
-    """The knowledge of one species as matrices of types x genes.
+class Lookup:
+    """Where the genes of the profiles are in the evidence; the same for all clusters.
 
-    ``own`` holds what a row of the table lists, ``positive`` also what it inherits.
+    Attributes
+    ----------
+    first
+        Per gene a row of the evidence, or -1.
+    several
+        Gene -> its rows, for genes that the table names in several ways.
+    measured
+        Per gene, whether the data have it; true where that is not known.
     """
 
-    names: tuple[str, ...]
-    genes: tuple[str, ...]
-    symbols: dict[str, tuple[str, ...]]
-    own: NDArray[np.float64]
-    positive: NDArray[np.float64]
-    negative: NDArray[np.float64]
-    specificity: NDArray[np.float64]
+    first: NDArray[np.intp]
+    several: dict[int, list[int]]
+    measured: NDArray[np.bool_]
 
     @classmethod
-    def from_knowledge(cls, knowledge: Knowledge, species: str) -> Profiles:
-        """Build for the types that are known in a species (groups always are)."""
-        types = [t for t in knowledge.types if species in t.positive or t.kind in _HOLDERS]
-        current = knowledge.names_of_genes(species)
-        genes = tuple(sorted(set(current.values())))
-        column = {g: i for i, g in enumerate(genes)}
-        symbols: dict[str, list[str]] = {g: [] for g in genes}
-        for symbol in sorted(current):
-            symbols[current[symbol]].append(symbol)
-        names = tuple(t.name for t in types)
-        listed = np.zeros((len(types), len(genes)))
-        negative = np.zeros_like(listed)
-        for i, cell_type in enumerate(types):
-            for marker in cell_type.positive.get(species, ()):
-                j = column[current[marker.name]]
-                listed[i, j] = max(listed[i, j], TIER_WEIGHT[marker.tier])
-            for marker in cell_type.negative.get(species, ()):
-                negative[i, column[current[marker.name]]] = NEGATIVE_WEIGHT
-        above = [
-            {names.index(a): n for a, n in knowledge.ancestors[name].items() if a in names}
-            for name in names
-        ]
-        specificity = 1 / np.sqrt(np.maximum(_lineages(listed, above), 1))
-        own = listed * specificity
-        positive = own.copy()
-        for i, steps in enumerate(above):
-            for ancestor, distance in steps.items():
-                inherited = own[ancestor] * INHERITANCE**distance
-                np.maximum(positive[i], inherited, out=positive[i])
-        # What a type lists itself is never evidence against it.
-        negative[positive > 0] = 0
-        return cls(
-            names,
-            genes,
-            {g: tuple(s) for g, s in symbols.items()},
-            own,
-            positive,
-            negative,
-            specificity,
-        )
+    def build(cls, profiles: Profiles, evidence: Evidence) -> Lookup:
+        """Look every name of every gene up once."""
+        first = np.full(len(profiles.genes), -1, dtype=np.intp)
+        several: dict[int, list[int]] = {}
+        measured = np.ones(len(profiles.genes), dtype=bool)
+        for i, gene in enumerate(profiles.genes):
+            names = profiles.symbols[gene]
+            rows = [evidence.genes[s] for s in names if s in evidence.genes]
+            if rows:
+                first[i] = rows[0]
+            if len(rows) > 1:
+                several[i] = rows
+            if evidence.measured is not None and not rows:
+                measured[i] = not evidence.measured.isdisjoint(names)
+        return cls(first, several, measured)
 
-
-_HOLDERS = ("group", "compartment")
-
-
-def _lineages(listed: NDArray[np.float64], above: list[dict[int, int]]) -> NDArray[np.float64]:
-    """Return per gene how many types list it, a type and its ancestors counting once."""
-    holds = listed > 0
-    count = np.zeros(listed.shape[1])
-    for i, steps in enumerate(above):
-        through_ancestor = holds[list(steps)].any(axis=0) if steps else False
-        count += holds[i] & ~np.asarray(through_ancestor)
-    return count
+    def rows(self, evidence: Evidence, cluster: int) -> NDArray[np.intp]:
+        """Return per gene its row, or -1; of several names the strongest in the cluster."""
+        found = self.first.copy()
+        for gene, rows in self.several.items():
+            found[gene] = max(rows, key=lambda r: (abs(evidence.strength[r, cluster]), -r))
+        return found
 
 
 @dataclass(frozen=True)
@@ -126,6 +92,8 @@ class Signal:
         0 where the gene was not measured, below 1 where its silence says little.
     seen
         Whether any cluster of the table names the gene.
+    measured
+        Whether the data have the gene; true where that is not known.
     mean, deviation
         Of the strength over all tested genes.
     """
@@ -135,13 +103,20 @@ class Signal:
     prevalence: NDArray[np.float64]
     factor: NDArray[np.float64]
     seen: NDArray[np.bool_]
+    measured: NDArray[np.bool_]
     mean: float
     deviation: float
 
     @classmethod
-    def read(cls, profiles: Profiles, evidence: Evidence, cluster: int) -> Signal:
-        """Look the genes of the profiles up in one cluster (a column of the evidence)."""
-        rows = _rows(profiles, evidence, cluster)
+    def read(
+        cls, profiles: Profiles, evidence: Evidence, cluster: int, lookup: Lookup | None = None
+    ) -> Signal:
+        """Look the genes of the profiles up in one cluster (a column of the evidence).
+
+        ``lookup`` is the same for all clusters; without one it is made here.
+        """
+        lookup = lookup or Lookup.build(profiles, evidence)
+        rows = lookup.rows(evidence, cluster)
         seen = rows >= 0
         strength, fold, prevalence = (
             np.where(seen, values[rows, cluster] if len(values) else missing, missing)
@@ -151,17 +126,24 @@ class Signal:
                 (evidence.prevalence, np.nan),
             )
         )
-        factor = np.where(seen, 1.0, UNSEEN)
+        factor = np.where(seen, 1.0, np.where(lookup.measured, UNSEEN, 0.0))
         if evidence.measured is not None:
-            names = [profiles.symbols[g] for g in profiles.genes]
-            measured = [not evidence.measured.isdisjoint(n) for n in names]
-            factor = np.where(seen | np.array(measured, dtype=bool), 1.0, 0.0)
+            factor = np.where(lookup.measured, 1.0, factor)
         # A gene that most cells of the cluster express is not silent only because the
         # other clusters express it too: it neither supports nor dilutes.
         even = (np.abs(strength) < EVEN) & (prevalence > 0)
         factor = np.where(even, factor * (1 - np.nan_to_num(prevalence)), factor)
         mean, deviation = evidence.mean[cluster], evidence.deviation[cluster]
-        return cls(strength, fold, prevalence, factor, seen, float(mean), float(deviation))
+        return cls(
+            strength,
+            fold,
+            prevalence,
+            factor,
+            seen,
+            lookup.measured | seen,
+            float(mean),
+            float(deviation),
+        )
 
     @property
     def excess(self) -> NDArray[np.float64]:
@@ -186,6 +168,9 @@ class Scores:
         Standard deviations above a random order of genes.
     against
         What its negative markers take from the numerator of a type.
+    new_fit, new_significance, recall
+        Fit and significance of the markers that no ancestor lists, and the part of their
+        weight that is raised: whether a type has earned its step down from its parent.
     """
 
     signal: Signal
@@ -194,33 +179,47 @@ class Scores:
     significance: NDArray[np.float64]
     own_significance: NDArray[np.float64]
     against: NDArray[np.float64]
+    new_fit: NDArray[np.float64]
+    new_significance: NDArray[np.float64]
+    recall: NDArray[np.float64]
 
 
 def score_types(profiles: Profiles, signal: Signal) -> Scores:
     """Apply the formulas of the module to one cluster."""
     raised = profiles.specificity * np.maximum(signal.strength, 0)
-    against = profiles.negative @ raised
+    against = profiles.negative_weights.times(raised)
 
-    def fit(weight: NDArray[np.float64], penalty: NDArray[np.float64] | float) -> _Pair:
-        used = weight * signal.factor
-        total = used @ signal.excess
-        squares = (used**2).sum(axis=1)
+    weighted = signal.factor * signal.excess
+    squared_factor = signal.factor**2
+
+    def fit(
+        weights: Weights,
+        penalty: NDArray[np.float64] | float,
+    ) -> _Pair:
+        total = weights.times(weighted)
+        squares = weights.squares(squared_factor)
         z = total / (signal.deviation * np.sqrt(np.maximum(squares, 1e-12)))
-        return (total - penalty) / np.sqrt(squares + SHRINKAGE), np.where(squares > 0, z, 0.0)
+        fitted = (total - penalty) / np.sqrt(squares + SHRINKAGE)
+        fitted = np.where(fitted > 0, fitted * profiles.prior, fitted)
+        return fitted, np.where(squares > 0, z, 0.0)
 
-    fitted, significance = fit(profiles.positive, against)
-    own_fit, own_significance = fit(profiles.own, 0.0)
-    return Scores(signal, fitted, own_fit, significance, own_significance, against)
+    fitted, significance = fit(profiles.positive_weights, against)
+    own_fit, own_significance = fit(profiles.own_weights, 0.0)
+    new_fit, new_significance = fit(profiles.new_weights, 0.0)
+    expected = profiles.new_weights.times(signal.factor)
+    raised_part = profiles.new_weights.times(signal.factor * (signal.strength >= SUPPORT))
+    recall = raised_part / np.maximum(expected, 1e-12)
+    return Scores(
+        signal,
+        fitted,
+        own_fit,
+        significance,
+        own_significance,
+        against,
+        new_fit,
+        new_significance,
+        recall,
+    )
 
 
 _Pair = tuple["NDArray[np.float64]", "NDArray[np.float64]"]
-
-
-def _rows(profiles: Profiles, evidence: Evidence, cluster: int) -> NDArray[np.intp]:
-    """Return per gene its row in the evidence, or -1; of several names the strongest."""
-    found = np.full(len(profiles.genes), -1, dtype=np.intp)
-    for i, gene in enumerate(profiles.genes):
-        rows = [evidence.genes[s] for s in profiles.symbols[gene] if s in evidence.genes]
-        if rows:
-            found[i] = max(rows, key=lambda r: (abs(evidence.strength[r, cluster]), -r))
-    return found

@@ -1,0 +1,117 @@
+# Annotating an .rds file for the command line: Rscript runs the same verb as a session does, and
+# the waist to Python is a folder of files instead of reticulate. Nothing is embedded.
+#
+# A request is `request_<k>`, an answer `answer_<k>`; both are the number of their buffers and the
+# length of each as 32-bit integers, and then the buffers. Python says on standard input that an
+# answer is there, and closes it to end this.
+
+# `folder` is the exchange. What is to be done comes as the answer to the call "task".
+annotate_rds <- function(folder) {
+  .globals$bridge <- folder_bridge(folder)
+  tryCatch(
+    withCallingHandlers(annotate_task(), warning = function(cnd) {
+      told <- list(class = json_text(class(cnd)[1]), text = json_text(conditionMessage(cnd)))
+      bridge_call("warned", told)
+      invokeRestart("muffleWarning")
+    }),
+    error = function(cnd) {
+      bridge_call("failed", list(
+        class = json_text(class(cnd)[1]), text = json_text(conditionMessage(cnd))
+      ))
+    }
+  )
+}
+
+annotate_task <- function() {
+  task <- bridge_call("task")$value
+  object <- read_rds(task$input)
+  check_object(object)
+  request <- list(
+    engine = as_engine(task$engine), group.by = task$group_by, key = task$key,
+    tissue = task$tissue, species = task$species, study.context = task$study_context,
+    assay = NULL, overwrite = isTRUE(task$overwrite), allow.upload = isTRUE(task$allow_upload),
+    verbose = FALSE
+  )
+  labelled <- annotate_object(object, task$markers, request, "x")
+  output <- bridge_call("save")$value
+  tryCatch(
+    saveRDS(labelled, output$path),
+    error = function(cnd) {
+      cellferry_stop(
+        "output", paste0("The file can't be written: ", conditionMessage(cnd), "."),
+        "Choose another place with --out."
+      )
+    }
+  )
+  bridge_call("saved")
+  invisible()
+}
+
+read_rds <- function(path) {
+  object <- tryCatch(
+    suppressWarnings(readRDS(path)),
+    error = function(cnd) {
+      cellferry_stop(
+        "input", paste0("\"", path, "\" can't be read as .rds: ", conditionMessage(cnd), "."),
+        "Write the object with saveRDS(x, \"x.rds\") in R; save() makes another kind of file."
+      )
+    }
+  )
+  if (is.data.frame(object)) {
+    cellferry_stop(
+      "unsupported_object", paste0("\"", path, "\" holds a data frame, not an object with cells."),
+      "If it is a marker table, write it as text: write.csv(x, \"markers.csv\")"
+    )
+  }
+  load_classes(object)
+  object
+}
+
+# Methods of a class are there once its package is loaded; readRDS() does not do that.
+load_classes <- function(object) {
+  package <- attr(class(object), "package")
+  if (is.null(package) || package == ".GlobalEnv") {
+    return(invisible())
+  }
+  if (!requireNamespace(package, quietly = TRUE)) {
+    cellferry_stop(
+      "dependency_missing",
+      paste0("The object is of a class of the R package ", package, ", which is not installed."),
+      paste0("In R: install.packages(\"", package, "\"), or BiocManager::install().")
+    )
+  }
+}
+
+# Called in place of Python's bridge; see bridge_answer().
+folder_bridge <- function(folder) {
+  input <- file("stdin", open = "r")
+  k <- 0L
+  function(name, message, buffers) {
+    k <<- k + 1L
+    part <- file.path(folder, "part")
+    write_buffers(part, c(list(charToRaw(name), message), buffers))
+    file.rename(part, file.path(folder, paste0("request_", k)))
+    if (!length(readLines(input, n = 1L))) {
+      # Python has ended, or does not want an answer any more.
+      quit(save = "no", status = 0L)
+    }
+    answer <- file.path(folder, paste0("answer_", k))
+    on.exit(unlink(answer))
+    read_buffers(answer)
+  }
+}
+
+write_buffers <- function(path, buffers) {
+  connection <- file(path, "wb")
+  on.exit(close(connection))
+  writeBin(c(length(buffers), lengths(buffers)), connection, size = 4L, endian = "little")
+  for (buffer in buffers) writeBin(buffer, connection)
+}
+
+read_buffers <- function(path) {
+  connection <- file(path, "rb")
+  on.exit(close(connection))
+  n <- readBin(connection, "integer", 1L, size = 4L, endian = "little")
+  sizes <- readBin(connection, "integer", n, size = 4L, endian = "little")
+  lapply(sizes, function(size) readBin(connection, "raw", size))
+}

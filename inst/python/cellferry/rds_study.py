@@ -1,0 +1,147 @@
+"""The study of an .rds file, and the way of its annotations back into the file's object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from . import delivery, wire
+from .annotations import Annotations
+from .bridge_calls import CALLS
+from .bridge_studies import OpenStudy, close_study, genes_wanted, parts_of, study_from_wire
+from .checks import check_consent
+from .engines import Engine
+from .errors import InputError
+from .rds import Message, RChild
+from .study import Context, Study
+
+IDENT = "ident"
+"""The active identity of a Seurat object, R's default for the clusters."""
+
+
+class RdsObject:
+    """A Seurat object or SingleCellExperiment in a file, held by an Rscript child.
+
+    Use as a context manager, and call :meth:`study`, :meth:`deliver` and :meth:`save` in this
+    order. The child reads the file once and holds the object until it is saved.
+
+    Parameters
+    ----------
+    path
+        The file.
+    engine
+        Says which parts of the object are read.
+    markers
+        Path of a marker table; None computes them in R with ``FindAllMarkers()``.
+    group_key
+        Metadata column with the clusters; None is the active identity.
+    key, overwrite, allow_upload
+        As in :func:`cellferry.annotate_clusters`.
+    context
+        What is known of the sample.
+    rscript
+        Path of Rscript; None finds it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        engine: Engine,
+        *,
+        markers: Path | None = None,
+        group_key: str | None = None,
+        key: str = "cell_type",
+        context: Context | None = None,
+        overwrite: bool = False,
+        allow_upload: bool = False,
+        rscript: str | None = None,
+    ) -> None:
+        if not path.is_file():
+            message = f'There is no file "{path}".'
+            raise InputError(message, "Check the path.")
+        self._child = RChild(rscript)
+        self._engine = engine
+        self._overwrite, self._allow_upload = overwrite, allow_upload
+        context = context or Context()
+        self._task = {
+            "input": str(path.resolve()),
+            "engine": engine.name,
+            "markers": None if markers is None else str(markers.resolve()),
+            "group_by": group_key or IDENT,
+            "key": key,
+            "tissue": context.tissue,
+            "species": context.species,
+            "study_context": context.study_context,
+            "overwrite": overwrite,
+            "allow_upload": allow_upload,
+        }
+        self._handle = ""
+        self.provenance: dict[str, Any] = {}
+
+    def __enter__(self) -> RdsObject:
+        self._child.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        close_study(self._handle)
+        self._child.__exit__(kind, value, traceback)
+
+    def study(self) -> Study:
+        """Let R read the object, compute markers if none are given, and send both."""
+        handlers = {
+            "task": lambda _message, _out: self._task,
+            "check_request": self._check,
+            "read_markers": lambda message, out: CALLS["read_markers"](message, out, None),
+            "study_begin": self._begin,
+            "block": lambda message, out: CALLS["block"](message, out, None),
+        }
+        self._child.serve(handlers, until="annotate")
+        opened = close_study(self._handle)
+        assert opened is not None
+        return opened.complete()
+
+    def deliver(self, found: Annotations) -> None:
+        """Let R write the labels into its object."""
+        out = wire.Outgoing()
+        record = {"json": found.to_json()}
+        self._child.answer(CALLS["read_annotations"](record, out, None), out)
+        self._child.serve({}, until="save")
+
+    def save(self, path: Path) -> None:
+        """Let R write its object to a file, and end the child."""
+        self._child.answer({"path": str(path.resolve())})
+        self._child.serve({}, until="saved")
+        self._child.answer(None)
+        self._child.wait()
+
+    def _check(self, message: Message, _out: wire.Outgoing) -> Message:
+        check_consent(self._engine, None, allow_upload=self._allow_upload)
+        delivery.check_key(
+            message["key"],
+            message.get("existing") or [],
+            delivery.owned_columns((message.get("stored") or {}).get(message["key"])),
+            overwrite=self._overwrite,
+            reserved=message.get("reserved"),
+        )
+        capabilities = self._engine.capabilities
+        return {"needs": sorted(capabilities.needs), "uses": sorted(capabilities.uses)}
+
+    def _begin(self, message: Message, _out: wire.Outgoing) -> Message:
+        sent = message["study"]
+        opened = OpenStudy(study_from_wire(sent))
+        opened.expect(sent, parts_of(self._engine), genes_wanted(opened.study, self._engine))
+        begun = opened.keep()
+        self._handle = begun["handle"]
+        self.provenance = {
+            "key": message["key"],
+            "object": sent.get("object"),
+            "group_column": sent.get("group_column"),
+            "parameters": message.get("parameters") or {},
+        }
+        return begun

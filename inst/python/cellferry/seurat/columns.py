@@ -1,0 +1,135 @@
+"""Metadata columns through rpy2: the records of :mod:`cellferry.columns`, made of R's vectors.
+
+The rules, which R type is which dtype and what is lost, are there; this is only their way into
+and out of R's memory. R types that pandas does not have keep their name in a *note*, so that
+they come back as what they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..columns import Note, Record, record_from_series, values_from_record
+from .session import r_lock
+from .transfer import Item
+from .vectors import flag, named_list, names, parts, text, text_vector, texts
+from .views import INTEGER_NA, new_vector, view
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass
+class FrameFromR:
+    """Columns read from R: the frame, the notes by column, and what happened to each."""
+
+    frame: pd.DataFrame
+    notes: dict[str, Note] = field(default_factory=dict)
+    items: list[Item] = field(default_factory=list)
+
+
+def frame_from_r(columns: Any, index: list[str], kind: str) -> FrameFromR:
+    """Return the frame of an R list of columns.
+
+    Parameters
+    ----------
+    columns
+        What ``extract_metadata_columns()`` returned.
+    index
+        Row names.
+    kind
+        ``obs`` or ``var``, for the report.
+    """
+    import pandas as pd
+
+    rows = pd.Index(index, dtype="object")
+    found = FrameFromR(pd.DataFrame(index=rows))
+    made: dict[str, Any] = {}
+    for column in map(parts, columns):
+        name, what = text(column["name"]) or "", text(column["kind"]) or ""
+        action, why = text(column["action"]) or "taken", text(column["why"]) or ""
+        if action != "left" and (name in made or what == "texts"):
+            action = "left"
+            why = (
+                "Another column has the same name."
+                if name in made
+                else "A column of lists has more than one value per row."
+            )
+        if action != "left":
+            values, note, lost = values_from_r(what, column)
+            made[name] = pd.Series(values, index=rows, name=name)
+            if note:
+                found.notes[name] = note
+            if lost:
+                action, why = "coerced", " ".join(filter(None, (why, lost)))
+        found.items.append(Item(name, kind, what, action, why))
+    if made:
+        found.frame = pd.DataFrame(made, index=rows)
+    return found
+
+
+def values_from_r(kind: str, column: Mapping[str, Any]) -> tuple[Any, Note, str]:
+    """Return the values of one column of R for a Series, its note, and what is lost."""
+    given = column["values"]
+    record: Record = {"kind": kind}
+    if kind == "text":
+        record["values"] = texts(given)
+    elif kind == "category":
+        ordered = bool(column["ordered"][0])
+        record |= {"values": view(given), "levels": names(column["levels"]), "ordered": ordered}
+    else:
+        record["values"] = values = view(given)
+        if kind in {"integer", "logical"}:
+            record["mask"] = values == INTEGER_NA
+        for name in ("storage", "tz"):
+            if name in column:
+                record[name] = text(column[name])
+    return values_from_record(record)
+
+
+def frame_to_r(
+    frame: pd.DataFrame, kind: str, notes: Mapping[str, Mapping[str, Any]] | None = None
+) -> tuple[Any, list[Item]]:
+    """Return the columns of a frame as the R list that ``vector_of()`` reads, and the report."""
+    made, items, seen = [], [], set()
+    for position, label in enumerate(frame.columns):
+        series, name = frame.iloc[:, position], str(label)
+        what = str(series.dtype)
+        if name in seen:
+            items.append(Item(name, kind, what, "left", "Another column has the same name."))
+            continue
+        seen.add(name)
+        note = {str(k): str(v) for k, v in dict((notes or {}).get(name, {})).items()}
+        record, lost = record_from_series(series, note)
+        action = "left" if record is None else "coerced" if lost else "taken"
+        items.append(Item(name, kind, what, action, lost))
+        if record is not None:
+            made.append(record_to_r(name, record))
+    with r_lock() as rinterface:
+        return rinterface.ListSexpVector(made), items
+
+
+def record_to_r(name: str, record: Mapping[str, Any]) -> Any:
+    """Return one record as the R list that ``vector_of()`` reads."""
+    kind, values = record["kind"], record["values"]
+    made = {"name": text_vector([name]), "kind": text_vector([kind])}
+    if kind == "text":
+        return named_list({**made, "values": text_vector(values)})
+    if kind in {"integer", "logical"}:
+        whole = np.asarray(values).astype(np.int32)
+        mask = record.get("mask")
+        if mask is not None:
+            whole = np.where(np.asarray(mask) != 0, np.int32(INTEGER_NA), whole)
+        return named_list({**made, "values": new_vector(whole, kind)})
+    if kind == "category":
+        made["levels"] = text_vector(record["levels"])
+        made["ordered"] = flag(bool(record["ordered"]))
+        return named_list({**made, "values": new_vector(values, "integer")})
+    for part in ("storage", "tz"):
+        if record.get(part) is not None:
+            made[part] = text_vector([str(record[part])])
+    return named_list({**made, "values": new_vector(values, "double")})

@@ -1,0 +1,186 @@
+"""R inside this process: started once, with the R files that know Seurat in an environment of
+their own, called under rpy2's lock and with its conditions as our own errors.
+
+Everything here is rpy2's low level (``rinterface``). The high level keeps its conversion rules
+in a context variable, which a worker thread does not inherit.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .. import errors
+from ..r_sources import r_sources
+from ._guard import refuse_inside_r
+
+logger = logging.getLogger("cellferry")
+
+INSTALL = 'pip install --no-cache-dir "cellferry[r]"'
+
+# The call that R evaluates: a condition becomes data, because rpy2 knows only its text. Warnings
+# and messages are collected; rpy2 would write them to the console.
+_CATCHING = """
+function(f, arguments) {
+  told <- list()
+  keep <- function(cnd) {
+    told[[length(told) + 1L]] <<- c(
+      if (inherits(cnd, "warning")) "warning" else "message",
+      class(cnd)[1], sub("\\n$", "", conditionMessage(cnd))
+    )
+  }
+  value <- withCallingHandlers(
+    tryCatch(list(value = do.call(f, arguments, quote = TRUE)), error = function(cnd) {
+      list(class = class(cnd)[1], text = conditionMessage(cnd))
+    }),
+    warning = function(cnd) {
+      keep(cnd)
+      invokeRestart("muffleWarning")
+    },
+    message = function(cnd) {
+      keep(cnd)
+      invokeRestart("muffleMessage")
+    }
+  )
+  c(value, list(told = unlist(told)))
+}
+"""
+
+_state: dict[str, Any] = {}
+
+
+def r_interface() -> Any:
+    """Return ``rpy2.rinterface`` with R running.
+
+    Raises
+    ------
+    EmbeddingError
+        R hosts this Python, or R is not running and this is not the main thread.
+    DependencyError
+        rpy2 is not installed, or finds no R.
+    """
+    refuse_inside_r()
+    if "rinterface" in _state:
+        return _state["rinterface"]
+    rinterface = _imported()
+    with rinterface.openrlib.rlock:
+        if not rinterface.embedded.isinitialized():
+            if threading.current_thread() is not threading.main_thread():
+                message = "R must be started in the main thread, and this is another one."
+                hint = "Run `import rpy2.robjects` in the main thread first."
+                raise errors.EmbeddingError(message, hint)
+            rinterface.initr()
+        _state["catching"] = rinterface.evalr(_CATCHING)
+        _state["rinterface"] = rinterface
+    return rinterface
+
+
+def _imported() -> Any:
+    told = logging.getLogger("rpy2.rinterface_lib.openrlib")
+    level = told.level
+    try:
+        # In ABI mode, which needs no compiler, rpy2 says that it is not in API mode.
+        told.setLevel(logging.CRITICAL)
+        from rpy2 import rinterface
+    except ImportError as error:
+        message = f"rpy2, which runs R inside Python, is not installed: {error}."
+        raise errors.DependencyError(message, f"Run: {INSTALL}") from error
+    except Exception as error:
+        message = f"rpy2 is installed and cannot load R: {type(error).__name__}: {error}."
+        hint = "Check that `R --version` works in this shell, and `python -m rpy2.situation`."
+        raise errors.DependencyError(message, hint) from error
+    finally:
+        told.setLevel(level)
+    return rinterface
+
+
+@contextmanager
+def r_lock() -> Iterator[Any]:
+    """Hold R for this thread alone and yield ``rpy2.rinterface``."""
+    rinterface = r_interface()
+    with rinterface.openrlib.rlock:
+        yield rinterface
+
+
+def call(name: str, /, *arguments: Any, **named: Any) -> Any:
+    """Call one of our R functions, or ``package::function``, and return what it returns.
+
+    Arguments are R objects of rpy2's low level; None is NULL.
+
+    Raises
+    ------
+    CellferryError
+        The class that belongs to the code of R's condition; another error of R is an
+        :class:`InternalError`.
+    """
+    with r_lock() as rinterface:
+        function = r_function(name)
+        pairs = [(None, a) for a in arguments] + list(named.items())
+        values = [rinterface.NULL if a is None else a for _, a in pairs]
+        given = rinterface.ListSexpVector(values)
+        if named:
+            given.names = rinterface.StrSexpVector([n or "" for n, _ in pairs])
+        answer = _evaluate(_state["catching"], function, given)
+        parts = dict(zip(answer.names, answer, strict=True))
+        _tell(list(parts["told"]) if parts["told"] is not rinterface.NULL else [])
+        if "value" not in parts:
+            raise errors.error_from_r(str(parts["class"][0]), str(parts["text"][0]), f"{name}()")
+        return parts["value"]
+
+
+def r_function(name: str) -> Any:
+    """Return one of our R functions, or an exported one named ``package::function``."""
+    with r_lock() as rinterface:
+        package, _, function = name.rpartition("::")
+        if package:
+            getter = rinterface.baseenv["getExportedValue"]
+            texts = (rinterface.StrSexpVector([t]) for t in (package, function))
+            return _evaluate(getter, *texts)
+        return _environment()[function]
+
+
+def _evaluate(function: Any, *arguments: Any) -> Any:
+    # Not function(...): that one reads a context variable.
+    rinterface = _state["rinterface"]
+    return function.rcall([(None, a) for a in arguments], rinterface.globalenv)
+
+
+def _environment() -> Any:
+    """Return the environment with our R functions, made on first use."""
+    if "environment" in _state:
+        return _state["environment"]
+    rinterface = _state["rinterface"]
+    base, text = rinterface.baseenv, rinterface.StrSexpVector
+    try:
+        # Methods for the classes of Seurat and Matrix must be there before the first call.
+        for package in ("methods", "Matrix", "SeuratObject"):
+            _evaluate(base["loadNamespace"], text([package]))
+    except rinterface.embedded.RRuntimeError as error:
+        message = "The R package SeuratObject cannot be loaded."
+        hint = 'In R: install.packages("SeuratObject")'
+        raise errors.DependencyError(message, f"{hint}\n{str(error).strip()}") from error
+    sources = r_sources()
+    if sources.is_package:
+        # The code that belongs to this Python code, wherever else cellferry is installed.
+        namespace = base["loadNamespace"].rcall(
+            [("package", text(["cellferry"])), ("lib.loc", text([str(sources.folder)]))],
+            rinterface.globalenv,
+        )
+        _state["environment"] = namespace
+        return namespace
+    environment = base["new.env"].rcall([("parent", rinterface.baseenv)], rinterface.globalenv)
+    for file in sources.files():
+        _evaluate(base["sys.source"], text([str(file)]), environment)
+    _state["environment"] = environment
+    return environment
+
+
+def _tell(told: list[Any]) -> None:
+    for kind, class_name, text in zip(told[::3], told[1::3], told[2::3], strict=True):
+        if kind == "warning":
+            errors.warn_from_r(str(class_name), str(text))
+        else:
+            logger.info("R: %s", text)

@@ -1,0 +1,64 @@
+"""What a conversion took, changed or left behind: the same five columns as R's StudyReport()."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from typing import TYPE_CHECKING
+
+from ..errors import listing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger("cellferry")
+
+ACTIONS: tuple[str, ...] = ("taken", "coerced", "left")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing of an object, and what became of it.
+
+    Attributes
+    ----------
+    item
+        Its name in the object it was read from.
+    kind
+        What it is: ``X``, ``layer``, ``obs``, ``var``, ``reduction``, ``graph``, ...
+    what
+        Its type or size.
+    action
+        ``taken``, ``coerced`` or ``left``.
+    why
+        What is lost or changed, and why; empty if nothing is.
+    """
+
+    item: str
+    kind: str
+    what: str
+    action: str
+    why: str = ""
+
+
+def report_frame(items: Sequence[Item]) -> pd.DataFrame:
+    """Return the report as a frame of text with the columns of :class:`Item`.
+
+    Examples
+    --------
+    >>> report_frame([Item("nCount_RNA", "obs", "real", "taken")]).iloc[0]["action"]
+    'taken'
+    """
+    import pandas as pd
+
+    columns = [f.name for f in fields(Item)]
+    return pd.DataFrame([astuple(i) for i in items], columns=columns, dtype="object")
+
+
+def tell(items: Sequence[Item], where: str) -> None:
+    """Say once, in one line of the log, what was coerced or left."""
+    for action, word in (("coerced", "changed"), ("left", "left behind")):
+        found = [f"{i.kind} {i.item}" for i in items if i.action == action]
+        if found:
+            logger.info("%s: %s %s.", where, word, listing(found, 5))

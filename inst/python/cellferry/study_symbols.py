@@ -1,0 +1,93 @@
+"""A study whose genes are Ensembl identifiers, with symbols in their place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .gene_tables import Conversion, to_symbols
+from .genes import identifier_kind, require_symbols
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+    from .study import ExpressionSource, Study
+
+logger = logging.getLogger("cellferry")
+
+ENOUGH = 0.5
+"""Part of the identifiers of a marker table that needs a symbol, or the table is refused."""
+
+
+def with_symbols(study: Study) -> Study:
+    """Return the study with symbols for genes wherever its marker table has Ensembl ids.
+
+    Markers, genes and expression are renamed alike; a gene without a symbol keeps its
+    identifier. Two identifiers of one symbol stay two rows: nothing is averaged.
+
+    Raises
+    ------
+    GeneIdentifiersError
+        The identifiers are not of Ensembl, or fewer than half have a symbol.
+    """
+    if study.markers is None or identifier_kind(study.markers.gene) == "symbol":
+        return study
+    found = to_symbols(study.markers.gene)
+    if identifier_kind(study.markers.gene) != "ensembl" or found.share < ENOUGH:
+        require_symbols(study.markers.gene, "marker table")
+    _report(found)
+    genes = [found.symbols.get(g, g) for g in map(str, study.markers.gene)]
+    markers = replace(study.markers, gene=np.array(genes, dtype=object))
+    names = None if study.genes is None else symbols_of(study.genes)
+    normalized, counts = (_renamed(source) for source in (study.normalized, study.counts))
+    return study.with_parts(markers=markers, genes=names, normalized=normalized, counts=counts)
+
+
+def symbols_of(genes: Sequence[str]) -> tuple[str, ...]:
+    """Return the same genes with symbols for Ensembl identifiers, if that is what they are."""
+    if identifier_kind(genes) != "ensembl":
+        return tuple(genes)
+    table = to_symbols(genes).symbols
+    return tuple(table.get(g, g) for g in genes)
+
+
+def names_by_symbol(genes: Iterable[str], wanted: Iterable[str]) -> list[str]:
+    """Return which genes of an object are meant by symbols, under the object's names."""
+    names = tuple(genes)
+    asked = set(wanted)
+    return [n for n, s in zip(names, symbols_of(names), strict=True) if {n, s} & asked]
+
+
+def _report(found: Conversion) -> None:
+    total = len(found.symbols) + len(found.lost)
+    text = (
+        f"The genes of the marker table are Ensembl identifiers; {len(found.symbols)} of {total} "
+        "were given their symbols."
+    )
+    if found.ambiguous:
+        text += f" {len(found.ambiguous)} symbols stand for several identifiers."
+    logger.info("%s", text)
+
+
+class RenamedSource:
+    """An expression source under other names of its genes."""
+
+    def __init__(self, source: ExpressionSource, genes: tuple[str, ...]) -> None:
+        self._source = source
+        self.genes = genes
+        self.shape = source.shape
+
+    def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
+        """Yield the blocks of the source."""
+        yield from self._source
+
+
+def _renamed(source: ExpressionSource | None) -> ExpressionSource | None:
+    if source is None:
+        return None
+    genes = symbols_of(source.genes)
+    return source if genes == tuple(source.genes) else RenamedSource(source, genes)

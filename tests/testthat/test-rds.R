@@ -1,0 +1,26 @@
+test_that("buffers come back from a file as they were", {
+  path <- tempfile()
+  for (buffers in list(list(), list(raw()), list(as.raw(0:255), raw(), charToRaw("x")))) {
+    write_buffers(path, buffers)
+    expect_identical(read_buffers(path), buffers)
+  }
+})
+
+test_that("files that hold no object are refused with the recipe", {
+  path <- tempfile(fileext = ".rds")
+  writeLines("text", path)
+  expect_error(read_rds(path), "can't be read as .rds", class = "cellferry_input_error")
+  saveRDS(data.frame(gene = "a"), path)
+  expect_error(read_rds(path), "write.csv", class = "cellferry_unsupported_object_error")
+})
+
+test_that("a class of a package that is not there is said by the name of the package", {
+  strange <- structure(1, class = structure("Strange", package = "no.such.package"))
+  expect_error(
+    load_classes(strange), "no.such.package",
+    class = "cellferry_dependency_missing_error"
+  )
+  path <- tempfile(fileext = ".rds")
+  saveRDS(small_sce(), path)
+  expect_s4_class(read_rds(path), "SingleCellExperiment")
+})
