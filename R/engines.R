@@ -1,10 +1,17 @@
 #' Choose an engine and its options
 #'
 #' `Engine()` makes any engine by its name; `LocalEngine()` is the one that needs no key and no
-#' network. Pass the result to [AnnotateClusters()], or pass the name and write the options beside
-#' it: `AnnotateClusters(x, engine = "local", n_genes = 20)`.
+#' network; `CyteTypeEngine()` asks a service that speaks the CyteType protocol, the hosted one or
+#' `cellferry serve` on your own machine. Pass the result to [AnnotateClusters()], or pass the
+#' name and write the options beside it: `AnnotateClusters(x, engine = "local", n_genes = 20)`.
 #'
-#' Options whose names end in `key`, `token`, `secret` or `password` are shown as `<hidden>`.
+#' @section Keys:
+#' Options whose names end in `key`, `token`, `secret` or `password` are kept in memory, outside of
+#' the object, for this session only: they are not printed, not saved with the object and not part
+#' of a run. Better than writing a key into a script is the environment variable of its provider
+#' (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, `OPENROUTER_API_KEY`, ..., for a `base_url`
+#' `CELLFERRY_LLM_API_KEY`, for a service `CYTETYPE_AUTH_TOKEN` or `CELLATLAS_API_KEY`). Where a key
+#' is needed and there is none, an interactive session asks.
 #'
 #' @param name Name of an engine, for example `"local"`.
 #' @param ... Options of the engine, by name.
@@ -25,12 +32,21 @@ Engine <- function(name, ...) {
       "unknown_option", "An option of an engine has no name.", "Write name = value."
     )
   }
-  structure(list(name = name, options = options), class = "cellferry_engine")
+  new_engine(name, options)
+}
+
+# The handle leads to a key that was asked for, which is not part of the object.
+new_engine <- function(name, options = list()) {
+  structure(
+    list(name = name, options = hide_secrets(options), handle = new_handle()),
+    class = "cellferry_engine"
+  )
 }
 
 #' @rdname Engine
-#' @param n_genes How many of a cluster's strongest genes count in full; further down the ranking a
-#'   gene counts less and less.
+#' @param n_genes `LocalEngine()`: how many of a cluster's strongest genes count in full; further
+#'   down the ranking a gene counts less and less. `LLMEngine()`: how many genes of each cluster are
+#'   sent at most.
 #' @param tissue_only Whether only types that occur in the `tissue` of the sample are considered.
 #'   Without it a tissue that is given makes types of other tissues less likely.
 #' @param knowledge Cell types of your own: the path of a table in the format of the packaged ones
@@ -47,6 +63,58 @@ LocalEngine <- function(n_genes = 50L, tissue_only = FALSE, knowledge = NULL,
     n_genes = n_genes, tissue_only = tissue_only, knowledge = knowledge,
     knowledge_only = knowledge_only
   )
+}
+
+#' @rdname Engine
+#' @param provider `"anthropic"`, `"bedrock"`, `"google"`, `"groq"`, `"mistral"`, `"openai"` or
+#'   `"openrouter"`, or the base URL of an OpenAI-compatible server (Ollama, vLLM, LM Studio).
+#' @param model The provider's name of the model.
+#' @param base_url Address to use instead of the provider's, exactly as given. Local and private
+#'   addresses need no key.
+#' @param api_key,api_key_env The key, or the name of the environment variable that holds it.
+#' @param llm_configs A list of one or two lists of `provider`, `name`, `apiKey`, `baseUrl` and
+#'   `modelSettings`, instead of the arguments above; the second model validates.
+#' @param output_name Base name of the files `_summary.csv`, `_conversations.json` and
+#'   `_report.html`, used as given. A second run of the same name pays only for what is new.
+#' @param overwrite_files Whether files of these names that no run of this name wrote are replaced.
+#' @param ranking_method,ascending By what the genes are ranked: `"avg_log2FC"`, `"p_val_adj"`,
+#'   `"pct_diff"` or `"Score"`; `NULL` is its usual direction.
+#' @param additional_info What else the model should know or attend to.
+#' @param temperature,reasoning,model_settings Settings of the model: 0 for answers that repeat as
+#'   far as it allows; `"low"`, `"medium"` or `"high"`; a named list of others.
+#' @param validator_involvement `"v1"`: a validating call judges each answer. `"v0"`: the validator
+#'   also annotates without sight of the answer.
+#' @param max_workers Calls that run at the same time.
+#' @param max_retries How often a reply that can't be read is asked for again.
+#' @param max_cost_usd,max_tokens Budget; what is left then is skipped, and
+#'   [ResumeAnnotation()] goes on.
+#' @param prices `list(input = , output = )`, USD per million tokens, where none is known.
+#' @param output_mode `"auto"`, `"tool"`, `"schema"` or `"prompted"`: how an answer in a form is
+#'   asked for.
+#' @param other_clusters Whether a question names the best genes of the other clusters.
+#' @param timeout Seconds that one call may take.
+#' @examples
+#' LLMEngine(provider = "openai", model = "qwen3", base_url = "http://localhost:11434/v1")
+#' @export
+LLMEngine <- function(provider = "openrouter", model = NULL, base_url = NULL, api_key = NULL,
+                      api_key_env = NULL, llm_configs = NULL, output_name = NULL,
+                      overwrite_files = FALSE, n_genes = 50L, ranking_method = "avg_log2FC",
+                      ascending = NULL, additional_info = NULL, temperature = 0,
+                      reasoning = NULL, model_settings = NULL, validator_involvement = "v1",
+                      max_workers = 4L, max_retries = 1L, max_cost_usd = NULL,
+                      max_tokens = NULL, prices = NULL, output_mode = "auto",
+                      other_clusters = TRUE, timeout = 180) {
+  new_engine("llm", list(
+    provider = provider, model = model, base_url = base_url, api_key = api_key,
+    api_key_env = api_key_env, llm_configs = llm_configs, output_name = output_name,
+    overwrite_files = overwrite_files, n_genes = n_genes, ranking_method = ranking_method,
+    ascending = ascending, additional_info = additional_info, temperature = temperature,
+    reasoning = reasoning, model_settings = model_settings,
+    validator_involvement = validator_involvement, max_workers = max_workers,
+    max_retries = max_retries, max_cost_usd = max_cost_usd, max_tokens = max_tokens,
+    prices = prices, output_mode = output_mode, other_clusters = other_clusters,
+    timeout = timeout
+  ))
 }
 
 #' @rdname Engine
@@ -67,28 +135,32 @@ LocalEngine <- function(n_genes = 50L, tissue_only = FALSE, knowledge = NULL,
 #'   larger share of mitochondrial counts is dying.
 #' @examples
 #' CellAtlasEngine(qc = "filter")
-#' @section The key of the Cell Atlas service:
-#' It is read from the environment variable `CELLATLAS_API_KEY` and never stored.
 #' @export
-CellAtlasEngine <- function(api_url = NULL, model = "geneformer",
+CellAtlasEngine <- function(api_url = NULL, api_key = NULL, model = "geneformer",
                             reference_atlas = "human-core-2026", timeout = 300,
                             chunk_size = 50000L, chunk_bytes = 24 * 1024^2, parallel = 2L,
                             compress = NULL, values = "auto", qc = "warn", min_counts = 200L,
                             max_mitochondrial = 0.2) {
-  Engine(
-    "cellatlas",
-    api_url = api_url, model = model, reference_atlas = reference_atlas, timeout = timeout,
-    chunk_size = chunk_size, chunk_bytes = chunk_bytes, parallel = parallel, compress = compress,
-    values = values, qc = qc, min_counts = min_counts, max_mitochondrial = max_mitochondrial
-  )
+  new_engine("cellatlas", mget(names(formals())))
 }
 
 #' @export
 format.cellferry_engine <- function(x, ...) {
-  shown <- vapply(names(x$options), function(name) {
-    paste0(name, " = ", if (is_secret(name)) "<hidden>" else deparse(x$options[[name]])[1])
-  }, "")
+  given <- x$options[!vapply(x$options, is.null, NA)]
+  shown <- vapply(names(given), function(name) paste0(name, " = ", shown_option(given[[name]])), "")
   paste0("<cellferry engine: ", paste(c(x$name, shown), collapse = ", "), ">")
+}
+
+shown_option <- function(value) {
+  if (is_secret(value)) {
+    "<hidden>"
+  } else if (is.list(value)) {
+    parts <- vapply(value, shown_option, "")
+    named <- if (is.null(names(value))) parts else paste(names(value), parts, sep = " = ")
+    paste0("list(", paste(named, collapse = ", "), ")")
+  } else {
+    deparse(value)[1]
+  }
 }
 
 #' @export
@@ -103,20 +175,132 @@ str.cellferry_engine <- function(object, ...) {
   cat(" ", format(object), "\n", sep = "")
 }
 
-is_secret <- function(name) {
-  grepl("(^|[._])(key|token|secret|password)$", name, ignore.case = TRUE)
+# Keys of this session by handle. Objects hold only handles, so that saveRDS(), dput() and a
+# workspace image have nothing to tell.
+.secrets <- new.env(parent = emptyenv())
+
+new_handle <- function() {
+  paste0("h", length(ls(.secrets)), "-", basename(tempfile("")))
 }
+
+keep_secret <- function(handle, value) {
+  if (exists(handle, envir = .secrets, inherits = FALSE)) rm(list = handle, envir = .secrets)
+  assign(handle, value, envir = .secrets)
+  lockBinding(handle, .secrets)
+}
+
+hide_secrets <- function(options) {
+  for (i in seq_along(options)) {
+    value <- options[[i]]
+    if (names_secret(names(options)[i]) && is.character(value)) {
+      handle <- new_handle()
+      keep_secret(handle, value)
+      options[[i]] <- structure(list(handle = handle), class = "cellferry_secret")
+    } else if (is.list(value) && !is_secret(value)) {
+      options[[i]] <- hide_secrets(value)
+    }
+  }
+  options
+}
+
+# NULL in another session than the one that was given the key.
+reveal_secrets <- function(options) {
+  for (i in seq_along(options)) {
+    value <- options[[i]]
+    if (is_secret(value)) {
+      options[i] <- list(.secrets[[value$handle]])
+    } else if (is.list(value)) {
+      options[[i]] <- reveal_secrets(value)
+    }
+  }
+  options
+}
+
+is_secret <- function(value) inherits(value, "cellferry_secret")
+
+# Options that end like a secret and are none.
+plain_options <- c("coordinates_key", "group_key", "rank_key")
+
+# Whether an option or a field of that name is a secret, written as in R or as in JSON.
+names_secret <- function(name) {
+  if (is.null(name)) {
+    return(FALSE)
+  }
+  name <- gsub("([a-z0-9])([A-Z])", "\\1_\\2", name)
+  pattern <- "(^|[._]|api)(key|token|secret|password)([._]id)?$"
+  grepl(pattern, name, ignore.case = TRUE) & !tolower(name) %in% plain_options
+}
+
+#' @export
+format.cellferry_secret <- function(x, ...) "<hidden>"
+
+#' @export
+print.cellferry_secret <- function(x, ...) {
+  cat("<hidden>\n")
+  invisible(x)
+}
+
+#' @export
+str.cellferry_secret <- function(object, ...) cat(" <hidden>\n")
 
 as_engine <- function(engine) {
   if (inherits(engine, "cellferry_engine")) {
     return(engine)
   }
   if (is.character(engine) && length(engine) == 1L && !is.na(engine)) {
-    return(structure(list(name = engine, options = list()), class = "cellferry_engine"))
+    return(new_engine(engine))
   }
   invalid_argument(engine, "engine", "the name of an engine, or an engine such as LocalEngine()")
 }
 
 json_engine <- function(engine) {
-  list(name = json_text(engine$name), options = json_record(lapply(engine$options, json_value)))
+  options <- reveal_secrets(engine$options)
+  for (option in names(asked_keys(engine))) {
+    options[[option]] <- options[[option]] %||% asked_keys(engine)[[option]]
+  }
+  share_keys(options[["api_key_env"]])
+  list(name = json_text(engine$name), options = json_record(lapply(options, json_value)))
+}
+
+# Python copies the environment when it starts, and would not see a later Sys.setenv().
+share_keys <- function(more = NULL) {
+  names <- unique(c(unlist(describe_backend()$key_variables), more))
+  environ <- reticulate::import("os", convert = FALSE)$environ
+  for (name in names[nzchar(names)]) {
+    value <- Sys.getenv(name, unset = NA)
+    if (is.na(value)) {
+      environ$pop(name, NULL)
+    } else {
+      environ$update(reticulate::py_dict(name, list(as_utf8(value))))
+    }
+  }
+}
+
+# Evaluates `code` once more with a key, where one is missing and somebody is there to be asked.
+with_asked_key <- function(engine, code) {
+  again <- substitute(code)
+  frame <- parent.frame()
+  tryCatch(code, cellferry_credentials_required_error = function(cnd) {
+    option <- unlist(cnd$data$option) %||% "api_key"
+    where <- unlist(cnd$data$provider) %||% paste0("`", option, "`")
+    key <- ask_for_key(paste0("Key for ", where, " (not stored): "))
+    if (is.null(key) || !nzchar(key)) stop(cnd)
+    keep_secret(engine$handle, stats::setNames(list(key), option))
+    eval(again, frame)
+  })
+}
+
+# Keys that were asked for, by the option that they are.
+asked_keys <- function(engine) .secrets[[engine$handle %||% ""]]
+
+# The option is for front ends that ask in their own way, and for tests.
+ask_for_key <- function(prompt) {
+  ask <- getOption("cellferry.ask_key")
+  if (is.function(ask)) {
+    return(ask(prompt))
+  }
+  if (!interactive()) {
+    return(NULL)
+  }
+  if (requireNamespace("askpass", quietly = TRUE)) askpass::askpass(prompt) else readline(prompt)
 }

@@ -40,8 +40,9 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
   check_flag(overwrite, "overwrite")
   check_flag(verbose, "verbose")
   run <- run %||% newest_run()
+  share_keys(recorded_key_variable(run))
   if (is.null(object)) {
-    answer <- run_annotation("run_resume", list(run = json_text(run), study = NULL), verbose)
+    answer <- resume_run(list(run = json_text(run), study = NULL), verbose)
     return(return_table(answer, verbose))
   }
   if (!inherits(object, c("Seurat", "SingleCellExperiment"))) {
@@ -55,15 +56,17 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
   record <- bridge_call("run_show", list(run = json_text(run)))$value
   request <- recorded_request(record, overwrite, verbose)
   if (identical(record$level, "cells")) {
-    request[c("level", "run")] <- list("cells", record$id)
-    return(annotate_cells(object, request, name, finished = record$status == "finished"))
+    finished <- record$status == "finished"
+    # What is missing may need a key, which is asked for before anything is read.
+    request[c("level", "run", "resumed")] <- list("cells", record$id, finished)
+    return(annotate_cells(object, request, name, finished = finished))
   }
   check_request(request, object)
   groups <- extract_groups(object, request$group.by)
   parcel <- new_parcel()
   study <- json_study(parcel, object, groups, extract_assay(object, request$assay), NULL, request)
   message <- list(run = json_text(run), study = study)
-  answer <- run_annotation("run_resume", message, verbose, parcel)
+  answer <- resume_run(message, verbose, parcel)
   labelled <- deliver(object, answer, groups, request$key)
   show_annotations(answer, verbose, next_line(labelled, name, request$key))
   labelled
@@ -79,6 +82,20 @@ newest_run <- function() {
   runs$run[1]
 }
 
+resume_run <- function(message, verbose, parcel = new_parcel()) {
+  engine <- new_engine("of the run")
+  with_asked_key(engine, {
+    asked <- asked_keys(engine)
+    message$secrets <- if (!is.null(asked)) json_record(lapply(asked, json_text))
+    run_annotation("run_resume", message, verbose, parcel)
+  })
+}
+
+# A key is never recorded, the name of the variable that holds it is.
+recorded_key_variable <- function(run) {
+  bridge_call("run_show", list(run = json_text(run)))$value$options$api_key_env
+}
+
 # The arguments of the verb, from the record of the run. Consent was given when it was made, and
 # its options are the core's to read, so that only the key is checked again.
 recorded_request <- function(record, overwrite, verbose) {
@@ -87,6 +104,6 @@ recorded_request <- function(record, overwrite, verbose) {
     engine = as_engine(record$engine), group.by = kept$group.by %||% "ident",
     key = record$provenance$key %||% "cell_type", tissue = kept$tissue, species = kept$species,
     study.context = kept$study.context, assay = kept$assay, overwrite = overwrite,
-    allow.upload = TRUE, verbose = verbose
+    allow.upload = TRUE, verbose = verbose, resumed = TRUE
   )
 }

@@ -22,6 +22,8 @@ from fault_server import FaultServer
 
 
 def payload(adata, **options):
+    """Return the payload, and what the client left in the AnnData."""
+    before = set(adata.obs.columns)
     with FaultServer(chunk_size=10**9, polls=1) as server:
         annotator = cytetype.CyteType(adata, group_key="cluster", api_url=server.url, **options)
         annotator.run(
@@ -29,19 +31,30 @@ def payload(adata, **options):
             auth_token="x", poll_interval_seconds=1,
         )  # fmt: skip
         (job,) = server.jobs.values()
-        return job["sent"]["input_data"]
+        results = json.loads(adata.uns["cytetype_results"]["result"])
+        left = {
+            "obs": {c: adata.obs[c].astype(str).tolist() for c in adata.obs if c not in before},
+            "jobDetails": sorted(adata.uns["cytetype_jobDetails"]),
+            "results": results,
+        }
+        return job["sent"]["input_data"], left
 
 
 def main(output):
-    recorded = {}
+    recorded, delivered = {}, {}
     cases = [(name, "plain", make) for name, make in OBJECTS.items()]
     cases += [("plain", option, OBJECTS["plain"]) for option in OPTIONS if option != "plain"]
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         for name, option, make in cases:
-            recorded[f"{name}/{option}"] = payload(make(), **OPTIONS[option])
-            print(name, option, list(recorded[f"{name}/{option}"]["clusterLabels"].items()))
-    content = {"client": f"cytetype {cytetype.__version__}", "payloads": recorded}
+            case = f"{name}/{option}"
+            recorded[case], delivered[case] = payload(make(), **OPTIONS[option])
+            print(case, list(recorded[case]["clusterLabels"].items()))
+    content = {
+        "client": f"cytetype {cytetype.__version__}",
+        "payloads": recorded,
+        "delivered": delivered,
+    }
     with gzip.GzipFile(output, "wb", mtime=0) as target:
         target.write(json.dumps(content, sort_keys=True).encode())
 

@@ -23,3 +23,12 @@ def ranked_blood():
 def blood(ranked_blood):
     """A copy of the ranked blood cells that a test may change."""
     return ranked_blood.copy()
+
+
+@pytest.fixture
+def llm_server():
+    """A model server on loopback; see :mod:`llm_server`."""
+    from llm_server import Server
+
+    with Server() as server:
+        yield server

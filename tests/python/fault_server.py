@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import socket
+import sys
 import threading
 import time
 import uuid
@@ -38,7 +39,7 @@ class FaultServer:
         self.chunk_size, self.mode, self.token = chunk_size, mode, token
         self.polls, self.lifetime = polls, lifetime
         self.faults, self.requests = [], []
-        self.uploads, self.jobs, self.by_key = {}, {}, {}
+        self.uploads, self.jobs, self.by_key, self.given = {}, {}, {}, {}
         self.failed_clusters, self.shape = set(), "flat"
         self.lock = threading.RLock()
         self._servers = []
@@ -156,6 +157,10 @@ class FaultServer:
         finished = done >= len(clusters)
         return ok({"jobStatus": "completed" if finished else "processing", "clusterStatus": states})
 
+    def renew(self, job, body):
+        self.given[job] = json.loads(body)["llm_configs"]
+        return ok({"job_id": job})
+
     def results(self, job):
         found = self.jobs.get(job)
         if found is None:
@@ -219,6 +224,12 @@ def handler_of(server, name):
         do_POST = do_PUT = do_GET
 
         def serve(self):
+            if self.path == "/_seen":
+                seen = {"requests": server.requests, "jobs": list(server.jobs.values())}
+                return self.send(*ok(seen))
+            if self.path == "/_mend":
+                server.faults.clear()
+                return self.send(*ok({}))
             fault = server.fault_for(self.command, self.path)
             if fault and fault.kind == "drop":
                 return self.cut()
@@ -260,6 +271,7 @@ def handler_of(server, name):
                 ("POST", r"^/annotate$", lambda m: server.annotate(body, self.headers)),
                 ("GET", r"^/status/([^/]+)$", lambda m: server.status(m[1])),
                 ("GET", r"^/results/([^/]+)$", lambda m: server.results(m[1])),
+                ("POST", r"^/jobs/([^/]+)/credentials$", lambda m: server.renew(m[1], body)),
             ]  # fmt: skip
             for method, pattern, answer in patterns:
                 found = re.match(pattern, self.path)
@@ -295,3 +307,20 @@ def handler_of(server, name):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     return Handler
+
+
+def main():
+    """Serve until the standard input ends; for tests in another language.
+
+    The first line printed is the address. Faults come as a JSON list in the first argument.
+    ``GET /_seen`` answers with the requests and jobs so far, ``GET /_mend`` ends all faults.
+    """
+    with FaultServer(chunk_size=200_000, polls=1) as server:
+        for fault in json.loads(sys.argv[1]) if len(sys.argv) > 1 else []:
+            server.fault(**fault)
+        print(server.url, flush=True)  # noqa: T201 - how the test learns the address
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -258,7 +258,7 @@ def test_no_secret_and_no_expression_is_kept_in_the_run(blood):
     found = annotate_clusters(blood, group_key="louvain", progress=False)
     folder = Run.open(found.provenance["run"]).folder
     assert {p.name for p in folder.iterdir()} == {
-        "run.json", "journal.jsonl", "study.json", "annotations.json",
+        "run.json", "journal.jsonl", "study.json", "prevalence.json", "annotations.json",
     }  # fmt: skip
     assert blood.obs_names[0] not in (folder / "study.json").read_text(encoding="utf-8")
 

@@ -117,3 +117,52 @@ def test_options_of_the_engine_are_name_and_value(tmp_path, lists):
     done = invoke(lists, "--option", "n_genes")
     assert done.exit_code == 2
     assert "NAME=VALUE" in done.output
+
+
+def test_a_language_model_by_its_own_options(tmp_path, lists, llm_server):
+    done = invoke(
+        lists, "--engine", "llm", "--provider", "openai", "--model", "m", "--base-url",
+        llm_server.url + "/V1", "--max-workers", 2, "--option", "n_genes=3", "--species", "human",
+        "--out", tmp_path / "res_v1.2",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    files = ["summary.csv", "conversations.json", "report.html", "annotations.csv"]
+    for suffix in [*files, "annotations.json"]:
+        assert (tmp_path / f"res_v1.2_{suffix}").exists()
+        assert f"wrote {tmp_path / f'res_v1.2_{suffix}'}\n" in done.output
+    assert {r["path"] for r in llm_server.log} == {"/V1/chat/completions"}
+    assert "Marker genes (3)" in llm_server.log[0]["user"]
+    llm_server.log.clear()
+    again = ["--engine", "llm", "--provider", llm_server.url + "/V1", "--model", "m"]
+    done = invoke(lists, *again, "--option", "n_genes=3", "--species", "human", "--out",
+                  tmp_path / "res_v1.2")  # fmt: skip
+    assert done.exit_code == 0
+    assert llm_server.log == []
+
+
+def test_a_dry_run_of_a_model_tells_its_cost_and_makes_no_call(tmp_path, lists, llm_server):
+    done = invoke(
+        lists, "--engine", "llm", "--provider", "openai", "--model", "m", "--base-url",
+        llm_server.url, "--option", 'prices={"input": 3, "output": 15}', "--dry-run", "--out",
+        tmp_path / "x",
+    )  # fmt: skip
+    assert "4 calls" in done.output
+    assert "tokens in" in done.output
+    assert "cost $0.0" in done.output
+    assert llm_server.log == []
+    assert list(tmp_path.glob("x*")) == []
+
+
+def test_a_cluster_that_failed_gives_the_exit_code_3(tmp_path, lists, llm_server):
+    llm_server.script = {("B cell", "*"): ["refusal"]}
+    done = invoke(
+        lists, "--engine", "llm", "--provider", llm_server.url, "--model", "m", "--species",
+        "human", "--out", tmp_path / "x",
+    )  # fmt: skip
+    assert done.exit_code == 3
+
+
+def test_the_name_of_the_files_is_said_once(lists):
+    done = CliRunner().invoke(group, ["annotate", str(lists), "--option", "output_name=x"])
+    assert done.exit_code == 2
+    assert "--out" in done.output

@@ -37,7 +37,9 @@ def test_a_table_has_no_object(table):
 
 
 def test_an_h5ad_is_checked_before_it_is_studied(tmp_path, table):
-    adata = anndata.AnnData(obs=pd.DataFrame({"k": ["0", "1"], "cell_type": ["x", "y"]}))
+    adata = anndata.AnnData(
+        obs=pd.DataFrame({"k": ["0", "1"], "cell_type": ["x", "y"]}, index=["a", "b"])
+    )
     adata.write_h5ad(tmp_path / "x.H5AD")
     with pytest.raises(errors.ColumnExistsError), opened_input(request(tmp_path / "x.H5AD")):
         pass

@@ -9,13 +9,14 @@ from cellferry.annotate import plan_clusters, resume
 from cellferry.engines import create_engine
 from cellferry.engines.cytetype import CyteType
 from cellferry.runs import Run
-from cytetype_objects import plain
+from cytetype_objects import plain, symbols_in_a_column
 from cytetype_runs import (
     CANARY,
     OPTIONS,
     assert_labels_are_right,
     engine,
     everything_written,
+    markers_sent,
     newest_run,
     outcome,
     python_process,
@@ -148,6 +149,35 @@ def test_what_it_describes_makes_the_same_engine(server):
     assert CANARY not in json.dumps(described)
     again = create_engine("cytetype", described)
     assert again.describe() == described
+
+
+def test_the_ranking_may_have_another_key(server):
+    adata = plain()
+    adata.uns["mine"] = adata.uns.pop("rank_genes_groups")
+    found = annotate_clusters(
+        adata, group_key="cluster", engine=engine(server, rank_key="mine"), progress=False
+    )
+    assert_labels_are_right(server, found)
+    assert markers_sent(server)["0"][0] == plain().uns["rank_genes_groups"]["names"]["0"][0]
+
+
+@pytest.mark.parametrize("column", ["gene_symbols", None])
+def test_symbols_come_from_the_column_that_is_named_or_found(server, column):
+    run_engine(server, symbols_in_a_column(), gene_symbols_column=column)
+    assert all(g.startswith("SYMB") for g in markers_sent(server)["0"])
+
+
+def test_the_size_of_the_steps_changes_no_payload(server):
+    for size in (1, 7, 2000):
+        run_engine(server, pcent_batch_size=size)
+    first, *others = [job["sent"]["input_data"] for job in server.jobs.values()]
+    assert others == [first, first]
+
+
+def test_the_time_out_of_an_upload_fires(server):
+    server.fault("delay", "PUT", "chunk", times=99, seconds=1.0)
+    with pytest.raises(errors.ServiceTimeoutError, match=r"0\.2 seconds"):
+        run_engine(server, upload_timeout_seconds=0.2)
 
 
 # --- secrets ------------------------------------------------------------------------------

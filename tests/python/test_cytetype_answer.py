@@ -93,7 +93,7 @@ def test_control_characters_do_not_reach_a_label():
 
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    st.none() | st.booleans() | st.integers() | st.floats(-9, 9) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
         st.sampled_from([*FLAT, "fullOutput", "cellType", *DEEP, "latest", "annotation", "review"]),
         inner, max_size=4,
@@ -118,3 +118,9 @@ def test_all_that_was_returned_is_in_the_evidence():
     given = entry({**FLAT, "clusterId": ids.by_cluster["T"], "new": {"deep": [1]}}, review=REVIEW)
     _, evidence = rows_of({"annotations": {ids.by_cluster["T"]: given}}, {}, names, ids)
     assert evidence == {"T": json.loads(json.dumps(given))}
+
+
+def test_a_cluster_without_markers_and_answer_was_skipped():
+    names = ("0", "1")
+    rows, _ = rows_of({"annotations": {}}, {"0": "failed"}, names, ClusterIds.of(names), {"0"})
+    assert [r.status for r in rows] == ["failed", "skipped"]

@@ -82,12 +82,15 @@ def test_what_passes_is_survived_and_the_labels_are_right(name, step):
         COUNTS["survived"] += 1
 
 
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("name", STAYS)
+# A part is confirmed by its status alone, so that its body can be any JSON.
+ANY_BODY = {("list", "part"), ("record without members", "part")}
+
+
+@pytest.mark.parametrize(
+    ("name", "step"), [(n, s) for n in STAYS for s in STEPS if (n, s) not in ANY_BODY]
+)
 def test_what_stays_is_an_explicit_error_and_the_run_can_be_resumed(name, step):
     status, body, cls = STAYS[name]
-    if step == "part" and name in {"list", "record without members"}:
-        pytest.skip("a part is confirmed by its status alone")
     with FaultServer(chunk_size=200_000) as server:
         location = {"Location": "https://example.org/x"} if status == 307 else {}
         server.fault("answer", *STEPS[step], times=10**6, status=status, body=body,

@@ -157,6 +157,18 @@ def test_a_failed_job_with_some_answers_gives_them(server):
     assert submitted(server).follow(LABELS, never) == {"0": "completed", "1": "failed"}
 
 
+def test_a_failed_job_that_has_no_results_after_all_is_submitted_anew_when_resumed(server):
+    run = Run.create("cytetype")
+    job = submitted(server, run=run)
+    both = states("failed", **{"0": "completed", "1": "failed"})
+    server.fault("answer", "GET", "status", status=200, body=both)
+    job.follow(LABELS, never)
+    server.fault("answer", "GET", "results", status=409, body=house(409, "JOB_FAILED", "why")[2])
+    with pytest.raises(errors.ServiceJobError, match="why"):
+        job.results()
+    assert run.content["remote_job_id"] is None
+
+
 def test_keys_that_the_service_lost_are_given_again_once(server):
     job = submitted(server)
     server.fault("answer", "GET", "status", status=200, body=states("credentials_required"))
@@ -164,11 +176,11 @@ def test_keys_that_the_service_lost_are_given_again_once(server):
 
     def renew():
         renewed.append(1)
-        job.renew(request, "key")
+        job.renew(lambda: [{"apiKey": "k"}])
 
     assert job.follow(LABELS, renew)
     assert renewed == [1]
-    assert len(server.jobs) == 1
+    assert server.given == {job.id: [{"apiKey": "k"}]}
     server.fault("answer", "GET", "status", 9, status=200, body=states("credentials_required"))
     with pytest.raises(errors.CredentialsRequiredError):
         job.follow(LABELS, renew)

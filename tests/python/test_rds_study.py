@@ -98,7 +98,7 @@ def test_what_r_wrote_is_read_in_python_with_its_annotations(pbmc_rds, markers, 
     np.testing.assert_array_equal(confidence, np.array(expected, dtype=float))
 
 
-def test_a_single_cell_experiment_needs_markers_and_keeps_its_class(markers, tmp_path):
+def test_a_single_cell_experiment_is_labelled_and_keeps_its_class(markers, tmp_path):
     r_script(
         "suppressPackageStartupMessages({library(SingleCellExperiment)}); library(Matrix);"
         " m <- as(matrix(c(1, 0, 2, 3, 0, 1), 2, dimnames = list(c('CD3E', 'LYZ'), NULL)),"
@@ -106,8 +106,6 @@ def test_a_single_cell_experiment_needs_markers_and_keeps_its_class(markers, tmp
         " colData = DataFrame(label = factor(c('0', '1', NA))));"
         f" saveRDS(s, '{tmp_path}/in.rds')"
     )
-    with pytest.raises(errors.MarkersRequiredError):
-        labelled(tmp_path / "in.rds", tmp_path / "out.rds")
     markers.write_text("cluster,gene\n0,CD3E\n0,CD3D\n1,LYZ\n1,S100A9\n", encoding="utf-8")
     with pytest.warns(errors.CellsWithoutClusterWarning):
         _, found = labelled(tmp_path / "in.rds", tmp_path / "out.rds", markers=markers)

@@ -21,7 +21,7 @@ from server_process import ServerProcess, code, put_chunk, submit, upload
 
 TRIED: Counter[str] = Counter()
 SURVIVED: Counter[str] = Counter()
-EXPECTED = {"0": "B cell", "1": "T cell", "2": "Classical monocyte"}
+EXPECTED = {"0": "B cell", "1": "T cell", "2": "Monocyte"}
 CONFIGS = [{"provider": "openai", "name": "m", "apiKey": "canary-4711"}]
 
 

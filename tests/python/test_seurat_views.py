@@ -92,7 +92,7 @@ made = view(new_vector(np.arange(1e6), "double"))
 adata = to_anndata(r("SeuratObject::pbmc_small"))
 before = adata.X.sum(), adata.layers["counts"].sum()
 gc.collect()
-r("gctorture2(20, inhibit_release = FALSE)")
+r("gctorture2(100, inhibit_release = FALSE)")
 for k in range(20):
     r("{ x <- lapply(1:20, function(i) runif(1e4)); rm(x); invisible(gc()) }")
 r("gctorture(FALSE)")

@@ -15,7 +15,7 @@ from .annotations import Annotations
 from .cell_diagnoses import warn_of
 from .checks import check_consent, check_needs, check_same_clustering, check_study
 from .completion import Found, complete
-from .engines import AnyEngine, Engine, Plan, create_engine
+from .engines import AnyEngine, Engine, Plan, Prepares, WritesFiles, create_engine
 from .errors import (
     ISSUE_URL,
     CellferryError,
@@ -79,9 +79,11 @@ def annotate(
     study = check_study(study, level)
     check_same_clustering(study)
     check_consent(engine, engine.plan(study), allow_upload=allow_upload)
+    if isinstance(engine, Prepares):
+        engine.prepare()
     run = Run.create(
         engine.name,
-        folder,
+        folder or (engine.folder if isinstance(engine, WritesFiles) else None),
         level=level,
         options=dict(engine.describe()),
         object_hash=study.fingerprint(),
@@ -106,7 +108,11 @@ def execute(run: Run, study: Study, engine: AnyEngine[Found], on_event: OnEvent 
     run.update(status="unfinished", error=None)
     try:
         found = complete(run_in_worker(work, on_event), study, engine, run)
-        run.update(status="finished")
+        if isinstance(engine, WritesFiles) and isinstance(found, Annotations):
+            engine.write_files(found, study, run)
+        # What is left, because a budget or a service ended, can be had by resuming.
+        left = found.provenance.get("to_be_asked")
+        run.update(status="unfinished" if left else "finished")
     except KeyboardInterrupt as interrupt:
         run.update(status="interrupted")
         interrupt.add_note(f"Resume with: cellferry runs resume {run.id}")
@@ -126,7 +132,11 @@ def execute(run: Run, study: Study, engine: AnyEngine[Found], on_event: OnEvent 
 
 
 def resume(
-    identifier: str, study: Study | None = None, *, on_event: OnEvent | None = None
+    identifier: str,
+    study: Study | None = None,
+    *,
+    secrets: Mapping[str, Any] | None = None,
+    on_event: OnEvent | None = None,
 ) -> Annotations:
     """Finish a run, or return its results if it is finished.
 
@@ -136,6 +146,8 @@ def resume(
         Id of the run, or its folder.
     study
         The object it was made from, to prove that it is the same one.
+    secrets
+        Options that no run records, such as ``{"api_key": ...}``.
 
     Raises
     ------
@@ -157,7 +169,10 @@ def resume(
     if study is not None and study.normalized is not None:
         # A run that was stopped before its data were on disk needs the object's.
         stored = study.with_parts(markers=stored.markers, context=stored.context)
-    engine = create_engine(run.content["engine"], run.content["options"])
+    options = {**run.content["options"], **(secrets or {})}
+    engine = create_engine(run.content["engine"], options)
+    if isinstance(engine, Prepares):
+        engine.prepare()
     return execute(run, stored, engine, on_event)
 
 

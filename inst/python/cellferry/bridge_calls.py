@@ -33,7 +33,8 @@ from .cell_annotations import CellAnnotations
 from .cells import resume_cells
 from .checks import check_consent
 from .doctor import installed_versions
-from .engines import CELL_ENGINES, ENGINES, engine_options
+from .engines import CELL_ENGINES, ENGINES, ENVIRONMENT, Prepares, engine_options
+from .engines.llm.keys import key_variables
 from .errors import InternalError, error_codes, warning_codes
 from .markers import read_markers
 from .runs import Run, list_runs
@@ -49,6 +50,7 @@ def _describe(_request: Message, _out: wire.Outgoing, _on_event: OnEvent | None)
         "executable": sys.executable,
         "engines": {name: engine_options(name) for name in ENGINES},
         "cell_engines": {name: engine_options(name, "cells") for name in CELL_ENGINES},
+        "key_variables": sorted({*key_variables(), *ENVIRONMENT}),
         "errors": error_codes(),
         "warnings": warning_codes(),
         "columns": COLUMNS,
@@ -86,6 +88,8 @@ def _marker_source(request: Message) -> Any:
 def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     engine = engine_asked(request)
     check_consent(engine, None, allow_upload=bool(request.get("allow_upload")))
+    if isinstance(engine, Prepares) and not request.get("resumed"):
+        engine.prepare()
     replaced = _check_key(request)
     if replaced:
         logging.getLogger("cellferry").info("Replacing the columns %s.", ", ".join(replaced))
@@ -228,7 +232,9 @@ def _run_results(request: Message, out: wire.Outgoing, _on_event: OnEvent | None
 def _run_resume(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
     sent: Mapping[str, Any] | None = request.get("study")
     study = None if sent is None else study_from_wire(dict(sent))
-    found = verb.resume(request["run"], study, on_event=_sender(on_event))
+    found = verb.resume(
+        request["run"], study, secrets=request.get("secrets"), on_event=_sender(on_event)
+    )
     return _results(found, out)
 
 

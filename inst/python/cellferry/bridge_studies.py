@@ -122,7 +122,7 @@ def genes_wanted(study: Study, engine: AnyEngine[Any]) -> list[str] | None:
         wanted.update(dict.fromkeys(engine.capabilities.genes or study.genes))
     if study.markers is not None:
         wanted.update(dict.fromkeys(genes_to_compare(study.markers, study.clusters)))
-    if set(study.genes) <= wanted.keys():
+    if wanted.keys() >= set(study.genes):
         # All genes in the order that they are stored in, which needs no sorting.
         return [*study.genes]
     return names_by_symbol(study.genes, wanted) or None

@@ -9,7 +9,7 @@ from . import delivery
 from .annotate import annotate, execute
 from .cell_annotations import CELLS_FILE, CellAnnotations
 from .checks import check_consent, check_needs, check_study
-from .engines import CellEngine, Plan, create_cell_engine
+from .engines import CellEngine, Plan, Prepares, create_cell_engine
 from .errors import RunMismatchError, UnsupportedObjectError
 from .runs import Run
 from .study import Context, Study
@@ -159,6 +159,8 @@ def resume_cells(
     check_needs(engine, study, "cells")
     study = check_study(study, "cells")
     check_consent(engine, engine.plan(study), allow_upload=allow_upload)
+    if isinstance(engine, Prepares):
+        engine.prepare()
     return execute(run, study, engine, on_event)
 
 

@@ -345,7 +345,7 @@ class ServiceAnswerError(ServiceError):
 
 
 class ServicePageError(ServiceAnswerError):
-    """A web page came where data were expected: a proxy, or a wrong address."""
+    """A web page came where data were expected, of a proxy or a sign-in page."""
 
     code = "service_page"
 

@@ -144,10 +144,15 @@ def json_of(response: httpx.Response, content: bytes) -> Any:
         hint = "Check the address; a proxy or a sign-in page may stand before the service."
         raise ServicePageError(message, hint, **data)
     try:
-        return json.loads(content, parse_constant=lambda _: None)
+        return json.loads(content, parse_constant=lambda _: None, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         message = f"The answer of {host} is not valid JSON ({len(content)} bytes)."
         raise ServiceAnswerError(message, "Try again; then report it.", **data) from error
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
 
 
 def object_of(content: Any, host: str, **kinds: type) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ A run is a folder::
     run.json          engine, parameters, versions, hashes, status, outputs; never a secret
     journal.jsonl     one line per finished unit, on disk before the next unit begins
     study.json        the markers and cluster sizes, so that it can be resumed alone
+    prevalence.json   in what part of each cluster the markers are expressed (engine local)
     annotations.json  the answer, when there is one
 
 It lives beside ``output_name`` where one is given, else in the user's data folder
@@ -74,6 +75,7 @@ class Run:
         now = datetime.datetime.now(datetime.UTC)
         identifier = f"{now:%Y%m%dT%H%M%SZ}-{engine}-{secrets.token_hex(3)}"
         target = folder or home() / "runs" / identifier
+        earlier = _outputs_of(target)
         record = {
             "schema": SCHEMA,
             "id": identifier,
@@ -82,7 +84,7 @@ class Run:
             "engine": engine,
             "versions": {"cellferry": __version__, "python": platform.python_version()},
             "remote_job_id": None,
-            "outputs": {},
+            "outputs": earlier,
             "error": None,
             **content,
         }
@@ -119,7 +121,9 @@ class Run:
 
     def save(self) -> None:
         """Write ``run.json`` so that a crash leaves the old or the new one, never half."""
-        _write(self.folder / "run.json", json.dumps(self.content, ensure_ascii=False, indent=1))
+        write_whole(
+            self.folder / "run.json", json.dumps(self.content, ensure_ascii=False, indent=1)
+        )
 
     def update(self, **content: Any) -> None:
         """Change parts of the record and save it."""
@@ -156,7 +160,7 @@ class Run:
 
     def store(self, name: str, content: Mapping[str, Any]) -> None:
         """Write one JSON file of the run."""
-        _write(self.folder / name, json.dumps(content, ensure_ascii=False))
+        write_whole(self.folder / name, json.dumps(content, ensure_ascii=False))
 
     def load(self, name: str) -> dict[str, Any]:
         """Read one JSON file of the run; raises :class:`RunDamagedError`."""
@@ -206,6 +210,22 @@ def list_runs() -> list[Run]:
     return sorted(found, key=lambda run: str(run.content["created"]), reverse=True)
 
 
+def claim_outputs(folder: Path, paths: list[Path], *, overwrite: bool = False) -> None:
+    """Refuse to replace a file that the run of a folder did not write; see :meth:`Run.claim`."""
+    known = (folder / "run.json").exists()
+    owner = Run.open(folder) if known else Run("", folder, {"outputs": {}})
+    for path in paths:
+        owner.claim(path, overwrite)
+
+
+def _outputs_of(folder: Path) -> dict[str, str]:
+    """Return the outputs of an earlier run of the folder: they stay this run's to replace."""
+    try:
+        return dict(Run.open(folder).content["outputs"]) if folder.exists() else {}
+    except (RunNotFoundError, RunDamagedError, KeyError, TypeError, ValueError):
+        return {}
+
+
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file, as hex."""
     with path.open("rb") as content:
@@ -228,7 +248,7 @@ def _folders() -> Iterator[Path]:
 def _remember(identifier: str, folder: Path) -> None:
     base = home() / "runs"
     base.mkdir(parents=True, exist_ok=True)
-    _write(base / f"{identifier}.folder", str(folder.resolve()))
+    write_whole(base / f"{identifier}.folder", str(folder.resolve()))
 
 
 def _find(identifier: str | os.PathLike[str]) -> Path:
@@ -249,7 +269,8 @@ def _find(identifier: str | os.PathLike[str]) -> Path:
     raise RunNotFoundError(message, hint)
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a crash leaves the old or the new one, never half."""
     # An interrupted worker may still write while the caller's thread notes the interrupt.
     partial = path.with_name(f".{path.name}.{threading.get_ident():x}.partial")
     with partial.open("w", encoding="utf-8") as target:

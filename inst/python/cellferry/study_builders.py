@@ -114,6 +114,7 @@ def study_from_anndata(
         cells=tuple(str(c) for c in adata.obs_names),
         genes=genes,
         normalized=source,
+        counts=_counts(adata, genes),
         coordinates=embedding_of(adata, coordinates_key)
         if wanted is None
         else _nearest_embedding(adata, wanted),
@@ -144,10 +145,13 @@ def _with_symbols(study: Study, column: str | None) -> Study:
     if markers is not None:
         named = np.array([symbol.get(g, g) for g in markers.gene], dtype=object)
         markers = replace(markers, gene=named)
-    source = study.normalized
-    if isinstance(source, MatrixSource):
-        source = source.renamed(chosen.symbols)
-    return study.with_parts(genes=chosen.symbols, normalized=source, markers=markers)
+    sources = {"normalized": study.normalized, "counts": study.counts}
+    named_sources = {
+        part: source.renamed(chosen.symbols)
+        for part, source in sources.items()
+        if isinstance(source, MatrixSource)
+    }
+    return study.with_parts(genes=chosen.symbols, markers=markers, **named_sources)
 
 
 def _nearest_embedding(
@@ -195,6 +199,13 @@ def _normalized(adata: anndata.AnnData) -> tuple[tuple[str, ...], MatrixSource |
     where = adata.raw if adata.raw is not None else adata
     genes = tuple(str(g) for g in where.var_names)
     return genes, None if where.X is None else MatrixSource(where.X, genes)
+
+
+def _counts(adata: anndata.AnnData, genes: tuple[str, ...]) -> MatrixSource | None:
+    """Return the layer of counts if it is of these genes."""
+    if "counts" not in adata.layers or tuple(str(g) for g in adata.var_names) != genes:
+        return None
+    return MatrixSource(adata.layers["counts"], genes)
 
 
 def embedding_of(

@@ -10,11 +10,11 @@ import click
 
 from ..engines import CELL_ENGINES, ENGINES
 from .inputs import Input, Request, opened_input
-from .output import output_paths, table, tell_files, write_all
+from .output import output_paths, remember, table, tell_files, write_all
 
 if TYPE_CHECKING:
     from ..annotations import Annotations
-    from ..runs import Run
+    from ..engines import CellEngine, Engine
 
 EXIT_FAILED_CLUSTERS = 3
 
@@ -51,6 +51,10 @@ def _options(_context: click.Context, _parameter: click.Parameter, given: Any) -
 @click.option("--tissue", help="Tissue, for example blood.")
 @click.option("--species", help="Species.  [default: told from the gene names]")
 @click.option("--study-context", default="", help="What the experiment is about.")
+@click.option("--provider", help="Provider of the model, or the base URL of a server.")
+@click.option("--model", help="Model, as the provider names it.")
+@click.option("--base-url", help="Address of an OpenAI-compatible server, exactly as given.")
+@click.option("--max-workers", type=int, help="Calls that run at the same time.")
 @click.option("--allow-upload", is_flag=True, help="Let an engine send expression or metadata.")
 @click.option("--overwrite", is_flag=True, help="Replace files and columns of other origin.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and sent; do nothing.")
@@ -73,6 +77,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     overwrite: bool,
     dry_run: bool,
     options: dict[str, Any],
+    **named: Any,
 ) -> None:
     """Annotate the clusters of INPUT: a marker table (CSV, TSV), an .h5ad, or an .rds.
 
@@ -82,6 +87,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     or .rds also OUT.h5ad or OUT.rds with the labels, and OUT_cells.csv. The run is kept in
     OUT_run. An .rds holds a Seurat object or a SingleCellExperiment and is read by Rscript,
     which must be on the PATH; its clusters are the active identity, or --group-key.
+    The engine llm also writes OUT_summary.csv and OUT_conversations.json; its key is taken
+    from the environment, for example OPENAI_API_KEY.
 
     \b
     Examples:
@@ -89,28 +96,28 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate pbmc.h5ad --group-key leiden --out pbmc_labelled
       cellferry annotate seurat.rds --markers markers.csv --out pbmc_labelled
       cellferry annotate markers.csv --dry-run
+      cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
       cellferry annotate pbmc.h5ad --cells --out pbmc_cells
       cellferry annotate pbmc.h5ad --cells --engine cellatlas --allow-upload --option qc=filter
     """
     from ..annotate import plan_clusters
-    from ..engines import create_cell_engine, create_engine
     from ..study import Context
     from .cells import DEFAULT_KEY, Asked, annotate_file
 
+    base = out if out is not None else Path(_stem(input_file))
     if cells:
         if markers is not None:
             message = "--cells reads the expression of cells, so --markers cannot be given."
             raise click.UsageError(message)
         known = {"tissue": tissue, "species": species, "study_context": study_context}
-        base = out if out is not None else Path(_stem(input_file))
         asked = Asked(
             input_file, base, key or DEFAULT_KEY, group_key, known, allow_upload, overwrite
         )
-        annotate_file(asked, create_cell_engine(engine, options), dry_run=dry_run)
+        annotate_file(asked, _cell_engine(engine, options, named), dry_run=dry_run)
         return
     request = Request(
         input_file,
-        create_engine(engine, options),
+        _engine(engine, options, named, base, overwrite),
         markers,
         group_key,
         key or "cell_type",
@@ -120,26 +127,51 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     )
     with opened_input(request) as opened:
         if dry_run:
-            plan = plan_clusters(opened.study, request.engine)
-            cost = "unknown" if plan.cost_usd is None else f"${plan.cost_usd:.2f}"
-            click.echo(
-                f"{plan.engine}: {plan.clusters} clusters, {plan.calls} calls, "
-                f"{plan.bytes_sent} bytes sent, cost {cost}"
-            )
+            click.echo(plan_clusters(opened.study, request.engine).told())
             return
-        found = _annotated(opened, request, out if out is not None else Path(_stem(input_file)))
+        found = _annotated(opened, request, base)
     if any(row.status == "failed" for row in found):
         raise click.exceptions.Exit(EXIT_FAILED_CLUSTERS)
+
+
+def _engine(
+    name: str, options: dict[str, Any], named: dict[str, Any], base: Path, overwrite: bool
+) -> Engine:
+    """Make the engine; one that writes files of its own gets the name of the files."""
+    from ..engines import create_engine, engine_options
+
+    if "output_name" in options:
+        message = "The name of the files is given with --out."
+        raise click.UsageError(message)
+    of_files = {"output_name": str(base), "overwrite_files": overwrite}
+    known = engine_options(name)
+    own = {option: value for option, value in of_files.items() if option in known}
+    return create_engine(name, {**own, **_given(named), **options})
+
+
+def _cell_engine(name: str, options: dict[str, Any], named: dict[str, Any]) -> CellEngine:
+    from ..engines import create_cell_engine
+
+    return create_cell_engine(name, {**_given(named), **options})
+
+
+def _given(named: dict[str, Any]) -> dict[str, Any]:
+    return {option: value for option, value in named.items() if value is not None}
 
 
 def _annotated(opened: Input, request: Request, base: Path) -> Annotations:
     """Run the engine, label the object, write the files and tell of them."""
     from ..annotate import annotate as run_engine
+    from ..engines import WritesFiles
     from ..progress import progress_events
+    from ..runs import claim_outputs
 
     paths = output_paths(base, opened.suffix)
     folder = base.with_name(base.name + "_run")
-    claim(folder, list(paths.values()), request.overwrite)
+    if isinstance(request.engine, WritesFiles):
+        # The engine writes the report itself.
+        paths.pop("report")
+    claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
     with progress_events(show=True) as on_event:
         found = run_engine(
             opened.study,
@@ -150,6 +182,8 @@ def _annotated(opened: Input, request: Request, base: Path) -> Annotations:
             on_event=on_event,
         )
     written = _write(found, opened, paths)
+    if isinstance(request.engine, WritesFiles):
+        written += request.engine.files
     remember(folder, written)
     click.echo(table(found))
     tell_files(written)
@@ -161,25 +195,6 @@ def _stem(path: Path) -> str:
     return name.rpartition(".")[0] or name
 
 
-def claim(folder: Path, paths: list[Path], overwrite: bool) -> None:
-    """Refuse to replace a file that this command did not write here before."""
-    from ..runs import Run
-
-    known = (folder / "run.json").exists()
-    owner = Run.open(folder) if known else Run("", folder, {"outputs": {}})
-    for path in paths:
-        owner.claim(path, overwrite)
-
-
-def remember(folder: Path, written: list[Path]) -> None:
-    """Note the files in the record of the run."""
-    from ..runs import Run
-
-    run: Run = Run.open(folder)
-    for path in written:
-        run.wrote(path)
-
-
 def _write(found: Annotations, opened: Input, paths: dict[str, Path]) -> list[Path]:
     from ..report import Embedding, write_report
 
@@ -189,8 +204,9 @@ def _write(found: Annotations, opened: Input, paths: dict[str, Path]) -> list[Pa
     writers: dict[Path, Any] = {
         paths["table"]: found.to_csv,
         paths["record"]: lambda p: p.write_text(found.to_json(), encoding="utf-8"),
-        paths["report"]: lambda p: write_report(found, p, embedding=embedding),
     }
+    if "report" in paths:
+        writers[paths["report"]] = lambda p: write_report(found, p, embedding=embedding)
     if "object" in paths:
         cells = opened.deliver(found)
         writers[paths["cells"]] = lambda p: cells.to_csv(p, index_label="cell")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .output import output_paths, table, tell_files, write_all
+from .output import output_paths, remember, table, tell_files, write_all
 
 if TYPE_CHECKING:
     from ..cell_annotations import CellAnnotations
@@ -44,7 +44,7 @@ def annotate_file(asked: Asked, engine: CellEngine, *, dry_run: bool = False) ->
     from ..annotate import annotate
     from ..cells import plan_cells
     from ..progress import progress_events
-    from .annotate import claim
+    from ..runs import claim_outputs
 
     data, study = _read(asked)
     stored = data.uns.get(delivery.STORE, {}).get(asked.key)
@@ -56,14 +56,10 @@ def annotate_file(asked: Asked, engine: CellEngine, *, dry_run: bool = False) ->
         level="cells",
     )
     if dry_run:
-        plan = plan_cells(study, engine)
-        cost = "unknown" if plan.cost_usd is None else f"${plan.cost_usd:.2f}"
-        click.echo(
-            f"{plan.engine}: {plan.cells} cells, {plan.calls} calls, "
-            f"{plan.bytes_sent} bytes sent, cost {cost}"
-        )
+        click.echo(plan_cells(study, engine).told())
         return
-    claim(asked.folder, list(output_paths(asked.base, ".h5ad").values()), asked.overwrite)
+    files = list(output_paths(asked.base, ".h5ad").values())
+    claim_outputs(asked.folder, files, overwrite=asked.overwrite)
     provenance = {
         "key": asked.key,
         "object": "AnnData",
@@ -131,7 +127,6 @@ def _write(found: CellAnnotations, study: Study, data: Any, asked: Asked) -> Non
     from ..report import Embedding, write_report
     from ..study import Clusters
     from ..study_builders import embedding_of
-    from .annotate import remember
 
     summary = found.summary()
     attach_cells(data, found, study.clusters, asked.key, summary)

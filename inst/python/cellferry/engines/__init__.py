@@ -21,6 +21,8 @@ from ..errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..annotations import Annotations
     from ..cell_annotations import CellAnnotations
     from ..delivery import Level
@@ -84,6 +86,26 @@ class Plan:
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default_factory=tuple)
     cells: int = 0
+    """Of an engine that answers cells; 0 for one that answers clusters."""
+
+    def told(self) -> str:
+        """Return the plan in words.
+
+        Examples
+        --------
+        >>> Plan("local", 9).told()
+        'local: 9 clusters, 0 calls, 0 bytes sent, cost $0.00'
+        """
+        tokens = ""
+        if self.input_tokens or self.output_tokens:
+            tokens = f", about {self.input_tokens:,} tokens in and {self.output_tokens:,} out"
+        cost = "unknown" if self.cost_usd is None else f"${self.cost_usd:.2f}"
+        asked = f"{self.cells} cells" if self.cells else f"{self.clusters} clusters"
+        first = (
+            f"{self.engine}: {asked}, {self.calls} calls, "
+            f"{self.bytes_sent} bytes sent{tokens}, cost {cost}"
+        )
+        return "\n".join([first, *(note for note in self.notes if self.calls)])
 
 
 @runtime_checkable
@@ -142,6 +164,15 @@ class AnyEngine(Protocol[Found_co]):
 
 
 @runtime_checkable
+class Prepares(Protocol):
+    """An engine with more to check before its first call than a plan shows: keys, paths."""
+
+    def prepare(self) -> None:
+        """Raise what would otherwise be found out after something was paid."""
+        ...
+
+
+@runtime_checkable
 class CellEngine(Protocol):
     """What :func:`cellferry.annotate.annotate` asks of an engine for cells."""
 
@@ -165,8 +196,28 @@ class CellEngine(Protocol):
         ...
 
 
+@runtime_checkable
+class WritesFiles(Protocol):
+    """An engine that leaves files of its own beside the annotations."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its run is kept; None is the usual place."""
+        ...
+
+    @property
+    def files(self) -> list[Path]:
+        """What it writes."""
+        ...
+
+    def write_files(self, found: Annotations, study: Study, run: Run) -> None:
+        """Write them once the answer is complete."""
+        ...
+
+
 ENGINES: dict[str, str] = {
     "local": "cellferry.engines.local:Local",
+    "llm": "cellferry.engines.llm:LLM",
     "cytetype": "cellferry.engines.cytetype:CyteType",
 }
 """Name -> ``module:class`` for clusters. An engine is added by a line here."""
@@ -176,6 +227,16 @@ CELL_ENGINES: dict[str, str] = {
     "cellatlas": "cellferry.engines.cellatlas:CellAtlas",
 }
 """Name -> ``module:class`` for cells. One name may be in both tables."""
+
+
+ENVIRONMENT: tuple[str, ...] = (
+    "CELLATLAS_API_KEY", "CELLATLAS_API_URL", "CYTETYPE_API_URL", "CYTETYPE_AUTH_TOKEN",
+    "ANTHROPIC_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_SECRET_ACCESS_KEY",
+    "DEEPSEEK_API_KEY", "FIREWORKS_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "GROQ_API_KEY",
+    "HF_TOKEN", "MISTRAL_API_KEY", "NEBIUS_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY",
+    "TOGETHER_API_KEY", "XAI_API_KEY",
+)  # fmt: skip
+"""Environment variables that engines read. R tells Python when one of them changes."""
 
 
 def engine_names(level: Level = "clusters") -> list[str]:

@@ -1,18 +1,25 @@
-"""The report: annotations as one HTML file that needs no network, no server and no script.
+"""The report: annotations as one HTML file that needs no network and no server.
 
 The template gets the annotations themselves and a few small values made here; everything
-that users, engines and models wrote is escaped by the template's autoescape.
+that users, engines and models wrote is escaped by the template's autoescape. The one script
+(``script.js``: search, sort, download) is allowed by its hash, so that no other can run.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import secrets
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._version import __version__
 from ..annotations import STATUSES
 from ..errors import OutputError
+from .confidence import WIDTH as CONFIDENCE_WIDTH
+from .confidence import draw_confidence
+from .details import conversation_of, csv_base64, rounds_of
 from .picture import HEIGHT, PALETTE, TEXT_SIZE, WIDTH, Embedding, draw
 from .texts import moment, number, ontology_url, parameters, plain_text, web_address, whole
 
@@ -125,6 +132,7 @@ def render(
         What the user told of the study, shown with it; web addresses become links.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=PackageLoader("cellferry.report", "."),
@@ -143,7 +151,18 @@ def render(
     provenance = annotations.provenance
     group = provenance.get("group_key")
     kinds = dict.fromkeys(row.confidence_kind for row in annotations if row.confidence_kind)
+    script = (resources.files("cellferry.report") / "script.js").read_text(encoding="utf-8")
+    script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    names = [row.cluster for row in annotations]
     return environment.get_template("template.html").render(
+        # Our own file and no user's text, hence not escaped.
+        script=Markup(script),
+        script_hash=script_hash,
+        csv=csv_base64(annotations),
+        rounds={name: rounds_of(annotations, name) for name in names},
+        conversations={name: conversation_of(annotations, name) for name in names},
+        sureness=draw_confidence(annotations),
+        sureness_width=CONFIDENCE_WIDTH,
         title=title or (f"Cell types of {group}" if group else "Cell types"),
         annotations=annotations,
         provenance=provenance,

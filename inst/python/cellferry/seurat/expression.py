@@ -65,7 +65,9 @@ def expression_of(
             kind = chosen if chosen in {"X", "raw"} else "layer"
             found.put(layer, _named(adata, chosen), chosen, kind)
             used.add(chosen)
-    names = [str(n) for n in adata.layers if n is not None]
+    layers: Any = adata.layers
+    # In anndata 0.13 the layer None is X.
+    names = [str(n) for n in layers if n is not None]
     for name in names:
         if name in used or name in found.layers:
             continue

@@ -218,7 +218,8 @@ class _Reading:
             if reduction["loadings"] is null:
                 return
             genes = matrices.row_names(reduction["loadings"])
-        rows = adata.var_names.get_indexer(genes) if adata.var_names.is_unique else None
+        index: Any = adata.var_names
+        rows = index.get_indexer(genes) if index.is_unique else None
         if rows is None or not len(genes) or (rows < 0).any():
             why = "Its loadings are of genes that the assay does not have."
             self.items.append(Item(name, "loadings", f"{len(genes)} genes", "left", why))

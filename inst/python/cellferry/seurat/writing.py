@@ -178,13 +178,14 @@ class _Writing:
 
     def metadata(self) -> Any:
         added = str(self.kept.get("added_ident") or "")
-        frame = self.adata.obs.drop(columns=[added], errors="ignore")
+        obs: Any = self.adata.obs
+        frame = obs.drop(columns=[added], errors="ignore")
         columns, items = frame_to_r(frame, "obs", self.remembered("obs_types"))
         self.items += items
         return columns
 
     def features(self, originals: list[str]) -> tuple[Any, Any]:
-        frame = self.adata.var
+        frame: Any = self.adata.var
         variable = [str(g) for g in self.kept.get("variable_features", ())]
         if "highly_variable" in frame:
             chosen = frame["highly_variable"].fillna(False).astype(bool)
@@ -231,7 +232,7 @@ class _Writing:
         record: dict[str, Any] = {}
         if "stdev" in kept:
             record["stdev"] = new_vector(np.array(kept["stdev"], dtype="f8"), "double")
-        where = kept.get("loadings", LOADINGS.get(name))
+        where = str(kept.get("loadings", LOADINGS.get(name, "")))
         values = _numbers(self.adata.varm[where]) if where in self.adata.varm else None
         if values is None:
             return record
@@ -264,9 +265,8 @@ class _Writing:
             for key in found:
                 if key not in loaded:
                     self.left(str(key), kind, "Seurat has no place for it.")
-        for key in self.adata.uns:
-            if key not in {STORE, SOURCE}:
-                self.left(str(key), "uns", "Seurat has no place for it.")
+        for key in sorted(set(self.adata.uns) - {STORE, SOURCE}):
+            self.left(str(key), "uns", "Seurat has no place for it.")
 
     def misc(self) -> Any:
         made: dict[str, Any] = {}

@@ -165,6 +165,12 @@ class CellAtlas:
             notes=("About: the chunks are not encoded for a plan.",),
         )
 
+    def prepare(self) -> None:
+        """Raise :class:`CredentialsRequiredError` if another machine is asked without a key."""
+        host = self.capabilities.host
+        needed = None if host is None else f"The service at {host}"
+        find_secret(self._key, "api_key", KEY_VARIABLE, required_for=needed)
+
     def run(self, study: Study, run: Run, events: Events) -> CellAnnotations:
         """Send every chunk that the run does not have yet, and join the answers."""
         from ...http import Service
@@ -186,7 +192,7 @@ class CellAtlas:
         )
         with Service(
             options.api_url,
-            token=self._secret(run),
+            token=self._key,
             events=events,
             read_seconds=options.timeout,
             retries=self.retries,
@@ -206,16 +212,6 @@ class CellAtlas:
             found, model=options.model, provider=urlsplit(options.api_url).hostname,
             evidence=evidence, provenance=provenance,
         )  # fmt: skip
-
-    def _secret(self, run: Run) -> Secret | None:
-        """Ask for the key before anything is sent; a service on this machine needs none."""
-        needed = self.capabilities.host is not None
-        return find_secret(
-            self._key,
-            "api_key",
-            KEY_VARIABLE,
-            required_for=f'The run "{run.id}"' if needed else None,
-        )
 
     def _source(self, study: Study) -> tuple[ExpressionSource, bool]:
         wanted = self.options.values

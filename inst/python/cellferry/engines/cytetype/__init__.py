@@ -154,7 +154,7 @@ class CyteType:
             gene_symbols_column=self.options.gene_symbols_column,
         )
         return Capabilities(
-            uses=frozenset({"normalized", "counts", "obs", "coordinates"}),
+            uses=frozenset({"normalized", "counts", "obs", "var", "coordinates"}),
             sends=frozenset({"markers", "expression", "metadata"}) if away else frozenset(),
             host=host if away else None,
             reading=reading,
@@ -243,12 +243,13 @@ class CyteType:
             if job.id is None:
                 job.submit(request, prepared.key, may_reuse=bool(prepared.artifacts))
             labels = prepared.payload["clusterLabels"]
-            states = job.follow(labels, lambda: job.renew(request, prepared.key))
+            states = job.follow(labels, lambda: job.renew(self._models.wire))
             # A service may repeat what it was sent, keys included.
             results = redacted(job.results())
             run.store("results.json", results)
             ids = ClusterIds.of(study.clusters.names)
-            rows, evidence = rows_of(results, states, study.clusters.names, ids)
+            with_markers = {labels[i] for i in prepared.payload["markerGenes"]}
+            rows, evidence = rows_of(results, states, study.clusters.names, ids, with_markers)
             others = {k: v for k, v in results.items() if k != "annotations"}
             unexpected = [i for i in results["annotations"] if ids.cluster(i) is None]
             provenance = {

@@ -7,7 +7,7 @@ contradicts itself gives a failed row, never a label.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...annotations import UNKNOWN, Annotation
@@ -28,6 +28,7 @@ def rows_of(
     states: Mapping[str, str],
     names: tuple[str, ...],
     ids: ClusterIds,
+    with_markers: Collection[str] | None = None,
 ) -> tuple[tuple[Annotation, ...], dict[str, Any]]:
     """Return the row of every cluster in order, and the evidence: all that was returned.
 
@@ -41,13 +42,20 @@ def rows_of(
         The clusters of the study.
     ids
         Their ids on the wire.
+    with_markers
+        The clusters that markers were sent for; any other one that has no answer is skipped,
+        not failed. None: all.
     """
     entries = results["annotations"]
     rows, evidence = [], {}
     for name in names:
         identifier = ids.by_cluster[name]
         entry = entries.get(identifier)
-        rows.append(row_of(name, identifier, entry, states.get(identifier, "")))
+        row = row_of(name, identifier, entry, states.get(identifier, ""))
+        if row.status == "failed" and with_markers is not None and name not in with_markers:
+            error = "The marker table has no rows for this cluster."
+            row = Annotation(name, "skipped", error=error, engine=ENGINE)
+        rows.append(row)
         if entry is not None:
             evidence[name] = entry
     return tuple(rows), evidence

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...credentials import redact
 from ...errors import (
     CredentialsRequiredError,
     ServiceAnswerError,
@@ -64,6 +65,7 @@ class Job:
     ) -> None:
         self._service, self._run, self._events = service, run, events
         self._poll_seconds, self._timeout_seconds = poll_seconds, timeout_seconds
+        self._gave_up = False
 
     @property
     def id(self) -> str | None:
@@ -104,14 +106,15 @@ class Job:
         self._run.update(remote_job_id=safe_id(told["job_id"], host))
         self._run.update(remote={"api_url": self._service.address, "report_url": self.report_url})
 
-    def renew(self, envelope: Callable[[bool], dict[str, Any]], key: str) -> None:
+    def renew(self, models: Callable[[], list[dict[str, Any]] | None]) -> None:
         """Give the service the keys of the models again, for the same job.
 
-        The same request under the same ``Idempotency-Key`` is the same job.
+        Parameters
+        ----------
+        models
+            Returns them with their keys, as in the request that submitted the job.
         """
-        answer = self._post(envelope(True), self._once(key))
-        host = self._service.host
-        self._run.update(remote_job_id=safe_id(object_of(answer, host, job_id=str)["job_id"], host))
+        self._service.post(f"/jobs/{self.id}/credentials", {"llm_configs": models()})
 
     def _once(self, key: str) -> str:
         attempt = int(self._run.content.get("attempt", 0))
@@ -175,7 +178,8 @@ class Job:
                     renewed = True
                     renew()
                     continue
-                if self._is_over(status["jobStatus"], clusters):
+                told = redact(str(status.get("message") or ""))
+                if self._is_over(status["jobStatus"], clusters, told):
                     return clusters
                 self._events.wait(min(pause, left))
             pause = min(pause * POLL_GROWTH, self._poll_seconds)
@@ -184,20 +188,26 @@ class Job:
         answer = self._service.get(f"/status/{self.id}")
         return object_of(answer, self._service.host, jobStatus=str)
 
-    def _is_over(self, state: str, clusters: Mapping[str, str]) -> bool:
+    def _is_over(self, state: str, clusters: Mapping[str, str], told: str) -> bool:
         if state == "credentials_required":
             message = (
                 f"{self._service.host} was restarted and no longer has the keys of the models."
             )
             raise CredentialsRequiredError(message, "Resume with the keys in the environment.")
-        if state == "failed" and "completed" not in clusters.values():
-            message = f"{self._service.host} gave up on the job {self.id}."
-            hint = "Resume the run to submit it again, or ask the operator of the service."
-            self._run.update(attempt=int(self._run.content.get("attempt", 0)) + 1)
-            failed = [c for c, s in clusters.items() if s == "failed"]
-            self._run.update(remote_job_id=None)
-            raise ServiceJobError(message, hint, clusters=failed)
+        self._gave_up = state == "failed"
+        if self._gave_up and "completed" not in clusters.values():
+            raise self._lost([c for c, s in clusters.items() if s == "failed"], told)
         return state in FINISHED
+
+    def _lost(self, failed: list[str], told: str) -> ServiceJobError:
+        """Return the error of a job that failed, after which resuming submits it anew."""
+        message = f"{self._service.host} gave up on the job {self.id}"
+        hint = "Resume the run to submit it again, or ask the operator of the service."
+        attempt = int(self._run.content.get("attempt", 0)) + 1
+        self._run.update(attempt=attempt, remote_job_id=None)
+        return ServiceJobError(
+            f"{message}: {told}" if told else f"{message}.", hint, clusters=failed
+        )
 
     def _report(
         self, clusters: Mapping[str, str], labels: Mapping[str, str], reported: set[str]
@@ -221,7 +231,12 @@ class Job:
 
     def results(self) -> Mapping[str, Any]:
         """Return the results of the finished job, as the service gives them."""
-        answer = self._service.get(f"/results/{self.id}", seconds=SUBMIT_SECONDS)
+        try:
+            answer = self._service.get(f"/results/{self.id}", seconds=SUBMIT_SECONDS)
+        except ServiceError as error:
+            if self._gave_up:
+                raise self._lost([], error.message) from error
+            raise
         return object_of(answer, self._service.host, annotations=dict)
 
 

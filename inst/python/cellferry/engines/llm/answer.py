@@ -1,0 +1,94 @@
+"""From a conversation to the row of its cluster, by way of what the journal keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...annotations import UNKNOWN, Annotation
+from ...ontology import cell_ontology
+from .checks import resolved_term
+
+if TYPE_CHECKING:
+    from .conversation import Conversation
+    from .options import Endpoint
+    from .schema import Answer
+
+ENGINE = "llm"
+
+
+def payload_of(made: Conversation, asked: Endpoint) -> dict[str, Any]:
+    """Return ``{"annotation": ..., "evidence": ...}`` of a conversation as plain data."""
+    answer = made.answer
+    row: dict[str, Any] = {
+        "cluster": made.question.cluster,
+        "engine": ENGINE,
+        "model": made.model or asked.model,
+        "provider": asked.provider,
+        "n_markers": len(made.question.genes),
+        "iterations": len(made.rounds) or None,
+        "input_tokens": made.input_tokens,
+        "output_tokens": made.output_tokens,
+        "cost_usd": made.cost_usd,
+        "seconds": made.seconds,
+    }
+    if made.outcome == "failed" or answer is None:
+        row.update(status="failed", error=made.error or "No answer came.")
+    elif made.outcome == "passed":
+        row.update(_known(answer), status="ok")
+    else:
+        row.update(_unknown(made, answer), status="unknown", label=UNKNOWN)
+    evidence = {
+        "genes": list(made.question.genes),
+        "token": made.question.token,
+        "outcome": made.outcome,
+        "answer": None if answer is None else answer.model_dump(),
+        "rounds": made.rounds,
+        "conversation": made.messages,
+    }
+    return {"annotation": row, "evidence": evidence}
+
+
+def annotation_of(payload: Mapping[str, Any]) -> Annotation:
+    """Return the annotation of a payload, also of one that was stored as JSON."""
+    stored = payload["annotation"]
+    values: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
+    return Annotation(**values)
+
+
+def _known(answer: Answer) -> dict[str, Any]:
+    term = resolved_term(answer)
+    subtypes = [s for s in answer.subtypes if s != answer.main_type]
+    return {
+        "label": answer.main_type.strip(),
+        "detail": subtypes[0] if subtypes else None,
+        "state": answer.state,
+        "ontology_id": term,
+        "ontology_label": None if term is None else cell_ontology()[term].label,
+        "confidence": answer.confidence,
+        "confidence_kind": "stated",
+        "alternatives": subtypes[1:],
+        "mixed": answer.mixed_types,
+        "supporting": answer.supporting_genes,
+        "conflicting": answer.conflicting_genes,
+        "justification": answer.reasoning,
+    }
+
+
+def _unknown(made: Conversation, answer: Answer) -> dict[str, Any]:
+    listed = set(made.question.genes)
+    if made.outcome == "abstained":
+        return {
+            "alternatives": answer.subtypes,
+            "mixed": answer.mixed_types,
+            "justification": answer.reasoning,
+        }
+    problems = made.rounds[-1]["problems"]
+    return {
+        "error": f"No answer passed in {len(made.rounds)} rounds: {' '.join(problems)}",
+        "alternatives": [answer.main_type, *answer.subtypes],
+        # What was made up is not repeated as evidence.
+        "supporting": [g for g in answer.supporting_genes if g in listed],
+        "conflicting": [g for g in answer.conflicting_genes if g in listed],
+        "justification": answer.reasoning,
+    }

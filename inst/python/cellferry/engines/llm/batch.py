@@ -1,0 +1,147 @@
+"""All clusters of a run: several at a time, each durable the moment it is known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ...errors import ServiceError
+from ...events import CancelledWork
+from .answer import payload_of
+from .checks import term_of
+from .client import Client
+from .conversation import Talk
+from .gate import Budget, BudgetReachedError, Gate
+from .providers import open_model, open_pool
+
+if TYPE_CHECKING:
+    from ...events import Events
+    from ...runs import Run
+    from .keys import Secret
+    from .questions import Question
+    from .settings import Settings
+
+CANCEL_SECONDS = 0.1
+"""How often it is looked whether the user has interrupted."""
+
+MOST_FAILURES = 5
+"""So many failures without one success, and the service is given up."""
+
+
+@dataclass
+class Batch:
+    """One pass over the questions that have no answer yet.
+
+    Attributes
+    ----------
+    payloads
+        Cluster -> what is known of it; failures too, which the journal does not keep.
+    stopped
+        Why the pass ended early with questions left, in words; None if it did not.
+    """
+
+    settings: Settings
+    keys: tuple[Secret | None, ...]
+    run: Run
+    events: Events
+    total: int
+    done: int
+    payloads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stopped: str | None = None
+    _failures: int = 0
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def answer(self, questions: Mapping[str, Question]) -> None:
+        """Ask all questions, in an event loop of this thread.
+
+        Raises
+        ------
+        CancelledWork
+            The user interrupted; what was known by then is in the journal.
+        CredentialsRequiredError, ServiceError
+            No call can succeed.
+        """
+        if questions:
+            asyncio.run(self._answer(questions))
+
+    async def _answer(self, questions: Mapping[str, Question]) -> None:
+        s = self.settings
+        waiting = list(questions.values())[::-1]
+        async with open_pool([s.annotator, s.validator], s.max_workers, s.timeout) as pool:
+            gate, budget = Gate(s.max_workers), Budget(s.max_cost_usd, s.max_tokens)
+            modes: dict[Any, str] = {}
+            clients = [
+                Client(
+                    e, open_model(e, key, pool, s.timeout), gate, budget, s.output_mode,
+                    s.prices, modes, self.keys,
+                )
+                for e, key in zip(s.endpoints, self.keys, strict=True)
+            ]  # fmt: skip
+            annotator, validator = clients[0], clients[-1]
+            talk = Talk(annotator, validator, s.strict, s.max_retries)
+            workers = min(s.max_workers, len(waiting))
+            tasks = [asyncio.create_task(self._work(waiting, talk)) for _ in range(workers)]
+            watch = asyncio.create_task(self._watch())
+            warm = asyncio.create_task(_warm_up())
+            try:
+                await _first_trouble([*tasks, watch], needed=tasks)
+            finally:
+                for task in (*tasks, watch, warm):
+                    task.cancel()
+                await asyncio.gather(*tasks, watch, warm, return_exceptions=True)
+
+    async def _work(self, waiting: list[Question], talk: Talk) -> None:
+        """Take one question after the other until none is left."""
+        while waiting and self.stopped is None:
+            question = waiting.pop()
+            try:
+                made = await talk.about(question)
+            except BudgetReachedError as reached:
+                self.stopped = str(reached)
+                return
+            payload = payload_of(made, self.settings.annotator)
+            self.payloads[question.cluster] = payload
+            if made.outcome == "failed":
+                self._count_failure(made.error or "")
+            else:
+                self._failures = -1
+                await self._record(question, payload)
+            self.done += 1
+            self.events.emit("progress", done=self.done, total=self.total, unit=question.cluster)
+
+    async def _record(self, question: Question, payload: dict[str, Any]) -> None:
+        """Make an answer durable without holding up the calls of other clusters."""
+        async with self._writing:
+            await asyncio.to_thread(self.run.record, question.cluster, question.key, payload)
+
+    def _count_failure(self, error: str) -> None:
+        if self._failures < 0:
+            return
+        self._failures += 1
+        if self._failures >= MOST_FAILURES:
+            message = f"The first {self._failures} clusters failed, the last with: {error}"
+            hint = "Nothing was answered, so the rest was not asked. Check `model` and `base_url`."
+            raise ServiceError(message, hint)
+
+    async def _watch(self) -> None:
+        """End with :class:`CancelledWork` when the user interrupts."""
+        while not self.events.cancelled:
+            await asyncio.sleep(CANCEL_SECONDS)
+        raise CancelledWork
+
+
+async def _warm_up() -> None:
+    """Load what the first reply will need while it is waited for."""
+    await asyncio.sleep(CANCEL_SECONDS)
+    term_of("B cell")
+
+
+async def _first_trouble(tasks: list[asyncio.Task[None]], needed: list[asyncio.Task[None]]) -> None:
+    """Wait until all needed tasks are done, or raise the first exception of any."""
+    pending = set(tasks)
+    while pending & set(needed):
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()

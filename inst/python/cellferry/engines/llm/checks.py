@@ -1,0 +1,123 @@
+"""Deterministic checks of an answer, before any model is asked what it thinks of it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ...annotations import UNKNOWN
+from ...errors import listing
+from ...ontology import ROOT, cell_ontology, normalised
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .questions import Question
+    from .schema import Answer
+
+AGREEMENT = 1
+"""Steps in the ontology within which two annotators agree: the same term, or parent and child."""
+
+
+def check_answer(answer: Answer, question: Question) -> list[str]:
+    """Return what is wrong with an answer, as sentences for the model; none if it may pass."""
+    if answer.cluster_token.strip() != question.token:
+        # Nothing else of it can be about this cluster.
+        given = answer.cluster_token.strip()[:40]
+        return [f'The cluster token must be "{question.token}", and the answer has "{given}".']
+    problems = []
+    listed = set(question.genes)
+    for role, genes in (
+        ("supporting", answer.supporting_genes),
+        ("conflicting", answer.conflicting_genes),
+    ):
+        invented = [g for g in dict.fromkeys(genes) if g not in listed]
+        if invented:
+            problems.append(f"These {role} genes are not in the list: {listing(invented)}.")
+    if is_unknown(answer):
+        return problems
+    if not answer.supporting_genes:
+        problems.append("No supporting gene is cited.")
+    problem = ontology_problem(answer.main_type, answer.subtypes, answer.ontology_id)
+    return [*problems, problem] if problem else problems
+
+
+def is_unknown(answer: Answer) -> bool:
+    """Whether the model abstained."""
+    return normalised(answer.main_type) in {UNKNOWN.casefold(), "unknown cell", "unknown cell type"}
+
+
+def ontology_problem(main_type: str, subtypes: Sequence[str], identifier: str | None) -> str | None:
+    """Return what is wrong with an ontology id for a label, or None.
+
+    The term must exist, be in use, and be the term of the main type (or of a subtype), or an
+    ancestor or descendant of it. A label of which no part is in the ontology cannot be
+    compared; the term's own words must then be in it.
+
+    Examples
+    --------
+    >>> ontology_problem("B cell", [], "CL:0000084")
+    'The ontology term CL:0000084 is "T cell", which is not "B cell" or a kind of it.'
+    """
+    if identifier is None:
+        return None
+    ontology = cell_ontology()
+    wanted = identifier.strip().replace("_", ":").upper()
+    if wanted not in ontology:
+        return f'There is no term "{identifier[:40]}" in the Cell Ontology.'
+    current = ontology.current(wanted)
+    if current is None:
+        return f"The ontology term {wanted} is obsolete."
+    label = ontology[current].label
+    meant = [t for t in map(term_of, (main_type, *subtypes[:1])) if t is not None]
+    if any(ontology.related(current, term) for term in meant):
+        return None
+    if not meant and set(normalised(label).split()) & set(normalised(main_type).split()) - {"cell"}:
+        return None
+    return f'The ontology term {current} is "{label}", which is not "{main_type}" or a kind of it.'
+
+
+def term_of(label: str) -> str | None:
+    """Return the term of a label, or of the longest part of it that the ontology knows.
+
+    The head of an English name comes last, so words are dropped from its beginning.
+
+    Examples
+    --------
+    >>> term_of("cycling germinal B cells (dark zone)") == term_of("B cell")
+    True
+    """
+    words = re.sub(r"\([^)]*\)", " ", label).split()
+    for start in range(len(words)):
+        match = cell_ontology().find(" ".join(words[start:]))
+        if match is not None:
+            # "cell" is the head of everything and says nothing.
+            return None if match.term.id == ROOT else match.term.id
+    return None
+
+
+def resolved_term(answer: Answer) -> str | None:
+    """Return the id an answer stands for: its own if it is valid, else that of its label."""
+    if answer.ontology_id is not None:
+        wanted = answer.ontology_id.strip().replace("_", ":").upper()
+        if wanted in cell_ontology():
+            return cell_ontology().current(wanted)
+    return term_of(answer.main_type)
+
+
+def disagreement(answer: Answer, other: Answer) -> str | None:
+    """Return in words how far two independent answers are apart, or None if they agree."""
+    if normalised(answer.main_type) == normalised(other.main_type):
+        return None
+    one, two = resolved_term(answer), resolved_term(other)
+    second = (
+        f'A second reader, who did not see the answer, calls it "{other.main_type}": '
+        f"{other.reasoning}"
+    )
+    if one is None or two is None:
+        return f"{second} The two names cannot be compared in the Cell Ontology."
+    steps = cell_ontology().distance(one, two)
+    if steps is not None and steps <= AGREEMENT:
+        return None
+    far = "not related" if steps is None else f"{steps} steps apart"
+    return f"{second} In the Cell Ontology the two are {far}."

@@ -1,0 +1,190 @@
+"""Keys: where they come from, and the one object that holds one.
+
+A key lives in memory only. What is stored of it is at most the name of the environment
+variable it came from.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, urlsplit
+
+from ...errors import CredentialsRequiredError, InvalidOptionError
+
+HIDDEN = "<hidden>"
+
+KEY_VARIABLES: dict[str, tuple[str, ...]] = {
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "bedrock": ("AWS_BEARER_TOKEN_BEDROCK",),
+    "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    "groq": ("GROQ_API_KEY",),
+    "mistral": ("MISTRAL_API_KEY",),
+    "openai": ("OPENAI_API_KEY",),
+    "openrouter": ("OPENROUTER_API_KEY",),
+}
+"""Provider -> environment variables that are asked for its key, in this order."""
+
+CUSTOM_VARIABLES = ("CELLFERRY_LLM_API_KEY", "CUSTOMIZED_API_KEY")
+"""Variables for a base URL of the user's own. The key of a provider is never sent elsewhere."""
+
+OTHER_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+)
+
+_SECRET_IN_QUERY = ("key", "token", "secret", "password", "sig")
+
+
+class Secret:
+    """A key that shows itself to nobody who does not ask for :meth:`reveal`.
+
+    Examples
+    --------
+    >>> Secret("sk-1")
+    <hidden>
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return HIDDEN
+
+    def __reduce__(self) -> str:
+        message = "A key cannot be stored or copied to another process."
+        raise TypeError(message)
+
+    def reveal(self) -> str:
+        """Return the key itself."""
+        return self._value
+
+
+def key_variables() -> list[str]:
+    """Return every environment variable that is looked at; R hands these on."""
+    own = [name for names in KEY_VARIABLES.values() for name in names]
+    return [*own, *CUSTOM_VARIABLES, *OTHER_VARIABLES]
+
+
+def find_key(
+    provider: str, given: Secret | None, variable: str | None, base_url: str | None
+) -> Secret | None:
+    """Return the key to use, or None where none is needed.
+
+    Parameters
+    ----------
+    provider
+        One of :data:`KEY_VARIABLES`, or ``"custom"``.
+    given
+        The key of the argument; it wins.
+    variable
+        Name of an environment variable that holds the key.
+    base_url
+        Where calls go, if not to the provider's own address.
+
+    Raises
+    ------
+    CredentialsRequiredError
+        One is needed and there is none; the message names the variables.
+    """
+    if given is not None:
+        return given
+    own = CUSTOM_VARIABLES if base_url is not None else KEY_VARIABLES[provider]
+    names = own if variable is None else (variable,)
+    for name in names:
+        if value := os.environ.get(name, "").strip():
+            return Secret(value)
+    if variable is None and (provider == "bedrock" or (base_url and is_local(base_url))):
+        # Bedrock finds its own credentials; a server of one's own asks for none.
+        return None
+    where = f'"{host_of(base_url)}"' if base_url else f'the provider "{provider}"'
+    message = f"A key for {where} is needed and none was found."
+    hint = f"Set the environment variable {' or '.join(names)}, or pass `api_key`."
+    raise CredentialsRequiredError(message, hint, provider=provider, variables=list(names))
+
+
+def host_of(url: str) -> str:
+    """Return the host of an address.
+
+    Examples
+    --------
+    >>> host_of("https://api.Example.org:8443/v1")
+    'api.example.org'
+    """
+    return urlsplit(url).hostname or ""
+
+
+def is_local(url: str) -> bool:
+    """Whether an address is of this machine or of a private network.
+
+    Examples
+    --------
+    >>> [is_local(f"http://{h}/v1") for h in ("localhost", "10.0.0.7", "[::1]", "example.org")]
+    [True, True, True, False]
+    """
+    host = host_of(url)
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        # A name without a dot is of the local network.
+        return bool(host) and "." not in host
+    return address.is_loopback or address.is_private or address.is_link_local
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is of this machine."""
+    host = host_of(url)
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_url(url: str) -> str:
+    """Return a base URL exactly as given, or raise :class:`InvalidOptionError`.
+
+    A URL that carries a key is refused, because URLs are stored and shown.
+    """
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        named = [name for name, _ in parse_qsl(parts.query)]
+        secret = bool(parts.username or parts.password) or any(
+            name.lower().replace("-", "_").endswith(_SECRET_IN_QUERY) for name in named
+        )
+    except ValueError:
+        valid, secret = False, False
+    if secret:
+        message = "`base_url` holds a name, password or key, which would be stored with the run."
+        raise InvalidOptionError(message, "Pass the key as `api_key`.", option="base_url")
+    if not valid:
+        message = "`base_url` must be an address that begins with http:// or https://."
+        raise InvalidOptionError(
+            message, 'For example "http://localhost:11434/v1".', option="base_url"
+        )
+    return url
+
+
+def redact(text: str, secrets: Iterable[Secret | None]) -> str:
+    """Return a text in which no key is left.
+
+    Examples
+    --------
+    >>> redact("bad key sk-1", [Secret("sk-1"), None])
+    'bad key <hidden>'
+    """
+    for secret in secrets:
+        if secret is not None and secret.reveal():
+            text = text.replace(secret.reveal(), HIDDEN)
+    return text

@@ -1,0 +1,210 @@
+"""Providers: a pydantic-ai model for each endpoint, all on one connection pool.
+
+Everything of ``pydantic_ai`` and of the providers' packages is imported here and in
+``client``, and only when a run begins.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from ...errors import CredentialsRequiredError, DependencyError, InvalidOptionError
+from .keys import is_local, redact
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+    from .keys import Secret
+    from .options import Endpoint
+
+REQUIREMENT = "pydantic-ai-slim[anthropic,bedrock,google,groq,mistral,openai,openrouter]>=2.60,<3"
+
+PACKAGES: dict[str, str] = {
+    "anthropic": "anthropic",
+    "bedrock": "boto3",
+    "google": "google.genai",
+    "groq": "groq",
+    "mistral": "mistralai",
+    "openai": "openai",
+    "openrouter": "openai",
+}
+
+NO_KEY = "not-needed"
+"""What is sent where a server of one's own asks for no key; the packages want some text."""
+
+
+def check_packages(provider: str) -> None:
+    """Raise :class:`DependencyError` with the line that installs what is missing."""
+    missing = [name for name in ("pydantic_ai", PACKAGES[provider]) if not _found(name)]
+    if missing:
+        message = f'The engine "llm" needs the Python package {missing[0]}.'
+        raise DependencyError(message, f'Run: "{sys.executable}" -m pip install "{REQUIREMENT}"')
+
+
+def _found(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+class Pool:
+    """One client of each of the two HTTP libraries that the providers' packages use."""
+
+    def __init__(self, *, connections: int, timeout: float, environment: bool) -> None:
+        self._settings: dict[str, Any] = {"timeout": timeout, "trust_env": environment}
+        self._connections = connections
+        self._clients: dict[str, Any] = {}
+
+    def client(self, library: str) -> Any:
+        """Return the client of ``"httpx2"`` or ``"httpx"``."""
+        if library not in self._clients:
+            module = importlib.import_module(library)
+            limits = module.Limits(
+                max_connections=self._connections, max_keepalive_connections=self._connections
+            )
+            self._clients[library] = module.AsyncClient(limits=limits, **self._settings)
+        return self._clients[library]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for client in self._clients.values():
+            await client.aclose()
+
+
+@asynccontextmanager
+async def open_pool(endpoints: list[Endpoint], workers: int, timeout: float) -> AsyncIterator[Pool]:
+    """Yield the connection pool of a run and close it afterwards."""
+    # A proxy of the environment must not see calls to one's own network.
+    local = all(e.base_url is not None and is_local(e.base_url) for e in endpoints)
+    pool = Pool(connections=workers, timeout=timeout, environment=not local)
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+def open_model(endpoint: Endpoint, key: Secret | None, pool: Pool, timeout: float) -> Model:
+    """Return the model of an endpoint; its package never tries again by itself."""
+    from pydantic_ai.exceptions import UserError
+
+    secret = NO_KEY if key is None else key.reveal()
+    try:
+        return _MAKERS[endpoint.provider](endpoint, secret, pool, timeout)
+    except UserError as error:
+        message = f'The model "{endpoint.model}" of {endpoint.provider} cannot be used.'
+        raise InvalidOptionError(message, redact(str(error), [key])) from None
+
+
+def _openai(endpoint: Endpoint, key: str, pool: Pool, timeout: float) -> Model:
+    from openai import AsyncOpenAI
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+    from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+    client = AsyncOpenAI(
+        base_url=endpoint.base_url or "https://api.openai.com/v1",
+        api_key=key, http_client=pool.client("httpx2"), max_retries=0, timeout=timeout,
+    )  # fmt: skip
+    if endpoint.base_url is None:
+        return OpenAIChatModel(endpoint.model, provider=OpenAIProvider(openai_client=client))
+    provider = OpenAICompatibleProvider("custom", openai_client=client)
+    return OpenAIChatModel(endpoint.model, provider=provider)
+
+
+def _openrouter(endpoint: Endpoint, key: str, pool: Pool, timeout: float) -> Model:
+    from openai import AsyncOpenAI
+    from pydantic_ai.models.openrouter import OpenRouterModel
+    from pydantic_ai.providers.openrouter import OpenRouterProvider
+
+    client = AsyncOpenAI(
+        base_url=endpoint.base_url or "https://openrouter.ai/api/v1",
+        api_key=key, http_client=pool.client("httpx2"), max_retries=0, timeout=timeout,
+    )  # fmt: skip
+    return OpenRouterModel(endpoint.model, provider=OpenRouterProvider(openai_client=client))
+
+
+def _anthropic(endpoint: Endpoint, key: str, pool: Pool, timeout: float) -> Model:
+    from anthropic import AsyncAnthropic
+    from pydantic_ai.models.anthropic import AnthropicModel
+    from pydantic_ai.providers.anthropic import AnthropicProvider
+
+    client = AsyncAnthropic(
+        base_url=endpoint.base_url or "https://api.anthropic.com",
+        api_key=key, http_client=pool.client("httpx2"), max_retries=0, timeout=timeout,
+    )  # fmt: skip
+    return AnthropicModel(endpoint.model, provider=AnthropicProvider(anthropic_client=client))
+
+
+def _groq(endpoint: Endpoint, key: str, pool: Pool, timeout: float) -> Model:
+    from groq import AsyncGroq
+    from pydantic_ai.models.groq import GroqModel
+    from pydantic_ai.providers.groq import GroqProvider
+
+    client = AsyncGroq(
+        base_url=endpoint.base_url, api_key=key, http_client=pool.client("httpx"),
+        max_retries=0, timeout=timeout,
+    )  # fmt: skip
+    return GroqModel(endpoint.model, provider=GroqProvider(groq_client=client))
+
+
+def _mistral(endpoint: Endpoint, key: str, pool: Pool, _timeout: float) -> Model:
+    from pydantic_ai.models.mistral import MistralModel
+    from pydantic_ai.providers.mistral import MistralProvider
+
+    provider = MistralProvider(
+        api_key=key, base_url=endpoint.base_url, http_client=pool.client("httpx2")
+    )
+    return MistralModel(endpoint.model, provider=provider)
+
+
+def _google(endpoint: Endpoint, key: str, pool: Pool, _timeout: float) -> Model:
+    from google.genai.types import HttpRetryOptions
+    from pydantic_ai.models.google import GoogleModel
+    from pydantic_ai.providers.google import GoogleProvider
+
+    provider = GoogleProvider(
+        api_key=key, base_url=endpoint.base_url, http_client=pool.client("httpx2"),
+        retry_options=HttpRetryOptions(attempts=1),
+    )  # fmt: skip
+    return GoogleModel(endpoint.model, provider=provider)
+
+
+def _bedrock(endpoint: Endpoint, key: str, _pool: Pool, timeout: float) -> Model:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+    from pydantic_ai.models.bedrock import BedrockConverseModel
+    from pydantic_ai.providers.bedrock import BedrockProvider, _BearerTokenSession
+
+    settings: dict[str, Any] = {"read_timeout": timeout, "retries": {"total_max_attempts": 1}}
+    try:
+        if key == NO_KEY:
+            session = boto3.Session()
+        else:
+            session = boto3.Session(botocore_session=_BearerTokenSession(key))
+            settings["signature_version"] = "bearer"
+        client = session.client(
+            "bedrock-runtime", config=Config(**settings), endpoint_url=endpoint.base_url
+        )
+    except BotoCoreError as error:
+        message = f"Bedrock cannot be used: {type(error).__name__}."
+        hint = "Set AWS_DEFAULT_REGION, and AWS_BEARER_TOKEN_BEDROCK or your AWS credentials."
+        raise CredentialsRequiredError(message, hint) from error
+    provider = BedrockProvider(bedrock_client=client)
+    return BedrockConverseModel(endpoint.model, provider=provider)
+
+
+_MAKERS: dict[str, Callable[[Endpoint, str, Pool, float], Model]] = {
+    "anthropic": _anthropic,
+    "bedrock": _bedrock,
+    "google": _google,
+    "groq": _groq,
+    "mistral": _mistral,
+    "openai": _openai,
+    "openrouter": _openrouter,
+}

@@ -1,0 +1,300 @@
+"""A server on loopback that speaks OpenAI chat completions and Anthropic messages.
+
+It knows a few cell types by their genes and answers every question rightly, unless its
+script says otherwise. It is real HTTP: the tests use the engine's own client stack.
+
+    python llm_server.py --delay 1 --log requests.jsonl      # prints its address
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import threading
+import time
+from collections import defaultdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+TYPES = {
+    "CD79A": ("B cell", "CL:0000236", "Naive B cell"),
+    "CD3D": ("T cell", "CL:0000084", "CD4 T cell"),
+    "NKG7": ("Natural killer cell", "CL:0000623", "CD56-dim NK cell"),
+    "LYZ": ("Monocyte", "CL:0000576", "Classical monocyte"),
+    "PPBP": ("Platelet", "CL:0000233", "Platelet"),
+    "FCER1A": ("Dendritic cell", "CL:0000451", "Conventional dendritic cell"),
+    "COL1A1": ("Fibroblast", "CL:0000057", "Matrix fibroblast"),
+    "PECAM1": ("Endothelial cell", "CL:0000115", "Capillary endothelial cell"),
+}
+"""First gene that tells -> main type, its ontology id, a subtype."""
+
+STAGES = (("You check the annotation", "validator"), ("You are the second reader", "blind"))
+
+
+class Server:
+    """The server, its script and its log.
+
+    Attributes
+    ----------
+    script
+        (label or "*", stage or "*") -> faults in order, used up one by one. ``"..."`` as the
+        last element repeats the one before it for ever.
+    log
+        One dict per request, in order of arrival.
+    """
+
+    def __init__(self, delay=0.0, log_file=None, port=0):
+        self.delay, self.log_file = delay, log_file
+        self.script, self.log, self.used = {}, [], defaultdict(int)
+        self.most_at_once, self._now = 0, 0
+        self.lock = threading.Lock()
+        outer = self
+
+        class Handler(_Handler):
+            server_of = outer
+
+        self.http = _HTTPServer(("127.0.0.1", port), Handler)
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+
+    def __enter__(self):
+        threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.http.shutdown()
+        self.http.server_close()
+
+    def fault_for(self, label, stage):
+        for key in ((label, stage), (label, "*"), ("*", stage), ("*", "*")):
+            faults = self.script.get(key)
+            if faults:
+                position = self.used[key]
+                self.used[key] += 1
+                if position < len(faults) and faults[position] != "...":
+                    return faults[position]
+                return faults[-2] if faults[-1] == "..." else None
+        return None
+
+    def asked(self, stage="annotator"):
+        """Labels of the clusters that were asked about at a stage, in order."""
+        return [r["label"] for r in self.log if r["stage"] == stage]
+
+    def note(self, record):
+        with self.lock:
+            self.log.append(record)
+            if self.log_file:
+                with Path(self.log_file).open("a", encoding="utf-8") as target:
+                    target.write(json.dumps(record) + "\n")
+
+    def enter(self, step):
+        with self.lock:
+            self._now += step
+            self.most_at_once = max(self.most_at_once, self._now)
+
+
+class _HTTPServer(ThreadingHTTPServer):
+    daemon_threads = True
+    # With the usual 5, many connections at once are dropped and tried again after a second.
+    request_queue_size = 128
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        server = self.server_of
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        path = urlsplit(self.path).path
+        dialect = "anthropic" if path.endswith("/messages") else "openai"
+        system, user = _texts(body, dialect)
+        stage = next((s for start, s in STAGES if system.startswith(start)), "annotator")
+        question = parse(user)
+        with server.lock:
+            fault = server.fault_for(question["label"], stage)
+        kind, _, value = (fault or "").partition(":")
+        record = {
+            "time": time.time(), "path": self.path, "stage": stage, "label": question["label"],
+            "token": question["token"], "fault": fault, "model": body.get("model"),
+            "style": style_of(body), "key": self.headers.get("Authorization")
+            or self.headers.get("x-api-key"), "system": system, "user": user,
+            "settings": {k: body[k] for k in (
+                "temperature", "reasoning_effort", "max_completion_tokens", "max_tokens",
+                "thinking", "top_p") if k in body},
+        }  # fmt: skip
+        server.note(record)
+        server.enter(1)
+        try:
+            time.sleep(float(value) if kind == "slow" else server.delay)
+            self.answer(kind, value, question, stage, dialect, record["style"], body)
+        finally:
+            server.enter(-1)
+
+    def answer(self, kind, value, question, stage, dialect, style, body):
+        if kind == "drop":
+            self.close_connection = True
+            self.connection.close()
+            return None
+        if kind.isdigit():
+            headers = {"Retry-After": value} if value else {}
+            told = value if kind != "429" and value else "scripted"
+            headers = headers if kind == "429" else {}
+            return self.send(int(kind), {"error": {"message": told, "type": "x"}}, headers)
+        if kind == "no_tools" and style == "tool":
+            return self.send(400, {"error": {"message": "this model has no tools"}})
+        if kind == "prompted_only" and style != "text":
+            return self.send(400, {"error": {"message": "only text here"}})
+        if kind == "no_temperature" and "temperature" in body:
+            return self.send(400, {"error": {"message": "temperature is not supported"}})
+        reply = right_reply(question, stage)
+        if kind == "wrong_token":
+            reply["cluster_token"] = value or "AAAAAAAAAA"
+        elif kind == "invented":
+            reply["supporting_genes"] = ["MADEUP1", *reply["supporting_genes"]]
+        elif kind == "ontology":
+            reply["ontology_id"] = value
+        elif kind == "label":
+            label, _, identifier = value.partition("=")
+            reply.update(main_type=label, ontology_id=identifier or None, subtypes=[])
+        elif kind == "reject":
+            reply.update(passed=False, problems=[value or "Not convincing."])
+        text = json.dumps(reply)
+        as_text = style != "tool" or kind in {
+            "fenced", "plain", "prose", "truncated_text", "empty", "two", "refusal", "null",
+        }  # fmt: skip
+        text = {
+            "truncated": text[: len(text) // 2],
+            "truncated_text": text[: len(text) // 2],
+            "fenced": f"Here is my answer.\n\n```json\n{text}\n```\nI hope this helps {{x}}.",
+            "prose": "It is hard to say what these cells are.",
+            "empty": "", "null": None, "refusal": None,
+            "two": text + json.dumps({**reply, "reasoning": "another"}),
+        }.get(kind, text)  # fmt: skip
+        finish = "length" if kind.startswith("truncated") else "stop"
+        if dialect == "anthropic":
+            return self.send(200, anthropic_reply(text, as_text, kind, finish, body))
+        return self.send(200, openai_reply(text, as_text, kind, finish, body))
+
+    def send(self, status, content, headers=None):
+        data = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        # One packet for head and body.
+        self._headers_buffer.append(b"\r\n" + data)
+        self.flush_headers()
+
+
+def _texts(body, dialect):
+    def plain(content):
+        if isinstance(content, list):
+            return "".join(part.get("text", "") for part in content)
+        return content or ""
+
+    messages = body["messages"]
+    user = "\n".join(plain(m["content"]) for m in messages if m["role"] == "user")
+    if dialect == "anthropic":
+        return plain(body.get("system", "")), user
+    return plain(next((m["content"] for m in messages if m["role"] == "system"), "")), user
+
+
+def style_of(body):
+    if body.get("tools"):
+        return "tool"
+    return "schema" if body.get("response_format") or body.get("output_config") else "text"
+
+
+def parse(user):
+    """Return token, genes and label of the question in a prompt."""
+    token = re.search(r"Cluster token: (\S+)", user)
+    block = re.search(r"Marker genes .*?:\n(.*?)(?:\n\n|\Z)", user, re.DOTALL)
+    lines = block.group(1).strip().splitlines() if block else [""]
+    if lines[0].startswith("gene\t"):
+        genes = [line.split("\t")[0] for line in lines[1:]]
+    else:
+        genes = lines[0].split(", ")
+    known = next((TYPES[g] for g in genes if g in TYPES), None)
+    return {"token": token.group(1) if token else "", "genes": genes,
+            "label": known[0] if known else "Unknown", "known": known}  # fmt: skip
+
+
+def right_reply(question, stage):
+    if stage == "validator":
+        return {"cluster_token": question["token"], "passed": True, "problems": [],
+                "reasoning": "The genes are its markers."}  # fmt: skip
+    known = question["known"]
+    return {
+        "cluster_token": question["token"],
+        "main_type": known[0] if known else "Unknown",
+        "subtypes": [known[2]] if known else [],
+        "state": None,
+        "mixed_types": [],
+        "supporting_genes": question["genes"][:3] if known else [],
+        "conflicting_genes": [],
+        "ontology_id": known[1] if known else None,
+        "ontology_label": known[0] if known else None,
+        "possible_tissues": [],
+        "confidence": 0.9 if known else 0.2,
+        "reasoning": "Its best markers tell.",
+    }
+
+
+def openai_reply(text, as_text, kind, finish, body):
+    message = {"role": "assistant", "content": text}
+    if kind == "refusal":
+        message["refusal"] = "I can't help with that."
+    elif not as_text:
+        call = {"name": body["tools"][0]["function"]["name"], "arguments": text}
+        calls = [{"id": "call_1", "type": "function", "function": call}]
+        message = {"role": "assistant", "content": None, "tool_calls": calls}
+        finish = "tool_calls" if finish == "stop" else finish
+    return {
+        "id": "x", "object": "chat.completion", "created": 1, "model": body["model"],
+        "provider": "scripted",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish,
+                     "native_finish_reason": finish}],
+        "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100},
+    }  # fmt: skip
+
+
+def anthropic_reply(text, as_text, kind, finish, body):
+    stop = {"length": "max_tokens", "stop": "end_turn"}[finish]
+    content = [{"type": "text", "text": text}] if text else []
+    if kind == "refusal":
+        stop = "refusal"
+    elif not as_text:
+        try:
+            given, stop = json.loads(text), "tool_use"
+        except ValueError:
+            given = {"cluster_token": text[:10]}
+        name = body["tools"][0]["name"]
+        content = [{"type": "tool_use", "id": "toolu_1", "name": name, "input": given}]
+    return {
+        "id": "msg_1", "type": "message", "role": "assistant", "model": body["model"],
+        "content": content, "stop_reason": stop, "stop_sequence": None,
+        "usage": {"input_tokens": 1000, "output_tokens": 100},
+    }  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--log")
+    given = parser.parse_args()
+    with Server(given.delay, given.log, given.port) as server:
+        sys.stdout.write(server.url + "\n")
+        sys.stdout.flush()
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()
