@@ -67,7 +67,20 @@ error_codes <- c(
   run_damaged = "The files of a run cannot be read.",
   run_mismatch = "The object is not the one that the run was made from.",
   run_not_found = "No run of that id.",
-  service = "A service cannot be reached, or cannot do what is asked of it.",
+  service = "A remote service did not do what was asked.",
+  service_answer = "The answer is not what the protocol says.",
+  service_credentials = "The service wants another token or key (HTTP 401).",
+  service_failed = "The service has a fault of its own (HTTP 5xx).",
+  service_forbidden = "The service knows the token and refuses all the same (HTTP 403).",
+  service_job = "The service gave up on the job.",
+  service_limit = "The service has had enough requests for now (HTTP 429).",
+  service_not_found = "The service has no such thing, or no longer (HTTP 404 or 410).",
+  service_page = "A web page came where data were expected, of a proxy or a sign-in page.",
+  service_redirect = "The service points to another address, which is not followed.",
+  service_rejected = "The service finds the request invalid (HTTP 422 and other 4xx).",
+  service_timeout = "The service did not answer, or did not finish, in the time allowed.",
+  service_too_large = "What was sent is larger than the service takes (HTTP 413).",
+  service_unreachable = "No connection to the service, or it broke off again and again.",
   unknown_engine = "No engine of that name is registered.",
   unknown_option = "No such argument; the message names the nearest valid one.",
   unsupported_object = "The object is of a class that cellferry does not read.",
@@ -99,8 +112,8 @@ rd_codes <- function(codes) {
 }
 
 public_verbs <- c(
-  "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "Engine",
-  "InstallBackend", "LLMEngine", "ListRuns", "LocalEngine", "Markers", "ReadMarkers",
+  "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "CyteTypeEngine",
+  "Engine", "InstallBackend", "LLMEngine", "ListRuns", "LocalEngine", "Markers", "ReadMarkers",
   "ResumeAnnotation", "StudyReport", "SupportingMarkers"
 )
 

@@ -1,15 +1,17 @@
 #' Choose an engine and its options
 #'
 #' `Engine()` makes any engine by its name; `LocalEngine()` is the one that needs no key and no
-#' network. Pass the result to [AnnotateClusters()], or pass the name and write the options beside
-#' it: `AnnotateClusters(x, engine = "local", n_genes = 20)`.
+#' network; `CyteTypeEngine()` asks a service that speaks the CyteType protocol, the hosted one or
+#' `cellferry serve` on your own machine. Pass the result to [AnnotateClusters()], or pass the
+#' name and write the options beside it: `AnnotateClusters(x, engine = "local", n_genes = 20)`.
 #'
 #' @section Keys:
 #' Options whose names end in `key`, `token`, `secret` or `password` are kept in memory, outside of
 #' the object, for this session only: they are not printed, not saved with the object and not part
 #' of a run. Better than writing a key into a script is the environment variable of its provider
 #' (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, `OPENROUTER_API_KEY`, ..., for a `base_url`
-#' `CELLFERRY_LLM_API_KEY`). Where a key is needed and there is none, an interactive session asks.
+#' `CELLFERRY_LLM_API_KEY`, for a service `CYTETYPE_AUTH_TOKEN`). Where a key is needed and there
+#' is none, an interactive session asks.
 #'
 #' @param name Name of an engine, for example `"local"`.
 #' @param ... Options of the engine, by name.
@@ -189,8 +191,17 @@ reveal_secrets <- function(options) {
 
 is_secret <- function(value) inherits(value, "cellferry_secret")
 
+# Options that end like a secret and are none.
+plain_options <- c("coordinates_key", "group_key", "rank_key")
+
+# Whether an option or a field of that name is a secret, written as in R or as in JSON.
 names_secret <- function(name) {
-  !is.null(name) && grepl("(^|[._]|api)(key|token|secret|password)$", name, ignore.case = TRUE)
+  if (is.null(name)) {
+    return(FALSE)
+  }
+  name <- gsub("([a-z0-9])([A-Z])", "\\1_\\2", name)
+  pattern <- "(^|[._]|api)(key|token|secret|password)([._]id)?$"
+  grepl(pattern, name, ignore.case = TRUE) & !tolower(name) %in% plain_options
 }
 
 #' @export

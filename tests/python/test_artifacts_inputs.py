@@ -113,3 +113,11 @@ def test_a_study_and_inputs_themselves_are_taken():
         pass
     with pytest.raises(InvalidObjectError, match="3 cells"):
         make_study(np.eye(3), ["a", "b", "c"]).with_parts(obs=pd.DataFrame({"x": [1]}))
+
+
+def test_the_gene_metadata_of_a_study_is_taken_under_the_names_of_its_genes():
+    var = pd.DataFrame({"biotype": ["x", "y", "z"]})
+    study = make_study(np.eye(3), ["a", "a", "b"]).with_parts(var=var)
+    with opened(study, None) as inputs:
+        assert list(inputs.var.index) == ["g0", "g1", "g2"]
+        assert list(inputs.var["biotype"]) == ["x", "y", "z"]

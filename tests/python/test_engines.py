@@ -30,3 +30,11 @@ def test_an_unknown_option_names_the_nearest_and_all_valid_ones():
     with pytest.raises(errors.UnknownOptionError) as caught:
         check_options("local", {"genes": 3}, ("n_genes", "tissue_only"))
     assert caught.value.hint == "Did you mean `n_genes`? Its options: `n_genes`, `tissue_only`."
+
+
+def test_the_variables_that_engines_read_are_listed_for_r():
+    from cellferry.engines.cytetype import llm_configs, options
+
+    read = {options.TOKEN_VARIABLE, options.ADDRESS_VARIABLE, *llm_configs._AWS_VARIABLES}
+    read |= {name for names in llm_configs.VARIABLES.values() for name in names}
+    assert read == set(engines.ENVIRONMENT)

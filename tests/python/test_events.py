@@ -1,9 +1,12 @@
+import os
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
-from cellferry.events import CancelledWork, run_in_worker
+from cellferry.events import CancelledWork, run_in_worker, run_parallel
 
 
 def test_work_runs_elsewhere_and_events_arrive_here_in_order():
@@ -70,3 +73,56 @@ def test_it_works_inside_a_running_event_loop():
         return run_in_worker(lambda _events: 7)
 
     assert asyncio.run(notebook()) == 7
+
+
+def test_items_are_done_side_by_side_and_answered_in_their_order():
+    def work(events):
+        barrier = threading.Barrier(3, timeout=5)
+
+        def one(item):
+            if item < 3:
+                barrier.wait()
+            return item * 10
+
+        return run_parallel(one, range(7), 3, events)
+
+    assert run_in_worker(work) == [0, 10, 20, 30, 40, 50, 60]
+    assert run_in_worker(lambda events: run_parallel(str, [], 3, events)) == []
+
+
+def test_the_first_error_stops_the_others():
+    done = []
+
+    def one(item):
+        if item == 1:
+            raise KeyError(item)
+        time.sleep(0.01)
+        done.append(item)
+
+    with pytest.raises(KeyError):
+        run_in_worker(lambda events: run_parallel(one, range(200), 2, events))
+    time.sleep(0.1)
+    assert len(done) < 50
+
+
+def test_an_interrupt_ends_parallel_work_and_the_process_can_end():
+    """A thread that is stuck in a socket must hold neither the prompt nor the exit."""
+    script = (
+        "import time\n"
+        "from cellferry.events import run_in_worker, run_parallel\n"
+        "def interrupt(event): raise KeyboardInterrupt\n"
+        "def work(events):\n"
+        "    events.emit('started')\n"
+        "    run_parallel(lambda _: time.sleep(60), range(4), 2, events)\n"
+        "try:\n"
+        "    run_in_worker(work, interrupt)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('prompt')\n"
+    )
+    begin = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.stdout == "prompt\n"
+    assert time.monotonic() - begin < 15

@@ -34,6 +34,8 @@ from .study_records import input_hash, study_from_record, study_record
 if TYPE_CHECKING:
     import anndata
 
+    from .study_builders import Reading
+
 logger = logging.getLogger("cellferry")
 
 OnEvent = Callable[[Event], None]
@@ -202,6 +204,9 @@ def resume(
     if run.content["status"] == "finished":
         return run.results()
     stored = study_from_record(run.load("study.json"))
+    if study is not None and study.normalized is not None:
+        # A run that was stopped before its data were on disk needs the object's.
+        stored = study.with_parts(markers=stored.markers, context=stored.context)
     options = {**run.content["options"], **(secrets or {})}
     engine = create_engine(run.content["engine"], options)
     if isinstance(engine, Prepares):
@@ -277,7 +282,9 @@ def annotate_clusters(
         replaced = delivery.check_key(key, list(data.obs.columns), owned, overwrite=overwrite)
         if replaced:
             logger.info("Replacing the columns %s.", ", ".join(replaced))
-    study = build_study(data, markers, group_key=group_key, context=context)
+    study = build_study(
+        data, markers, group_key=group_key, context=context, reading=chosen.capabilities.reading
+    )
     with progress_events(show=progress) as on_event:
         found = annotate(
             study,
@@ -292,15 +299,25 @@ def annotate_clusters(
 
 
 def build_study(
-    data: Any, markers: Any = None, *, group_key: str | None = None, context: Context | None = None
+    data: Any,
+    markers: Any = None,
+    *,
+    group_key: str | None = None,
+    context: Context | None = None,
+    reading: Reading | None = None,
 ) -> Study:
-    """Return the study of an AnnData, a marker table, or a study itself."""
+    """Return the study of an AnnData, a marker table, or a study itself.
+
+    ``reading`` is what the engine's capabilities say of reading an AnnData.
+    """
     from .study_builders import study_from_anndata, study_from_markers
 
     if isinstance(data, Study):
         return data
     if _is_anndata(data):
-        return study_from_anndata(data, markers, group_key=group_key, context=context)
+        return study_from_anndata(
+            data, markers, group_key=group_key, context=context, reading=reading
+        )
     if markers is not None:
         message = "`data` is itself a marker table, so `markers` cannot be given beside it."
         raise InvalidOptionError(message, "Pass an AnnData as `data`, or leave `markers` out.")

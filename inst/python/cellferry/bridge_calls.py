@@ -30,7 +30,7 @@ from .bridge_studies import (
 )
 from .checks import check_consent
 from .doctor import installed_versions
-from .engines import ENGINES, Engine, Prepares, create_engine, engine_options
+from .engines import ENGINES, ENVIRONMENT, Engine, Prepares, create_engine, engine_options
 from .engines.llm.keys import key_variables
 from .errors import InternalError, error_codes, warning_codes
 from .markers import read_markers
@@ -46,7 +46,7 @@ def _describe(_request: Message, _out: wire.Outgoing, _on_event: OnEvent | None)
         "python": platform.python_version(),
         "executable": sys.executable,
         "engines": {name: engine_options(name) for name in ENGINES},
-        "key_variables": key_variables(),
+        "key_variables": sorted({*key_variables(), *ENVIRONMENT}),
         "errors": error_codes(),
         "warnings": warning_codes(),
         "columns": COLUMNS,

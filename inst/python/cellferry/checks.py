@@ -233,8 +233,9 @@ def check_consent(engine: Engine, plan: Plan | None, *, allow_upload: bool) -> N
     if not sent or allow_upload:
         return
     how_much = f", {plan.bytes_sent:,} bytes" if plan and plan.bytes_sent else ""
+    columns = f" (the columns {listing(plan.columns)})" if plan and plan.columns else ""
     message = (
-        f'The engine "{engine.name}" would send {" and ".join(sent)} to '
+        f'The engine "{engine.name}" would send {" and ".join(sent)}{columns} to '
         f"{engine.capabilities.host}{how_much}."
     )
     hint = "If that is allowed, say so: allow.upload = TRUE (Python: allow_upload=True)."

@@ -18,7 +18,13 @@ react to the same thing. The tree::
     │   └── OptionError         UnknownOptionError, InvalidOptionError
     ├── DeliveryError           InvalidKeyError, ColumnExistsError, OutputError (DataInUseError)
     ├── EngineError             UnknownEngineError, EngineNeedsError, UploadNotAllowedError,
-    │                           CredentialsRequiredError, ServiceError
+    │                           CredentialsRequiredError
+    │   └── ServiceError        a remote service did not do what was asked
+    │       ├── ServiceUnreachableError, ServiceTimeoutError, ServiceJobError
+    │       ├── ServiceCredentialsError (401), ServiceForbiddenError (403)
+    │       ├── ServiceNotFoundError (404), ServiceTooLargeError (413)
+    │       ├── ServiceRejectedError (422), ServiceLimitError (429), ServiceFailedError (5xx)
+    │       └── ServiceAnswerError      ServicePageError, ServiceRedirectError
     ├── RunError                RunNotFoundError, RunMismatchError, RunDamagedError,
     │                           InterruptedRunError
     ├── AnnotationsError        AnnotationsMissingError, AnnotationsFormatError
@@ -266,9 +272,87 @@ class CredentialsRequiredError(EngineError):
 
 
 class ServiceError(EngineError):
-    """A service cannot be reached, or cannot do what is asked of it."""
+    """A remote service did not do what was asked."""
 
     code = "service"
+
+
+class ServiceUnreachableError(ServiceError):
+    """No connection to the service, or it broke off again and again."""
+
+    code = "service_unreachable"
+
+
+class ServiceTimeoutError(ServiceError):
+    """The service did not answer, or did not finish, in the time allowed."""
+
+    code = "service_timeout"
+
+
+class ServiceCredentialsError(ServiceError):
+    """The service wants another token or key (HTTP 401)."""
+
+    code = "service_credentials"
+
+
+class ServiceForbiddenError(ServiceError):
+    """The service knows the token and refuses all the same (HTTP 403)."""
+
+    code = "service_forbidden"
+
+
+class ServiceNotFoundError(ServiceError):
+    """The service has no such thing, or no longer (HTTP 404 or 410)."""
+
+    code = "service_not_found"
+
+
+class ServiceTooLargeError(ServiceError):
+    """What was sent is larger than the service takes (HTTP 413)."""
+
+    code = "service_too_large"
+
+
+class ServiceRejectedError(ServiceError):
+    """The service finds the request invalid (HTTP 422 and other 4xx)."""
+
+    code = "service_rejected"
+
+
+class ServiceLimitError(ServiceError):
+    """The service has had enough requests for now (HTTP 429)."""
+
+    code = "service_limit"
+
+
+class ServiceFailedError(ServiceError):
+    """The service has a fault of its own (HTTP 5xx)."""
+
+    code = "service_failed"
+
+
+class ServiceJobError(ServiceError):
+    """The service gave up on the job."""
+
+    code = "service_job"
+
+
+class ServiceAnswerError(ServiceError):
+    """The answer is not what the protocol says."""
+
+    code = "service_answer"
+
+
+class ServicePageError(ServiceAnswerError):
+    """A web page came where data were expected, of a proxy or a sign-in page."""
+
+    code = "service_page"
+
+
+class ServiceRedirectError(ServiceAnswerError):
+    """The service points to another address, which is not followed."""
+
+    code = "service_redirect"
 
 
 class RunError(CellferryError):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
@@ -82,6 +82,7 @@ class Events:
 
 
 _Result = TypeVar("_Result")
+_Item = TypeVar("_Item")
 
 
 def run_in_worker(
@@ -90,19 +91,70 @@ def run_in_worker(
     """Run ``work(events)`` in a worker thread and deliver its events here.
 
     Any exception that reaches the caller's thread (Ctrl-C, an error in ``on_event``)
-    cancels the work and is raised again; the pool is not waited for, because a blocked
-    socket in the work must not hold the user's prompt.
+    cancels the work and is raised again; the thread is not waited for, not even when the
+    process ends, because a blocked socket in the work must not hold the user's prompt.
     """
     events = Events()
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="cellferry")
+    future: Future[_Result] = Future()
+    done = threading.Event()
+
+    def guarded() -> None:
+        try:
+            future.set_result(work(events))
+        except BaseException as error:
+            future.set_exception(error)
+        finally:
+            done.set()
+
+    threading.Thread(target=guarded, name="cellferry", daemon=True).start()
     try:
-        future = pool.submit(work, events)
-        done = threading.Event()
-        future.add_done_callback(lambda _: done.set())
         while not done.wait(DRAIN_SECONDS):
             events.drain(on_event)
         events.drain(on_event)
         return future.result()
     finally:
         events.cancel()
-        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def run_parallel(
+    function: Callable[[_Item], _Result], items: Iterable[_Item], n_workers: int, events: Events
+) -> list[_Result]:
+    """Return ``function(item)`` of every item in order, done by a few threads.
+
+    The first error stops the others at their next item and is raised. An interrupt is seen
+    at once; the threads are not waited for, as in :func:`run_in_worker`.
+    """
+    todo: queue.SimpleQueue[tuple[int, _Item]] = queue.SimpleQueue()
+    finished: queue.SimpleQueue[tuple[int, Future[_Result]]] = queue.SimpleQueue()
+    stop = threading.Event()
+    total = 0
+    for total, item in enumerate(items, 1):
+        todo.put((total - 1, item))
+
+    def worker() -> None:
+        while not stop.is_set():
+            try:
+                position, item = todo.get_nowait()
+            except queue.Empty:
+                return
+            future: Future[_Result] = Future()
+            try:
+                future.set_result(function(item))
+            except BaseException as error:
+                future.set_exception(error)
+            finished.put((position, future))
+
+    for _ in range(min(max(n_workers, 1), total)):
+        threading.Thread(target=worker, name="cellferry-parallel", daemon=True).start()
+    results: dict[int, _Result] = {}
+    try:
+        while len(results) < total:
+            events.check()
+            try:
+                position, future = finished.get(timeout=DRAIN_SECONDS)
+            except queue.Empty:
+                continue
+            results[position] = future.result()
+    finally:
+        stop.set()
+    return [results[i] for i in range(total)]

@@ -57,6 +57,13 @@ class MatrixSource:
             raise ValueError(message)
         return MatrixSource(self._matrix, self.genes, wanted)
 
+    def renamed(self, genes: Sequence[str]) -> MatrixSource:
+        """Return the same matrix under other names of its genes."""
+        if self._columns is not None:
+            message = "A source of some genes cannot be renamed."
+            raise ValueError(message)
+        return MatrixSource(self._matrix, genes)
+
     @property
     def axis(self) -> Axis:
         """What :meth:`blocks` are made of: a matrix kept by genes is best read by genes."""

@@ -20,6 +20,7 @@ import json
 import os
 import platform
 import secrets
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -270,7 +271,8 @@ def _find(identifier: str | os.PathLike[str]) -> Path:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a crash leaves the old or the new one, never half."""
-    partial = path.with_name(f".{path.name}.partial")
+    # An interrupted worker may still write while the caller's thread notes the interrupt.
+    partial = path.with_name(f".{path.name}.{threading.get_ident():x}.partial")
     with partial.open("w", encoding="utf-8") as target:
         target.write(text)
         target.flush()

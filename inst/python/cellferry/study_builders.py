@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,28 @@ USUAL_GROUPS = ("leiden", "louvain", "seurat_clusters", "clusters", "cluster")
 EMBEDDINGS = ("X_umap", "X_tsne", "X_pca")
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How an AnnData is read for an engine that has wishes of its own.
+
+    Attributes
+    ----------
+    rank_key
+        Where in ``uns`` the ranking is.
+    coordinates_key
+        The wanted embedding, in any case of letters; the usual ones are next.
+    symbols
+        Whether genes get their symbols, from a column of ``var`` if it has them.
+    gene_symbols_column
+        That column; None looks for it.
+    """
+
+    rank_key: str = RANKING
+    coordinates_key: str | None = None
+    symbols: bool = False
+    gene_symbols_column: str | None = None
+
+
 def study_from_markers(
     markers: Any, *, group_key: str | None = None, context: Context | None = None
 ) -> Study:
@@ -50,6 +73,7 @@ def study_from_anndata(
     group_key: str | None = None,
     context: Context | None = None,
     coordinates_key: str | None = None,
+    reading: Reading | None = None,
 ) -> Study:
     """Build a study from an AnnData without changing it.
 
@@ -67,33 +91,83 @@ def study_from_anndata(
         the one column with a usual name (``leiden``, ``louvain``, ...).
     coordinates_key
         Key in ``obsm``; None takes UMAP, t-SNE or PCA, the first that exists.
+    reading
+        What the engine asks for; None is the usual way.
 
     Raises
     ------
     GroupMissingError, GroupEmptyError, MarkersRequiredError, MarkersError
     """
-    key = _group_key(adata, group_key)
+    asked = reading or Reading()
+    key = _group_key(adata, group_key, asked.rank_key)
     column = adata.obs[key]
     levels = list(column.cat.categories) if hasattr(column, "cat") else None
     clusters = Clusters.from_labels(list(column), levels)
     # anndata 0.13 types it as a frame or a lazy one; what is read here is a frame.
     obs: Any = adata.obs
     genes, source = _normalized(adata)
+    var = (adata.raw if adata.raw is not None else adata).var
+    wanted = asked.coordinates_key
     study = Study(
         clusters=clusters,
         group_key=key,
         cells=tuple(str(c) for c in adata.obs_names),
         genes=genes,
         normalized=source,
-        coordinates=embedding_of(adata, coordinates_key),
+        counts=_counts(adata, genes),
+        coordinates=embedding_of(adata, coordinates_key)
+        if wanted is None
+        else _nearest_embedding(adata, wanted),
         obs=obs,
         context=context or Context(),
+        var=var,
     )
-    given = read_markers(markers) if markers is not None else _own_markers(adata, study)
-    return study.with_parts(markers=given)
+    given = (
+        read_markers(markers) if markers is not None else _own_markers(adata, study, asked.rank_key)
+    )
+    study = study.with_parts(markers=given)
+    return _with_symbols(study, asked.gene_symbols_column) if asked.symbols else study
 
 
-def _group_key(adata: anndata.AnnData, group_key: str | None) -> str:
+def _with_symbols(study: Study, column: str | None) -> Study:
+    """Return the study with symbols for its genes, in the matrix and in the markers."""
+    from dataclasses import replace
+
+    from .gene_symbols import choose_symbols
+
+    if study.var is None or study.genes is None:
+        return study
+    chosen = choose_symbols(study.genes, study.var, column)
+    if chosen.symbols == study.genes:
+        return study
+    symbol = dict(zip(study.genes, chosen.symbols, strict=True))
+    markers = study.markers
+    if markers is not None:
+        named = np.array([symbol.get(g, g) for g in markers.gene], dtype=object)
+        markers = replace(markers, gene=named)
+    sources = {"normalized": study.normalized, "counts": study.counts}
+    named_sources = {
+        part: source.renamed(chosen.symbols)
+        for part, source in sources.items()
+        if isinstance(source, MatrixSource)
+    }
+    return study.with_parts(genes=chosen.symbols, markers=markers, **named_sources)
+
+
+def _nearest_embedding(
+    adata: anndata.AnnData, wanted: str
+) -> tuple[str, NDArray[np.float64]] | None:
+    """Return the wanted embedding or the first usual one that is usable, whatever its case."""
+    by_lower = {str(k).lower(): str(k) for k in reversed(list(adata.obsm))}
+    for key in (wanted, *EMBEDDINGS):
+        found = key if key in adata.obsm else by_lower.get(key.lower())
+        usable = None if found is None else embedding_of(adata, found)
+        if usable is not None:
+            return usable
+    return None
+
+
+def _group_key(adata: anndata.AnnData, group_key: str | None, rank_key: str) -> str:
     columns = [str(c) for c in adata.obs.columns]
     if group_key is not None:
         if group_key in columns:
@@ -101,7 +175,7 @@ def _group_key(adata: anndata.AnnData, group_key: str | None) -> str:
         guess = nearest(group_key, columns)
         message = f'The obs of this AnnData has no column "{group_key}"; it has {listing(columns)}.'
         raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
-    ranked = _ranking_group(adata)
+    ranked = _ranking_group(adata, rank_key)
     if ranked in columns:
         return str(ranked)
     usual = [c for c in USUAL_GROUPS if c in columns]
@@ -112,8 +186,8 @@ def _group_key(adata: anndata.AnnData, group_key: str | None) -> str:
     raise GroupMissingError(message, 'For example group_key="leiden".')
 
 
-def _ranking_group(adata: anndata.AnnData) -> str | None:
-    stored = adata.uns.get(RANKING)
+def _ranking_group(adata: anndata.AnnData, rank_key: str) -> str | None:
+    stored = adata.uns.get(rank_key)
     if not isinstance(stored, Mapping):
         return None
     found = stored.get("params", {}).get("groupby")
@@ -124,6 +198,13 @@ def _normalized(adata: anndata.AnnData) -> tuple[tuple[str, ...], MatrixSource |
     where = adata.raw if adata.raw is not None else adata
     genes = tuple(str(g) for g in where.var_names)
     return genes, None if where.X is None else MatrixSource(where.X, genes)
+
+
+def _counts(adata: anndata.AnnData, genes: tuple[str, ...]) -> MatrixSource | None:
+    """Return the layer of counts if it is of these genes."""
+    if "counts" not in adata.layers or tuple(str(g) for g in adata.var_names) != genes:
+        return None
+    return MatrixSource(adata.layers["counts"], genes)
 
 
 def embedding_of(
@@ -141,13 +222,13 @@ def embedding_of(
     return None if values.ndim != 2 or values.shape[1] < 2 else (chosen[0], values[:, :2])
 
 
-def _own_markers(adata: anndata.AnnData, study: Study) -> Markers:
+def _own_markers(adata: anndata.AnnData, study: Study, rank_key: str) -> Markers:
     """Return the stored ranking of this group, or rank anew with scanpy."""
     from .marker_formats import markers_from_ranking
 
-    if _ranking_group(adata) == study.group_key:
+    if _ranking_group(adata, rank_key) == study.group_key:
         try:
-            stored = markers_from_ranking(adata.uns[RANKING])
+            stored = markers_from_ranking(adata.uns[rank_key])
         except MarkersStatisticError:
             stored = None
         if stored is not None and stored.avg_log2fc is not None:

@@ -92,7 +92,12 @@ def _from_study(study: Study, group_key: str | None) -> Inputs:
         raise GroupMissingError(message)
     study = _checked(study, source)
     candidates = () if study.counts is None else (Candidate("counts", study.counts),)
-    return Inputs(study, pd.DataFrame(index=pd.Index(source.genes, dtype=object)), candidates)
+    index = pd.Index(source.genes, dtype=object)
+    known = study.var is not None and len(study.var) == len(index)
+    var = (
+        study.var.set_axis(index) if known and study.var is not None else pd.DataFrame(index=index)
+    )
+    return Inputs(study, var, candidates)
 
 
 def _checked(study: Study, source: ExpressionSource) -> Study:

@@ -144,7 +144,11 @@ class H5ad:
         owned = delivery.owned_columns(adata.uns.get(delivery.STORE, {}).get(request.key))
         delivery.check_key(request.key, list(adata.obs.columns), owned, overwrite=request.overwrite)
         study = build_study(
-            adata, request.markers, group_key=request.group_key, context=request.context
+            adata,
+            request.markers,
+            group_key=request.group_key,
+            context=request.context,
+            reading=request.engine.capabilities.reading,
         )
         return cls(adata, study, request.key, {"key": request.key, "object": "AnnData"})
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..events import Events
     from ..runs import Run
     from ..study import Study
+    from ..study_builders import Reading
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Capabilities:
         What leaves the machine: any of ``"markers"``, ``"expression"``, ``"metadata"``.
     host
         Where to, or None when nothing leaves the machine.
+    reading
+        How an AnnData is to be read for it, or None for the usual way.
     """
 
     answers: frozenset[str] = frozenset({"clusters"})
@@ -56,13 +59,15 @@ class Capabilities:
     genes: tuple[str, ...] | None = None
     sends: frozenset[str] = frozenset()
     host: str | None = None
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a run would do, found without a call: the dry run.
 
-    ``cost_usd`` is None where no price is known; 0 where nothing is paid.
+    ``cost_usd`` is None where no price is known; 0 where nothing is paid. ``columns`` are the
+    metadata columns that would be sent.
     """
 
     engine: str
@@ -72,6 +77,7 @@ class Plan:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = 0.0
+    columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default_factory=tuple)
 
     def told(self) -> str:
@@ -153,8 +159,19 @@ class WritesFiles(Protocol):
 ENGINES: dict[str, str] = {
     "local": "cellferry.engines.local:Local",
     "llm": "cellferry.engines.llm:LLM",
+    "cytetype": "cellferry.engines.cytetype:CyteType",
 }
 """Name -> ``module:class``. The one table; an engine is added by a line here."""
+
+
+ENVIRONMENT: tuple[str, ...] = (
+    "CYTETYPE_API_URL", "CYTETYPE_AUTH_TOKEN",
+    "ANTHROPIC_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_SECRET_ACCESS_KEY",
+    "DEEPSEEK_API_KEY", "FIREWORKS_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "GROQ_API_KEY",
+    "HF_TOKEN", "MISTRAL_API_KEY", "NEBIUS_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY",
+    "TOGETHER_API_KEY", "XAI_API_KEY",
+)  # fmt: skip
+"""Environment variables that engines read. R tells Python when one of them changes."""
 
 
 def engine_class(name: str) -> type[Engine]:

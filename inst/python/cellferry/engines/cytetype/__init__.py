@@ -1,0 +1,277 @@
+"""The CyteType engine: a job of a service that speaks the CyteType protocol.
+
+``prepare`` makes the payload and the artifacts, ``uploads`` brings the artifacts to the
+service, ``job`` submits and follows, ``answer`` reads the results. The service may be the
+hosted one or ``cellferry serve``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...addresses import is_loopback
+from ...annotations import Annotations
+from ...credentials import Secret, find_secret, redacted
+from ...errors import CellferryError
+from .. import Capabilities, Plan
+from .llm_configs import LLMConfigs
+from .options import TOKEN_VARIABLE, Options, checked
+
+if TYPE_CHECKING:
+    from ...events import Events
+    from ...http import Retries
+    from ...runs import Run
+    from ...study import Study
+    from .prepare import Prepared
+
+NAME = "cytetype"
+BYTES_PER_VALUE = 5
+"""Of a stored value in vars.h5, compressed; for the plan."""
+
+
+class CyteType:
+    """Annotate clusters with a service that speaks the CyteType protocol.
+
+    Expression, metadata and markers are sent to the service; on a host that is not this
+    machine that needs ``allow_upload``.
+
+    Parameters
+    ----------
+    api_url
+        Address of the service. None: the environment variable ``CYTETYPE_API_URL``, else the
+        hosted service.
+    auth_token
+        Sent as ``Authorization: Bearer``. None: the environment variable
+        ``CYTETYPE_AUTH_TOKEN``. Never stored.
+    llm_configs
+        Models that the service is to use: records with ``provider``, ``name``, and where
+        needed ``apiKey``, ``baseUrl``, ``modelSettings``, ``targetAgents``. A key that is
+        missing is taken from the provider's environment variable. Keys are never stored.
+    metadata
+        Names and values that the report shows; links stay links.
+    n_parallel_clusters
+        Clusters annotated at once, 1 to 50.
+    visibility
+        Who may see the job: ``"private"``, ``"org"``, ``"public"``; None leaves it to the
+        service.
+    rank_key, gene_symbols_column, coordinates_key
+        For an AnnData: the ranking in ``uns``, the column of ``var`` with symbols (None looks
+        for it), the embedding in ``obsm``.
+    n_top_genes
+        Markers per cluster.
+    aggregate_metadata, min_percentage, max_metadata_categories
+        Whether the composition of clusters by metadata is sent; of values that more than this
+        percentage of cells have, in columns with at most so many values.
+    pcent_batch_size
+        Most cells that are read at once.
+    max_cells_per_group
+        Cells of each cluster whose coordinates are sent.
+    obs_columns
+        The only metadata columns that may leave; None is all.
+    vars_h5_path, obs_duckdb_path
+        Where the artifacts are written: a bare name in the folder of the run, a path as it is.
+    upload_timeout_seconds, upload_max_workers
+        Longest silence of the service during an upload; parts uploaded at once.
+    cleanup_artifacts
+        Delete the artifacts when the run has finished or failed.
+    require_artifacts
+        Whether it is an error if an artifact cannot be built or uploaded. False goes on
+        without: the report then has no expression or metadata to look up.
+    save_query, query_filename
+        Whether and where the payload is kept as JSON; it never holds a key.
+    poll_interval_seconds, timeout_seconds
+        Longest pause between two looks at the job; longest wait for it.
+    overwrite_files
+        Whether files of these names that cellferry did not write are replaced.
+
+    Raises
+    ------
+    InvalidOptionError
+
+    Examples
+    --------
+    >>> engine = CyteType(api_url="http://127.0.0.1:8000", n_top_genes=30)
+    >>> engine.describe()["n_top_genes"], engine.capabilities.host
+    (30, None)
+    """
+
+    name = NAME
+
+    def __init__(
+        self,
+        *,
+        api_url: str | None = None,
+        auth_token: str | Secret | None = None,
+        llm_configs: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        n_parallel_clusters: int = 2,
+        visibility: str | None = None,
+        rank_key: str = "rank_genes_groups",
+        gene_symbols_column: str | None = None,
+        n_top_genes: int = 50,
+        aggregate_metadata: bool = True,
+        min_percentage: int = 10,
+        max_metadata_categories: int = 500,
+        pcent_batch_size: int = 2000,
+        coordinates_key: str = "X_umap",
+        max_cells_per_group: int = 1000,
+        obs_columns: Sequence[str] | None = None,
+        vars_h5_path: str = "vars.h5",
+        obs_duckdb_path: str = "obs.duckdb",
+        upload_timeout_seconds: float = 3600,
+        upload_max_workers: int = 4,
+        cleanup_artifacts: bool = False,
+        require_artifacts: bool = True,
+        save_query: bool = True,
+        query_filename: str = "query.json",
+        poll_interval_seconds: float = 30,
+        timeout_seconds: float = 7200,
+        overwrite_files: bool = False,
+    ) -> None:
+        given = {k: v for k, v in locals().items() if k in Options.__dataclass_fields__}
+        self.options = checked(Options(**given))
+        self._models = LLMConfigs(llm_configs)
+        self._token = find_secret(auth_token, "auth_token", TOKEN_VARIABLE)
+        self.retries: Retries | None = None
+
+    def __repr__(self) -> str:
+        return f"<CyteType engine at {self.options.address}>"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """It answers clusters; everything it reads is sent to the service."""
+        from urllib.parse import urlsplit
+
+        from ...study_builders import Reading
+
+        host = urlsplit(self.options.address).hostname
+        away = not is_loopback(host)
+        reading = Reading(
+            rank_key=self.options.rank_key,
+            coordinates_key=self.options.coordinates_key,
+            symbols=True,
+            gene_symbols_column=self.options.gene_symbols_column,
+        )
+        return Capabilities(
+            uses=frozenset({"normalized", "counts", "obs", "var", "coordinates"}),
+            sends=frozenset({"markers", "expression", "metadata"}) if away else frozenset(),
+            host=host if away else None,
+            reading=reading,
+        )
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the options without any secret; the keys of models are left out."""
+        configs = redacted(self._models.plain) or None
+        return {**self.options.describe(), "llm_configs": configs}
+
+    def plan(self, study: Study) -> Plan:
+        """Return about how many bytes would be sent, and which metadata columns."""
+        study.require("markers", self.name)
+        n_cells = 0 if study.cells is None else len(study.cells)
+        values = _stored_values(study)
+        columns = _sent_columns(study, self.options.obs_columns)
+        n_genes = 0 if study.normalized is None else study.normalized.shape[1]
+        payload = n_genes * (12 + 12 * len(study.clusters.names))
+        return Plan(
+            self.name,
+            len(study.clusters.names),
+            calls=3,
+            bytes_sent=payload + values * BYTES_PER_VALUE + n_cells * (20 + 4 * len(columns)),
+            cost_usd=None if self.capabilities.host else 0.0,
+            columns=columns,
+            notes=("About: the artifacts are not built for a plan.",),
+        )
+
+    def run(self, study: Study, run: Run, events: Events) -> Annotations:
+        """Prepare, upload, submit, follow, fetch; each step is skipped if it was done before."""
+        from .prepare import clean_up, prepare
+
+        self._check_secrets(run)
+        prepared = prepare(study, run, self.options, events)
+        try:
+            found = self._asked(prepared, study, run, events)
+        except CellferryError:
+            if self.options.cleanup_artifacts:
+                clean_up(prepared)
+            raise
+        if self.options.cleanup_artifacts:
+            clean_up(prepared)
+        return found
+
+    def _check_secrets(self, run: Run) -> None:
+        """A run that used a token needs one again: ask before anything is sent."""
+        if run.content.get("with_token"):
+            find_secret(
+                self._token,
+                "auth_token",
+                TOKEN_VARIABLE,
+                required_for=f'The run "{run.id}"',
+            )
+        elif self._token is not None:
+            run.update(with_token=True)
+        if run.content["remote_job_id"] is None:
+            self._models.wire()
+
+    def _asked(self, prepared: Prepared, study: Study, run: Run, events: Events) -> Annotations:
+        from ...http import Service
+        from .answer import rows_of
+        from .job import Job
+        from .payload import ClusterIds
+        from .submission import Submission
+        from .uploads import Uploader
+
+        options = self.options
+        address = (run.content.get("remote") or {}).get("api_url", options.address)
+        service = Service(address, token=self._token, events=events, retries=self.retries)
+        with service:
+            job = Job(
+                service,
+                run,
+                events,
+                poll_seconds=options.poll_interval_seconds,
+                timeout_seconds=options.timeout_seconds,
+            )
+            uploader = Uploader(
+                service,
+                run,
+                events,
+                workers=options.upload_max_workers,
+                seconds=options.upload_timeout_seconds,
+            )
+            request = Submission(prepared, uploader, options, self._models).envelope
+            if job.id is None:
+                job.submit(request, prepared.key, may_reuse=bool(prepared.artifacts))
+            labels = prepared.payload["clusterLabels"]
+            states = job.follow(labels, lambda: job.renew(self._models.wire))
+            # A service may repeat what it was sent, keys included.
+            results = redacted(job.results())
+            run.store("results.json", results)
+            ids = ClusterIds.of(study.clusters.names)
+            with_markers = {labels[i] for i in prepared.payload["markerGenes"]}
+            rows, evidence = rows_of(results, states, study.clusters.names, ids, with_markers)
+            others = {k: v for k, v in results.items() if k != "annotations"}
+            unexpected = [i for i in results["annotations"] if ids.cluster(i) is None]
+            provenance = {
+                "job": job.id,
+                "api_url": service.address,
+                "report_url": job.report_url,
+                "service": {**others, "unexpected_clusters": unexpected},
+            }
+        return Annotations(rows, evidence, provenance)
+
+
+def _stored_values(study: Study) -> int:
+    source = study.normalized
+    if source is None:
+        return 0
+    known = getattr(getattr(source, "_matrix", None), "nnz", None)
+    # A tenth is what single-cell matrices usually have.
+    return int(known) if isinstance(known, int) else source.shape[0] * source.shape[1] // 10
+
+
+def _sent_columns(study: Study, allowed: Sequence[str] | None) -> tuple[str, ...]:
+    if study.obs is None:
+        return ()
+    columns = [str(c) for c in study.obs.columns]
+    return tuple(c for c in columns if allowed is None or c in allowed or c == study.group_key)

@@ -1,0 +1,136 @@
+"""From the results of the service to annotations: one row per cluster, nothing lost.
+
+Fields that a newer service leaves blank are read from ``fullOutput``. An entry that
+contradicts itself gives a failed row, never a label.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...annotations import UNKNOWN, Annotation
+
+if TYPE_CHECKING:
+    from .payload import ClusterIds
+
+ENGINE = "cytetype"
+
+STATED: dict[str, float] = {"High": 0.9, "Moderate": 0.6, "Low": 0.3}
+"""The reviewer's word -> confidence, of the kind "stated"."""
+
+_ONTOLOGY_ID = re.compile(r"CL[:_](\d{7})")
+
+
+def rows_of(
+    results: Mapping[str, Any],
+    states: Mapping[str, str],
+    names: tuple[str, ...],
+    ids: ClusterIds,
+    with_markers: Collection[str] | None = None,
+) -> tuple[tuple[Annotation, ...], dict[str, Any]]:
+    """Return the row of every cluster in order, and the evidence: all that was returned.
+
+    Parameters
+    ----------
+    results
+        The answer of ``/results``.
+    states
+        State of each cluster by id, the answer of ``/status``.
+    names
+        The clusters of the study.
+    ids
+        Their ids on the wire.
+    with_markers
+        The clusters that markers were sent for; any other one that has no answer is skipped,
+        not failed. None: all.
+    """
+    entries = results["annotations"]
+    rows, evidence = [], {}
+    for name in names:
+        identifier = ids.by_cluster[name]
+        entry = entries.get(identifier)
+        row = row_of(name, identifier, entry, states.get(identifier, ""))
+        if row.status == "failed" and with_markers is not None and name not in with_markers:
+            error = "The marker table has no rows for this cluster."
+            row = Annotation(name, "skipped", error=error, engine=ENGINE)
+        rows.append(row)
+        if entry is not None:
+            evidence[name] = entry
+    return tuple(rows), evidence
+
+
+def row_of(cluster: str, identifier: str, entry: Any, state: str) -> Annotation:
+    """Return the row of one cluster from its entry, which may be missing or damaged."""
+    latest = _record(_record(entry).get("latest"))
+    told = _record(latest.get("annotation"))
+    if not told:
+        if state == "failed":
+            return _failed(cluster, "The service could not annotate this cluster.")
+        return _failed(cluster, "The service returned no annotation for this cluster.")
+    own = told.get("clusterId", identifier)
+    if own is not None and str(own) != identifier:
+        error = f'The answer says that it is for the cluster "{own}", so it is not used.'
+        return _failed(cluster, error)
+    deep = _record(_record(told.get("fullOutput")).get("cellType"))
+    label = _text(told.get("annotation")) or _text(deep.get("label"))
+    if not label or label.lower() in {"unknown", "unassigned", "n/a"}:
+        label = UNKNOWN
+    review = _record(latest.get("review"))
+    confidence = STATED.get(str(review.get("confidence")))
+    identity = _ONTOLOGY_ID.fullmatch(_text(told.get("cellOntologyTerm")) or "")
+    term = _text(told.get("cellOntologyTermName"))
+    return Annotation(
+        cluster,
+        "unknown" if label == UNKNOWN else "ok",
+        label=label,
+        detail=_text(told.get("granularAnnotation")),
+        state=_text(told.get("cellState")),
+        ontology_id=f"CL:{identity[1]}" if identity else None,
+        ontology_label=None if term in {None, UNKNOWN} else term,
+        confidence=confidence,
+        confidence_kind=None if confidence is None else "stated",
+        alternatives=_candidates(told, label),
+        mixed=_mixed(review),
+        supporting=_texts(told.get("supportingMarkers")) or _texts(deep.get("keySupportingGenes")),
+        conflicting=_texts(told.get("conflictingMarkers")) or _texts(deep.get("unexpectedGenes")),
+        missing=_texts(deep.get("missingGenes")) or _texts(told.get("missingExpression")),
+        justification=_text(told.get("justification")) or _text(deep.get("conclusion")),
+        engine=ENGINE,
+    )
+
+
+def _failed(cluster: str, error: str) -> Annotation:
+    return Annotation(cluster, "failed", error=error, engine=ENGINE)
+
+
+def _candidates(told: Mapping[str, Any], label: str) -> tuple[str, ...]:
+    given = _record(told.get("fullOutput")).get("refinedCandidatesWithReasoning")
+    listed = given if isinstance(given, list) else []
+    found = (_text(_record(c).get("label")) for c in listed)
+    return tuple(dict.fromkeys(c for c in found if c and c != label))
+
+
+def _mixed(review: Mapping[str, Any]) -> tuple[str, ...]:
+    if review.get("isHeterogeneous") is not True:
+        return ()
+    full = _record(review.get("fullOutput"))
+    kind = _text(_record(full.get("heterogeneityAssessment")).get("heterogeneityType"))
+    return (kind or "heterogeneous",)
+
+
+def _record(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: Any) -> str | None:
+    if not isinstance(value, str) or not value.strip():
+        return None
+    # Control characters have no place in a label and break terminals and files.
+    return "".join(c if c.isprintable() else " " for c in value).strip() or None
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    listed = value if isinstance(value, list) else [value]
+    return tuple(dict.fromkeys(t for t in map(_text, listed) if t))

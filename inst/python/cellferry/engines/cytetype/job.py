@@ -1,0 +1,250 @@
+"""One job of the service: submit, follow, fetch; each step can be done again.
+
+The id of the job is in ``run.json`` as soon as the service has given it. A request to submit
+that may have arrived is sent again under the same ``Idempotency-Key``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ...credentials import redact
+from ...errors import (
+    CredentialsRequiredError,
+    ServiceAnswerError,
+    ServiceError,
+    ServiceFailedError,
+    ServiceJobError,
+    ServiceLimitError,
+    ServiceNotFoundError,
+    ServiceRejectedError,
+    ServiceTimeoutError,
+    ServiceUnreachableError,
+)
+from ...http_answers import object_of
+from .upload_answers import safe_id
+
+if TYPE_CHECKING:
+    from ...events import Events
+    from ...http import Service
+    from ...runs import Run
+
+SUBMIT_SECONDS = 180.0
+FIRST_POLL_SECONDS = 0.5
+POLL_GROWTH = 1.6
+NOT_KNOWN_YET_SECONDS = 60.0
+"""So long a service may not know the job that it has just accepted."""
+SILENCE_SECONDS = 900.0
+"""So long a service may be away while a job is under way."""
+
+FINISHED = frozenset({"completed", "failed"})
+
+
+class Job:
+    """The job of one run.
+
+    Parameters
+    ----------
+    poll_seconds
+        Longest pause between two looks.
+    timeout_seconds
+        Longest wait for the job, from when it is submitted or the run is resumed.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        run: Run,
+        events: Events,
+        *,
+        poll_seconds: float,
+        timeout_seconds: float,
+    ) -> None:
+        self._service, self._run, self._events = service, run, events
+        self._poll_seconds, self._timeout_seconds = poll_seconds, timeout_seconds
+        self._gave_up = False
+
+    @property
+    def id(self) -> str | None:
+        """The id that the service gave, or None before."""
+        found = self._run.content["remote_job_id"]
+        return None if found is None else str(found)
+
+    @property
+    def report_url(self) -> str:
+        """Where the service shows the report of the job."""
+        return f"{self._service.address}/report/{self.id}"
+
+    def submit(
+        self, envelope: Callable[[bool], dict[str, Any]], key: str, *, may_reuse: bool
+    ) -> None:
+        """Submit the job.
+
+        Parameters
+        ----------
+        envelope
+            Makes the request; told whether earlier uploads may be named again.
+        key
+            Hash of what is asked.
+        may_reuse
+            Whether an earlier upload is named: if the service then refuses, everything is
+            uploaded and asked once more.
+        """
+        once = self._once(key)
+        try:
+            answer = self._post(envelope(may_reuse), once)
+        except (ServiceNotFoundError, ServiceRejectedError):
+            if not may_reuse:
+                raise
+            answer = self._post(envelope(False), once)
+        host = self._service.host
+        told = object_of(answer, host, job_id=str)
+        # Written before anything else happens: from here on the job can be found again.
+        self._run.update(remote_job_id=safe_id(told["job_id"], host))
+        self._run.update(remote={"api_url": self._service.address, "report_url": self.report_url})
+
+    def renew(self, models: Callable[[], list[dict[str, Any]] | None]) -> None:
+        """Give the service the keys of the models again, for the same job.
+
+        Parameters
+        ----------
+        models
+            Returns them with their keys, as in the request that submitted the job.
+        """
+        self._service.post(f"/jobs/{self.id}/credentials", {"llm_configs": models()})
+
+    def _once(self, key: str) -> str:
+        attempt = int(self._run.content.get("attempt", 0))
+        return hashlib.sha256(f"{self._run.id}\x1f{key}\x1f{attempt}".encode()).hexdigest()
+
+    def _post(self, envelope: Mapping[str, Any], key: str) -> Any:
+        return self._service.post("/annotate", envelope, key=key, seconds=SUBMIT_SECONDS)
+
+    def follow(self, labels: Mapping[str, str], renew: Callable[[], None]) -> dict[str, str]:
+        """Wait until the job is finished, and return the state of each cluster by id.
+
+        Parameters
+        ----------
+        labels
+            The names of the clusters by id, for the events.
+        renew
+            Gives the service the keys of the models again, should it have lost them.
+
+        Raises
+        ------
+        ServiceTimeoutError
+            It takes longer than allowed; the job goes on and the run can be resumed.
+        ServiceJobError
+            The service gave up.
+        CredentialsRequiredError
+            The service lost the keys of the models, which it keeps in memory only.
+        ServiceError
+        """
+        begun = time.monotonic()
+        pause = min(FIRST_POLL_SECONDS, self._poll_seconds)
+        heard = begun
+        seen = False
+        renewed = False
+        trouble: ServiceError | None = None
+        reported: set[str] = set()
+        self._events.emit("started", 0, len(labels), "job", "Annotating clusters")
+        while True:
+            left = self._timeout_seconds - (time.monotonic() - begun)
+            if left <= 0:
+                raise trouble or self._late()
+            try:
+                status = self._status()
+            except (ServiceUnreachableError, ServiceFailedError, ServiceTimeoutError) as error:
+                if time.monotonic() - heard > min(SILENCE_SECONDS, self._timeout_seconds):
+                    raise
+                trouble = error
+                self._wait(error, pause, left)
+            except ServiceLimitError as error:
+                trouble = error
+                self._wait(error, self._poll_seconds, left)
+            except ServiceNotFoundError:
+                # A service that was restarted may need a moment to find its jobs again.
+                if time.monotonic() - heard > (0 if not seen else 5) + NOT_KNOWN_YET_SECONDS:
+                    raise
+                self._events.wait(min(pause, left))
+            else:
+                heard, seen, trouble = time.monotonic(), True, None
+                clusters = _states(status)
+                self._report(clusters, labels, reported)
+                if status["jobStatus"] == "credentials_required" and not renewed:
+                    renewed = True
+                    renew()
+                    continue
+                told = redact(str(status.get("message") or ""))
+                if self._is_over(status["jobStatus"], clusters, told):
+                    return clusters
+                self._events.wait(min(pause, left))
+            pause = min(pause * POLL_GROWTH, self._poll_seconds)
+
+    def _status(self) -> Mapping[str, Any]:
+        answer = self._service.get(f"/status/{self.id}")
+        return object_of(answer, self._service.host, jobStatus=str)
+
+    def _is_over(self, state: str, clusters: Mapping[str, str], told: str) -> bool:
+        if state == "credentials_required":
+            message = (
+                f"{self._service.host} was restarted and no longer has the keys of the models."
+            )
+            raise CredentialsRequiredError(message, "Resume with the keys in the environment.")
+        self._gave_up = state == "failed"
+        if self._gave_up and "completed" not in clusters.values():
+            raise self._lost([c for c, s in clusters.items() if s == "failed"], told)
+        return state in FINISHED
+
+    def _lost(self, failed: list[str], told: str) -> ServiceJobError:
+        """Return the error of a job that failed, after which resuming submits it anew."""
+        message = f"{self._service.host} gave up on the job {self.id}"
+        hint = "Resume the run to submit it again, or ask the operator of the service."
+        attempt = int(self._run.content.get("attempt", 0)) + 1
+        self._run.update(attempt=attempt, remote_job_id=None)
+        return ServiceJobError(
+            f"{message}: {told}" if told else f"{message}.", hint, clusters=failed
+        )
+
+    def _report(
+        self, clusters: Mapping[str, str], labels: Mapping[str, str], reported: set[str]
+    ) -> None:
+        over = {c for c, state in clusters.items() if state in FINISHED and c in labels}
+        for cluster in sorted(over - reported):
+            reported.add(cluster)
+            text = clusters[cluster]
+            self._events.emit("progress", len(reported), len(labels), labels[cluster], text)
+
+    def _wait(self, error: ServiceError, pause: float, left: float) -> None:
+        asked = float(error.data.get("retry_after") or 0)
+        if asked > left:
+            raise error
+        self._events.wait(min(max(pause, asked), max(left, 0.0)))
+
+    def _late(self) -> ServiceTimeoutError:
+        message = f"The job {self.id} was not finished in {self._timeout_seconds:g} seconds."
+        hint = "It goes on at the service: resume the run to wait again."
+        return ServiceTimeoutError(message, hint, job=self.id)
+
+    def results(self) -> Mapping[str, Any]:
+        """Return the results of the finished job, as the service gives them."""
+        try:
+            answer = self._service.get(f"/results/{self.id}", seconds=SUBMIT_SECONDS)
+        except ServiceError as error:
+            if self._gave_up:
+                raise self._lost([], error.message) from error
+            raise
+        return object_of(answer, self._service.host, annotations=dict)
+
+
+def _states(status: Mapping[str, Any]) -> dict[str, str]:
+    given = status.get("clusterStatus")
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        message = "The state of the clusters is not a record."
+        raise ServiceAnswerError(message, "The service speaks another protocol.")
+    return {str(c): str(state) for c, state in given.items()}
