@@ -64,7 +64,16 @@ def make_plan(
     if len(questions) < n_clusters:
         notes.append(f"{n_clusters - len(questions)} clusters have no marker to ask about.")
     price = None if unpriced else usd
-    return Plan("llm", n_clusters, calls, sent, told, said, price, tuple(notes))
+    return Plan(
+        "llm",
+        n_clusters,
+        calls=calls,
+        bytes_sent=sent,
+        input_tokens=told,
+        output_tokens=said,
+        cost_usd=price,
+        notes=tuple(notes),
+    )
 
 
 def _known(folder: Path | None) -> set[str]:
