@@ -30,7 +30,7 @@ test_that("every cell of a Seurat object gets the call of `cellferry serve`", {
   truth <- as.character(x$truth)
   expect_true(all(mapply(grepl, truth, as.character(labelled$cell_type_cell), fixed = TRUE)))
   expect_true(all(labelled$cell_type_cell_confidence >= 0))
-  expect_identical(as.character(SeuratObject::Idents(labelled)), as.character(SeuratObject::Idents(x)))
+  expect_identical(SeuratObject::Idents(labelled), SeuratObject::Idents(x))
   runs <- ListRuns()
   expect_identical(runs$status, "finished")
   expect_identical(length(list.files(file.path(runs$folder, "chunks"))), 5L)
