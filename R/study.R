@@ -96,9 +96,10 @@ send_expression <- function(begun, object, assay) {
     send_blocks(begun$handle, "normalized", layer_blocks(parts, cells, genes))
   }
   if (isTRUE(begun$counts)) {
+    parts <- layer_parts(object, assay, "counts")
+    if (!length(genes)) warn_of_absent_cells(parts, cells)
     genes <- extract_genes(object, assay, "counts")
-    blocks <- layer_blocks(layer_parts(object, assay, "counts"), cells, genes)
-    send_blocks(begun$handle, "counts", blocks)
+    send_blocks(begun$handle, "counts", layer_blocks(parts, cells, genes))
   }
 }
 
