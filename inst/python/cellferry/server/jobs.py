@@ -25,7 +25,7 @@ from .job_records import Job, JobRecords
 from .job_study import check_job
 from .payload import JobInput, Submission
 from .settings import Settings
-from .store import Store, new_id
+from .store import Store, new_id, now
 from .work import answer
 
 if TYPE_CHECKING:
@@ -84,6 +84,14 @@ class Jobs:
             self._queue.put(None)
         for thread in self._threads:
             thread.join(timeout=5)
+
+    def expire(self) -> None:
+        """Delete jobs that are older than they are kept."""
+        if self._settings.keep_days is None:
+            return
+        for identifier in self.records.expire(now() - 86_400 * self._settings.keep_days):
+            self._keys.pop(identifier, None)
+            shutil.rmtree(self._store.job_folder(identifier), ignore_errors=True)
 
     def submit(self, submission: Submission, request_key: str | None = None) -> str:
         """Accept a job and return its id; the same request key gives the same job.
