@@ -113,6 +113,17 @@ def test_the_same_key_is_the_same_job(running):
     assert running.submit(key="l") != first
 
 
+def test_the_same_request_twice_at_the_same_moment_is_one_job(running, monkeypatch):
+    first = running.submit(key="k")
+    # The second did not see the first when it looked, and is refused by the database.
+    seen = iter([None])
+    records = running.jobs.records
+    known = records.of_request
+    monkeypatch.setattr(records, "of_request", lambda key: next(seen, known(key)))
+    assert running.submit(key="k") == first
+    assert [p.name for p in (running.store.folder / "jobs").iterdir()] == [first]
+
+
 def test_unfinished_jobs_go_on_after_a_restart(running):
     running.end()
     running.begin(start=False)

@@ -124,9 +124,13 @@ class Jobs:
                 most_waiting=self._settings.waiting_jobs,
             )
         except sqlite3.IntegrityError as error:
+            # The same request came twice at the same moment; the other one was faster.
             shutil.rmtree(folder)
-            message = "The idempotency key was used at the same moment; ask again."
-            raise Failure(Code.JOB_CONFLICT, message, {"Retry-After": "1"}) from error
+            known = None if request_key is None else self.records.of_request(request_key)
+            if known is None:
+                message = "The idempotency key was used at the same moment; ask again."
+                raise Failure(Code.JOB_CONFLICT, message, {"Retry-After": "1"}) from error
+            return self._again(known, request_hash, configs)
         except BaseException:
             shutil.rmtree(folder)
             raise
