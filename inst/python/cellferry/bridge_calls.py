@@ -30,7 +30,17 @@ from .bridge_studies import (
 )
 from .checks import check_consent
 from .doctor import installed_versions
-from .engines import ENGINES, ENVIRONMENT, Engine, Prepares, create_engine, engine_options
+from .engines import (
+    ENGINES,
+    ENVIRONMENT,
+    Engine,
+    Estimates,
+    Extent,
+    Plan,
+    Prepares,
+    create_engine,
+    engine_options,
+)
 from .engines.llm.keys import key_variables
 from .errors import InternalError, error_codes, warning_codes
 from .markers import read_markers
@@ -87,7 +97,9 @@ def _request_engine(request: Message) -> Engine:
 
 def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     engine = _request_engine(request)
-    check_consent(engine, None, allow_upload=bool(request.get("allow_upload")))
+    check_consent(
+        engine, plan_unread(engine, request), allow_upload=bool(request.get("allow_upload"))
+    )
     if isinstance(engine, Prepares) and not request.get("resumed"):
         engine.prepare()
     replaced = _check_key(request)
@@ -97,6 +109,15 @@ def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | N
         "needs": sorted(engine.capabilities.needs),
         "uses": sorted(engine.capabilities.uses),
     }
+
+
+def plan_unread(engine: Engine, request: Message) -> Plan | None:
+    """Return what would be sent of an object of which only the extent is known."""
+    told = request.get("extent")
+    if told is None or not isinstance(engine, Estimates):
+        return None
+    columns = tuple(request.get("existing") or ())
+    return engine.estimate(Extent(int(told["cells"]), int(told["genes"]), columns))
 
 
 def _check_key(request: Message) -> list[str]:
