@@ -1,8 +1,11 @@
 """The CyteType engine against the real ``cellferry serve``, which is killed and started again."""
 
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -171,3 +174,50 @@ def test_a_second_run_of_the_same_data_sends_no_matrix_again(serve):
     sizes = sorted(u.stat().st_size for u in uploads)
     matrix = (newest_run().folder / "vars.h5").stat().st_size
     assert sizes.count(matrix) == 1
+
+
+def test_signed_addresses_that_expired_are_told_and_the_run_is_finished_later(serve):
+    from cellferry.errors import ServiceForbiddenError
+
+    server = serve("--signed-parts", "--signed-hours", "0")
+    made = patient(server)
+    with pytest.raises(ServiceForbiddenError, match="expired") as caught:
+        annotate(study_for(made, plain()), made)
+    server.stop()
+    position = server._arguments.index("--signed-hours")
+    server._arguments[position + 1] = "1"
+    server.start()
+    found = resume(caught.value.data["run"])
+    assert {row.status for row in found} <= {"ok", "unknown"}
+    kept = sorted(p.read_bytes() for p in (server.data / "uploads").iterdir() if p.stat().st_size)
+    folder = newest_run().folder
+    for name in ("vars.h5", "obs.duckdb"):
+        assert (folder / name).read_bytes() in kept
+
+
+def test_the_command_line_finishes_what_a_killed_client_began(serve):
+    server = serve(plug=PLUG, SLOW_MODEL_SECONDS="0.5")
+    client = python_process(
+        """
+        import os
+        from types import SimpleNamespace
+        server = SimpleNamespace(url=os.environ["SERVER"])
+        run_engine(server, llm_configs=[dict(provider="openai", name="m")])
+        """,
+        SERVER=server.url,
+        OPENAI_API_KEY=CANARY,
+    )
+    from cellferry.runs import list_runs
+
+    wait_until(lambda: any(r.content["remote_job_id"] for r in list_runs()))
+    client.send_signal(signal.SIGKILL)
+    client.wait(10)
+    script = "from cellferry.cli import main; main()"
+    command = [sys.executable, "-c", script, "runs", "resume", newest_run().id]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENAI_API_KEY": CANARY},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert newest_run().results().labels() == EXPECTED
+    assert CANARY not in done.stdout + done.stderr

@@ -3,6 +3,7 @@
 ::
 
     server.sqlite     what is known of uploads and jobs (write-ahead log)
+    signing.key       what signed addresses are signed with
     lock.sqlite       held open by the one server that uses the folder
     uploads/<id>      the bytes of an upload
     jobs/<id>/        input.json, arrays.npz, run/, results.json of a job
