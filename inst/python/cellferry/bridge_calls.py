@@ -18,6 +18,7 @@ from . import annotate as verb
 from . import delivery, wire
 from ._version import __version__
 from .annotations import COLUMNS, PRINTED, Annotations
+from .bridge_cells import cell_results, engine_asked, level_asked
 from .bridge_studies import (
     Message,
     OpenStudy,
@@ -28,9 +29,11 @@ from .bridge_studies import (
     parts_of,
     study_from_wire,
 )
+from .cell_annotations import CellAnnotations
+from .cells import resume_cells
 from .checks import check_consent
 from .doctor import installed_versions
-from .engines import ENGINES, ENVIRONMENT, Engine, Prepares, create_engine, engine_options
+from .engines import CELL_ENGINES, ENGINES, ENVIRONMENT, Prepares, engine_options
 from .engines.llm.keys import key_variables
 from .errors import InternalError, error_codes, warning_codes
 from .markers import read_markers
@@ -46,6 +49,7 @@ def _describe(_request: Message, _out: wire.Outgoing, _on_event: OnEvent | None)
         "python": platform.python_version(),
         "executable": sys.executable,
         "engines": {name: engine_options(name) for name in ENGINES},
+        "cell_engines": {name: engine_options(name, "cells") for name in CELL_ENGINES},
         "key_variables": sorted({*key_variables(), *ENVIRONMENT}),
         "errors": error_codes(),
         "warnings": warning_codes(),
@@ -81,12 +85,8 @@ def _marker_source(request: Message) -> Any:
     return wire.frame_from_wire(request["frame"])
 
 
-def _request_engine(request: Message) -> Engine:
-    return create_engine(request["engine"]["name"], request["engine"]["options"])
-
-
 def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    engine = _request_engine(request)
+    engine = engine_asked(request)
     check_consent(engine, None, allow_upload=bool(request.get("allow_upload")))
     if isinstance(engine, Prepares) and not request.get("resumed"):
         engine.prepare()
@@ -107,11 +107,12 @@ def _check_key(request: Message) -> list[str]:
         delivery.owned_columns((request.get("stored") or {}).get(key)),
         overwrite=bool(request.get("overwrite")),
         reserved=request.get("reserved"),
+        level=level_asked(request),
     )
 
 
 def _study_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    engine = _request_engine(request)
+    engine = engine_asked(request)
     replaced = _check_key(request)
     opened = OpenStudy(
         study_from_wire(request["study"]),
@@ -120,7 +121,10 @@ def _study_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | Non
         {
             "key": request["key"],
             "object": request["study"].get("object"),
-            "group_column": request["study"].get("group_column"),
+            # The summary of cells has one row per label.
+            "group_column": request["key"]
+            if level_asked(request) == "cells"
+            else request["study"].get("group_column"),
             "parameters": request.get("parameters") or {},
         },
         owned=replaced,
@@ -149,13 +153,21 @@ def _annotate(request: Message, out: wire.Outgoing, on_event: OnEvent | None) ->
         message = "This study is not open, or was opened without an engine."
         raise InternalError(message)
     study = opened.complete()
-    found = verb.annotate(
+    if request.get("run") is not None:
+        run, sender = Run.open(request["run"]), _sender(on_event)
+        again = resume_cells(
+            run, study, opened.engine, allow_upload=opened.allow_upload, on_event=sender
+        )
+        return cell_results(again, study, out, opened.owned)
+    found: Any = verb.annotate(
         study,
         opened.engine,
         allow_upload=opened.allow_upload,
         provenance=opened.provenance,
         on_event=_sender(on_event),
     )
+    if isinstance(found, CellAnnotations):
+        return cell_results(found, study, out, opened.owned)
     return _results(found, out, opened.owned)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import wire
 from .checks import genes_to_compare
-from .engines import Engine
+from .engines import AnyEngine
 from .errors import InternalError
 from .expression import BlockSource
 from .markers import read_markers
@@ -30,7 +30,7 @@ class OpenStudy:
     """A study on its way from R. Without an engine it is only read."""
 
     study: Study
-    engine: Engine | None = None
+    engine: Any = None
     allow_upload: bool = False
     provenance: dict[str, Any] = field(default_factory=dict)
     owned: list[str] = field(default_factory=list)
@@ -108,12 +108,12 @@ def close_study(handle: str) -> OpenStudy | None:
     return _open.pop(handle, None)
 
 
-def parts_of(engine: Engine) -> frozenset[str]:
+def parts_of(engine: AnyEngine[Any]) -> frozenset[str]:
     """Return the parts of a study that an engine reads."""
     return engine.capabilities.needs | engine.capabilities.uses
 
 
-def genes_wanted(study: Study, engine: Engine) -> list[str] | None:
+def genes_wanted(study: Study, engine: AnyEngine[Any]) -> list[str] | None:
     """Return the genes whose expression R should send: to compare, and what the engine reads."""
     if study.cells is None or study.genes is None:
         return None
