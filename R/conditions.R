@@ -112,9 +112,9 @@ rd_codes <- function(codes) {
 }
 
 public_verbs <- c(
-  "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "CyteTypeEngine",
-  "Engine", "InstallBackend", "LLMEngine", "ListRuns", "LocalEngine", "Markers", "ReadMarkers",
-  "ResumeAnnotation", "StudyReport", "SupportingMarkers"
+  "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "BuildArtifacts",
+  "CyteTypeEngine", "Engine", "InstallBackend", "LLMEngine", "ListRuns", "LocalEngine", "Markers",
+  "ReadMarkers", "ResumeAnnotation", "StudyReport", "SupportingMarkers"
 )
 
 # The innermost public verb on the stack as `Verb()`. Arguments are left out on purpose: they

@@ -10,7 +10,8 @@
 #' the object, for this session only: they are not printed, not saved with the object and not part
 #' of a run. Better than writing a key into a script is the environment variable of its provider
 #' (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, `OPENROUTER_API_KEY`, ..., for a `base_url`
-#' `CELLFERRY_LLM_API_KEY`, for a service `CYTETYPE_AUTH_TOKEN`). Where a key is needed and there is none, an interactive session asks.
+#' `CELLFERRY_LLM_API_KEY`, for a service `CYTETYPE_AUTH_TOKEN`). Where a key is needed and there
+#' is none, an interactive session asks.
 #'
 #' @param name Name of an engine, for example `"local"`.
 #' @param ... Options of the engine, by name.
