@@ -203,7 +203,22 @@ def _results(found: Annotations, out: wire.Outgoing, replaced: Sequence[str] = (
 
 
 def _discard(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    return {"discarded": close_study(request["handle"]) is not None}
+    opened = close_study(request["handle"])
+    if opened is not None:
+        opened.close()
+    return {"discarded": opened is not None}
+
+
+def _artifacts_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+    from . import bridge_artifacts
+
+    return bridge_artifacts.begin(request)
+
+
+def _artifacts_finish(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
+    from . import bridge_artifacts
+
+    return bridge_artifacts.finish(request, out, _sender(on_event))
 
 
 def _runs_list(_request: Message, out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
@@ -261,6 +276,8 @@ def _report(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) ->
 
 CALLS: dict[str, Callable[[Message, wire.Outgoing, OnEvent | None], Message]] = {
     "annotate": _annotate,
+    "artifacts_begin": _artifacts_begin,
+    "artifacts_finish": _artifacts_finish,
     "block": _block,
     "check_request": _check_request,
     "describe": _describe,
