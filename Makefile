@@ -1,7 +1,7 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
 .PHONY: setup demo test test-seurat5 check lint format document readme spec-coverage clean \
-	bench-transfer bench-llm bench-accuracy bench-artifacts bench-serve
+	bench-transfer bench-cells bench-llm bench-accuracy bench-artifacts bench-serve
 
 setup:
 	@scripts/setup
@@ -9,6 +9,7 @@ setup:
 demo: setup
 	@scripts/demo
 
+# Both suites here and, side by side, in the Debian 13 lane where a root can be built.
 test: setup
 	@scripts/test
 
@@ -36,6 +37,10 @@ document: setup
 # Run the README's examples, write their output into it, and make its picture.
 readme: setup
 	@. scripts/env && python scripts/readme.py
+
+# Agreement, speed and streaming of annotating cells. CELLS=1000000 for a million.
+bench-cells: setup
+	@. scripts/env && python -m benchmarks.cells --cells $(or $(CELLS),100000)
 
 # Seconds and memory of bringing 10, 40 and 70 million values from R to Python and back.
 bench-transfer: setup

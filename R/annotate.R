@@ -110,7 +110,7 @@ AnnotateClusters.default <- function(object, markers = NULL, engine = "local", g
 
 # The checked arguments of the verb.
 new_request <- function(engine, options, group.by, key, tissue, species, study.context, assay,
-                        overwrite, allow.upload, verbose) {
+                        overwrite, allow.upload, verbose, level = "clusters") {
   check_text(group.by, "group.by")
   check_text(key, "key")
   check_text(tissue, "tissue", null = TRUE)
@@ -121,20 +121,27 @@ new_request <- function(engine, options, group.by, key, tissue, species, study.c
   check_flag(allow.upload, "allow.upload")
   check_flag(verbose, "verbose")
   list(
-    engine = with_options(engine, options), group.by = group.by, key = key, tissue = tissue,
-    species = species, study.context = study.context, assay = assay, overwrite = overwrite,
-    allow.upload = allow.upload, verbose = verbose
+    engine = with_options(engine, options, level), group.by = group.by, key = key,
+    tissue = tissue, species = species, study.context = study.context, assay = assay,
+    overwrite = overwrite, allow.upload = allow.upload, verbose = verbose, level = level
   )
 }
 
 # The engine with the options from `...`. An unknown engine is left to the core, which knows the
 # names.
-with_options <- function(engine, options) {
+with_options <- function(engine, options, level = "clusters") {
   chosen <- as_engine(engine)
-  known <- describe_backend()$engines
+  described <- describe_backend()
+  known <- described[[if (level == "cells") "cell_engines" else "engines"]]
   if (chosen$name %in% names(known)) {
     valid <- if (is.character(engine)) names(known[[chosen$name]]) else character()
-    check_dots(options, chosen$name, valid, names(formals(AnnotateClusters)))
+    verb <- if (level == "cells") AnnotateCells else AnnotateClusters
+    check_dots(options, chosen$name, valid, names(formals(verb)))
+    if (level == "cells") {
+      chosen$options <- cell_options(
+        chosen$options, described$engines[[chosen$name]], known[[chosen$name]]
+      )
+    }
   }
   chosen$options[names(options)] <- hide_secrets(options)
   chosen
@@ -188,8 +195,7 @@ annotate_table <- function(table, request) {
 check_request <- function(request, object = NULL) {
   target <- if (!is.null(object)) json_target(object)
   with_asked_key(request$engine, {
-    message <- c(json_request(request), target, list(level = json_text("clusters")))
-    bridge_call("check_request", message, verbose = request$verbose)
+    bridge_call("check_request", c(json_request(request), target), verbose = request$verbose)
   })
 }
 
@@ -197,6 +203,7 @@ json_request <- function(request) {
   list(
     engine = json_engine(request$engine), key = json_text(request$key),
     overwrite = json_flag(request$overwrite), allow_upload = json_flag(request$allow.upload),
+    level = json_text(request$level %||% "clusters"), run = json_text(request$run),
     resumed = json_flag(isTRUE(request$resumed))
   )
 }

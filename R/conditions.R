@@ -93,6 +93,8 @@ r_error_codes <- c(
 )
 
 warning_codes <- c(
+  cells_diagnosis = "The answers for the cells look wrong as a whole.",
+  cells_quality = "Some cells look empty, dying or doubled.",
   cells_without_cluster = "Some cells have no cluster and get no label.",
   cells_without_expression = "Some cells of the object are not in the assay that is read.",
   clusters_without_markers = "Some clusters of the object have no row in the marker table.",
@@ -112,9 +114,10 @@ rd_codes <- function(codes) {
 }
 
 public_verbs <- c(
-  "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo", "CyteTypeEngine",
-  "Engine", "InstallBackend", "LLMEngine", "ListRuns", "LocalEngine", "Markers", "ReadMarkers",
-  "ResumeAnnotation", "StudyReport", "SupportingMarkers"
+  "AnnotateCells", "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo",
+  "BuildArtifacts", "CellAtlasEngine", "CyteTypeEngine", "Engine", "InstallBackend", "LLMEngine",
+  "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation", "StudyReport",
+  "SupportingMarkers"
 )
 
 # The innermost public verb on the stack as `Verb()`. Arguments are left out on purpose: they

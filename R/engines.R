@@ -10,8 +10,8 @@
 #' the object, for this session only: they are not printed, not saved with the object and not part
 #' of a run. Better than writing a key into a script is the environment variable of its provider
 #' (`OPENAI_API_KEY`, `ANTHROPIC_API_KEY`, `OPENROUTER_API_KEY`, ..., for a `base_url`
-#' `CELLFERRY_LLM_API_KEY`, for a service `CYTETYPE_AUTH_TOKEN`). Where a key is needed and there
-#' is none, an interactive session asks.
+#' `CELLFERRY_LLM_API_KEY`, for a service `CYTETYPE_AUTH_TOKEN` or `CELLATLAS_API_KEY`). Where a key
+#' is needed and there is none, an interactive session asks.
 #'
 #' @param name Name of an engine, for example `"local"`.
 #' @param ... Options of the engine, by name.
@@ -115,6 +115,33 @@ LLMEngine <- function(provider = "openrouter", model = NULL, base_url = NULL, ap
     prices = prices, output_mode = output_mode, other_clusters = other_clusters,
     timeout = timeout
   ))
+}
+
+#' @rdname Engine
+#' @param api_url Whole address of the annotation endpoint; `NULL` is the environment variable
+#'   `CELLATLAS_API_URL`, else the hosted service.
+#' @param model,reference_atlas As the service knows them.
+#' @param timeout Seconds: longest silence of the service, and longest time of one request.
+#' @param chunk_size,chunk_bytes Most cells of a request (at most 100,000), and about how many bytes
+#'   it may have.
+#' @param parallel Requests at once.
+#' @param compress Whether requests are gzipped; `NULL`: once the service has said that it takes
+#'   that, by the response header `Accept-Encoding`.
+#' @param values `"auto"`: raw counts where the object has them, else log-normalised values;
+#'   `"counts"` or `"normalized"` insists, and reads only those.
+#' @param qc What is done about empty droplets, dying cells and doublets: `"warn"`, `"filter"` (they
+#'   are not sent and get no label) or `"off"`.
+#' @param min_counts,max_mitochondrial A cell with fewer counts is an empty droplet; one with a
+#'   larger share of mitochondrial counts is dying.
+#' @examples
+#' CellAtlasEngine(qc = "filter")
+#' @export
+CellAtlasEngine <- function(api_url = NULL, api_key = NULL, model = "geneformer",
+                            reference_atlas = "human-core-2026", timeout = 300,
+                            chunk_size = 50000L, chunk_bytes = 24 * 1024^2, parallel = 2L,
+                            compress = NULL, values = "auto", qc = "warn", min_counts = 200L,
+                            max_mitochondrial = 0.2) {
+  new_engine("cellatlas", mget(names(formals())))
 }
 
 #' @export
@@ -228,9 +255,10 @@ as_engine <- function(engine) {
 
 json_engine <- function(engine) {
   options <- reveal_secrets(engine$options)
-  asked <- .secrets[[engine$handle %||% ""]]
-  if (is.null(options$api_key) && !is.null(asked)) options$api_key <- asked
-  share_keys(options$api_key_env)
+  for (option in names(asked_keys(engine))) {
+    options[[option]] <- options[[option]] %||% asked_keys(engine)[[option]]
+  }
+  share_keys(options[["api_key_env"]])
   list(name = json_text(engine$name), options = json_record(lapply(options, json_value)))
 }
 
@@ -253,13 +281,17 @@ with_asked_key <- function(engine, code) {
   again <- substitute(code)
   frame <- parent.frame()
   tryCatch(code, cellferry_credentials_required_error = function(cnd) {
-    where <- unlist(cnd$data$provider)
-    key <- if (!is.null(where)) ask_for_key(paste0("Key for ", where, " (not stored): "))
+    option <- unlist(cnd$data$option) %||% "api_key"
+    where <- unlist(cnd$data$provider) %||% paste0("`", option, "`")
+    key <- ask_for_key(paste0("Key for ", where, " (not stored): "))
     if (is.null(key) || !nzchar(key)) stop(cnd)
-    keep_secret(engine$handle, key)
+    keep_secret(engine$handle, stats::setNames(list(key), option))
     eval(again, frame)
   })
 }
+
+# Keys that were asked for, by the option that they are.
+asked_keys <- function(engine) .secrets[[engine$handle %||% ""]]
 
 # The option is for front ends that ask in their own way, and for tests.
 ask_for_key <- function(prompt) {

@@ -55,6 +55,12 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
   name <- object_name(substitute(object))
   record <- bridge_call("run_show", list(run = json_text(run)))$value
   request <- recorded_request(record, overwrite, verbose)
+  if (identical(record$level, "cells")) {
+    finished <- record$status == "finished"
+    # What is missing may need a key, which is asked for before anything is read.
+    request[c("level", "run", "resumed")] <- list("cells", record$id, finished)
+    return(annotate_cells(object, request, name, finished = finished))
+  }
   check_request(request, object)
   groups <- extract_groups(object, request$group.by)
   parcel <- new_parcel()
@@ -79,8 +85,8 @@ newest_run <- function() {
 resume_run <- function(message, verbose, parcel = new_parcel()) {
   engine <- new_engine("of the run")
   with_asked_key(engine, {
-    asked <- .secrets[[engine$handle]]
-    message$secrets <- if (!is.null(asked)) list(api_key = json_text(asked))
+    asked <- asked_keys(engine)
+    message$secrets <- if (!is.null(asked)) json_record(lapply(asked, json_text))
     run_annotation("run_resume", message, verbose, parcel)
   })
 }

@@ -26,7 +26,8 @@ wanted_parts <- function(answer) {
   structure(union(needed, as.character(unlist(answer$uses))), needed = needed)
 }
 
-json_study <- function(parcel, object, groups, assay, table, request, parts = request$parts) {
+json_study <- function(parcel, object, groups, assay, table, request, parts = request$parts,
+                       coordinates = extract_coordinates(object)) {
   require_parts(object, assay, attr(parts, "needed"))
   codes <- groups$codes - 1L
   codes[is.na(codes)] <- -1L
@@ -42,7 +43,7 @@ json_study <- function(parcel, object, groups, assay, table, request, parts = re
       names = json_texts(groups$names), codes = pack_integer(parcel, codes),
       cells = json_texts(extract_cells(object)), genes = json_texts(genes),
       markers = if (!is.null(table)) pack_frame(parcel, table, lists = TRUE),
-      coordinates = json_coordinates(parcel, extract_coordinates(object)),
+      coordinates = json_coordinates(parcel, coordinates),
       object = json_text(object_kind(object)),
       counts_genes = if (wants("counts")) json_texts(extract_genes(object, assay, "counts")),
       obs = if (wants("obs")) frame(extract_metadata(object), extract_cells(object)),
@@ -86,19 +87,20 @@ require_parts <- function(object, assay, needed) {
   if ("counts" %in% needed) require_layer(object, assay, "counts")
 }
 
-# What Python asked for when the study was begun.
-send_expression <- function(begun, object, assay) {
+# What Python asked for when the study was begun. `tell` is called with the blocks that are sent,
+# of how many, and what they are.
+send_expression <- function(begun, object, assay, tell = NULL) {
   cells <- extract_cells(object)
   genes <- unlist(begun$normalized)
   if (length(genes)) {
     parts <- layer_parts(object, assay, "data")
     warn_of_absent_cells(parts, cells)
-    send_blocks(begun$handle, "normalized", layer_blocks(parts, cells, genes))
+    send_blocks(begun$handle, "normalized", layer_blocks(parts, cells, genes), tell)
   }
   if (isTRUE(begun$counts)) {
     genes <- extract_genes(object, assay, "counts")
     blocks <- layer_blocks(layer_parts(object, assay, "counts"), cells, genes)
-    send_blocks(begun$handle, "counts", blocks)
+    send_blocks(begun$handle, "counts", blocks, tell)
   }
 }
 
@@ -117,7 +119,7 @@ warn_of_absent_cells <- function(parts, cells) {
   }
 }
 
-send_blocks <- function(handle, part, blocks) {
+send_blocks <- function(handle, part, blocks, tell = NULL) {
   # The same message again and again, so that it is not worth a JSON writer and reader.
   form <- paste0(
     "{\"handle\":\"", handle, "\",\"part\":\"", part, "\",\"row_start\":%d,\"n_rows\":%d,",
@@ -136,6 +138,9 @@ send_blocks <- function(handle, part, blocks) {
     answer <- bridge_answer(bridge, "block", message, parcel, NULL)
     if (!identical(utils::head(answer[[1]], length(taken)), taken)) read_answer(answer)
     # R clears away late, the later the larger the object is.
-    if (k %% 8L == 0L) gc(verbose = FALSE, full = FALSE)
+    if (k %% 8L == 0L) {
+      gc(verbose = FALSE, full = FALSE)
+      if (!is.null(tell)) tell(k, blocks$n, part)
+    }
   }
 }

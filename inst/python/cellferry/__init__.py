@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .annotate import annotate_clusters
     from .annotations import Annotations
     from .artifacts import build_artifacts
+    from .cell_annotations import CellAnnotations
+    from .cells import annotate_cells
     from .inventory import study_report
     from .markers import Markers, read_markers
     from .results import annotation_report, read_annotations
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "Annotations": "annotations",
+    "CellAnnotations": "cell_annotations",
     "Markers": "markers",
     "Study": "study",
+    "annotate_cells": "cells",
     "annotate_clusters": "annotate",
     "annotation_report": "results",
     "build_artifacts": "artifacts",
@@ -39,9 +43,11 @@ _WHERE = {
 
 __all__ = [
     "Annotations",
+    "CellAnnotations",
     "Markers",
     "Study",
     "__version__",
+    "annotate_cells",
     "annotate_clusters",
     "annotation_report",
     "build_artifacts",

@@ -6,20 +6,20 @@ validate everything -> plan -> consent -> run -> annotations -> deliver
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import delivery
-from ._version import __version__
-from .annotations import Annotation, Annotations
+from .annotations import Annotations
+from .cell_diagnoses import warn_of
 from .checks import check_consent, check_needs, check_same_clustering, check_study
-from .engines import Engine, Plan, Prepares, WritesFiles, create_engine
+from .completion import Found, complete
+from .engines import AnyEngine, Engine, Plan, Prepares, WritesFiles, create_engine
 from .errors import (
     ISSUE_URL,
     CellferryError,
+    EngineNeedsError,
     InternalError,
     InvalidOptionError,
     RunMismatchError,
@@ -39,20 +39,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger("cellferry")
 
 OnEvent = Callable[[Event], None]
-KEPT_MARKERS = 50
-"""Markers per cluster that travel with the annotations."""
 
 
 def annotate(
     study: Study,
-    engine: Engine,
+    engine: AnyEngine[Found],
     *,
     allow_upload: bool = False,
     folder: Path | None = None,
     provenance: Mapping[str, Any] | None = None,
     on_event: OnEvent | None = None,
-) -> Annotations:
-    """Run an engine over a study and return one annotation per cluster.
+) -> Found:
+    """Run an engine over a study and return one annotation per cluster, or per cell.
+
+    Which of both is what the engine answers.
 
     Parameters
     ----------
@@ -74,8 +74,9 @@ def annotate(
     KeyboardInterrupt
         With a note that names the run and how to resume it, and its id in ``run``.
     """
-    check_needs(engine, study)
-    study = check_study(study)
+    level = level_of(engine)
+    check_needs(engine, study, level)
+    study = check_study(study, level)
     check_same_clustering(study)
     check_consent(engine, engine.plan(study), allow_upload=allow_upload)
     if isinstance(engine, Prepares):
@@ -83,6 +84,7 @@ def annotate(
     run = Run.create(
         engine.name,
         folder or (engine.folder if isinstance(engine, WritesFiles) else None),
+        level=level,
         options=dict(engine.describe()),
         object_hash=study.fingerprint(),
         input_hash=input_hash(study),
@@ -92,17 +94,21 @@ def annotate(
     return execute(run, study, engine, on_event)
 
 
-def execute(run: Run, study: Study, engine: Engine, on_event: OnEvent | None) -> Annotations:
+def level_of(engine: AnyEngine[Any]) -> delivery.Level:
+    """Return what the engine answers: clusters or cells."""
+    return "cells" if engine.capabilities.answers == {"cells"} else "clusters"
+
+
+def execute(run: Run, study: Study, engine: AnyEngine[Found], on_event: OnEvent | None) -> Found:
     """Run (or go on with) a run whose study has been checked."""
 
-    def work(events: Events) -> Annotations:
+    def work(events: Events) -> Found:
         return engine.run(study, run, events)
 
     run.update(status="unfinished", error=None)
     try:
-        found = _complete(run_in_worker(work, on_event), study, engine, run)
-        run.store("annotations.json", found.to_dict())
-        if isinstance(engine, WritesFiles):
+        found = complete(run_in_worker(work, on_event), study, engine, run)
+        if isinstance(engine, WritesFiles) and isinstance(found, Annotations):
             engine.write_files(found, study, run)
         # What is left, because a budget or a service ended, can be had by resuming.
         left = found.provenance.get("to_be_asked")
@@ -121,56 +127,8 @@ def execute(run: Run, study: Study, engine: Engine, on_event: OnEvent | None) ->
         internal = InternalError(message, f"Please report it at {ISSUE_URL}.", run=run.id)
         run.update(status="failed", error=internal.to_dict())
         raise internal from error
+    warn_of(found.evidence.get("diagnoses", ()))
     return found
-
-
-def _complete(found: Annotations, study: Study, engine: Engine, run: Run) -> Annotations:
-    """Prove that every cluster has exactly its own row, and add what only we know."""
-    names = tuple(row.cluster for row in found)
-    if names != study.clusters.names:
-        message = f'The engine "{engine.name}" answered {names}, not {study.clusters.names}.'
-        raise InternalError(message, f"Please report it at {ISSUE_URL}.")
-    counts = study.clusters.counts() or {}
-
-    def filled(row: Annotation) -> Annotation:
-        return replace(row, n_cells=counts.get(row.cluster), engine=row.engine or engine.name)
-
-    key = str(run.content["provenance"].get("key", ""))
-    provenance = {
-        "run": run.id,
-        "created": run.content["created"],
-        "engine": engine.name,
-        "options": dict(engine.describe()),
-        "group_key": study.group_key,
-        "tissue": study.context.tissue,
-        "species": study.context.species,
-        "study_context": study.context.study_context,
-        "columns": delivery.column_names(key) if key else [],
-        "versions": {"cellferry": __version__},
-        **run.content["provenance"],
-        **dict(found.provenance),
-    }
-    markers = found.markers or kept_markers(study.markers)
-    return Annotations(tuple(map(filled, found)), found.evidence, provenance, markers)
-
-
-def kept_markers(markers: Markers | None) -> dict[str, list[Any]]:
-    """Return the best markers per cluster as plain columns with Seurat's names."""
-    if markers is None:
-        return {}
-    # Not every table has fold changes; lists are ranked by their order whatever the method.
-    method = next(iter(markers.ranking_methods), "avg_log2FC")
-    chosen = markers.select(method, n_genes=KEPT_MARKERS)
-    rows = [int(r) for selection in chosen.values() for r in selection.rows]
-    frame = markers.to_frame().iloc[rows]
-    plain: dict[str, list[Any]] = {}
-    for name in frame.columns:
-        values = frame[name].tolist()
-        # JSON has neither NaN nor infinity.
-        plain[str(name)] = [
-            (v if math.isfinite(v) else None) if isinstance(v, float) else str(v) for v in values
-        ]
-    return plain
 
 
 def resume(
@@ -203,6 +161,10 @@ def resume(
         )
     if run.content["status"] == "finished":
         return run.results()
+    if run.content.get("level") == "cells":
+        message = f'The run "{run.id}" is about cells, and expression is never kept in a run.'
+        hint = "Give the object: annotate_cells(data, resume=...), or in R ResumeAnnotation(x)."
+        raise EngineNeedsError(message, hint)
     stored = study_from_record(run.load("study.json"))
     if study is not None and study.normalized is not None:
         # A run that was stopped before its data were on disk needs the object's.
@@ -285,6 +247,7 @@ def annotate_clusters(
     study = build_study(
         data, markers, group_key=group_key, context=context, reading=chosen.capabilities.reading
     )
+    check_needs(chosen, study)
     with progress_events(show=progress) as on_event:
         found = annotate(
             study,

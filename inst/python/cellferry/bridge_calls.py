@@ -18,6 +18,7 @@ from . import annotate as verb
 from . import delivery, wire
 from ._version import __version__
 from .annotations import COLUMNS, PRINTED, Annotations
+from .bridge_cells import cell_results, engine_asked, level_asked
 from .bridge_studies import (
     Message,
     OpenStudy,
@@ -28,17 +29,19 @@ from .bridge_studies import (
     parts_of,
     study_from_wire,
 )
+from .cell_annotations import CellAnnotations
+from .cells import resume_cells
 from .checks import check_consent
 from .doctor import installed_versions
 from .engines import (
+    CELL_ENGINES,
     ENGINES,
     ENVIRONMENT,
-    Engine,
+    AnyEngine,
     Estimates,
     Extent,
     Plan,
     Prepares,
-    create_engine,
     engine_options,
 )
 from .engines.llm.keys import key_variables
@@ -56,6 +59,7 @@ def _describe(_request: Message, _out: wire.Outgoing, _on_event: OnEvent | None)
         "python": platform.python_version(),
         "executable": sys.executable,
         "engines": {name: engine_options(name) for name in ENGINES},
+        "cell_engines": {name: engine_options(name, "cells") for name in CELL_ENGINES},
         "key_variables": sorted({*key_variables(), *ENVIRONMENT}),
         "errors": error_codes(),
         "warnings": warning_codes(),
@@ -91,15 +95,10 @@ def _marker_source(request: Message) -> Any:
     return wire.frame_from_wire(request["frame"])
 
 
-def _request_engine(request: Message) -> Engine:
-    return create_engine(request["engine"]["name"], request["engine"]["options"])
-
-
 def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    engine = _request_engine(request)
-    check_consent(
-        engine, plan_unread(engine, request), allow_upload=bool(request.get("allow_upload"))
-    )
+    engine = engine_asked(request)
+    plan = plan_unread(engine, request)
+    check_consent(engine, plan, allow_upload=bool(request.get("allow_upload")))
     if isinstance(engine, Prepares) and not request.get("resumed"):
         engine.prepare()
     replaced = _check_key(request)
@@ -111,7 +110,7 @@ def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | N
     }
 
 
-def plan_unread(engine: Engine, request: Message) -> Plan | None:
+def plan_unread(engine: AnyEngine[Any], request: Message) -> Plan | None:
     """Return what would be sent of an object of which only the extent is known."""
     told = request.get("extent")
     if told is None or not isinstance(engine, Estimates):
@@ -128,11 +127,12 @@ def _check_key(request: Message) -> list[str]:
         delivery.owned_columns((request.get("stored") or {}).get(key)),
         overwrite=bool(request.get("overwrite")),
         reserved=request.get("reserved"),
+        level=level_asked(request),
     )
 
 
 def _study_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    engine = _request_engine(request)
+    engine = engine_asked(request)
     replaced = _check_key(request)
     opened = OpenStudy(
         study_from_wire(request["study"]),
@@ -141,7 +141,10 @@ def _study_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | Non
         {
             "key": request["key"],
             "object": request["study"].get("object"),
-            "group_column": request["study"].get("group_column"),
+            # The summary of cells has one row per label.
+            "group_column": request["key"]
+            if level_asked(request) == "cells"
+            else request["study"].get("group_column"),
             "parameters": request.get("parameters") or {},
         },
         owned=replaced,
@@ -170,13 +173,21 @@ def _annotate(request: Message, out: wire.Outgoing, on_event: OnEvent | None) ->
         message = "This study is not open, or was opened without an engine."
         raise InternalError(message)
     study = opened.complete()
-    found = verb.annotate(
+    if request.get("run") is not None:
+        run, sender = Run.open(request["run"]), _sender(on_event)
+        again = resume_cells(
+            run, study, opened.engine, allow_upload=opened.allow_upload, on_event=sender
+        )
+        return cell_results(again, study, out, opened.owned)
+    found: Any = verb.annotate(
         study,
         opened.engine,
         allow_upload=opened.allow_upload,
         provenance=opened.provenance,
         on_event=_sender(on_event),
     )
+    if isinstance(found, CellAnnotations):
+        return cell_results(found, study, out, opened.owned)
     return _results(found, out, opened.owned)
 
 
@@ -212,7 +223,22 @@ def _results(found: Annotations, out: wire.Outgoing, replaced: Sequence[str] = (
 
 
 def _discard(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    return {"discarded": close_study(request["handle"]) is not None}
+    opened = close_study(request["handle"])
+    if opened is not None:
+        opened.close()
+    return {"discarded": opened is not None}
+
+
+def _artifacts_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+    from . import bridge_artifacts
+
+    return bridge_artifacts.begin(request)
+
+
+def _artifacts_finish(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
+    from . import bridge_artifacts
+
+    return bridge_artifacts.finish(request, out, _sender(on_event))
 
 
 def _runs_list(_request: Message, out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
@@ -270,6 +296,8 @@ def _report(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) ->
 
 CALLS: dict[str, Callable[[Message, wire.Outgoing, OnEvent | None], Message]] = {
     "annotate": _annotate,
+    "artifacts_begin": _artifacts_begin,
+    "artifacts_finish": _artifacts_finish,
     "block": _block,
     "check_request": _check_request,
     "describe": _describe,

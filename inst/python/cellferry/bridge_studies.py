@@ -11,10 +11,11 @@ import numpy as np
 
 from . import wire
 from .checks import genes_to_compare
-from .engines import Engine
+from .engines import AnyEngine
 from .errors import InternalError
 from .expression import BlockSource
 from .markers import read_markers
+from .spilled import SpilledSource
 from .study import Clusters, Context, Study
 from .study_symbols import names_by_symbol
 
@@ -30,7 +31,7 @@ class OpenStudy:
     """A study on its way from R. Without an engine it is only read."""
 
     study: Study
-    engine: Engine | None = None
+    engine: Any = None
     allow_upload: bool = False
     provenance: dict[str, Any] = field(default_factory=dict)
     owned: list[str] = field(default_factory=list)
@@ -64,7 +65,7 @@ class OpenStudy:
     def keep(self) -> Message:
         """Keep the study and return its handle and what R is to send."""
         handle = secrets.token_hex(8)
-        _open[handle] = self
+        keep_study(handle, self)
         wanted = self.sources.get("normalized")
         return {
             "handle": handle,
@@ -90,8 +91,19 @@ class OpenStudy:
                 raise InternalError(message)
         return self.study.with_parts(**self.sources)
 
+    def close(self) -> None:
+        """Give back what is held beside the study."""
+        for source in self.sources.values():
+            if isinstance(source, SpilledSource):
+                source.close()
+
 
 _open: dict[str, OpenStudy] = {}
+
+
+def keep_study(handle: str, opened: OpenStudy) -> None:
+    """Remember an open study by its handle."""
+    _open[handle] = opened
 
 
 def opened_study(handle: str) -> OpenStudy:
@@ -108,12 +120,12 @@ def close_study(handle: str) -> OpenStudy | None:
     return _open.pop(handle, None)
 
 
-def parts_of(engine: Engine) -> frozenset[str]:
+def parts_of(engine: AnyEngine[Any]) -> frozenset[str]:
     """Return the parts of a study that an engine reads."""
     return engine.capabilities.needs | engine.capabilities.uses
 
 
-def genes_wanted(study: Study, engine: Engine) -> list[str] | None:
+def genes_wanted(study: Study, engine: AnyEngine[Any]) -> list[str] | None:
     """Return the genes whose expression R should send: to compare, and what the engine reads."""
     if study.cells is None or study.genes is None:
         return None

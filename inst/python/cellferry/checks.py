@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,8 @@ from .errors import (
 from .expression import fraction_expressed
 
 if TYPE_CHECKING:
-    from .engines import Capabilities, Engine, Plan
+    from .delivery import Level
+    from .engines import AnyEngine, Capabilities, Plan
     from .markers import Markers
     from .study import Clusters, Study
 
@@ -40,7 +41,7 @@ FEWEST_GENES = 3
 """A cluster with fewer genes to compare is not judged."""
 
 
-def check_study(study: Study) -> Study:
+def check_study(study: Study, level: Level = "clusters") -> Study:
     """Check markers against clusters, warn of what will get no label, settle the species.
 
     Returns the study with ``context.species`` filled in where it could be told, and with
@@ -51,13 +52,18 @@ def check_study(study: Study) -> Study:
     MarkersClustersError, MarkersMismatchError, GeneIdentifiersError
     """
     clusters = study.clusters
-    if clusters.codes is not None and (missing := int(np.sum(clusters.codes < 0))):
-        message = f"{missing} of {len(clusters.codes)} cells have no cluster and will get no label."
+    codes = clusters.codes if level == "clusters" else None
+    if codes is not None and (missing := int(np.sum(codes < 0))):
+        message = f"{missing} of {len(codes)} cells have no cluster and will get no label."
         warnings.warn(CellsWithoutClusterWarning(message), stacklevel=2)
     if study.markers is not None:
         _check_clusters(study.markers, clusters, study.group_key)
         _check_statistic(study.markers)
         study = _with_symbols(study)
+    if level == "cells":
+        from .study_symbols import with_expression_symbols
+
+        study = with_expression_symbols(study)
     return _settle_species(study)
 
 
@@ -213,17 +219,20 @@ def check_same_clustering(study: Study) -> None:
         raise MarkersMismatchError(message, hint, clusters=wrong)
 
 
-def check_needs(engine: Engine, study: Study) -> None:
+def check_needs(engine: AnyEngine[Any], study: Study, level: Level = "clusters") -> None:
     """Raise :class:`EngineNeedsError` for the first part that the engine needs and lacks."""
     capabilities = engine.capabilities
-    if "clusters" not in capabilities.answers:
-        message = f'The engine "{engine.name}" answers cells, not clusters.'
-        raise EngineNeedsError(message, "Use annotate_cells() or AnnotateCells().")
+    if level not in capabilities.answers:
+        other = "cells" if level == "clusters" else "clusters"
+        message = f'The engine "{engine.name}" answers {other}, not {level}.'
+        verbs = {"cells": "annotate_cells() or AnnotateCells()",
+                 "clusters": "annotate_clusters() or AnnotateClusters()"}  # fmt: skip
+        raise EngineNeedsError(message, f"Use {verbs[other]}.")
     for part in sorted(capabilities.needs):
         study.require(part, engine.name)
 
 
-def check_consent(engine: Engine, plan: Plan | None, *, allow_upload: bool) -> None:
+def check_consent(engine: AnyEngine[Any], plan: Plan | None, *, allow_upload: bool) -> None:
     """Raise :class:`UploadNotAllowedError` if data would leave the machine unasked.
 
     Marker lists may be sent to a service the user has chosen; expression and metadata

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 STORE = "cellferry"
 """Name under ``adata.uns`` and in ``Misc`` where annotations are kept, by key."""
 
+Level = Literal["clusters", "cells"]
+"""What an engine is asked for."""
+
 COLUMN_SOURCES: dict[str, tuple[str, Literal["category", "real"]]] = {
     "": ("label", "category"),
     "_detail": ("detail", "category"),
@@ -33,7 +36,11 @@ COLUMN_SOURCES: dict[str, tuple[str, Literal["category", "real"]]] = {
 """Suffix of a metadata column -> column of the annotations, and its kind."""
 
 
-def column_names(key: str) -> list[str]:
+CELL_SUFFIXES: tuple[str, ...] = (*COLUMN_SOURCES, "_majority", "_majority_share", "_disagrees")
+"""Suffixes of the columns of cells; the last three are written where there are clusters."""
+
+
+def column_names(key: str, level: Level = "clusters") -> list[str]:
     """Return the metadata columns that are written under a key.
 
     Examples
@@ -41,7 +48,7 @@ def column_names(key: str) -> list[str]:
     >>> column_names("cell_type")[:2]
     ['cell_type', 'cell_type_detail']
     """
-    return [key + suffix for suffix in COLUMN_SOURCES]
+    return [key + suffix for suffix in (COLUMN_SOURCES if level == "clusters" else CELL_SUFFIXES)]
 
 
 def check_key(
@@ -51,6 +58,7 @@ def check_key(
     *,
     overwrite: bool = False,
     reserved: Mapping[str, Collection[str]] | None = None,
+    level: Level = "clusters",
 ) -> list[str]:
     """Check that labels may be written under a key, and return the columns to replace.
 
@@ -66,6 +74,8 @@ def check_key(
         Whether columns that cellferry did not write may be replaced.
     reserved
         What else has names in the object (assay, reduction, graph), by kind.
+    level
+        Whether labels of clusters or of cells are to be written.
 
     Raises
     ------
@@ -80,11 +90,11 @@ def check_key(
         raise InvalidKeyError(message, valid)
     for kind, names in (reserved or {}).items():
         taken = {n.lower(): n for n in names}
-        for column in column_names(key):
+        for column in column_names(key, level):
             if column.lower() in taken:
                 message = f'The key "{key}" is the name of {_article(kind)} of this object.'
                 raise InvalidKeyError(message, 'Choose another key, for example "cell_type".')
-    present = [c for c in column_names(key) if c in set(existing)]
+    present = [c for c in column_names(key, level) if c in set(existing)]
     foreign = [c for c in present if c not in set(owned)]
     if foreign and not overwrite:
         message = (

@@ -38,7 +38,8 @@ react to the same thing. The tree::
     ├── ClustersWithoutMarkersWarning, MarkersUnknownClustersWarning
     ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
     ├── SpeciesWarning, GenesUnrecognisedWarning, MarkersComputedWarning
-    └── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
+    ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
+    └── CellsQualityWarning, CellsDiagnosisWarning
 """
 
 from __future__ import annotations
@@ -527,6 +528,18 @@ class ColumnsRenamedWarning(CellferryWarning):
     """Columns were renamed because a database does not tell their names apart."""
 
     code = "columns_renamed"
+
+
+class CellsQualityWarning(CellferryWarning):
+    """Some cells look empty, dying or doubled."""
+
+    code = "cells_quality"
+
+
+class CellsDiagnosisWarning(CellferryWarning):
+    """The answers for the cells look wrong as a whole."""
+
+    code = "cells_diagnosis"
 
 
 _Coded = TypeVar("_Coded", CellferryError, CellferryWarning)

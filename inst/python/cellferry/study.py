@@ -147,7 +147,9 @@ class Study:
     context: Context = field(default_factory=Context)
 
     def __post_init__(self) -> None:
-        if not self.clusters.names:
+        # Cells may be without any clustering; a column that names no cluster is a mistake.
+        unclustered = self.cells is not None and self.group_key is None
+        if not self.clusters.names and not unclustered:
             where = f'"{self.group_key}"' if self.group_key else "The clusters"
             message = f"{where} names no cluster: every value is missing or there are no cells."
             raise GroupEmptyError(message, "Cluster the cells first, or choose another column.")

@@ -99,7 +99,7 @@ def study_from_anndata(
     GroupMissingError, GroupEmptyError, MarkersRequiredError, MarkersError
     """
     asked = reading or Reading()
-    key = _group_key(adata, group_key, asked.rank_key)
+    key = group_key_of(adata, group_key, asked.rank_key)
     column = adata.obs[key]
     levels = list(column.cat.categories) if hasattr(column, "cat") else None
     clusters = Clusters.from_labels(list(column), levels)
@@ -167,7 +167,8 @@ def _nearest_embedding(
     return None
 
 
-def _group_key(adata: anndata.AnnData, group_key: str | None, rank_key: str) -> str:
+def group_key_of(adata: anndata.AnnData, group_key: str | None, rank_key: str = RANKING) -> str:
+    """Return the column of clusters: the one given, that of the ranking, or a usual one."""
     columns = [str(c) for c in adata.obs.columns]
     if group_key is not None:
         if group_key in columns:

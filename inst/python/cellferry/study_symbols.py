@@ -39,12 +39,37 @@ def with_symbols(study: Study) -> Study:
     found = to_symbols(study.markers.gene)
     if identifier_kind(study.markers.gene) != "ensembl" or found.share < ENOUGH:
         require_symbols(study.markers.gene, "marker table")
-    _report(found)
+    _report(found, "marker table")
     genes = [found.symbols.get(g, g) for g in map(str, study.markers.gene)]
     markers = replace(study.markers, gene=np.array(genes, dtype=object))
     names = None if study.genes is None else symbols_of(study.genes)
     normalized, counts = (_renamed(source) for source in (study.normalized, study.counts))
     return study.with_parts(markers=markers, genes=names, normalized=normalized, counts=counts)
+
+
+def with_expression_symbols(study: Study) -> Study:
+    """Return a study without markers with symbols for Ensembl identifiers of its genes.
+
+    A gene without a symbol keeps its identifier, and so do all but the first of those that
+    share one. How many had one is reported.
+    """
+    if study.genes is None or identifier_kind(study.genes) != "ensembl":
+        return study
+    _report(to_symbols(study.genes), "study")
+    sources = (study.normalized, study.counts)
+    normalized, counts = (
+        None if s is None else RenamedSource(s, _different(s.genes)) for s in sources
+    )
+    return study.with_parts(genes=_different(study.genes), normalized=normalized, counts=counts)
+
+
+def _different(genes: Sequence[str]) -> tuple[str, ...]:
+    seen: set[str] = set()
+    made = []
+    for gene, symbol in zip(genes, symbols_of(genes), strict=True):
+        made.append(gene if symbol in seen else symbol)
+        seen.add(made[-1])
+    return tuple(made)
 
 
 def symbols_of(genes: Sequence[str]) -> tuple[str, ...]:
@@ -62,10 +87,10 @@ def names_by_symbol(genes: Iterable[str], wanted: Iterable[str]) -> list[str]:
     return [n for n, s in zip(names, symbols_of(names), strict=True) if {n, s} & asked]
 
 
-def _report(found: Conversion) -> None:
+def _report(found: Conversion, what: str) -> None:
     total = len(found.symbols) + len(found.lost)
     text = (
-        f"The genes of the marker table are Ensembl identifiers; {len(found.symbols)} of {total} "
+        f"The genes of the {what} are Ensembl identifiers; {len(found.symbols)} of {total} "
         "were given their symbols."
     )
     if found.ambiguous:

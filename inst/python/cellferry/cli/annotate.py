@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..engines import ENGINES
+from ..engines import CELL_ENGINES, ENGINES
 from .inputs import Input, Request, opened_input
-from .output import output_paths, table, tell_files, write_all
+from .output import output_paths, remember, table, tell_files, write_all
 
 if TYPE_CHECKING:
     from ..annotations import Annotations
-    from ..engines import Engine
-    from ..runs import Run
+    from ..engines import CellEngine, Engine
 
 EXIT_FAILED_CLUSTERS = 3
+
+
+_NAMES = f"{', '.join(ENGINES)}; for cells {', '.join(CELL_ENGINES)}"
 
 
 def _options(_context: click.Context, _parameter: click.Parameter, given: Any) -> dict[str, Any]:
@@ -36,7 +38,7 @@ def _options(_context: click.Context, _parameter: click.Parameter, given: Any) -
 
 @click.command()
 @click.argument("input_file", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option("--engine", default="local", show_default=True, help=f"One of: {', '.join(ENGINES)}.")
+@click.option("--engine", default="local", show_default=True, help=f"One of: {_NAMES}.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Base name of the files.  [default: from INPUT]"
 )
@@ -44,7 +46,8 @@ def _options(_context: click.Context, _parameter: click.Parameter, given: Any) -
     "--markers", type=click.Path(path_type=Path), help="Marker table for an .h5ad or .rds."
 )
 @click.option("--group-key", help="Column of clusters, in the metadata or the marker table.")
-@click.option("--key", default="cell_type", show_default=True, help="Name of the label column.")
+@click.option("--cells", is_flag=True, help="Annotate every cell of an .h5ad, not its clusters.")
+@click.option("--key", help="Name of the label column.  [default: cell_type; cell_type_cell]")
 @click.option("--tissue", help="Tissue, for example blood.")
 @click.option("--species", help="Species.  [default: told from the gene names]")
 @click.option("--study-context", default="", help="What the experiment is about.")
@@ -65,7 +68,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     out: Path | None,
     markers: Path | None,
     group_key: str | None,
-    key: str,
+    cells: bool,
+    key: str | None,
     tissue: str | None,
     species: str | None,
     study_context: str,
@@ -76,6 +80,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     **named: Any,
 ) -> None:
     """Annotate the clusters of INPUT: a marker table (CSV, TSV), an .h5ad, or an .rds.
+
+    With --cells, every cell of an .h5ad instead.
 
     Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an .h5ad
     or .rds also OUT.h5ad or OUT.rds with the labels, and OUT_cells.csv. The run is kept in
@@ -91,17 +97,30 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate seurat.rds --markers markers.csv --out pbmc_labelled
       cellferry annotate markers.csv --dry-run
       cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
+      cellferry annotate pbmc.h5ad --cells --out pbmc_cells
+      cellferry annotate pbmc.h5ad --cells --engine cellatlas --allow-upload --option qc=filter
     """
     from ..annotate import plan_clusters
     from ..study import Context
+    from .cells import DEFAULT_KEY, Asked, annotate_file
 
     base = out if out is not None else Path(_stem(input_file))
+    if cells:
+        if markers is not None:
+            message = "--cells reads the expression of cells, so --markers cannot be given."
+            raise click.UsageError(message)
+        known = {"tissue": tissue, "species": species, "study_context": study_context}
+        asked = Asked(
+            input_file, base, key or DEFAULT_KEY, group_key, known, allow_upload, overwrite
+        )
+        annotate_file(asked, _cell_engine(engine, options, named), dry_run=dry_run)
+        return
     request = Request(
         input_file,
         _engine(engine, options, named, base, overwrite),
         markers,
         group_key,
-        key,
+        key or "cell_type",
         Context(tissue, species, study_context),
         overwrite,
         allow_upload,
@@ -126,11 +145,18 @@ def _engine(
         raise click.UsageError(message)
     of_files = {"output_name": str(base), "overwrite_files": overwrite}
     known = engine_options(name)
-    given = {
-        **{option: value for option, value in of_files.items() if option in known},
-        **{option: value for option, value in named.items() if value is not None},
-    }
-    return create_engine(name, {**given, **options})
+    own = {option: value for option, value in of_files.items() if option in known}
+    return create_engine(name, {**own, **_given(named), **options})
+
+
+def _cell_engine(name: str, options: dict[str, Any], named: dict[str, Any]) -> CellEngine:
+    from ..engines import create_cell_engine
+
+    return create_cell_engine(name, {**_given(named), **options})
+
+
+def _given(named: dict[str, Any]) -> dict[str, Any]:
+    return {option: value for option, value in named.items() if value is not None}
 
 
 def _annotated(opened: Input, request: Request, base: Path) -> Annotations:
@@ -158,7 +184,7 @@ def _annotated(opened: Input, request: Request, base: Path) -> Annotations:
     written = _write(found, opened, paths)
     if isinstance(request.engine, WritesFiles):
         written += request.engine.files
-    _remember(folder, written)
+    remember(folder, written)
     click.echo(table(found))
     tell_files(written)
     return found
@@ -167,14 +193,6 @@ def _annotated(opened: Input, request: Request, base: Path) -> Annotations:
 def _stem(path: Path) -> str:
     name = path.name.removesuffix(".gz")
     return name.rpartition(".")[0] or name
-
-
-def _remember(folder: Path, written: list[Path]) -> None:
-    from ..runs import Run
-
-    run: Run = Run.open(folder)
-    for path in written:
-        run.wrote(path)
 
 
 def _write(found: Annotations, opened: Input, paths: dict[str, Path]) -> list[Path]:

@@ -66,6 +66,15 @@ def tell_files(files: Sequence[Path]) -> None:
         click.echo(f"wrote {path}")
 
 
+def remember(folder: Path, written: Sequence[Path]) -> None:
+    """Note the files in the record of the run, so that it may replace them later."""
+    from ..runs import Run
+
+    run = Run.open(folder)
+    for path in written:
+        run.wrote(path)
+
+
 def write_all(writers: dict[Path, Callable[[Path], object]]) -> list[Path]:
     """Write each file under a temporary name and rename it, so that none is ever half there."""
     from ..errors import OutputError

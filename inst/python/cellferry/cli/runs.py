@@ -62,7 +62,13 @@ def resume(run: str) -> None:
     """
     from ..annotate import resume as resume_run
     from ..progress import progress_events
+    from ..runs import Run
+    from .cells import resume_file
 
+    opened = Run.open(run)
+    if opened.content.get("level") == "cells":
+        resume_file(opened)
+        return
     with progress_events(show=True) as on_event:
         found = resume_run(run, on_event=on_event)
     click.echo(table(found))

@@ -10,7 +10,7 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from ..errors import (
     InvalidOptionError,
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..annotations import Annotations
+    from ..cell_annotations import CellAnnotations
+    from ..delivery import Level
     from ..events import Events
     from ..runs import Run
     from ..study import Study
@@ -51,6 +53,9 @@ class Capabilities:
         Where to, or None when nothing leaves the machine.
     reading
         How an AnnData is to be read for it, or None for the usual way.
+    companions
+        What the service is said to offer beside annotation, by name. Their protocols are not
+        public: nothing here calls them, and this is where they belong once they are.
     """
 
     answers: frozenset[str] = frozenset({"clusters"})
@@ -60,6 +65,7 @@ class Capabilities:
     sends: frozenset[str] = frozenset()
     host: str | None = None
     reading: Reading | None = None
+    companions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ class Plan:
     cost_usd: float | None = 0.0
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default_factory=tuple)
+    cells: int = 0
+    """Of an engine that answers cells; 0 for one that answers clusters."""
 
     def told(self) -> str:
         """Return the plan in words.
@@ -92,8 +100,9 @@ class Plan:
         if self.input_tokens or self.output_tokens:
             tokens = f", about {self.input_tokens:,} tokens in and {self.output_tokens:,} out"
         cost = "unknown" if self.cost_usd is None else f"${self.cost_usd:.2f}"
+        asked = f"{self.cells} cells" if self.cells else f"{self.clusters} clusters"
         first = (
-            f"{self.engine}: {self.clusters} clusters, {self.calls} calls, "
+            f"{self.engine}: {asked}, {self.calls} calls, "
             f"{self.bytes_sent} bytes sent{tokens}, cost {cost}"
         )
         return "\n".join([first, *(note for note in self.notes if self.calls)])
@@ -125,6 +134,32 @@ class Engine(Protocol):
         again when ``run.finished`` has them; ``events.check()`` between units lets the
         user stop it.
         """
+        ...
+
+
+Found_co = TypeVar("Found_co", covariant=True)
+
+
+class AnyEngine(Protocol[Found_co]):
+    """An engine, whatever it answers; see :class:`Engine`."""
+
+    name: str
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it answers, needs and sends."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return its options as plain data for the record of the run; never a secret."""
+        ...
+
+    def plan(self, study: Study) -> Plan:
+        """Say what a run would cost, without a call."""
+        ...
+
+    def run(self, study: Study, run: Run, events: Events) -> Found_co:
+        """Answer everything that was asked."""
         ...
 
 
@@ -162,6 +197,30 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class CellEngine(Protocol):
+    """What :func:`cellferry.annotate.annotate` asks of an engine for cells."""
+
+    name: str
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it answers (``{"cells"}``), needs and sends."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return its options as plain data for the record of the run; never a secret."""
+        ...
+
+    def plan(self, study: Study) -> Plan:
+        """Say what a run would cost, without a call."""
+        ...
+
+    def run(self, study: Study, run: Run, events: Events) -> CellAnnotations:
+        """Answer every cell of the study, in its order; otherwise as :class:`Engine`."""
+        ...
+
+
+@runtime_checkable
 class WritesFiles(Protocol):
     """An engine that leaves files of its own beside the annotations."""
 
@@ -185,11 +244,17 @@ ENGINES: dict[str, str] = {
     "llm": "cellferry.engines.llm:LLM",
     "cytetype": "cellferry.engines.cytetype:CyteType",
 }
-"""Name -> ``module:class``. The one table; an engine is added by a line here."""
+"""Name -> ``module:class`` for clusters. An engine is added by a line here."""
+
+CELL_ENGINES: dict[str, str] = {
+    "local": "cellferry.engines.local.cells:LocalCells",
+    "cellatlas": "cellferry.engines.cellatlas:CellAtlas",
+}
+"""Name -> ``module:class`` for cells. One name may be in both tables."""
 
 
 ENVIRONMENT: tuple[str, ...] = (
-    "CYTETYPE_API_URL", "CYTETYPE_AUTH_TOKEN",
+    "CELLATLAS_API_KEY", "CELLATLAS_API_URL", "CYTETYPE_API_URL", "CYTETYPE_AUTH_TOKEN",
     "ANTHROPIC_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_SECRET_ACCESS_KEY",
     "DEEPSEEK_API_KEY", "FIREWORKS_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "GROQ_API_KEY",
     "HF_TOKEN", "MISTRAL_API_KEY", "NEBIUS_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY",
@@ -198,18 +263,35 @@ ENVIRONMENT: tuple[str, ...] = (
 """Environment variables that engines read. R tells Python when one of them changes."""
 
 
-def engine_class(name: str) -> type[Engine]:
+def engine_names(level: Level = "clusters") -> list[str]:
+    """Return the names of the engines that answer clusters, or cells."""
+    return list(ENGINES if level == "clusters" else CELL_ENGINES)
+
+
+def engine_class(name: str, level: Level = "clusters") -> type[Any]:
     """Return the class registered under a name; raises :class:`UnknownEngineError`."""
-    if name not in ENGINES:
-        guess = nearest(name, list(ENGINES))
-        message = f'There is no engine "{name}". Available: {listing(list(ENGINES))}.'
-        raise UnknownEngineError(message, f'Did you mean "{guess}"?' if guess else "")
-    module, _, attribute = ENGINES[name].partition(":")
-    found: type[Engine] = getattr(importlib.import_module(module), attribute)
+    table = ENGINES if level == "clusters" else CELL_ENGINES
+    if name not in table:
+        guess = nearest(name, list(table))
+        message = f'There is no engine "{name}". Available: {listing(list(table))}.'
+        hint = f'Did you mean "{guess}"?' if guess else ""
+        if name in {**ENGINES, **CELL_ENGINES}:
+            other = "cells" if level == "clusters" else "clusters"
+            message = f'The engine "{name}" answers {other}, not {level}.'
+            hint = _OTHER_VERB[level]
+        raise UnknownEngineError(message, hint)
+    module, _, attribute = table[name].partition(":")
+    found: type[Any] = getattr(importlib.import_module(module), attribute)
     return found
 
 
-def engine_options(name: str) -> dict[str, Any]:
+_OTHER_VERB = {
+    "clusters": "Use annotate_cells() or AnnotateCells().",
+    "cells": "Use annotate_clusters() or AnnotateClusters().",
+}
+
+
+def engine_options(name: str, level: Level = "clusters") -> dict[str, Any]:
     """Return the options of an engine and their defaults, in order.
 
     Examples
@@ -217,7 +299,7 @@ def engine_options(name: str) -> dict[str, Any]:
     >>> "n_genes" in engine_options("local")
     True
     """
-    signature = inspect.signature(engine_class(name))
+    signature = inspect.signature(engine_class(name, level))
     return {
         p.name: (None if p.default is inspect.Parameter.empty else p.default)
         for p in signature.parameters.values()
@@ -225,21 +307,34 @@ def engine_options(name: str) -> dict[str, Any]:
 
 
 def create_engine(engine: str | Engine, options: Mapping[str, Any] | None = None) -> Engine:
-    """Return an engine from its name and options, or the engine itself.
+    """Return an engine for clusters from its name and options, or the engine itself.
 
     Raises
     ------
     UnknownEngineError, UnknownOptionError, InvalidOptionError
     """
+    made: Engine = _create(engine, options, "clusters")
+    return made
+
+
+def create_cell_engine(
+    engine: str | CellEngine, options: Mapping[str, Any] | None = None
+) -> CellEngine:
+    """Return an engine for cells, as :func:`create_engine` does for clusters."""
+    made: CellEngine = _create(engine, options, "cells")
+    return made
+
+
+def _create(engine: Any, options: Mapping[str, Any] | None, level: Level) -> Any:
     options = dict(options or {})
     if not isinstance(engine, str):
         if not isinstance(engine, Engine):
             message = f"`engine` must be a name or an engine, not {type(engine).__name__}."
-            raise InvalidOptionError(message, f"Available: {listing(list(ENGINES))}.")
+            raise InvalidOptionError(message, f"Available: {listing(engine_names(level))}.")
         check_options(engine.name, options, valid=())
         return engine
-    check_options(engine, options, valid=tuple(engine_options(engine)))
-    return engine_class(engine)(**options)
+    check_options(engine, options, valid=tuple(engine_options(engine, level)))
+    return engine_class(engine, level)(**options)
 
 
 def check_options(engine: str, options: Mapping[str, Any], valid: tuple[str, ...]) -> None:

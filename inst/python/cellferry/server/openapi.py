@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._version import __version__
+from .cells import PATH, cell_schemas
 from .failures import CODES
 from .openapi_schemas import COUNT, ID, TEXT, Schema, ref, schemas
 from .settings import FILE_KINDS
@@ -23,7 +24,7 @@ def document() -> dict[str, Any]:
         "security": [{"bearer": []}, {}],
         "paths": _paths(),
         "components": {
-            "schemas": schemas(),
+            "schemas": {**schemas(), **cell_schemas()},
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -64,6 +65,7 @@ def _paths() -> dict[str, Any]:
         "/annotate": {
             "post": _operation("Submit a job", "Job", [_idempotency()], ref("Submission"))
         },
+        PATH: {"post": _operation("A call for each cell", "Calls", body=ref("Cells"))},
         "/status/{job_id}": {"get": _operation("How far a job is", "Status", [job])},
         "/results/{job_id}": {"get": _operation("Results of a job", "Results", [job])},
         "/report/{job_id}": {"get": _page("The report of a job, a page", [job])},

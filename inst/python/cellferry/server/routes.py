@@ -1,7 +1,7 @@
 """The addresses of the server: uploads, jobs, reports.
 
-A later `/v1/singlecell/annotate` (per-cell scoring, issue of the CellAtlas engine) is one
-more function in :func:`routes`, with its own module; guards, bodies and failures are shared.
+The address of the Cell Atlas API has a module of its own, ``cells``; guards, bodies and
+failures are shared.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from starlette.routing import Route
 
 from .._version import __version__
 from ..report import script_hash
+from .cells import PATH, answer_cells
 from .failures import Failure, fail, shown
 from .guards import COOKIE, POLICY, refused
 from .llm_configs import read_llm_configs
@@ -64,6 +65,7 @@ class Routes:
             Route("/upload/{upload_id}/complete", self.complete, methods=["POST"]),
             Route("/upload/{upload_id}", self.upload, methods=["GET"]),
             Route("/annotate", self.annotate, methods=["POST"]),
+            Route(PATH, self.cells, methods=["POST"]),
             Route("/status/{job_id}", self.status, methods=["GET"]),
             Route("/results/{job_id}", self.results, methods=["GET"]),
             Route("/report/{job_id}", self.report, methods=["GET"]),
@@ -189,6 +191,14 @@ class Routes:
             body = await read_body(request, settings.body_bytes)
             job_id = await run_sync(accept, body, limiter=self._parsing)
         return JSONResponse({"job_id": job_id})
+
+    async def cells(self, request: Request) -> Response:
+        """Answer cells at once; one request at a time, because a parsed one is large."""
+        check_content_type(request, "application/json")
+        async with self._bodies:
+            body = await read_body(request, self._server.settings.body_bytes)
+            calls = await run_sync(answer_cells, body, limiter=self._parsing)
+        return Response(calls, media_type="application/json")
 
     async def status(self, request: Request) -> Response:
         """Say how far a job is."""

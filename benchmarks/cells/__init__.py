@@ -1,0 +1,1 @@
+"""Benchmarks of annotating cells: agreement, speed, and streaming to a service."""

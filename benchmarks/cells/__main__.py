@@ -1,0 +1,136 @@
+"""`make bench-cells`: agreement, speed and streaming of annotating cells; prints figures only.
+
+python -m benchmarks.cells [agreement] [speed] [stream] [--cells N]
+"""
+
+import argparse
+import collections
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import warnings
+
+from cellferry import annotate_cells
+from cellferry.engines.local.knowledge import packaged_knowledge
+
+from .memory import most_megabytes
+
+LINEAGES = {
+    "T": "T cell", "NK": "NK cell", "B": "B lineage cell", "Myeloid": "Mononuclear phagocyte",
+    "Precursor": "Hematopoietic precursor cell",
+}  # fmt: skip
+BULK = {
+    "CD4+/CD25 T Reg": "T", "CD4+/CD45RA+/CD25- Naive T": "T", "CD4+/CD45RO+ Memory": "T",
+    "CD8+ Cytotoxic T": "T", "CD8+/CD45RA+ Naive Cytotoxic": "T", "CD14+ Monocyte": "Myeloid",
+    "Dendritic": "Myeloid", "CD19+ B": "B", "CD56+ NK": "NK", "CD34+": "Precursor",
+}  # fmt: skip
+
+
+def lineage_of(label):
+    table = packaged_knowledge()
+    if label not in table.by_name:
+        return None
+    above = {label, *table.ancestors[label]}
+    return next((k for k, name in LINEAGES.items() if name in above), None)
+
+
+def agreement():
+    """Per-cell calls of 700 blood cells against `bulk_labels`, at the level of lineages."""
+    import scanpy
+
+    for smooth in (False, True):
+        adata = scanpy.datasets.pbmc68k_reduced()
+        found = annotate_cells(adata, smooth=smooth, progress=False)
+        told = [lineage_of(x) for x in found.label.values()]
+        truth = [BULK[x] for x in adata.obs["bulk_labels"]]
+        table = collections.Counter(zip(truth, told, strict=True))
+        n = len(truth)
+        right = sum(k for (a, b), k in table.items() if a == b)
+        wrong = sum(k for (a, b), k in table.items() if b is not None and a != b)
+        print(
+            f"pbmc68k_reduced, smooth={smooth}: {right} of {n} right ({100 * right / n:.1f} %), "
+            f"{wrong} wrong ({100 * wrong / n:.1f} %), {n - right - wrong} Unknown or broader; "
+            f"of the answered {100 * right / (right + wrong):.1f} % right"
+        )
+        for lineage in LINEAGES:
+            row = {str(b): k for (a, b), k in sorted(table.items(), key=str) if a == lineage}
+            print(f"  {lineage:10s} {row}")
+
+
+def speed(n_cells):
+    """The local engine on a sparse matrix in memory: 20,000 genes, 1,500 values per cell."""
+    from scipy.sparse import vstack
+
+    from cellferry.expression import MatrixSource
+
+    from .data import Generated, study
+
+    made = Generated(n_cells, counts=False)
+    matrix = vstack([block for _, block in made], format="csr")
+    asked = study(n_cells, counts=False, source=MatrixSource(matrix, made.genes))
+    before, begun = most_megabytes(), time.perf_counter()
+    annotate_cells(asked, progress=False)
+    seconds = time.perf_counter() - begun
+    print(
+        f"local: {n_cells:,} cells, {matrix.nnz:,} values in {seconds:.1f} s "
+        f"({1e6 * seconds / n_cells:.0f} us per cell), "
+        f"{max(0, most_megabytes() - before):.0f} MB above the input"
+    )
+
+
+def stream(n_cells):
+    """Synthetic counts streamed to the endpoint in another process on this machine."""
+    from cellferry.engines.cellatlas import CellAtlas
+
+    from .data import study
+
+    server = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.cells.server"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        address = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1/singlecell/annotate"
+        asked = study(n_cells, counts=True)
+        engine = CellAtlas(api_url=address, qc="off")
+        before, begun = most_megabytes(), time.perf_counter()
+        found = annotate_cells(asked, engine=engine, progress=False)
+        seconds = time.perf_counter() - begun
+        with urllib.request.urlopen(address) as reply:
+            of_server = int(reply.read())
+        print(
+            f"cellatlas: {n_cells:,} cells of 1,500 values in {found.evidence['chunks']} chunks, "
+            f"{seconds:.0f} s ({n_cells / seconds:.0f} cells per second); client "
+            f"{most_megabytes() - before:.0f} MB above its start, server at most {of_server} MB"
+        )
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="*", default=["agreement", "speed", "stream"])
+    parser.add_argument("--cells", type=int, default=100_000)
+    asked = parser.parse_args()
+    warnings.simplefilter("ignore")
+    if len(asked.what) > 1:
+        # Each in a process of its own, so that the peak of one is not that of another.
+        for what in asked.what:
+            command = [sys.executable, "-m", "benchmarks.cells", what, "--cells", str(asked.cells)]
+            subprocess.run(command, check=True)
+        return
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["CELLFERRY_HOME"] = home
+        what = asked.what[0]
+        if what == "agreement":
+            agreement()
+        elif what == "speed":
+            speed(asked.cells)
+        else:
+            stream(asked.cells)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""Drop-in functions of the Cell Atlas tutorial: a script changes only its import line.
+
+::
+
+    from cellferry.compat.cellatlas import annotate, annotate_adata, annotate_large
+
+Set ``API_URL`` and ``API_KEY`` of this module, or the environment variables
+``CELLATLAS_API_URL`` and ``CELLATLAS_API_KEY``. Calling a function with the address of a
+remote service is the consent to send it the matrix. Requests are sent again after what
+passes; errors are of :mod:`cellferry.errors`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..addresses import check_address, is_loopback
+from ..credentials import Secret, find_secret
+from ..engines.cellatlas.options import ADDRESS_VARIABLE, HOSTED, KEY_VARIABLE
+
+if TYPE_CHECKING:
+    from ..events import Events
+    from ..runs import Run
+
+API_URL = HOSTED
+API_KEY = ""
+TIMEOUT = 300
+CHUNK_BYTES = 24 * 1024**2
+"""A chunk of ``annotate_large`` ends here where ``chunk_size`` has not ended it before."""
+
+
+def sparse_to_payload(X: Any, genes: Iterable[Any]) -> dict[str, Any]:  # noqa: N803
+    """Return a cells x genes matrix as the service's ``genes`` and ``matrix``.
+
+    Parameters
+    ----------
+    X
+        SciPy sparse matrix, or anything a CSR matrix can be made of.
+    genes
+        Names of its columns, in their order.
+
+    Raises
+    ------
+    ValueError
+        There are more or fewer names than columns.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_matrix
+    >>> sparse_to_payload(csr_matrix([[0, 2]]), ["CD3E", "CD19"])["matrix"]["indices"]
+    [1]
+    """
+    matrix = _csr(X)
+    names = _names(matrix, genes)
+    return {
+        "genes": names,
+        "matrix": {
+            "indptr": matrix.indptr.tolist(),
+            "indices": matrix.indices.tolist(),
+            "data": matrix.data.tolist(),
+            "shape": list(matrix.shape),
+        },
+    }
+
+
+def annotate(
+    X: Any,  # noqa: N803
+    genes: Iterable[Any],
+    model: str = "geneformer",
+    atlas: str = "human-core-2026",
+) -> dict[str, Any]:
+    """Annotate cells in one request and return the service's answer.
+
+    ``calls`` has one entry per row with ``label``, ``confidence``, ``alternates`` and
+    ``markers``.
+
+    Raises
+    ------
+    ServiceError
+        One class for each kind of failure; see :mod:`cellferry.errors`.
+    ValueError
+        More than 100,000 cells are too many for a request: use :func:`annotate_large`.
+    """
+    from ..engines.cellatlas.calls import check_answer
+    from ..engines.cellatlas.payload import MOST_CELLS
+    from ..http import Reply, Service
+
+    matrix = _csr(X)
+    names = _names(matrix, genes)
+    if matrix.shape[0] > MOST_CELLS:
+        message = f"{matrix.shape[0]} cells are more than {MOST_CELLS}: use annotate_large()."
+        raise ValueError(message)
+    whole = next(_encoded(matrix, names, (model, atlas), (matrix.shape[0], 2**62)), None)
+    body = whole.body if whole is not None else _empty(names, model, atlas)
+
+    def read(reply: Reply) -> dict[str, Any]:
+        answer: dict[str, Any] = reply.json()
+        check_answer(answer, matrix.shape[0])
+        return answer
+
+    with Service(_address(), token=_key(), read_seconds=TIMEOUT) as service:
+        found: dict[str, Any] = service.request(
+            "POST", "", content=body, headers={"Content-Type": "application/json"}, read=read
+        )
+    return found
+
+
+def annotate_adata(adata: Any, model: str = "geneformer") -> Any:
+    """Write ``cell_type`` and ``cell_type_confidence`` into ``adata.obs``, and return adata.
+
+    Columns of these names are replaced, as in the tutorial.
+    """
+    result = annotate(adata.X, adata.var_names, model=model)
+    calls = result["calls"]
+    adata.obs["cell_type"] = [c["label"] for c in calls]
+    adata.obs["cell_type_confidence"] = [c.get("confidence") for c in calls]
+    return adata
+
+
+def annotate_large(
+    X: Any,  # noqa: N803
+    genes: Iterable[Any],
+    chunk_size: int = 50_000,
+    *,
+    resume: str | None = None,
+) -> list[dict[str, Any]]:
+    """Annotate any number of cells in chunks and return the calls in the order of the rows.
+
+    Each answered chunk is kept in a run. When something stops it, the error names the run in
+    ``error.data["run"]``; with ``resume`` only the chunks that are missing are sent.
+
+    Parameters
+    ----------
+    chunk_size
+        Most cells of a request.
+    resume
+        Id of a run of the same matrix.
+    """
+    from ..errors import CellferryError
+    from ..events import run_in_worker
+    from ..runs import Run
+
+    matrix = _csr(X)
+    names = _names(matrix, genes)
+    run = Run.open(resume) if resume else Run.create("cellatlas", options={"compat": True})
+
+    def work(events: Events) -> list[dict[str, Any]]:
+        return _sent(matrix, names, chunk_size, run, events)
+
+    try:
+        calls = run_in_worker(work)
+    except CellferryError as error:
+        error.data.setdefault("run", run.id)
+        run.update(status="failed", error=error.to_dict())
+        raise
+    except KeyboardInterrupt:
+        run.update(status="interrupted")
+        raise
+    run.update(status="finished", error=None)
+    return calls
+
+
+def _sent(
+    matrix: Any, names: list[str], chunk_size: int, run: Run, events: Events
+) -> list[dict[str, Any]]:
+    from ..engines.cellatlas.sending import Sender
+    from ..http import Service
+
+    chunks = _encoded(matrix, names, ("geneformer", "human-core-2026"), (chunk_size, CHUNK_BYTES))
+    with Service(_address(), token=_key(), events=events, read_seconds=TIMEOUT) as service:
+        rows = tuple(map(str, range(matrix.shape[0])))
+        answered = Sender(service, run, events).send(chunks, rows)
+    return [call for chunk in answered for call in chunk.answer()["calls"]]
+
+
+def _encoded(
+    matrix: Any, names: list[str], asked: tuple[str, str], bounds: tuple[int, int]
+) -> Iterator[Any]:
+    import numpy as np
+
+    from ..engines.cellatlas.payload import MOST_CELLS, Encoder
+    from ..expression import MatrixSource
+
+    data = matrix.data
+    counts = bool(np.all(data == np.floor(data))) and bool(data.min(initial=0) >= 0)
+    encoder = Encoder(
+        names, model=asked[0], reference_atlas=asked[1], counts=counts,
+        chunk_bytes=bounds[1], chunk_cells=min(bounds[0], MOST_CELLS),
+    )  # fmt: skip
+    return encoder.chunks(MatrixSource(matrix, names))
+
+
+def _empty(names: list[str], model: str, atlas: str) -> bytes:
+    import orjson
+
+    matrix = {"indptr": [0], "indices": [], "data": [], "shape": [0, len(names)]}
+    return orjson.dumps(
+        {"genes": names, "matrix": matrix, "model": model, "reference_atlas": atlas}
+    )
+
+
+def _csr(X: Any) -> Any:  # noqa: N803
+    from scipy.sparse import csr_matrix
+
+    return X if isinstance(X, csr_matrix) else csr_matrix(X)
+
+
+def _names(matrix: Any, genes: Iterable[Any]) -> list[str]:
+    names = [str(g) for g in genes]
+    if len(names) != matrix.shape[1]:
+        message = f"The matrix has {matrix.shape[1]} columns and {len(names)} gene names are given."
+        raise ValueError(message)
+    return names
+
+
+def _address() -> str:
+    given = os.environ.get(ADDRESS_VARIABLE) if API_URL == HOSTED else API_URL
+    return check_address(given or HOSTED, "API_URL")
+
+
+def _key() -> Secret | None:
+    from urllib.parse import urlsplit
+
+    away = not is_loopback(urlsplit(_address()).hostname)
+    needed = "The Cell Atlas service" if away else None
+    return find_secret(API_KEY or None, "API_KEY", KEY_VARIABLE, required_for=needed)

@@ -1,0 +1,204 @@
+"""The body of a request, made from row blocks, in chunks of a bounded size.
+
+The body is exactly ``{"genes": [...], "matrix": {"indptr", "indices", "data", "shape"},
+"model", "reference_atlas"}`` with a CSR matrix of cells x genes. It is joined from pieces of
+text that were encoded once; nothing is ever dense, and no more than one chunk is held here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import InvalidObjectError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+MOST_CELLS = 100_000
+"""Cells that the service takes in one request."""
+SLAB_VALUES = 65_536
+"""Values that are encoded at once; a chunk ends between two slabs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """One request.
+
+    Attributes
+    ----------
+    number
+        From 1, in the order of rows.
+    rows
+        Positions of its cells in the study.
+    body
+        JSON.
+    """
+
+    number: int
+    rows: NDArray[np.intp]
+    body: bytes = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """A hash of the body, which determines the answer."""
+        return hashlib.sha256(self.body).hexdigest()
+
+
+@dataclass
+class _Filling:
+    """What of the next chunk has been encoded."""
+
+    rows: list[NDArray[np.intp]] = field(default_factory=list)
+    lengths: list[NDArray[np.int64]] = field(default_factory=list)
+    indices: list[bytes] = field(default_factory=list)
+    data: list[bytes] = field(default_factory=list)
+    size: int = 0
+    cells: int = 0
+
+    def add(self, slab: _Slab) -> None:
+        self.rows.append(slab.rows)
+        self.lengths.append(slab.lengths)
+        if slab.indices:
+            self.indices.append(slab.indices)
+            self.data.append(slab.data)
+        self.size += slab.size
+        self.cells += len(slab.rows)
+
+
+@dataclass(frozen=True)
+class _Slab:
+    rows: NDArray[np.intp]
+    lengths: NDArray[np.int64]
+    indices: bytes
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        # Each row adds a number to indptr.
+        return len(self.indices) + len(self.data) + 12 * len(self.rows)
+
+
+class Encoder:
+    """Turns blocks of cells x genes into chunks.
+
+    Parameters
+    ----------
+    genes
+        Names of the columns.
+    model, reference_atlas
+        As the service knows them.
+    counts
+        Whether the values are raw counts: then they are sent as whole numbers, a third of
+        the bytes.
+    chunk_bytes, chunk_cells
+        Upper bounds of a chunk; a single cell may be larger.
+    """
+
+    def __init__(
+        self,
+        genes: Sequence[str],
+        *,
+        model: str,
+        reference_atlas: str,
+        counts: bool,
+        chunk_bytes: int,
+        chunk_cells: int,
+    ) -> None:
+        import orjson
+
+        self._n_genes = len(genes)
+        self._head = b'{"genes":' + orjson.dumps(list(genes)) + b',"matrix":{"indptr":'
+        tail = {"model": model, "reference_atlas": reference_atlas}
+        self._tail = b"}," + orjson.dumps(tail)[1:]
+        self._counts = counts
+        self._bytes = chunk_bytes - len(self._head) - len(self._tail)
+        self._cells = min(chunk_cells, MOST_CELLS)
+
+    def chunks(
+        self, source: Iterable[tuple[int, csr_matrix]], keep: NDArray[np.bool_] | None = None
+    ) -> Iterator[Chunk]:
+        """Yield chunks of the rows to keep (None: all), in their order.
+
+        Raises
+        ------
+        InvalidObjectError
+            A value is not finite, or no count where counts were promised.
+        """
+        number, filling = 0, _Filling()
+        for start, block in source:
+            rows = np.arange(start, start + block.shape[0], dtype=np.intp)
+            kept = block
+            if keep is not None and not keep[rows].all():
+                rows = rows[keep[rows]]
+                kept = block[rows - start]
+            for slab in self._slabs(kept, rows):
+                full = filling.size + slab.size > self._bytes
+                if filling.cells and (full or filling.cells + len(slab.rows) > self._cells):
+                    number += 1
+                    yield self._chunk(number, filling)
+                    filling = _Filling()
+                filling.add(slab)
+        if filling.cells:
+            yield self._chunk(number + 1, filling)
+
+    def _slabs(self, block: csr_matrix, rows: NDArray[np.intp]) -> Iterator[_Slab]:
+        import orjson
+
+        values = self._values(block)
+        pointers, columns = block.indptr, np.ascontiguousarray(block.indices)
+        # A slab must fit into a chunk even where its text is long.
+        most = max(1, min(SLAB_VALUES, self._bytes // 64))
+        first = 0
+        while first < len(rows):
+            fits = int(np.searchsorted(pointers, pointers[first] + most, side="right")) - 1
+            last = min(max(fits, first + 1), first + self._cells, len(rows))
+            part = slice(int(pointers[first]), int(pointers[last]))
+            option = orjson.OPT_SERIALIZE_NUMPY
+            yield _Slab(
+                rows[first:last],
+                np.diff(pointers[first : last + 1]).astype(np.int64),
+                orjson.dumps(columns[part], option=option)[1:-1],
+                orjson.dumps(values[part], option=option)[1:-1],
+            )
+            first = last
+
+    def _values(self, block: csr_matrix) -> NDArray[np.generic]:
+        data = block.data
+        if len(data) and not (np.isfinite(data.min()) and np.isfinite(data.max())):
+            message = "The expression holds values that are not finite numbers."
+            raise InvalidObjectError(message, "Normalise the counts again.")
+        if self._counts:
+            whole = data.astype(np.int64)
+            if len(data) and (whole.min() < 0 or not bool(np.array_equal(whole, data))):
+                message = "The counts hold values that are no whole numbers of at least 0."
+                raise InvalidObjectError(
+                    message, 'Send the normalised values: values="normalized".'
+                )
+            return np.ascontiguousarray(whole)
+        kept = data if data.dtype in (np.float32, np.float64) else data.astype(np.float64)
+        return np.ascontiguousarray(kept)
+
+    def _chunk(self, number: int, filling: _Filling) -> Chunk:
+        import orjson
+
+        pointers = np.zeros(filling.cells + 1, dtype=np.int64)
+        np.cumsum(np.concatenate(filling.lengths), out=pointers[1:])
+        body = b"".join(
+            (
+                self._head,
+                orjson.dumps(pointers, option=orjson.OPT_SERIALIZE_NUMPY),
+                b',"indices":[',
+                b",".join(filling.indices),
+                b'],"data":[',
+                b",".join(filling.data),
+                b'],"shape":[%d,%d]' % (filling.cells, self._n_genes),
+                self._tail,
+            )
+        )
+        return Chunk(number, np.concatenate(filling.rows), body)

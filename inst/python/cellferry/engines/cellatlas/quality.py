@@ -1,0 +1,145 @@
+"""The quality of cells before they are sent: what would be left out, and why. One read."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import CellsQualityWarning
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ...study import ExpressionSource
+
+MITOCHONDRIAL = re.compile(r"(?:MT|mt|Mt)-.+")
+DOUBLET_CLASSES = (
+    re.compile(r"predicted_doublets?"),
+    re.compile(r"scDblFinder\.class"),
+    re.compile(r"DF\.classifications.*"),
+)
+DOUBLET_SCORES = (
+    re.compile(r"doublet_?scores?"),
+    re.compile(r"scDblFinder\.score"),
+    re.compile(r"pANN.*"),
+)
+DOUBLET_SCORE = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Quality:
+    """What was measured and found.
+
+    Attributes
+    ----------
+    reasons
+        One text per cell: why it should be left out, or None.
+    numbers
+        Counts and medians, plain data.
+    """
+
+    reasons: list[str | None] = field(repr=False)
+    numbers: dict[str, Any]
+
+    @property
+    def good(self) -> NDArray[np.bool_]:
+        """The cells that nothing speaks against."""
+        return np.array([r is None for r in self.reasons], dtype=bool)
+
+    def warn(self, *, filtered: bool) -> None:
+        """Warn if there are cells that something speaks against, and say what is done."""
+        flagged = {k: n for k, n in self.numbers["flagged"].items() if n}
+        if not flagged:
+            return
+        told = ", ".join(f"{n} {what}" for what, n in flagged.items())
+        bad = int((~self.good).sum())
+        message = f"{bad} of {len(self.reasons)} cells should not be annotated: {told}."
+        hint = (
+            'They are left out (qc = "filter") and get no label.'
+            if filtered
+            else 'They are sent all the same. qc = "filter" leaves them out, "off" does not look.'
+        )
+        warnings.warn(CellsQualityWarning(message, hint), stacklevel=5)
+
+
+def measure(
+    source: ExpressionSource,
+    obs: pd.DataFrame | None,
+    *,
+    counts: bool,
+    min_counts: int,
+    max_mitochondrial: float,
+) -> Quality:
+    """Measure all cells.
+
+    Empty droplets have fewer than ``min_counts`` counts (of normalised values: no value at
+    all); dying cells have a larger mitochondrial share than ``max_mitochondrial`` (0..1, of
+    genes named MT-...); doublets are what a column of the object calls so, or scores above 0.5.
+    """
+    n = source.shape[0]
+    is_mitochondrial = np.array([MITOCHONDRIAL.fullmatch(g) is not None for g in source.genes])
+    total, mitochondrial = np.zeros(n), np.zeros(n)
+    for start, block in source:
+        values = block.data if counts else np.expm1(block.data)
+        rows = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+        stop = start + block.shape[0]
+        total[start:stop] = np.bincount(rows, weights=values, minlength=block.shape[0])
+        if is_mitochondrial.any():
+            inside = is_mitochondrial[block.indices]
+            mitochondrial[start:stop] = np.bincount(
+                rows[inside], weights=values[inside], minlength=block.shape[0]
+            )
+    share = np.divide(mitochondrial, total, out=np.zeros(n), where=total > 0)
+    doublet, column = _doublets(obs, n)
+    found = {
+        "empty droplets": total < min_counts if counts else total <= 0,
+        "dying cells": share > max_mitochondrial,
+        "doublets": doublet,
+    }
+    words = {
+        "empty droplets": f"Fewer than {min_counts} counts: an empty droplet."
+        if counts
+        else "No expression at all: an empty droplet.",
+        "dying cells": f"More than {100 * max_mitochondrial:g} % mitochondrial: a dying cell.",
+        "doublets": f'A doublet, says the column "{column}".',
+    }
+    reasons: list[str | None] = [None] * n
+    for what in reversed(found):
+        for i in np.flatnonzero(found[what]).tolist():
+            reasons[i] = words[what]
+    numbers = {
+        "cells": n,
+        "flagged": {what: int(flags.sum()) for what, flags in found.items()},
+        "median_counts": float(np.median(total)) if counts and n else None,
+        "median_mitochondrial_share": float(np.median(share)) if n else None,
+        "mitochondrial_genes": int(is_mitochondrial.sum()),
+        "doublet_column": column,
+        "min_counts": min_counts if counts else None,
+        "max_mitochondrial": max_mitochondrial,
+    }
+    return Quality(reasons, numbers)
+
+
+def _doublets(obs: pd.DataFrame | None, n: int) -> tuple[NDArray[np.bool_], str | None]:
+    """Return which cells a column of the object calls doublets, and the column."""
+    none = np.zeros(n, dtype=bool)
+    if obs is None:
+        return none, None
+    names = [str(c) for c in obs.columns]
+    for patterns, is_class in ((DOUBLET_CLASSES, True), (DOUBLET_SCORES, False)):
+        column = next((c for p in patterns for c in names if p.fullmatch(c)), None)
+        if column is None:
+            continue
+        values = obs[column]
+        if is_class:
+            return np.array([str(v).lower() in {"true", "doublet"} for v in values]), column
+        try:
+            return np.asarray(values, dtype=np.float64) > DOUBLET_SCORE, column
+        except (TypeError, ValueError):
+            continue
+    return none, None

@@ -1,0 +1,185 @@
+"""Chunks to the service and answers into the run: each chunk is sent until it is answered once.
+
+A chunk that was answered is a file in ``chunks/`` of the run and a line in its journal, keyed
+by the hash of what was sent and where to. A run that is resumed sends only the others.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...addresses import is_loopback
+from ...errors import OutputError, ServiceRejectedError
+from ...http import Reply, Service
+from ...runs import file_hash
+from .calls import check_answer
+from .flight import in_flight
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ...events import Events
+    from ...runs import Run
+    from .payload import Chunk
+
+FOLDER = "chunks"
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """A chunk and the file with its answer."""
+
+    number: int
+    rows: NDArray[np.intp]
+    file: Path
+
+    def answer(self) -> dict[str, Any]:
+        """Return the answer of the service as it came."""
+        import orjson
+
+        found: dict[str, Any] = orjson.loads(gzip.decompress(self.file.read_bytes()))
+        return found
+
+
+@dataclass
+class Sender:
+    """Sends chunks to one address.
+
+    Parameters
+    ----------
+    compress
+        Whether bodies are gzipped. None: once the service has said that it takes them, by
+        the response header ``Accept-Encoding`` (RFC 7694), and never to this machine.
+    """
+
+    service: Service
+    run: Run
+    events: Events
+    parallel: int = 2
+    compress: bool | None = None
+    sent: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._gzip = self.compress is True
+        self._may_learn = self.compress is None and not is_loopback(self.service.host)
+
+    def send(self, chunks: Iterable[Chunk], cells: tuple[str, ...]) -> list[Answered]:
+        """Return all chunks answered, in their order."""
+        finished = self.run.finished()
+        answered: list[Answered] = []
+        done = 0
+
+        def missing() -> Iterator[Chunk]:
+            nonlocal done
+            for chunk in chunks:
+                found = self._found(chunk, finished, cells)
+                if found is None:
+                    yield chunk
+                else:
+                    answered.append(found)
+                    done += len(chunk.rows)
+                    self._told(done, len(cells))
+
+        for chunk, text in in_flight(self._ask, missing(), self.parallel, self.events):
+            answered.append(self._keep(chunk, text, cells))
+            self.sent += 1
+            done += chunk.n_cells
+            self._told(done, len(cells))
+        return sorted(answered, key=lambda a: a.number)
+
+    def _told(self, done: int, total: int) -> None:
+        self.events.emit("progress", done=done, total=total, unit="cell")
+
+    def _ask(self, chunk: Chunk) -> tuple[_Sent, bytes]:
+        """Send one chunk until it is answered; runs in a thread of its own."""
+        import orjson
+
+        n_cells = len(chunk.rows)
+
+        def read(reply: Reply) -> bytes:
+            taken = reply.headers.get("accept-encoding", "")
+            if self._may_learn and "gzip" in taken.lower():
+                self._gzip = True
+            answer = reply.json()
+            check_answer(answer, n_cells)
+            # Small, and already shrunk for the file: a chunk's answer need not stay in memory.
+            return gzip.compress(orjson.dumps(answer), compresslevel=1)
+
+        sent = _Sent(chunk.number, chunk.rows, self._key(chunk))
+        try:
+            return sent, self._post(chunk.body, read)
+        except ServiceRejectedError as error:
+            if not self._gzip or error.data.get("status") != 415:
+                raise
+            self._gzip, self._may_learn = False, False
+            return sent, self._post(chunk.body, read)
+
+    def _post(self, body: bytes, read: Any) -> bytes:
+        headers = {"Content-Type": "application/json"}
+        if self._gzip:
+            body = gzip.compress(body, compresslevel=1)
+            headers["Content-Encoding"] = "gzip"
+        found: bytes = self.service.request("POST", "", content=body, headers=headers, read=read)
+        return found
+
+    def _key(self, chunk: Chunk) -> str:
+        return hashlib.sha256(f"{self.service.address}\x1f{chunk.key}".encode()).hexdigest()
+
+    def _keep(self, sent: _Sent, text: bytes, cells: tuple[str, ...]) -> Answered:
+        folder = self.run.folder / FOLDER
+        path = folder / f"{sent.number:06d}-{sent.key[:12]}.json.gz"
+        try:
+            folder.mkdir(exist_ok=True)
+            partial = path.with_name(f".{path.name}.partial")
+            partial.write_bytes(text)
+            partial.replace(path)
+        except OSError as error:
+            message = f'The answer cannot be written to "{path}": {error.strerror}.'
+            raise OutputError(message, "Make room and resume the run.") from error
+        first, last = int(sent.rows[0]), int(sent.rows[-1])
+        payload = {
+            "file": f"{FOLDER}/{path.name}",
+            "sha256": hashlib.sha256(text).hexdigest(),
+            "cells": len(sent.rows),
+            "names": names_hash(cells, sent.rows),
+        }
+        unit = f"chunk {sent.number}: cells {first + 1} to {last + 1}"
+        self.run.record(unit, sent.key, payload)
+        return Answered(sent.number, sent.rows, path)
+
+    def _found(
+        self, chunk: Chunk, finished: dict[str, Any], cells: tuple[str, ...]
+    ) -> Answered | None:
+        """Return the answer that an earlier process of this run got, if it is whole."""
+        kept = finished.get(self._key(chunk))
+        if kept is None or kept["names"] != names_hash(cells, chunk.rows):
+            return None
+        path = self.run.folder / kept["file"]
+        if not path.is_file() or file_hash(path) != kept["sha256"]:
+            return None
+        return Answered(chunk.number, chunk.rows, path)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sent:
+    """What is left of a chunk when its body is gone."""
+
+    number: int
+    rows: NDArray[np.intp]
+    key: str
+
+    @property
+    def n_cells(self) -> int:
+        return len(self.rows)
+
+
+def names_hash(cells: tuple[str, ...], rows: NDArray[np.intp]) -> str:
+    """Return a hash of the names of some cells in their order."""
+    names = "\x1f".join(cells[i] for i in rows.tolist())
+    return hashlib.sha256(names.encode()).hexdigest()

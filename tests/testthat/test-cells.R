@@ -1,0 +1,68 @@
+test_that("every cell gets a label, and the summary comes back", {
+  skip_without_backend()
+  x <- annotated_cells()
+  expect_named(
+    methods::slot(x, "meta.data")[setdiff(
+      names(methods::slot(x, "meta.data")), names(methods::slot(known_cells(), "meta.data"))
+    )],
+    paste0("cell_type_cell", c(
+      "", "_detail", "_confidence", "_ontology_id", "_status", "_majority", "_majority_share",
+      "_disagrees"
+    ))
+  )
+  expect_type(x$cell_type_cell_disagrees, "logical")
+  expect_s3_class(x$cell_type_cell, "factor")
+  truth <- x$truth
+  expect_gt(mean(mapply(grepl, truth, as.character(x$cell_type_cell))), 0.9)
+  table <- Annotations(x)
+  expect_equal(sum(table$n_cells), ncol(x))
+  part <- Annotations(x[, 1:10])
+  expect_equal(sum(part$n_cells), 10L)
+})
+
+test_that("the join is by the name of the cell", {
+  skip_without_backend()
+  x <- known_cells()
+  turned <- x[, rev(colnames(x))]
+  a <- AnnotateCells(x, verbose = FALSE)
+  b <- AnnotateCells(turned, verbose = FALSE)
+  expect_identical(
+    as.character(a$cell_type_cell[colnames(x)]), as.character(b$cell_type_cell[colnames(x)])
+  )
+})
+
+test_that("an object without clusters gets no majority", {
+  skip_without_backend()
+  x <- known_cells()
+  SeuratObject::Idents(x) <- "all"
+  x <- AnnotateCells(x, verbose = FALSE)
+  expect_false("cell_type_cell_majority" %in% names(methods::slot(x, "meta.data")))
+  expect_error(
+    AnnotateCells(x, group.by = "leyden", verbose = FALSE),
+    class = "cellferry_group_missing_error"
+  )
+})
+
+test_that("wrong objects, engines and options are refused before anything is done", {
+  expect_error(AnnotateCells(data.frame()), class = "cellferry_unsupported_object_error")
+  skip_without_backend()
+  x <- known_cells()
+  expect_error(AnnotateCells(x, smoth = TRUE), class = "cellferry_unknown_option_error")
+  expect_error(AnnotateCells(x, engine = "nonsense"), class = "cellferry_unknown_engine_error")
+  expect_error(
+    AnnotateCells(x, engine = CellAtlasEngine(api_url = "https://atlas.invalid/x")),
+    class = "cellferry_upload_not_allowed_error"
+  )
+  expect_s4_class(AnnotateCells(x, engine = LocalEngine(), verbose = FALSE), "Seurat")
+  expect_error(
+    AnnotateCells(x, engine = LocalEngine(n_genes = 3)), class = "cellferry_unknown_option_error"
+  )
+})
+
+test_that("a finished run of cells gives its labels again", {
+  skip_without_backend()
+  x <- annotated_cells()
+  again <- ResumeAnnotation(known_cells(), verbose = FALSE)
+  expect_identical(again$cell_type_cell, x$cell_type_cell)
+  expect_identical(again$cell_type_cell_disagrees, x$cell_type_cell_disagrees)
+})
