@@ -205,6 +205,24 @@ def test_our_client_uploads_to_signed_addresses(tmp_path):
             assert not path.is_file() or b"signature=" not in path.read_bytes(), path
 
 
+def test_our_client_sends_its_token_everywhere_but_to_signed_addresses(tmp_path):
+    from cytetype_runs import run_engine
+    from fault_server import FaultServer
+
+    options = ("--signed-parts", "--chunk-size", "200K", "--token", TOKEN)
+    with (
+        ServerProcess(tmp_path / "data", *options) as server,
+        FaultServer(upstream=server.url) as proxy,
+    ):
+        found = run_engine(proxy, auth_token=TOKEN)
+        assert {row.status for row in found} <= {"ok", "unknown"}
+        with_token = {"/part/": set(), "other": set()}
+        for request in proxy.requests:
+            kind = "/part/" if request["path"].startswith("/part/") else "other"
+            with_token[kind].add("Authorization" in request["headers"])
+        assert with_token == {"/part/": {False}, "other": {True}}
+
+
 def free_port():
     import socket
 
