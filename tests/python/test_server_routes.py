@@ -230,3 +230,22 @@ def test_a_full_disk_and_a_full_queue_are_said_over_http(tmp_path):
         answer = server.client.post("/annotate", json=submission())
         assert (answer.status_code, code(answer)) == (503, "SERVER_BUSY")
         assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_data_folder_may_be_given_relative_to_where_the_server_starts(tmp_path, monkeypatch):
+    """The helpers that read uploads run elsewhere, and must find them."""
+    monkeypatch.chdir(tmp_path)
+    with ServerProcess("jobs") as server:
+        files = {
+            "vars_h5": upload(server, "vars_h5", write_vars_h5(tmp_path / "v").read_bytes()),
+            "obs_duckdb": upload(
+                server, "obs_duckdb", write_obs_duckdb(tmp_path / "o").read_bytes()
+            ),
+        }
+        job = submit(server, uploaded_files=files)
+        server.wait_for(job)
+        found = server.client.get(f"/results/{job}").json()
+        assert found["summary"]["notes"] == []
+        cell_type = found["annotations"]["0"]["latest"]["annotation"]["fullOutput"]["cellType"]
+        assert cell_type["expressionEvidence"]["source"] == "vars.h5"
+        assert server.client.get(f"/data/{job}/expression?gene=CD3D").is_success

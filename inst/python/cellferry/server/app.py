@@ -72,9 +72,7 @@ class Server:
         try:
             if size == 0:
                 raise Failure(Code.INVALID_ARTIFACT, f"The file of {upload.kind} is empty.")
-            self.readers.call(
-                f"inspect_{upload.kind}", path=str(self.store.upload_path(upload.id).resolve())
-            )
+            self.readers.call(f"inspect_{upload.kind}", path=str(self.store.upload_path(upload.id)))
         except Failure:
             self.uploads.refuse(upload)
             raise
@@ -101,7 +99,7 @@ class Server:
         )
 
     def _files(self, job: Job, needed: str) -> dict[str, str]:
-        files = {kind: str(path.resolve()) for kind, path in self.jobs.artifacts(job).items()}
+        files = {kind: str(path) for kind, path in self.jobs.artifacts(job).items()}
         if needed not in files:
             message = f"The job was submitted without {needed}."
             raise Failure(Code.NO_EXPRESSION, message)

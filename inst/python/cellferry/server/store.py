@@ -71,7 +71,8 @@ class Store:
     """
 
     def __init__(self, folder: Path, free_bytes: int = 0) -> None:
-        self.folder = folder
+        # The helpers that read uploads run in another folder.
+        self.folder = folder = folder.absolute()
         self.free_bytes = free_bytes
         self._mutex = threading.RLock()
         try:
