@@ -240,6 +240,7 @@ json_target <- function(object) {
   reserved <- lapply(extract_reserved(object), function(names) json_texts(as.character(names)))
   list(
     existing = json_texts(names(extract_metadata(object))), reserved = json_record(reserved),
+    extent = list(cells = json_number(ncol(object)), genes = json_number(nrow(object))),
     stored = json_record(lapply(extract_stored(object), json_text))
   )
 }

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-HOME = Path(os.environ.get("CELLFERRY_PUBLISHED_CLIENTS", "/tmp/cellferry-published-clients"))
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cellferry"
+HOME = Path(os.environ.get("CELLFERRY_PUBLISHED_CLIENTS") or CACHE / "published-clients")
 """Environments are kept from one run of the suite to the next."""
 
 SCRIPT = """

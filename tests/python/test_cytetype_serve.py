@@ -221,3 +221,27 @@ def test_the_command_line_finishes_what_a_killed_client_began(serve):
     assert done.returncode == 0, done.stderr
     assert newest_run().results().labels() == EXPECTED
     assert CANARY not in done.stdout + done.stderr
+
+
+def test_models_of_the_request_answer_through_a_server_that_is_killed(serve, llm_server):
+    lists = {
+        "b": ["CD79A", "MS4A1", "CD79B"], "t": ["CD3D", "CD3E", "IL7R"],
+        "m": ["LYZ", "S100A8", "CD14"], "p": ["PPBP", "PF4", "GP9"],
+    }  # fmt: skip
+    llm_server.delay = 0.3
+    server = serve("--allow-base-url", llm_server.url)
+    model = {**MODEL, "baseUrl": f"{llm_server.url}/v1"}
+    made = patient(server, llm_configs=[model], require_artifacts=False, n_parallel_clusters=1)
+    found = []
+    work = threading.Thread(
+        target=lambda: found.append(annotate_clusters(lists, engine=made, progress=False))
+    )
+    work.start()
+    wait_until(lambda: len(llm_server.log) > 2)
+    server.restart()  # its keys are gone with it; the client gives them again
+    work.join(60)
+    assert found[0].labels() == {
+        "b": "B cell", "t": "T cell", "m": "Monocyte", "p": "Platelet"
+    }  # fmt: skip
+    assert CANARY.encode() not in everything_written(server.data)
+    assert CANARY not in server.log.read_text()

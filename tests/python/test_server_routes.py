@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from server_engine import PLUG
 from server_files import GENES, N_CELLS, write_obs_duckdb, write_vars_h5
 from server_process import ServerProcess, code, put_chunk, submission, submit, upload
 
@@ -212,3 +213,20 @@ def test_data_of_a_job_without_files(server):
         server.client.post(f"/data/{job}/counts", json={}),
     ):
         assert (answer.status_code, code(answer)) == (422, "NO_EXPRESSION")
+
+
+def test_a_full_disk_and_a_full_queue_are_said_over_http(tmp_path):
+    with ServerProcess(tmp_path / "full", "--keep-free", "900T") as server:
+        for answer in (
+            server.client.post("/upload/vars_h5/initiate", json={"file_size_bytes": 1}),
+            server.client.post("/annotate", json=submission()),
+        ):
+            assert (answer.status_code, code(answer)) == (507, "INSUFFICIENT_STORAGE")
+    slow = {"SLOW_MODEL_SECONDS": "5"}
+    options = ("--max-waiting", "1", "--jobs", "1")
+    with ServerProcess(tmp_path / "busy", *options, plug=PLUG, environment=slow) as server:
+        config = {"provider": "openai", "name": "m", "apiKey": "k"}
+        submit(server, llm_configs=[config])
+        answer = server.client.post("/annotate", json=submission())
+        assert (answer.status_code, code(answer)) == (503, "SERVER_BUSY")
+        assert int(answer.headers["retry-after"]) > 0

@@ -125,7 +125,7 @@ test_that("what is not this machine gets nothing unasked", {
     suppressMessages(AnnotateClusters(
       small_object(), small_markers(), CyteTypeEngine(api_url = "https://cytetype.example.org")
     )),
-    "cytetype.example.org",
+    "metadata \\(the columns .*\"groups\".*\\) to cytetype.example.org, [0-9,]+ bytes",
     class = "cellferry_upload_not_allowed_error"
   )
 })

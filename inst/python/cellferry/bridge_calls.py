@@ -34,7 +34,17 @@ from .cell_annotations import CellAnnotations
 from .cells import resume_cells
 from .checks import check_consent
 from .doctor import installed_versions
-from .engines import CELL_ENGINES, ENGINES, ENVIRONMENT, Prepares, engine_options
+from .engines import (
+    CELL_ENGINES,
+    ENGINES,
+    ENVIRONMENT,
+    AnyEngine,
+    Estimates,
+    Extent,
+    Plan,
+    Prepares,
+    engine_options,
+)
 from .engines.llm.keys import key_variables
 from .errors import InternalError, error_codes, warning_codes
 from .markers import read_markers
@@ -90,7 +100,8 @@ def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | N
     engine = engine_asked(request)
     if not request.get("dry_run"):
         # A dry run makes no call: it needs neither consent nor a key.
-        check_consent(engine, None, allow_upload=bool(request.get("allow_upload")))
+        plan = plan_unread(engine, request)
+        check_consent(engine, plan, allow_upload=bool(request.get("allow_upload")))
         if isinstance(engine, Prepares) and not request.get("resumed"):
             engine.prepare()
     replaced = _check_key(request)
@@ -100,6 +111,15 @@ def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | N
         "needs": sorted(engine.capabilities.needs),
         "uses": sorted(engine.capabilities.uses),
     }
+
+
+def plan_unread(engine: AnyEngine[Any], request: Message) -> Plan | None:
+    """Return what would be sent of an object of which only the extent is known."""
+    told = request.get("extent")
+    if told is None or not isinstance(engine, Estimates):
+        return None
+    columns = tuple(request.get("existing") or ())
+    return engine.estimate(Extent(int(told["cells"]), int(told["genes"]), columns))
 
 
 def _check_key(request: Message) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import delivery, wire
 from .annotations import Annotations
-from .bridge_calls import CALLS
+from .bridge_calls import CALLS, plan_unread
 from .bridge_studies import OpenStudy, close_study, genes_wanted, parts_of, study_from_wire
 from .checks import check_consent
 from .engines import Engine
@@ -121,7 +121,8 @@ class RdsObject:
         self._child.wait()
 
     def _check(self, message: Message, _out: wire.Outgoing) -> Message:
-        check_consent(self._engine, None, allow_upload=self._allow_upload)
+        plan = plan_unread(self._engine, message)
+        check_consent(self._engine, plan, allow_upload=self._allow_upload)
         delivery.check_key(
             message["key"],
             message.get("existing") or [],

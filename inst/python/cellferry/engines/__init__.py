@@ -167,6 +167,30 @@ class AnyEngine(Protocol[Found_co]):
         ...
 
 
+@dataclass(frozen=True)
+class Extent:
+    """How large an object is, known before any of it is read.
+
+    Attributes
+    ----------
+    columns
+        Names of its metadata.
+    """
+
+    cells: int
+    genes: int
+    columns: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Estimates(Protocol):
+    """An engine that says what it would send of an object that was not read yet."""
+
+    def estimate(self, extent: Extent) -> Plan:
+        """Return the plan as far as it depends on the extent."""
+        ...
+
+
 @runtime_checkable
 class Prepares(Protocol):
     """An engine with more to check before its first call than a plan shows: keys, paths."""
