@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .mixture import OWN_SIGNIFICANCE, find_partner, supporters
+from .profiles import TIER_WEIGHT
 from .score import SHRINKAGE, SUPPORT, Scores
 
 if TYPE_CHECKING:
@@ -28,26 +29,28 @@ if TYPE_CHECKING:
 
     from .hierarchy import Hierarchy
 
-MIN_FIT = 0.5
+MIN_FIT = 0.25
 """Below this fit nothing is named: about two defining markers of average strength."""
 MIN_SIGNIFICANCE = 3.0
 MIN_GENES = 2
 """Supporting genes without which nothing is named."""
-CLEAR_MARGIN = 0.2
+CLEAR_MARGIN = 0.1
 """Margin by which an answer must beat every type that is not compatible with it."""
+GROUP_MARGIN = 0.02
+"""The same where all that both share is a group: a name that no one would give to the cells."""
 MARGIN_SHRINKAGE = 0.5
-LEAST_MARGIN = 0.05
+LEAST_MARGIN = 0.0
 """Margin below which two unrelated types tie."""
 SHARED_RATIO = 0.4
 """Part of the fit that a common ancestor needs on its own markers to become the answer."""
-EARNED_RATIO = 0.4
+EARNED_RATIO = 0.5
 """Part of its parent's fit that the markers of a type alone must reach."""
-DEFINING_STRENGTH = 0.4
+DEFINING_STRENGTH = 0.5
 """Mean strength that the defining markers of a type alone must have instead."""
 EARNED_RECALL = 0.4
 """Part of a type's own markers, by weight, that must be raised."""
 BOTH_RATIO = 0.8
-DEEPER_RATIO = 0.9
+DEEPER_RATIO = 0.8
 DEEPER_SIGNIFICANCE = 3.5
 DETAIL_RATIO = 0.75
 DETAIL_SIGNIFICANCE = 2.5
@@ -103,6 +106,8 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
         names = hierarchy.profiles.names
         shared = hierarchy.knowledge.common_ancestor(names[best], names[rival])
         above = None if shared is None else hierarchy.index(shared)
+        if above is not None and margin >= _least_margin(hierarchy, above):
+            break
         if above is None or scores.own_fit[above] < SHARED_RATIO * scores.fit[best]:
             # What they share has no evidence of its own, so it would be a label that says
             # nothing (all blood): either one is ahead, or nothing is certain.
@@ -120,6 +125,12 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     confidence = (1 - math.exp(-fit)) * min(1.0, 0.5 + margin) * (0.7 if partner is not None else 1)
     found = Choice(label, begun, fit, margin, round(confidence, 3), rival, None, partner, states)
     return replace(found, detail=_detail(hierarchy, scores, label, begun))
+
+
+def _least_margin(hierarchy: Hierarchy, above: int) -> float:
+    """Return the margin below which an answer gives way to what it shares with its rival."""
+    kind = hierarchy.knowledge.by_name[hierarchy.profiles.names[above]].kind
+    return GROUP_MARGIN if kind == "group" else CLEAR_MARGIN
 
 
 def _begin(hierarchy: Hierarchy, scores: Scores) -> int | None:
@@ -190,25 +201,58 @@ def _is_earned(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
 
     Enough is a part of what the parent's own markers reach, or several defining markers that
     are strong: a subtype of which a few genes are raised by the side, as many are in a
-    cluster of its parent, is not named.
+    cluster of its parent, is not named. A type inside two others (a naive CD4 T cell) must
+    add to each of them, and what it adds to one may be what it has from the other.
     """
-    # A group is an answer only where its members cannot be told apart, and no fallback.
+    parents = hierarchy.above(i)
     kinds = hierarchy.knowledge.by_name
-    parents = [p for p in hierarchy.above(i) if kinds[hierarchy.profiles.names[p]].kind == "type"]
-    if not parents:
+    types = [p for p in parents if kinds[hierarchy.profiles.names[p]].kind == "type"]
+    # A group is an answer only where its members cannot be told apart, and no fallback.
+    if not types:
         return True
-    least = EARNED_RATIO * max(float(scores.own_fit[p]) for p in parents)
-    defining = hierarchy.profiles.defining[i] & (scores.signal.factor > 0)
-    strength = float(scores.signal.strength[defining].mean()) if defining.any() else 0.0
-    strong = defining.sum() >= MIN_GENES and strength >= DEFINING_STRENGTH
-    return bool((scores.new_fit[i] >= least or strong) and _has_evidence(hierarchy, scores, i))
+    if len(parents) == 1:
+        return _adds(hierarchy, scores, i, parents[0], hierarchy.profiles.new[i])
+    listed = hierarchy.profiles.own > 0
+    for parent in parents:
+        known = listed[hierarchy.inside[parent]].any(axis=0)
+        added = np.where(known, 0.0, hierarchy.profiles.positive[i])
+        if not _adds(hierarchy, scores, i, parent, added):
+            return False
+    return True
+
+
+def _adds(
+    hierarchy: Hierarchy, scores: Scores, i: int, parent: int, added: NDArray[np.float64]
+) -> bool:
+    """Whether a type is worth naming beside its parent for the markers that it adds."""
+    signal, profiles = scores.signal, hierarchy.profiles
+    raised = (added > 0) & (signal.strength >= SUPPORT)
+    weight = added * signal.factor
+    total, squares = float(weight @ signal.excess), float((weight**2).sum())
+    expected = float(weight.sum())
+    if (
+        raised.sum() < MIN_GENES
+        or total < DEEPER_SIGNIFICANCE * signal.deviation * math.sqrt(squares)
+        or float(weight[raised].sum()) < EARNED_RECALL * expected
+    ):
+        return False
+    if hierarchy.knowledge.by_name[profiles.names[parent]].kind != "type":
+        return True
+    defining = (added >= TIER_WEIGHT[3] * profiles.specificity * 0.999) & (signal.factor > 0)
+    if defining.sum() >= MIN_GENES and signal.strength[defining].mean() >= DEFINING_STRENGTH:
+        return True
+    return total / math.sqrt(squares + SHRINKAGE) >= EARNED_RATIO * float(scores.own_fit[parent])
 
 
 def _has_evidence(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
-    raised = (hierarchy.profiles.new[i] > 0) & (scores.signal.strength >= SUPPORT)
+    """Whether the markers that no ancestor lists are there at all."""
+    signal = scores.signal
+    weight = hierarchy.profiles.new[i] * signal.factor
+    raised = (weight > 0) & (signal.strength >= SUPPORT)
+    total, squares = float(weight @ signal.excess), float((weight**2).sum())
     return bool(
-        scores.new_significance[i] >= DEEPER_SIGNIFICANCE
-        and scores.recall[i] >= EARNED_RECALL
+        total >= DEEPER_SIGNIFICANCE * signal.deviation * math.sqrt(squares)
+        and float(weight[raised].sum()) >= EARNED_RECALL * float(weight.sum())
         and raised.sum() >= MIN_GENES
     )
 

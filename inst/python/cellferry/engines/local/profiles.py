@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .knowledge import Knowledge
 
 TIER_WEIGHT: dict[int, float] = {3: 1.0, 2: 0.7, 1: 0.4}
-INHERITANCE = 0.6
+INHERITANCE = 0.3
 """Factor for each step up to the ancestor that lists a marker."""
 NEGATIVE_WEIGHT = 0.7
 ELSEWHERE = 0.8

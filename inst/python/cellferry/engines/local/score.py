@@ -31,6 +31,11 @@ SHRINKAGE = 2.0
 """In units of the squared weight of one defining marker of one lineage."""
 UNSEEN = 0.5
 """Factor for markers absent from a table that does not say which genes were measured."""
+SILENT_HALF = 50.0
+"""Length of a cluster's list at which being left out says half of what it could say.
+
+Short lists are cut: the eleventh marker is missing from the ten best, and is not silent.
+"""
 SUPPORT = 0.2
 """Strength from which a gene supports (or contradicts) a type."""
 EVEN = 0.1
@@ -129,6 +134,10 @@ class Signal:
         factor = np.where(seen, 1.0, np.where(lookup.measured, UNSEEN, 0.0))
         if evidence.measured is not None:
             factor = np.where(lookup.measured, 1.0, factor)
+        # Nothing is known of a gene that the list leaves out and no object tells of.
+        left_out = (strength == 0) & ~np.isfinite(fold) & ~np.isfinite(prevalence)
+        listed = float(evidence.listed[cluster])
+        factor = np.where(left_out, factor * listed / (listed + SILENT_HALF), factor)
         # A gene that most cells of the cluster express is not silent only because the
         # other clusters express it too: it neither supports nor dilutes.
         even = (np.abs(strength) < EVEN) & (prevalence > 0)
