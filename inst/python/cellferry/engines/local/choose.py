@@ -22,7 +22,7 @@ import numpy as np
 
 from .mixture import OWN_SIGNIFICANCE, find_partner, supporters
 from .profiles import TIER_WEIGHT
-from .score import SHRINKAGE, SUPPORT, Scores
+from .score import SHRINKAGE, SUPPORT, Scores, Signal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -181,12 +181,13 @@ def _rival(
     profiles = hierarchy.profiles
     used = np.flatnonzero((profiles.positive[i] + profiles.positive[rivals].sum(axis=0)) > 0)
     difference = profiles.positive[i, used] - profiles.positive[np.ix_(rivals, used)]
-    difference = difference * scores.signal.factor[used]
-    excess = scores.signal.excess[used]
+    signal = scores.signal
+    excess = signal.factor[used] * signal.excess[used]
+    expected = signal.expected[used] ** 2
 
     def part(weight: NDArray[np.float64], penalty: NDArray[np.float64]) -> NDArray[np.float64]:
         total = weight @ excess - penalty
-        fit = total / np.sqrt((weight**2).sum(axis=1) + SHRINKAGE)
+        fit = total / np.sqrt(weight**2 @ expected + SHRINKAGE)
         return np.asarray(np.maximum(fit, 0), dtype=np.float64)
 
     one = part(np.maximum(difference, 0), np.full(len(rivals), scores.against[i]))
@@ -226,34 +227,27 @@ def _adds(
 ) -> bool:
     """Whether a type is worth naming beside its parent for the markers that it adds."""
     signal, profiles = scores.signal, hierarchy.profiles
-    raised = (added > 0) & (signal.strength >= SUPPORT)
-    weight = added * signal.factor
-    total, squares = float(weight @ signal.excess), float((weight**2).sum())
-    expected = float(weight.sum())
-    if (
-        raised.sum() < MIN_GENES
-        or total < DEEPER_SIGNIFICANCE * signal.deviation * math.sqrt(squares)
-        or float(weight[raised].sum()) < EARNED_RECALL * expected
-    ):
+    if not _has_evidence(signal, added):
         return False
     if hierarchy.knowledge.by_name[profiles.names[parent]].kind != "type":
         return True
     defining = (added >= TIER_WEIGHT[3] * profiles.specificity * 0.999) & (signal.factor > 0)
     if defining.sum() >= MIN_GENES and signal.strength[defining].mean() >= DEFINING_STRENGTH:
         return True
+    total = float((added * signal.factor) @ signal.excess)
+    squares = float(((added * signal.expected) ** 2).sum())
     return total / math.sqrt(squares + SHRINKAGE) >= EARNED_RATIO * float(scores.own_fit[parent])
 
 
-def _has_evidence(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
-    """Whether the markers that no ancestor lists are there at all."""
-    signal = scores.signal
-    weight = hierarchy.profiles.new[i] * signal.factor
-    raised = (weight > 0) & (signal.strength >= SUPPORT)
-    total, squares = float(weight @ signal.excess), float((weight**2).sum())
+def _has_evidence(signal: Signal, markers: NDArray[np.float64]) -> bool:
+    """Whether markers, by their weights, are there at all, and not only a few of them."""
+    raised = (markers > 0) & (signal.strength >= SUPPORT)
+    weight, expected = markers * signal.factor, markers * signal.expected
+    by_chance = signal.deviation * math.sqrt(float((weight**2).sum()))
     return bool(
-        total >= DEEPER_SIGNIFICANCE * signal.deviation * math.sqrt(squares)
-        and float(weight[raised].sum()) >= EARNED_RECALL * float(weight.sum())
-        and raised.sum() >= MIN_GENES
+        raised.sum() >= MIN_GENES
+        and float(weight @ signal.excess) >= DEEPER_SIGNIFICANCE * by_chance
+        and float(expected[raised].sum()) >= EARNED_RECALL * float(expected.sum())
     )
 
 
@@ -270,7 +264,7 @@ def _both(hierarchy: Hierarchy, scores: Scores, label: int) -> int:
     other &= ~hierarchy.state & ~hierarchy.compartment
     other &= scores.fit >= BOTH_RATIO * scores.fit[label]
     for j in np.flatnonzero(other):
-        if not _has_evidence(hierarchy, scores, int(j)):
+        if not _has_evidence(scores.signal, hierarchy.profiles.new[j]):
             continue
         inside = hierarchy.inside[:, label] & hierarchy.inside[:, j]
         best = int(np.argmax(np.where(inside, scores.fit, -np.inf)))

@@ -100,16 +100,6 @@ class Profiles:
         """``negative`` without its zeros."""
         return Weights.of(self.negative)
 
-    @functools.cached_property
-    def new_weights(self) -> Weights:
-        """``new`` without its zeros."""
-        return Weights.of(self.new)
-
-    @functools.cached_property
-    def defining(self) -> NDArray[np.bool_]:
-        """Which of ``new`` are of the highest tier."""
-        return np.asarray(self.new >= TIER_WEIGHT[3] * self.specificity * 0.999)
-
     @classmethod
     def from_knowledge(
         cls, knowledge: Knowledge, species: Species, tissues: frozenset[str] = frozenset()
