@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.knowledge import CellType, Knowledge, Marker
 from cellferry.engines.local.profiles import INHERITANCE, TIER_WEIGHT, Profiles
-from cellferry.engines.local.score import SHRINKAGE, Signal, score_types
+from cellferry.engines.local.score import SHRINKAGE, SILENT_HALF, Signal, score_types
 from local_tables import KNOWLEDGE, listed, table
 
 HUMAN = Profiles.from_knowledge(KNOWLEDGE, "human")
@@ -42,7 +42,9 @@ def test_fit_is_the_formula_of_the_module():
     mean = 0.5 / 4
     deviation = np.sqrt(0.25 / 4 - mean**2)
     total = weights @ (strength - mean)
-    assert scores.fit[0] == pytest.approx(total / np.sqrt(weights @ weights + SHRINKAGE))
+    # Y is left out of a list of one gene, where it would hardly have been named.
+    expected = weights * np.array([1.0, 1 / (1 + SILENT_HALF)])
+    assert scores.fit[0] == pytest.approx(total / np.sqrt(expected @ expected + SHRINKAGE))
     expected = total / (deviation * np.sqrt(weights @ weights))
     assert scores.significance[0] == pytest.approx(expected)
 

@@ -150,6 +150,9 @@ def _complete(found: Annotations, study: Study, engine: Engine, run: Run) -> Ann
         **run.content["provenance"],
         **dict(found.provenance),
     }
+    if study.gene_names:
+        named = {g for row in found for g in row.supporting} & study.gene_names.keys()
+        provenance["gene_names"] = {g: study.gene_names[g] for g in sorted(named)}
     markers = found.markers or kept_markers(study.markers)
     return Annotations(tuple(map(filled, found)), found.evidence, provenance, markers)
 

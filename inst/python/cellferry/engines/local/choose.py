@@ -1,6 +1,7 @@
 """The answer for one cluster: which type, how deep in the hierarchy, how sure.
 
 1. The best fit that has evidence of its own begins; below a floor the answer is Unknown.
+   Unknown is also what is more likely wrong than right in the end (:mod:`.confidence`).
 2. What its lineage does not explain is scored again: a second, unrelated lineage with
    strong evidence of its own makes the cluster a mixture, and both are named.
 3. A type whose own markers, those that its parents do not have, are mostly silent gives
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .confidence import confidence
 from .mixture import OWN_SIGNIFICANCE, find_partner, supporters
 from .profiles import TIER_WEIGHT
 from .score import SHRINKAGE, SUPPORT, Scores, Signal
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
     from .hierarchy import Hierarchy
 
 MIN_FIT = 0.25
-"""Below this fit nothing is named: about two defining markers of average strength."""
+"""Below this fit nothing is named: one defining marker of average strength reaches it, but
+the several genes that are needed besides make it a weak call and no lucky one."""
 MIN_SIGNIFICANCE = 3.0
 MIN_GENES = 2
 """Supporting genes without which nothing is named."""
@@ -39,8 +42,8 @@ CLEAR_MARGIN = 0.1
 GROUP_MARGIN = 0.02
 """The same where all that both share is a group: a name that no one would give to the cells."""
 MARGIN_SHRINKAGE = 0.5
-LEAST_MARGIN = 0.0
-"""Margin below which two unrelated types tie."""
+LEAST_CONFIDENCE = 0.4
+"""Confidence below which the answer is Unknown."""
 SHARED_RATIO = 0.4
 """Part of the fit that a common ancestor needs on its own markers to become the answer."""
 EARNED_RATIO = 0.5
@@ -94,7 +97,6 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     partner = find_partner(hierarchy, scores, best, MIXED_FIT)
     begun = best
     best = _earned(hierarchy, scores, best)
-    label: int | None = best
     rival, margin = _rival(hierarchy, scores, best, partner)
     while rival is not None and margin < CLEAR_MARGIN:
         if partner is None and not hierarchy.same_lineage[best, rival]:
@@ -110,20 +112,17 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
             break
         if above is None or scores.own_fit[above] < SHARED_RATIO * scores.fit[best]:
             # What they share has no evidence of its own, so it would be a label that says
-            # nothing (all blood): either one is ahead, or nothing is certain.
-            if margin < LEAST_MARGIN:
-                label = None
+            # nothing (all blood): how far the one is ahead decides.
             break
-        best = label = above
+        best = above
         rival, margin = _rival(hierarchy, scores, best, partner)
-    if label is None:
-        return Choice(None, begun, fit, margin, None, rival, partner=partner, states=states)
-    label = _both(hierarchy, scores, label)
-    label = _deeper(hierarchy, scores, label, partner)
+    label = _deeper(hierarchy, scores, _both(hierarchy, scores, best), partner)
     fit = max(fit, float(scores.fit[label]))
     rival, margin = _rival(hierarchy, scores, label, partner)
-    confidence = (1 - math.exp(-fit)) * min(1.0, 0.5 + margin) * (0.7 if partner is not None else 1)
-    found = Choice(label, begun, fit, margin, round(confidence, 3), rival, None, partner, states)
+    sure = confidence(fit, margin, mixed=partner is not None)
+    if sure < LEAST_CONFIDENCE:
+        return Choice(None, begun, fit, margin, None, rival, partner=partner, states=states)
+    found = Choice(label, begun, fit, margin, round(sure, 3), rival, None, partner, states)
     return replace(found, detail=_detail(hierarchy, scores, label, begun))
 
 

@@ -3,8 +3,11 @@
 For a type with marker weights w and a cluster with strengths e (mean m and standard
 deviation d over all tested genes)::
 
-    fit          = (sum w (e - m) - sum v max(e, 0)) / sqrt(sum w^2 + SHRINKAGE)
+    fit          = (sum w (e - m) - sum v max(e, 0)) / sqrt(sum (w x)^2 + SHRINKAGE)
     significance =  sum w (e - m) / (d sqrt(sum w^2))
+
+x is 1 for a gene that the table tells of, and n / (n + SILENT_HALF) for one that a list of n
+genes leaves out: ten best genes are silent about the eleventh, a thousand are not.
 
 ``fit`` is the weighted t-like score of univariate linear models (decoupler's ``ulm``)
 with a shrinkage in place of the residual variance: under a random order of genes its
