@@ -168,3 +168,13 @@ def test_scores_are_finite_for_any_genes(genes):
     scores = scored(HUMAN, table({"0": genes}))
     for values in (scores.fit, scores.own_fit, scores.significance, scores.own_significance):
         assert np.isfinite(values).all()
+
+
+def test_what_a_short_list_leaves_out_is_hardly_silent():
+    found = profiles(cell_type("A", "X3 Y3 Z3 Q3 R3 S3 T3"))
+    short = table({"0": ["X", "Y", "Z"]}, filler=0)
+    long = table({"0": ["X", "Y", "Z", *(f"GENE{i}" for i in range(2000))]}, filler=0)
+    least, most = scored(found, long), scored(found, short)
+    assert most.fit[0] > 1.2 * least.fit[0]
+    silent = [most.signal.expected[found.genes.index(g)] for g in "QRST"]
+    assert max(silent) < 0.1 < 0.9 * most.signal.expected[found.genes.index("X")]
