@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cellferry.engines.local import Local
 from cellferry.engines.local.evidence import Evidence
-from cellferry.engines.local.prevalence import Prevalence, with_prevalence
+from cellferry.engines.local.prevalence import Prevalence, at_depth, with_prevalence
 from cellferry.events import Events
 from cellferry.expression import MatrixSource
 from cellferry.study import Clusters, Study
@@ -114,3 +114,21 @@ def test_no_gene_in_common_changes_nothing(wanted):
     prevalence = Prevalence.from_study(made, wanted)
     found = with_prevalence(evidence, made.markers.clusters, prevalence)
     assert np.array_equal(found.strength, evidence.strength)
+
+
+def test_deeper_sequencing_of_a_cluster_is_no_evidence():
+    rate = np.random.default_rng(1).gamma(0.5, size=400)
+    outside = 1 - np.exp(-rate)
+    inside = 1 - np.exp(-3 * rate)
+    marker = 7
+    inside[marker], outside[marker] = 0.9, 0.02
+    expected = at_depth(inside[:, None], outside[:, None])[:, 0]
+    difference = inside - expected
+    assert np.abs(np.delete(difference, marker)).max() < 0.01
+    assert (inside - outside).mean() > 0.1
+    assert difference[marker] > 0.8
+
+
+def test_few_genes_tell_nothing_of_depth():
+    inside, outside = np.array([[0.8], [0.6]]), np.array([[0.4], [0.3]])
+    assert at_depth(inside, outside).ravel() == pytest.approx([0.4, 0.3])

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ...runs import Run
     from ...study import Study
 
-VERSION = 2
+VERSION = 3
 """Raised when the same input gives another answer, so that no old unit is reused."""
 
 EXPRESSION_FILE = "prevalence.json"
@@ -93,7 +93,9 @@ class Local:
         if self.knowledge is None:
             return packaged_knowledge()
         own = read_knowledge(self.knowledge)
-        return Knowledge(own) if self.knowledge_only else packaged_knowledge().merged_with(own)
+        if self.knowledge_only:
+            return Knowledge(own, frozenset(t.name for t in own))
+        return packaged_knowledge().merged_with(own)
 
     @property
     def capabilities(self) -> Capabilities:
