@@ -141,7 +141,7 @@ send_blocks <- function(handle, part, blocks, tell = NULL, single = FALSE) {
     answer <- bridge_answer(bridge, "block", message, parcel, NULL)
     if (!identical(utils::head(answer[[1]], length(taken)), taken)) read_answer(answer)
     # R clears away late, the later the larger the object is.
-    if (k %% 8L == 0L) {
+    if (k %% 16L == 0L) {
       gc(verbose = FALSE, full = FALSE)
       if (!is.null(tell)) tell(k, blocks$n, part)
     }

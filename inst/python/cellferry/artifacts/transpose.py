@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ MOST_PIECES = 128
 GROUP_VALUES = 500_000
 """Values that are joined at once, for the same reason; more if there are many pieces."""
 LARGE_GROUP_VALUES = 2_000_000
+BATCH = 4
+"""Groups that a thread joins before it hands over; see :data:`cellferry.artifacts.chunks.BATCH`."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,14 @@ class Transposed:
         """Yield ``(row that follows, indices, data)``: runs of the whole, in order."""
         few = len(self._pieces) <= MOST_PIECES
         runs = cuts(self.indptr, GROUP_VALUES if few else LARGE_GROUP_VALUES, self._length)
-        return ordered_map(pool, self._joined, runs, processors() + 1)
+        batches = iter(lambda: list(islice(runs, BATCH if few else 1)), [])
+        for batch in ordered_map(pool, self._joined_batch, batches, processors() + 1):
+            yield from batch
+
+    def _joined_batch(
+        self, batch: list[tuple[int, int]]
+    ) -> list[tuple[int, NDArray[np.int32], NDArray[Any]]]:
+        return [self._joined(run) for run in batch]
 
     def _joined(self, run: tuple[int, int]) -> tuple[int, NDArray[np.int32], NDArray[Any]]:
         start, stop = run
