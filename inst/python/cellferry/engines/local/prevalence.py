@@ -117,9 +117,7 @@ class Prevalence:
         return cls(tuple(stored["genes"]), tuple(stored["clusters"]), inside, outside)
 
 
-def at_depth(
-    inside: NDArray[np.float64], outside: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def at_depth(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return in how many cells genes would be found outside at the cluster's own depth.
 
     A cell is found to express a gene with 1 - exp(-depth x expression). The ratio of depths
@@ -145,9 +143,7 @@ def _weakest(strength: NDArray[np.float64]) -> NDArray[np.float64]:
 
     A table names all genes that pass its thresholds: what it leaves out did not pass them.
     """
-    return np.array(
-        [np.quantile(s[s > 0], WEAKEST) if (s > 0).any() else 1.0 for s in strength.T]
-    )
+    return np.array([np.quantile(s[s > 0], WEAKEST) if (s > 0).any() else 1.0 for s in strength.T])
 
 
 def with_prevalence(
