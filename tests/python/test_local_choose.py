@@ -126,16 +126,3 @@ def test_the_residual_holds_nothing_that_the_answer_explains():
     genes = {PROFILES.genes[g] for g in supporters(PROFILES, left, HIERARCHY.index("T cell"))}
     assert {"CD3D", "CD3E", "TRAC"} <= genes
     assert not len(supporters(PROFILES, left, best))
-
-
-def test_a_type_inside_two_others_is_named_for_what_it_has_from_both():
-    # Nearly all that marks a naive CD4 T cell is listed by naive or by CD4 T cells already.
-    best = ["TCF7", "CD4", "CCR7", "IL7R", "LEF1", "MAL", "SELL", "CD40LG", "CD3D", "FHIT"]
-    assert chosen(lists({"0": best}))[0] == "Naive CD4 T cell"
-    without_side = [g for g in best if g not in {"CD4", "IL7R", "MAL", "CD40LG", "FHIT"}]
-    assert chosen(lists({"0": without_side}))[0] == "Naive T cell"
-
-
-def test_ten_best_genes_are_enough_for_a_subtype():
-    best = ["CCL5", "GZMH", "CD8A", "NKG7", "GZMK", "CST7", "CD8B", "KLRG1", "TRAC", "CD3D"]
-    assert "CD8" in chosen(lists({"0": best}))[0]

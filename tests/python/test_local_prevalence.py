@@ -132,3 +132,19 @@ def test_deeper_sequencing_of_a_cluster_is_no_evidence():
 def test_few_genes_tell_nothing_of_depth():
     inside, outside = np.array([[0.8], [0.6]]), np.array([[0.4], [0.3]])
     assert at_depth(inside, outside).ravel() == pytest.approx([0.4, 0.3])
+
+
+def test_what_a_table_leaves_out_is_no_stronger_than_the_weakest_that_it_names():
+    # By their prevalence the silent genes differ much; the table had reasons to leave them out.
+    genes = [*T_CELL, *NAIVE]
+    inside = np.array([[0.9, 0.1]] * len(genes))
+    prevalence = Prevalence(tuple(genes), ("a", "b"), inside, inside[:, ::-1])
+    for fold in (4.0, 0.1):
+        markers = table({"a": T_CELL, "b": ["OTHER"]}, fold=fold, filler=0)
+        evidence = Evidence.from_markers(markers, 50)
+        found = with_prevalence(evidence, markers.clusters, prevalence)
+        named = found.strength[found.genes["CD3D"], 0]
+        left_out = found.strength[found.genes["CCR7"], 0]
+        assert 0 < left_out <= min(named, 0.5)
+        assert named == evidence.strength[evidence.genes["CD3D"], 0]
+    assert left_out == pytest.approx(named)

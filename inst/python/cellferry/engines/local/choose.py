@@ -15,16 +15,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .confidence import confidence
+from .earned import MIN_GENES, earned, has_evidence, is_earned
 from .mixture import OWN_SIGNIFICANCE, find_partner, supporters
-from .profiles import TIER_WEIGHT
-from .score import SHRINKAGE, SUPPORT, Scores, Signal
+from .score import SHRINKAGE, SUPPORT, Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,8 +34,6 @@ MIN_FIT = 0.25
 """Below this fit nothing is named: one defining marker of average strength reaches it, but
 the several genes that are needed besides make it a weak call and no lucky one."""
 MIN_SIGNIFICANCE = 3.0
-MIN_GENES = 2
-"""Supporting genes without which nothing is named."""
 CLEAR_MARGIN = 0.1
 """Margin by which an answer must beat every type that is not compatible with it."""
 GROUP_MARGIN = 0.02
@@ -46,15 +43,8 @@ LEAST_CONFIDENCE = 0.4
 """Confidence below which the answer is Unknown."""
 SHARED_RATIO = 0.4
 """Part of the fit that a common ancestor needs on its own markers to become the answer."""
-EARNED_RATIO = 0.5
-"""Part of its parent's fit that the markers of a type alone must reach."""
-DEFINING_STRENGTH = 0.5
-"""Mean strength that the defining markers of a type alone must have instead."""
-EARNED_RECALL = 0.4
-"""Part of a type's own markers, by weight, that must be raised."""
 BOTH_RATIO = 0.8
 DEEPER_RATIO = 0.8
-DEEPER_SIGNIFICANCE = 3.5
 DETAIL_RATIO = 0.75
 DETAIL_SIGNIFICANCE = 2.5
 MIXED_FIT = 0.8
@@ -96,7 +86,7 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
         return Choice(None, best, fit, 0.0, None, states=states)
     partner = find_partner(hierarchy, scores, best, MIXED_FIT)
     begun = best
-    best = _earned(hierarchy, scores, best)
+    best = earned(hierarchy, scores, best)
     rival, margin = _rival(hierarchy, scores, best, partner)
     while rival is not None and margin < CLEAR_MARGIN:
         if partner is None and not hierarchy.same_lineage[best, rival]:
@@ -196,74 +186,13 @@ def _rival(
     return int(rivals[closest]), float(margin[closest])
 
 
-def _is_earned(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
-    """Whether the markers that only this type has, and not its parents, are raised enough.
-
-    Enough is a part of what the parent's own markers reach, or several defining markers that
-    are strong: a subtype of which a few genes are raised by the side, as many are in a
-    cluster of its parent, is not named. A type inside two others (a naive CD4 T cell) must
-    add to each of them, and what it adds to one may be what it has from the other.
-    """
-    parents = hierarchy.above(i)
-    kinds = hierarchy.knowledge.by_name
-    types = [p for p in parents if kinds[hierarchy.profiles.names[p]].kind == "type"]
-    # A group is an answer only where its members cannot be told apart, and no fallback.
-    if not types:
-        return True
-    if len(parents) == 1:
-        return _adds(hierarchy, scores, i, parents[0], hierarchy.profiles.new[i])
-    listed = hierarchy.profiles.own > 0
-    for parent in parents:
-        known = listed[hierarchy.inside[parent]].any(axis=0)
-        added = np.where(known, 0.0, hierarchy.profiles.positive[i])
-        if not _adds(hierarchy, scores, i, parent, added):
-            return False
-    return True
-
-
-def _adds(
-    hierarchy: Hierarchy, scores: Scores, i: int, parent: int, added: NDArray[np.float64]
-) -> bool:
-    """Whether a type is worth naming beside its parent for the markers that it adds."""
-    signal, profiles = scores.signal, hierarchy.profiles
-    if not _has_evidence(signal, added):
-        return False
-    if hierarchy.knowledge.by_name[profiles.names[parent]].kind != "type":
-        return True
-    defining = (added >= TIER_WEIGHT[3] * profiles.specificity * 0.999) & (signal.factor > 0)
-    if defining.sum() >= MIN_GENES and signal.strength[defining].mean() >= DEFINING_STRENGTH:
-        return True
-    total = float((added * signal.factor) @ signal.excess)
-    squares = float(((added * signal.expected) ** 2).sum())
-    return total / math.sqrt(squares + SHRINKAGE) >= EARNED_RATIO * float(scores.own_fit[parent])
-
-
-def _has_evidence(signal: Signal, markers: NDArray[np.float64]) -> bool:
-    """Whether markers, by their weights, are there at all, and not only a few of them."""
-    raised = (markers > 0) & (signal.strength >= SUPPORT)
-    weight, expected = markers * signal.factor, markers * signal.expected
-    by_chance = signal.deviation * math.sqrt(float((weight**2).sum()))
-    return bool(
-        raised.sum() >= MIN_GENES
-        and float(weight @ signal.excess) >= DEEPER_SIGNIFICANCE * by_chance
-        and float(expected[raised].sum()) >= EARNED_RECALL * float(expected.sum())
-    )
-
-
-def _earned(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
-    """Go up from a type until one has earned its place."""
-    while not _is_earned(hierarchy, scores, i):
-        i = max(hierarchy.above(i), key=lambda p: (scores.fit[p], -p))
-    return i
-
-
 def _both(hierarchy: Hierarchy, scores: Scores, label: int) -> int:
     """Return the type inside the answer and another that is true as well, or the answer."""
     other = hierarchy.compatible[label] & ~hierarchy.related[label]
     other &= ~hierarchy.state & ~hierarchy.compartment
     other &= scores.fit >= BOTH_RATIO * scores.fit[label]
     for j in np.flatnonzero(other):
-        if not _has_evidence(scores.signal, hierarchy.profiles.new[j]):
+        if not has_evidence(scores.signal, hierarchy.profiles.new[j]):
             continue
         inside = hierarchy.inside[:, label] & hierarchy.inside[:, j]
         best = int(np.argmax(np.where(inside, scores.fit, -np.inf)))
@@ -282,7 +211,7 @@ def _deeper(hierarchy: Hierarchy, scores: Scores, label: int, partner: int | Non
             if scores.fit[child] >= DEEPER_RATIO * scores.fit[label]
             and scores.fit[child] >= MIN_FIT
             and own_genes[child] >= MIN_GENES
-            and _is_earned(hierarchy, scores, child)
+            and is_earned(hierarchy, scores, child)
         ]
         better.sort(key=lambda child: (-scores.fit[child], child))
         if not better:
