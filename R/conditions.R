@@ -22,7 +22,7 @@
 #' @name cellferry_conditions
 NULL
 
-# Code -> meaning, the same table as errors.py; a test compares the two.
+# Code -> meaning, the same table as the package errors; a test compares the two.
 error_codes <- c(
   annotations = "Stored annotations cannot be read.",
   annotations_format = "Stored annotations are of an unknown schema or damaged.",

@@ -4,6 +4,7 @@
 #' network; `CyteTypeEngine()` asks a service that speaks the CyteType protocol, the hosted one or
 #' `cellferry serve` on your own machine. Pass the result to [AnnotateClusters()], or pass the
 #' name and write the options beside it: `AnnotateClusters(x, engine = "local", n_genes = 20)`.
+#' [CellAtlasEngine()] is for [AnnotateCells()].
 #'
 #' @section Keys:
 #' Options whose names end in `key`, `token`, `secret` or `password` are kept in memory, outside of
@@ -115,33 +116,6 @@ LLMEngine <- function(provider = "openrouter", model = NULL, base_url = NULL, ap
     prices = prices, output_mode = output_mode, other_clusters = other_clusters,
     timeout = timeout
   ))
-}
-
-#' @rdname Engine
-#' @param api_url Whole address of the annotation endpoint; `NULL` is the environment variable
-#'   `CELLATLAS_API_URL`, else the hosted service.
-#' @param model,reference_atlas As the service knows them.
-#' @param timeout Seconds: longest silence of the service, and longest time of one request.
-#' @param chunk_size,chunk_bytes Most cells of a request (at most 100,000), and about how many bytes
-#'   it may have.
-#' @param parallel Requests at once.
-#' @param compress Whether requests are gzipped; `NULL`: once the service has said that it takes
-#'   that, by the response header `Accept-Encoding`.
-#' @param values `"auto"`: raw counts where the object has them, else log-normalised values;
-#'   `"counts"` or `"normalized"` insists, and reads only those.
-#' @param qc What is done about empty droplets, dying cells and doublets: `"warn"`, `"filter"` (they
-#'   are not sent and get no label) or `"off"`.
-#' @param min_counts,max_mitochondrial A cell with fewer counts is an empty droplet; one with a
-#'   larger share of mitochondrial counts is dying.
-#' @examples
-#' CellAtlasEngine(qc = "filter")
-#' @export
-CellAtlasEngine <- function(api_url = NULL, api_key = NULL, model = "geneformer",
-                            reference_atlas = "human-core-2026", timeout = 300,
-                            chunk_size = 50000L, chunk_bytes = 24 * 1024^2, parallel = 2L,
-                            compress = NULL, values = "auto", qc = "warn", min_counts = 200L,
-                            max_mitochondrial = 0.2) {
-  new_engine("cellatlas", mget(names(formals())))
 }
 
 #' @export
@@ -282,8 +256,9 @@ with_asked_key <- function(engine, code) {
   frame <- parent.frame()
   tryCatch(code, cellferry_credentials_required_error = function(cnd) {
     option <- unlist(cnd$data$option) %||% "api_key"
-    where <- unlist(cnd$data$provider) %||% paste0("`", option, "`")
-    key <- ask_for_key(paste0("Key for ", where, " (not stored): "))
+    where <- unlist(cnd$data$provider)
+    what <- if (is.null(where)) paste0("`", option, "`") else paste("Key for", where)
+    key <- ask_for_key(paste(what, "(not stored): "))
     if (is.null(key) || !nzchar(key)) stop(cnd)
     keep_secret(engine$handle, stats::setNames(list(key), option))
     eval(again, frame)

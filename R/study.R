@@ -95,7 +95,8 @@ send_expression <- function(begun, object, assay, tell = NULL) {
   if (length(genes)) {
     parts <- layer_parts(object, assay, "data")
     warn_of_absent_cells(parts, cells)
-    send_blocks(begun$handle, "normalized", layer_blocks(parts, cells, genes), tell)
+    blocks <- layer_blocks(parts, cells, genes)
+    send_blocks(begun$handle, "normalized", blocks, tell, isTRUE(begun$single))
   }
   if (isTRUE(begun$counts)) {
     genes <- extract_genes(object, assay, "counts")
@@ -119,12 +120,14 @@ warn_of_absent_cells <- function(parts, cells) {
   }
 }
 
-send_blocks <- function(handle, part, blocks, tell = NULL) {
+# The values go as float32 where the build that takes them writes float32.
+send_blocks <- function(handle, part, blocks, tell = NULL, single = FALSE) {
+  pack_values <- if (single) pack_single else pack_real
   # The same message again and again, so that it is not worth a JSON writer and reader.
   form <- paste0(
     "{\"handle\":\"", handle, "\",\"part\":\"", part, "\",\"row_start\":%d,\"n_rows\":%d,",
     "\"indptr\":{\"$buffer\":0,\"type\":\"<i4\"},\"indices\":{\"$buffer\":1,\"type\":\"<i4\"},",
-    "\"data\":{\"$buffer\":2,\"type\":\"<f8\"}}"
+    "\"data\":{\"$buffer\":2,\"type\":\"", if (single) "<f4" else "<f8", "\"}}"
   )
   taken <- charToRaw("{\"ok\": true")
   bridge <- backend()
@@ -133,12 +136,12 @@ send_blocks <- function(handle, part, blocks, tell = NULL) {
     parcel <- new_parcel()
     pack_whole(parcel, block$indptr)
     pack_whole(parcel, block$indices)
-    pack_real(parcel, block$data)
+    pack_values(parcel, block$data)
     message <- charToRaw(sprintf(form, as.integer(block$row_start), as.integer(block$n_rows)))
     answer <- bridge_answer(bridge, "block", message, parcel, NULL)
     if (!identical(utils::head(answer[[1]], length(taken)), taken)) read_answer(answer)
     # R clears away late, the later the larger the object is.
-    if (k %% 8L == 0L) {
+    if (k %% 16L == 0L) {
       gc(verbose = FALSE, full = FALSE)
       if (!is.null(tell)) tell(k, blocks$n, part)
     }

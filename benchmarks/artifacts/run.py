@@ -2,10 +2,11 @@
 
     python run.py [--folder build/bench-artifacts] [--runs 5] [--cells 50000] [--curve]
 
-1. Generates a reproducible matrix (see generate.py) and measures both, alternating, each
-   run in a process of its own; prints medians, ratios, and whether the files hold the same.
+1. Generates a reproducible matrix (see generate.py) and measures both, and a Seurat object
+   of the same values in R, alternating, each run in a process of its own; prints medians,
+   ratios, and whether the files hold the same.
 2. With --curve: four files of up to ten times the cells, read piece by piece, counts
-   included; writes curve.json and curve.svg.
+   included; writes curve.json, and curve.svg beside this script.
 
 The published client needs Python 3.12 or later: one named by CYTETYPE_PYTHON, else one on
 the PATH, in which a virtual environment with cytetype 0.19.4 is made.
@@ -28,6 +29,7 @@ import generate
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 VERSION = "cytetype==0.19.4"
+PICTURE = HERE / "curve.svg"
 
 
 def measured(command: list[Any], environment: dict[str, str]) -> dict[str, Any]:
@@ -86,30 +88,44 @@ def beside(folder: Path, cells: int, runs: int) -> None:
     if not source.exists():
         print(f"generating {cells} cells ...", flush=True)
         generate.in_memory(cells).write_h5ad(source)
-    environment = clean_environment()
-    ours = [sys.executable, HERE / "ours.py", folder, source]
-    python = their_python(folder)
-    theirs = None if python is None else [python, HERE / "theirs.py", folder, source]
-    found: dict[str, list[dict[str, Any]]] = {"ours": [], "theirs": []}
+    commands = commands_of(folder, source)
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
     for _ in range(runs):
-        own = {**environment, "PYTHONPATH": str(ROOT / "inst" / "python")}
-        found["ours"].append(measured(ours, own))
-        if theirs is not None:
-            found["theirs"].append(measured(theirs, environment))
+        for name, (command, environment) in commands.items():
+            load = os.getloadavg()[0]
+            found[name].append({**measured(command, environment), "load": load})
     for rows in found.values():
-        if rows:
-            report(rows)
-    if theirs is None:
-        print("cytetype 0.19.4 was not measured: it needs Python 3.12 or later.")
-        return
-    for name, pick in (("median", statistics.median), ("best", min)):
-        ratio = pick([r["total"] for r in found["theirs"]]) / pick(
-            [r["total"] for r in found["ours"]]
-        )
-        print(f"ours is {ratio:.2f} times faster ({name} of {runs}, fsync apart)")
-    same = same_content(folder / "ours.h5", folder / "theirs.h5")
-    print(f"vars.h5 of both hold {'the same' if same else 'DIFFERENT'} values")
+        report(rows)
+    for name, words in (
+        ("theirs", "cytetype takes {:.2f}"),
+        ("seurat", "a Seurat object takes {:.2f}"),
+    ):
+        for how, pick in (("median", statistics.median), ("best", min)):
+            if name in found:
+                totals = [pick([r["total"] for r in found[n]]) for n in (name, "ours")]
+                ratio = totals[0] / totals[1]
+                print(f"{words.format(ratio)} times as long ({how} of {runs}, fsync apart)")
+    if "theirs" in found:
+        same = same_content(folder / "ours.h5", folder / "theirs.h5")
+        print(f"vars.h5 of both hold {'the same' if same else 'DIFFERENT'} values")
     (folder / "beside.json").write_text(json.dumps(found, indent=1))
+
+
+def commands_of(folder: Path, source: Path) -> dict[str, tuple[list[Any], dict[str, str]]]:
+    """Return what is measured: ours, theirs where it is installed, and ours from R."""
+    environment = clean_environment()
+    own = {**environment, "PYTHONPATH": str(ROOT / "inst" / "python")}
+    commands = {"ours": ([sys.executable, HERE / "ours.py", folder, source], own)}
+    if python := their_python(folder):
+        commands["theirs"] = ([python, HERE / "theirs.py", folder, source], environment)
+    else:
+        print("cytetype 0.19.4 is not measured: it needs Python 3.12 or later.")
+    if shutil.which("Rscript"):
+        arrays = folder / "arrays"
+        if not (arrays / "genes.txt").exists():
+            subprocess.run([sys.executable, HERE / "arrays.py", source, arrays], check=True)
+        commands["seurat"] = (["Rscript", HERE / "seurat.R", arrays], environment)
+    return commands
 
 
 def report(rows: list[dict[str, Any]]) -> None:
@@ -121,18 +137,24 @@ def report(rows: list[dict[str, Any]]) -> None:
         f"  fsync {statistics.median(r['fsync'] for r in rows):5.2f} s"
         f"  extra memory {max(r['extra_memory'] for r in rows) / 1e6:6.0f} MB"
         f"  vars.h5 {rows[0]['vars_h5_bytes'] / 1e6:6.0f} MB"
+        f"  load {statistics.median(r['load'] for r in rows):4.1f}"
     )
 
 
 def curve(folder: Path, largest: int) -> None:
     environment = {**clean_environment(), "PYTHONPATH": str(ROOT / "inst" / "python")}
-    points = []
+    points: list[dict[str, Any]] = []
+    whole = folder / f"curve{largest}.h5ad"
+    if not whole.exists():
+        print(f"generating {largest} cells ...", flush=True)
+        generate.write_h5ad(whole, largest)
     for cells in (largest // 8, largest // 4, largest // 2, largest):
         source = folder / f"curve{cells}.h5ad"
-        if not source.exists():
-            print(f"generating {cells} cells ...", flush=True)
-            generate.write_h5ad(source, cells)
+        if source != whole:
+            generate.cut_h5ad(whole, source, cells)
         found = measured([sys.executable, HERE / "ours.py", folder, source, "--file"], environment)
+        if source != whole:
+            source.unlink()
         points.append({"cells": cells, **found})
         print(
             f"{cells:8} cells {found['total']:7.1f} s"
@@ -142,8 +164,8 @@ def curve(folder: Path, largest: int) -> None:
             flush=True,
         )
     (folder / "curve.json").write_text(json.dumps(points, indent=1))
-    (folder / "curve.svg").write_text(picture(points))
-    print(f"wrote {folder / 'curve.svg'}")
+    PICTURE.write_text(picture(points))
+    print(f"wrote {PICTURE}")
 
 
 def picture(points: list[dict[str, Any]]) -> str:

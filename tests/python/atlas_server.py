@@ -21,10 +21,11 @@ class AtlasServer:
 
     A fault is a status (or a status and headers), or one of "drop" (before reading), "lose"
     (answered, and the answer is lost), "truncate", "garble", "short" (one call is missing),
-    or a number of seconds as float.
+    or a number of seconds as float. Bodies of more than ``largest`` bytes are refused.
     """
 
-    def __init__(self, *, token=None, takes_gzip=False, refuses_gzip=False):
+    def __init__(self, *, token=None, takes_gzip=False, refuses_gzip=False, largest=10**9):
+        self.largest = largest
         self.token, self.takes_gzip, self.refuses_gzip = token, takes_gzip, refuses_gzip
         self.faults = {}
         self.requests = []
@@ -88,6 +89,8 @@ def handler_of(server):
                 return self.cut()
             body = self.rfile.read(int(self.headers["Content-Length"]))
             server.requests[number]["size"] = len(body)
+            if len(body) > server.largest:
+                return self.send(413, {}, b"{}")
             if server.token and self.headers.get("Authorization") != f"Bearer {server.token}":
                 return self.send(401, {}, b'{"detail": "no"}')
             if self.headers.get("Content-Encoding") == "gzip":

@@ -1,9 +1,10 @@
+import time
 from pathlib import Path
 
 import pytest
 
 from artifact_data import make_adata
-from cellferry.artifacts import Build, BuildOptions
+from cellferry.artifacts import Build, BuildOptions, obs_duckdb, vars_h5_writer
 from cellferry.artifacts.inputs import open_inputs
 from cellferry.errors import ArtifactBuildError, GroupMissingError, InvalidOptionError
 from cellferry.events import Events
@@ -51,3 +52,22 @@ def test_targets_are_checked_only_where_both_are_required(inputs, tmp_path):
     built = build.run(Events())
     assert built.obs_duckdb is None
     assert built.vars_h5 == tmp_path / "v.h5"
+
+
+def test_metadata_that_are_still_written_when_the_matrix_fails_leave_nothing(
+    inputs, tmp_path, monkeypatch
+):
+    real = obs_duckdb.obs_table
+
+    def late(*arguments, **options):
+        time.sleep(0.3)
+        return real(*arguments, **options)
+
+    def fail(*_):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(obs_duckdb, "obs_table", late)
+    monkeypatch.setattr(vars_h5_writer, "write_var_metadata", fail)
+    with pytest.raises(ArtifactBuildError, match="out of luck"):
+        Build(inputs, options(tmp_path)).run(Events())
+    assert list(tmp_path.iterdir()) == []

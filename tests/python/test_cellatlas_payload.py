@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from scipy.sparse import csr_matrix
 from cellferry.compat.cellatlas import sparse_to_payload
 from cellferry.engines.cellatlas.payload import MOST_CELLS, Encoder
 from cellferry.errors import InvalidObjectError
+from cellferry.expression import MatrixSource
 
 GENES = ["CD3E", "MS4A1", "Zoë", 'quo"te', "A1", "B2"]
 counts = arrays.arrays(np.int64, st.tuples(st.integers(0, 40), st.just(len(GENES))),
@@ -96,3 +98,30 @@ def test_a_chunk_never_has_more_cells_than_the_service_takes():
                    chunk_cells=10**7)  # fmt: skip
     chunks = list(made.chunks([(0, csr_matrix((MOST_CELLS + 5, 1)))]))
     assert [len(c.rows) for c in chunks] == [MOST_CELLS, 5]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(2, 9), st.integers(0, 40), st.booleans(), st.integers(0, 2**31))
+def test_halves_hold_the_same_cells_and_the_same_text_of_values(n_cells, filled, counts, seed):
+    random = np.random.default_rng(seed)
+    matrix = np.zeros((n_cells, 7))
+    for _ in range(filled):
+        value = random.integers(1, 300) if counts else random.random() * 5
+        matrix[random.integers(n_cells), random.integers(7)] = value
+    genes = ['"indices":[', "],data", *"abcde"]
+    made = Encoder(genes, model='"shape":[', reference_atlas="}", counts=counts,
+                   chunk_bytes=10**6, chunk_cells=99)  # fmt: skip
+    (chunk,) = made.chunks(MatrixSource(csr_matrix(matrix), genes))
+    halves = chunk.halves()
+    for part in halves:
+        sent = orjson.loads(part.body)
+        m = sent.pop("matrix")
+        rebuilt = csr_matrix((m["data"], m["indices"], m["indptr"]), shape=m["shape"])
+        assert (rebuilt.toarray() == matrix[part.rows]).all()
+        assert sent == {"genes": genes, "model": '"shape":[', "reference_atlas": "}"}
+        assert part.number == chunk.number
+        # What an encoder that was asked for these cells alone makes.
+        keep = np.isin(np.arange(n_cells), part.rows)
+        (alone,) = made.chunks(MatrixSource(csr_matrix(matrix), genes), keep)
+        assert alone.body == part.body
+    assert np.concatenate([part.rows for part in halves]).tolist() == list(range(n_cells))

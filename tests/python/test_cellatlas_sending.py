@@ -9,6 +9,7 @@ from cellferry.errors import (
     ServiceAnswerError,
     ServiceCredentialsError,
     ServiceFailedError,
+    ServiceForbiddenError,
     ServiceTooLargeError,
 )
 from cellferry.events import Events
@@ -65,7 +66,7 @@ def test_a_slow_answer_is_asked_for_again():
 
 
 @pytest.mark.parametrize(("status", "error"), [
-    (401, ServiceCredentialsError), (413, ServiceTooLargeError), (500, ServiceFailedError),
+    (401, ServiceCredentialsError), (403, ServiceForbiddenError), (500, ServiceFailedError),
 ])  # fmt: skip
 def test_a_fault_that_stays_is_one_error_and_what_is_done_is_kept(status, error):
     server = AtlasServer()
@@ -81,6 +82,45 @@ def test_a_fault_that_stays_is_one_error_and_what_is_done_is_kept(status, error)
     assert labels(answered) == EXPECTED
     assert sender.sent == 5
     assert len(server.requests) == before + 5
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_a_chunk_that_is_too_large_is_halved_and_the_next_ones_before_they_are_sent(parallel):
+    server = AtlasServer(largest=max(len(h.body) for c in chunks() for h in c.halves()))
+    with server.running():
+        answered, sender, run = send(server, parallel=parallel)
+    assert labels(answered) == EXPECTED
+    assert np.concatenate([a.rows for a in answered]).tolist() == list(range(40))
+    refused = [r for r in server.requests if r["size"] > server.largest]
+    assert 1 <= len(refused) <= parallel
+    assert sender.sent == len(server.requests) - len(refused) == len(run.finished()) > 8
+    # What the service takes is part of the run, so that going on costs nothing.
+    again, sender, _ = send(server, run)
+    assert sender.sent == 0
+    assert labels(again) == EXPECTED
+
+
+def test_halves_that_were_answered_are_not_sent_again():
+    server = AtlasServer(largest=len(next(chunks()).body) - 1)
+    server.faults = dict.fromkeys(range(3, 99), 500)
+    run = Run.create("cellatlas")
+    with server.running():
+        with pytest.raises(ServiceFailedError):
+            send(server, run, parallel=1)
+        known = len(run.finished())
+        server.faults = {}
+        before = len(server.requests)
+        answered, sender, _ = send(server, run)
+    assert known > 0
+    assert labels(answered) == EXPECTED
+    assert len(server.requests) == before + sender.sent
+    assert sender.sent + known == len(answered)
+
+
+def test_a_cell_that_is_too_large_by_itself_is_an_error():
+    server = AtlasServer(largest=10)
+    with server.running(), pytest.raises(ServiceTooLargeError):
+        send(server)
 
 
 def test_an_answer_that_stays_wrong_is_an_error():

@@ -33,8 +33,10 @@ def test_an_unknown_option_names_the_nearest_and_all_valid_ones():
 
 
 def test_the_variables_that_engines_read_are_listed_for_r():
+    from cellferry.engines.cellatlas import options as cellatlas
     from cellferry.engines.cytetype import llm_configs, options
 
-    read = {options.TOKEN_VARIABLE, options.ADDRESS_VARIABLE, *llm_configs._AWS_VARIABLES}
+    read = {cellatlas.KEY_VARIABLE, cellatlas.ADDRESS_VARIABLE}
+    read |= {options.TOKEN_VARIABLE, options.ADDRESS_VARIABLE, *llm_configs._AWS_VARIABLES}
     read |= {name for names in llm_configs.VARIABLES.values() for name in names}
     assert read == set(engines.ENVIRONMENT)

@@ -20,6 +20,14 @@ def test_every_class_is_named_in_the_tree_of_the_module_docstring():
         assert cls.__name__ in errors.__doc__, cls.__name__
 
 
+def test_every_class_is_imported_from_the_package_and_says_so():
+    for cls in classes(errors.CellferryError) + classes(errors.CellferryWarning):
+        if cls.__module__.startswith("cellferry."):
+            assert getattr(errors, cls.__name__) is cls
+            assert cls.__module__ == "cellferry.errors"
+            assert cls.__name__ in errors.__all__
+
+
 def test_an_error_shows_the_problem_first_and_then_what_to_do():
     error = errors.MarkersEmptyError("The table has no rows.", "Run it again.", rows=0)
     assert str(error) == "The table has no rows.\nRun it again."

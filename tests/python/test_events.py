@@ -139,3 +139,19 @@ def test_a_worker_tells_whether_it_has_ended_and_stops_when_asked():
     assert worker.ended
     with pytest.raises(CancelledWork):
         worker.result()
+
+
+def test_after_an_error_nothing_more_is_begun():
+    begun = []
+
+    def work(item):
+        begun.append(item)
+        if item % 5 == 1:
+            message = "no"
+            raise ValueError(message)
+
+    for _ in range(300):
+        begun.clear()
+        with pytest.raises(ValueError, match="no"):
+            run_in_worker(lambda events: run_parallel(work, range(5), 1, events))
+        assert begun == [0, 1]

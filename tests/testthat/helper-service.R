@@ -6,7 +6,10 @@ fault_server <- function(faults = "[]", frame = parent.frame()) {
   # Not a local file: it must outlive the test until the shell has seen it.
   stop_file <- tempfile("stop")
   # The server ends with its standard input, which a shell holds open until the file is there.
-  hold <- sprintf("while [ ! -e '%s' ]; do sleep 0.1; done", stop_file)
+  # R takes its folder away when it ends, perhaps before that.
+  hold <- sprintf(
+    "while [ -d '%s' ] && [ ! -e '%s' ]; do sleep 0.1; done", dirname(stop_file), stop_file
+  )
   command <- sprintf(
     "(%s) 2> /dev/null | %s %s %s > %s 2> /dev/null", hold,
     shQuote(reticulate::py_config()$python), shQuote(script), shQuote(faults), shQuote(address)
@@ -45,4 +48,28 @@ run_python <- function(code) {
     reticulate::py_config()$python, shQuote(file),
     stdout = TRUE, stderr = TRUE, env = paste0("PYTHONPATH=", core_folder())
   )))
+}
+
+# `cellferry serve` in a process of its own; its address.
+served <- function(frame = parent.frame()) {
+  folder <- withr::local_tempdir(.local_envir = frame)
+  said <- file.path(folder, "said")
+  script <- file.path(folder, "serve.sh")
+  writeLines(sprintf(
+    "PYTHONPATH=%s exec %s -c '%s' serve --data %s --port 0 > %s 2>&1 < /dev/null",
+    shQuote(core_folder()), shQuote(reticulate::py_config()$python),
+    "import os; print(os.getpid(), flush=True); from cellferry.cli import main; main()",
+    shQuote(file.path(folder, "jobs")), shQuote(said)
+  ), script)
+  with_clean_library_path(system2("sh", shQuote(script), wait = FALSE, stdout = FALSE))
+  for (i in 1:300) {
+    text <- if (file.exists(said)) readLines(said, warn = FALSE)
+    address <- regmatches(text, regexpr("http://[0-9.:]+", text))
+    if (length(address)) {
+      withr::defer(tools::pskill(as.integer(text[1])), envir = frame)
+      return(address[1])
+    }
+    Sys.sleep(0.1)
+  }
+  stop("cellferry serve did not start: ", paste(text, collapse = "\n"))
 }

@@ -49,7 +49,7 @@ test_that("a Seurat object goes to the service whole and its labels come back", 
   expect_match(data$studyInfo, "^Human blood")
   expect_setequal(names(sent$uploaded_files), c("vars_h5", "obs_duckdb"))
   # Percentages and composition are those that R counts itself.
-  values <- SeuratObject::GetAssayData(object, "data")
+  values <- SeuratObject::GetAssayData(object[["RNA"]], "data")
   cells <- object$RNA_snn_res.1 == "1"
   expect_equal(data$expressionData$LYZ[["1"]], round(100 * mean(values["LYZ", cells] > 0), 2))
   groups <- table(object$groups[cells])

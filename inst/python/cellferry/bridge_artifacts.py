@@ -44,7 +44,10 @@ class OpenBuild(OpenStudy):
     build: Build | None = None
 
     def begin(self, sent: Mapping[str, Any], options: BuildOptions) -> Message:
-        """Check everything, make room, and return the handle and what R is to send."""
+        """Check everything, make room, and return the handle and what R is to send.
+
+        ``single``: the normalised values as float32, which is what the file holds.
+        """
         options.check()
         assert self.study.cells is not None
         n_cells, streams = len(self.study.cells), options.require_artifacts
@@ -67,6 +70,7 @@ class OpenBuild(OpenStudy):
             "handle": handle,
             "normalized": list(self.sources["normalized"].genes),
             "counts": "counts" in self.sources,
+            "single": True,
         }
 
     def _source(

@@ -11,6 +11,7 @@ import logging
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +98,12 @@ def _marker_source(request: Message) -> Any:
 
 def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     engine = engine_asked(request)
-    plan = plan_unread(engine, request)
-    check_consent(engine, plan, allow_upload=bool(request.get("allow_upload")))
-    if isinstance(engine, Prepares) and not request.get("resumed"):
-        engine.prepare()
+    if not request.get("dry_run"):
+        # A dry run makes no call: it needs neither consent nor a key.
+        plan = plan_unread(engine, request)
+        check_consent(engine, plan, allow_upload=bool(request.get("allow_upload")))
+        if isinstance(engine, Prepares) and not request.get("resumed"):
+            engine.prepare()
     replaced = _check_key(request)
     if replaced:
         logging.getLogger("cellferry").info("Replacing the columns %s.", ", ".join(replaced))
@@ -165,6 +168,15 @@ def _study_parts(request: Message, out: wire.Outgoing, _on_event: OnEvent | None
 
 def _block(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     return {"rows": opened_study(request["handle"]).append(request)}
+
+
+def _plan(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+    opened = close_study(request["handle"])
+    if opened is None or opened.engine is None:
+        message = "This study is not open, or was opened without an engine."
+        raise InternalError(message)
+    plan = verb.plan_clusters(opened.complete(), opened.engine)
+    return {**asdict(plan), "told": str(plan)}
 
 
 def _annotate(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
@@ -302,6 +314,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, OnEvent | None], Message]] = 
     "check_request": _check_request,
     "describe": _describe,
     "discard": _discard,
+    "plan": _plan,
     "read_annotations": _read_annotations,
     "read_markers": _read_markers,
     "report": _report,

@@ -89,7 +89,12 @@ class Secret:
 
 
 def find_secret(
-    value: str | Secret | None, option: str, variable: str, *, required_for: str | None = None
+    value: str | Secret | None,
+    option: str,
+    variable: str,
+    *,
+    required_for: str | None = None,
+    host: str | None = None,
 ) -> Secret | None:
     """Return the secret given as an argument, else that of the environment, else None.
 
@@ -101,6 +106,8 @@ def find_secret(
         Name of the option and of the environment variable.
     required_for
         What cannot go on without it; None: it is not required.
+    host
+        Whose secret it is, for front ends that ask for it.
 
     Raises
     ------
@@ -120,7 +127,7 @@ def find_secret(
         return None
     message = f"{required_for} needs the secret `{option}`, which is never stored."
     hint = f"Set the environment variable {variable} and try again."
-    raise CredentialsRequiredError(message, hint, option=option, variable=variable)
+    raise CredentialsRequiredError(message, hint, option=option, variable=variable, provider=host)
 
 
 def redact(text: str) -> str:

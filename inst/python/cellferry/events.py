@@ -168,6 +168,8 @@ def run_parallel(
             try:
                 future.set_result(function(item))
             except BaseException as error:
+                # Here, not where it is raised: until then this thread would begin the next item.
+                stop.set()
                 future.set_exception(error)
             finished.put((position, future))
 

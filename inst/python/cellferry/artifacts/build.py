@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..study import Study
     from ..summary import Summary, SummaryOptions
     from .counts import CountsVerdict
+    from .workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,14 @@ class Build:
         statistics = ExpressionStatistics(source.genes, study.clusters, study.cells)
         counts: tuple[CountsVerdict, ...] = ()
         self.check_targets()
-        with self._guarded("vars.h5", errors):
-            counts = self._vars(statistics, events, seconds)
-        with self._guarded("obs.duckdb", errors):
-            self._obs(seconds)
+        # The metadata needs the database and not the matrix: it is written beside it.
+        with ExitStack() as spaces, ThreadPoolExecutor(1, "cellferry-obs") as beside:
+            obs = beside.submit(self._obs, spaces, seconds)
+            with self._guarded("vars.h5", errors):
+                counts = self._vars(statistics, events, seconds)
+            with self._guarded("obs.duckdb", errors):
+                space, file = obs.result()
+                space.publish(file, self._targets["obs.duckdb"])
         top = top_genes(self._inputs.ranking, source.genes, self._options.n_top_genes, study)
         if "vars.h5" in errors:
             # The engine goes on without the file, but not without the statistics.
@@ -184,21 +190,21 @@ class Build:
             seconds["fsync"] = time.perf_counter() - written
         return counts
 
-    def _obs(self, seconds: dict[str, float]) -> None:
+    def _obs(self, spaces: ExitStack, seconds: dict[str, float]) -> tuple[Workspace, Path]:
+        """Write the metadata and return the file, which nobody has named yet."""
         from .obs_duckdb import obs_table, write_obs_duckdb
         from .workspace import Workspace
 
         started = time.perf_counter()
         target = self._targets["obs.duckdb"]
         check_target("obs.duckdb", target, overwrite=self._options.overwrite)
-        table = obs_table(
-            self._inputs.study, self._summary.columns, cell_names=self._options.cell_names
-        )
-        with Workspace(target) as space:
-            file = space.folder / "obs.duckdb"
-            write_obs_duckdb(file, table, space.folder / "spill")
-            space.publish(file, target)
+        names = self._options.cell_names
+        table = obs_table(self._inputs.study, self._summary.columns, cell_names=names)
+        space = spaces.enter_context(Workspace(target))
+        file = space.folder / "obs.duckdb"
+        write_obs_duckdb(file, table, space.folder / "spill")
         seconds["obs"] = time.perf_counter() - started
+        return space, file
 
     @contextmanager
     def _guarded(self, name: str, errors: dict[str, ArtifactBuildError]) -> Iterator[None]:

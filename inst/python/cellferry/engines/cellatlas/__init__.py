@@ -169,7 +169,7 @@ class CellAtlas:
         """Raise :class:`CredentialsRequiredError` if another machine is asked without a key."""
         host = self.capabilities.host
         needed = None if host is None else f"The service at {host}"
-        find_secret(self._key, "api_key", KEY_VARIABLE, required_for=needed)
+        find_secret(self._key, "api_key", KEY_VARIABLE, required_for=needed, host=host)
 
     def run(self, study: Study, run: Run, events: Events) -> CellAnnotations:
         """Send every chunk that the run does not have yet, and join the answers."""

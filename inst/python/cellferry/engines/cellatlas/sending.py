@@ -1,24 +1,27 @@
 """Chunks to the service and answers into the run: each chunk is sent until it is answered once.
 
 A chunk that was answered is a file in ``chunks/`` of the run and a line in its journal, keyed
-by the hash of what was sent and where to. A run that is resumed sends only the others.
+by the hash of what was sent and where to. A run that is resumed sends only the others. A chunk
+that the service finds too large (HTTP 413) is halved until it is not, and later ones with it.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...addresses import is_loopback
-from ...errors import OutputError, ServiceRejectedError
+from ...errors import OutputError, ServiceRejectedError, ServiceTooLargeError
 from ...http import Reply, Service
 from ...runs import file_hash
 from .calls import check_answer
 from .flight import in_flight
+from .payload import Chunk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 
     from ...events import Events
     from ...runs import Run
-    from .payload import Chunk
 
 FOLDER = "chunks"
 
@@ -66,6 +68,8 @@ class Sender:
     sent: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
+        # Bytes of a body; what a service said once is known when the run is resumed.
+        self._largest: float = self.run.content.get("largest_body") or math.inf
         self._gzip = self.compress is True
         self._may_learn = self.compress is None and not is_loopback(self.service.host)
 
@@ -75,29 +79,49 @@ class Sender:
         answered: list[Answered] = []
         done = 0
 
-        def missing() -> Iterator[Chunk]:
+        def missing(some: Iterable[Chunk]) -> Iterator[Chunk]:
             nonlocal done
-            for chunk in chunks:
+            for chunk in some:
                 found = self._found(chunk, finished, cells)
-                if found is None:
-                    yield chunk
-                else:
+                if found is not None:
                     answered.append(found)
                     done += len(chunk.rows)
                     self._told(done, len(cells))
+                elif len(chunk.body) > self._largest and len(chunk.rows) > 1:
+                    yield from missing(chunk.halves())
+                else:
+                    yield chunk
 
-        for chunk, text in in_flight(self._ask, missing(), self.parallel, self.events):
-            answered.append(self._keep(chunk, text, cells))
-            self.sent += 1
-            done += chunk.n_cells
-            self._told(done, len(cells))
-        return sorted(answered, key=lambda a: a.number)
+        waiting: Iterable[Chunk] = chunks
+        while True:
+            # As many as were under way, because the others are halved before they are sent.
+            too_large: list[Chunk] = []
+            for chunk, text in in_flight(self._ask, missing(waiting), self.parallel, self.events):
+                if isinstance(chunk, Chunk):
+                    self._limit(chunk)
+                    too_large.append(chunk)
+                    continue
+                answered.append(self._keep(chunk, text, cells))
+                self.sent += 1
+                done += chunk.n_cells
+                self._told(done, len(cells))
+            if not too_large:
+                return sorted(answered, key=lambda a: int(a.rows[0]))
+            waiting = too_large
+
+    def _limit(self, chunk: Chunk) -> None:
+        """Note that a chunk is too large; half of it may pass, one that is much like it not."""
+        self._largest = min(self._largest, len(chunk.body) * 3 // 4)
+        self.run.update(largest_body=self._largest)
 
     def _told(self, done: int, total: int) -> None:
         self.events.emit("progress", done=done, total=total, unit="cell")
 
-    def _ask(self, chunk: Chunk) -> tuple[_Sent, bytes]:
-        """Send one chunk until it is answered; runs in a thread of its own."""
+    def _ask(self, chunk: Chunk) -> tuple[_Sent | Chunk, bytes]:
+        """Send one chunk until it is answered; runs in a thread of its own.
+
+        A chunk that is too large, and can be halved, comes back.
+        """
         import orjson
 
         n_cells = len(chunk.rows)
@@ -113,12 +137,20 @@ class Sender:
 
         sent = _Sent(chunk.number, chunk.rows, self._key(chunk))
         try:
-            return sent, self._post(chunk.body, read)
+            return sent, self._posted(chunk.body, read)
+        except ServiceTooLargeError:
+            if n_cells == 1:
+                raise
+            return chunk, b""
+
+    def _posted(self, body: bytes, read: Any) -> bytes:
+        try:
+            return self._post(body, read)
         except ServiceRejectedError as error:
             if not self._gzip or error.data.get("status") != 415:
                 raise
             self._gzip, self._may_learn = False, False
-            return sent, self._post(chunk.body, read)
+            return self._post(body, read)
 
     def _post(self, body: bytes, read: Any) -> bytes:
         headers = {"Content-Type": "application/json"}
