@@ -10,7 +10,7 @@ from . import delivery, wire
 from .annotations import Annotations
 from .bridge_calls import CALLS, plan_unread
 from .bridge_cells import cell_results
-from .bridge_studies import OpenStudy, close_study, genes_wanted, parts_of, study_from_wire
+from .bridge_studies import OpenStudy, close_study, genes_wanted, parts_to_send, study_from_wire
 from .cell_annotations import CellAnnotations
 from .checks import check_consent
 from .engines import AnyEngine
@@ -147,7 +147,8 @@ class RdsObject:
     def _begin(self, message: Message, _out: wire.Outgoing) -> Message:
         sent = message["study"]
         opened = OpenStudy(study_from_wire(sent))
-        opened.expect(sent, parts_of(self._engine), genes_wanted(opened.study, self._engine))
+        parts = parts_to_send(self._engine, sent)
+        opened.expect(sent, parts, genes_wanted(opened.study, self._engine, parts))
         begun = opened.keep()
         self._handle = begun["handle"]
         self.provenance = {
