@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 
-INTERCEPT = -0.29
-FIT = 0.27
+INTERCEPT = -0.16
+FIT = 0.3
 """Per unit of the natural logarithm of the fit."""
-MARGIN = 6.88
+MARGIN = 6.63
 MIXED = -0.7
 """Where a second lineage is in the cluster; given, as there were too few mixtures to fit it."""
 FURTHEST = 0.6
