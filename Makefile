@@ -9,6 +9,7 @@ setup:
 demo: setup
 	@scripts/demo
 
+# Both suites here and, side by side, in the Debian 13 lane where a root can be built.
 test: setup
 	@scripts/test
 

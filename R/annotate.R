@@ -40,10 +40,12 @@
 #' @param overwrite Whether columns of these names that cellferry did not write may be replaced.
 #' @param allow.upload Whether the engine may send expression or metadata off this machine.
 #' @param verbose Whether to show messages, progress and the table of labels.
+#' @param dry.run Whether only to tell what would be done: calls, bytes, tokens and estimated cost.
+#'   No call is made, and neither a key nor consent is needed.
 #' @param ... Options of the engine, by their exact names; see [Engine()].
 #'
 #' @return The object with the new columns; for a marker table what [Annotations()] returns
-#'   (invisibly, if it was shown).
+#'   (invisibly, if it was shown). After a dry run a list with the plan, of class `cellferry_plan`.
 #' @family annotation
 #' @seealso [cellferry_conditions] for the errors and warnings.
 #' @examples
@@ -52,12 +54,13 @@
 #' x <- AnnotateClusters(pbmc_small)
 #' table(x$cell_type)
 #' Annotations(x)
+#' AnnotateClusters(pbmc_small, engine = LLMEngine("openai", "gpt-5"), dry.run = TRUE)
 #' }
 #' @export
 AnnotateClusters <- function(object, markers = NULL, engine = "local", group.by = "ident",
                              key = "cell_type", tissue = NULL, species = NULL,
                              study.context = NULL, assay = NULL, overwrite = FALSE,
-                             allow.upload = FALSE, verbose = TRUE, ...) {
+                             allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
   UseMethod("AnnotateClusters")
 }
 
@@ -66,11 +69,12 @@ AnnotateClusters <- function(object, markers = NULL, engine = "local", group.by 
 AnnotateClusters.Seurat <- function(object, markers = NULL, engine = "local", group.by = "ident",
                                     key = "cell_type", tissue = NULL, species = NULL,
                                     study.context = NULL, assay = NULL, overwrite = FALSE,
-                                    allow.upload = FALSE, verbose = TRUE, ...) {
+                                    allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
   name <- object_name(substitute(object))
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
-    allow.upload, verbose
+    allow.upload, verbose,
+    dry.run = dry.run
   )
   annotate_object(object, markers, request, name)
 }
@@ -85,7 +89,7 @@ AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local"
                                         group.by = "ident", key = "cell_type", tissue = NULL,
                                         species = NULL, study.context = NULL, assay = NULL,
                                         overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
-                                        ...) {
+                                        dry.run = FALSE, ...) {
   if (!is.null(markers)) {
     cellferry_stop(
       "invalid_option",
@@ -95,7 +99,8 @@ AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local"
   }
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
-    allow.upload, verbose
+    allow.upload, verbose,
+    dry.run = dry.run
   )
   annotate_table(object, request)
 }
@@ -104,13 +109,13 @@ AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local"
 AnnotateClusters.default <- function(object, markers = NULL, engine = "local", group.by = "ident",
                                      key = "cell_type", tissue = NULL, species = NULL,
                                      study.context = NULL, assay = NULL, overwrite = FALSE,
-                                     allow.upload = FALSE, verbose = TRUE, ...) {
+                                     allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
   stop_unsupported(object)
 }
 
 # The checked arguments of the verb.
 new_request <- function(engine, options, group.by, key, tissue, species, study.context, assay,
-                        overwrite, allow.upload, verbose, level = "clusters") {
+                        overwrite, allow.upload, verbose, level = "clusters", dry.run = FALSE) {
   check_text(group.by, "group.by")
   check_text(key, "key")
   check_text(tissue, "tissue", null = TRUE)
@@ -120,10 +125,12 @@ new_request <- function(engine, options, group.by, key, tissue, species, study.c
   check_flag(overwrite, "overwrite")
   check_flag(allow.upload, "allow.upload")
   check_flag(verbose, "verbose")
+  check_flag(dry.run, "dry.run")
   list(
     engine = with_options(engine, options, level), group.by = group.by, key = key,
     tissue = tissue, species = species, study.context = study.context, assay = assay,
-    overwrite = overwrite, allow.upload = allow.upload, verbose = verbose, level = level
+    overwrite = overwrite, allow.upload = allow.upload, verbose = verbose, level = level,
+    dry.run = dry.run
   )
 }
 
@@ -164,6 +171,9 @@ annotate_object <- function(object, markers, request, name) {
   begun <- bridge_call("study_begin", message, parcel, verbose = request$verbose)$value
   on.exit(discard(begun$handle))
   send_expression(begun, object, assay)
+  if (isTRUE(request$dry.run)) {
+    return(plan_annotation(begun$handle))
+  }
   answer <- run_annotation("annotate", list(handle = json_text(begun$handle)), request$verbose)
   labelled <- deliver(object, answer, groups, request$key)
   show_annotations(answer, request$verbose, next_line(labelled, name, request$key))
@@ -186,8 +196,25 @@ annotate_table <- function(table, request) {
   )
   begun <- bridge_call("study_begin", message, parcel, verbose = request$verbose)$value
   on.exit(discard(begun$handle))
+  if (isTRUE(request$dry.run)) {
+    return(plan_annotation(begun$handle))
+  }
   answer <- run_annotation("annotate", list(handle = json_text(begun$handle)), request$verbose)
   return_table(answer, request$verbose)
+}
+
+# What would be done, told and returned.
+plan_annotation <- function(handle) {
+  plan <- bridge_call("plan", list(handle = json_text(handle)))$value
+  plan$notes <- as.character(unlist(plan$notes))
+  plan$cost_usd <- plan$cost_usd %||% NA_real_
+  structure(plan, class = "cellferry_plan")
+}
+
+#' @export
+print.cellferry_plan <- function(x, ...) {
+  cat(x$told, "\n", sep = "")
+  invisible(x)
 }
 
 # Refuses an unknown engine or option, a bad key, a foreign column and a missing consent, before
@@ -204,7 +231,7 @@ json_request <- function(request) {
     engine = json_engine(request$engine), key = json_text(request$key),
     overwrite = json_flag(request$overwrite), allow_upload = json_flag(request$allow.upload),
     level = json_text(request$level %||% "clusters"), run = json_text(request$run),
-    resumed = json_flag(isTRUE(request$resumed))
+    resumed = json_flag(isTRUE(request$resumed)), dry_run = json_flag(isTRUE(request$dry.run))
   )
 }
 
@@ -213,6 +240,7 @@ json_target <- function(object) {
   reserved <- lapply(extract_reserved(object), function(names) json_texts(as.character(names)))
   list(
     existing = json_texts(names(extract_metadata(object))), reserved = json_record(reserved),
+    extent = list(cells = json_number(ncol(object)), genes = json_number(nrow(object))),
     stored = json_record(lapply(extract_stored(object), json_text))
   )
 }

@@ -15,9 +15,18 @@ check_flag <- function(x, name) {
   }
 }
 
-check_count <- function(x, name) {
-  if (!is.numeric(x) || length(x) != 1L || is.na(x) || x < 1 || x != trunc(x)) {
-    invalid_argument(x, name, "a whole number of at least 1")
+check_texts <- function(x, name, null = FALSE) {
+  if (null && is.null(x)) {
+    return(invisible())
+  }
+  if (!is.character(x) || anyNA(x) || !all(nzchar(x))) {
+    invalid_argument(x, name, "pieces of text", if (null) "or NULL")
+  }
+}
+
+check_count <- function(x, name, least = 1) {
+  if (!is.numeric(x) || length(x) != 1L || is.na(x) || x < least || x != trunc(x)) {
+    invalid_argument(x, name, paste("a whole number of at least", least))
   }
 }
 
@@ -67,4 +76,27 @@ check_dots <- function(options, engine, valid, verb) {
       list(option = name)
     )
   }
+}
+
+# For verbs whose methods need `...` and take nothing from it.
+check_empty_dots <- function(options, verb) {
+  if (!length(options)) {
+    return(invisible())
+  }
+  arguments <- setdiff(names(formals(verb)), "...")
+  name <- c(names(options), "")[1]
+  if (!nzchar(name)) {
+    cellferry_stop(
+      "unknown_option", paste0("`", verb, "()` was given an argument too many, without a name."),
+      "Write name = value."
+    )
+  }
+  guess <- did_you_mean(name, arguments, quote = "`")
+  cellferry_stop(
+    "unknown_option", paste0("`", name, "` is no argument of `", verb, "()`."),
+    paste(c(guess[nzchar(guess)], paste0("It has ", listing(arguments, 30, "`"), ".")),
+      collapse = " "
+    ),
+    list(option = name)
+  )
 }

@@ -115,8 +115,9 @@ rd_codes <- function(codes) {
 
 public_verbs <- c(
   "AnnotateCells", "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo",
-  "CellAtlasEngine", "CyteTypeEngine", "Engine", "InstallBackend", "LLMEngine", "ListRuns",
-  "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation", "StudyReport", "SupportingMarkers"
+  "BuildArtifacts", "CellAtlasEngine", "CyteTypeEngine", "Engine", "InstallBackend", "LLMEngine",
+  "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation", "StudyReport",
+  "SupportingMarkers"
 )
 
 # The innermost public verb on the stack as `Verb()`. Arguments are left out on purpose: they

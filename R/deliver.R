@@ -7,27 +7,35 @@ discard <- function(handle) {
 
 run_annotation <- function(name, message, verbose, parcel = new_parcel()) {
   progress <- if (verbose && interactive()) progress_line
-  on.exit(if (!is.null(progress)) cat("\r\033[K", file = stderr()))
+  on.exit(if (!is.null(progress)) clear_progress())
   bridge_call(name, message, parcel, on_event = progress, verbose = verbose)
+}
+
+progress_line <- function(bytes) {
+  tell_event(bytes, function(event) {
+    draw_progress("Annotating", event$done, event$total, "clusters")
+  })
 }
 
 # Called from Python: it draws and never signals, because a condition that jumps out of a
 # callback leaves Python in the middle of its work.
-progress_line <- function(bytes) {
+tell_event <- function(bytes, draw) {
   tryCatch(
     {
       if (!is.raw(bytes)) bytes <- reticulate::py_to_r(bytes)
       event <- from_json_bytes(bytes)
-      if (event$total > 0) {
-        cat("\r\033[KAnnotating: ", event$done, " of ", event$total, " clusters",
-          file = stderr(), sep = ""
-        )
-      }
+      if (event$total > 0) draw(event)
     },
     error = function(cnd) NULL
   )
   invisible(NULL)
 }
+
+draw_progress <- function(doing, done, total, unit) {
+  cat("\r\033[K", doing, ": ", done, " of ", total, " ", unit, file = stderr(), sep = "")
+}
+
+clear_progress <- function() cat("\r\033[K", file = stderr())
 
 deliver <- function(object, answer, groups, key) {
   delivery <- unpack_frame(answer$value$delivery, answer$buffers)

@@ -3,7 +3,8 @@
 #' @inheritParams Annotations
 #' @param n Most genes per label.
 #'
-#' @return A named list, label -> genes, in the order of the clusters and with no gene twice:
+#' @return A named list, label -> genes, in the order of the clusters and with no gene twice,
+#'   under the names that the object has for them (Ensembl identifiers, if that is what they are):
 #'   ready for `DotPlot(x, features = SupportingMarkers(x), group.by = "cell_type")`. Clusters
 #'   without a label are left out.
 #' @family results
@@ -23,10 +24,14 @@ SupportingMarkers <- function(object, key = NULL, n = 3) {
   table <- table[table$status == "ok", ]
   used <- character()
   found <- list()
+  # The table is read by people and has symbols; the object may know its genes by other names.
+  names <- unlist(attr(table, "provenance")$gene_names)
   for (label in unique(table$label)) {
     genes <- unlist(table$supporting[table$label == label])
     genes <- utils::head(setdiff(genes, used), n)
     used <- c(used, genes)
+    renamed <- genes %in% names(names)
+    genes[renamed] <- names[genes[renamed]]
     if (length(genes)) found[[label]] <- genes
   }
   found

@@ -201,11 +201,23 @@ extract_graph <- function(object, assay = NULL) {
   if (!is.na(best)) graphs[[best]]
 }
 
-# The embedding to draw: UMAP, else t-SNE, else the first with two dimensions; NULL if none.
-extract_coordinates <- function(object) {
+# The embedding to draw: the one of the name `wanted` (which Python calls "X_<name>"), else UMAP,
+# else t-SNE, else the first with two dimensions; NULL if none.
+extract_coordinates <- function(object, wanted = NULL) {
   reductions <- Filter(
     function(x) ncol(x$values) >= 2L && !anyNA(x$values[, 1:2]), extract_reductions(object)
   )
+  if (!is.null(wanted)) {
+    found <- tolower(names(reductions)) %in% tolower(c(wanted, sub("^X_", "", wanted)))
+    if (!any(found)) {
+      cellferry_stop(
+        "invalid_option",
+        paste0("The object has no embedding \"", wanted, "\" of all cells in two dimensions."),
+        paste0("It has ", if (length(reductions)) listing(names(reductions)) else "none", ".")
+      )
+    }
+    reductions <- reductions[found]
+  }
   if (!length(reductions)) {
     return(NULL)
   }

@@ -26,7 +26,8 @@ wanted_parts <- function(answer) {
   structure(union(needed, as.character(unlist(answer$uses))), needed = needed)
 }
 
-json_study <- function(parcel, object, groups, assay, table, request, parts = request$parts) {
+json_study <- function(parcel, object, groups, assay, table, request, parts = request$parts,
+                       coordinates = extract_coordinates(object)) {
   require_parts(object, assay, attr(parts, "needed"))
   codes <- groups$codes - 1L
   codes[is.na(codes)] <- -1L
@@ -42,7 +43,7 @@ json_study <- function(parcel, object, groups, assay, table, request, parts = re
       names = json_texts(groups$names), codes = pack_integer(parcel, codes),
       cells = json_texts(extract_cells(object)), genes = json_texts(genes),
       markers = if (!is.null(table)) pack_frame(parcel, table, lists = TRUE),
-      coordinates = json_coordinates(parcel, extract_coordinates(object)),
+      coordinates = json_coordinates(parcel, coordinates),
       object = json_text(object_kind(object)),
       counts_genes = if (wants("counts")) json_texts(extract_genes(object, assay, "counts")),
       obs = if (wants("obs")) frame(extract_metadata(object), extract_cells(object)),
@@ -86,20 +87,22 @@ require_parts <- function(object, assay, needed) {
   if ("counts" %in% needed) require_layer(object, assay, "counts")
 }
 
-# What Python asked for when the study was begun.
-send_expression <- function(begun, object, assay) {
+# What Python asked for when the study was begun. `tell` is called with the blocks that are sent,
+# of how many, and what they are.
+send_expression <- function(begun, object, assay, tell = NULL) {
   cells <- extract_cells(object)
   genes <- unlist(begun$normalized)
   if (length(genes)) {
     parts <- layer_parts(object, assay, "data")
     warn_of_absent_cells(parts, cells)
-    send_blocks(begun$handle, "normalized", layer_blocks(parts, cells, genes))
+    blocks <- layer_blocks(parts, cells, genes)
+    send_blocks(begun$handle, "normalized", blocks, tell, isTRUE(begun$single))
   }
   if (isTRUE(begun$counts)) {
     parts <- layer_parts(object, assay, "counts")
     if (!length(genes)) warn_of_absent_cells(parts, cells)
     genes <- extract_genes(object, assay, "counts")
-    send_blocks(begun$handle, "counts", layer_blocks(parts, cells, genes))
+    send_blocks(begun$handle, "counts", layer_blocks(parts, cells, genes), tell)
   }
 }
 
@@ -118,12 +121,14 @@ warn_of_absent_cells <- function(parts, cells) {
   }
 }
 
-send_blocks <- function(handle, part, blocks) {
+# The values go as float32 where the build that takes them writes float32.
+send_blocks <- function(handle, part, blocks, tell = NULL, single = FALSE) {
+  pack_values <- if (single) pack_single else pack_real
   # The same message again and again, so that it is not worth a JSON writer and reader.
   form <- paste0(
     "{\"handle\":\"", handle, "\",\"part\":\"", part, "\",\"row_start\":%d,\"n_rows\":%d,",
     "\"indptr\":{\"$buffer\":0,\"type\":\"<i4\"},\"indices\":{\"$buffer\":1,\"type\":\"<i4\"},",
-    "\"data\":{\"$buffer\":2,\"type\":\"<f8\"}}"
+    "\"data\":{\"$buffer\":2,\"type\":\"", if (single) "<f4" else "<f8", "\"}}"
   )
   taken <- charToRaw("{\"ok\": true")
   bridge <- backend()
@@ -132,11 +137,14 @@ send_blocks <- function(handle, part, blocks) {
     parcel <- new_parcel()
     pack_whole(parcel, block$indptr)
     pack_whole(parcel, block$indices)
-    pack_real(parcel, block$data)
+    pack_values(parcel, block$data)
     message <- charToRaw(sprintf(form, as.integer(block$row_start), as.integer(block$n_rows)))
     answer <- bridge_answer(bridge, "block", message, parcel, NULL)
     if (!identical(utils::head(answer[[1]], length(taken)), taken)) read_answer(answer)
     # R clears away late, the later the larger the object is.
-    if (k %% 8L == 0L) gc(verbose = FALSE, full = FALSE)
+    if (k %% 16L == 0L) {
+      gc(verbose = FALSE, full = FALSE)
+      if (!is.null(tell)) tell(k, blocks$n, part)
+    }
   }
 }

@@ -17,6 +17,11 @@ pack_real <- function(parcel, x) {
   add_buffer(parcel, writeBin(as.double(x), raw(), endian = "little"), "<f8")
 }
 
+# Rounded to float32, where the receiver keeps no more.
+pack_single <- function(parcel, x) {
+  add_buffer(parcel, writeBin(as.double(x), raw(), size = 4L, endian = "little"), "<f4")
+}
+
 pack_integer <- function(parcel, x) {
   x <- as.integer(x)
   x[is.na(x)] <- 0L

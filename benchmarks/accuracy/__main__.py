@@ -10,17 +10,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from cellferry.engines.local import Local
-from cellferry.engines.local.knowledge import packaged_knowledge
+from cellferry.engines.local.confidence import features
+from cellferry.engines.local.knowledge import Knowledge, packaged_knowledge
 from cellferry.errors import RunDamagedError
 from cellferry.events import Events
+from cellferry.markers import Markers
 from cellferry.study import Context, Study
 
 from . import baselines
-from .datasets import Dataset, datasets
-from .measures import Outcome, reliability, summary
+from .dataset import Dataset
+from .datasets import datasets
+from .measures import Outcome, calibration_error, reliability, summary
 from .picture import draw
 
-EDGES = (0.0, 0.3, 0.5, 0.7, 0.85, 1.0001)
+EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.96, 1.0001)
 FOLDER = Path(__file__).resolve().parent
 
 
@@ -46,22 +49,33 @@ def engine_outcomes(dataset: Dataset, study: Study) -> list[Outcome]:
         found = Local().run(study, Journal(), Events())  # type: ignore[arg-type]
     rows = {row.cluster: row for row in found}
     sizes = dataset.study.clusters.counts() or {}
-    return [
-        Outcome(
-            dataset.name,
-            group,
-            gold,
-            rows[group].ontology_id if rows[group].status == "ok" else None,
-            str(rows[group].label),
-            rows[group].confidence,
-            sizes.get(group, 0),
+    outcomes = []
+    for group, gold in dataset.gold.items():
+        if group not in rows:
+            continue
+        row, evidence = rows[group], found.evidence.get(group, {})
+        outcomes.append(
+            Outcome(
+                dataset.name,
+                group,
+                gold,
+                row.ontology_id if row.status == "ok" else None,
+                str(row.label),
+                row.confidence,
+                sizes.get(group, 0),
+                dataset.kind,
+                features(evidence["fit"], evidence["margin"], mixed=bool(row.mixed))
+                if evidence
+                else (),
+            )
         )
-        for group, gold in dataset.gold.items()
-        if group in rows
-    ]
+    return outcomes
 
 
-def baseline_outcomes(dataset: Dataset, method: Callable[..., str | None]) -> list[Outcome]:
+Baseline = Callable[[Knowledge, str, Markers, int], "str | None"]
+
+
+def baseline_outcomes(dataset: Dataset, method: Baseline) -> list[Outcome]:
     knowledge, markers = packaged_knowledge(), dataset.study.markers
     assert markers is not None
     sizes = dataset.study.clusters.counts() or {}
@@ -69,17 +83,15 @@ def baseline_outcomes(dataset: Dataset, method: Callable[..., str | None]) -> li
     for group, gold in dataset.gold.items():
         if group not in markers.clusters:
             continue
-        genes = baselines.best_genes(markers, markers.clusters.index(group))
-        name = method(knowledge, "human", genes)
-        identifier = None if name is None else knowledge.ontology(name)[0]
-        found.append(
-            Outcome(dataset.name, group, gold, identifier, str(name), None, sizes.get(group, 0))
-        )
+        name = method(knowledge, dataset.species, markers, markers.clusters.index(group))
+        term = None if name is None else knowledge.ontology(name)[0]
+        cells = sizes.get(group, 0)
+        found.append(Outcome(dataset.name, group, gold, term, str(name), None, cells, dataset.kind))
     return found
 
 
 def with_tissue(dataset: Dataset) -> Study:
-    context = Context(dataset.tissue, "human")
+    context = Context(dataset.tissue, dataset.species)
     return replace(dataset.study, context=context)
 
 
@@ -89,6 +101,7 @@ METHODS: dict[str, Callable[[Dataset], list[Outcome]]] = {
     "local, markers only": lambda d: engine_outcomes(d, d.markers_only()),
     "overlap count": lambda d: baseline_outcomes(d, baselines.overlap),
     "hypergeometric": lambda d: baseline_outcomes(d, baselines.hypergeometric),
+    "ScType's score": lambda d: baseline_outcomes(d, baselines.sctype),
 }
 COLUMNS = (
     "groups",
@@ -114,14 +127,16 @@ def main() -> None:
     for dataset in datasets():
         if options.use in {None, dataset.use}:
             for method, answer in METHODS.items():
-                part = outcomes.setdefault(dataset.use, {}).setdefault(method, [])
-                part += answer(dataset)
+                if dataset.kind != "clusters" and method == "local, markers only":
+                    continue
+                part = outcomes.setdefault(f"{dataset.kind}, {dataset.use}", {})
+                part.setdefault(method, []).extend(answer(dataset))
     figures = {}
-    for use, methods in outcomes.items():
-        figures[use] = {method: summary(rows) for method, rows in methods.items()}
-        print(f"\n{use}: {', '.join(sorted({o.dataset for r in methods.values() for o in r}))}")
+    for part, methods in outcomes.items():
+        figures[part] = {method: summary(rows) for method, rows in methods.items()}
+        print(f"\n{part}: {', '.join(sorted({o.dataset for r in methods.values() for o in r}))}")
         print(f"{'':26}" + "".join(f"{c:>{max(len(c), 9) + 2}}" for c in COLUMNS))
-        for method, row in figures[use].items():
+        for method, row in figures[part].items():
             cells = (_figure(c, row[c]).rjust(max(len(c), 9) + 2) for c in COLUMNS)
             print(f"{method:26}" + "".join(cells))
         if options.groups:
@@ -129,15 +144,24 @@ def main() -> None:
                 mark = "=" if o.full else "~" if o.compatible else "l" if o.lineage else "x"
                 mark = "?" if o.found is None else mark
                 print(f"  {mark} {o.dataset:18} {o.group:34} {o.label:36} {o.confidence}")
-    every = [o for methods in outcomes.values() for o in methods["local, object"]]
-    bins = reliability(every, EDGES)
-    print("\nreliability on all data (object given): confidence, share right, answers")
-    for b in bins:
-        print(f"  {b['confidence']:.2f}  {b['right']:.2f}  {b['answers']:.0f}")
-    if bins:
-        draw(bins, FOLDER / "reliability.svg")
+    curves = {}
+    for use in ("development", "held out"):
+        every = [
+            o
+            for part, methods in outcomes.items()
+            if part.endswith(use)
+            for o in methods["local, object"]
+        ]
+        curves[use] = reliability(every, EDGES)
+        print(f"\nreliability, {use}: confidence, share right, answers")
+        for b in curves[use]:
+            print(f"  {b['confidence']:.2f}  {b['right']:.2f}  {b['answers']:.0f}")
+        print(f"  expected calibration error {calibration_error(every, EDGES):.3f}")
+    if not options.use:
+        draw(curves, FOLDER / "reliability.svg")
     if options.json:
-        options.json.write_text(json.dumps({"accuracy": figures, "reliability": bins}, indent=2))
+        text = json.dumps({"accuracy": figures, "reliability": curves}, indent=2)
+        options.json.write_text(text)
 
 
 def _figure(column: str, value: float) -> str:

@@ -1,4 +1,4 @@
-"""Two plain scores on the same knowledge: overlap count, and the hypergeometric test."""
+"""Plain scores on the same knowledge: overlap count, hypergeometric test, and ScType's score."""
 
 from __future__ import annotations
 
@@ -14,15 +14,19 @@ GENOME = 20_000
 
 
 def best_genes(markers: Markers, cluster: int) -> set[str]:
-    """Return the genes of a cluster with the largest fold changes."""
+    """Return the genes of a cluster with the largest fold changes; all that tie at the end."""
     rows = np.flatnonzero(markers.cluster == cluster)
     fold = markers.avg_log2fc
     values = fold[rows] if fold is not None else -np.arange(len(rows), dtype=np.float64)
-    return {str(markers.gene[r]) for r in rows[np.argsort(-values, kind="stable")][:BEST_GENES]}
+    if not len(rows):
+        return set()
+    least = np.sort(values)[::-1][min(BEST_GENES, len(rows)) - 1]
+    return {str(markers.gene[r]) for r in rows[values >= least]}
 
 
-def overlap(knowledge: Knowledge, species: str, genes: set[str]) -> str | None:
-    """Return the type that shares most genes with the list."""
+def overlap(knowledge: Knowledge, species: str, markers: Markers, cluster: int) -> str | None:
+    """Return the type that shares most genes with the best of a cluster."""
+    genes = best_genes(markers, cluster)
     counts = {
         t.name: len({m.name for m in t.positive[species]} & genes)
         for t in knowledge.types
@@ -32,8 +36,11 @@ def overlap(knowledge: Knowledge, species: str, genes: set[str]) -> str | None:
     return best if counts[best] else None
 
 
-def hypergeometric(knowledge: Knowledge, species: str, genes: set[str]) -> str | None:
+def hypergeometric(
+    knowledge: Knowledge, species: str, markers: Markers, cluster: int
+) -> str | None:
     """Return the type whose overlap is least likely by chance; None above 0.05 (Bonferroni)."""
+    genes = best_genes(markers, cluster)
     best, least, tests = None, 1.0, 0
     for cell_type in sorted(knowledge.types, key=lambda t: t.name):
         if cell_type.kind != "type" or species not in cell_type.positive:
@@ -55,3 +62,34 @@ def tail(shared: int, listed: int, drawn: int, total: int) -> float:
         for k in range(shared, min(listed, drawn) + 1)
     )
     return ways / math.comb(total, drawn)
+
+
+def sctype(knowledge: Knowledge, species: str, markers: Markers, cluster: int) -> str | None:
+    """Return the type with the highest score of Ianevski et al. (2022), on cluster level.
+
+    Sum of fold change x specificity over the markers that the table names, divided by the
+    square root of their number; the same of the negative markers is subtracted.
+    """
+    types = [t for t in knowledge.types if t.kind == "type" and species in t.positive]
+    count: dict[str, int] = {}
+    for cell_type in types:
+        for gene in {m.name for m in cell_type.positive[species]}:
+            count[gene] = count.get(gene, 0) + 1
+    named = set(map(str, markers.gene))
+    rows = np.flatnonzero(markers.cluster == cluster)
+    fold = np.ones(len(rows)) if markers.avg_log2fc is None else markers.avg_log2fc[rows]
+    value = {str(markers.gene[r]): float(f) for r, f in zip(rows, fold, strict=True)}
+
+    def part(genes: set[str], *, weighted: bool) -> float:
+        present = sorted(genes & named)
+        weight = {g: (len(types) - count.get(g, 0)) / (len(types) - 1) for g in present}
+        total = sum(value.get(g, 0.0) * (weight[g] if weighted else 1.0) for g in present)
+        return total / math.sqrt(max(len(present), 1))
+
+    scores = {
+        t.name: part({m.name for m in t.positive[species]}, weighted=True)
+        - part({m.name for m in t.negative.get(species, ())}, weighted=False)
+        for t in types
+    }
+    best = max(sorted(scores), key=lambda n: scores[n])
+    return best if scores[best] > 0 else None

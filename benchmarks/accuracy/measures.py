@@ -31,7 +31,10 @@ LINEAGES = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """One answer. ``found`` is None where the engine abstained."""
+    """One answer. ``found`` is None where the engine abstained.
+
+    ``features`` are what the confidence is made of, for those who fit it again.
+    """
 
     dataset: str
     group: str
@@ -40,6 +43,8 @@ class Outcome:
     label: str
     confidence: float | None
     cells: int
+    kind: str = "clusters"
+    features: tuple[float, ...] = ()
 
     @property
     def full(self) -> bool:
@@ -108,6 +113,13 @@ def summary(outcomes: Iterable[Outcome]) -> dict[str, float]:
         "compatible, by cell": by_cell("compatible"),
         "lineage, by cell": by_cell("lineage"),
     }
+
+
+def calibration_error(outcomes: Iterable[Outcome], edges: tuple[float, ...]) -> float:
+    """Return the expected calibration error: what bins are off by, weighted by answers."""
+    bins = reliability(outcomes, edges)
+    total = sum(b["answers"] for b in bins)
+    return sum(b["answers"] * abs(b["confidence"] - b["right"]) for b in bins) / max(total, 1)
 
 
 def reliability(outcomes: Iterable[Outcome], edges: tuple[float, ...]) -> list[dict[str, float]]:

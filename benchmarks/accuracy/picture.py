@@ -1,22 +1,25 @@
-"""A reliability diagram as plain SVG."""
+"""A reliability diagram as plain SVG: development and held-out data beside the ideal."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-SIDE, MARGIN = 260, 46
+SIDE, MARGIN = 300, 48
+COLOURS = ("#8a8f98", "#1f6f8b")
+LARGEST = 14.0
+"""Radius of the point with most answers; areas are shares of them."""
 
 
-def draw(bins: list[dict[str, float]], path: Path) -> None:
-    """Write the picture: stated confidence against the share of right answers."""
+def draw(curves: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> None:
+    """Write the picture: stated confidence against the share of right answers.
 
-    def x(value: float) -> float:
-        return MARGIN + SIDE * value
-
-    def y(value: float) -> float:
-        return MARGIN / 2 + SIDE * (1 - value)
-
-    width, height = SIDE + 2 * MARGIN, SIDE + 1.9 * MARGIN
+    Parameters
+    ----------
+    curves
+        Name -> bins as of :func:`~benchmarks.accuracy.measures.reliability`.
+    """
+    width, height = SIDE + 2 * MARGIN, SIDE + 1.8 * MARGIN
     parts = [
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height:.0f}" '
@@ -24,26 +27,46 @@ def draw(bins: list[dict[str, float]], path: Path) -> None:
         ),
         "<title>Confidence against the share of right answers</title>",
         f'<rect width="{width}" height="{height:.0f}" fill="white"/>',
-        f'<rect x="{x(0)}" y="{y(1)}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#999"/>',
+        f'<rect x="{_x(0)}" y="{_y(1)}" width="{SIDE}" height="{SIDE}" fill="none" stroke="#999"/>',
         (
-            f'<line x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}" stroke="#bbb" '
+            f'<line x1="{_x(0)}" y1="{_y(0)}" x2="{_x(1)}" y2="{_y(1)}" stroke="#bbb" '
             'stroke-dasharray="4 3"/>'
         ),
     ]
-    for tick in (0, 0.25, 0.5, 0.75, 1):
-        parts.append(f'<text x="{x(tick)}" y="{y(0) + 16}" text-anchor="middle">{tick:g}</text>')
-        parts.append(f'<text x="{x(0) - 6}" y="{y(tick) + 4}" text-anchor="end">{tick:g}</text>')
-    points = " ".join(f"{x(b['confidence']):.1f},{y(b['right']):.1f}" for b in bins)
-    parts.append(f'<polyline points="{points}" fill="none" stroke="#1f6f8b" stroke-width="2"/>')
-    for b in bins:
-        cx, cy = x(b["confidence"]), y(b["right"])
-        parts.append(f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="4" fill="#1f6f8b"/>')
-        parts.append(
-            f'<text x="{cx + 7:.1f}" y="{cy + 14:.1f}" fill="#333">n = {b["answers"]:.0f}</text>'
-        )
-    parts.append(f'<text x="{x(0.5)}" y="{height - 10:.0f}" text-anchor="middle">confidence</text>')
+    for tick in (0, 0.2, 0.4, 0.6, 0.8, 1):
+        parts.append(f'<text x="{_x(tick)}" y="{_y(0) + 16}" text-anchor="middle">{tick:g}</text>')
+        parts.append(f'<text x="{_x(0) - 6}" y="{_y(tick) + 4}" text-anchor="end">{tick:g}</text>')
+    most = max((b["answers"] for bins in curves.values() for b in bins), default=1)
+    for position, ((name, bins), colour) in enumerate(zip(curves.items(), COLOURS, strict=False)):
+        parts += _curve(bins, colour, most)
+        answers = sum(b["answers"] for b in bins)
+        y = _y(1) + 18 + 18 * position
+        parts.append(f'<circle cx="{_x(0.05):.0f}" cy="{y - 4}" r="5" fill="{colour}"/>')
+        parts.append(f'<text x="{_x(0.08):.0f}" y="{y}">{name}, {answers:.0f} answers</text>')
+    bottom = f'y="{height - 8:.0f}" text-anchor="middle"'
+    parts.append(f'<text x="{_x(0.5)}" {bottom}>confidence</text>')
     parts.append(
-        f'<text transform="translate(12 {y(0.5)}) rotate(-90)" text-anchor="middle">'
+        f'<text transform="translate(12 {_y(0.5)}) rotate(-90)" text-anchor="middle">'
         "share of right answers</text>"
     )
     path.write_text("\n".join([*parts, "</svg>"]) + "\n", encoding="utf-8")
+
+
+def _x(value: float) -> float:
+    return MARGIN + SIDE * value
+
+
+def _y(value: float) -> float:
+    return MARGIN / 2 + SIDE * (1 - value)
+
+
+def _curve(bins: Sequence[Mapping[str, float]], colour: str, most: float) -> list[str]:
+    points = " ".join(f"{_x(b['confidence']):.1f},{_y(b['right']):.1f}" for b in bins)
+    parts = [f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>']
+    for b in bins:
+        radius = max(2.5, LARGEST * (b["answers"] / most) ** 0.5 / 2)
+        parts.append(
+            f'<circle cx="{_x(b["confidence"]):.1f}" cy="{_y(b["right"]):.1f}" r="{radius:.1f}" '
+            f'fill="{colour}"><title>{b["answers"]:.0f} answers</title></circle>'
+        )
+    return parts

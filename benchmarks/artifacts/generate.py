@@ -160,3 +160,32 @@ def write_h5ad(path: Path, n_cells: int, n_genes: int = N_GENES, *, counts: bool
                 del target[key]
             source.copy(key, target, name=key)
     partial.unlink()
+
+
+def cut_h5ad(source: Path, path: Path, n_cells: int) -> None:
+    """Write the first cells of a file that :func:`write_h5ad` made."""
+    import anndata
+    import h5py
+    from anndata.io import read_elem
+
+    with h5py.File(source, "r") as whole:
+        anndata.AnnData(
+            obs=read_elem(whole["obs"]).iloc[:n_cells],
+            var=read_elem(whole["var"]),
+            obsm={"X_umap": whole["obsm/X_umap"][:n_cells]},
+        ).write_h5ad(path)
+        with h5py.File(path, "a") as target:
+            for key in ("X", "layers/counts"):
+                if key in target:
+                    del target[key]
+                made = target.create_group(key)
+                made.attrs.update(whole[key].attrs)
+                made.attrs["shape"] = np.array([n_cells, whole[key].attrs["shape"][1]])
+                indptr = whole[key]["indptr"][: n_cells + 1]
+                made.create_dataset("indptr", data=indptr)
+                for name in ("indices", "data"):
+                    given, end = whole[key][name], int(indptr[-1])
+                    kept = made.create_dataset(name, (end,), given.dtype, chunks=given.chunks)
+                    for start in range(0, end, 1 << 24):
+                        stop = min(start + (1 << 24), end)
+                        kept[start:stop] = given[start:stop]

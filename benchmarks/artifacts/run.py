@@ -2,10 +2,11 @@
 
     python run.py [--folder build/bench-artifacts] [--runs 5] [--cells 50000] [--curve]
 
-1. Generates a reproducible matrix (see generate.py) and measures both, alternating, each
-   run in a process of its own; prints medians, ratios, and whether the files hold the same.
+1. Generates a reproducible matrix (see generate.py) and measures both, and a Seurat object
+   of the same values in R, alternating, each run in a process of its own; prints medians,
+   ratios, and whether the files hold the same.
 2. With --curve: four files of up to ten times the cells, read piece by piece, counts
-   included; writes curve.json and curve.svg.
+   included; writes curve.json and man/figures/artifacts.svg.
 
 The published client needs Python 3.12 or later: one named by CYTETYPE_PYTHON, else one on
 the PATH, in which a virtual environment with cytetype 0.19.4 is made.
@@ -24,10 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import generate
+from picture import picture
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 VERSION = "cytetype==0.19.4"
+PICTURE = ROOT / "man" / "figures" / "artifacts.svg"
 
 
 def measured(command: list[Any], environment: dict[str, str]) -> dict[str, Any]:
@@ -86,30 +89,44 @@ def beside(folder: Path, cells: int, runs: int) -> None:
     if not source.exists():
         print(f"generating {cells} cells ...", flush=True)
         generate.in_memory(cells).write_h5ad(source)
-    environment = clean_environment()
-    ours = [sys.executable, HERE / "ours.py", folder, source]
-    python = their_python(folder)
-    theirs = None if python is None else [python, HERE / "theirs.py", folder, source]
-    found: dict[str, list[dict[str, Any]]] = {"ours": [], "theirs": []}
+    commands = commands_of(folder, source)
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
     for _ in range(runs):
-        own = {**environment, "PYTHONPATH": str(ROOT / "inst" / "python")}
-        found["ours"].append(measured(ours, own))
-        if theirs is not None:
-            found["theirs"].append(measured(theirs, environment))
+        for name, (command, environment) in commands.items():
+            load = os.getloadavg()[0]
+            found[name].append({**measured(command, environment), "load": load})
     for rows in found.values():
-        if rows:
-            report(rows)
-    if theirs is None:
-        print("cytetype 0.19.4 was not measured: it needs Python 3.12 or later.")
-        return
-    for name, pick in (("median", statistics.median), ("best", min)):
-        ratio = pick([r["total"] for r in found["theirs"]]) / pick(
-            [r["total"] for r in found["ours"]]
-        )
-        print(f"ours is {ratio:.2f} times faster ({name} of {runs}, fsync apart)")
-    same = same_content(folder / "ours.h5", folder / "theirs.h5")
-    print(f"vars.h5 of both hold {'the same' if same else 'DIFFERENT'} values")
+        report(rows)
+    for name, words in (
+        ("theirs", "cytetype takes {:.2f}"),
+        ("seurat", "a Seurat object takes {:.2f}"),
+    ):
+        for how, pick in (("median", statistics.median), ("best", min)):
+            if name in found:
+                totals = [pick([r["total"] for r in found[n]]) for n in (name, "ours")]
+                ratio = totals[0] / totals[1]
+                print(f"{words.format(ratio)} times as long ({how} of {runs}, fsync apart)")
+    if "theirs" in found:
+        same = same_content(folder / "ours.h5", folder / "theirs.h5")
+        print(f"vars.h5 of both hold {'the same' if same else 'DIFFERENT'} values")
     (folder / "beside.json").write_text(json.dumps(found, indent=1))
+
+
+def commands_of(folder: Path, source: Path) -> dict[str, tuple[list[Any], dict[str, str]]]:
+    """Return what is measured: ours, theirs where it is installed, and ours from R."""
+    environment = clean_environment()
+    own = {**environment, "PYTHONPATH": str(ROOT / "inst" / "python")}
+    commands = {"ours": ([sys.executable, HERE / "ours.py", folder, source], own)}
+    if python := their_python(folder):
+        commands["theirs"] = ([python, HERE / "theirs.py", folder, source], environment)
+    else:
+        print("cytetype 0.19.4 is not measured: it needs Python 3.12 or later.")
+    if shutil.which("Rscript"):
+        arrays = folder / "arrays"
+        if not (arrays / "genes.txt").exists():
+            subprocess.run([sys.executable, HERE / "arrays.py", source, arrays], check=True)
+        commands["seurat"] = (["Rscript", HERE / "seurat.R", arrays], environment)
+    return commands
 
 
 def report(rows: list[dict[str, Any]]) -> None:
@@ -121,18 +138,24 @@ def report(rows: list[dict[str, Any]]) -> None:
         f"  fsync {statistics.median(r['fsync'] for r in rows):5.2f} s"
         f"  extra memory {max(r['extra_memory'] for r in rows) / 1e6:6.0f} MB"
         f"  vars.h5 {rows[0]['vars_h5_bytes'] / 1e6:6.0f} MB"
+        f"  load {statistics.median(r['load'] for r in rows):4.1f}"
     )
 
 
 def curve(folder: Path, largest: int) -> None:
     environment = {**clean_environment(), "PYTHONPATH": str(ROOT / "inst" / "python")}
-    points = []
+    points: list[dict[str, Any]] = []
+    whole = folder / f"curve{largest}.h5ad"
+    if not whole.exists():
+        print(f"generating {largest} cells ...", flush=True)
+        generate.write_h5ad(whole, largest)
     for cells in (largest // 8, largest // 4, largest // 2, largest):
         source = folder / f"curve{cells}.h5ad"
-        if not source.exists():
-            print(f"generating {cells} cells ...", flush=True)
-            generate.write_h5ad(source, cells)
+        if source != whole:
+            generate.cut_h5ad(whole, source, cells)
         found = measured([sys.executable, HERE / "ours.py", folder, source, "--file"], environment)
+        if source != whole:
+            source.unlink()
         points.append({"cells": cells, **found})
         print(
             f"{cells:8} cells {found['total']:7.1f} s"
@@ -142,42 +165,8 @@ def curve(folder: Path, largest: int) -> None:
             flush=True,
         )
     (folder / "curve.json").write_text(json.dumps(points, indent=1))
-    (folder / "curve.svg").write_text(picture(points))
-    print(f"wrote {folder / 'curve.svg'}")
-
-
-def picture(points: list[dict[str, Any]]) -> str:
-    """Return a small picture: seconds and memory against cells."""
-    width, height, left, bottom = 560, 300, 60, 40
-    most_cells = max(p["cells"] for p in points)
-    most_seconds = 1.1 * max(p["total"] for p in points)
-
-    def at(cells: float, seconds: float) -> tuple[float, float]:
-        across = left + (width - left - 70) * cells / most_cells
-        return across, height - bottom - (height - bottom - 30) * seconds / most_seconds
-
-    marks = []
-    for p in points:
-        x, y = at(p["cells"], p["total"])
-        text = f"{p['total']:.0f} s, {p['extra_memory'] / 1e6:.0f} MB"
-        marks.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="#0072b2"/>')
-        marks.append(f'<text x="{x - 6:.0f}" y="{y - 10:.0f}" text-anchor="end">{text}</text>')
-        ticks = f"{p['cells'] / 1000:g}k"
-        marks.append(f'<text x="{x:.0f}" y="{height - 22}" text-anchor="middle">{ticks}</text>')
-    line = " ".join(f"{x:.0f},{y:.0f}" for x, y in (at(p["cells"], p["total"]) for p in points))
-    (x0, y0), (x1, _) = at(0, 0), at(most_cells, 0)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        'font-family="sans-serif" font-size="12">'
-        f'<title>Building both artifacts from a file</title><rect width="{width}" '
-        f'height="{height}" fill="white"/>'
-        f'<path d="M{x0:.0f},20 V{y0:.0f} H{x1:.0f}" fill="none" stroke="#888"/>'
-        f'<polyline points="{x0:.0f},{y0:.0f} {line}" fill="none" stroke="#0072b2"/>'
-        + "".join(marks)
-        + f'<text x="{(x0 + x1) / 2:.0f}" y="{height - 6}" text-anchor="middle">cells x 20,000 '
-        "genes, normalised values and counts</text>"
-        '<text x="8" y="14">seconds; beside each point the peak of extra memory</text></svg>\n'
-    )
+    PICTURE.write_text(picture(points))
+    print(f"wrote {PICTURE}")
 
 
 def main() -> None:

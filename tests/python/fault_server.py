@@ -2,7 +2,8 @@
 
 It is written from ``cytetype-protocol.md`` alone and shares no code with cellferry, so that a
 misreading on one side does not hide one on the other. Faults are scripted: which request, what
-happens to it, and how often.
+happens to it, and how often. With ``upstream`` it is a proxy before a real server, whose answers
+it passes on, faults and all.
 """
 
 import hashlib
@@ -12,6 +13,8 @@ import socket
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 import uuid
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -35,8 +38,10 @@ class Fault:
 class FaultServer:
     """Use as a context manager; ``url`` is its address, ``requests`` what it received."""
 
-    def __init__(self, chunk_size=1000, mode="proxy", token=None, polls=2, lifetime=3600):
-        self.chunk_size, self.mode, self.token = chunk_size, mode, token
+    def __init__(
+        self, chunk_size=1000, mode="proxy", token=None, polls=2, lifetime=3600, upstream=None
+    ):
+        self.chunk_size, self.mode, self.token, self.upstream = chunk_size, mode, token, upstream
         self.polls, self.lifetime = polls, lifetime
         self.faults, self.requests = [], []
         self.uploads, self.jobs, self.by_key, self.given = {}, {}, {}, {}
@@ -211,6 +216,22 @@ def etag(content):
     return '"' + hashlib.md5(content).hexdigest() + '"'
 
 
+def forwarded(upstream, method, path, headers, body):
+    """Ask the server behind, as a proxy that stands before it and changes nothing."""
+    asked = urllib.request.Request(upstream + path, data=body or None, method=method)
+    for key, value in headers.items():
+        if key.lower() not in {"connection", "content-length", "transfer-encoding"}:
+            asked.add_header(key, value)
+    try:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
+            found = answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        found = error.code, error.headers, error.read()
+    status, told, content = found
+    kept = {k: v for k, v in told.items() if k.lower() in {"content-type", "etag", "retry-after"}}
+    return status, kept, content
+
+
 def handler_of(server, name):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -259,6 +280,8 @@ def handler_of(server, name):
             return None
 
         def route(self, body):
+            if server.upstream:
+                return forwarded(server.upstream, self.command, self.path, self.headers, body)
             if name == "storage":
                 return self.store(body)
             if server.token and self.headers.get("Authorization") != f"Bearer {server.token}":

@@ -269,3 +269,18 @@ def test_a_table_with_scores_only_is_annotated_and_its_markers_are_kept():
     assert found["0"].status in {"ok", "unknown"}
     assert found.markers["gene"] == B
     assert found.markers["Score"][0] == 5.0
+
+
+def test_a_dry_run_tells_the_plan_without_a_key_and_leaves_everything_as_it_was(
+    blood, own_home, monkeypatch
+):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    before = snapshot(blood)
+    plan = annotate_clusters(
+        blood, group_key="louvain", engine="llm", provider="openai", model="gpt-5", dry_run=True
+    )
+    assert isinstance(plan, Plan)
+    assert (plan.clusters, plan.calls) == (11, 22)
+    assert str(plan).startswith("llm: 11 clusters, 22 calls, ")
+    unchanged(blood, before)
+    assert list_runs() == []

@@ -228,8 +228,7 @@ def test_a_killed_build_leaves_nothing_under_the_name_and_the_next_one_cleans_up
         text=True, cwd=tmp_path,
     )  # fmt: skip
     assert process.stdout.readline() == "written\n"
-    (space,) = tmp_path.glob(".cellferry-build-*")
-    assert (space / "vars.h5").exists()
+    assert list(tmp_path.glob(".cellferry-build-*/vars.h5"))
     process.send_signal(number)
     if number == signal.SIGINT:
         time.sleep(0.5)  # the interrupt is seen; the work sleeps on

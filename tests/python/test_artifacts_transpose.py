@@ -1,3 +1,4 @@
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from cellferry.artifacts import transpose
-from cellferry.artifacts.transpose import Pieces, Transposed
+from cellferry.artifacts.transpose import Pieces, Transposed, transposed_pieces
 
 
 @settings(max_examples=60, deadline=None)
@@ -49,3 +50,53 @@ def test_only_what_exceeds_the_memory_goes_to_the_file(tmp_path):
     assert not file.exists()
     turned.add(block)
     assert file.stat().st_size == 2 * 12 * 4
+
+
+@pytest.fixture(params=["compiled", "public"])
+def scipy_parts(request, monkeypatch):
+    """With SciPy's own compiled functions, and as if a later SciPy did not have them."""
+    if request.param == "public":
+        monkeypatch.setitem(sys.modules, "scipy.sparse._sparsetools", None)
+
+
+@pytest.mark.parametrize("values", [1, 7, 10**6])
+def test_a_block_is_cut_into_transposed_pieces(scipy_parts, values, monkeypatch):
+    monkeypatch.setattr(transpose, "PIECE_VALUES", values)
+    block = sparse.random(11, 5, 0.4, format="csr", random_state=1, dtype=np.float32)
+    made = transposed_pieces(block, 11)
+    assert (len(made) == 1) is (values == 10**6)
+    np.testing.assert_array_equal(np.hstack([piece.toarray() for piece in made]), block.toarray().T)
+    assert all(piece.indices.dtype == np.int32 for piece in made)
+
+
+def test_pieces_of_a_large_matrix_are_larger(monkeypatch):
+    monkeypatch.setattr(transpose, "PIECE_VALUES", 10)
+    block = sparse.csr_matrix(np.ones((40, 5), dtype=np.float32))
+    assert len(transposed_pieces(block, 40)) == 20
+    # 5 million values in at most 128 pieces are more than this block has.
+    assert len(transposed_pieces(block, 10**6)) == 1
+
+
+@pytest.mark.parametrize("memory", [0, 10**9])
+def test_many_pieces_are_joined(scipy_parts, tmp_path, memory, monkeypatch):
+    monkeypatch.setattr(transpose, "PIECE_VALUES", 5)
+    monkeypatch.setattr(transpose, "LARGE_GROUP_VALUES", 100)
+    matrix = sparse.random(700, 9, 0.3, format="csr", random_state=2, dtype=np.float32)
+    turned = Transposed(9, np.float32, Pieces(memory, tmp_path / "pieces"))
+    for start in range(0, 700, 100):
+        for piece in transposed_pieces(matrix[start : start + 100], 100):
+            turned.add(piece)
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(turned.groups(pool))
+    truth = matrix.tocsc()
+    np.testing.assert_array_equal(np.concatenate([r[1] for r in runs]), truth.indices)
+    np.testing.assert_array_equal(np.concatenate([r[2] for r in runs]), truth.data)
+
+
+def test_a_file_of_pieces_that_was_cut_is_an_error(tmp_path):
+    file = tmp_path / "pieces"
+    turned = Transposed(3, np.float32, Pieces(0, file))
+    turned.add(sparse.csr_matrix(np.ones((3, 4), dtype=np.float32)))
+    file.write_bytes(file.read_bytes()[:50])
+    with ThreadPoolExecutor(1) as pool, pytest.raises(EOFError):
+        list(turned.groups(pool))

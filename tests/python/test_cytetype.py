@@ -6,7 +6,7 @@ import pytest
 
 from cellferry import annotate_clusters, errors
 from cellferry.annotate import plan_clusters, resume
-from cellferry.engines import create_engine
+from cellferry.engines import Extent, create_engine
 from cellferry.engines.cytetype import CyteType
 from cellferry.runs import Run
 from cytetype_objects import plain, symbols_in_a_column
@@ -141,6 +141,14 @@ def test_the_plan_makes_no_call_and_knows_columns_and_bytes(server):
     assert plan.columns == ("cluster", "donor")
     assert plan.bytes_sent > 1000
     assert plan.clusters == 4
+
+
+def test_what_would_be_sent_is_known_before_an_object_is_read(server):
+    made = engine(server, obs_columns=["donor"])
+    plan = made.estimate(Extent(1000, 2000, ("donor", "cluster")))
+    assert plan.columns == ("donor",)
+    assert 1_000_000 < plan.bytes_sent < 2_000_000
+    assert server.requests == []
 
 
 def test_what_it_describes_makes_the_same_engine(server):

@@ -1,11 +1,11 @@
 """Every fault between client and server: the labels are right, or the run can be resumed.
 
-``pytest -rP -k counts`` prints how many faults were tried and how many were survived at once.
+The last test prints how many faults were tried, survived at once, and finished by resuming.
 """
 
-import json
 import os
 import signal
+import sys
 
 import pytest
 
@@ -21,6 +21,7 @@ from cytetype_runs import (
     wait_until,
 )
 from fault_server import FaultServer
+from server_process import ServerProcess
 
 STEPS = {
     "initiate": ("POST", "/upload/vars_h5/initiate$"),
@@ -196,6 +197,46 @@ def test_a_client_that_is_killed_goes_on_in_another_process(where):
         COUNTS["resumed"] += 1
 
 
-def test_the_counts_are_printed():
-    print(json.dumps({"faults": COUNTS}))  # noqa: T201 - shown by pytest -rP
+# --- with a real `cellferry serve` behind the faults -----------------------------------------
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory):
+    options = ("--chunk-size", "200K", "--signed-parts")
+    with ServerProcess(tmp_path_factory.mktemp("faults") / "data", *options) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(serve, tmp_path_factory):
+    """What the server answers when nothing happens."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CELLFERRY_HOME", str(home))
+        return run_engine(serve).labels()
+
+
+REAL_STEPS = {**STEPS, "part": ("PUT", "^/part/.*/1[?]")}
+CASES = [(n, s) for i, n in enumerate(FAULTS) for j, s in enumerate(STEPS) if (i + j) % 2 == 0]
+
+
+@pytest.mark.parametrize(("name", "step"), CASES)
+def test_what_passes_before_a_real_server_is_survived(name, step, serve, undisturbed):
+    with FaultServer(upstream=serve.url) as proxy:
+        kind, details = FAULTS[name]
+        proxy.fault(kind, *REAL_STEPS[step], **details)
+        COUNTS["tried"] += 1
+        found = run_engine(proxy)
+        assert found.labels() == undisturbed
+        assert all(f.done for f in proxy.faults)
+        # Whatever was lost on the way, the server has the job once.
+        keys = {r["headers"]["Idempotency-Key"] for r in proxy.requests if r["path"] == "/annotate"}
+        assert len(keys) == 1
+        COUNTS["survived"] += 1
+
+
+def test_the_counts_are_printed(capsys):
+    with capsys.disabled():
+        told = ", ".join(f"{n} {name}" for name, n in COUNTS.items())
+        sys.stdout.write(f"\nclient faults: {told}\n")
     assert COUNTS["tried"] == COUNTS["survived"] + COUNTS["resumed"]

@@ -1,8 +1,11 @@
 """The CyteType engine against the real ``cellferry serve``, which is killed and started again."""
 
 import json
+import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -171,3 +174,74 @@ def test_a_second_run_of_the_same_data_sends_no_matrix_again(serve):
     sizes = sorted(u.stat().st_size for u in uploads)
     matrix = (newest_run().folder / "vars.h5").stat().st_size
     assert sizes.count(matrix) == 1
+
+
+def test_signed_addresses_that_expired_are_told_and_the_run_is_finished_later(serve):
+    from cellferry.errors import ServiceForbiddenError
+
+    server = serve("--signed-parts", "--signed-hours", "0")
+    made = patient(server)
+    with pytest.raises(ServiceForbiddenError, match="expired") as caught:
+        annotate(study_for(made, plain()), made)
+    server.stop()
+    position = server._arguments.index("--signed-hours")
+    server._arguments[position + 1] = "1"
+    server.start()
+    found = resume(caught.value.data["run"])
+    assert {row.status for row in found} <= {"ok", "unknown"}
+    kept = sorted(p.read_bytes() for p in (server.data / "uploads").iterdir() if p.stat().st_size)
+    folder = newest_run().folder
+    for name in ("vars.h5", "obs.duckdb"):
+        assert (folder / name).read_bytes() in kept
+
+
+def test_the_command_line_finishes_what_a_killed_client_began(serve):
+    server = serve(plug=PLUG, SLOW_MODEL_SECONDS="0.5")
+    client = python_process(
+        """
+        import os
+        from types import SimpleNamespace
+        server = SimpleNamespace(url=os.environ["SERVER"])
+        run_engine(server, llm_configs=[dict(provider="openai", name="m")])
+        """,
+        SERVER=server.url,
+        OPENAI_API_KEY=CANARY,
+    )
+    from cellferry.runs import list_runs
+
+    wait_until(lambda: any(r.content["remote_job_id"] for r in list_runs()))
+    client.send_signal(signal.SIGKILL)
+    client.wait(10)
+    script = "from cellferry.cli import main; main()"
+    command = [sys.executable, "-c", script, "runs", "resume", newest_run().id]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENAI_API_KEY": CANARY},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert newest_run().results().labels() == EXPECTED
+    assert CANARY not in done.stdout + done.stderr
+
+
+def test_models_of_the_request_answer_through_a_server_that_is_killed(serve, llm_server):
+    lists = {
+        "b": ["CD79A", "MS4A1", "CD79B"], "t": ["CD3D", "CD3E", "IL7R"],
+        "m": ["LYZ", "S100A8", "CD14"], "p": ["PPBP", "PF4", "GP9"],
+    }  # fmt: skip
+    llm_server.delay = 0.3
+    server = serve("--allow-base-url", llm_server.url)
+    model = {**MODEL, "baseUrl": f"{llm_server.url}/v1"}
+    made = patient(server, llm_configs=[model], require_artifacts=False, n_parallel_clusters=1)
+    found = []
+    work = threading.Thread(
+        target=lambda: found.append(annotate_clusters(lists, engine=made, progress=False))
+    )
+    work.start()
+    wait_until(lambda: len(llm_server.log) > 2)
+    server.restart()  # its keys are gone with it; the client gives them again
+    work.join(60)
+    assert found[0].labels() == {
+        "b": "B cell", "t": "T cell", "m": "Monocyte", "p": "Platelet"
+    }  # fmt: skip
+    assert CANARY.encode() not in everything_written(server.data)
+    assert CANARY not in server.log.read_text()

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from cellferry.events import CancelledWork, run_in_worker, run_parallel
+from cellferry.events import CancelledWork, Worker, run_in_worker, run_parallel
 
 
 def test_work_runs_elsewhere_and_events_arrive_here_in_order():
@@ -126,3 +126,32 @@ def test_an_interrupt_ends_parallel_work_and_the_process_can_end():
     )  # fmt: skip
     assert done.stdout == "prompt\n"
     assert time.monotonic() - begin < 15
+
+
+def test_a_worker_tells_whether_it_has_ended_and_stops_when_asked():
+    def work(events):
+        while True:
+            events.wait(0.01)
+
+    worker = Worker(work)
+    assert not worker.ended
+    worker.cancel(5)
+    assert worker.ended
+    with pytest.raises(CancelledWork):
+        worker.result()
+
+
+def test_after_an_error_nothing_more_is_begun():
+    begun = []
+
+    def work(item):
+        begun.append(item)
+        if item % 5 == 1:
+            message = "no"
+            raise ValueError(message)
+
+    for _ in range(300):
+        begun.clear()
+        with pytest.raises(ValueError, match="no"):
+            run_in_worker(lambda events: run_parallel(work, range(5), 1, events))
+        assert begun == [0, 1]

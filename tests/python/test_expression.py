@@ -9,6 +9,7 @@ from cellferry.errors import InvalidObjectError
 from cellferry.expression import (
     BlockSource,
     MatrixSource,
+    Rows,
     canonical,
     cuts,
     fraction_expressed,
@@ -126,3 +127,11 @@ def test_a_block_is_put_in_order_only_if_it_has_to():
     untidy = sparse.csr_matrix(arrays, shape=(1, 2))
     assert canonical(untidy).toarray().tolist() == [[2, 4]]
     assert untidy.indices.tolist() == [1, 0, 1]
+
+
+def test_blocks_that_follow_each_other_are_put_together():
+    truth = sparse.random(9, 4, 0.5, format="csr", random_state=1)
+    rows = Rows(tuple(sparse.csr_matrix(truth[i : i + 4]) for i in (0, 4, 8)))
+    np.testing.assert_array_equal(canonical(rows).toarray(), truth.toarray())
+    alone = sparse.csr_matrix(truth)
+    assert Rows((alone,)).together() is alone

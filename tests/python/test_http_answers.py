@@ -1,3 +1,5 @@
+import json
+
 import httpx
 import pytest
 from hypothesis import given
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 
 from cellferry import http_answers
 from cellferry.errors import ServiceAnswerError, ServiceError
+from cellferry.server.failures import CODES, Failure
 
 
 def answer(status, content=b"", headers=None):
@@ -24,8 +27,6 @@ def test_any_refusal_is_one_classed_error_with_words_and_a_hint(status, body, ki
 
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=9), st.lists, max_leaves=9))
 def test_any_json_body_can_be_explained(body):
-    import json
-
     response = answer(422)
     code, told = http_answers.explained(response, json.dumps({"detail": body}).encode())
     assert code == ""
@@ -61,3 +62,29 @@ def test_a_refusal_that_stays_is_not_tried_again_whatever_its_status(code):
     body = f'{{"error_code": "{code}", "message": "m"}}'.encode()
     assert not http_answers.is_transient(http_answers.error_of(answer(503), body))
     assert not http_answers.is_transient(http_answers.error_of(answer(429), body))
+
+
+DECISIONS = {
+    "service_rejected stop": (
+        "BAD_REQUEST METHOD_NOT_ALLOWED JOB_NOT_COMPLETED JOB_FAILED JOB_CONFLICT "
+        "UPLOAD_INCOMPLETE CHUNK_CONFLICT UNSUPPORTED_MEDIA_TYPE VALIDATION_ERROR "
+        "INVALID_ARTIFACT LLM_VALIDATION_FAILED NO_EXPRESSION"
+    ),
+    "service_credentials stop": "AUTHENTICATION_REQUIRED INVALID_TOKEN",
+    "service_forbidden stop": "ACCESS_DENIED",
+    "service_not_found stop": "NOT_FOUND JOB_NOT_FOUND UPLOAD_NOT_FOUND UPLOAD_EXPIRED",
+    "service_too_large stop": "PAYLOAD_TOO_LARGE",
+    "service_timeout again": "REQUEST_TIMEOUT",
+    "service_unreachable again": "CLIENT_DISCONNECTED",
+    "service_failed again": "INTERNAL_ERROR SERVER_BUSY INSUFFICIENT_STORAGE",
+}
+
+
+def test_every_code_of_our_own_server_has_its_class_and_decision():
+    found = {}
+    for code, meaning in CODES.items():
+        body = json.dumps(Failure(code, "m").body()).encode()
+        error = http_answers.error_of(answer(meaning.status, body), body)
+        decision = "again" if http_answers.is_transient(error) else "stop"
+        found[code.value] = f"{error.code} {decision}"
+    assert found == {code: name for name, codes in DECISIONS.items() for code in codes.split()}

@@ -73,7 +73,7 @@ def test_clear_clusters():
     labels = list(found.labels().values())
     assert labels == ["T cell", "B cell", "Classical monocyte", "NK cell", "Platelet"]
     assert all(row.mixed == () for row in found)
-    assert all(row.confidence_kind == "graded" for row in found)
+    assert all(row.confidence_kind == "calibrated" for row in found)
 
 
 def test_rows_follow_the_study_and_clusters_without_rows_are_skipped():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cellferry.engines.local import Local
 from cellferry.engines.local.evidence import Evidence
-from cellferry.engines.local.prevalence import Prevalence, with_prevalence
+from cellferry.engines.local.prevalence import Prevalence, at_depth, with_prevalence
 from cellferry.events import Events
 from cellferry.expression import MatrixSource
 from cellferry.study import Clusters, Study
@@ -114,3 +114,37 @@ def test_no_gene_in_common_changes_nothing(wanted):
     prevalence = Prevalence.from_study(made, wanted)
     found = with_prevalence(evidence, made.markers.clusters, prevalence)
     assert np.array_equal(found.strength, evidence.strength)
+
+
+def test_deeper_sequencing_of_a_cluster_is_no_evidence():
+    rate = np.random.default_rng(1).gamma(0.5, size=400)
+    outside = 1 - np.exp(-rate)
+    inside = 1 - np.exp(-3 * rate)
+    marker = 7
+    inside[marker], outside[marker] = 0.9, 0.02
+    expected = at_depth(inside[:, None], outside[:, None])[:, 0]
+    difference = inside - expected
+    assert np.abs(np.delete(difference, marker)).max() < 0.01
+    assert (inside - outside).mean() > 0.1
+    assert difference[marker] > 0.8
+
+
+def test_few_genes_tell_nothing_of_depth():
+    inside, outside = np.array([[0.8], [0.6]]), np.array([[0.4], [0.3]])
+    assert at_depth(inside, outside).ravel() == pytest.approx([0.4, 0.3])
+
+
+def test_what_a_table_leaves_out_is_no_stronger_than_the_weakest_that_it_names():
+    # By their prevalence the silent genes differ much; the table had reasons to leave them out.
+    genes = [*T_CELL, *NAIVE]
+    inside = np.array([[0.9, 0.1]] * len(genes))
+    prevalence = Prevalence(tuple(genes), ("a", "b"), inside, inside[:, ::-1])
+    for fold in (4.0, 0.1):
+        markers = table({"a": T_CELL, "b": ["OTHER"]}, fold=fold, filler=0)
+        evidence = Evidence.from_markers(markers, 50)
+        found = with_prevalence(evidence, markers.clusters, prevalence)
+        named = found.strength[found.genes["CD3D"], 0]
+        left_out = found.strength[found.genes["CCR7"], 0]
+        assert 0 < left_out <= min(named, 0.5)
+        assert named == evidence.strength[evidence.genes["CD3D"], 0]
+    assert left_out == pytest.approx(named)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.knowledge import CellType, Knowledge, Marker
 from cellferry.engines.local.profiles import INHERITANCE, TIER_WEIGHT, Profiles
-from cellferry.engines.local.score import SHRINKAGE, Signal, score_types
+from cellferry.engines.local.score import SHRINKAGE, SILENT_HALF, Signal, score_types
 from local_tables import KNOWLEDGE, listed, table
 
 HUMAN = Profiles.from_knowledge(KNOWLEDGE, "human")
@@ -42,7 +42,9 @@ def test_fit_is_the_formula_of_the_module():
     mean = 0.5 / 4
     deviation = np.sqrt(0.25 / 4 - mean**2)
     total = weights @ (strength - mean)
-    assert scores.fit[0] == pytest.approx(total / np.sqrt(weights @ weights + SHRINKAGE))
+    # Y is left out of a list of one gene, where it would hardly have been named.
+    expected = weights * np.array([1.0, 1 / (1 + SILENT_HALF)])
+    assert scores.fit[0] == pytest.approx(total / np.sqrt(expected @ expected + SHRINKAGE))
     expected = total / (deviation * np.sqrt(weights @ weights))
     assert scores.significance[0] == pytest.approx(expected)
 
@@ -166,3 +168,13 @@ def test_scores_are_finite_for_any_genes(genes):
     scores = scored(HUMAN, table({"0": genes}))
     for values in (scores.fit, scores.own_fit, scores.significance, scores.own_significance):
         assert np.isfinite(values).all()
+
+
+def test_what_a_short_list_leaves_out_is_hardly_silent():
+    found = profiles(cell_type("A", "X3 Y3 Z3 Q3 R3 S3 T3"))
+    short = table({"0": ["X", "Y", "Z"]}, filler=0)
+    long = table({"0": ["X", "Y", "Z", *(f"GENE{i}" for i in range(2000))]}, filler=0)
+    least, most = scored(found, long), scored(found, short)
+    assert most.fit[0] > 1.2 * least.fit[0]
+    silent = [most.signal.expected[found.genes.index(g)] for g in "QRST"]
+    assert max(silent) < 0.1 < 0.9 * most.signal.expected[found.genes.index("X")]

@@ -58,3 +58,16 @@ def test_a_tissue_is_suggested_when_several_clusters_agree():
     assert answers(Local(), table(islets)).provenance["tissue_suggested"] == "pancreas"
     assert answers(Local(), table(BLOOD)).provenance["tissue_suggested"] in {None, "blood"}
     assert suggested_tissue([Annotation("0", "unknown", label="Unknown")], KNOWLEDGE) is None
+
+
+def test_the_tissue_that_most_clusters_suggest_decides_between_siblings():
+    somatostatin = ["SST", "HHEX", "RBP4", "PRG4", "BCHE", "RGS2", "GABRB3", "LEPR"]
+    alone = answers(Local(), table({"delta": somatostatin}))
+    assert alone["delta"].label == "D cell"
+    islets = ("Pancreatic beta cell", "Pancreatic alpha cell", "Pancreatic acinar cell")
+    among = {**{n: listed(n) for n in islets}, "delta": somatostatin}
+    found = answers(Local(), table(among))
+    assert found.provenance["tissue_suggested"] == "pancreas"
+    assert found["delta"].label == "Pancreatic delta cell"
+    stated = answers(Local(), table(among), tissue="stomach")
+    assert stated["delta"].label == "D cell"

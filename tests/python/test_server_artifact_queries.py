@@ -1,10 +1,14 @@
 """Questions over both artifacts, against the plain computation."""
 
+from pathlib import Path
+
+import duckdb
 import numpy as np
 import pytest
 
 from cellferry.server.artifact_queries import expression, prevalence
 from cellferry.server.failures import Failure
+from cellferry.server.obs_duckdb import counts
 from server_files import GENES, N_CELLS, matrix, write_obs_duckdb, write_vars_h5
 
 LABELS = ["cluster 0", "cluster 1", "cluster 2"]
@@ -80,3 +84,32 @@ def test_artifacts_of_this_package_are_read_whole_way(ranked_blood, tmp_path):
     column = adata[:, "CD3D"].X.toarray().ravel()
     np.testing.assert_allclose(found["values"], column, atol=1e-4)
     np.testing.assert_allclose(found["x"], adata.obsm["X_umap"][:, 0], atol=1e-3)
+
+
+def bytes_read():
+    """Bytes that this process has read so far from anything (Linux)."""
+    return int(Path("/proc/self/io").read_text().split("rchar: ")[1].split()[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="reads /proc, which is Linux")
+def test_a_gene_and_a_filter_are_answered_without_reading_the_files_whole(files, tmp_path):
+    expression(files[1], files[2], "CD3D", 10)  # loads what it needs of our own
+    counts(files[2], [], None)
+    genes = [f"GENE{i}" for i in range(60)]
+    values = matrix(100_000, 60)
+    vars_path = write_vars_h5(tmp_path / "vars.h5", values, genes=genes)
+    obs_path = tmp_path / "obs.duckdb"
+    columns = ", ".join(f"random() AS amount_{i}" for i in range(40))
+    with duckdb.connect(str(obs_path)) as sql:
+        sql.execute(f"CREATE TABLE obs AS SELECT {columns} FROM range(200000)")
+    before = bytes_read()
+    found = expression(str(vars_path), None, "GENE7", 10)
+    of_gene = bytes_read() - before
+    before = bytes_read()
+    filters = [{"column": "amount_3", "op": "lt", "value": 0.5}]
+    counted = counts(str(obs_path), filters, None)
+    of_filter = bytes_read() - before
+    assert found["n_expressing"] == (values[:, [7]] > 0).sum()
+    assert counted["count"] == pytest.approx(100_000, rel=0.02)
+    assert 0 < of_gene < vars_path.stat().st_size / 8
+    assert 0 < of_filter < obs_path.stat().st_size / 8

@@ -87,6 +87,21 @@ def test_uploads_must_be_there_complete_and_of_their_kind(records):
     assert records.known() == {job}
 
 
+def test_old_jobs_go_with_all_that_is_known_of_them(records):
+    used = add_upload(records)
+    old, lost, young, open_ = (insert(records, {"vars_h5": used}) for _ in range(4))
+    records.set_state(old, "completed")
+    records.set_state(young, "failed")
+    records.set_state(lost, "credentials_required")
+    with records._store.transaction() as sql:
+        sql.execute("UPDATE jobs SET finished = 50 WHERE id = ?", (old,))
+        sql.execute("UPDATE jobs SET created = 50 WHERE id IN (?, ?)", (lost, open_))
+    assert sorted(records.expire(100)) == sorted([old, lost])
+    assert records.known() == {young, open_}
+    assert records.clusters(old) == records.uploads(old) == {}
+    assert records.uploads(open_) == {"vars_h5": used}
+
+
 @pytest.mark.parametrize("identifier", ["..", "../x", "", "x" * 999, "\x00", "' OR 1=1 --"])
 def test_ids_that_are_no_ids(records, identifier):
     with pytest.raises(Failure) as caught:

@@ -1,5 +1,6 @@
 """Jobs: accepted once, resumed, keys in memory only. In this process, with our own threads."""
 
+import dataclasses
 import time
 
 import orjson
@@ -112,6 +113,17 @@ def test_the_same_key_is_the_same_job(running):
     assert running.submit(key="l") != first
 
 
+def test_the_same_request_twice_at_the_same_moment_is_one_job(running, monkeypatch):
+    first = running.submit(key="k")
+    # The second did not see the first when it looked, and is refused by the database.
+    seen = iter([None])
+    records = running.jobs.records
+    known = records.of_request
+    monkeypatch.setattr(records, "of_request", lambda key: next(seen, known(key)))
+    assert running.submit(key="k") == first
+    assert [p.name for p in (running.store.folder / "jobs").iterdir()] == [first]
+
+
 def test_unfinished_jobs_go_on_after_a_restart(running):
     running.end()
     running.begin(start=False)
@@ -164,6 +176,19 @@ def test_a_job_that_lost_its_keys_waits_for_them(running, monkeypatch, tmp_path)
     assert running.jobs._keys == {}
     held = [p for p in running.store.folder.rglob("*") if p.is_file()]
     assert not [p for p in held if b"canary" in p.read_bytes()]
+
+
+def test_finished_jobs_are_kept_unless_a_number_of_days_is_set(running):
+    identifier = running.submit()
+    running.wait(identifier, "completed")
+    running.jobs.expire()
+    assert running.store.job_folder(identifier).is_dir()
+    running.settings = dataclasses.replace(running.settings, keep_days=0)
+    running.end()
+    running.begin(start=False)
+    running.jobs.expire()
+    assert not running.store.job_folder(identifier).exists()
+    assert refusal(running.jobs.records.find, identifier) is Code.JOB_NOT_FOUND
 
 
 def test_what_cannot_be_accepted_leaves_nothing(running):

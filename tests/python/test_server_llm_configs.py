@@ -50,6 +50,7 @@ def test_aws_credentials_are_all_or_none():
         [{**OPENAI, "apiKey": 5}],
         [{**OPENAI, "modelSettings": "x"}],
         [{**OPENAI, "targetAgents": ["spy"]}],
+        [{**OPENAI, "targetAgents": False}],
         [{**OPENAI, "skipValidation": "yes"}],
         [OPENAI] * 51,
     ],

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import load_all_checks
 
 from cellferry.server.openapi import document
+from server_engine import PLUG
 from server_files import write_obs_duckdb, write_vars_h5
 from server_process import ServerProcess, submit, upload
 
@@ -15,7 +16,9 @@ from server_process import ServerProcess, submit, upload
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("openapi")
-    with ServerProcess(folder / "data", "--keep-free", "0", "--chunk-size", "4K") as found:
+    with ServerProcess(
+        folder / "data", "--keep-free", "0", "--chunk-size", "4K", plug=PLUG
+    ) as found:
         files = {
             "vars_h5": upload(found, "vars_h5", write_vars_h5(folder / "v").read_bytes()),
             "obs_duckdb": upload(found, "obs_duckdb", write_obs_duckdb(folder / "o").read_bytes()),

@@ -87,6 +87,8 @@ def test_a_body_of_0_12_has_fewer_fields(server_settings):
         ({"visualizationData": {"coordinates": [[1, 2]], "clusters": []}}, "as many"),
         ({"visualizationData": {"coordinates": [[1]], "clusters": ["0"]}}, "pairs"),
         ({"visualizationData": {"coordinates": [["a", 1]], "clusters": ["0"]}}, "pairs"),
+        ({"visualizationData": {"coordinates": False, "clusters": []}}, "as many"),
+        ({"studyInfo": False}, "studyInfo"),
         ({"visibility": "secret"}, "visibility"),
         ({"uploaded_files": {"vars_h5": "../../etc/passwd"}}, "no id"),
         ({"uploaded_files": {"other": "x"}}, "uploaded_files"),

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from server_engine import PLUG
 from server_files import GENES, N_CELLS, write_obs_duckdb, write_vars_h5
 from server_process import ServerProcess, code, put_chunk, submission, submit, upload
 
@@ -135,12 +136,12 @@ def test_bodies_that_are_too_large_or_no_json(server):
     assert (answer.status_code, code(answer)) == (400, "BAD_REQUEST")
 
 
-def test_language_models_that_are_not_there_or_point_inside(server):
+def test_language_models_that_point_inside_are_refused(server):
     config = {"provider": "openai", "name": "m", "apiKey": "k"}
-    for extra in ({}, {"baseUrl": "http://127.0.0.1:22"}, {"baseUrl": "http://169.254.169.254"}):
-        answer = server.client.post("/annotate", json=submission(llm_configs=[{**config, **extra}]))
-        if extra:
-            assert (answer.status_code, code(answer)) == (422, "LLM_VALIDATION_FAILED")
+    for url in ("http://127.0.0.1:22", "http://169.254.169.254", "http://[::1]:11434/v1"):
+        body = submission(llm_configs=[{**config, "baseUrl": url}])
+        answer = server.client.post("/annotate", json=body)
+        assert (answer.status_code, code(answer)) == (422, "LLM_VALIDATION_FAILED")
 
 
 def test_results_before_they_are_there(server):
@@ -212,3 +213,39 @@ def test_data_of_a_job_without_files(server):
         server.client.post(f"/data/{job}/counts", json={}),
     ):
         assert (answer.status_code, code(answer)) == (422, "NO_EXPRESSION")
+
+
+def test_a_full_disk_and_a_full_queue_are_said_over_http(tmp_path):
+    with ServerProcess(tmp_path / "full", "--keep-free", "900T") as server:
+        for answer in (
+            server.client.post("/upload/vars_h5/initiate", json={"file_size_bytes": 1}),
+            server.client.post("/annotate", json=submission()),
+        ):
+            assert (answer.status_code, code(answer)) == (507, "INSUFFICIENT_STORAGE")
+    slow = {"SLOW_MODEL_SECONDS": "5"}
+    options = ("--max-waiting", "1", "--jobs", "1")
+    with ServerProcess(tmp_path / "busy", *options, plug=PLUG, environment=slow) as server:
+        config = {"provider": "openai", "name": "m", "apiKey": "k"}
+        submit(server, llm_configs=[config])
+        answer = server.client.post("/annotate", json=submission())
+        assert (answer.status_code, code(answer)) == (503, "SERVER_BUSY")
+        assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_data_folder_may_be_given_relative_to_where_the_server_starts(tmp_path, monkeypatch):
+    """The helpers that read uploads run elsewhere, and must find them."""
+    monkeypatch.chdir(tmp_path)
+    with ServerProcess("jobs") as server:
+        files = {
+            "vars_h5": upload(server, "vars_h5", write_vars_h5(tmp_path / "v").read_bytes()),
+            "obs_duckdb": upload(
+                server, "obs_duckdb", write_obs_duckdb(tmp_path / "o").read_bytes()
+            ),
+        }
+        job = submit(server, uploaded_files=files)
+        server.wait_for(job)
+        found = server.client.get(f"/results/{job}").json()
+        assert found["summary"]["notes"] == []
+        cell_type = found["annotations"]["0"]["latest"]["annotation"]["fullOutput"]["cellType"]
+        assert cell_type["expressionEvidence"]["source"] == "vars.h5"
+        assert server.client.get(f"/data/{job}/expression?gene=CD3D").is_success

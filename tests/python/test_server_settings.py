@@ -27,6 +27,10 @@ def test_loopback_needs_no_token_and_other_addresses_do():
         {"concurrent_jobs": 0},
         {"upload_hours": float("nan")},
         {"base_urls": ("localhost:11434",)},
+        {"keep_days": -1},
+        {"signed_hours": float("nan")},
+        {"public_url": "cells.example.org"},
+        {"public_url": "https://cells.example.org/path"},
     ],
 )
 def test_values_that_are_not_valid(wrong):

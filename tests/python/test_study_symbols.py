@@ -1,3 +1,4 @@
+import json
 import logging
 
 import numpy as np
@@ -10,6 +11,7 @@ from cellferry.expression import MatrixSource
 from cellferry.gene_tables import symbols_by_number
 from cellferry.markers import read_markers
 from cellferry.study import Clusters, Study
+from cellferry.study_records import study_from_record, study_record
 from cellferry.study_symbols import names_by_symbol, symbols_of, with_symbols
 
 IDS = {s: f"ENSG{n:011d}" for n, s in symbols_by_number("human").items()}
@@ -63,3 +65,25 @@ def test_the_names_of_the_object_are_kept_where_it_is_asked():
     assert names_by_symbol(names, ["CD79A", "PPBP"]) == [B_CELL[0]]
     assert names_by_symbol(("CD79A", "PPBP"), ["PPBP"]) == ["PPBP"]
     assert symbols_of(("CD79A",)) == ("CD79A",)
+
+
+def test_the_object_s_own_names_of_supporting_genes_are_kept():
+    names = [f"{g}.7" for g in B_CELL]
+    found = annotate_clusters({"0": names}, progress=False)
+    supporting = found["0"].supporting
+    assert "MS4A1" in supporting
+    own = found.provenance["gene_names"]
+    assert {own[g] for g in supporting} <= set(names)
+    assert own["MS4A1"] == f"{IDS['MS4A1']}.7"
+
+
+def test_where_genes_are_symbols_nothing_is_kept_of_their_names():
+    found = annotate_clusters({"0": ["CD79A", "MS4A1", "CD79B", "CD19"]}, progress=False)
+    assert "gene_names" not in found.provenance
+
+
+def test_the_names_outlive_a_run_that_is_resumed():
+    given = with_symbols(study(B_CELL, genes=tuple(B_CELL)))
+    again = study_from_record(json.loads(json.dumps(study_record(given))))
+    assert again.gene_names == given.gene_names
+    assert again.gene_names["MS4A1"] == IDS["MS4A1"]

@@ -302,3 +302,29 @@ test_that("cells that the assay does not have are told and labelled", {
   )
   expect_false(anyNA(labelled@meta.data$cell_type))
 })
+
+test_that("a dry run tells the plan without a key, a call or a run", {
+  skip_without_backend()
+  local_home()
+  withr::local_envvar(OPENAI_API_KEY = NA)
+  lists <- list("0" = c("CD79A", "MS4A1"), "1" = c("CD3D", "CD3E"))
+  engine <- LLMEngine("openai", "gpt-5")
+  plan <- AnnotateClusters(ReadMarkers(lists), engine = engine, verbose = FALSE, dry.run = TRUE)
+  expect_s3_class(plan, "cellferry_plan")
+  expect_identical(c(plan$clusters, plan$calls), c(2L, 4L))
+  expect_output(print(plan), "llm: 2 clusters, 4 calls, .* tokens in and .* out, cost ")
+  object <- known_cells()
+  planned <- AnnotateClusters(object, lists, engine, verbose = FALSE, dry.run = TRUE)
+  expect_identical(planned$clusters, 2L)
+  # An engine that would send data off is planned before anybody consents.
+  sent <- AnnotateClusters(
+    object, lists, CyteTypeEngine(api_url = "https://example.org"),
+    verbose = FALSE, dry.run = TRUE
+  )
+  expect_gt(sent$bytes_sent, 0)
+  expect_identical(nrow(ListRuns()), 0L)
+  expect_error(
+    AnnotateClusters(object, lists, dry.run = NA),
+    class = "cellferry_invalid_option_error"
+  )
+})

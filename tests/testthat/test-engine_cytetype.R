@@ -49,7 +49,7 @@ test_that("a Seurat object goes to the service whole and its labels come back", 
   expect_match(data$studyInfo, "^Human blood")
   expect_setequal(names(sent$uploaded_files), c("vars_h5", "obs_duckdb"))
   # Percentages and composition are those that R counts itself.
-  values <- SeuratObject::GetAssayData(object, "data")
+  values <- SeuratObject::GetAssayData(object[["RNA"]], "data")
   cells <- object$RNA_snn_res.1 == "1"
   expect_equal(data$expressionData$LYZ[["1"]], round(100 * mean(values["LYZ", cells] > 0), 2))
   groups <- table(object$groups[cells])
@@ -125,7 +125,7 @@ test_that("what is not this machine gets nothing unasked", {
     suppressMessages(AnnotateClusters(
       small_object(), small_markers(), CyteTypeEngine(api_url = "https://cytetype.example.org")
     )),
-    "cytetype.example.org",
+    "metadata \\(the columns .*\"groups\".*\\) to cytetype.example.org, [0-9,]+ bytes",
     class = "cellferry_upload_not_allowed_error"
   )
 })
@@ -152,6 +152,46 @@ test_that("a run that stopped is finished with its id, in R and from another lan
   labelled <- suppressMessages(ResumeAnnotation(object, run))
   expect_right_labels(labelled, url)
   expect_length(seen(url)$jobs, 1)
+})
+
+test_that("a session of R that was killed in mid-poll is finished by another one", {
+  skip_without_backend()
+  skip_on_os("windows")
+  home <- local_home()
+  slow <- "[{\"kind\":\"delay\",\"method\":\"GET\",\"path\":\"status\",\"times\":99,\"seconds\":5}]"
+  url <- fault_server(slow)
+  object <- small_object()
+  given <- withr::local_tempfile(fileext = ".rds")
+  saveRDS(list(object, small_markers()), given)
+  script <- withr::local_tempfile(fileext = ".R", lines = c(
+    "library(cellferry)",
+    sprintf("given <- readRDS('%s')", given),
+    "AnnotateClusters(given[[1]], given[[2]],",
+    sprintf("  CyteTypeEngine(api_url = '%s', auth_token = '%s'),", url, canary),
+    "  group.by = 'RNA_snn_res.1')"
+  ))
+  process <- withr::local_tempfile()
+  rscript <- file.path(R.home("bin"), "Rscript")
+  line <- sprintf("echo $$ > '%s'; exec '%s' '%s' > /dev/null 2>&1", process, rscript, script)
+  system2("sh", c("-c", shQuote(line)), wait = FALSE)
+  for (i in 1:600) {
+    if (length(seen(url)$jobs)) break
+    Sys.sleep(0.1)
+  }
+  expect_length(seen(url)$jobs, 1)
+  tools::pskill(as.integer(readLines(process)), tools::SIGKILL)
+  run <- ListRuns()
+  expect_identical(run$status, "unfinished")
+  mend(url)
+  expect_error(
+    suppressMessages(ResumeAnnotation(object, run$id)),
+    class = "cellferry_credentials_required_error"
+  )
+  withr::local_envvar(CYTETYPE_AUTH_TOKEN = canary)
+  labelled <- suppressMessages(ResumeAnnotation(object, run$id))
+  expect_right_labels(labelled, url)
+  expect_length(seen(url)$jobs, 1)
+  expect_length(grepRaw(canary, bytes_of(home), fixed = TRUE), 0)
 })
 
 test_that("a run of Python is finished in R", {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from . import delivery
 from .annotations import Annotations
@@ -176,6 +176,18 @@ def resume(
     return execute(run, stored, engine, on_event)
 
 
+@overload
+def annotate_clusters(
+    data: Any, markers: Any = None, *, dry_run: Literal[True], **arguments: Any
+) -> Plan: ...
+
+
+@overload
+def annotate_clusters(
+    data: Any, markers: Any = None, *, dry_run: Literal[False] = False, **arguments: Any
+) -> Annotations: ...
+
+
 def annotate_clusters(
     data: anndata.AnnData | Any,
     markers: Any = None,
@@ -189,8 +201,9 @@ def annotate_clusters(
     overwrite: bool = False,
     allow_upload: bool = False,
     progress: bool = True,
+    dry_run: bool = False,
     **options: Any,
-) -> Annotations:
+) -> Annotations | Plan:
     """Annotate the clusters of an AnnData (labelled in place) or of a marker table.
 
     Parameters
@@ -215,13 +228,16 @@ def annotate_clusters(
         Let the engine send expression or metadata off the machine.
     progress
         Show a progress bar on a terminal or in a notebook.
+    dry_run
+        Only tell what would be done: calls, bytes, tokens and estimated cost. No call is
+        made, no key and no consent is needed, and nothing is labelled or written.
     **options
         Options of the engine.
 
     Returns
     -------
     Annotations
-        One row per cluster.
+        One row per cluster. After a dry run the :class:`cellferry.engines.Plan`.
 
     Raises
     ------
@@ -233,6 +249,8 @@ def annotate_clusters(
     >>> found = annotate_clusters({"a": ["CD79A", "MS4A1", "CD79B", "CD19", "BANK1"]})
     >>> found["a"].label
     'B cell'
+    >>> print(annotate_clusters({"a": ["CD79A", "MS4A1"]}, dry_run=True))
+    local: 1 cluster, 0 calls, 0 bytes sent, cost $0.00
     """
     from .progress import progress_events
 
@@ -247,6 +265,8 @@ def annotate_clusters(
     study = build_study(
         data, markers, group_key=group_key, context=context, reading=chosen.capabilities.reading
     )
+    if dry_run:
+        return plan_clusters(study, chosen)
     check_needs(chosen, study)
     with progress_events(show=progress) as on_event:
         found = annotate(

@@ -11,6 +11,7 @@ import logging
 import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,17 @@ from .cell_annotations import CellAnnotations
 from .cells import resume_cells
 from .checks import check_consent
 from .doctor import installed_versions
-from .engines import CELL_ENGINES, ENGINES, ENVIRONMENT, Prepares, engine_options
+from .engines import (
+    CELL_ENGINES,
+    ENGINES,
+    ENVIRONMENT,
+    AnyEngine,
+    Estimates,
+    Extent,
+    Plan,
+    Prepares,
+    engine_options,
+)
 from .engines.llm.keys import key_variables
 from .errors import InternalError, error_codes, warning_codes
 from .markers import read_markers
@@ -87,9 +98,12 @@ def _marker_source(request: Message) -> Any:
 
 def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     engine = engine_asked(request)
-    check_consent(engine, None, allow_upload=bool(request.get("allow_upload")))
-    if isinstance(engine, Prepares) and not request.get("resumed"):
-        engine.prepare()
+    if not request.get("dry_run"):
+        # A dry run makes no call: it needs neither consent nor a key.
+        plan = plan_unread(engine, request)
+        check_consent(engine, plan, allow_upload=bool(request.get("allow_upload")))
+        if isinstance(engine, Prepares) and not request.get("resumed"):
+            engine.prepare()
     replaced = _check_key(request)
     if replaced:
         logging.getLogger("cellferry").info("Replacing the columns %s.", ", ".join(replaced))
@@ -97,6 +111,15 @@ def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | N
         "needs": sorted(engine.capabilities.needs),
         "uses": sorted(engine.capabilities.uses),
     }
+
+
+def plan_unread(engine: AnyEngine[Any], request: Message) -> Plan | None:
+    """Return what would be sent of an object of which only the extent is known."""
+    told = request.get("extent")
+    if told is None or not isinstance(engine, Estimates):
+        return None
+    columns = tuple(request.get("existing") or ())
+    return engine.estimate(Extent(int(told["cells"]), int(told["genes"]), columns))
 
 
 def _check_key(request: Message) -> list[str]:
@@ -146,6 +169,15 @@ def _study_parts(request: Message, out: wire.Outgoing, _on_event: OnEvent | None
 
 def _block(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     return {"rows": opened_study(request["handle"]).append(request)}
+
+
+def _plan(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+    opened = close_study(request["handle"])
+    if opened is None or opened.engine is None:
+        message = "This study is not open, or was opened without an engine."
+        raise InternalError(message)
+    plan = verb.plan_clusters(opened.complete(), opened.engine)
+    return {**asdict(plan), "told": str(plan)}
 
 
 def _annotate(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
@@ -204,7 +236,22 @@ def _results(found: Annotations, out: wire.Outgoing, replaced: Sequence[str] = (
 
 
 def _discard(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    return {"discarded": close_study(request["handle"]) is not None}
+    opened = close_study(request["handle"])
+    if opened is not None:
+        opened.close()
+    return {"discarded": opened is not None}
+
+
+def _artifacts_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+    from . import bridge_artifacts
+
+    return bridge_artifacts.begin(request)
+
+
+def _artifacts_finish(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
+    from . import bridge_artifacts
+
+    return bridge_artifacts.finish(request, out, _sender(on_event))
 
 
 def _runs_list(_request: Message, out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
@@ -262,10 +309,13 @@ def _report(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) ->
 
 CALLS: dict[str, Callable[[Message, wire.Outgoing, OnEvent | None], Message]] = {
     "annotate": _annotate,
+    "artifacts_begin": _artifacts_begin,
+    "artifacts_finish": _artifacts_finish,
     "block": _block,
     "check_request": _check_request,
     "describe": _describe,
     "discard": _discard,
+    "plan": _plan,
     "read_annotations": _read_annotations,
     "read_markers": _read_markers,
     "report": _report,

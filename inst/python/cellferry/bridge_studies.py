@@ -15,6 +15,7 @@ from .engines import AnyEngine
 from .errors import InternalError
 from .expression import BlockSource
 from .markers import read_markers
+from .spilled import SpilledSource
 from .study import Clusters, Context, Study
 from .study_symbols import names_by_symbol
 
@@ -64,7 +65,7 @@ class OpenStudy:
     def keep(self) -> Message:
         """Keep the study and return its handle and what R is to send."""
         handle = secrets.token_hex(8)
-        _open[handle] = self
+        keep_study(handle, self)
         wanted = self.sources.get("normalized")
         return {
             "handle": handle,
@@ -90,8 +91,19 @@ class OpenStudy:
                 raise InternalError(message)
         return self.study.with_parts(**self.sources)
 
+    def close(self) -> None:
+        """Give back what is held beside the study."""
+        for source in self.sources.values():
+            if isinstance(source, SpilledSource):
+                source.close()
+
 
 _open: dict[str, OpenStudy] = {}
+
+
+def keep_study(handle: str, opened: OpenStudy) -> None:
+    """Remember an open study by its handle."""
+    _open[handle] = opened
 
 
 def opened_study(handle: str) -> OpenStudy:

@@ -48,6 +48,9 @@ def _complete_clusters(
         return replace(row, n_cells=counts.get(row.cluster), engine=row.engine or engine.name)
 
     provenance = {**_provenance(study, engine, run, "clusters"), **dict(found.provenance)}
+    if study.gene_names:
+        named = {g for row in found for g in row.supporting} & study.gene_names.keys()
+        provenance["gene_names"] = {g: study.gene_names[g] for g in sorted(named)}
     markers = found.markers or kept_markers(study.markers)
     answered = Annotations(tuple(map(filled, found)), found.evidence, provenance, markers)
     run.store("annotations.json", answered.to_dict())

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 DRAIN_SECONDS = 0.25
 
@@ -85,35 +85,62 @@ _Result = TypeVar("_Result")
 _Item = TypeVar("_Item")
 
 
+class Worker(Generic[_Result]):
+    """``work(events)`` in a thread of its own, begun at once.
+
+    The thread is never waited for when the process ends: a blocked socket in the work must not
+    hold the user's prompt.
+    """
+
+    def __init__(self, work: Callable[[Events], _Result]) -> None:
+        self._events = Events()
+        self._future: Future[_Result] = Future()
+        self._done = threading.Event()
+        self._work = work
+        threading.Thread(target=self._guarded, name="cellferry", daemon=True).start()
+
+    def _guarded(self) -> None:
+        try:
+            self._future.set_result(self._work(self._events))
+        except BaseException as error:
+            self._future.set_exception(error)
+        finally:
+            self._done.set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the work has ended, well or not."""
+        return self._done.is_set()
+
+    def drain(self, on_event: Callable[[Event], None] | None) -> None:
+        """Deliver the events so far. Runs in the caller's thread."""
+        self._events.drain(on_event)
+
+    def cancel(self, seconds: float = 0) -> None:
+        """Ask the work to stop, and give it so long to clear away."""
+        self._events.cancel()
+        self._done.wait(seconds)
+
+    def result(self, on_event: Callable[[Event], None] | None = None) -> _Result:
+        """Wait, delivering events here, and return the result or raise the work's error.
+
+        Any exception that reaches the caller's thread (Ctrl-C, an error in ``on_event``)
+        cancels the work and is raised again.
+        """
+        try:
+            while not self._done.wait(DRAIN_SECONDS):
+                self.drain(on_event)
+            self.drain(on_event)
+            return self._future.result()
+        finally:
+            self._events.cancel()
+
+
 def run_in_worker(
     work: Callable[[Events], _Result], on_event: Callable[[Event], None] | None = None
 ) -> _Result:
-    """Run ``work(events)`` in a worker thread and deliver its events here.
-
-    Any exception that reaches the caller's thread (Ctrl-C, an error in ``on_event``)
-    cancels the work and is raised again; the thread is not waited for, not even when the
-    process ends, because a blocked socket in the work must not hold the user's prompt.
-    """
-    events = Events()
-    future: Future[_Result] = Future()
-    done = threading.Event()
-
-    def guarded() -> None:
-        try:
-            future.set_result(work(events))
-        except BaseException as error:
-            future.set_exception(error)
-        finally:
-            done.set()
-
-    threading.Thread(target=guarded, name="cellferry", daemon=True).start()
-    try:
-        while not done.wait(DRAIN_SECONDS):
-            events.drain(on_event)
-        events.drain(on_event)
-        return future.result()
-    finally:
-        events.cancel()
+    """Run ``work(events)`` in a worker thread and deliver its events here."""
+    return Worker(work).result(on_event)
 
 
 def run_parallel(
@@ -141,6 +168,8 @@ def run_parallel(
             try:
                 future.set_result(function(item))
             except BaseException as error:
+                # Here, not where it is raised: until then this thread would begin the next item.
+                stop.set()
                 future.set_exception(error)
             finished.put((position, future))
 

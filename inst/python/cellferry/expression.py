@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -170,11 +171,39 @@ def _shared(matrix: Any, start: int, stop: int, axis: Axis) -> csr_matrix | csc_
     return block
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Blocks that follow each other and are not put together yet.
+
+    Putting together takes long enough to be done by the thread that works on the block.
+    """
+
+    blocks: tuple[csr_matrix, ...]
+
+    def together(self) -> csr_matrix:
+        """Return one block."""
+        from scipy.sparse import csr_matrix
+
+        if len(self.blocks) == 1:
+            return self.blocks[0]
+        ends = np.cumsum([0, *(block.nnz for block in self.blocks)])
+        pointers = [b.indptr[1:] + end for b, end in zip(self.blocks, ends[:-1], strict=True)]
+        arrays = (
+            np.concatenate([block.data for block in self.blocks]),
+            np.concatenate([block.indices for block in self.blocks]),
+            np.concatenate([[0], *pointers]).astype(np.int32),
+        )
+        n_rows = sum(int(block.shape[0]) for block in self.blocks)
+        return csr_matrix(arrays, shape=(n_rows, self.blocks[0].shape[1]), copy=False)
+
+
 def canonical(block: Any) -> Any:
     """Return a block with sorted indices and no duplicates: itself, or a copy if it has to.
 
     Looking takes long enough to be done by the thread that works on the block.
     """
+    if isinstance(block, Rows):
+        block = block.together()
     if block.has_canonical_format:
         return block
     block = block.copy()

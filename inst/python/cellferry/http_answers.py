@@ -27,12 +27,13 @@ from .errors import (
     ServiceRejectedError,
     ServiceTimeoutError,
     ServiceTooLargeError,
+    ServiceUnreachableError,
 )
 
 if TYPE_CHECKING:
     import httpx
 
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524, 529})
+TRANSIENT = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524, 529})
 """Status codes after which the same request may succeed."""
 
 FINAL_CODES = frozenset({"QUOTA_EXCEEDED", "LICENSE_EXPIRED", "LLM_VALIDATION_FAILED"})
@@ -45,6 +46,7 @@ _BY_STATUS: dict[int, tuple[type[ServiceError], str]] = {
     403: (ServiceForbiddenError, "Ask the operator of the service what this token may do."),
     404: (ServiceNotFoundError, "Check the address of the service."),
     408: (ServiceTimeoutError, "Try again later."),
+    499: (ServiceUnreachableError, "Try again: the connection broke on the way."),
     410: (ServiceNotFoundError, "It is gone; annotate again."),
     413: (
         ServiceTooLargeError,

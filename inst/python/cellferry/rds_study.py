@@ -8,7 +8,7 @@ from typing import Any
 
 from . import delivery, wire
 from .annotations import Annotations
-from .bridge_calls import CALLS
+from .bridge_calls import CALLS, plan_unread
 from .bridge_cells import cell_results
 from .bridge_studies import OpenStudy, close_study, genes_wanted, parts_to_send, study_from_wire
 from .cell_annotations import CellAnnotations
@@ -131,7 +131,8 @@ class RdsObject:
         self._child.wait()
 
     def _check(self, message: Message, _out: wire.Outgoing) -> Message:
-        check_consent(self._engine, None, allow_upload=self._allow_upload)
+        plan = plan_unread(self._engine, message)
+        check_consent(self._engine, plan, allow_upload=self._allow_upload)
         delivery.check_key(
             message["key"],
             message.get("existing") or [],

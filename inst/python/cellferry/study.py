@@ -116,6 +116,9 @@ class Study:
         Cell names, n.
     genes
         All gene names of the object.
+    gene_names
+        Symbol -> the name that the object has for the gene, where symbols were put in place of
+        other identifiers; None where the object's names are the symbols.
     markers
         The full marker table; each engine calls ``markers.select``.
     normalized, counts
@@ -136,6 +139,7 @@ class Study:
     group_key: str | None = None
     cells: tuple[str, ...] | None = None
     genes: tuple[str, ...] | None = None
+    gene_names: Mapping[str, str] | None = None
     markers: Markers | None = None
     normalized: ExpressionSource | None = None
     counts: ExpressionSource | None = None

@@ -151,7 +151,10 @@ def _with_symbols(study: Study, column: str | None) -> Study:
         for part, source in sources.items()
         if isinstance(source, MatrixSource)
     }
-    return study.with_parts(genes=chosen.symbols, markers=markers, **named_sources)
+    own_names = {s: g for g, s in symbol.items() if s != g}
+    return study.with_parts(
+        genes=chosen.symbols, gene_names=own_names, markers=markers, **named_sources
+    )
 
 
 def _nearest_embedding(

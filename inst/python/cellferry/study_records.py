@@ -19,6 +19,8 @@ def study_record(study: Study) -> dict[str, Any]:
         "sizes": None if counts is None else list(counts.values()),
         "group_key": study.group_key,
         "genes": None if study.genes is None else list(study.genes),
+        # Only where there are any, so that the hash of every other study stays what it was.
+        **({"gene_names": dict(study.gene_names)} if study.gene_names else {}),
         "markers": None if study.markers is None else study.markers.to_dict(),
         "context": {
             "tissue": study.context.tissue,
@@ -36,6 +38,7 @@ def study_from_record(record: Mapping[str, Any]) -> Study:
         clusters=Clusters(tuple(record["clusters"]), sizes=None if sizes is None else tuple(sizes)),
         group_key=record["group_key"],
         genes=None if genes is None else tuple(genes),
+        gene_names=record.get("gene_names"),
         markers=None if markers is None else Markers.from_dict(markers),
         context=Context(**record["context"]),
     )

@@ -43,8 +43,13 @@ def with_symbols(study: Study) -> Study:
     genes = [found.symbols.get(g, g) for g in map(str, study.markers.gene)]
     markers = replace(study.markers, gene=np.array(genes, dtype=object))
     names = None if study.genes is None else symbols_of(study.genes)
+    # Of several identifiers of one symbol, one that the table names is the one that is meant.
+    given = {g: s for s, g in zip(study.genes or (), names or (), strict=True) if s != g}
+    given |= {g: str(s) for s, g in zip(study.markers.gene, genes, strict=True) if str(s) != g}
     normalized, counts = (_renamed(source) for source in (study.normalized, study.counts))
-    return study.with_parts(markers=markers, genes=names, normalized=normalized, counts=counts)
+    return study.with_parts(
+        markers=markers, genes=names, gene_names=given, normalized=normalized, counts=counts
+    )
 
 
 def with_expression_symbols(study: Study) -> Study:

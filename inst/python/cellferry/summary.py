@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .expression import Axis, MatrixSource, canonical
+from .streamed import StreamedSource
 from .summary_cells import SampledCoordinates, aggregate_metadata, sample_coordinates
 from .summary_expression import ExpressionStatistics, Normalisation
 
@@ -86,7 +87,12 @@ def axis_of(source: ExpressionSource) -> Axis:
 
 
 def blocks_of(source: ExpressionSource, most: int) -> Iterator[tuple[int, Any]]:
-    """Return the blocks of a source along :func:`axis_of`; never change them."""
+    """Return the blocks of a source along :func:`axis_of`, to be made :func:`canonical`.
+
+    Never change them: they may share the memory of the user's matrix.
+    """
+    if isinstance(source, StreamedSource):
+        return source.blocks()
     return source.blocks(most) if isinstance(source, MatrixSource) else iter(source)
 
 

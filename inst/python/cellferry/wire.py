@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-TYPES: dict[str, np.dtype[Any]] = {t: np.dtype(t) for t in ("<f8", "<i4", "|u1")}
+TYPES: dict[str, np.dtype[Any]] = {t: np.dtype(t) for t in ("<f8", "<f4", "<i4", "|u1")}
 NOTES = "r_types"
 """Key of ``DataFrame.attrs`` with what pandas can't say of the R types; see :mod:`.columns`."""
 

@@ -17,50 +17,13 @@ Layout, rounding and selection are those of CyteType 0.19.4. Where this differs:
 
 from __future__ import annotations
 
-import time
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import ArtifactBuildError, CellferryError, CountsWarning, NormalisationWarning
-from ..events import Events, run_in_worker
-from .inputs import Inputs, open_inputs
-from .refusals import as_build_error, check_target
-
-if TYPE_CHECKING:
-    from ..study import Study
-    from ..summary import Summary, SummaryOptions
-    from .counts import CountsVerdict
-
-
-@dataclass(frozen=True)
-class Artifacts:
-    """What was built.
-
-    Attributes
-    ----------
-    vars_h5, obs_duckdb
-        The files; None for one that failed under ``require_artifacts=False``.
-    summary
-        The statistics of the same read: percentages, composition of clusters, sampled
-        coordinates, the verdict on normalisation.
-    counts
-        Every place where raw counts may be, and what was found there.
-    errors
-        File -> why it failed; empty unless ``require_artifacts=False``.
-    seconds
-        How long each step took: ``read_and_write``, ``fsync``, ``obs``.
-    """
-
-    vars_h5: Path | None
-    obs_duckdb: Path | None
-    summary: Summary
-    counts: tuple[CountsVerdict, ...]
-    errors: Mapping[str, ArtifactBuildError] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
+from ..events import run_in_worker
+from .build import Artifacts, Build, BuildOptions, tell
+from .inputs import open_inputs
 
 
 def build_artifacts(
@@ -143,153 +106,31 @@ def build_artifacts(
     [[0.0, 100.0], [100.0, 0.0]]
     """
     from ..progress import progress_events
-    from ..summary import SummaryOptions
 
-    targets = {"vars.h5": Path(vars_h5_path), "obs.duckdb": Path(obs_duckdb_path)}
-    check_settings(targets, min_percentage, pcent_batch_size, max_cells_per_group, n_top_genes)
+    options = BuildOptions(
+        vars_h5_path=vars_h5_path,
+        obs_duckdb_path=obs_duckdb_path,
+        gene_symbols_column=gene_symbols_column,
+        n_top_genes=n_top_genes,
+        aggregate_metadata=aggregate_metadata,
+        min_percentage=min_percentage,
+        pcent_batch_size=pcent_batch_size,
+        max_cells_per_group=max_cells_per_group,
+        max_metadata_categories=max_metadata_categories,
+        obs_columns=obs_columns,
+        cell_names=cell_names,
+        require_artifacts=require_artifacts,
+        overwrite=overwrite,
+    )
+    options.check()
     with open_inputs(
         data, group_key=group_key, coordinates_key=coordinates_key, rank_key=rank_key
     ) as inputs:
-        from .obs_duckdb import check_columns
-        from .var_metadata import symbols_column
-
-        columns = check_columns(inputs.study, obs_columns)
-        symbols = symbols_column(inputs.var, gene_symbols_column)
-        options = SummaryOptions(
-            min_percentage=min_percentage,
-            pcent_batch_size=pcent_batch_size,
-            max_cells_per_group=max_cells_per_group,
-            aggregate_metadata=aggregate_metadata,
-            max_metadata_categories=max_metadata_categories,
-            columns=columns,
-        )
-        build = _Build(
-            inputs, targets, options, symbols, cell_names, require_artifacts, overwrite, n_top_genes
-        )
+        build = Build(inputs, options)
         with progress_events(show=progress, title="Building artifacts") as on_event:
             built = run_in_worker(build.run, on_event)
-    _warn(built)
+    tell(built)
     return built
 
 
-def check_settings(
-    targets: Mapping[str, Path], low: int, batch: int, cells: int, genes: int
-) -> None:
-    """Refuse numbers that mean nothing, and two files of one name."""
-    from ..errors import InvalidOptionError
-
-    if len({path.resolve() for path in targets.values()}) < 2:
-        message = "`vars_h5_path` and `obs_duckdb_path` name the same file."
-        raise InvalidOptionError(message)
-    given = {"min_percentage": (low, 0), "pcent_batch_size": (batch, 1)}
-    given |= {"max_cells_per_group": (cells, 1), "n_top_genes": (genes, 1)}
-    for name, (value, least) in given.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            message = f"`{name}` must be a whole number of at least {least}, not {value!r}."
-            raise InvalidOptionError(message)
-
-
-def _warn(built: Artifacts) -> None:
-    verdict = built.summary.normalisation
-    if not verdict.is_log_normalised:
-        hint = "X should hold log-normalised values: scanpy.pp.normalize_total, then log1p."
-        warnings.warn(NormalisationWarning(verdict.explanation, hint), stacklevel=3)
-    for place in built.counts:
-        if place.name != "X" and place.refused_while_writing:
-            message = f"{place.name} is no matrix of raw counts: {place.explanation}."
-            warnings.warn(CountsWarning(message), stacklevel=3)
-
-
-@dataclass(frozen=True)
-class _Build:
-    inputs: Inputs
-    targets: Mapping[str, Path]
-    options: SummaryOptions
-    symbols: str | None
-    cell_names: bool
-    require: bool
-    overwrite: bool
-    n_top_genes: int
-
-    def run(self, events: Events) -> Artifacts:
-        """Build both files; runs in the worker thread."""
-        from ..summary import assemble, summarise
-        from ..summary_expression import ExpressionStatistics
-        from .ranking import top_genes
-
-        study: Study = self.inputs.study
-        source = study.require("normalized", "artifacts")
-        errors: dict[str, ArtifactBuildError] = {}
-        seconds: dict[str, float] = {}
-        statistics = ExpressionStatistics(source.genes, study.clusters, study.cells)
-        counts: tuple[CountsVerdict, ...] = ()
-        if self.require:
-            # Before the minutes of the first file, know that the second can be begun.
-            for name, target in self.targets.items():
-                check_target(name, target, overwrite=self.overwrite)
-        with self._guarded("vars.h5", errors):
-            counts = self._vars(statistics, events, seconds)
-        with self._guarded("obs.duckdb", errors):
-            self._obs(seconds)
-        top = top_genes(self.inputs.ranking, source.genes, self.n_top_genes, study)
-        if "vars.h5" in errors:
-            # The engine goes on without the file, but not without the statistics.
-            summary = replace(summarise(study, self.options), top_genes=top)
-        else:
-            summary = assemble(study, statistics, self.options, top)
-        made = {n: None if n in errors else path for n, path in self.targets.items()}
-        return Artifacts(made["vars.h5"], made["obs.duckdb"], summary, counts, errors, seconds)
-
-    def _vars(
-        self, statistics: Any, events: Events, seconds: dict[str, float]
-    ) -> tuple[CountsVerdict, ...]:
-        from .vars_h5_writer import VarsWriter
-        from .workspace import Workspace
-
-        target = self.targets["vars.h5"]
-        check_target("vars.h5", target, overwrite=self.overwrite)
-        with Workspace(target) as space:
-            started = time.perf_counter()
-            file = space.folder / "vars.h5"
-            batch = self.options.pcent_batch_size
-            writer = VarsWriter(self.inputs, statistics, space.folder, batch, events, self.symbols)
-            counts = tuple(writer.write(file))
-            written = time.perf_counter()
-            space.publish(file, target)
-            seconds["read_and_write"] = written - started
-            seconds["fsync"] = time.perf_counter() - written
-        return counts
-
-    def _obs(self, seconds: dict[str, float]) -> None:
-        from .obs_duckdb import obs_table, write_obs_duckdb
-        from .workspace import Workspace
-
-        started = time.perf_counter()
-        target = self.targets["obs.duckdb"]
-        check_target("obs.duckdb", target, overwrite=self.overwrite)
-        table = obs_table(self.inputs.study, self.options.columns, cell_names=self.cell_names)
-        with Workspace(target) as space:
-            file = space.folder / "obs.duckdb"
-            write_obs_duckdb(file, table, space.folder / "spill")
-            space.publish(file, target)
-        seconds["obs"] = time.perf_counter() - started
-
-    @contextmanager
-    def _guarded(self, name: str, errors: dict[str, ArtifactBuildError]) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            from ..events import CancelledWork
-
-            expected = isinstance(error, CellferryError) and not isinstance(
-                error, ArtifactBuildError
-            )
-            if isinstance(error, CancelledWork) or expected:
-                raise
-            failure = as_build_error(error, name, self.targets[name])
-            if self.require:
-                raise failure from error
-            errors[name] = failure
-
-
-__all__ = ["Artifacts", "build_artifacts", "check_settings"]
+__all__ = ["Artifacts", "Build", "BuildOptions", "build_artifacts", "tell"]

@@ -7,13 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from . import lz4
 from .machine import processors
 
 if TYPE_CHECKING:
     import h5py
-    from numpy.typing import NDArray
 
 CHUNK = 1 << 18
 """Values of one chunk (1 MiB).
@@ -21,6 +21,10 @@ CHUNK = 1 << 18
 Reading one gene decompresses at least one chunk of each dataset. The published writer's
 chunks of up to ten million values cost 40 MB of decompression for any gene.
 """
+
+BATCH = 8
+"""Chunks that a thread compresses before it hands over. A thread that waits for another is slow
+to wake on a busy machine, so there should be few hand-overs."""
 
 GROWTH = 64
 """Chunks by which the dataset grows at a time."""
@@ -45,9 +49,10 @@ class ChunkedArray:
         self._dataset: h5py.Dataset | None = None
         self._pieces: list[NDArray[Any]] = []
         self._held = 0
-        self._chunks = 0
-        self._waiting: deque[tuple[int, Future[Any]]] = deque()
-        self._ahead = 2 * processors() + 2
+        self._batch: list[list[NDArray[Any]]] = []
+        self._sent = 0
+        self._waiting: deque[tuple[int, Future[_Batch]]] = deque()
+        self._ahead = processors() + 1
         # Buffers are used again: fresh memory costs more than compressing into it.
         self._buffers: list[NDArray[np.uint8]] = []
 
@@ -61,20 +66,30 @@ class ChunkedArray:
             self._held += len(taken)
             values = values[len(taken) :]
             if self._held == CHUNK:
-                self._send(CHUNK)
+                self._complete()
+                if len(self._batch) == BATCH:
+                    self._send(CHUNK)
 
     def close(self) -> int:
         """Write what is left and return the number of values."""
-        length = self._chunks * CHUNK + self._held
+        length = (self._sent + len(self._batch)) * CHUNK + self._held
+        chunk = CHUNK if length >= CHUNK else max(1, length)
         if self._held:
-            self._send(CHUNK if self._chunks else self._held)
-        elif not self._chunks:
-            self._create(1)
+            self._complete()
+        if self._batch:
+            self._send(chunk)
+        elif self._dataset is None:
+            self._create(chunk)
         while self._waiting:
             self._write_oldest()
+        self._buffers.clear()
         assert self._dataset is not None
         self._dataset.resize((length,))
         return length
+
+    def _complete(self) -> None:
+        self._batch.append(self._pieces)
+        self._pieces, self._held = [], 0
 
     def _create(self, chunk: int) -> h5py.Dataset:
         import hdf5plugin
@@ -86,28 +101,34 @@ class ChunkedArray:
 
     def _send(self, chunk: int) -> None:
         dataset = self._dataset or self._create(chunk)
-        pieces, self._pieces, self._held = self._pieces, [], 0
-        start, self._chunks = self._chunks * CHUNK, self._chunks + 1
+        batch, self._batch = self._batch, []
+        start, self._sent = self._sent * CHUNK, self._sent + len(batch)
         if lz4.compressor() is None:
-            joined = _joined(pieces, chunk)
-            dataset.resize((start + chunk,))
+            joined = np.concatenate([_joined(pieces, chunk) for pieces in batch])
+            dataset.resize((start + len(joined),))
             dataset[start:] = joined
             return
         while len(self._waiting) >= self._ahead:
             self._write_oldest()
         size = lz4.room_for(chunk * self._dtype.itemsize)
-        buffer = self._buffers.pop() if self._buffers else np.empty(size, dtype=np.uint8)
-        self._waiting.append((start, self._pool.submit(_compressed, pieces, chunk, buffer)))
+        while len(self._buffers) < len(batch):
+            self._buffers.append(np.empty(size, dtype=np.uint8))
+        buffers = [self._buffers.pop() for _ in batch]
+        self._waiting.append((start, self._pool.submit(_compressed, batch, chunk, buffers)))
 
     def _write_oldest(self) -> None:
         start, future = self._waiting.popleft()
-        dataset = self._dataset
+        dataset, batch = self._dataset, future.result()
         assert dataset is not None
-        if start >= dataset.shape[0]:
-            dataset.resize((start + GROWTH * dataset.chunks[0],))
-        chunk, buffer = future.result()
-        dataset.id.write_direct_chunk((start,), chunk)
-        self._buffers.append(buffer)
+        step = dataset.chunks[0]
+        if start + len(batch) * step > dataset.shape[0]:
+            dataset.resize((start + max(GROWTH, len(batch)) * step,))
+        for place, (chunk, buffer) in enumerate(batch):
+            dataset.id.write_direct_chunk((start + place * step,), chunk)
+            self._buffers.append(buffer)
+
+
+_Batch = list[tuple[memoryview, NDArray[np.uint8]]]
 
 
 def _joined(pieces: list[NDArray[Any]], chunk: int) -> NDArray[Any]:
@@ -119,6 +140,9 @@ def _joined(pieces: list[NDArray[Any]], chunk: int) -> NDArray[Any]:
 
 
 def _compressed(
-    pieces: list[NDArray[Any]], chunk: int, buffer: NDArray[np.uint8]
-) -> tuple[memoryview, NDArray[np.uint8]]:
-    return lz4.compress(_joined(pieces, chunk), buffer), buffer
+    batch: list[list[NDArray[Any]]], chunk: int, buffers: list[NDArray[np.uint8]]
+) -> _Batch:
+    return [
+        (lz4.compress(_joined(pieces, chunk), buffer), buffer)
+        for pieces, buffer in zip(batch, buffers, strict=True)
+    ]

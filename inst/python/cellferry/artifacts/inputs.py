@@ -90,14 +90,34 @@ def _from_study(study: Study, group_key: str | None) -> Inputs:
     if group_key is not None and group_key != study.group_key:
         message = f'The study was made with the clusters "{study.group_key}", not "{group_key}".'
         raise GroupMissingError(message)
-    study = _checked(study, source)
-    candidates = () if study.counts is None else (Candidate("counts", study.counts),)
+    study = _with_clusters(_checked(study, source))
+    candidates: tuple[Candidate, ...] = ()
+    if study.counts is not None:
+        same = study.counts.genes == source.genes
+        # An SCT assay, for example, has counts of other genes; vars.h5 has one order of genes.
+        text = "its genes are not those of the normalised values"
+        found = Candidate("counts", study.counts) if same else Candidate("counts", None, text)
+        candidates = (found,)
     index = pd.Index(source.genes, dtype=object)
     known = study.var is not None and len(study.var) == len(index)
     var = (
         study.var.set_axis(index) if known and study.var is not None else pd.DataFrame(index=index)
     )
     return Inputs(study, var, candidates)
+
+
+def _with_clusters(study: Study) -> Study:
+    """Return the study with its clusters as a column: R's identity is none of the metadata."""
+    import pandas as pd
+
+    obs, key = study.obs, study.group_key
+    if obs is None or key is None or key in {str(c) for c in obs.columns}:
+        return study
+    assert study.clusters.codes is not None
+    names = pd.Index(study.clusters.names, dtype=object)
+    clusters = pd.Categorical.from_codes(study.clusters.codes, names)
+    column = pd.Series(clusters, index=obs.index, name=key)
+    return replace(study, obs=pd.concat([obs, column], axis=1))
 
 
 def _checked(study: Study, source: ExpressionSource) -> Study:

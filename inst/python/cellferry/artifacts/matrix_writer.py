@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InvalidObjectError
 from ..expression import Axis
 from .chunks import ChunkedArray
-from .transpose import Pieces, Transposed
+from .transpose import Pieces, Transposed, transposed_pieces
 
 if TYPE_CHECKING:
     import h5py
@@ -65,7 +65,7 @@ class MatrixWriter:
             raise InvalidObjectError(message)
         group.attrs["n_obs"], group.attrs["n_vars"] = (np.int64(n) for n in shape)
         self._group, self._axis, self._convert, self._pool = group, axis, convert, pool
-        self.length = shape[0] if axis == "cells" else shape[1]
+        self.length, self._across = shape if axis == "cells" else shape[::-1]
         dtype = convert(np.empty(0, dtype=np.float32)).dtype
         self._indices = ChunkedArray(group, "indices", np.int32, pool)
         self._data = ChunkedArray(group, "data", dtype, pool)
@@ -78,10 +78,12 @@ class MatrixWriter:
         data = self._convert(block.data)
         if axis == self._axis:
             return _Rows(block.indptr, block.indices, data)
-        converted = type(block)((data, block.indices, block.indptr), block.shape, copy=False)
-        turned = converted.tocsc() if axis == "cells" else converted.tocsr()
-        # The same arrays, seen along the axis of this matrix.
-        return turned.T if axis == "cells" else turned
+        from scipy.sparse import csr_matrix
+
+        # A CSC block of genes is the CSR of the same arrays, genes x cells.
+        shape = block.shape if axis == "cells" else block.shape[::-1]
+        rows = csr_matrix((data, block.indices, block.indptr), shape, copy=False)
+        return transposed_pieces(rows, self._across)
 
     def add(self, prepared: Any) -> None:
         """Take the next block."""
@@ -92,7 +94,8 @@ class MatrixWriter:
             return
         if self._transposed is None:
             self._transposed = Transposed(self.length, self._dtype, self._pieces)
-        self._transposed.add(prepared)
+        for piece in prepared:
+            self._transposed.add(piece)
 
     def finish(self, on_row: Callable[[int], None]) -> None:
         """Join what was transposed, and write the rest of the file's arrays."""

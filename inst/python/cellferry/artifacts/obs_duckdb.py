@@ -73,13 +73,26 @@ def obs_table(
     if cell_names and study.cells is not None:
         values.append((CELL_NAMES, pd.Series(list(study.cells), dtype=object)))
     names = _distinct([name for name, _ in values])
-    renamed = [(old, new) for (old, _), new in zip(values, names, strict=True) if old != new]
+    made = {name: column.array for name, (_, column) in zip(names, values, strict=True)}
+    return pd.DataFrame(made)
+
+
+def tell_renamed(
+    study: Study, columns: Sequence[str] | None = None, *, cell_names: bool = True
+) -> None:
+    """Warn of the columns that :func:`obs_table` renames; apart, because it is not always called
+    by the user's thread."""
+    given = [] if study.obs is None else [str(c) for c in study.obs.columns]
+    names = [c for c in given if columns is None or c in columns]
+    if study.coordinates is not None:
+        names += [f"__vis_coordinates_{study.coordinates[0]}_{axis}" for axis in (1, 2)]
+    if cell_names:
+        names.append(CELL_NAMES)
+    renamed = [(old, new) for old, new in zip(names, _distinct(names), strict=True) if old != new]
     if renamed:
         told = ", ".join(f'"{old}" is "{new}"' for old, new in renamed[:10])
         message = f"Columns of obs are renamed in obs.duckdb, where names differ by more: {told}."
-        warnings.warn(ColumnsRenamedWarning(message), stacklevel=3)
-    made = {name: column.array for name, (_, column) in zip(names, values, strict=True)}
-    return pd.DataFrame(made)
+        warnings.warn(ColumnsRenamedWarning(message), stacklevel=4)
 
 
 def storable(column: pd.Series[Any]) -> pd.Series[Any]:

@@ -42,6 +42,22 @@ from ..errors import InvalidOptionError
 @click.option("--max-body", default="128M", show_default=True, help="Largest job body.")
 @click.option("--keep-free", default="1G", show_default=True, help="What stays free on the disk.")
 @click.option("--upload-hours", default=24.0, show_default=True, help="When uploads expire.")
+@click.option(
+    "--keep-days", type=float, help="When finished jobs are deleted; without it they are kept."
+)
+@click.option(
+    "--signed-parts",
+    is_flag=True,
+    help="Take chunks at signed addresses, as object stores give them, instead of by token.",
+)
+@click.option(
+    "--signed-hours", default=6.0, show_default=True, help="How long a signed address is good."
+)
+@click.option(
+    "--public-url",
+    help="What signed addresses begin with, where a proxy stands before the server; for example "
+    "https://cells.example.org.",
+)
 @click.option("--jobs", default=2, show_default=True, help="Jobs worked on at once.")
 @click.option("--max-waiting", default=1000, show_default=True, help="Jobs that may wait.")
 def serve(**options: Any) -> None:
@@ -74,6 +90,10 @@ def serve(**options: Any) -> None:
         body_bytes=size_in_bytes(options["max_body"], "--max-body"),
         free_bytes=size_in_bytes(options["keep_free"], "--keep-free"),
         upload_hours=options["upload_hours"],
+        keep_days=options["keep_days"],
+        signed_parts=options["signed_parts"],
+        signed_hours=options["signed_hours"],
+        public_url=options["public_url"],
         concurrent_jobs=options["jobs"],
         waiting_jobs=options["max_waiting"],
     )

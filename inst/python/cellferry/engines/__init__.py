@@ -72,6 +72,10 @@ class Capabilities:
     companions: tuple[str, ...] = ()
 
 
+def _counted(n: int, unit: str) -> str:
+    return f"{n} {unit}" if n == 1 else f"{n} {unit}s"
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a run would do, found without a call: the dry run.
@@ -104,12 +108,12 @@ class Plan:
         if self.input_tokens or self.output_tokens:
             tokens = f", about {self.input_tokens:,} tokens in and {self.output_tokens:,} out"
         cost = "unknown" if self.cost_usd is None else f"${self.cost_usd:.2f}"
-        asked = f"{self.cells} cells" if self.cells else f"{self.clusters} clusters"
-        first = (
-            f"{self.engine}: {asked}, {self.calls} calls, "
-            f"{self.bytes_sent} bytes sent{tokens}, cost {cost}"
-        )
+        asked = _counted(self.cells, "cell") if self.cells else _counted(self.clusters, "cluster")
+        sent = f"{_counted(self.calls, 'call')}, {_counted(self.bytes_sent, 'byte')} sent"
+        first = f"{self.engine}: {asked}, {sent}{tokens}, cost {cost}"
         return "\n".join([first, *(note for note in self.notes if self.calls)])
+
+    __str__ = told
 
 
 @runtime_checkable
@@ -164,6 +168,30 @@ class AnyEngine(Protocol[Found_co]):
 
     def run(self, study: Study, run: Run, events: Events) -> Found_co:
         """Answer everything that was asked."""
+        ...
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large an object is, known before any of it is read.
+
+    Attributes
+    ----------
+    columns
+        Names of its metadata.
+    """
+
+    cells: int
+    genes: int
+    columns: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Estimates(Protocol):
+    """An engine that says what it would send of an object that was not read yet."""
+
+    def estimate(self, extent: Extent) -> Plan:
+        """Return the plan as far as it depends on the extent."""
         ...
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ..annotations import Annotations
 
-__all__ = ["Embedding", "write_report"]
+__all__ = ["Embedding", "render", "script_hash", "write_report"]
 
 MARKERS_OPEN = 10
 """Markers of a card that are always seen; the others are folded away."""
@@ -151,13 +151,11 @@ def render(
     provenance = annotations.provenance
     group = provenance.get("group_key")
     kinds = dict.fromkeys(row.confidence_kind for row in annotations if row.confidence_kind)
-    script = (resources.files("cellferry.report") / "script.js").read_text(encoding="utf-8")
-    script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     names = [row.cluster for row in annotations]
     return environment.get_template("template.html").render(
         # Our own file and no user's text, hence not escaped.
-        script=Markup(script),
-        script_hash=script_hash,
+        script=Markup(_script()),
+        script_hash=script_hash(),
         csv=csv_base64(annotations),
         rounds={name: rounds_of(annotations, name) for name in names},
         conversations={name: conversation_of(annotations, name) for name in names},
@@ -181,6 +179,21 @@ def render(
         area={"width": WIDTH, "height": HEIGHT, "text": TEXT_SIZE},
         version=__version__,
     )
+
+
+def script_hash() -> str:
+    """Return the hash by which a Content-Security-Policy allows the report's script.
+
+    Examples
+    --------
+    >>> script_hash().startswith("sha256-")
+    True
+    """
+    return f"sha256-{base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode()}"
+
+
+def _script() -> str:
+    return (resources.files("cellferry.report") / "script.js").read_text(encoding="utf-8")
 
 
 def labelled_cells(annotations: Annotations) -> Labelled | None:

@@ -2,10 +2,10 @@
 
 ``settings`` says what may be set, ``app`` puts the parts together, ``guards`` decides who may
 talk, ``routes`` has the addresses. ``uploads`` and ``jobs`` keep what was accepted in the
-``store``; ``payload`` and ``llm_configs`` read what clients send, ``job_study`` and ``answers``
-translate between the protocol and this package. Files of clients are read in another process:
-``readers`` starts it, ``reader`` is it, ``vars_h5``, ``obs_duckdb`` and ``artifact_queries``
-are what it does; ``evidence`` asks it.
+``store``, chunks also at ``signed`` addresses; ``payload`` and ``llm_configs`` read what clients
+send, ``job_study`` and ``answers`` translate between the protocol and this package. Files of
+clients are read in another process: ``readers`` starts it, ``reader`` is it, ``vars_h5``,
+``obs_duckdb`` and ``artifact_queries`` are what it does; ``evidence`` asks it.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import anyio
@@ -19,6 +19,7 @@ from .jobs import Jobs
 from .readers import Readers
 from .routes import Routes
 from .settings import Settings
+from .signed import Signer, check_parts
 from .store import Store
 from .uploads import Upload, Uploads
 
@@ -38,12 +39,18 @@ class Server:
         self.store = Store(settings.data, settings.free_bytes)
         self.readers = Readers()
         self.uploads = Uploads(settings, self.store)
+        self.signer = Signer.of(settings.data)
         self.jobs = Jobs(settings, self.store, self.readers)
 
     def start(self) -> None:
         """Delete what has expired and take up unfinished jobs."""
-        self.uploads.expire()
+        self.expire()
         self.jobs.start()
+
+    def expire(self) -> None:
+        """Delete old jobs, and uploads that nobody needs any more."""
+        self.jobs.expire()
+        self.uploads.expire()
 
     def close(self) -> None:
         """Stop working and let go of the folder."""
@@ -51,15 +58,21 @@ class Server:
         self.readers.close()
         self.store.close()
 
-    def complete_upload(self, upload: Upload) -> Upload:
-        """Check a whole file and keep it; raises :class:`Failure`."""
+    def complete_upload(self, upload: Upload, parts: Sequence[tuple[int, str]] = ()) -> Upload:
+        """Check a whole file and keep it; raises :class:`Failure`.
+
+        Parameters
+        ----------
+        parts
+            Number and ETag of each, where the client lists them (after signed addresses).
+        """
         size = self.uploads.check_complete(upload)
+        if parts:
+            check_parts(parts, self.uploads.hashes(upload))
         try:
             if size == 0:
                 raise Failure(Code.INVALID_ARTIFACT, f"The file of {upload.kind} is empty.")
-            self.readers.call(
-                f"inspect_{upload.kind}", path=str(self.store.upload_path(upload.id).resolve())
-            )
+            self.readers.call(f"inspect_{upload.kind}", path=str(self.store.upload_path(upload.id)))
         except Failure:
             self.uploads.refuse(upload)
             raise
@@ -86,7 +99,7 @@ class Server:
         )
 
     def _files(self, job: Job, needed: str) -> dict[str, str]:
-        files = {kind: str(path.resolve()) for kind, path in self.jobs.artifacts(job).items()}
+        files = {kind: str(path) for kind, path in self.jobs.artifacts(job).items()}
         if needed not in files:
             message = f"The job was submitted without {needed}."
             raise Failure(Code.NO_EXPRESSION, message)
@@ -118,4 +131,4 @@ def create_app(settings: Settings) -> ASGIApp:
 async def _expire(server: Server) -> None:
     while True:
         await anyio.sleep(EXPIRY_SECONDS)
-        await run_sync(server.uploads.expire)
+        await run_sync(server.expire)

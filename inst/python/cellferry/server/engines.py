@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..annotations import Annotation, Annotations
-from ..engines import ENGINES, Capabilities, Engine, Plan, create_engine
+from ..engines import Capabilities, Engine, Plan, create_engine
 from ..errors import CellferryError, InternalError
 from ..events import CancelledWork, Events
 from ..study import Clusters
-from .failures import Code, Failure
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -33,11 +32,6 @@ def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine:
     """
     if not configs:
         return Isolating(create_engine("local"))
-    if "llm" not in ENGINES:
-        message = (
-            "This server has no language models. Leave `llm_configs` out to use its own engine."
-        )
-        raise Failure(Code.LLM_VALIDATION_FAILED, message)
     from .llm_engine import llm_engine
 
     return Isolating(llm_engine(configs, parallel))

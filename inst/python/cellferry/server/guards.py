@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse
 from .addresses import ip_address, is_loopback
 from .failures import Code, Failure, shown
 from .settings import Settings
+from .signed import SIGNED_PATH
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -36,13 +37,18 @@ OPEN_PATHS: frozenset[str] = frozenset({"/health", "/openapi.json"})
 READ_PATHS: tuple[str, ...] = ("/status/", "/results/", "/report/", "/data/")
 """What may be read without a token where the job is public; the route decides."""
 
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What pages may do: nothing but look as they do. The report adds its own script's hash."""
+
 HEADERS: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": POLICY,
     "Cache-Control": "no-store",
 }
 
@@ -132,6 +138,8 @@ class Guards:
         wanted = self._settings.token
         if wanted is None or scope["path"] in OPEN_PATHS:
             return True
+        if scope["method"] == "PUT" and scope["path"].startswith(SIGNED_PATH):
+            return False  # the address is signed; the route checks that
         reads = scope["method"] in {"GET", "HEAD"} and scope["path"].startswith(READ_PATHS)
         is_query = scope["path"].startswith("/data/") and scope["method"] == "POST"
         sent = sent_token(scope, headers, browser=reads or is_query)

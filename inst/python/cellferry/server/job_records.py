@@ -146,6 +146,16 @@ class JobRecords:
             rows = sql.execute("SELECT kind, upload FROM job_uploads WHERE job = ?", (identifier,))
             return dict(rows.fetchall())
 
+    def expire(self, before: float) -> list[str]:
+        """Delete what ended before a time, or waits for keys since; returns the ids."""
+        with self._store.transaction() as sql:
+            rows = sql.execute(
+                "DELETE FROM jobs WHERE finished < ? "
+                "OR (state = 'credentials_required' AND created < ?) RETURNING id",
+                (before, before),
+            )
+            return [row[0] for row in rows.fetchall()]
+
     def known(self) -> set[str]:
         """Return the ids of all jobs."""
         with self._store.reading() as sql:

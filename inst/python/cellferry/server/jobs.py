@@ -25,7 +25,7 @@ from .job_records import Job, JobRecords
 from .job_study import check_job
 from .payload import JobInput, Submission
 from .settings import Settings
-from .store import Store, new_id
+from .store import Store, new_id, now
 from .work import answer
 
 if TYPE_CHECKING:
@@ -85,6 +85,14 @@ class Jobs:
         for thread in self._threads:
             thread.join(timeout=5)
 
+    def expire(self) -> None:
+        """Delete jobs that are older than they are kept."""
+        if self._settings.keep_days is None:
+            return
+        for identifier in self.records.expire(now() - 86_400 * self._settings.keep_days):
+            self._keys.pop(identifier, None)
+            shutil.rmtree(self._store.job_folder(identifier), ignore_errors=True)
+
     def submit(self, submission: Submission, request_key: str | None = None) -> str:
         """Accept a job and return its id; the same request key gives the same job.
 
@@ -116,9 +124,13 @@ class Jobs:
                 most_waiting=self._settings.waiting_jobs,
             )
         except sqlite3.IntegrityError as error:
+            # The same request came twice at the same moment; the other one was faster.
             shutil.rmtree(folder)
-            message = "The idempotency key was used at the same moment; ask again."
-            raise Failure(Code.JOB_CONFLICT, message, {"Retry-After": "1"}) from error
+            known = None if request_key is None else self.records.of_request(request_key)
+            if known is None:
+                message = "The idempotency key was used at the same moment; ask again."
+                raise Failure(Code.JOB_CONFLICT, message, {"Retry-After": "1"}) from error
+            return self._again(known, request_hash, configs)
         except BaseException:
             shutil.rmtree(folder)
             raise

@@ -146,7 +146,7 @@ _AWS = ("awsAccessKeyId", "awsSecretAccessKey", "awsDefaultRegion")
 
 def _agents(value: Any, where: str) -> tuple[str, ...]:
     # R sends one agent as bare text.
-    agents = [value] if isinstance(value, str) else value or []
+    agents = [value] if isinstance(value, str) else [] if value is None else value
     if not isinstance(agents, list) or any(agent not in AGENTS for agent in agents):
         _fail(f"`{where}.targetAgents` may hold {', '.join(AGENTS)}.")
     return tuple(agents)

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..engines import create_engine
-from ..errors import CellferryError
+from ..engines.llm.options import PROVIDERS
+from ..engines.llm.providers import check_packages
+from ..errors import CellferryError, DependencyError, listing
 from .failures import Code, Failure
 
 if TYPE_CHECKING:
@@ -32,8 +34,31 @@ def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine:
         message = "`llm_configs` must have an entry for the agent annotator."
         raise Failure(Code.LLM_VALIDATION_FAILED, message)
     chosen = [annotators[0], *(reviewers or annotators[1:])[:1]]
+    for config in chosen:
+        _check(config)
     options = {"llm_configs": [c.to_wire() for c in chosen], "max_workers": parallel}
     try:
         return create_engine(NAME, options)
     except CellferryError as error:
         raise Failure(Code.LLM_VALIDATION_FAILED, error.message) from error
+
+
+def _check(config: LLMConfig) -> None:
+    """Tell at once what would fail the job later."""
+    if config.provider not in PROVIDERS:
+        message = (
+            f"This server has no models of {config.provider}; it has {listing(PROVIDERS)}. "
+            "Any OpenAI-compatible one is reached as openai with its `baseUrl`."
+        )
+        raise Failure(Code.LLM_VALIDATION_FAILED, message)
+    if config.api_key is None:
+        message = f"This server takes models of {config.provider} with an `apiKey` only."
+        raise Failure(Code.LLM_VALIDATION_FAILED, message)
+    try:
+        check_packages(config.provider)
+    except DependencyError as error:
+        message = (
+            f"This server has no language models: {error.message} "
+            "Leave `llm_configs` out to use its own engine."
+        )
+        raise Failure(Code.LLM_VALIDATION_FAILED, message) from error

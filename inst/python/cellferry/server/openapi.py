@@ -7,8 +7,9 @@ from typing import Any
 from .._version import __version__
 from .cells import PATH, cell_schemas
 from .failures import CODES
-from .openapi_schemas import COUNT, ID, TEXT, Schema, object_of, ref, schemas
+from .openapi_schemas import COUNT, ID, TEXT, Schema, ref, schemas
 from .settings import FILE_KINDS
+from .signed import SIGNED_PATH
 
 
 def document() -> dict[str, Any]:
@@ -34,7 +35,7 @@ def _paths() -> dict[str, Any]:
     upload, job = _parameter("upload_id", ID), _parameter("job_id", ID)
     position = _parameter("idx", {**COUNT, "maximum": 10**9})
     nothing = [{"type": "array", "maxItems": 0}, {"type": "null"}]
-    none = {"anyOf": [object_of({}), *nothing]}
+    end = {"anyOf": [ref("Complete"), *nothing]}
     begin = {"anyOf": [ref("Initiate"), *nothing]}
     return {
         "/health": {"get": _operation("Whether the server is there", "Health")},
@@ -48,8 +49,17 @@ def _paths() -> dict[str, Any]:
                 "requestBody": {"content": {"application/octet-stream": {}}},
             }
         },
+        SIGNED_PATH + "{upload_id}/{idx}": {
+            "put": {
+                **_operation(
+                    "Send one chunk to a signed address", {}, [upload, position, *_signature()]
+                ),
+                "security": [{}],
+                "requestBody": {"content": {"application/octet-stream": {}}},
+            }
+        },
         "/upload/{upload_id}/complete": {
-            "post": _operation("End an upload", "Uploaded", [upload], none, optional=True)
+            "post": _operation("End an upload", "Uploaded", [upload], end, optional=True)
         },
         "/upload/{upload_id}": {"get": _operation("What has arrived", "Upload", [upload])},
         "/annotate": {
@@ -75,6 +85,13 @@ def _gene() -> list[Schema]:
     most = {"type": "integer", "minimum": 1, "maximum": 200_000, "default": 20_000}
     gene = {"name": "gene", "in": "query", "required": True, "schema": {**TEXT, "minLength": 1}}
     return [gene, {"name": "max_cells", "in": "query", "schema": most}]
+
+
+def _signature() -> list[Schema]:
+    return [
+        {"name": name, "in": "query", "required": True, "schema": TEXT}
+        for name in ("expires", "signature")
+    ]
 
 
 def _idempotency() -> Schema:

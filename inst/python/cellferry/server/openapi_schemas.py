@@ -24,6 +24,8 @@ def schemas() -> dict[str, Schema]:
     """Return name -> schema of every body."""
     states = {"enum": ["pending", "processing", "completed", "failed"]}
     genes = {"type": "array", "items": {"type": "string", "maxLength": LONGEST_NAME}}
+    number = {"type": "integer", "minimum": 1}
+    part = object_of({"ETag": TEXT, "PartNumber": number}, every=True)
     return {
         "Failure": object_of(
             {"detail": object_of({"error_code": {"enum": list(CODES)}, "message": TEXT})},
@@ -37,9 +39,12 @@ def schemas() -> dict[str, Schema]:
                 "chunk_size_bytes": COUNT,
                 "max_size_bytes": COUNT,
                 "expires_at": TEXT,
+                "r2_upload_id": TEXT,
+                "presigned_urls": {"type": "array", "items": {"type": "string", "format": "uri"}},
             },
-            every=True,
+            ("upload_id", "chunk_size_bytes", "max_size_bytes", "expires_at"),
         ),
+        "Complete": object_of({"parts": _or_null({"type": "array", "items": part})}),
         "Chunk": object_of({"upload_id": ID, "chunk": COUNT, "size_bytes": COUNT}, every=True),
         "Uploaded": object_of(
             {

@@ -24,6 +24,7 @@ def report_page(jobs: Jobs, record: Job) -> str:
     job = jobs.input(record)
     found = named(jobs.annotations(record), job)
     title = next((text for name, text in job.tags.items() if name.lower() == "title"), None)
+    title = title or "Cell types"
     return render(found, title=title, embedding=_embedding(job), tags=job.tags)
 
 

@@ -147,8 +147,9 @@ def read_job(data: Mapping[str, Any], settings: Settings) -> JobInput:
     genes, percentages = _percentages(data.get("expressionData"), names)
     coordinates, points = _points(data.get("visualizationData"), names)
     client = _map(data.get("clientInfo"), "clientInfo")
+    study = data.get("studyInfo")
     return JobInput(
-        study_info=_text(data.get("studyInfo") or "", "studyInfo", LONGEST_TEXT),
+        study_info=_text("" if study is None else study, "studyInfo", LONGEST_TEXT),
         tags=_tags(data.get("infoTags")),
         labels={name: given.get(name, name) for name in names},
         markers={name: markers[name] for name in names if markers.get(name)},
@@ -245,7 +246,7 @@ def _points(
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.int32] | None]:
     picture = _map(value, "visualizationData")
     pairs, clusters = picture.get("coordinates"), picture.get("clusters")
-    if not pairs:
+    if pairs is None or pairs == []:
         return None, None
     if not isinstance(pairs, list) or not isinstance(clusters, list) or len(pairs) != len(clusters):
         fail("`visualizationData` must have as many `clusters` as `coordinates`.")

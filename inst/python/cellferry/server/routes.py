@@ -11,23 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.to_thread import run_sync
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse
-from starlette.responses import Response as PlainResponse
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.routing import Route
 
 from .._version import __version__
+from ..report import script_hash
 from .cells import PATH, answer_cells
 from .failures import Failure, fail, shown
-from .guards import COOKIE, refused
+from .guards import COOKIE, POLICY, refused
 from .llm_configs import read_llm_configs
 from .openapi import document
 from .pages import report_page, waiting_page
 from .payload import read_submission
 from .requests import check_content_type, declared_length, pieces, read_body, read_json, whole
+from .signed import MOST_SIGNED, SIGNED_PATH, etag, read_parts
+from .store import now
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.responses import Response
 
     from .app import Server
     from .job_records import Job
@@ -54,6 +61,7 @@ class Routes:
             Route("/openapi.json", self.openapi, methods=["GET"]),
             Route("/upload/{file_kind}/initiate", self.initiate, methods=["POST"]),
             Route("/upload/{upload_id}/chunk/{idx}", self.chunk, methods=["PUT"]),
+            Route(SIGNED_PATH + "{upload_id}/{idx}", self.part, methods=["PUT"]),
             Route("/upload/{upload_id}/complete", self.complete, methods=["POST"]),
             Route("/upload/{upload_id}", self.upload, methods=["GET"]),
             Route("/annotate", self.annotate, methods=["POST"]),
@@ -92,27 +100,52 @@ class Routes:
                 "chunk_size_bytes": upload.chunk_bytes,
                 "max_size_bytes": self._server.settings.largest(kind),
                 "expires_at": upload.expires_at,
+                **self._signed(request, upload),
             }
         )
 
+    def _signed(self, request: Request, upload: Upload) -> dict[str, Any]:
+        """Return the signed addresses of an upload where this server gives them."""
+        settings = self._server.settings
+        n = None if upload.size is None else -(-upload.size // upload.chunk_bytes)
+        if not settings.signed_parts or not n or n > MOST_SIGNED:
+            return {}
+        base = settings.public_url or f"{request.url.scheme}://{request.headers['host']}"
+        expires = int(now() + 3600 * settings.signed_hours)
+        addresses = [base + self._server.signer.path(upload.id, i, expires) for i in range(n)]
+        return {"r2_upload_id": upload.id, "presigned_urls": addresses}
+
     async def chunk(self, request: Request) -> Response:
         """Take one chunk."""
+        upload, position, size = await self._take_chunk(request)
+        return JSONResponse({"upload_id": upload.id, "chunk": position, "size_bytes": size})
+
+    async def part(self, request: Request) -> Response:
+        """Take one chunk at a signed address; its ETag confirms the content."""
+        which, position_text = request.path_params["upload_id"], request.path_params["idx"]
+        self._server.signer.check(which, position_text, request.query_params)
+        upload, position, _ = await self._take_chunk(request)
+        confirmed = await run_sync(self._server.uploads.hash_of, upload.id, position)
+        return Response(headers={"ETag": etag(confirmed or "")})
+
+    async def _take_chunk(self, request: Request) -> tuple[Upload, int, int]:
         check_content_type(request, "application/octet-stream", optional=True)
         upload = await run_sync(self._server.uploads.find, request.path_params["upload_id"])
         position = whole(request.path_params["idx"], "idx", 0, MOST_CHUNKS)
         size = await self._server.uploads.write_chunk(
             upload, position, declared_length(request), pieces(request)
         )
-        return JSONResponse({"upload_id": upload.id, "chunk": position, "size_bytes": size})
+        return upload, position, size
 
     async def complete(self, request: Request) -> Response:
         """Check a whole file and keep it."""
-        parts = await read_json(request, optional=True)
-        if not isinstance(parts, dict | None) and parts != []:
-            fail(f"The body must be empty or an object, not {shown(parts)}.")
+        content = await read_json(request, optional=True)
+        if not isinstance(content, dict | None) and content != []:
+            fail(f"The body must be empty or an object, not {shown(content)}.")
+        parts = read_parts(content or {})
         upload = await run_sync(self._server.uploads.find, request.path_params["upload_id"])
         if upload.state != "complete":
-            upload = await run_sync(self._server.complete_upload, upload)
+            upload = await run_sync(self._server.complete_upload, upload, parts)
         return JSONResponse(
             {
                 "upload_id": upload.id,
@@ -165,7 +198,7 @@ class Routes:
         async with self._bodies:
             body = await read_body(request, self._server.settings.body_bytes)
             calls = await run_sync(answer_cells, body, limiter=self._parsing)
-        return PlainResponse(calls, media_type="application/json")
+        return Response(calls, media_type="application/json")
 
     async def status(self, request: Request) -> Response:
         """Say how far a job is."""
@@ -185,7 +218,9 @@ class Routes:
         job = await self._job(request)
         if job.state != "completed":
             return HTMLResponse(waiting_page(self._server.jobs.status(job)))
-        return HTMLResponse(await run_sync(report_page, self._server.jobs, job))
+        page = await run_sync(report_page, self._server.jobs, job)
+        policy = f"{POLICY}; script-src '{script_hash()}'"
+        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
     async def credentials(self, request: Request) -> Response:
         """Give keys to a job that lost them in a restart."""

@@ -37,6 +37,12 @@ class Settings:
     open_uploads, upload_hours
         How many uploads may be unfinished, and after how many hours one without a job is
         deleted.
+    signed_parts, signed_hours, public_url
+        Whether chunks go to signed addresses, as object stores give them, instead of carrying
+        the token; how long such an address is good; and the origin that they begin with, where
+        it is not the one that the client used (behind a proxy that ends TLS).
+    keep_days
+        After how many days a finished job is deleted; None keeps all.
     body_bytes
         The largest job that is read.
     clusters
@@ -67,6 +73,10 @@ class Settings:
     obs_duckdb_bytes: int = 2 * GIB
     open_uploads: int = 100
     upload_hours: float = 24
+    signed_parts: bool = False
+    signed_hours: float = 6
+    public_url: str | None = None
+    keep_days: float | None = None
     body_bytes: int = 128 * MIB
     clusters: int = 2000
     concurrent_jobs: int = 2
@@ -90,7 +100,7 @@ class Settings:
             message = f"`port` must be between 0 and 65535, not {self.port}."
             raise InvalidOptionError(message, option="port")
         for name, least in _LEAST.items():
-            if not getattr(self, name) >= least:
+            if getattr(self, name) is not None and not getattr(self, name) >= least:
                 message = f"`{name}` must be at least {least}, not {getattr(self, name)}."
                 raise InvalidOptionError(message, option=name)
         for url in self.base_urls:
@@ -98,6 +108,10 @@ class Settings:
                 message = f'"{url}" is no origin of a language model.'
                 hint = "Valid is for example http://localhost:11434."
                 raise InvalidOptionError(message, hint, option="base_urls")
+        if self.public_url is not None and origin(self.public_url) != self.public_url:
+            message = f'"{self.public_url}" is no origin under which clients reach the server.'
+            hint = "Valid is for example https://cells.example.org, without a path."
+            raise InvalidOptionError(message, hint, option="public_url")
         # R reads the size of a chunk as a 32-bit integer.
         if self.chunk_bytes >= 2**31:
             message = f"`chunk_bytes` must be below 2 GiB, not {self.chunk_bytes}."
@@ -125,6 +139,8 @@ _LEAST: dict[str, float] = {
     "obs_duckdb_bytes": 1,
     "open_uploads": 1,
     "upload_hours": 0,
+    "signed_hours": 0,
+    "keep_days": 0,
     "body_bytes": 1024,
     "clusters": 1,
     "concurrent_jobs": 1,

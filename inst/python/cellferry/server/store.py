@@ -3,6 +3,7 @@
 ::
 
     server.sqlite     what is known of uploads and jobs (write-ahead log)
+    signing.key       what signed addresses are signed with
     lock.sqlite       held open by the one server that uses the folder
     uploads/<id>      the bytes of an upload
     jobs/<id>/        input.json, arrays.npz, run/, results.json of a job
@@ -70,7 +71,8 @@ class Store:
     """
 
     def __init__(self, folder: Path, free_bytes: int = 0) -> None:
-        self.folder = folder
+        # The helpers that read uploads run in another folder.
+        self.folder = folder = folder.absolute()
         self.free_bytes = free_bytes
         self._mutex = threading.RLock()
         try:

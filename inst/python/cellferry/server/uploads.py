@@ -117,6 +117,15 @@ class Uploads:
             )
             return dict(rows.fetchall())
 
+    def hashes(self, upload: Upload) -> dict[int, str]:
+        """Return position -> SHA-256 of the chunks that have arrived."""
+        with self._store.reading() as sql:
+            rows = sql.execute(
+                "SELECT position, sha256 FROM chunks WHERE upload = ? ORDER BY position",
+                (upload.id,),
+            )
+            return dict(rows.fetchall())
+
     def expected_size(self, upload: Upload, position: int) -> int | None:
         """Return the size that a chunk must have, or None where only the most is known.
 
@@ -156,7 +165,7 @@ class Uploads:
         if declared is not None and (declared > most or declared < (expected or 1)):
             raise wrong_size(position, declared, expected, most)
         self._store.check_space(0)
-        known = await run_sync(self._known_hash, upload.id, position)
+        known = await run_sync(self.hash_of, upload.id, position)
         writers = self._locks.setdefault((upload.id, position), Writers())
         mine = writers.enter()
         try:
@@ -182,7 +191,8 @@ class Uploads:
                 self._locks.pop((upload.id, position), None)
         return size
 
-    def _known_hash(self, upload: str, position: int) -> str | None:
+    def hash_of(self, upload: str, position: int) -> str | None:
+        """Return the SHA-256 of a chunk, or None where it has not arrived."""
         with self._store.reading() as sql:
             row = sql.execute(
                 "SELECT sha256 FROM chunks WHERE upload = ? AND position = ?", (upload, position)

@@ -14,7 +14,7 @@ from ...addresses import is_loopback
 from ...annotations import Annotations
 from ...credentials import Secret, find_secret, redacted
 from ...errors import CellferryError
-from .. import Capabilities, Plan
+from .. import Capabilities, Extent, Plan
 from .llm_configs import LLMConfigs
 from .options import TOKEN_VARIABLE, Options, checked
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 NAME = "cytetype"
 BYTES_PER_VALUE = 5
 """Of a stored value in vars.h5, compressed; for the plan."""
+USUAL_SPARSITY = 10
+"""One of so many values is stored in single-cell matrices, where it is not known."""
 
 
 class CyteType:
@@ -168,16 +170,30 @@ class CyteType:
     def plan(self, study: Study) -> Plan:
         """Return about how many bytes would be sent, and which metadata columns."""
         study.require("markers", self.name)
-        n_cells = 0 if study.cells is None else len(study.cells)
+        extent = Extent(
+            0 if study.cells is None else len(study.cells),
+            0 if study.normalized is None else study.normalized.shape[1],
+            () if study.obs is None else tuple(map(str, study.obs.columns)),
+        )
         values = _stored_values(study)
-        columns = _sent_columns(study, self.options.obs_columns)
-        n_genes = 0 if study.normalized is None else study.normalized.shape[1]
-        payload = n_genes * (12 + 12 * len(study.clusters.names))
+        return self._plan(extent, len(study.clusters.names), values, study.group_key)
+
+    def estimate(self, extent: Extent) -> Plan:
+        """Return about what would be sent of an object that was not read yet."""
+        return self._plan(extent, 0, extent.cells * extent.genes // USUAL_SPARSITY, None)
+
+    def _plan(self, extent: Extent, clusters: int, values: int, group_key: str | None) -> Plan:
+        allowed = self.options.obs_columns
+        columns = tuple(
+            c for c in extent.columns if allowed is None or c in allowed or c == group_key
+        )
+        payload = extent.genes * (12 + 12 * clusters)
+        metadata = extent.cells * (20 + 4 * len(columns))
         return Plan(
             self.name,
-            len(study.clusters.names),
+            clusters,
             calls=3,
-            bytes_sent=payload + values * BYTES_PER_VALUE + n_cells * (20 + 4 * len(columns)),
+            bytes_sent=payload + values * BYTES_PER_VALUE + metadata,
             cost_usd=None if self.capabilities.host else 0.0,
             columns=columns,
             notes=("About: the artifacts are not built for a plan.",),
@@ -266,12 +282,5 @@ def _stored_values(study: Study) -> int:
     if source is None:
         return 0
     known = getattr(getattr(source, "_matrix", None), "nnz", None)
-    # A tenth is what single-cell matrices usually have.
-    return int(known) if isinstance(known, int) else source.shape[0] * source.shape[1] // 10
-
-
-def _sent_columns(study: Study, allowed: Sequence[str] | None) -> tuple[str, ...]:
-    if study.obs is None:
-        return ()
-    columns = [str(c) for c in study.obs.columns]
-    return tuple(c for c in columns if allowed is None or c in allowed or c == study.group_key)
+    shape = source.shape
+    return int(known) if isinstance(known, int) else shape[0] * shape[1] // USUAL_SPARSITY

@@ -108,10 +108,6 @@ def _build(study: Study, run: Run, options: Options) -> Artifacts:
     for path in paths:
         if not options.overwrite_files and path.parent.resolve() != run.folder.resolve():
             run.claim(path)
-    counts, normalized = study.counts, study.normalized
-    if counts is not None and normalized is not None and counts.genes != normalized.genes:
-        # An SCT assay, for example, has counts of other genes; vars.h5 has one order of genes.
-        study = study.with_parts(counts=None)
     built = build_artifacts(
         study,
         vars_h5_path=paths[0],

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ...runs import Run
     from ...study import Study
 
-VERSION = 2
+VERSION = 3
 """Raised when the same input gives another answer, so that no old unit is reused."""
 
 EXPRESSION_FILE = "prevalence.json"
@@ -93,7 +93,9 @@ class Local:
         if self.knowledge is None:
             return packaged_knowledge()
         own = read_knowledge(self.knowledge)
-        return Knowledge(own) if self.knowledge_only else packaged_knowledge().merged_with(own)
+        if self.knowledge_only:
+            return Knowledge(own, frozenset(t.name for t in own))
+        return packaged_knowledge().merged_with(own)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -138,13 +140,20 @@ class Local:
         knowledge = self._knowledge_for(study)
         species, how = self._species(study, markers)
         tissues = tissues_of(study.context.tissue or "")
-        profiles = Profiles.from_knowledge(knowledge, species, tissues)
-        hierarchy = Hierarchy.build(knowledge, profiles)
         evidence = Evidence.from_markers(markers, self.n_genes, study.genes)
         prevalence = self._prevalence(study, run)
         if prevalence is not None:
             evidence = with_prevalence(evidence, markers.clusters, prevalence)
-        reader = Reader(hierarchy, evidence, species)
+        reader = _reader(knowledge, evidence, species, tissues)
+        suggested = None
+        if not tissues:
+            # What most clusters are tells the tissue, and the tissue tells siblings apart.
+            columns = sorted(set(markers.cluster.tolist()))
+            first = [reader.answer(markers.clusters[c], c, None) for c in columns]
+            suggested = suggested_tissue(map(annotation_of, first), knowledge)
+            if suggested is not None:
+                tissues = tissues_of(suggested)
+                reader = _reader(knowledge, evidence, species, tissues)
         key = self._key(study, markers, knowledge, species, prevalence)
         finished = run.finished()
         sizes = study.clusters.counts() or {}
@@ -172,7 +181,7 @@ class Local:
             "species": species,
             "species_from": how,
             "tissues": sorted(tissues),
-            "tissue_suggested": suggested_tissue(rows, knowledge),
+            "tissue_suggested": suggested or suggested_tissue(rows, knowledge),
         }
         return Annotations(tuple(rows), details, provenance)
 
@@ -236,6 +245,13 @@ class Local:
             "markers": {c: markers.fingerprint(c) for c in markers.clusters},
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _reader(
+    knowledge: Knowledge, evidence: Evidence, species: Species, tissues: frozenset[str]
+) -> Reader:
+    profiles = Profiles.from_knowledge(knowledge, species, tissues)
+    return Reader(Hierarchy.build(knowledge, profiles), evidence, species)
 
 
 def _skipped(cluster: str, n_cells: int | None) -> Annotation:

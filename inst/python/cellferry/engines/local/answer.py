@@ -97,13 +97,18 @@ class _Told:
             "ontology_id": identifier,
             "ontology_label": ontology_label,
             "confidence": choice.confidence,
-            "confidence_kind": "graded",
+            "confidence_kind": self.confidence_kind(label),
             "alternatives": self.reader.names(self.alternatives(label)),
             "supporting": self.symbols(self.support(label)[:LISTED_GENES]),
             "conflicting": self.symbols(self.conflicts(label)[:LISTED_GENES]),
             "missing": self.missing(label),
             "justification": self.why(label),
         }
+
+    def confidence_kind(self, label: int) -> str:
+        """Packaged types were compared with the truth; those of a user never were."""
+        compared = [i for i in (label, self.choice.rival, self.choice.partner) if i is not None]
+        return "graded" if self.reader.hierarchy.own[compared].any() else "calibrated"
 
     def unknown(self) -> dict[str, Any]:
         best = self.choice.begun
@@ -229,7 +234,7 @@ class _Told:
         text = f"{best} fits best with {choice.fit:.2f} on {len(genes)} genes"
         if choice.rival is not None:
             rival = profiles.names[choice.rival]
-            return f"{text}, but {rival} fits nearly as well and they have nothing in common."
+            return f"{text}, but {rival} fits nearly as well: either could be wrong."
         return f"{text}, which is too little: at least {MIN_FIT} on several genes is needed."
 
     def evidence(self) -> dict[str, Any]:

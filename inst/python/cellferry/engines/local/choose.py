@@ -1,6 +1,7 @@
 """The answer for one cluster: which type, how deep in the hierarchy, how sure.
 
 1. The best fit that has evidence of its own begins; below a floor the answer is Unknown.
+   Unknown is also what is more likely wrong than right in the end (:mod:`.confidence`).
 2. What its lineage does not explain is scored again: a second, unrelated lineage with
    strong evidence of its own makes the cluster a mixture, and both are named.
 3. A type whose own markers, those that its parents do not have, are mostly silent gives
@@ -14,12 +15,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .confidence import confidence
+from .earned import MIN_GENES, earned, has_evidence, is_earned
 from .mixture import OWN_SIGNIFICANCE, find_partner, supporters
 from .score import SHRINKAGE, SUPPORT, Scores
 
@@ -28,30 +30,26 @@ if TYPE_CHECKING:
 
     from .hierarchy import Hierarchy
 
-MIN_FIT = 0.5
-"""Below this fit nothing is named: about two defining markers of average strength."""
+MIN_FIT = 0.25
+"""Below this fit nothing is named: one defining marker of average strength reaches it, but
+the several genes that are needed besides make it a weak call and no lucky one."""
 MIN_SIGNIFICANCE = 3.0
-MIN_GENES = 2
-"""Supporting genes without which nothing is named."""
-CLEAR_MARGIN = 0.2
+CLEAR_MARGIN = 0.1
 """Margin by which an answer must beat every type that is not compatible with it."""
+GROUP_MARGIN = 0.02
+"""The same where all that both share is a group: a name that no one would give to the cells."""
 MARGIN_SHRINKAGE = 0.5
-LEAST_MARGIN = 0.05
-"""Margin below which two unrelated types tie."""
+LEAST_CONFIDENCE = 0.4
+"""Confidence below which the answer is Unknown."""
 SHARED_RATIO = 0.4
 """Part of the fit that a common ancestor needs on its own markers to become the answer."""
-EARNED_RATIO = 0.4
-"""Part of its parent's fit that the markers of a type alone must reach."""
-DEFINING_STRENGTH = 0.4
-"""Mean strength that the defining markers of a type alone must have instead."""
-EARNED_RECALL = 0.4
-"""Part of a type's own markers, by weight, that must be raised."""
 BOTH_RATIO = 0.8
-DEEPER_RATIO = 0.9
-DEEPER_SIGNIFICANCE = 3.5
+DEEPER_RATIO = 0.8
 DETAIL_RATIO = 0.75
 DETAIL_SIGNIFICANCE = 2.5
 MIXED_FIT = 0.8
+MORE_CELLS = 1.2
+"""How many times as many cells the genes of the other part must be in to give it the name."""
 RIVALS = 40
 """How many of the best other answers are compared one by one."""
 OWN_RATIO = 0.8
@@ -89,9 +87,10 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     if not _enough(hierarchy, scores, best):
         return Choice(None, best, fit, 0.0, None, states=states)
     partner = find_partner(hierarchy, scores, best, MIXED_FIT)
+    if partner is not None and _in_more_cells(hierarchy, scores, partner, best):
+        best, partner = partner, find_partner(hierarchy, scores, partner, MIN_FIT) or best
     begun = best
-    best = _earned(hierarchy, scores, best)
-    label: int | None = best
+    best = earned(hierarchy, scores, best)
     rival, margin = _rival(hierarchy, scores, best, partner)
     while rival is not None and margin < CLEAR_MARGIN:
         if partner is None and not hierarchy.same_lineage[best, rival]:
@@ -103,23 +102,44 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
         names = hierarchy.profiles.names
         shared = hierarchy.knowledge.common_ancestor(names[best], names[rival])
         above = None if shared is None else hierarchy.index(shared)
+        if above is not None and margin >= _least_margin(hierarchy, above):
+            break
         if above is None or scores.own_fit[above] < SHARED_RATIO * scores.fit[best]:
             # What they share has no evidence of its own, so it would be a label that says
-            # nothing (all blood): either one is ahead, or nothing is certain.
-            if margin < LEAST_MARGIN:
-                label = None
+            # nothing (all blood): how far the one is ahead decides.
             break
-        best = label = above
+        best = above
         rival, margin = _rival(hierarchy, scores, best, partner)
-    if label is None:
-        return Choice(None, begun, fit, margin, None, rival, partner=partner, states=states)
-    label = _both(hierarchy, scores, label)
-    label = _deeper(hierarchy, scores, label, partner)
+    label = _deeper(hierarchy, scores, _both(hierarchy, scores, best), partner)
     fit = max(fit, float(scores.fit[label]))
     rival, margin = _rival(hierarchy, scores, label, partner)
-    confidence = (1 - math.exp(-fit)) * min(1.0, 0.5 + margin) * (0.7 if partner is not None else 1)
-    found = Choice(label, begun, fit, margin, round(confidence, 3), rival, None, partner, states)
+    sure = confidence(fit, margin, mixed=partner is not None)
+    if sure < LEAST_CONFIDENCE:
+        return Choice(None, begun, fit, margin, None, rival, partner=partner, states=states)
+    found = Choice(label, begun, fit, margin, round(sure, 3), rival, None, partner, states)
     return replace(found, detail=_detail(hierarchy, scores, label, begun))
+
+
+def _in_more_cells(hierarchy: Hierarchy, scores: Scores, one: int, other: int) -> bool:
+    """Whether the genes of one type are found in clearly more cells than those of another.
+
+    Of a mixture the larger part is the label, though few platelets have the larger changes.
+    """
+    shares = []
+    for i in (one, other):
+        genes = supporters(hierarchy.profiles, scores, i)
+        known = scores.signal.prevalence[genes]
+        known = known[np.isfinite(known)]
+        if not len(known):
+            return False
+        shares.append(float(np.median(known)))
+    return shares[0] >= MORE_CELLS * shares[1]
+
+
+def _least_margin(hierarchy: Hierarchy, above: int) -> float:
+    """Return the margin below which an answer gives way to what it shares with its rival."""
+    kind = hierarchy.knowledge.by_name[hierarchy.profiles.names[above]].kind
+    return GROUP_MARGIN if kind == "group" else CLEAR_MARGIN
 
 
 def _begin(hierarchy: Hierarchy, scores: Scores) -> int | None:
@@ -170,12 +190,13 @@ def _rival(
     profiles = hierarchy.profiles
     used = np.flatnonzero((profiles.positive[i] + profiles.positive[rivals].sum(axis=0)) > 0)
     difference = profiles.positive[i, used] - profiles.positive[np.ix_(rivals, used)]
-    difference = difference * scores.signal.factor[used]
-    excess = scores.signal.excess[used]
+    signal = scores.signal
+    excess = signal.factor[used] * signal.excess[used]
+    expected = signal.expected[used] ** 2
 
     def part(weight: NDArray[np.float64], penalty: NDArray[np.float64]) -> NDArray[np.float64]:
         total = weight @ excess - penalty
-        fit = total / np.sqrt((weight**2).sum(axis=1) + SHRINKAGE)
+        fit = total / np.sqrt(weight**2 @ expected + SHRINKAGE)
         return np.asarray(np.maximum(fit, 0), dtype=np.float64)
 
     one = part(np.maximum(difference, 0), np.full(len(rivals), scores.against[i]))
@@ -185,48 +206,13 @@ def _rival(
     return int(rivals[closest]), float(margin[closest])
 
 
-def _is_earned(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
-    """Whether the markers that only this type has, and not its parents, are raised enough.
-
-    Enough is a part of what the parent's own markers reach, or several defining markers that
-    are strong: a subtype of which a few genes are raised by the side, as many are in a
-    cluster of its parent, is not named.
-    """
-    # A group is an answer only where its members cannot be told apart, and no fallback.
-    kinds = hierarchy.knowledge.by_name
-    parents = [p for p in hierarchy.above(i) if kinds[hierarchy.profiles.names[p]].kind == "type"]
-    if not parents:
-        return True
-    least = EARNED_RATIO * max(float(scores.own_fit[p]) for p in parents)
-    defining = hierarchy.profiles.defining[i] & (scores.signal.factor > 0)
-    strength = float(scores.signal.strength[defining].mean()) if defining.any() else 0.0
-    strong = defining.sum() >= MIN_GENES and strength >= DEFINING_STRENGTH
-    return bool((scores.new_fit[i] >= least or strong) and _has_evidence(hierarchy, scores, i))
-
-
-def _has_evidence(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
-    raised = (hierarchy.profiles.new[i] > 0) & (scores.signal.strength >= SUPPORT)
-    return bool(
-        scores.new_significance[i] >= DEEPER_SIGNIFICANCE
-        and scores.recall[i] >= EARNED_RECALL
-        and raised.sum() >= MIN_GENES
-    )
-
-
-def _earned(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
-    """Go up from a type until one has earned its place."""
-    while not _is_earned(hierarchy, scores, i):
-        i = max(hierarchy.above(i), key=lambda p: (scores.fit[p], -p))
-    return i
-
-
 def _both(hierarchy: Hierarchy, scores: Scores, label: int) -> int:
     """Return the type inside the answer and another that is true as well, or the answer."""
     other = hierarchy.compatible[label] & ~hierarchy.related[label]
     other &= ~hierarchy.state & ~hierarchy.compartment
     other &= scores.fit >= BOTH_RATIO * scores.fit[label]
     for j in np.flatnonzero(other):
-        if not _has_evidence(hierarchy, scores, int(j)):
+        if not has_evidence(scores.signal, hierarchy.profiles.new[j]):
             continue
         inside = hierarchy.inside[:, label] & hierarchy.inside[:, j]
         best = int(np.argmax(np.where(inside, scores.fit, -np.inf)))
@@ -245,7 +231,7 @@ def _deeper(hierarchy: Hierarchy, scores: Scores, label: int, partner: int | Non
             if scores.fit[child] >= DEEPER_RATIO * scores.fit[label]
             and scores.fit[child] >= MIN_FIT
             and own_genes[child] >= MIN_GENES
-            and _is_earned(hierarchy, scores, child)
+            and is_earned(hierarchy, scores, child)
         ]
         better.sort(key=lambda child: (-scores.fit[child], child))
         if not better:

@@ -34,6 +34,13 @@ COMMON = 0.25
 ALIKE = 0.4
 """Strength of a gene that all cells of all clusters express."""
 
+WEAKEST = 0.1
+"""Part of a cluster's genes that are the weakest of the table."""
+RARE = 0.05
+"""Prevalence below which (or above 1 minus which) a gene tells nothing of depth."""
+MOST = 0.999
+FEWEST = 50
+"""Telling genes without which depths count as equal."""
 BACKGROUND = 2.0
 """Multiple of the mean prevalence of all markers that an alike gene must exceed."""
 
@@ -110,6 +117,35 @@ class Prevalence:
         return cls(tuple(stored["genes"]), tuple(stored["clusters"]), inside, outside)
 
 
+def at_depth(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return in how many cells genes would be found outside at the cluster's own depth.
+
+    A cell is found to express a gene with 1 - exp(-depth x expression). The ratio of depths
+    is the median over genes that are neither rare nor everywhere: where deeply sequenced
+    cells are one cluster, all genes are more prevalent in it, and none marks it.
+
+    Parameters
+    ----------
+    inside, outside
+        Fractions, genes x clusters.
+    """
+    within, beyond = (-np.log1p(-np.clip(x, 0, MOST)) for x in (inside, outside))
+    telling = (outside > RARE) & (outside < 1 - RARE) & (inside > RARE) & (inside < 1 - RARE)
+    depth = np.ones(inside.shape[1])
+    for cluster in np.flatnonzero(telling.sum(axis=0) >= FEWEST):
+        genes = telling[:, cluster]
+        depth[cluster] = np.median(within[genes, cluster] / beyond[genes, cluster])
+    return np.asarray(1 - np.exp(-depth * beyond), dtype=np.float64)
+
+
+def _weakest(strength: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return per cluster the strength of the weakest genes that the table names, else 1.
+
+    A table names all genes that pass its thresholds: what it leaves out did not pass them.
+    """
+    return np.array([np.quantile(s[s > 0], WEAKEST) if (s > 0).any() else 1.0 for s in strength.T])
+
+
 def with_prevalence(
     evidence: Evidence, clusters: tuple[str, ...], prevalence: Prevalence
 ) -> Evidence:
@@ -141,8 +177,10 @@ def with_prevalence(
     inside = np.where(known, prevalence.inside[:, column], np.nan)
     if not prevalence.genes:
         return evidence
-    difference = inside - np.where(known, prevalence.outside[:, column], np.nan)
+    outside = np.where(known, prevalence.outside[:, column], np.nan)
+    difference = inside - at_depth(inside, outside)
     value = UNLISTED * saturate(difference, PREVALENCE_HALF)
+    value = np.minimum(value, _weakest(evidence.strength))
     alike = (np.abs(difference) < EVEN_DIFFERENCE) & (inside >= COMMON)
     # Deep sequencing finds most genes in most cells, and then being expressed says little.
     clear = np.maximum(inside - BACKGROUND * np.nanmean(inside, axis=0, keepdims=True), 0)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .knowledge import Knowledge
 
 TIER_WEIGHT: dict[int, float] = {3: 1.0, 2: 0.7, 1: 0.4}
-INHERITANCE = 0.6
+INHERITANCE = 0.3
 """Factor for each step up to the ancestor that lists a marker."""
 NEGATIVE_WEIGHT = 0.7
 ELSEWHERE = 0.8
@@ -99,16 +99,6 @@ class Profiles:
     def negative_weights(self) -> Weights:
         """``negative`` without its zeros."""
         return Weights.of(self.negative)
-
-    @functools.cached_property
-    def new_weights(self) -> Weights:
-        """``new`` without its zeros."""
-        return Weights.of(self.new)
-
-    @functools.cached_property
-    def defining(self) -> NDArray[np.bool_]:
-        """Which of ``new`` are of the highest tier."""
-        return np.asarray(self.new >= TIER_WEIGHT[3] * self.specificity * 0.999)
 
     @classmethod
     def from_knowledge(

@@ -3,8 +3,11 @@
 For a type with marker weights w and a cluster with strengths e (mean m and standard
 deviation d over all tested genes)::
 
-    fit          = (sum w (e - m) - sum v max(e, 0)) / sqrt(sum w^2 + SHRINKAGE)
+    fit          = (sum w (e - m) - sum v max(e, 0)) / sqrt(sum (w x)^2 + SHRINKAGE)
     significance =  sum w (e - m) / (d sqrt(sum w^2))
+
+x is 1 for a gene that the table tells of, and n / (n + SILENT_HALF) for one that a list of n
+genes leaves out: ten best genes are silent about the eleventh, a thousand are not.
 
 ``fit`` is the weighted t-like score of univariate linear models (decoupler's ``ulm``)
 with a shrinkage in place of the residual variance: under a random order of genes its
@@ -31,6 +34,11 @@ SHRINKAGE = 2.0
 """In units of the squared weight of one defining marker of one lineage."""
 UNSEEN = 0.5
 """Factor for markers absent from a table that does not say which genes were measured."""
+SILENT_HALF = 50.0
+"""Length of a cluster's list at which being left out says half of what it could say.
+
+Short lists are cut: the eleventh marker is missing from the ten best, and is not silent.
+"""
 SUPPORT = 0.2
 """Strength from which a gene supports (or contradicts) a type."""
 EVEN = 0.1
@@ -90,6 +98,9 @@ class Signal:
         As in :class:`Evidence`; strength is 0 where the table says nothing.
     factor
         0 where the gene was not measured, below 1 where its silence says little.
+    expected
+        The same, and less where the gene is only left out: how far a marker of the cluster
+        would have been seen to be raised.
     seen
         Whether any cluster of the table names the gene.
     measured
@@ -102,6 +113,7 @@ class Signal:
     fold: NDArray[np.float64]
     prevalence: NDArray[np.float64]
     factor: NDArray[np.float64]
+    expected: NDArray[np.float64]
     seen: NDArray[np.bool_]
     measured: NDArray[np.bool_]
     mean: float
@@ -133,12 +145,17 @@ class Signal:
         # other clusters express it too: it neither supports nor dilutes.
         even = (np.abs(strength) < EVEN) & (prevalence > 0)
         factor = np.where(even, factor * (1 - np.nan_to_num(prevalence)), factor)
+        # Nothing is known of a gene that the list leaves out and no object tells of.
+        left_out = (strength == 0) & ~np.isfinite(fold) & ~np.isfinite(prevalence)
+        listed = float(evidence.listed[cluster])
+        expected = np.where(left_out, factor * listed / (listed + SILENT_HALF), factor)
         mean, deviation = evidence.mean[cluster], evidence.deviation[cluster]
         return cls(
             strength,
             fold,
             prevalence,
             factor,
+            expected,
             seen,
             lookup.measured | seen,
             float(mean),
@@ -152,8 +169,10 @@ class Signal:
 
     def without(self, genes: NDArray[np.bool_]) -> Signal:
         """Return the signal as if some genes had not been measured."""
-        strength = np.where(genes, 0.0, self.strength)
-        return replace(self, strength=strength, factor=np.where(genes, 0.0, self.factor))
+        strength, factor, expected = (
+            np.where(genes, 0.0, values) for values in (self.strength, self.factor, self.expected)
+        )
+        return replace(self, strength=strength, factor=factor, expected=expected)
 
 
 @dataclass(frozen=True)
@@ -168,9 +187,6 @@ class Scores:
         Standard deviations above a random order of genes.
     against
         What its negative markers take from the numerator of a type.
-    new_fit, new_significance, recall
-        Fit and significance of the markers that no ancestor lists, and the part of their
-        weight that is raised: whether a type has earned its step down from its parent.
     """
 
     signal: Signal
@@ -179,9 +195,6 @@ class Scores:
     significance: NDArray[np.float64]
     own_significance: NDArray[np.float64]
     against: NDArray[np.float64]
-    new_fit: NDArray[np.float64]
-    new_significance: NDArray[np.float64]
-    recall: NDArray[np.float64]
 
 
 def score_types(profiles: Profiles, signal: Signal) -> Scores:
@@ -190,7 +203,7 @@ def score_types(profiles: Profiles, signal: Signal) -> Scores:
     against = profiles.negative_weights.times(raised)
 
     weighted = signal.factor * signal.excess
-    squared_factor = signal.factor**2
+    squared_factor, squared_expected = signal.factor**2, signal.expected**2
 
     def fit(
         weights: Weights,
@@ -199,27 +212,13 @@ def score_types(profiles: Profiles, signal: Signal) -> Scores:
         total = weights.times(weighted)
         squares = weights.squares(squared_factor)
         z = total / (signal.deviation * np.sqrt(np.maximum(squares, 1e-12)))
-        fitted = (total - penalty) / np.sqrt(squares + SHRINKAGE)
+        fitted = (total - penalty) / np.sqrt(weights.squares(squared_expected) + SHRINKAGE)
         fitted = np.where(fitted > 0, fitted * profiles.prior, fitted)
         return fitted, np.where(squares > 0, z, 0.0)
 
     fitted, significance = fit(profiles.positive_weights, against)
     own_fit, own_significance = fit(profiles.own_weights, 0.0)
-    new_fit, new_significance = fit(profiles.new_weights, 0.0)
-    expected = profiles.new_weights.times(signal.factor)
-    raised_part = profiles.new_weights.times(signal.factor * (signal.strength >= SUPPORT))
-    recall = raised_part / np.maximum(expected, 1e-12)
-    return Scores(
-        signal,
-        fitted,
-        own_fit,
-        significance,
-        own_significance,
-        against,
-        new_fit,
-        new_significance,
-        recall,
-    )
+    return Scores(signal, fitted, own_fit, significance, own_significance, against)
 
 
 _Pair = tuple["NDArray[np.float64]", "NDArray[np.float64]"]

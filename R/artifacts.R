@@ -1,0 +1,198 @@
+#' Build the artifacts of an object
+#'
+#' Writes the two files that CyteType reads beside a job, in one read of the object, and returns
+#' the statistics of the same read. `vars.h5` holds the normalised values by gene and, where the
+#' assay has them, the raw counts by cell; `obs.duckdb` holds the metadata, the embedding and the
+#' names of the cells in one table `obs`. [CyteTypeEngine()] builds them by itself; this is for
+#' looking at them, for another service, or for a script.
+#'
+#' The object is read a block of cells at a time and written while it is read, so that no
+#' second copy of it is made; see [AnnotateClusters()] for the objects that are read. The files
+#' appear when they are complete, and not at all after an error or an interrupt. Nothing leaves
+#' the machine.
+#'
+#' @inheritParams AnnotateClusters
+#' @param object A Seurat object or a SingleCellExperiment.
+#' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a
+#'   SingleCellExperiment). It must hold log-normalised values.
+#' @param vars_h5_path,obs_duckdb_path Where the files go. Earlier artifacts are replaced.
+#' @param coordinates_key Name of the embedding, with or without `X_`; `NULL` is UMAP, else t-SNE,
+#'   else the first.
+#' @param gene_symbols_column Column of the gene metadata with symbols; `NULL` looks for one of a
+#'   usual name.
+#' @param aggregate_metadata,min_percentage,max_metadata_categories Composition of the clusters:
+#'   values that more than this percentage of cells have, in columns with at most so many values.
+#' @param pcent_batch_size Most cells that are worked on at once.
+#' @param max_cells_per_group Cells of each cluster whose coordinates are sampled.
+#' @param obs_columns Only these metadata columns (and the clusters) go into `obs.duckdb` and the
+#'   statistics; `NULL` is all. Metadata can hold what must not leave the building.
+#' @param cell_names Whether `obs.duckdb` holds the names of the cells, in the column
+#'   `__cell_name`.
+#' @param require_artifacts `FALSE`: a file that can't be built is `NA` in the result, the reason
+#'   in `errors`, and the statistics are made all the same. The values then go through a temporary
+#'   file.
+#' @param overwrite Whether files of another kind may be replaced.
+#' @param verbose Whether to show messages and progress.
+#' @param ... Must be empty.
+#'
+#' @return A list of class `cellferry_artifacts`:
+#'   - `vars_h5`, `obs_duckdb`: paths of the files.
+#'   - `percentages`: matrix of clusters x genes, percent of cells whose value is not 0.
+#'   - `cells_per_cluster`: named counts.
+#'   - `metadata`: cluster, column, value: whole percent.
+#'   - `coordinates`: data frame of sampled cells with `x`, `y`, `cluster`; `NULL` without an
+#'     embedding.
+#'   - `normalisation`: `kind` and `explanation`.
+#'   - `counts`: data frame of the places where raw counts may be: `place`, `are_counts`,
+#'     `explanation`.
+#'   - `errors`: named text, empty unless `require_artifacts = FALSE`.
+#'   - `seconds`: named times of the steps.
+#' @family annotation
+#' @seealso `vignette("artifacts-and-large-data")`
+#' @examples
+#' \dontrun{
+#' library(SeuratObject)
+#' built <- BuildArtifacts(pbmc_small, group.by = "RNA_snn_res.1")
+#' built
+#' built$percentages[, c("CD3E", "MS4A1")]
+#' }
+#' @export
+BuildArtifacts <- function(object, group.by = "ident", assay = NULL, vars_h5_path = "vars.h5",
+                           obs_duckdb_path = "obs.duckdb", coordinates_key = NULL,
+                           gene_symbols_column = NULL, aggregate_metadata = TRUE,
+                           min_percentage = 10L, max_metadata_categories = 500L,
+                           pcent_batch_size = 2000L, max_cells_per_group = 1000L,
+                           obs_columns = NULL, cell_names = TRUE, require_artifacts = TRUE,
+                           overwrite = FALSE, verbose = TRUE, ...) {
+  UseMethod("BuildArtifacts")
+}
+
+#' @rdname BuildArtifacts
+#' @export
+BuildArtifacts.Seurat <- function(object, group.by = "ident", assay = NULL,
+                                  vars_h5_path = "vars.h5", obs_duckdb_path = "obs.duckdb",
+                                  coordinates_key = NULL, gene_symbols_column = NULL,
+                                  aggregate_metadata = TRUE, min_percentage = 10L,
+                                  max_metadata_categories = 500L, pcent_batch_size = 2000L,
+                                  max_cells_per_group = 1000L, obs_columns = NULL,
+                                  cell_names = TRUE, require_artifacts = TRUE, overwrite = FALSE,
+                                  verbose = TRUE, ...) {
+  check_empty_dots(list(...), "BuildArtifacts")
+  check_text(group.by, "group.by")
+  check_text(assay, "assay", null = TRUE)
+  check_text(vars_h5_path, "vars_h5_path")
+  check_text(obs_duckdb_path, "obs_duckdb_path")
+  check_text(coordinates_key, "coordinates_key", null = TRUE)
+  check_text(gene_symbols_column, "gene_symbols_column", null = TRUE)
+  check_texts(obs_columns, "obs_columns", null = TRUE)
+  flags <- c("aggregate_metadata", "cell_names", "require_artifacts", "overwrite", "verbose")
+  for (name in flags) check_flag(get(name), name)
+  numbers <- c(
+    "min_percentage", "max_metadata_categories", "pcent_batch_size", "max_cells_per_group"
+  )
+  for (name in numbers) check_count(get(name), name, least = if (name == numbers[1]) 0 else 1)
+  check_object(object)
+  asked <- c(
+    flags[1:4], numbers, "gene_symbols_column", "obs_columns", "vars_h5_path", "obs_duckdb_path"
+  )
+  options <- mget(asked)
+  options$vars_h5_path <- path.expand(vars_h5_path)
+  options$obs_duckdb_path <- path.expand(obs_duckdb_path)
+  options["obs_columns"] <- list(if (!is.null(obs_columns)) I(obs_columns))
+  stream_artifacts(object, group.by, assay, coordinates_key, options, verbose)
+}
+
+#' @rdname BuildArtifacts
+#' @export
+BuildArtifacts.SingleCellExperiment <- BuildArtifacts.Seurat
+
+#' @export
+BuildArtifacts.default <- function(object, ...) stop_unsupported(object)
+
+artifact_parts <- structure(c("normalized", "counts", "obs", "var"), needed = "normalized")
+
+stream_artifacts <- function(object, group.by, assay, coordinates_key, options, verbose) {
+  assay <- extract_assay(object, assay)
+  groups <- extract_groups(object, group.by)
+  parcel <- new_parcel()
+  message <- list(
+    options = json_record(lapply(options, json_value)),
+    study = json_study(
+      parcel, object, groups, assay, NULL, list(), artifact_parts,
+      extract_coordinates(object, coordinates_key)
+    )
+  )
+  begun <- bridge_call("artifacts_begin", message, parcel, verbose = verbose)$value
+  shown <- verbose && interactive()
+  on.exit({
+    if (shown) clear_progress()
+    discard(begun$handle)
+  })
+  tell <- function(done, total, part) {
+    what <- c(normalized = "normalised values", counts = "raw counts")[[part]]
+    draw_progress(paste("Building artifacts:", what), done, total, "blocks")
+  }
+  send_expression(begun, object, assay, if (shown) tell)
+  progress <- if (shown) {
+    function(bytes) tell_event(bytes, function(e) draw_progress(e$text, e$done, e$total, e$unit))
+  }
+  message <- list(handle = json_text(begun$handle))
+  new_artifacts(bridge_call("artifacts_finish", message, on_event = progress, verbose = verbose))
+}
+
+new_artifacts <- function(answer) {
+  value <- answer$value
+  read <- function(reference) unpack_buffer(reference, answer$buffers)
+  clusters <- as.character(unlist(value$clusters))
+  genes <- as.character(unlist(value$genes))
+  coordinates <- if (!is.null(value$coordinates)) {
+    xy <- matrix(read(value$coordinates$values), ncol = 2L)
+    named <- as.character(unlist(value$coordinates$clusters))
+    data.frame(x = xy[, 1], y = xy[, 2], cluster = factor(named, levels = clusters))
+  }
+  structure(
+    list(
+      vars_h5 = value$vars_h5 %||% NA_character_, obs_duckdb = value$obs_duckdb %||% NA_character_,
+      percentages = matrix(
+        read(value$percentages), length(clusters), length(genes),
+        dimnames = list(clusters, genes)
+      ),
+      cells_per_cluster = stats::setNames(as.integer(unlist(value$cells_per_cluster)), clusters),
+      metadata = lapply(value$metadata, function(columns) lapply(columns, unlist)),
+      coordinates = coordinates, normalisation = value$normalisation,
+      counts = unpack_frame(value$counts, answer$buffers),
+      errors = unlist(value$errors) %||% character(), seconds = unlist(value$seconds)
+    ),
+    class = "cellferry_artifacts"
+  )
+}
+
+#' @export
+format.cellferry_artifacts <- function(x, ...) {
+  told <- function(name, path) {
+    if (is.na(path)) {
+      return(paste0(name, ": not built. ", x$errors[[name]]))
+    }
+    paste0(name, ": ", path, " (", format(structure(file.size(path), class = "object_size"),
+      units = "auto", standard = "SI"
+    ), ")")
+  }
+  counts <- x$counts$place[x$counts$are_counts]
+  c(
+    paste0(
+      "<cellferry artifacts: ", sum(x$cells_per_cluster), " cells, ", ncol(x$percentages),
+      " genes, ", length(x$cells_per_cluster), " clusters>"
+    ),
+    told("vars.h5", x$vars_h5), told("obs.duckdb", x$obs_duckdb),
+    if (!is.na(x$vars_h5)) {
+      paste0("raw counts: ", if (length(counts)) "included" else "none found")
+    },
+    x$normalisation$explanation
+  )
+}
+
+#' @export
+print.cellferry_artifacts <- function(x, ...) {
+  cat(format(x), sep = "\n")
+  invisible(x)
+}

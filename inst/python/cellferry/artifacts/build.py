@@ -1,0 +1,236 @@
+"""One build: both files and the statistics, from inputs that are open, in the worker thread."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import (
+    ArtifactBuildError,
+    CellferryError,
+    CountsWarning,
+    InvalidOptionError,
+    NormalisationWarning,
+)
+from .inputs import Inputs
+from .refusals import as_build_error, check_target
+
+if TYPE_CHECKING:
+    from ..events import Events
+    from ..study import Study
+    from ..summary import Summary, SummaryOptions
+    from .counts import CountsVerdict
+    from .workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """What was built.
+
+    Attributes
+    ----------
+    vars_h5, obs_duckdb
+        The files; None for one that failed under ``require_artifacts=False``.
+    summary
+        The statistics of the same read: percentages, composition of clusters, sampled
+        coordinates, the verdict on normalisation.
+    counts
+        Every place where raw counts may be, and what was found there.
+    errors
+        File -> why it failed; empty unless ``require_artifacts=False``.
+    seconds
+        How long each step took: ``read_and_write``, ``fsync``, ``obs``.
+    """
+
+    vars_h5: Path | None
+    obs_duckdb: Path | None
+    summary: Summary
+    counts: tuple[CountsVerdict, ...]
+    errors: Mapping[str, ArtifactBuildError] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """How artifacts are built; what each means is told by :func:`cellferry.build_artifacts`."""
+
+    vars_h5_path: str | Path = "vars.h5"
+    obs_duckdb_path: str | Path = "obs.duckdb"
+    gene_symbols_column: str | None = None
+    n_top_genes: int = 50
+    aggregate_metadata: bool = True
+    min_percentage: int = 10
+    pcent_batch_size: int = 2000
+    max_cells_per_group: int = 1000
+    max_metadata_categories: int = 500
+    obs_columns: Sequence[str] | None = None
+    cell_names: bool = True
+    require_artifacts: bool = True
+    overwrite: bool = False
+
+    @property
+    def targets(self) -> dict[str, Path]:
+        """Name of each artifact -> its path."""
+        return {"vars.h5": Path(self.vars_h5_path), "obs.duckdb": Path(self.obs_duckdb_path)}
+
+    def check(self) -> None:
+        """Refuse numbers that mean nothing, and two files of one name."""
+        if len({path.resolve() for path in self.targets.values()}) < 2:
+            message = "`vars_h5_path` and `obs_duckdb_path` name the same file."
+            raise InvalidOptionError(message)
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                message = f"`{name}` must be a whole number of at least {least}, not {value!r}."
+                raise InvalidOptionError(message)
+
+
+_LEAST = {
+    "min_percentage": 0,
+    "pcent_batch_size": 1,
+    "max_cells_per_group": 1,
+    "max_metadata_categories": 1,
+    "n_top_genes": 1,
+}
+
+
+class Build:
+    """A build whose options were checked against its inputs.
+
+    Raises
+    ------
+    CellferryError
+        There is no such column.
+    """
+
+    def __init__(self, inputs: Inputs, options: BuildOptions) -> None:
+        from ..summary import SummaryOptions
+        from .obs_duckdb import check_columns, tell_renamed
+        from .var_metadata import symbols_column
+
+        self._inputs, self._options, self._targets = inputs, options, options.targets
+        self._symbols = symbols_column(inputs.var, options.gene_symbols_column)
+        self._summary: SummaryOptions = SummaryOptions(
+            min_percentage=options.min_percentage,
+            pcent_batch_size=options.pcent_batch_size,
+            max_cells_per_group=options.max_cells_per_group,
+            aggregate_metadata=options.aggregate_metadata,
+            max_metadata_categories=options.max_metadata_categories,
+            columns=check_columns(inputs.study, options.obs_columns),
+        )
+        tell_renamed(inputs.study, self._summary.columns, cell_names=options.cell_names)
+
+    def check_targets(self) -> None:
+        """Before minutes of work, know that both files can be begun.
+
+        Raises
+        ------
+        ArtifactBuildError
+            One cannot, and both are required.
+        """
+        if self._options.require_artifacts:
+            for name, target in self._targets.items():
+                check_target(name, target, overwrite=self._options.overwrite)
+
+    def run(self, events: Events) -> Artifacts:
+        """Build both files; runs in the worker thread."""
+        from ..summary import assemble, summarise
+        from ..summary_expression import ExpressionStatistics
+        from .ranking import top_genes
+
+        study: Study = self._inputs.study
+        source = study.require("normalized", "artifacts")
+        errors: dict[str, ArtifactBuildError] = {}
+        seconds: dict[str, float] = {}
+        statistics = ExpressionStatistics(source.genes, study.clusters, study.cells)
+        counts: tuple[CountsVerdict, ...] = ()
+        self.check_targets()
+        # The metadata needs the database and not the matrix: it is written beside it.
+        with ExitStack() as spaces, ThreadPoolExecutor(1, "cellferry-obs") as beside:
+            obs = beside.submit(self._obs, spaces, seconds)
+            with self._guarded("vars.h5", errors):
+                counts = self._vars(statistics, events, seconds)
+            with self._guarded("obs.duckdb", errors):
+                space, file = obs.result()
+                space.publish(file, self._targets["obs.duckdb"])
+        top = top_genes(self._inputs.ranking, source.genes, self._options.n_top_genes, study)
+        if "vars.h5" in errors:
+            # The engine goes on without the file, but not without the statistics.
+            summary = replace(summarise(study, self._summary), top_genes=top)
+        else:
+            summary = assemble(study, statistics, self._summary, top)
+        made = {n: None if n in errors else path for n, path in self._targets.items()}
+        return Artifacts(made["vars.h5"], made["obs.duckdb"], summary, counts, errors, seconds)
+
+    def _vars(
+        self, statistics: Any, events: Events, seconds: dict[str, float]
+    ) -> tuple[CountsVerdict, ...]:
+        from .vars_h5_writer import VarsWriter
+        from .workspace import Workspace
+
+        target = self._targets["vars.h5"]
+        check_target("vars.h5", target, overwrite=self._options.overwrite)
+        with Workspace(target) as space:
+            started = time.perf_counter()
+            file = space.folder / "vars.h5"
+            batch = self._options.pcent_batch_size
+            writer = VarsWriter(
+                self._inputs, statistics, space.folder, batch, events, self._symbols
+            )
+            counts = tuple(writer.write(file))
+            written = time.perf_counter()
+            space.publish(file, target)
+            seconds["read_and_write"] = written - started
+            seconds["fsync"] = time.perf_counter() - written
+        return counts
+
+    def _obs(self, spaces: ExitStack, seconds: dict[str, float]) -> tuple[Workspace, Path]:
+        """Write the metadata and return the file, which nobody has named yet."""
+        from .obs_duckdb import obs_table, write_obs_duckdb
+        from .workspace import Workspace
+
+        started = time.perf_counter()
+        target = self._targets["obs.duckdb"]
+        check_target("obs.duckdb", target, overwrite=self._options.overwrite)
+        names = self._options.cell_names
+        table = obs_table(self._inputs.study, self._summary.columns, cell_names=names)
+        space = spaces.enter_context(Workspace(target))
+        file = space.folder / "obs.duckdb"
+        write_obs_duckdb(file, table, space.folder / "spill")
+        seconds["obs"] = time.perf_counter() - started
+        return space, file
+
+    @contextmanager
+    def _guarded(self, name: str, errors: dict[str, ArtifactBuildError]) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            from ..events import CancelledWork
+
+            expected = isinstance(error, CellferryError) and not isinstance(
+                error, ArtifactBuildError
+            )
+            if isinstance(error, CancelledWork) or expected:
+                raise
+            failure = as_build_error(error, name, self._targets[name])
+            if self._options.require_artifacts:
+                raise failure from error
+            errors[name] = failure
+
+
+def tell(built: Artifacts, stacklevel: int = 2) -> None:
+    """Warn of values that are not log-normalised, and of counts that are none."""
+    verdict = built.summary.normalisation
+    if not verdict.is_log_normalised:
+        hint = "X should hold log-normalised values: scanpy.pp.normalize_total, then log1p."
+        warnings.warn(NormalisationWarning(verdict.explanation, hint), stacklevel=stacklevel + 1)
+    for place in built.counts:
+        if place.name != "X" and place.refused_while_writing:
+            message = f"{place.name} is no matrix of raw counts: {place.explanation}."
+            warnings.warn(CountsWarning(message), stacklevel=stacklevel + 1)
