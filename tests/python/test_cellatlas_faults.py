@@ -22,7 +22,9 @@ pytestmark = [
 ]
 
 CODE = """
-import sys
+import signal, sys
+# A shell starts what runs in the background without it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from cell_data import cells
 from cellferry import annotate_cells
 from cellferry.engines.cellatlas import CellAtlas
