@@ -6,8 +6,8 @@
 #' names of the cells in one table `obs`. [CyteTypeEngine()] builds them by itself; this is for
 #' looking at them, for another service, or for a script.
 #'
-#' The object is read a block of cells at a time and written while it is read, so that little
-#' memory is needed beside it; see [AnnotateClusters()] for the objects that are read. The files
+#' The object is read a block of cells at a time and written while it is read, so that no
+#' second copy of it is made; see [AnnotateClusters()] for the objects that are read. The files
 #' appear when they are complete, and not at all after an error or an interrupt. Nothing leaves
 #' the machine.
 #'
@@ -184,7 +184,9 @@ format.cellferry_artifacts <- function(x, ...) {
       " genes, ", length(x$cells_per_cluster), " clusters>"
     ),
     told("vars.h5", x$vars_h5), told("obs.duckdb", x$obs_duckdb),
-    paste0("raw counts: ", if (length(counts)) "included" else "none found"),
+    if (!is.na(x$vars_h5)) {
+      paste0("raw counts: ", if (length(counts)) "included" else "none found")
+    },
     x$normalisation$explanation
   )
 }

@@ -239,8 +239,13 @@ json_engine <- function(engine) {
 # Python copies the environment when it starts, and would not see a later Sys.setenv().
 share_keys <- function(more = NULL) {
   names <- unique(c(unlist(describe_backend()$key_variables), more))
+  names <- names[nzchar(names)]
+  # Python may be the parent of this process, and have its environment already; see rds.R.
+  if (!length(names)) {
+    return(invisible())
+  }
   environ <- reticulate::import("os", convert = FALSE)$environ
-  for (name in names[nzchar(names)]) {
+  for (name in names) {
     value <- Sys.getenv(name, unset = NA)
     if (is.na(value)) {
       environ$pop(name, NULL)

@@ -30,9 +30,13 @@ annotate_task <- function() {
     engine = as_engine(task$engine), group.by = task$group_by, key = task$key,
     tissue = task$tissue, species = task$species, study.context = task$study_context,
     assay = NULL, overwrite = isTRUE(task$overwrite), allow.upload = isTRUE(task$allow_upload),
-    verbose = FALSE
+    verbose = FALSE, level = task$level
   )
-  labelled <- annotate_object(object, task$markers, request, "x")
+  labelled <- if (task$level == "cells") {
+    annotate_cells(object, request, "x")
+  } else {
+    annotate_object(object, task$markers, request, "x")
+  }
   output <- bridge_call("save")$value
   tryCatch(
     saveRDS(labelled, output$path),

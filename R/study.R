@@ -99,9 +99,10 @@ send_expression <- function(begun, object, assay, tell = NULL) {
     send_blocks(begun$handle, "normalized", blocks, tell, isTRUE(begun$single))
   }
   if (isTRUE(begun$counts)) {
+    parts <- layer_parts(object, assay, "counts")
+    if (!length(genes)) warn_of_absent_cells(parts, cells)
     genes <- extract_genes(object, assay, "counts")
-    blocks <- layer_blocks(layer_parts(object, assay, "counts"), cells, genes)
-    send_blocks(begun$handle, "counts", blocks, tell)
+    send_blocks(begun$handle, "counts", layer_blocks(parts, cells, genes), tell)
   }
 }
 

@@ -19,7 +19,7 @@ def draw(curves: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> Non
     curves
         Name -> bins as of :func:`~benchmarks.accuracy.measures.reliability`.
     """
-    width, height = SIDE + 2 * MARGIN, SIDE + 2.4 * MARGIN
+    width, height = SIDE + 2 * MARGIN, SIDE + 1.8 * MARGIN
     parts = [
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height:.0f}" '
@@ -43,7 +43,7 @@ def draw(curves: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> Non
         y = _y(1) + 18 + 18 * position
         parts.append(f'<circle cx="{_x(0.05):.0f}" cy="{y - 4}" r="5" fill="{colour}"/>')
         parts.append(f'<text x="{_x(0.08):.0f}" y="{y}">{name}, {answers:.0f} answers</text>')
-    bottom = f'y="{height - 14:.0f}" text-anchor="middle"'
+    bottom = f'y="{height - 8:.0f}" text-anchor="middle"'
     parts.append(f'<text x="{_x(0.5)}" {bottom}>confidence</text>')
     parts.append(
         f'<text transform="translate(12 {_y(0.5)}) rotate(-90)" text-anchor="middle">'

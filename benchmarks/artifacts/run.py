@@ -6,7 +6,7 @@
    of the same values in R, alternating, each run in a process of its own; prints medians,
    ratios, and whether the files hold the same.
 2. With --curve: four files of up to ten times the cells, read piece by piece, counts
-   included; writes curve.json, and curve.svg beside this script.
+   included; writes curve.json and man/figures/artifacts.svg.
 
 The published client needs Python 3.12 or later: one named by CYTETYPE_PYTHON, else one on
 the PATH, in which a virtual environment with cytetype 0.19.4 is made.
@@ -25,11 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import generate
+from picture import picture
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 VERSION = "cytetype==0.19.4"
-PICTURE = HERE / "curve.svg"
+PICTURE = ROOT / "man" / "figures" / "artifacts.svg"
 
 
 def measured(command: list[Any], environment: dict[str, str]) -> dict[str, Any]:
@@ -166,40 +167,6 @@ def curve(folder: Path, largest: int) -> None:
     (folder / "curve.json").write_text(json.dumps(points, indent=1))
     PICTURE.write_text(picture(points))
     print(f"wrote {PICTURE}")
-
-
-def picture(points: list[dict[str, Any]]) -> str:
-    """Return a small picture: seconds and memory against cells."""
-    width, height, left, bottom = 560, 300, 60, 40
-    most_cells = max(p["cells"] for p in points)
-    most_seconds = 1.1 * max(p["total"] for p in points)
-
-    def at(cells: float, seconds: float) -> tuple[float, float]:
-        across = left + (width - left - 70) * cells / most_cells
-        return across, height - bottom - (height - bottom - 30) * seconds / most_seconds
-
-    marks = []
-    for p in points:
-        x, y = at(p["cells"], p["total"])
-        text = f"{p['total']:.0f} s, {p['extra_memory'] / 1e6:.0f} MB"
-        marks.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="#0072b2"/>')
-        marks.append(f'<text x="{x - 6:.0f}" y="{y - 10:.0f}" text-anchor="end">{text}</text>')
-        ticks = f"{p['cells'] / 1000:g}k"
-        marks.append(f'<text x="{x:.0f}" y="{height - 22}" text-anchor="middle">{ticks}</text>')
-    line = " ".join(f"{x:.0f},{y:.0f}" for x, y in (at(p["cells"], p["total"]) for p in points))
-    (x0, y0), (x1, _) = at(0, 0), at(most_cells, 0)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        'font-family="sans-serif" font-size="12">'
-        f'<title>Building both artifacts from a file</title><rect width="{width}" '
-        f'height="{height}" fill="white"/>'
-        f'<path d="M{x0:.0f},20 V{y0:.0f} H{x1:.0f}" fill="none" stroke="#888"/>'
-        f'<polyline points="{x0:.0f},{y0:.0f} {line}" fill="none" stroke="#0072b2"/>'
-        + "".join(marks)
-        + f'<text x="{(x0 + x1) / 2:.0f}" y="{height - 6}" text-anchor="middle">cells x 20,000 '
-        "genes, normalised values and counts</text>"
-        '<text x="8" y="14">seconds; beside each point the peak of extra memory</text></svg>\n'
-    )
 
 
 def main() -> None:

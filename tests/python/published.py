@@ -1,4 +1,4 @@
-"""The published `cytetype` clients, each in an environment of its own, outside of the package."""
+"""Published packages, each in an environment of its own, outside of the package."""
 
 import os
 import shutil
@@ -62,17 +62,22 @@ def client(version):
     base = python_for(version)
     if base is None:
         pytest.skip(f"cytetype {version} needs Python 3.12 or newer, and there is none")
-    folder = HOME / f"cytetype-{version}-{Path(base).resolve().parent.parent.name}"
+    return installed("cytetype", version, base)
+
+
+def installed(package, version, base=sys.executable):
+    """Return the Python of an environment with one package, or skip the test and say why."""
+    folder = HOME / f"{package}-{version}-{Path(base).resolve().parent.parent.name}"
     found = folder / "bin" / "python"
     if not (folder / "ready").exists():
         shutil.rmtree(folder, ignore_errors=True)
         subprocess.run([base, "-m", "venv", folder], check=True, capture_output=True, env=plain())
         done = subprocess.run(
-            [found, "-m", "pip", "install", "-q", f"cytetype=={version}"],
+            [found, "-m", "pip", "install", "-q", f"{package}=={version}"],
             capture_output=True, text=True, check=False, env=plain(),
         )  # fmt: skip
         if done.returncode != 0:
-            pytest.skip(f"cytetype {version} cannot be installed: {done.stderr.strip()[-200:]}")
+            pytest.skip(f"{package} {version} cannot be installed: {done.stderr.strip()[-200:]}")
         (folder / "ready").touch()
     return found
 

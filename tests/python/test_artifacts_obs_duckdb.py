@@ -1,4 +1,6 @@
 import datetime
+import json
+import subprocess
 
 import duckdb
 import numpy as np
@@ -16,6 +18,7 @@ from cellferry.artifacts.obs_duckdb import (
     write_obs_duckdb,
 )
 from cellferry.errors import ColumnsRenamedWarning, GroupMissingError
+from published import installed, plain
 
 
 def study_of(obs, coordinates=None):
@@ -164,3 +167,30 @@ def test_the_file_is_of_the_oldest_storage_version(tmp_path):
     # duckdb 1.0 to 1.1 read version 64 and nothing newer.
     assert header[8:12] == b"DUCK"
     assert int.from_bytes(header[12:20], "little") == 64
+
+
+def test_duckdb_1_4_4_reads_every_type(tmp_path):
+    obs = pd.DataFrame(
+        {
+            "leiden": pd.Categorical(["a", None, "b"]),
+            "when": pd.date_range("2026-01-01", periods=3, tz="Europe/Paris"),
+            "n": pd.array([1, None, 3], dtype="Int64"),
+            "ok": pd.array([True, None, False], dtype="boolean"),
+            "text": ["x", None, "z"],
+        }
+    )
+    stored(obs, tmp_path, coordinates=("X_umap", np.zeros((3, 2))))
+    script = (
+        "import duckdb, json, sys\n"
+        "with duckdb.connect(sys.argv[1], read_only=True) as connection:\n"
+        "    kinds = [row[1] for row in connection.execute('DESCRIBE obs').fetchall()]\n"
+        "    rows = connection.execute('SELECT leiden, n, ok, text FROM obs').fetchall()\n"
+        "print(json.dumps([duckdb.__version__, kinds, rows]))\n"
+    )
+    command = [installed("duckdb", "1.4.4"), "-c", script, tmp_path / "obs.duckdb"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=plain())
+    assert done.returncode == 0, done.stderr
+    version, kinds, rows = json.loads(done.stdout)
+    assert version == "1.4.4"
+    assert kinds[:2] == ["ENUM('a', 'b')", "TIMESTAMP WITH TIME ZONE"]
+    assert rows == [["a", 1, True, "x"], [None, None, None, None], ["b", 3, False, "z"]]

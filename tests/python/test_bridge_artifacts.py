@@ -1,3 +1,5 @@
+import errno
+import os
 import time
 
 import duckdb
@@ -8,6 +10,8 @@ from scipy import sparse
 
 from artifact_data import counts_matrix, log_normalised, read_group
 from cellferry import bridge_studies
+from cellferry.artifacts.vars_h5_writer import VarsWriter
+from cellferry.errors import ISSUE_URL
 from test_bridge import ask
 from test_bridge_calls import Message
 from test_bridge_studies import send_part
@@ -163,3 +167,26 @@ def test_an_interrupt_stops_the_build(tmp_path, matrices):
 def test_a_study_that_is_only_read_is_no_build(tmp_path):
     answer, _ = ask("artifacts_finish", {"handle": "none"})
     assert answer["error"]["code"] == "internal"
+
+
+def test_a_full_disk_reaches_r_with_the_block_that_is_sent_then(tmp_path, matrices, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(VarsWriter, "write", fail)
+    opened = begin(tmp_path)["value"]
+    worker = bridge_studies.opened_study(opened["handle"]).worker
+    worker.cancel(5)  # waits until it has failed
+    message = Message()
+    block = {
+        "handle": opened["handle"], "part": "normalized", "row_start": 0, "n_rows": N_CELLS,
+        "indptr": message.vector(matrices[0].indptr, "<i4"),
+        "indices": message.vector(matrices[0].indices, "<i4"),
+        "data": message.vector(matrices[0].data, "<f4"),
+    }  # fmt: skip
+    answer, _ = ask("block", block, message.buffers)
+    assert answer["error"]["code"] == "artifact_build"
+    assert "the disk is full" in answer["error"]["message"]
+    assert ISSUE_URL in answer["error"]["hint"]
+    ask("discard", {"handle": opened["handle"]})
+    assert list(tmp_path.iterdir()) == []

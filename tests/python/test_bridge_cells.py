@@ -4,7 +4,9 @@ import pytest
 from cell_data import answer
 from cellferry import wire
 from cellferry.bridge_cells import cell_results, engine_asked, level_asked
+from cellferry.bridge_studies import genes_wanted, parts_to_send
 from cellferry.cell_annotations import CellAnnotations
+from cellferry.engines.cellatlas import CellAtlas
 from cellferry.engines.local import Local
 from cellferry.engines.local.cells import LocalCells
 from cellferry.errors import UnknownOptionError
@@ -46,3 +48,16 @@ def test_results_are_columns_of_raw_bytes():
     assert columns["k_disagrees"]["kind"] == "logical"
     assert told["table"]["n"] == 3
     assert isinstance(found, CellAnnotations)
+
+
+def test_of_values_and_counts_only_what_is_read_is_sent():
+    atlas = CellAtlas(api_url="http://127.0.0.1:1/x")
+    both = {"genes": ["A"], "counts_genes": ["A"]}
+    assert parts_to_send(atlas, both) == {"cells", "counts", "obs"}
+    assert parts_to_send(atlas, {"genes": ["A"]}) == {"cells", "counts", "normalized", "obs"}
+    insisting = CellAtlas(api_url="http://127.0.0.1:1/x", values="normalized")
+    assert parts_to_send(insisting, both) == {"cells", "normalized", "obs"}
+    assert "normalized" in parts_to_send(LocalCells(), both)
+    study = Study(Clusters((), [-1]), cells=("c",), genes=("A",))
+    assert genes_wanted(study, atlas, parts_to_send(atlas, both)) is None
+    assert genes_wanted(study, atlas, parts_to_send(atlas, {"genes": ["A"]})) == ["A"]

@@ -1,4 +1,7 @@
+import subprocess
+
 import anndata
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -7,6 +10,7 @@ from cell_data import GENES, cells
 from cellferry.cli import group
 from cellferry.errors import EngineNeedsError, ServiceFailedError, UnsupportedObjectError
 from cellferry.runs import Run, list_runs
+from r_session import needs_rscript
 
 
 @pytest.fixture
@@ -55,10 +59,81 @@ def test_a_stopped_run_is_resumed_from_its_file(file, tmp_path):
     assert anndata.read_h5ad(tmp_path / "x.h5ad").obs["cell_type_cell"].tolist() == expected
 
 
+KNOWN = """
+suppressPackageStartupMessages(library(SeuratObject)); set.seed(1)
+markers <- list("B cell" = c("CD79A", "MS4A1", "CD79B", "CD19", "BANK1"),
+                "T cell" = c("CD3D", "CD3E", "CD3G", "CD2", "IL32"))
+truth <- rep(names(markers), length.out = 30)
+genes <- c(unlist(markers, use.names = FALSE), paste0("GENE", 1:30))
+counts <- matrix(rpois(40 * 30, 3), 40, dimnames = list(genes, paste0("cell", 1:30)))
+counts[unlist(markers), ] <- 0
+for (i in 1:30) counts[markers[[truth[i]]], i] <- 2 + rpois(5, 5)
+x <- CreateSeuratObject(as(counts, "CsparseMatrix"))
+x <- SetAssayData(x, "data", as(log1p(counts), "CsparseMatrix"))
+x$truth <- truth; Idents(x) <- factor(truth); saveRDS(x, commandArgs(TRUE)[1])
+"""
+
+
+@pytest.fixture(scope="module")
+def rds_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cells") / "known.rds"
+    r(KNOWN, path)
+    return path
+
+
+def r(code, *arguments):
+    from cellferry.rds import child_environment
+
+    done = subprocess.run(["Rscript", "-e", code, *map(str, arguments)], capture_output=True,
+                          text=True, check=False, env=child_environment())  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+READ = """
+suppressPackageStartupMessages(library(SeuratObject)); x <- readRDS(commandArgs(TRUE)[1])
+cat(as.character(x$cell_type_cell), sep = "|"); cat("\n", levels(Idents(x)), sep = "|")
+"""
+
+
+@needs_rscript
+def test_every_cell_of_an_rds_is_labelled_by_r(rds_file, tmp_path):
+    done = run("annotate", rds_file, "--cells", "--out", tmp_path / "x")
+    assert done.exit_code == 0
+    labels, idents = r(READ, tmp_path / "x.rds").split("\n")
+    truth = ["B cell", "T cell"] * 15
+    assert all(a in b for a, b in zip(truth, labels.split("|"), strict=True))
+    assert idents == "|B cell|T cell"
+    table = pd.read_csv(tmp_path / "x_cells.csv", index_col="cell")
+    assert table["cell_type_cell"].tolist() == labels.split("|")
+    assert table.index.tolist() == [f"cell{i}" for i in range(1, 31)]
+    assert table["cell_type_cell_majority_share"].between(0, 1).all()
+    assert (tmp_path / "x_report.html").stat().st_size > 0
+    assert list_runs()[0].content["provenance"]["object"] == "Seurat"
+
+
+@needs_rscript
+@pytest.mark.filterwarnings("ignore::cellferry.errors.GenesUnrecognisedWarning")
+@pytest.mark.filterwarnings("ignore::cellferry.errors.CellsDiagnosisWarning")
+def test_a_stopped_run_of_an_rds_is_resumed_from_its_file(rds_file, tmp_path):
+    with AtlasServer().running() as server:
+        server.faults = dict.fromkeys(range(2, 99), 422)
+        with pytest.raises(Exception, match="refused"):
+            run("annotate", rds_file, "--cells", "--engine", "cellatlas", "--out", tmp_path / "x",
+                "--api-url", server.url, "--option", "chunk_size=5", "--option", "min_counts=0",
+                "--option", "parallel=1")  # fmt: skip
+        assert not (tmp_path / "x.rds").exists()
+        server.faults = {}
+        assert run("runs", "resume", tmp_path / "x_run").exit_code == 0
+    assert server.answered == [5] * 6
+    assert all(isinstance(v, int) for v in server.requests[0]["body"]["matrix"]["data"])
+    assert len(r(READ, tmp_path / "x.rds").split("\n")[0].split("|")) == 30
+
+
 def test_what_has_no_cells_is_refused(file, tmp_path):
     markers = tmp_path / "markers.csv"
     markers.write_text("cluster,gene\n0,CD3E\n")
-    with pytest.raises(UnsupportedObjectError, match="what --cells reads"):
+    with pytest.raises(UnsupportedObjectError, match="these are what --cells reads"):
         run("annotate", markers, "--cells")
     assert run("annotate", file, "--cells", "--markers", markers).exit_code == 2
 

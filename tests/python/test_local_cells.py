@@ -2,10 +2,11 @@ import anndata
 import numpy as np
 import pytest
 
-from cell_data import cells
+from cell_data import GENES, cells
 from cellferry import annotate_cells
 from cellferry.engines.local.cells import LocalCells, expression_of
 from cellferry.errors import EngineNeedsError, InvalidOptionError
+from cellferry.expression import MatrixSource
 from cellferry.study import Clusters, Study
 
 
@@ -68,3 +69,14 @@ def test_without_expression_it_says_what_is_needed():
     study = Study(Clusters((), np.full(1, -1, dtype=np.int32)), cells=("a",))
     with pytest.raises(EngineNeedsError, match="normalised expression"):
         expression_of(study, "local")
+
+
+def test_counts_in_the_place_of_normalised_values_are_read_as_counts():
+    adata = cells(60)
+    counts = MatrixSource(adata.layers["counts"], GENES)
+    rows = Clusters((), np.full(60, -1, dtype=np.int32))
+    common = {"cells": tuple(adata.obs_names), "genes": tuple(GENES)}
+    told = annotate_cells(Study(rows, normalized=counts, **common), progress=False)
+    meant = annotate_cells(Study(rows, counts=counts, **common), progress=False)
+    assert told.provenance["read"] == "counts"
+    assert told.to_frame().equals(meant.to_frame())

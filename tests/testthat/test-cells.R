@@ -66,3 +66,15 @@ test_that("a finished run of cells gives its labels again", {
   expect_identical(again$cell_type_cell, x$cell_type_cell)
   expect_identical(again$cell_type_cell_disagrees, x$cell_type_cell_disagrees)
 })
+
+test_that("an object that was not normalised gets the labels of its counts", {
+  skip_without_backend()
+  counts <- SeuratObject::GetAssayData(known_cells(), "counts")
+  raw <- suppressWarnings(AnnotateCells(
+    SeuratObject::CreateSeuratObject(counts),
+    verbose = FALSE
+  ))
+  expect_identical(
+    as.character(raw$cell_type_cell), as.character(annotated_cells()$cell_type_cell)
+  )
+})

@@ -31,6 +31,8 @@ test_that("every cell of a Seurat object gets the call of `cellferry serve`", {
   expect_true(all(mapply(grepl, truth, as.character(labelled$cell_type_cell), fixed = TRUE)))
   expect_true(all(labelled$cell_type_cell_confidence >= 0))
   expect_identical(SeuratObject::Idents(labelled), SeuratObject::Idents(x))
+  stored <- jsonlite::parse_json(SeuratObject::Misc(labelled, "cellferry")$cell_type_cell)
+  expect_identical(stored$provenance$read, "counts")
   runs <- ListRuns()
   expect_identical(runs$status, "finished")
   expect_identical(length(list.files(file.path(runs$folder, "chunks"))), 5L)
@@ -44,6 +46,44 @@ test_that("every cell of a Seurat object gets the call of `cellferry serve`", {
   file <- withr::local_tempfile()
   saveRDS(list(engine, labelled), file, compress = FALSE)
   expect_length(grepRaw(key, readBin(file, "raw", file.size(file)), fixed = TRUE), 0)
+})
+
+test_that("cells that should not be annotated are told of, or not sent", {
+  skip_without_backend()
+  local_home()
+  address <- served()
+  x <- known_cells()
+  x$predicted_doublet <- seq_len(ncol(x)) == 2L
+  expect_warning(
+    quietly(AnnotateCells(x, engine = cell_atlas(address), verbose = FALSE)),
+    "1 of 30 cells",
+    class = "cellferry_cells_quality_warning"
+  )
+  expect_warning(
+    y <- quietly(AnnotateCells(x, engine = cell_atlas(address, qc = "filter"), verbose = FALSE)),
+    "left out",
+    class = "cellferry_cells_quality_warning"
+  )
+  expect_identical(which(is.na(y$cell_type_cell)), c(cell2 = 2L))
+  expect_identical(as.character(y$cell_type_cell_status[2]), "skipped")
+})
+
+test_that("a SingleCellExperiment is read as a Seurat object is", {
+  skip_without_backend()
+  testthat::skip_if_not_installed("SingleCellExperiment")
+  local_home()
+  address <- served()
+  x <- known_cells()
+  sce <- Seurat::as.SingleCellExperiment(x)
+  from_seurat <- quietly(AnnotateCells(x, engine = cell_atlas(address), verbose = FALSE))
+  from_sce <- quietly(AnnotateCells(sce, engine = cell_atlas(address), verbose = FALSE))
+  expect_s4_class(from_sce, "SingleCellExperiment")
+  expect_identical(
+    as.character(from_sce$cell_type_cell), as.character(from_seurat$cell_type_cell)
+  )
+  expect_identical(
+    unname(from_sce$cell_type_cell_confidence), unname(from_seurat$cell_type_cell_confidence)
+  )
 })
 
 test_that("a run that was stopped goes on with the chunks that are missing", {

@@ -24,3 +24,13 @@ test_that("a class of a package that is not there is said by the name of the pac
   saveRDS(small_sce(), path)
   expect_s4_class(read_rds(path), "SingleCellExperiment")
 })
+
+test_that("no Python is looked for where Python is the parent", {
+  said <- run_r(c(
+    "globals <- getFromNamespace('.globals', 'cellferry')",
+    "globals$bridge <- function(name, message, buffers) NULL",
+    "cellferry:::json_engine(cellferry::Engine('local'))",
+    "cat('reticulate' %in% loadedNamespaces())"
+  ))
+  expect_identical(utils::tail(said, 1), "FALSE")
+})

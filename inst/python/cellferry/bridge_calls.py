@@ -27,7 +27,7 @@ from .bridge_studies import (
     describe_parts,
     genes_wanted,
     opened_study,
-    parts_of,
+    parts_to_send,
     study_from_wire,
 )
 from .cell_annotations import CellAnnotations
@@ -152,7 +152,8 @@ def _study_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | Non
         },
         owned=replaced,
     )
-    opened.expect(request["study"], parts_of(engine), genes_wanted(opened.study, engine))
+    parts = parts_to_send(engine, request["study"])
+    opened.expect(request["study"], parts, genes_wanted(opened.study, engine, parts))
     return opened.keep()
 
 

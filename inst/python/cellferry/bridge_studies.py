@@ -125,12 +125,25 @@ def parts_of(engine: AnyEngine[Any]) -> frozenset[str]:
     return engine.capabilities.needs | engine.capabilities.uses
 
 
-def genes_wanted(study: Study, engine: AnyEngine[Any]) -> list[str] | None:
-    """Return the genes whose expression R should send: to compare, and what the engine reads."""
+def parts_to_send(engine: AnyEngine[Any], sent: Mapping[str, Any]) -> frozenset[str]:
+    """Return the parts that R should send of an object: of alternatives only the first it has.
+
+    Parameters
+    ----------
+    sent
+        The study as R sent it: ``genes`` of the normalised values, ``counts_genes``.
+    """
+    has = {"normalized": bool(sent.get("genes")), "counts": bool(sent.get("counts_genes"))}
+    there = [part for part in engine.capabilities.one_of if has.get(part, True)]
+    return parts_of(engine) - frozenset(there[1:])
+
+
+def genes_wanted(study: Study, engine: AnyEngine[Any], parts: frozenset[str]) -> list[str] | None:
+    """Return the genes whose normalised values R should send: to compare, and for the engine."""
     if study.cells is None or study.genes is None:
         return None
     wanted: dict[str, None] = {}
-    if "normalized" in parts_of(engine):
+    if "normalized" in parts:
         wanted.update(dict.fromkeys(engine.capabilities.genes or study.genes))
     if study.markers is not None:
         wanted.update(dict.fromkeys(genes_to_compare(study.markers, study.clusters)))

@@ -9,9 +9,11 @@ from typing import Any
 from . import delivery, wire
 from .annotations import Annotations
 from .bridge_calls import CALLS, plan_unread
-from .bridge_studies import OpenStudy, close_study, genes_wanted, parts_of, study_from_wire
+from .bridge_cells import cell_results
+from .bridge_studies import OpenStudy, close_study, genes_wanted, parts_to_send, study_from_wire
+from .cell_annotations import CellAnnotations
 from .checks import check_consent
-from .engines import Engine
+from .engines import AnyEngine
 from .errors import InputError
 from .rds import Message, RChild
 from .study import Context, Study
@@ -32,6 +34,8 @@ class RdsObject:
         The file.
     engine
         Says which parts of the object are read.
+    level
+        Whether the answer is about clusters, or about cells: then no markers are read.
     markers
         Path of a marker table; None computes them in R with ``FindAllMarkers()``.
     group_key
@@ -47,8 +51,9 @@ class RdsObject:
     def __init__(
         self,
         path: Path,
-        engine: Engine,
+        engine: AnyEngine[Any],
         *,
+        level: delivery.Level = "clusters",
         markers: Path | None = None,
         group_key: str | None = None,
         key: str = "cell_type",
@@ -61,12 +66,13 @@ class RdsObject:
             message = f'There is no file "{path}".'
             raise InputError(message, "Check the path.")
         self._child = RChild(rscript)
-        self._engine = engine
+        self._engine, self._level = engine, level
         self._overwrite, self._allow_upload = overwrite, allow_upload
         context = context or Context()
         self._task = {
             "input": str(path.resolve()),
             "engine": engine.name,
+            "level": level,
             "markers": None if markers is None else str(markers.resolve()),
             "group_by": group_key or IDENT,
             "key": key,
@@ -104,13 +110,17 @@ class RdsObject:
         self._child.serve(handlers, until="annotate")
         opened = close_study(self._handle)
         assert opened is not None
-        return opened.complete()
+        self._study = opened.complete()
+        return self._study
 
-    def deliver(self, found: Annotations) -> None:
+    def deliver(self, found: Annotations | CellAnnotations) -> None:
         """Let R write the labels into its object."""
         out = wire.Outgoing()
-        record = {"json": found.to_json()}
-        self._child.answer(CALLS["read_annotations"](record, out, None), out)
+        if isinstance(found, CellAnnotations):
+            answer = cell_results(found, self._study, out)
+        else:
+            answer = CALLS["read_annotations"]({"json": found.to_json()}, out, None)
+        self._child.answer(answer, out)
         self._child.serve({}, until="save")
 
     def save(self, path: Path) -> None:
@@ -129,6 +139,7 @@ class RdsObject:
             delivery.owned_columns((message.get("stored") or {}).get(message["key"])),
             overwrite=self._overwrite,
             reserved=message.get("reserved"),
+            level=self._level,
         )
         capabilities = self._engine.capabilities
         return {"needs": sorted(capabilities.needs), "uses": sorted(capabilities.uses)}
@@ -136,13 +147,15 @@ class RdsObject:
     def _begin(self, message: Message, _out: wire.Outgoing) -> Message:
         sent = message["study"]
         opened = OpenStudy(study_from_wire(sent))
-        opened.expect(sent, parts_of(self._engine), genes_wanted(opened.study, self._engine))
+        parts = parts_to_send(self._engine, sent)
+        opened.expect(sent, parts, genes_wanted(opened.study, self._engine, parts))
         begun = opened.keep()
         self._handle = begun["handle"]
         self.provenance = {
             "key": message["key"],
             "object": sent.get("object"),
-            "group_column": sent.get("group_column"),
+            # The summary of cells has one row per label.
+            "group_column": message["key"] if self._level == "cells" else sent.get("group_column"),
             "parameters": message.get("parameters") or {},
         }
         return begun

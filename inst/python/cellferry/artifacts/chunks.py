@@ -82,6 +82,7 @@ class ChunkedArray:
             self._create(chunk)
         while self._waiting:
             self._write_oldest()
+        self._buffers.clear()
         assert self._dataset is not None
         self._dataset.resize((length,))
         return length

@@ -46,7 +46,7 @@ def _options(_context: click.Context, _parameter: click.Parameter, given: Any) -
     "--markers", type=click.Path(path_type=Path), help="Marker table for an .h5ad or .rds."
 )
 @click.option("--group-key", help="Column of clusters, in the metadata or the marker table.")
-@click.option("--cells", is_flag=True, help="Annotate every cell of an .h5ad, not its clusters.")
+@click.option("--cells", is_flag=True, help="Annotate every cell of an .h5ad or .rds.")
 @click.option("--key", help="Name of the label column.  [default: cell_type; cell_type_cell]")
 @click.option("--tissue", help="Tissue, for example blood.")
 @click.option("--species", help="Species.  [default: told from the gene names]")
@@ -55,6 +55,7 @@ def _options(_context: click.Context, _parameter: click.Parameter, given: Any) -
 @click.option("--model", help="Model, as the provider names it.")
 @click.option("--base-url", help="Address of an OpenAI-compatible server, exactly as given.")
 @click.option("--max-workers", type=int, help="Calls that run at the same time.")
+@click.option("--api-url", help="Address of the service that the engine asks.")
 @click.option("--allow-upload", is_flag=True, help="Let an engine send expression or metadata.")
 @click.option("--overwrite", is_flag=True, help="Replace files and columns of other origin.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and sent; do nothing.")
@@ -81,7 +82,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
 ) -> None:
     """Annotate the clusters of INPUT: a marker table (CSV, TSV), an .h5ad, or an .rds.
 
-    With --cells, every cell of an .h5ad instead.
+    With --cells, every cell of an .h5ad or .rds instead.
 
     Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an .h5ad
     or .rds also OUT.h5ad or OUT.rds with the labels, and OUT_cells.csv. The run is kept in
@@ -98,11 +99,13 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate markers.csv --dry-run
       cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
       cellferry annotate pbmc.h5ad --cells --out pbmc_cells
+      cellferry annotate seurat.rds --cells --out pbmc_cells
       cellferry annotate pbmc.h5ad --cells --engine cellatlas --allow-upload --option qc=filter
     """
     from ..annotate import plan_clusters
     from ..study import Context
-    from .cells import DEFAULT_KEY, Asked, annotate_file
+    from .cell_inputs import Asked
+    from .cells import DEFAULT_KEY, annotate_file
 
     base = out if out is not None else Path(_stem(input_file))
     if cells:

@@ -53,6 +53,9 @@ class Capabilities:
         Where to, or None when nothing leaves the machine.
     reading
         How an AnnData is to be read for it, or None for the usual way.
+    one_of
+        Parts of ``uses`` of which one is read: the first that the object has. The others need
+        not be brought.
     companions
         What the service is said to offer beside annotation, by name. Their protocols are not
         public: nothing here calls them, and this is where they belong once they are.
@@ -65,6 +68,7 @@ class Capabilities:
     sends: frozenset[str] = frozenset()
     host: str | None = None
     reading: Reading | None = None
+    one_of: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
 
 

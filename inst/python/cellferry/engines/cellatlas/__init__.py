@@ -128,11 +128,13 @@ class CellAtlas:
         """
         host = urlsplit(self.options.api_url).hostname
         away = not is_loopback(host)
-        wanted = {"auto": {"counts", "normalized"}}.get(self.options.values, {self.options.values})
+        values = self.options.values
+        wanted = ("counts", "normalized") if values == "auto" else (values,)
         return Capabilities(
             answers=frozenset({"cells"}),
             needs=frozenset({"cells"}),
             uses=frozenset({*wanted, "obs"}),
+            one_of=wanted,
             sends=frozenset({"expression"}) if away else frozenset(),
             host=host if away else None,
             companions=("embedding extraction", "marker-gene export"),

@@ -160,8 +160,17 @@ class LocalCells:
 
 
 def expression_of(study: Study, engine: str) -> tuple[ExpressionSource, bool]:
-    """Return the normalised values, else the counts, and whether it is counts."""
+    """Return the normalised values, else the counts, and whether it is counts.
+
+    A Seurat object that was not normalised has its counts in the place of the values.
+    """
     if study.normalized is None and study.counts is not None:
         return study.counts, True
     source: ExpressionSource = study.require("normalized", engine)
-    return source, False
+    return source, _are_counts(source)
+
+
+def _are_counts(source: ExpressionSource) -> bool:
+    """Tell from its first rows with values whether a source holds whole numbers only."""
+    first = next((block for _, block in source if block.nnz), None)
+    return first is not None and bool(np.all(first.data == np.floor(first.data)))

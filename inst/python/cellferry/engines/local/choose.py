@@ -48,6 +48,8 @@ DEEPER_RATIO = 0.8
 DETAIL_RATIO = 0.75
 DETAIL_SIGNIFICANCE = 2.5
 MIXED_FIT = 0.8
+MORE_CELLS = 1.2
+"""How many times as many cells the genes of the other part must be in to give it the name."""
 RIVALS = 40
 """How many of the best other answers are compared one by one."""
 OWN_RATIO = 0.8
@@ -85,6 +87,8 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     if not _enough(hierarchy, scores, best):
         return Choice(None, best, fit, 0.0, None, states=states)
     partner = find_partner(hierarchy, scores, best, MIXED_FIT)
+    if partner is not None and _in_more_cells(hierarchy, scores, partner, best):
+        best, partner = partner, find_partner(hierarchy, scores, partner, MIN_FIT) or best
     begun = best
     best = earned(hierarchy, scores, best)
     rival, margin = _rival(hierarchy, scores, best, partner)
@@ -114,6 +118,22 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
         return Choice(None, begun, fit, margin, None, rival, partner=partner, states=states)
     found = Choice(label, begun, fit, margin, round(sure, 3), rival, None, partner, states)
     return replace(found, detail=_detail(hierarchy, scores, label, begun))
+
+
+def _in_more_cells(hierarchy: Hierarchy, scores: Scores, one: int, other: int) -> bool:
+    """Whether the genes of one type are found in clearly more cells than those of another.
+
+    Of a mixture the larger part is the label, though few platelets have the larger changes.
+    """
+    shares = []
+    for i in (one, other):
+        genes = supporters(hierarchy.profiles, scores, i)
+        known = scores.signal.prevalence[genes]
+        known = known[np.isfinite(known)]
+        if not len(known):
+            return False
+        shares.append(float(np.median(known)))
+    return shares[0] >= MORE_CELLS * shares[1]
 
 
 def _least_margin(hierarchy: Hierarchy, above: int) -> float:

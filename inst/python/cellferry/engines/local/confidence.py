@@ -1,7 +1,7 @@
 """How likely an answer is right: its margin and fit, on the scale of how often that was so.
 
 "Right" is the same cell type as the truth, or a kind of it or of which it is a kind, of the
-same lineage. The map is a logistic one with four parameters, fitted on the labelled data that
+same lineage. The map is a logistic one with three parameters, fitted on the labelled data that
 ``make bench-accuracy`` calls development, and checked on those that it calls held out::
 
     python -m benchmarks.accuracy.calibrate
@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import math
 
-INTERCEPT = -0.27
-FIT = 0.29
+INTERCEPT = -0.16
+FIT = 0.3
 """Per unit of the natural logarithm of the fit."""
-MARGIN = 6.87
-MIXED = -0.74
-"""Where a second lineage is in the cluster."""
+MARGIN = 6.63
+MIXED = -0.7
+"""Where a second lineage is in the cluster; given, as there were too few mixtures to fit it."""
 FURTHEST = 0.6
 """Margin beyond which there were too few answers to tell one from another."""
 LEAST_FIT = 0.05
@@ -43,5 +43,5 @@ def confidence(fit: float, margin: float, *, mixed: bool) -> float:
 
 
 def features(fit: float, margin: float, *, mixed: bool) -> tuple[float, float, float, float]:
-    """Return what the four parameters are multiplied with."""
+    """Return what the parameters are multiplied with."""
     return 1.0, math.log(max(fit, LEAST_FIT)), min(margin, FURTHEST), float(mixed)
