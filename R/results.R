@@ -198,7 +198,7 @@ format.cellferry_annotations <- function(x, ...) {
   shown <- as.data.frame(lapply(intersect(printed_columns, names(x)), function(name) x[[name]]))
   names(shown) <- intersect(printed_columns, names(x))
   c(
-    format_columns(shown), if ("status" %in% names(x)) paste0("# ", summary_line(x$status)),
+    format_columns(shown), if ("status" %in% names(x)) paste0("# ", summary_line(x)),
     if (!is.null(attr(x, "note"))) paste0("# ", attr(x, "note"))
   )
 }
@@ -224,9 +224,18 @@ format_columns <- function(frame) {
   sub(" +$", "", do.call(paste, c(columns, sep = "  ")))
 }
 
-# For example "9 clusters: 8 ok, 1 unknown".
-summary_line <- function(status) {
-  counts <- table(factor(status, levels = annotation_statuses))
-  told <- paste(counts, names(counts))[counts > 0]
-  paste0(length(status), if (length(status) == 1L) " cluster: " else " clusters: ", toString(told))
+# For example "9 clusters: 8 ok, 1 unknown". Where every cell was annotated the rows are labels, and
+# it is "700 cells: 690 ok, 10 unknown; 12 labels".
+summary_line <- function(table) {
+  of_cells <- identical(attr(table, "provenance")$level, "cells") && !is.null(table$n_cells)
+  weights <- if (of_cells) table$n_cells else rep(1L, nrow(table))
+  status <- factor(table$status, levels = annotation_statuses)
+  counts <- vapply(split(weights, status), sum, 0L)
+  told <- toString(paste(counts, names(counts))[counts > 0])
+  number <- function(n, what) paste0(n, " ", what, if (n != 1L) "s")
+  if (!of_cells) {
+    return(paste0(number(nrow(table), "cluster"), ": ", told))
+  }
+  labels <- sum(table$status == "ok" & weights > 0)
+  paste0(number(sum(weights), "cell"), ": ", told, "; ", number(labels, "label"))
 }

@@ -77,3 +77,8 @@ def test_clusters_without_cells_have_no_majority():
     with pytest.raises(ValueError, match="no majority"):
         answer(["T cell"]).majority(Clusters(("0",)))
     assert np.isnan(answer([None]).confidence[0])
+
+
+def test_a_summary_of_cells_counts_cells():
+    found = answer(["T cell", "T cell", "Unknown", "B cell"], provenance={"level": "cells"})
+    assert found.summary().summary_line() == "4 cells: 3 ok, 1 unknown; 2 labels"

@@ -10,7 +10,8 @@ from cellferry import annotate_cells
 from cellferry.compat import cellatlas
 from cellferry.compat.cellatlas import sparse_to_payload
 from cellferry.engines.cellatlas import CellAtlas
-from cellferry.errors import ServiceTooLargeError
+from cellferry.errors import CellsDiagnosisWarning
+from cellferry.runs import Run
 from cellferry.server.cells import PATH, cell_schemas
 from server_process import ServerProcess, code
 
@@ -58,12 +59,19 @@ def test_what_is_wrong_is_said_in_the_body_of_the_house(server):
     assert "accept-encoding" not in reply.headers
 
 
-def test_a_body_that_is_too_large_is_refused_before_it_is_read(server):
+def test_a_body_that_is_too_large_is_refused_and_the_engine_halves_it(server):
     engine = CellAtlas(api_url=server.url + PATH, qc="off")
     adata = anndata.AnnData(csr_matrix(np.full((4000, 80), 12345, dtype=np.float32)))
     adata.var_names = [f"GENE{i}" for i in range(80)]
-    with pytest.raises(ServiceTooLargeError), pytest.warns(match="gene names are known"):
-        annotate_cells(adata, engine=engine, progress=False)
+    json = {"Content-Type": "application/json"}
+    refused = server.client.post(PATH, content=b" " * 1_100_000, headers=json)
+    assert refused.status_code == 413
+    warned = pytest.warns(CellsDiagnosisWarning, match="low everywhere")
+    with warned, pytest.warns(match="gene names are known"):
+        found = annotate_cells(adata, engine=engine, progress=False)
+    assert found.counts() == {"unknown": 4000}
+    assert found.evidence["chunks"] == 4
+    assert Run.open(found.provenance["run"]).content["largest_body"] > 1_000_000
 
 
 def test_the_schemas_name_what_is_specified():

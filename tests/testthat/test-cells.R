@@ -16,8 +16,10 @@ test_that("every cell gets a label, and the summary comes back", {
   expect_gt(mean(mapply(grepl, truth, as.character(x$cell_type_cell))), 0.9)
   table <- Annotations(x)
   expect_equal(sum(table$n_cells), ncol(x))
+  expect_match(utils::tail(format(table), 1), "^# 30 cells: .*30 ok; [0-9]+ labels?$")
   part <- Annotations(x[, 1:10])
   expect_equal(sum(part$n_cells), 10L)
+  expect_match(utils::tail(format(part), 1), "^# 10 cells: ")
 })
 
 test_that("the join is by the name of the cell", {

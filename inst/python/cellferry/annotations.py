@@ -168,11 +168,20 @@ class Annotations:
         return str(self.to_frame()[list(PRINTED)].to_html(index=False))
 
     def summary_line(self) -> str:
-        """Return for example ``9 clusters: 8 ok, 1 unknown``."""
-        counts = {s: sum(row.status == s for row in self.rows) for s in STATUSES}
+        """Return for example ``9 clusters: 8 ok, 1 unknown``.
+
+        Where every cell was annotated the rows are labels, and it is ``700 cells: 690 ok,
+        10 unknown; 12 labels``.
+        """
+        of_cells = self.provenance.get("level") == "cells"
+        weights = [(row.n_cells or 0) if of_cells else 1 for row in self.rows]
+        pairs = list(zip(self.rows, weights, strict=True))
+        counts = {s: sum(n for row, n in pairs if row.status == s) for s in STATUSES}
         told = ", ".join(f"{n} {s}" for s, n in counts.items() if n)
-        n = len(self.rows)
-        return f"{n} cluster{'' if n == 1 else 's'}: {told}"
+        if not of_cells:
+            return f"{_number(len(self.rows), 'cluster')}: {told}"
+        labels = sum(row.status == "ok" and n > 0 for row, n in pairs)
+        return f"{_number(sum(weights), 'cell')}: {told}; {_number(labels, 'label')}"
 
     def labels(self) -> dict[str, str | None]:
         """Return cluster -> label; None where the cluster failed or was skipped."""
@@ -261,3 +270,7 @@ def _row(stored: Mapping[str, Any]) -> Annotation:
         k: tuple(v) for k, v in known.items() if COLUMNS.get(k) == "texts"
     }
     return Annotation(**{**known, **lists})
+
+
+def _number(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
