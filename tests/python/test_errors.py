@@ -26,32 +26,3 @@ def test_every_class_is_imported_from_the_package_and_says_so():
             assert getattr(errors, cls.__name__) is cls
             assert cls.__module__ == "cellferry.errors"
             assert cls.__name__ in errors.__all__
-
-
-def test_an_error_shows_the_problem_first_and_then_what_to_do():
-    error = errors.MarkersEmptyError("The table has no rows.", "Run it again.", rows=0)
-    assert str(error) == "The table has no rows.\nRun it again."
-    assert error.to_dict() == {
-        "code": "markers_empty",
-        "message": "The table has no rows.",
-        "hint": "Run it again.",
-        "data": {"rows": 0},
-    }
-
-
-@pytest.mark.parametrize(
-    ("given", "valid", "expected"),
-    [
-        ("group_by", ["group.by", "key"], "group.by"),
-        ("n_gene", ["n_genes", "tissue"], "n_genes"),
-        ("Species", ["species"], "species"),
-        ("entirely_other", ["species"], None),
-        ("x", [], None),
-    ],
-)
-def test_nearest_finds_what_was_meant(given, valid, expected):
-    assert errors.nearest(given, valid) == expected
-
-
-def test_a_long_listing_is_cut_and_says_so():
-    assert errors.listing([str(i) for i in range(12)], most=2) == '"0", "1" and 10 more'
