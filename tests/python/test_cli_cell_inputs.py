@@ -1,57 +1,49 @@
-from pathlib import Path
+"""The files that --cells reads."""
 
+import anndata
 import pytest
 
 from cell_data import cells
-from cellferry import annotate_cells, errors
-from cellferry.cli.cell_inputs import Asked, H5adCells, opened_cells
+from cellferry import errors
+from cellferry.cli.cell_inputs import Asked, opened_cells
 from cellferry.engines import create_cell_engine
 
 
-def asked(path, **options):
-    known = {"tissue": None, "species": "human", "study_context": ""}
-    return Asked(Path(path), Path(path).with_name("out"), "k", None, known, **options)
+def asked(path, **more):
+    given = {"key": "type", "group_key": None, "context": {"species": "human"}, **more}
+    return Asked(path, path.with_name("out"), **given)
 
 
-@pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "x.h5ad"
+def test_an_anndata_is_read_labelled_and_written(tmp_path):
+    path = tmp_path / "cells.h5ad"
     cells(12).write_h5ad(path)
-    return path
+    request = asked(path)
+    assert (request.folder.name, request.suffix) == ("out_run", ".h5ad")
+    with opened_cells(request, create_cell_engine("local", {})) as held:
+        assert held.kind == "AnnData"
+        assert len(held.study.cells) == 12
+        held.save(tmp_path / "again.h5ad")
+    assert anndata.read_h5ad(tmp_path / "again.h5ad").n_obs == 12
 
 
-def test_an_h5ad_is_read_labelled_and_saved(file, tmp_path):
-    import anndata
-
-    with opened_cells(asked(file), create_cell_engine("local")) as opened:
-        assert isinstance(opened, H5adCells)
-        assert opened.study.cells[0] == "cell-0"
-        assert opened.coordinates is None
-        found = annotate_cells(opened.study, key="k", progress=False)
-        frame = opened.deliver(found)
-        opened.save(tmp_path / "out.h5ad")
-    assert frame["k"].tolist() == list(found.label.values())
-    assert anndata.read_h5ad(tmp_path / "out.h5ad").obs["k"].tolist() == list(found.label.values())
-
-
-def test_names_of_files_follow_the_input(file):
-    assert (asked(file).suffix, asked("x.RDS").suffix) == (".h5ad", ".rds")
-    assert asked(file).folder.name == "out_run"
-
-
-def test_what_cannot_be_read_is_refused(file, tmp_path):
-    engine = create_cell_engine("local")
-    for name, error in {
-        "none.h5ad": errors.InputError,
-        "none.rds": errors.InputError,
-        "x.csv": errors.UnsupportedObjectError,
-    }.items():
-        with pytest.raises(error), opened_cells(asked(tmp_path / name), engine):
-            pass
+def test_a_column_of_others_is_not_replaced_unasked(tmp_path):
+    path = tmp_path / "cells.h5ad"
     adata = cells(12)
-    adata.obs["k"] = "mine"
-    adata.write_h5ad(file)
-    with pytest.raises(errors.ColumnExistsError), opened_cells(asked(file), engine):
+    adata.obs["type"] = "mine"
+    adata.write_h5ad(path)
+    engine = create_cell_engine("local", {})
+    with pytest.raises(errors.ColumnExistsError), opened_cells(asked(path), engine):
         pass
-    with opened_cells(asked(file, overwrite=True), engine) as opened:
-        assert len(opened.study.cells) == 12
+    with opened_cells(asked(path, overwrite=True), engine) as held:
+        assert len(held.study.cells) == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("x.csv", errors.UnsupportedObjectError), ("x.h5ad", errors.InputError)],
+)
+def test_other_files_are_refused_by_class(tmp_path, name, error):
+    path = tmp_path / name
+    path.write_text("cluster,gene\n")
+    with pytest.raises(error), opened_cells(asked(path), create_cell_engine("local", {})):
+        pass

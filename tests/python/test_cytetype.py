@@ -8,6 +8,7 @@ from cellferry import annotate_clusters, errors
 from cellferry.annotate import plan_clusters, resume
 from cellferry.engines import Extent, create_engine
 from cellferry.engines.cytetype import CyteType
+from cellferry.gene_tables import symbols_by_number
 from cellferry.runs import Run
 from cytetype_objects import plain, symbols_in_a_column
 from cytetype_runs import (
@@ -272,6 +273,44 @@ def test_a_resumed_run_asks_for_the_keys_of_models_only_if_they_are_needed(
 
 
 # --- interrupt and resume -----------------------------------------------------------------
+
+
+def with_identifiers(adata):
+    """The same object with human Ensembl identifiers, of genes that have symbols."""
+    known = sorted(symbols_by_number("human"))[: adata.n_vars]
+    assert len(known) == adata.n_vars
+    names = dict(zip(adata.var_names, (f"ENSG{n:011d}" for n in known), strict=True))
+    made = adata.copy()
+    made.var_names = [names[g] for g in adata.var_names]
+    ranked = made.uns["rank_genes_groups"]
+    stored = ranked["names"].copy()
+    for field in stored.dtype.names:
+        stored[field] = [names[g] for g in stored[field]]
+    made.uns["rank_genes_groups"] = {**ranked, "names": stored}
+    return made
+
+
+def test_a_resumed_run_of_ensembl_identifiers_sends_what_an_undisturbed_one_sends(server):
+    adata = with_identifiers(plain())
+    run_engine(server, adata)
+    (undisturbed,) = (job["sent"]["input_data"] for job in server.jobs.values())
+
+    def interrupt(event):
+        if event.text == "Preparing the data":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run_engine(server, adata, on_event=interrupt)
+    for thread in threading.enumerate():
+        if thread.name == "cellferry":
+            thread.join(20)
+    resume(caught.value.run, study_for(engine(server), adata))
+    (_, again) = (job["sent"]["input_data"] for job in server.jobs.values())
+    assert again["markerGenes"] == undisturbed["markerGenes"]
+    assert again["expressionData"] == undisturbed["expressionData"]
+    sent = {gene for genes in again["markerGenes"].values() for gene in genes}
+    assert sent <= set(again["expressionData"])
+    assert not any(gene.startswith("ENSG") for gene in sent)
 
 
 @pytest.mark.parametrize(

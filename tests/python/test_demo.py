@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -72,20 +73,23 @@ def test_the_way_over_a_server_of_ones_own_needs_no_network(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     assert "comes from vars.h5" in done.stdout
 
-    # The labels are those that the embedded engine gives without a server.
+    sent = json.loads((out / "pbmc_small_service_query.json").read_text())
+    assert sent["clientInfo"]["clientType"] == "seurat"
+    assert set(sent["clusterLabels"].values()) == {"0", "1", "2"}
     read = subprocess.run(
         ["Rscript", "-e", READ, str(out / "pbmc_small_service.rds")],
         capture_output=True, text=True, check=True, env=environment(),
     )  # fmt: skip
-    labels = {"0": "T or NK cell", "1": "Monocyte", "2": "Naive B cell"}
-    assert json.loads(read.stdout) == labels
+    labels = json.loads(read.stdout)
+    # What anybody sees in this object; how fine a kind is told is the engine's to judge.
+    lineages = {"0": r"\b(T|NK)\b", "1": "onocyte", "2": r"\bB cell"}
+    assert labels.keys() == lineages.keys()
+    assert all(re.search(lineages[cluster], label) for cluster, label in labels.items()), labels
 
     with h5py.File(out / "pbmc_small_service_vars.h5") as file:
         assert "vars" in file
     with duckdb.connect(str(out / "pbmc_small_service_obs.duckdb"), read_only=True) as obs:
         assert obs.execute("SELECT count(*) FROM obs").fetchone() == (80,)
-    sent = json.loads((out / "pbmc_small_service_query.json").read_text())
-    assert sent["clientInfo"]["clientType"] == "seurat"
     report = (out / "pbmc_small_service_report.html").read_text(encoding="utf-8")
     assert all(label in report for label in labels.values())
     requests = (out / "serve.log").read_text()

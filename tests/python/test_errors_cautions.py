@@ -1,14 +1,24 @@
+"""Warnings can be silenced or made errors as a family or one by one."""
+
 import warnings
 
 import pytest
 
 from cellferry import errors
+from cellferry.errors import cautions
+
+ALL = [getattr(cautions, name) for name in dir(cautions) if name.endswith("Warning")]
 
 
-def test_a_warning_can_be_silenced_or_made_an_error_by_its_class():
+@pytest.mark.parametrize("kind", ALL)
+def test_the_family_and_the_class_can_be_filtered(kind):
     with warnings.catch_warnings():
-        warnings.simplefilter("error", errors.CellsQualityWarning)
-        with pytest.raises(errors.CellsQualityWarning, match="Empty"):
-            warnings.warn(errors.CellsQualityWarning("Empty."), stacklevel=1)
-        with pytest.warns(errors.CellferryWarning, match="One type"):
-            warnings.warn(errors.CellsDiagnosisWarning("One type."), stacklevel=1)
+        warnings.simplefilter("error", errors.CellferryWarning)
+        with pytest.raises(kind, match="Something is odd"):
+            warnings.warn(kind("Something is odd.", "Look."), stacklevel=1)
+        warnings.simplefilter("ignore", kind)
+        warnings.warn(kind("Something is odd."), stacklevel=1)
+
+
+def test_there_are_as_many_as_r_knows():
+    assert len(errors.warning_codes()) == len(ALL)

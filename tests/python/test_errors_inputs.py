@@ -1,15 +1,24 @@
+"""Errors of what was given, and of the place where labels go."""
+
 import pytest
 
-from cellferry import errors
+from cellferry import errors, read_markers
+from cellferry.delivery import check_key
 
 
-@pytest.mark.parametrize(("child", "parent"), [
-    (errors.MarkersMismatchError, errors.MarkersError),
-    (errors.UnknownOptionError, errors.InputError),
-    (errors.NotNormalizedError, errors.InputError),
-    (errors.DataInUseError, errors.OutputError),
-    (errors.ColumnExistsError, errors.DeliveryError),
-])  # fmt: skip
-def test_what_cannot_be_used_is_caught_by_its_kind(child, parent):
-    with pytest.raises(parent):
-        raise child("Told.")
+def test_whatever_is_wrong_with_a_table_is_caught_as_its_family(tmp_path):
+    empty = tmp_path / "empty.csv"
+    empty.write_text("cluster,gene\n")
+    for given, kind in [(empty, errors.MarkersEmptyError),
+                        (tmp_path / "none.csv", errors.MarkersUnreadableError)]:  # fmt: skip
+        with pytest.raises(errors.MarkersError) as caught:
+            read_markers(given)
+        assert type(caught.value) is kind
+        assert isinstance(caught.value, errors.InputError)
+
+
+def test_a_place_for_labels_is_another_family_than_the_input():
+    with pytest.raises(errors.DeliveryError) as caught:
+        check_key("mine", ["mine"], (), overwrite=False)
+    assert not isinstance(caught.value, errors.InputError)
+    assert "mine" in caught.value.message

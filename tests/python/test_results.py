@@ -35,3 +35,9 @@ def test_the_report_has_the_embedding_of_the_object(blood, tmp_path):
     page = path.read_text(encoding="utf-8")
     assert "<svg" in page
     assert "X_umap" in page
+
+
+def test_a_path_is_refused_with_the_recipe(tmp_path):
+    with pytest.raises(errors.UnsupportedObjectError, match="travel with an AnnData") as caught:
+        read_annotations(tmp_path / "x.h5ad")
+    assert "read_h5ad" in caught.value.hint

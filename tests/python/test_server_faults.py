@@ -15,13 +15,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cellferry import annotate_clusters
 from server_engine import PLUG
 from server_files import write_obs_duckdb, write_vars_h5
-from server_process import ServerProcess, code, put_chunk, submit, upload
+from server_process import MARKERS, ServerProcess, code, put_chunk, submit, upload
 
 TRIED: Counter[str] = Counter()
 SURVIVED: Counter[str] = Counter()
-EXPECTED = {"0": "B cell", "1": "T cell", "2": "Monocyte"}
 CONFIGS = [{"provider": "openai", "name": "m", "apiKey": "canary-4711"}]
 
 
@@ -211,9 +211,10 @@ def test_killed_at_any_moment_no_accepted_job_is_lost(server):
     for thread in threads:
         thread.join()
     assert len(accepted) == len(set(accepted)) > 10
+    expected = annotate_clusters(MARKERS, tissue="blood", progress=False).labels()
     for job in accepted:
         server.wait_for(job)
-        assert labels(server, job) == EXPECTED
+        assert labels(server, job) == expected
     for survived in survivals:
         survived()
 

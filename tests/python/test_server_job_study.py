@@ -39,7 +39,7 @@ def test_measured_genes_are_known_only_when_the_client_sent_all():
 def test_the_answers_are_those_of_the_package(tmp_path):
     study = study_of(job(tags={"tissue": "blood"}))
     found = execute(Run.create("local", tmp_path / "run", provenance={}), study, Local(), None)
-    assert found.labels() == {"0": "B cell", "1": "T cell", "2": "Monocyte"}
+    assert found.labels() == {"0": "B cell", "1": "T cell", "2": "Classical monocyte"}
 
 
 def test_sizes_become_numbers_of_cells():

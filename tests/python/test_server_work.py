@@ -27,7 +27,7 @@ def test_files_and_answers(tmp_path):
         name: value["latest"]["annotation"]["annotation"]
         for name, value in results["annotations"].items()
     }
-    assert told == found.labels() == {"0": "B cell", "1": "T cell", "2": "Monocyte"}
+    assert told == found.labels() == {"0": "B cell", "1": "T cell", "2": "Classical monocyte"}
     kept = Annotations.from_json((tmp_path / "annotations.json").read_text())
     assert kept.rows == found.rows
     assert kept.markers["gene"][:2] == ["CD79A", "MS4A1"]

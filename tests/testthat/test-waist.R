@@ -61,3 +61,13 @@ test_that("text without a mark is taken as UTF-8 in the C locale", {
   )
   expect_identical(out[length(out)], "TRUE unknown")
 })
+
+test_that("values are rounded to float32 where no more is kept", {
+  parcel <- new_parcel()
+  expect_identical(pack_single(parcel, c(0.1, 2^24 + 1, NA))$type, jsonlite::unbox("<f4"))
+  back <- readBin(parcel$buffers[[1]], "double", 3, size = 4, endian = "little")
+  expect_equal(back[1], 0.1, tolerance = 1e-7)
+  expect_false(back[1] == 0.1)
+  expect_identical(back[2], 2^24)
+  expect_true(is.na(back[3]))
+})

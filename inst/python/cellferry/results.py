@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .annotations import Annotations
 from .delivery import STORE
-from .errors import AnnotationsMissingError, listing, nearest
+from .errors import AnnotationsMissingError, UnsupportedObjectError, listing, nearest
 from .study import cluster_text
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def read_annotations(adata: anndata.AnnData, key: str | None = None) -> Annotati
         are still in ``obs`` then.
     AnnotationsFormatError
         They are damaged, or of a newer version.
+    UnsupportedObjectError
+        This is no AnnData.
     """
     found = _stored(adata, key)
     group_key = _group_key(adata, found)
@@ -55,6 +57,9 @@ def _group_key(adata: anndata.AnnData, found: Annotations) -> str | None:
 
 
 def _stored(adata: anndata.AnnData, key: str | None) -> Annotations:
+    if not hasattr(adata, "uns"):
+        message = f"Annotations travel with an AnnData, and this is a {type(adata).__name__}."
+        raise UnsupportedObjectError(message, "For an .h5ad: anndata.read_h5ad(path) first.")
     store: dict[str, Any] = dict(adata.uns.get(STORE, {}))
     if not store:
         message = "This object holds no annotations of cellferry."
