@@ -173,9 +173,8 @@ format.cellferry_artifacts <- function(x, ...) {
     if (is.na(path)) {
       return(paste0(name, ": not built. ", x$errors[[name]]))
     }
-    paste0(name, ": ", path, " (", format(structure(file.size(path), class = "object_size"),
-      units = "auto", standard = "SI"
-    ), ")")
+    bytes <- structure(file.size(path), class = "object_size")
+    paste0(name, ": ", path, " (", format(bytes, units = "auto", standard = "SI"), ")")
   }
   counts <- x$counts$place[x$counts$are_counts]
   c(

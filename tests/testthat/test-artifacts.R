@@ -109,6 +109,12 @@ test_that("split layers of Seurat 5 are put together", {
   skip_without_backend()
   skip_without_seurat5()
   ragged <- ragged_parts()
+  # Values that are no counts.
+  ragged$parts <- lapply(ragged$parts, function(part) {
+    part$mat <- log1p(part$mat)
+    part
+  })
+  ragged$truth <- log1p(ragged$truth)
   object <- split_object(ragged)
   object$group <- rep(c("a", "b"), 20)
   built <- suppressWarnings(build_in(object, "group"))
@@ -173,9 +179,11 @@ test_that("arguments are checked, and none is swallowed", {
   skip_without_backend()
   object <- small_object()
   expect_messages(BuildArtifacts(object, group_by = "groups"), "artifacts-argument")
-  expect_messages(BuildArtifacts(object, "ident", NULL, "a", "b", NULL, NULL, TRUE, 10, 500, 2000,
-    1000, NULL, TRUE, TRUE, FALSE, FALSE, "more"
-  ), "artifacts-argument-unnamed")
+  unnamed <- list(
+    object, "ident", NULL, "a", "b", NULL, NULL, TRUE, 10, 500, 2000, 1000, NULL, TRUE, TRUE, FALSE,
+    FALSE, "more"
+  )
+  expect_messages(do.call("BuildArtifacts", unnamed), "artifacts-argument-unnamed")
   expect_messages(BuildArtifacts(object, min_percentage = -1), "artifacts-count")
   expect_messages(BuildArtifacts(object, obs_columns = 1), "artifacts-texts")
   expect_messages(build_in(object, obs_columns = "group"), "artifacts-columns")

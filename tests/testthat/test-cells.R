@@ -71,7 +71,7 @@ test_that("a finished run of cells gives its labels again", {
 
 test_that("an object that was not normalised gets the labels of its counts", {
   skip_without_backend()
-  counts <- SeuratObject::GetAssayData(known_cells(), "counts")
+  counts <- SeuratObject::GetAssayData(known_cells()[["RNA"]], "counts")
   raw <- suppressWarnings(AnnotateCells(
     SeuratObject::CreateSeuratObject(counts),
     verbose = FALSE
