@@ -51,10 +51,9 @@ def their_python(folder: Path) -> Path | None:
     made = folder / "cytetype" / "bin" / "python"
     if made.exists():
         return made
-    for name in ("python3.13", "python3.12"):
-        found = shutil.which(name)
-        if found is None:
-            continue
+    # pyenv's shims exist for versions that are not switched on; what they stand for works.
+    pyenv = sorted(Path.home().glob(".pyenv/versions/3.1[2-9].*/bin/python"), reverse=True)
+    for found in [*pyenv, *filter(None, map(shutil.which, ("python3.13", "python3.12")))]:
         tried = subprocess.run([found, "-m", "venv", folder / "cytetype"], check=False)
         pip = [made, "-m", "pip", "install", "--quiet", VERSION]
         if tried.returncode == 0 and subprocess.run(pip, check=False).returncode == 0:
