@@ -33,6 +33,12 @@ def test_packaged_tables_cover_the_major_tissues():
     assert {"Hepatocyte", "Neuron", "Paneth cell", "Melanocyte", "Pericyte"} <= names
 
 
+def test_every_type_has_a_note_of_its_own():
+    notes = [cell_type.note for cell_type in PACKAGED.types]
+    assert all(15 <= len(note) <= 200 for note in notes), [n for n in notes if len(n) < 15]
+    assert len(set(notes)) == len(notes)
+
+
 def test_every_type_has_markers_in_both_species_or_says_why_not():
     for cell_type in PACKAGED.types:
         if cell_type.kind not in {"type", "state"}:
