@@ -73,10 +73,6 @@ annotate_cells <- function(object, request, name, finished = FALSE) {
   # The answer of a finished run is on disk: no expression is needed.
   request$parts <- if (finished) structure(character(), needed = character()) else parts
   assay <- extract_assay(object, request$assay)
-  if ("normalized" %in% request$parts && is.null(extract_genes(object, assay))) {
-    # Seurat 5 has no layer of values before NormalizeData(), where Seurat 4 has the counts.
-    request$parts <- structure(union(request$parts, "counts"), needed = attr(parts, "needed"))
-  }
   groups <- cell_groups(object, request$group.by)
   parcel <- new_parcel()
   message <- c(begin_message(request, "none"), json_target(object))

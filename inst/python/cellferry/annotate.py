@@ -258,8 +258,7 @@ def annotate_clusters(
     context = Context(tissue, species, study_context)
     is_anndata = _is_anndata(data)
     if is_anndata:
-        owned = delivery.owned_columns(data.uns.get(delivery.STORE, {}).get(key))
-        replaced = delivery.check_key(key, list(data.obs.columns), owned, overwrite=overwrite)
+        replaced = delivery.check_object_key(data, key, overwrite=overwrite)
         if replaced:
             logger.info("Replacing the columns %s.", ", ".join(replaced))
     study = build_study(

@@ -171,20 +171,23 @@ def _block(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> 
     return {"rows": opened_study(request["handle"]).append(request)}
 
 
-def _plan(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+def _taken(request: Message) -> OpenStudy:
+    """Close the study of a request and return it; it must have been opened for an engine."""
     opened = close_study(request["handle"])
     if opened is None or opened.engine is None:
         message = "This study is not open, or was opened without an engine."
         raise InternalError(message)
+    return opened
+
+
+def _plan(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+    opened = _taken(request)
     plan = verb.plan_clusters(opened.complete(), opened.engine)
     return {**asdict(plan), "told": str(plan)}
 
 
 def _annotate(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
-    opened = close_study(request["handle"])
-    if opened is None or opened.engine is None:
-        message = "This study is not open, or was opened without an engine."
-        raise InternalError(message)
+    opened = _taken(request)
     study = opened.complete()
     if request.get("run") is not None:
         run, sender = Run.open(request["run"]), _sender(on_event)

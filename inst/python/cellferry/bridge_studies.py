@@ -59,8 +59,7 @@ class OpenStudy:
         if normalized:
             self.sources["normalized"] = BlockSource(n_cells, normalized)
         counts = list(sent.get("counts_genes") or [])
-        # Without values R offers the counts to an engine that reads either.
-        if counts and ("counts" in parts or ("normalized" in parts and not normalized)):
+        if "counts" in parts and counts:
             self.sources["counts"] = BlockSource(n_cells, counts)
 
     def keep(self) -> Message:

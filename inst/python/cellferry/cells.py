@@ -94,7 +94,9 @@ def annotate_cells(
     is_study = isinstance(data, Study)
     study = study_for_cells(data, group_key, Context(tissue, species, study_context))
     if not is_study:
-        _check_key(data, key, overwrite=overwrite)
+        replaced = delivery.check_object_key(data, key, overwrite=overwrite, level="cells")
+        if replaced:
+            logger.info("Replacing the columns %s.", ", ".join(replaced))
     check_needs(chosen, study, "cells")
     with progress_events(show=progress, title="Annotating cells") as on_event:
         if run is not None:
@@ -112,15 +114,6 @@ def annotate_cells(
 
         attach_cells(data, found, study.clusters, key, found.summary())
     return found
-
-
-def _check_key(adata: anndata.AnnData, key: str, *, overwrite: bool) -> None:
-    owned = delivery.owned_columns(adata.uns.get(delivery.STORE, {}).get(key))
-    replaced = delivery.check_key(
-        key, list(adata.obs.columns), owned, overwrite=overwrite, level="cells"
-    )
-    if replaced:
-        logger.info("Replacing the columns %s.", ", ".join(replaced))
 
 
 def study_for_cells(data: Any, group_key: str | None, context: Context) -> Study:

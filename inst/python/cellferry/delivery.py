@@ -110,6 +110,14 @@ def _article(kind: str) -> str:
     return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
+def check_object_key(
+    adata: anndata.AnnData, key: str, *, overwrite: bool = False, level: Level = "clusters"
+) -> list[str]:
+    """Check as :func:`check_key` that labels may be written into an AnnData."""
+    owned = owned_columns(adata.uns.get(STORE, {}).get(key))
+    return check_key(key, list(adata.obs.columns), owned, overwrite=overwrite, level=level)
+
+
 def owned_columns(stored: str | None) -> list[str]:
     """Return the columns that stored annotations say they wrote; none if unreadable."""
     try:

@@ -26,7 +26,7 @@ KNOWN_COLUMNS = (
     "gene_name",
     "symbol",
 )
-"""Usual names of the column, the best first."""
+"""Usual names of a column of symbols, the best first; the published client's order."""
 
 _LOOKED_AT = 2000
 _LOOKED_AT_FOR_COMPOSITES = 200

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import GroupMissingError, listing, nearest
+from ..gene_symbols import KNOWN_COLUMNS
 from ..genes import identifier_kind
 
 if TYPE_CHECKING:
@@ -16,15 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-SYMBOL_COLUMNS = (
-    "feature_name",
-    "gene_symbols",
-    "gene_symbol",
-    "gene_short_name",
-    "gene_name",
-    "symbol",
-)
-"""Usual names of a column of symbols, in the published client's order."""
 MISSING_BOOL = -1
 
 
@@ -45,7 +37,7 @@ def symbols_column(var: pd.DataFrame, given: str | None) -> str | None:
         message = f'The var of this object has no column "{given}"; it has {listing(columns)}.'
         hint = f'Did you mean "{guess}"?' if guess else "Leave gene_symbols_column out."
         raise GroupMissingError(message, hint)
-    for name in SYMBOL_COLUMNS:
+    for name in KNOWN_COLUMNS:
         if name in columns:
             values = var.iloc[:, columns.index(name)].dropna()
             if len(values) and identifier_kind(values) == "symbol":

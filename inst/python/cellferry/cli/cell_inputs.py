@@ -120,25 +120,13 @@ class H5adCells:
     @classmethod
     def read(cls, asked: Asked) -> H5adCells:
         """Read the file, check the key against its columns, build the study."""
-        import anndata
-
         from .. import delivery
         from ..cells import study_for_cells
-        from ..errors import InputError
         from ..study import Context
+        from .inputs import read_h5ad
 
-        try:
-            adata = anndata.read_h5ad(asked.input_file)
-        except (OSError, KeyError, ValueError) as error:
-            message = f'"{asked.input_file}" cannot be read as .h5ad: {error}'
-            raise InputError(message, "Check the path and the file.") from error
-        delivery.check_key(
-            asked.key,
-            list(adata.obs.columns),
-            delivery.owned_columns(adata.uns.get(delivery.STORE, {}).get(asked.key)),
-            overwrite=asked.overwrite,
-            level="cells",
-        )
+        adata = read_h5ad(asked.input_file)
+        delivery.check_object_key(adata, asked.key, overwrite=asked.overwrite, level="cells")
         study = study_for_cells(adata, asked.group_key, Context(**asked.context))
         return cls(adata, study, asked.key)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import anndata
     import pandas as pd
 
     from ..annotations import Annotations
@@ -117,6 +118,19 @@ class Table:
         raise NotImplementedError
 
 
+def read_h5ad(path: Path) -> anndata.AnnData:
+    """Read the file, or raise :class:`InputError` that names it."""
+    import anndata
+
+    from ..errors import InputError
+
+    try:
+        return anndata.read_h5ad(path)
+    except (OSError, KeyError, ValueError) as error:
+        message = f'"{path}" cannot be read as .h5ad: {error}'
+        raise InputError(message, "Check the path and the file.") from error
+
+
 @dataclass
 class H5ad:
     """An AnnData in a file."""
@@ -130,19 +144,11 @@ class H5ad:
     @classmethod
     def read(cls, request: Request) -> H5ad:
         """Read the file, check the key against its columns, build the study."""
-        import anndata
-
         from .. import delivery
         from ..annotate import build_study
-        from ..errors import InputError
 
-        try:
-            adata = anndata.read_h5ad(request.path)
-        except (OSError, KeyError, ValueError) as error:
-            message = f'"{request.path}" cannot be read as .h5ad: {error}'
-            raise InputError(message, "Check the path and the file.") from error
-        owned = delivery.owned_columns(adata.uns.get(delivery.STORE, {}).get(request.key))
-        delivery.check_key(request.key, list(adata.obs.columns), owned, overwrite=request.overwrite)
+        adata = read_h5ad(request.path)
+        delivery.check_object_key(adata, request.key, overwrite=request.overwrite)
         study = build_study(
             adata,
             request.markers,

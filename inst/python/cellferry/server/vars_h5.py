@@ -17,6 +17,7 @@ import numpy as np
 
 from ..artifacts.vars_h5 import VarsFile
 from ..errors import ArtifactFormatError, InvalidOptionError
+from ..gene_symbols import KNOWN_COLUMNS
 from .failures import Code, Failure
 
 if TYPE_CHECKING:
@@ -30,15 +31,6 @@ MOST_RATIO = 2000
 
 FILTERS: frozenset[int] = frozenset({1, 2, 3, 32001, 32004})
 """deflate, shuffle, checksum, Blosc (R), LZ4 (Python)."""
-
-SYMBOL_COLUMNS: tuple[str, ...] = (
-    "feature_name",
-    "gene_symbols",
-    "gene_symbol",
-    "gene_short_name",
-    "gene_name",
-    "symbol",
-)
 
 
 def inspect(path: str) -> dict[str, int]:
@@ -77,7 +69,7 @@ class CheckedFile:
         """Return name -> position by every kind of name, the most likely kind first."""
         found: dict[str, int] = {}
         stated = self._file.gene_symbols_column
-        for name in (stated, *SYMBOL_COLUMNS):
+        for name in (stated, *KNOWN_COLUMNS):
             if name is not None and name in self._file.columns:
                 for i, symbol in enumerate(self._file.column(name)):
                     found.setdefault(str(symbol), i)

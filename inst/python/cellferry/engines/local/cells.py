@@ -77,7 +77,9 @@ class LocalCells:
         return Capabilities(
             answers=frozenset({"cells"}),
             needs=frozenset({"cells"}),
-            uses=frozenset({"normalized", "graph"} if self.smooth else {"normalized"}),
+            uses=frozenset({"normalized", "counts"} | ({"graph"} if self.smooth else set())),
+            # Seurat 5 has no layer of values before NormalizeData(), where Seurat 4 has the counts.
+            one_of=("normalized", "counts"),
             genes=tuple(dict.fromkeys(g for s in SPECIES for g in table.names_of_genes(s))),
         )
 
