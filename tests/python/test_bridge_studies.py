@@ -1,10 +1,17 @@
+import itertools
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import sparse
 
 from cellferry import bridge_studies
+from cellferry.memory_file import MemoryFile
 from test_bridge import ask
 from test_bridge_calls import CODES, Message, read, send
+from test_memory_file import memory_files
 
 N_CELLS, GENES = len(CODES), ["A", "B", "C"]
 
@@ -49,6 +56,98 @@ def send_part(handle, part, matrix):
         }
         answer, _ = ask("block", body, message.buffers)
         assert answer["ok"], answer
+
+
+def written(path, matrices):
+    """Write what R writes: the dgCMatrix of genes x cells are the rows of cells x genes."""
+    with Path(path).open("wb") as out:
+        for name, kind in (("data", "<f8"), ("indices", "<i4"), ("indptr", "<i4")):
+            for matrix in matrices:
+                out.write(getattr(matrix, name).astype(kind).tobytes())
+
+
+def send_matrices(opened, part, matrices, **changes):
+    written(opened["files"][part], matrices)
+    sizes = {"cells": [m.shape[0] for m in matrices], "values": [int(m.nnz) for m in matrices]}
+    return ask("matrices", {"handle": opened["handle"], "part": part, **sizes, **changes})[0]
+
+
+needs_memory_files = pytest.mark.skipif(not MemoryFile.usable(), reason="needs Linux")
+
+
+@needs_memory_files
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.integers(0, N_CELLS), max_size=3),
+    st.floats(0, 1),
+    st.integers(1, 20),
+    st.integers(0, 1000),
+)
+def test_matrices_in_a_memory_file_are_the_blocks_of_them(edges, density, most, seed):
+    whole = sparse.random(N_CELLS, 3, density, format="csr", random_state=seed)
+    whole.sort_indices()
+    ends = [0, *sorted(edges), N_CELLS]
+    matrices = [whole[a:b] for a, b in itertools.pairwise(ends)]
+    opened = open_study(["normalized"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bridge_studies, "BLOCK_ROWS", most)
+        answer = send_matrices(opened, "normalized", matrices)
+    assert answer["value"] == {"rows": N_CELLS}
+    source = bridge_studies.opened_study(opened["handle"]).complete().normalized
+    arrived = sparse.vstack([block for _, block in source])
+    assert (arrived != whole).nnz == 0
+    assert source.nnz == whole.nnz
+    ask("discard", {"handle": opened["handle"]})
+
+
+@needs_memory_files
+def test_blocks_of_a_memory_file_are_no_copies(monkeypatch):
+    monkeypatch.setattr(bridge_studies, "BLOCK_ROWS", 3)
+    opened = open_study(["normalized"])
+    matrix = sparse.csr_matrix(np.ones((N_CELLS, 3)))
+    assert send_matrices(opened, "normalized", [matrix])["ok"]
+    source = bridge_studies.opened_study(opened["handle"]).complete().normalized
+    [first, *_, last] = [block for _, block in source]
+    distance = last.data.ctypes.data - first.data.ctypes.data
+    assert distance == (matrix.nnz - last.nnz) * 8
+    ask("discard", {"handle": opened["handle"]})
+
+
+@needs_memory_files
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"values": [8]}, "bytes"),
+        ({"cells": [N_CELLS + 1]}, "bytes"),
+        ({"cells": [N_CELLS // 2, N_CELLS - N_CELLS // 2 - 1], "values": [0, 9]}, "does not fit"),
+        ({"part": "counts"}, "were asked for"),
+    ],
+)
+def test_a_memory_file_that_does_not_fit_is_refused(changes, told):
+    opened = open_study(["normalized"])
+    matrix = sparse.csr_matrix(
+        (np.ones(9), np.arange(9) % 3, np.minimum(np.arange(N_CELLS + 1), 9))
+    )
+    sizes = {"cells": [N_CELLS], "values": [9], "part": "normalized", **changes}
+    written(opened["files"]["normalized"], [matrix])
+    answer, _ = ask("matrices", {"handle": opened["handle"], **sizes})
+    assert not answer["ok"]
+    assert told in answer["error"]["message"]
+    ask("discard", {"handle": opened["handle"]})
+
+
+@needs_memory_files
+def test_memory_files_that_are_not_used_are_given_up():
+    before = memory_files()
+    opened = open_study(["normalized", "counts"])
+    assert len(memory_files()) == len(before) + 2
+    ask("discard", {"handle": opened["handle"]})
+    assert memory_files() == before
+    again = open_study(["normalized"])
+    send_part(again["handle"], "normalized", sparse.csr_matrix((N_CELLS, 3)))
+    ask("study_parts", {"handle": again["handle"]})
+    assert memory_files() == before
+    ask("discard", {"handle": again["handle"]})
 
 
 def test_a_study_without_an_engine_takes_all_genes_of_both_layers():

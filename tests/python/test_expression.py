@@ -44,6 +44,19 @@ def test_every_form_of_a_matrix_gives_the_same_blocks_again_and_again(form, monk
     np.testing.assert_array_equal(dense(some), truth[:, [3, 1]])
 
 
+@pytest.mark.parametrize("form", [sparse.csr_matrix, sparse.csc_matrix])
+def test_blocks_of_a_matrix_in_memory_share_its_arrays(form, monkeypatch):
+    # SciPy copies a view of arrays of twice its size.
+    monkeypatch.setattr(expression, "BLOCK_VALUES", 8)
+    matrix = form(np.arange(80.0).reshape(20, 4))
+    blocks = [block for _, block in MatrixSource(matrix, list("abcd")).blocks()]
+    assert len(blocks) > 3
+    for block in blocks:
+        assert np.shares_memory(block.data, matrix.data)
+        assert np.shares_memory(block.indices, matrix.indices)
+        block.check_format()
+
+
 @settings(max_examples=40)
 @given(st.integers(1, 30), st.integers(1, 6), st.integers(0, 2**16))
 def test_the_fraction_of_expressing_cells_equals_the_dense_truth(n_cells, n_genes, seed):

@@ -57,6 +57,74 @@ test_that("ragged split layers arrive as the dense truth", {
   }
 })
 
+test_that("matrices in a file of memory arrive as blocks do", {
+  skip_without_backend()
+  object <- small_object()
+  parts <- c("normalized", "counts")
+  parcel <- new_parcel()
+  study <- json_study(parcel, object, extract_groups(object), "RNA", NULL, list(), parts)
+  message <- list(study = study, parts = json_texts(parts))
+  opened <- bridge_call("study_open", message, parcel, verbose = FALSE)$value
+  withr::defer(discard(opened$handle))
+  testthat::skip_if_not(length(opened$files) == 2L, "Python has no files in memory here")
+  # As from another container.
+  opened$files <- list(normalized = "/proc/0/fd/1", counts = "/nowhere")
+  send_expression(opened, object, "RNA")
+  answer <- bridge_call("study_parts", list(handle = json_text(opened$handle)))
+  whole <- arrived(object, parts = parts)
+  for (part in parts) {
+    sums <- answer$value[[part]]$sums
+    expect_identical(unpack_buffer(sums$cells, answer$buffers), whole[[part]]$sums$cells)
+    expect_identical(unpack_buffer(sums$genes, answer$buffers), whole[[part]]$sums$genes)
+  }
+})
+
+test_that("a matrix goes through a file of memory where it is what is wanted as it is", {
+  parts <- layer_parts(small_object(), "RNA", "data")
+  cells <- parts[[1]]$cells
+  genes <- parts[[1]]$genes
+  expect_true(are_as_wanted(parts, cells, genes))
+  expect_false(are_as_wanted(parts, rev(cells), genes))
+  expect_false(are_as_wanted(parts, cells, genes[-1]))
+  halves <- lapply(list(1:30, 31:80), function(at) {
+    list(mat = parts[[1]]$mat[, at], cells = cells[at], genes = genes)
+  })
+  expect_true(are_as_wanted(halves, cells, genes))
+  expect_false(are_as_wanted(rev(halves), cells, genes))
+  halves[[2]]$mat <- as.matrix(halves[[2]]$mat)
+  expect_false(are_as_wanted(halves, cells, genes))
+})
+
+test_that("layers that lie beside one another go as they are, empty ones too", {
+  skip_without_backend()
+  skip_without_seurat5()
+  mat <- small_object()[["RNA"]]@data
+  ends <- c(0, 30, 31, 80)
+  layers <- lapply(1:3, function(k) mat[, (ends[k] + 1):ends[k + 1], drop = FALSE])
+  layers[[2]]@x[] <- 0
+  layers[[2]] <- Matrix::drop0(layers[[2]])
+  names(layers) <- paste0("data.", c("b", "a", "c"))
+  assay <- getExportedValue("SeuratObject", "CreateAssay5Object")(data = layers)
+  object <- SeuratObject::CreateSeuratObject(assay)
+  object$group <- rep(c("a", "b"), 40)
+  value <- arrived(object, group.by = "group", parts = "normalized")
+  truth <- as.matrix(mat)
+  truth[, 31] <- 0
+  expect_identical(value$normalized$sums$nnz, as.numeric(sum(truth != 0)))
+  expect_equal(value$normalized$sums$cells, unname(colSums(truth)))
+  expect_equal(value$normalized$sums$genes, unname(rowSums(truth)))
+})
+
+test_that("vectors that are too long for one write go in pieces", {
+  file <- withr::local_tempfile()
+  for (n in c(0, 1, 9, 10, 11)) {
+    connection <- file(file, "wb")
+    write_vector(as.double(seq_len(n)), connection, most = 5)
+    close(connection)
+    expect_identical(readBin(file, "double", 20), as.double(seq_len(n)))
+  }
+})
+
 test_that("only the wanted parts are sent", {
   skip_without_backend()
   value <- arrived(small_object(), parts = "counts")

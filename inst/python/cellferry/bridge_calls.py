@@ -171,6 +171,11 @@ def _block(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> 
     return {"rows": opened_study(request["handle"]).append(request)}
 
 
+def _matrices(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+    opened = opened_study(request["handle"])
+    return {"rows": opened.take_matrices(request["part"], request["cells"], request["values"])}
+
+
 def _taken(request: Message) -> OpenStudy:
     """Close the study of a request and return it; it must have been opened for an engine."""
     opened = close_study(request["handle"])
@@ -318,6 +323,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, OnEvent | None], Message]] = 
     "check_request": _check_request,
     "describe": _describe,
     "discard": _discard,
+    "matrices": _matrices,
     "plan": _plan,
     "read_annotations": _read_annotations,
     "read_markers": _read_markers,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,10 @@ import numpy as np
 from . import wire
 from .checks import genes_to_compare
 from .engines import AnyEngine
-from .errors import InternalError
-from .expression import BlockSource
+from .errors import InternalError, InvalidObjectError
+from .expression import BLOCK_ROWS, BLOCK_VALUES, BlockSource, cuts
 from .markers import read_markers
+from .memory_file import MemoryFile
 from .spilled import SpilledSource
 from .study import Clusters, Context, Study
 from .study_symbols import names_by_symbol
@@ -36,6 +37,7 @@ class OpenStudy:
     provenance: dict[str, Any] = field(default_factory=dict)
     owned: list[str] = field(default_factory=list)
     sources: dict[str, BlockSource] = field(default_factory=dict)
+    files: dict[str, MemoryFile] = field(default_factory=dict)
 
     def expect(
         self, sent: Mapping[str, Any], parts: frozenset[str], normalized: list[str] | None = None
@@ -67,8 +69,11 @@ class OpenStudy:
         handle = secrets.token_hex(8)
         keep_study(handle, self)
         wanted = self.sources.get("normalized")
+        if MemoryFile.usable():
+            self.files = {part: MemoryFile() for part in self.sources}
         return {
             "handle": handle,
+            "files": {part: str(file.path) for part, file in self.files.items()},
             "normalized": None if wanted is None else list(wanted.genes),
             "counts": "counts" in self.sources,
             "clusters": list(self.study.clusters.names),
@@ -76,12 +81,45 @@ class OpenStudy:
 
     def append(self, block: Mapping[str, Any]) -> int:
         """Take one block of expression and return the rows that have arrived."""
-        source = self.sources.get(block["part"])
-        if source is None:
-            message = f'No "{block["part"]}" were asked for.'
-            raise InternalError(message)
+        source = self._expected(block["part"])
         source.append(int(block["row_start"]), block["indptr"], block["indices"], block["data"])
         return source.rows_received
+
+    def take_matrices(self, part: str, cells: Sequence[int], values: Sequence[int]) -> int:
+        """Take all rows of a part from its file and return how many there are.
+
+        Parameters
+        ----------
+        part
+            Its file holds R's dgCMatrix of genes x cells as they are, which are the rows of
+            cells x genes: ``x`` of all (float64; first, because what is not aligned is
+            copied), ``i`` of all, ``p`` of all (int32).
+        cells, values
+            How many each of them has.
+        """
+        source = self._expected(part)
+        lengths = (sum(values), sum(values), sum(cells) + len(cells))
+        data, indices, pointers = self.files.pop(part).arrays(("<f8", "<i4", "<i4"), lengths)
+        first_row = first_value = first_pointer = 0
+        for n_cells, n_values in zip(cells, values, strict=True):
+            own = pointers[first_pointer : first_pointer + n_cells + 1]
+            if own[-1] != n_values or np.any(np.diff(own) < 0):
+                message = f'The "p" of a matrix of {n_cells} cells does not fit.'
+                raise InvalidObjectError(message, "The sparse matrix of the object is damaged.")
+            for start, stop in cuts(own, BLOCK_VALUES, BLOCK_ROWS):
+                here = slice(first_value + int(own[start]), first_value + int(own[stop]))
+                ends = own[start : stop + 1] - own[start]
+                source.append(first_row + start, ends, indices[here], data[here])
+            first_row, first_value = first_row + n_cells, first_value + n_values
+            first_pointer += n_cells + 1
+        return source.rows_received
+
+    def _expected(self, part: str) -> BlockSource:
+        source = self.sources.get(part)
+        if source is None:
+            message = f'No "{part}" were asked for.'
+            raise InternalError(message)
+        return source
 
     def complete(self) -> Study:
         """Return the study with its expression; every row must have arrived."""
@@ -89,10 +127,15 @@ class OpenStudy:
             if source.rows_received != source.shape[0]:
                 message = "Fewer rows of expression arrived than there are cells."
                 raise InternalError(message)
+        for file in self.files.values():
+            file.close()
+        self.files.clear()
         return self.study.with_parts(**self.sources)
 
     def close(self) -> None:
         """Give back what is held beside the study."""
+        for file in self.files.values():
+            file.close()
         for source in self.sources.values():
             if isinstance(source, SpilledSource):
                 source.close()

@@ -157,18 +157,36 @@ def _pointers(matrix: Any, axis: Axis) -> NDArray[Any] | None:
 
 
 def _shared(matrix: Any, start: int, stop: int, axis: Axis) -> csr_matrix | csc_matrix:
-    from scipy.sparse import csc_matrix, csr_matrix
-
     pointers = matrix.indptr[start : stop + 1]
     first, last = int(pointers[0]), int(pointers[-1])
     arrays = (matrix.data[first:last], matrix.indices[first:last], pointers - first)
-    if axis == "cells":
-        block: csr_matrix | csc_matrix = csr_matrix(
-            arrays, shape=(stop - start, matrix.shape[1]), copy=False
-        )
-    else:
-        block = csc_matrix(arrays, shape=(matrix.shape[0], stop - start), copy=False)
+    across = int(matrix.shape[1 if axis == "cells" else 0])
+    shape = (stop - start, across) if axis == "cells" else (across, stop - start)
+    block: csr_matrix | csc_matrix = sharing(arrays, shape, axis)
     return block
+
+
+def sharing(
+    arrays: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    shape: tuple[int, int],
+    axis: Axis = "cells",
+) -> Any:
+    """Return ``(data, indices, indptr)`` as a sparse matrix of these very arrays, unchecked.
+
+    SciPy's constructor copies what is a view of arrays of twice the size, ``copy=False`` or not.
+
+    Examples
+    --------
+    >>> whole = np.arange(9.0)
+    >>> block = sharing((whole[2:4], np.array([0, 2]), np.array([0, 2])), (1, 3))
+    >>> block.toarray().tolist(), np.shares_memory(block.data, whole)
+    ([[2.0, 0.0, 3.0]], True)
+    """
+    from scipy.sparse import csc_matrix, csr_matrix
+
+    made = (csr_matrix if axis == "cells" else csc_matrix)(shape, dtype=arrays[0].dtype)
+    made.data, made.indices, made.indptr = arrays
+    return made
 
 
 @dataclass(frozen=True)
@@ -253,8 +271,6 @@ class BlockSource:
         data: NDArray[np.float64],
     ) -> None:
         """Take the next block; raises :class:`InvalidObjectError` if it does not fit."""
-        from scipy.sparse import csr_matrix
-
         n_rows = len(indptr) - 1
         fits = (
             row_start == self.rows_received
@@ -267,7 +283,7 @@ class BlockSource:
         if not fits:
             message = f"The block of {n_rows} rows at row {row_start} does not fit the matrix."
             raise InvalidObjectError(message, "The sparse matrix of the object is damaged.")
-        block = csr_matrix((data, indices, indptr), shape=(n_rows, self.shape[1]), copy=False)
+        block = sharing((data, indices, indptr), (n_rows, self.shape[1]))
         if not block.has_sorted_indices:
             block = block.sorted_indices()
         self.rows_received += n_rows

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..expression import cuts
+from ..expression import cuts, sharing
 from .machine import ordered_map, processors
 
 if TYPE_CHECKING:
@@ -149,8 +149,6 @@ def transposed_pieces(block: csr_matrix, total_rows: int) -> list[csr_matrix]:
     total_rows
         Of the whole matrix, which is taken to be as dense as the block.
     """
-    from scipy.sparse import csr_matrix
-
     n_rows, n_columns = block.shape
     most = max(PIECE_VALUES, int(block.nnz / max(1, n_rows) * total_rows / MOST_PIECES))
     # Memory for the whole block: the system hands out large arrays in large pages, far faster.
@@ -162,7 +160,7 @@ def transposed_pieces(block: csr_matrix, total_rows: int) -> list[csr_matrix]:
         arrays = (pointers, block.indices[here], block.data[here])
         indptr = _transpose(stop - start, n_columns, arrays, indices[here], data[here])
         shape = (n_columns, stop - start)
-        made.append(csr_matrix((data[here], indices[here], indptr), shape=shape, copy=False))
+        made.append(sharing((data[here], indices[here], indptr), shape))
     return made
 
 
