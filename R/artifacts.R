@@ -6,8 +6,9 @@
 #' names of the cells in one table `obs`. [CyteTypeEngine()] builds them by itself; this is for
 #' looking at them, for another service, or for a script.
 #'
-#' The object is read a block of cells at a time and written while it is read, so that no
-#' second copy of it is made; see [AnnotateClusters()] for the objects that are read. The files
+#' The object is written while it is read, a block of cells at a time, so that no second copy of it
+#' is made, unless its values take less than a quarter of the memory that is free: then they go to
+#' Python whole, which is faster. See [AnnotateClusters()] for the objects that are read. The files
 #' appear when they are complete, and not at all after an error or an interrupt. Nothing leaves
 #' the machine.
 #'
@@ -117,6 +118,7 @@ stream_artifacts <- function(object, group.by, assay, coordinates_key, options, 
   parcel <- new_parcel()
   message <- list(
     options = json_record(lapply(options, json_value)),
+    n_values = json_text(stored_values(object, assay)),
     study = json_study(
       parcel, object, groups, assay, NULL, list(), artifact_parts,
       extract_coordinates(object, coordinates_key)
@@ -138,6 +140,17 @@ stream_artifacts <- function(object, group.by, assay, coordinates_key, options, 
   }
   message <- list(handle = json_text(begun$handle))
   new_artifacts(bridge_call("artifacts_finish", message, on_event = progress, verbose = verbose))
+}
+
+# How many values both layers hold, as text as it may be large; NULL where that is not known
+# without reading.
+stored_values <- function(object, assay) {
+  parts <- c(layer_parts(object, assay, "data"), layer_parts(object, assay, "counts"))
+  mats <- lapply(parts, function(part) part$mat)
+  if (all(vapply(mats, inherits, NA, "dgCMatrix"))) {
+    values <- vapply(mats, function(mat) length(methods::slot(mat, "x")), 0)
+    format(sum(values), scientific = FALSE)
+  }
 }
 
 new_artifacts <- function(answer) {

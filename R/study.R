@@ -92,26 +92,33 @@ require_parts <- function(object, assay, needed) {
 send_expression <- function(begun, object, assay, tell = NULL) {
   cells <- extract_cells(object)
   genes <- unlist(begun$normalized)
+  sent <- NULL
   if (length(genes)) {
     parts <- layer_parts(object, assay, "data")
     warn_of_absent_cells(parts, cells)
-    send_part(begun, "normalized", parts, cells, genes, tell, isTRUE(begun$single))
+    sent <- send_part(begun, "normalized", parts, cells, genes, tell, isTRUE(begun$single))
   }
   if (isTRUE(begun$counts)) {
     parts <- layer_parts(object, assay, "counts")
     if (!length(genes)) warn_of_absent_cells(parts, cells)
     genes <- extract_genes(object, assay, "counts")
-    send_part(begun, "counts", parts, cells, genes, tell)
+    send_part(begun, "counts", parts, cells, genes, tell, before = sent)
   }
 }
 
-send_part <- function(begun, part, parts, cells, genes, tell = NULL, single = FALSE) {
+# Returns the matrices if they were sent whole. `before` are those of the normalised values, whose
+# places the counts usually share.
+send_part <- function(begun, part, parts, cells, genes, tell = NULL, single = FALSE,
+                      before = NULL) {
   file <- begun$files[[part]]
   if (is_memory_file(file) && are_as_wanted(parts, cells, genes)) {
-    send_matrices(begun$handle, part, lapply(parts, function(part) part$mat), file)
-  } else {
-    send_blocks(begun$handle, part, layer_blocks(parts, cells, genes), tell, single)
+    mats <- lapply(parts, function(part) part$mat)
+    like <- if (have_same_places(mats, before)) "normalized"
+    send_matrices(begun$handle, part, mats, file, single, like)
+    return(mats)
   }
+  send_blocks(begun$handle, part, layer_blocks(parts, cells, genes), tell, single)
+  NULL
 }
 
 # Python says where it has one; it may not be seen from here if R is a process of its own.
@@ -127,28 +134,37 @@ are_as_wanted <- function(parts, cells, genes) {
   all(as_they_are) && identical(unlist(lapply(parts, function(part) part$cells)), cells)
 }
 
-# Through a file in memory that Python made: three copies fewer than messages.
-send_matrices <- function(handle, part, mats, file) {
+have_same_places <- function(mats, others) {
+  length(mats) == length(others) && all(mapply(function(mat, other) {
+    identical(mat@p, other@p) && identical(mat@i, other@i)
+  }, mats, others))
+}
+
+# Through a file in memory that Python made: three copies fewer than messages. The places are left
+# out if they are `like` those of another part.
+send_matrices <- function(handle, part, mats, file, single = FALSE, like = NULL) {
   connection <- file(file, "wb")
   tryCatch(
-    for (name in c("x", "i", "p")) {
-      for (mat in mats) write_vector(methods::slot(mat, name), connection)
+    for (name in c("x", if (is.null(like)) c("i", "p"))) {
+      size <- if (single && name == "x") 4L else NA_integer_
+      for (mat in mats) write_vector(methods::slot(mat, name), connection, size)
     },
     finally = close(connection)
   )
   count <- function(of) as.integer(unname(vapply(mats, of, 0)))
   message <- list(
     handle = json_text(handle), part = json_text(part), cells = count(ncol),
-    values = count(function(mat) length(methods::slot(mat, "x")))
+    values = count(function(mat) length(methods::slot(mat, "x"))), single = json_flag(single),
+    like = json_text(like)
   )
   bridge_call("matrices", message)
 }
 
 # writeBin() takes less than 2^31 bytes at once.
-write_vector <- function(x, connection, most = 2e8) {
+write_vector <- function(x, connection, size = NA_integer_, most = 2e8) {
   for (start in seq(1, max(1, length(x)), by = most)) {
     piece <- if (length(x) <= most) x else x[start:min(length(x), start + most - 1)]
-    writeBin(piece, connection, endian = "little")
+    writeBin(piece, connection, size = size, endian = "little")
   }
 }
 

@@ -14,13 +14,13 @@ from cellferry.artifacts.vars_h5_writer import VarsWriter
 from cellferry.errors import ISSUE_URL
 from test_bridge import ask
 from test_bridge_calls import Message
-from test_bridge_studies import send_part
+from test_bridge_studies import needs_memory_files, send_matrices, send_part
 
 N_CELLS, GENES = 30, [f"g{i}" for i in range(6)]
 CODES = [i % 3 - 1 for i in range(N_CELLS)]  # every third cell has no cluster
 
 
-def begin(folder, message=None, options=None, **changes):
+def begin(folder, message=None, options=None, n_values=None, **changes):
     message = message or Message()
     study = {
         "group_key": "ident",
@@ -41,7 +41,7 @@ def begin(folder, message=None, options=None, **changes):
         **changes,
     }
     paths = {"vars_h5_path": str(folder / "v.h5"), "obs_duckdb_path": str(folder / "o.duckdb")}
-    body = {"study": study, "options": {**paths, **(options or {})}}
+    body = {"study": study, "options": {**paths, **(options or {})}, "n_values": n_values}
     return ask("artifacts_begin", body, message.buffers)[0]
 
 
@@ -81,6 +81,26 @@ def test_both_files_and_the_statistics_come_from_blocks(tmp_path, matrices, requ
     assert value["errors"] == {}
     assert ask("discard", {"handle": opened["handle"]})[0]["value"] == {"discarded": True}
     assert sorted(p.name for p in tmp_path.iterdir()) == ["o.duckdb", "v.h5"]
+
+
+@needs_memory_files
+@pytest.mark.parametrize("required", [True, False])
+def test_matrices_that_are_little_for_the_machine_may_come_whole(tmp_path, matrices, required):
+    options = {"require_artifacts": required}
+    opened = begin(tmp_path, options=options, n_values=str(matrices[1].nnz))["value"]
+    for part, matrix in zip(("normalized", "counts"), matrices, strict=True):
+        assert send_matrices(opened, part, [matrix[:11], matrix[11:]])["ok"]
+    answer, _ = ask("artifacts_finish", {"handle": opened["handle"]})
+    value = answer["value"]
+    np.testing.assert_array_equal(read_group(value["vars_h5"], "vars"), matrices[0].toarray())
+    np.testing.assert_array_equal(read_group(value["vars_h5"], "raw"), matrices[1].toarray())
+
+
+@pytest.mark.parametrize("n_values", [None, str(10**13)])
+def test_matrices_that_are_large_or_of_unknown_size_come_in_blocks(tmp_path, n_values):
+    opened = begin(tmp_path, n_values=n_values)["value"]
+    assert opened["files"] == {}
+    ask("discard", {"handle": opened["handle"]})
 
 
 def test_counts_of_other_genes_are_not_asked_for_and_it_is_said(tmp_path, matrices):

@@ -137,6 +137,35 @@ def test_a_memory_file_that_does_not_fit_is_refused(changes, told):
 
 
 @needs_memory_files
+def test_counts_at_the_places_of_the_normalised_values_come_without_places():
+    counts = sparse.random(N_CELLS, 3, 0.5, format="csr", random_state=3)
+    counts.data = np.arange(1.0, counts.nnz + 1)
+    opened = open_study(["normalized", "counts"], counts_genes=GENES)
+    normalized = counts.copy()
+    normalized.data = np.log1p(counts.data).astype("<f4")
+    sizes = {"handle": opened["handle"], "cells": [N_CELLS], "values": [int(counts.nnz)]}
+    Path(opened["files"]["normalized"]).write_bytes(
+        b"".join(
+            (
+                normalized.data.astype("<f4").tobytes(),
+                normalized.indices.astype("<i4").tobytes(),
+                normalized.indptr.astype("<i4").tobytes(),
+            )
+        )
+    )
+    Path(opened["files"]["counts"]).write_bytes(counts.data.tobytes())
+    ask("matrices", {**sizes, "part": "normalized", "single": True})
+    answer, _ = ask("matrices", {**sizes, "part": "counts", "like": "normalized"})
+    assert answer["value"] == {"rows": N_CELLS}
+    study = bridge_studies.opened_study(opened["handle"]).complete()
+    [(_, first)], [(_, second)] = study.normalized, study.counts
+    np.testing.assert_array_equal(first.toarray(), normalized.toarray())
+    np.testing.assert_array_equal(second.toarray(), counts.toarray())
+    assert np.shares_memory(first.indices, second.indices)
+    ask("discard", {"handle": opened["handle"]})
+
+
+@needs_memory_files
 def test_memory_files_that_are_not_used_are_given_up():
     before = memory_files()
     opened = open_study(["normalized", "counts"])

@@ -115,6 +115,21 @@ test_that("layers that lie beside one another go as they are, empty ones too", {
   expect_equal(value$normalized$sums$genes, unname(rowSums(truth)))
 })
 
+test_that("counts at other places than the normalised values bring their own", {
+  skip_without_backend()
+  object <- small_object()
+  expect_true(have_same_places(list(object[["RNA"]]@counts), list(object[["RNA"]]@data)))
+  expect_false(have_same_places(list(object[["RNA"]]@counts), NULL))
+  counts <- object[["RNA"]]@counts
+  counts[1, which(counts[1, ] == 0)[1]] <- 3
+  expect_false(have_same_places(list(counts), list(object[["RNA"]]@data)))
+  object[["RNA"]]@counts <- counts
+  value <- arrived(object, parts = c("normalized", "counts"))
+  expect_identical(value$counts$sums$cells, unname(Matrix::colSums(counts)))
+  expect_identical(value$counts$sums$genes, unname(Matrix::rowSums(counts)))
+  expect_identical(value$normalized$sums$nnz, as.numeric(length(object[["RNA"]]@data@x)))
+})
+
 test_that("vectors that are too long for one write go in pieces", {
   file <- withr::local_tempfile()
   for (n in c(0, 1, 9, 10, 11)) {

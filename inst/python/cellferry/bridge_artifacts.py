@@ -13,6 +13,7 @@ import numpy as np
 from . import wire
 from .artifacts import Artifacts, Build, BuildOptions, tell
 from .artifacts.inputs import open_inputs
+from .artifacts.machine import available_memory
 from .bridge_studies import Message, OpenStudy, keep_study, opened_study, study_from_wire
 from .errors import InternalError, InterruptedRunError
 from .events import Event, Worker
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 CLEARING_SECONDS = 5.0
 """How long an interrupted build is given to remove what is temporary."""
 
+BYTES_PER_VALUE = 12
+"""At most: float64 and an index."""
+SHARE_OF_MEMORY = 4
+"""A quarter of what is there may be used for matrices that could also be streamed."""
+
 DTYPES = {"normalized": np.float32, "counts": np.float64}
 
 
@@ -43,10 +49,13 @@ class OpenBuild(OpenStudy):
     worker: Worker[Artifacts] | None = None
     build: Build | None = None
 
-    def begin(self, sent: Mapping[str, Any], options: BuildOptions) -> Message:
+    def begin(
+        self, sent: Mapping[str, Any], options: BuildOptions, n_values: int | None = None
+    ) -> Message:
         """Check everything, make room, and return the handle and what R is to send.
 
-        ``single``: the normalised values as float32, which is what the file holds.
+        ``single``: the normalised values as float32, which is what the file holds. ``files``:
+        where R may write whole matrices, if ``n_values`` of both are little for this machine.
         """
         options.check()
         assert self.study.cells is not None
@@ -71,6 +80,7 @@ class OpenBuild(OpenStudy):
             "normalized": list(self.sources["normalized"].genes),
             "counts": "counts" in self.sources,
             "single": True,
+            "files": self.memory_files() if _little(n_values) else {},
         }
 
     def _source(
@@ -119,7 +129,17 @@ class OpenBuild(OpenStudy):
 def begin(request: Message) -> Message:
     """Open a build; see :meth:`OpenBuild.begin`."""
     sent = request["study"]
-    return OpenBuild(study_from_wire(sent)).begin(sent, BuildOptions(**request["options"]))
+    n_values = request.get("n_values")
+    build = OpenBuild(study_from_wire(sent))
+    options = BuildOptions(**request["options"])
+    return build.begin(sent, options, None if n_values is None else int(n_values))
+
+
+def _little(n_values: int | None) -> bool:
+    """Whether so many values may be held whole: faster than block by block."""
+    if n_values is None:
+        return False
+    return n_values * BYTES_PER_VALUE <= available_memory() // SHARE_OF_MEMORY
 
 
 def finish(

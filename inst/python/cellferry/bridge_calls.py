@@ -173,7 +173,14 @@ def _block(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> 
 
 def _matrices(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     opened = opened_study(request["handle"])
-    return {"rows": opened.take_matrices(request["part"], request["cells"], request["values"])}
+    rows = opened.take_matrices(
+        request["part"],
+        request["cells"],
+        request["values"],
+        single=bool(request.get("single")),
+        like=request.get("like"),
+    )
+    return {"rows": rows}
 
 
 def _taken(request: Message) -> OpenStudy:

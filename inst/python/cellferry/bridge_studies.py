@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 Message = dict[str, Any]
+Pattern = tuple["NDArray[np.int32]", "NDArray[np.int32]"]
+"""Indices and pointers."""
 
 
 @dataclass
@@ -38,6 +40,7 @@ class OpenStudy:
     owned: list[str] = field(default_factory=list)
     sources: dict[str, BlockSource] = field(default_factory=dict)
     files: dict[str, MemoryFile] = field(default_factory=dict)
+    patterns: dict[str, Pattern] = field(default_factory=dict)
 
     def expect(
         self, sent: Mapping[str, Any], parts: frozenset[str], normalized: list[str] | None = None
@@ -69,15 +72,19 @@ class OpenStudy:
         handle = secrets.token_hex(8)
         keep_study(handle, self)
         wanted = self.sources.get("normalized")
-        if MemoryFile.usable():
-            self.files = {part: MemoryFile() for part in self.sources}
         return {
             "handle": handle,
-            "files": {part: str(file.path) for part, file in self.files.items()},
+            "files": self.memory_files(),
             "normalized": None if wanted is None else list(wanted.genes),
             "counts": "counts" in self.sources,
             "clusters": list(self.study.clusters.names),
         }
+
+    def memory_files(self) -> dict[str, str]:
+        """Return the path of a new file in memory for each part that R is to send."""
+        if MemoryFile.usable():
+            self.files = {part: MemoryFile() for part in self.sources}
+        return {part: str(file.path) for part, file in self.files.items()}
 
     def append(self, block: Mapping[str, Any]) -> int:
         """Take one block of expression and return the rows that have arrived."""
@@ -85,32 +92,50 @@ class OpenStudy:
         source.append(int(block["row_start"]), block["indptr"], block["indices"], block["data"])
         return source.rows_received
 
-    def take_matrices(self, part: str, cells: Sequence[int], values: Sequence[int]) -> int:
+    def take_matrices(
+        self,
+        part: str,
+        cells: Sequence[int],
+        values: Sequence[int],
+        *,
+        single: bool = False,
+        like: str | None = None,
+    ) -> int:
         """Take all rows of a part from its file and return how many there are.
 
         Parameters
         ----------
         part
             Its file holds R's dgCMatrix of genes x cells as they are, which are the rows of
-            cells x genes: ``x`` of all (float64; first, because what is not aligned is
-            copied), ``i`` of all, ``p`` of all (int32).
+            cells x genes: ``x`` of all (first, because what is not aligned is copied), ``i``
+            of all, ``p`` of all (int32).
         cells, values
             How many each of them has.
+        single
+            ``x`` is float32, not float64.
+        like
+            The part that was taken before and has the same ``i`` and ``p``, which are not in
+            the file then.
         """
-        source = self._expected(part)
-        lengths = (sum(values), sum(values), sum(cells) + len(cells))
-        data, indices, pointers = self.files.pop(part).arrays(("<f8", "<i4", "<i4"), lengths)
+        source, n_values = self._expected(part), sum(values)
+        dtypes, lengths = ["<f4" if single else "<f8"], [n_values]
+        if like is None:
+            dtypes, lengths = [*dtypes, "<i4", "<i4"], [n_values, n_values, sum(cells) + len(cells)]
+        data, *own_pattern = self.files.pop(part).arrays(dtypes, lengths)
+        if like is None:
+            self.patterns[part] = (own_pattern[0], own_pattern[1])
+        indices, pointers = self.patterns[like or part]
         first_row = first_value = first_pointer = 0
-        for n_cells, n_values in zip(cells, values, strict=True):
+        for n_cells, n in zip(cells, values, strict=True):
             own = pointers[first_pointer : first_pointer + n_cells + 1]
-            if own[-1] != n_values or np.any(np.diff(own) < 0):
+            if own[-1] != n or np.any(np.diff(own) < 0):
                 message = f'The "p" of a matrix of {n_cells} cells does not fit.'
                 raise InvalidObjectError(message, "The sparse matrix of the object is damaged.")
             for start, stop in cuts(own, BLOCK_VALUES, BLOCK_ROWS):
                 here = slice(first_value + int(own[start]), first_value + int(own[stop]))
                 ends = own[start : stop + 1] - own[start]
                 source.append(first_row + start, ends, indices[here], data[here])
-            first_row, first_value = first_row + n_cells, first_value + n_values
+            first_row, first_value = first_row + n_cells, first_value + n
             first_pointer += n_cells + 1
         return source.rows_received
 
@@ -127,18 +152,21 @@ class OpenStudy:
             if source.rows_received != source.shape[0]:
                 message = "Fewer rows of expression arrived than there are cells."
                 raise InternalError(message)
-        for file in self.files.values():
-            file.close()
-        self.files.clear()
+        self._give_up_files()
         return self.study.with_parts(**self.sources)
 
     def close(self) -> None:
         """Give back what is held beside the study."""
-        for file in self.files.values():
-            file.close()
+        self._give_up_files()
         for source in self.sources.values():
             if isinstance(source, SpilledSource):
                 source.close()
+
+    def _give_up_files(self) -> None:
+        for file in self.files.values():
+            file.close()
+        self.files.clear()
+        self.patterns.clear()
 
 
 _open: dict[str, OpenStudy] = {}
