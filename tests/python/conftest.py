@@ -1,3 +1,6 @@
+import logging
+import warnings
+
 import pytest
 
 
@@ -7,6 +10,18 @@ def own_home(tmp_path, monkeypatch):
     home = tmp_path / "cellferry-home"
     monkeypatch.setenv("CELLFERRY_HOME", str(home))
     return home
+
+
+@pytest.fixture(autouse=True)
+def own_logging(monkeypatch):
+    """Give back what the command line sets for its process, so that tests need no order."""
+    logger = logging.getLogger("cellferry")
+    handlers, level = list(logger.handlers), logger.level
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    with warnings.catch_warnings():
+        yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")
