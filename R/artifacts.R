@@ -113,6 +113,20 @@ BuildArtifacts.default <- function(object, ...) stop_unsupported(object)
 artifact_parts <- structure(c("normalized", "counts", "obs", "var"), needed = "normalized")
 
 stream_artifacts <- function(object, group.by, assay, coordinates_key, options, verbose) {
+  shown <- verbose && interactive()
+  on.exit(if (shown) clear_progress())
+  begun <- send_artifacts(object, group.by, assay, coordinates_key, options, verbose, shown)
+  on.exit(discard(begun$handle), add = TRUE)
+  progress <- if (shown) {
+    function(bytes) tell_event(bytes, function(e) draw_progress(e$text, e$done, e$total, e$unit))
+  }
+  message <- list(handle = json_text(begun$handle))
+  new_artifacts(bridge_call("artifacts_finish", message, on_event = progress, verbose = verbose))
+}
+
+# Begins a build and sends all that it reads. The caller discards it, if this does not fail.
+send_artifacts <- function(object, group.by, assay, coordinates_key, options, verbose = FALSE,
+                           shown = FALSE) {
   assay <- extract_assay(object, assay)
   groups <- extract_groups(object, group.by)
   parcel <- new_parcel()
@@ -125,21 +139,15 @@ stream_artifacts <- function(object, group.by, assay, coordinates_key, options, 
     )
   )
   begun <- bridge_call("artifacts_begin", message, parcel, verbose = verbose)$value
-  shown <- verbose && interactive()
-  on.exit({
-    if (shown) clear_progress()
-    discard(begun$handle)
-  })
+  complete <- FALSE
+  on.exit(if (!complete) discard(begun$handle))
   tell <- function(done, total, part) {
     what <- c(normalized = "normalised values", counts = "raw counts")[[part]]
     draw_progress(paste("Building artifacts:", what), done, total, "blocks")
   }
   send_expression(begun, object, assay, if (shown) tell)
-  progress <- if (shown) {
-    function(bytes) tell_event(bytes, function(e) draw_progress(e$text, e$done, e$total, e$unit))
-  }
-  message <- list(handle = json_text(begun$handle))
-  new_artifacts(bridge_call("artifacts_finish", message, on_event = progress, verbose = verbose))
+  complete <- TRUE
+  begun
 }
 
 # How many values both layers hold, as text as it may be large; NULL where that is not known

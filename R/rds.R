@@ -1,15 +1,15 @@
-# Annotating an .rds file for the command line: Rscript runs the same verb as a session does, and
-# the waist to Python is a folder of files instead of reticulate. Nothing is embedded.
+# Work on an .rds file for the command line: Rscript runs the same verb as a session does, and the
+# waist to Python is a folder of files instead of reticulate. Nothing is embedded.
 #
 # A request is `request_<k>`, an answer `answer_<k>`; both are the number of their buffers and the
 # length of each as 32-bit integers, and then the buffers. Python says on standard input that an
 # answer is there, and closes it to end this.
 
 # `folder` is the exchange. What is to be done comes as the answer to the call "task".
-annotate_rds <- function(folder) {
+work_on_rds <- function(folder) {
   .globals$bridge <- folder_bridge(folder)
   tryCatch(
-    withCallingHandlers(annotate_task(), warning = function(cnd) {
+    withCallingHandlers(do_task(bridge_call("task")$value), warning = function(cnd) {
       told <- list(class = json_text(class(cnd)[1]), text = json_text(conditionMessage(cnd)))
       bridge_call("warned", told)
       invokeRestart("muffleWarning")
@@ -22,10 +22,14 @@ annotate_rds <- function(folder) {
   )
 }
 
-annotate_task <- function() {
-  task <- bridge_call("task")$value
+do_task <- function(task) {
   object <- read_rds(task$input)
   check_object(object)
+  if (task$verb == "artifacts") {
+    begun <- send_artifacts(object, task$group_by, task$assay, task$coordinates_key, task$options)
+    bridge_call("artifacts_finish", list(handle = json_text(begun$handle)))
+    return(invisible())
+  }
   request <- list(
     engine = as_engine(task$engine), group.by = task$group_by, key = task$key,
     tissue = task$tissue, species = task$species, study.context = task$study_context,

@@ -4,6 +4,8 @@ import pytest
 
 from artifact_data import make_adata, read_group
 from cellferry.cli import main
+from r_session import needs_rscript
+from test_rds_study import pbmc_rds  # noqa: F401 - a fixture
 
 
 @pytest.fixture
@@ -48,9 +50,26 @@ def test_errors_say_what_to_do(run, input_file, tmp_path):
     code, _, err = run("artifacts", "build", input_file, "--group-key", "leidn")
     assert code == 1
     assert 'Did you mean "leiden"' in err
-    code, _, err = run("artifacts", "build", tmp_path / "x.rds", "--group-key", "leiden")
+    code, _, err = run("artifacts", "build", input_file, "--group-key", "leiden", "--assay", "RNA")
+    assert code == 2
+    assert "--assay is for .rds" in err
+    code, _, err = run("artifacts", "build", tmp_path / "x.rds")
     assert code == 1
-    assert "BuildArtifacts" in err
+    assert "There is no file" in err
+    code, _, err = run("artifacts", "build", tmp_path / "x.loom", "--group-key", "leiden")
+    assert code == 1
+    assert "neither .h5ad nor .rds" in err
+
+
+@needs_rscript
+def test_an_object_in_an_rds_needs_no_column(run, pbmc_rds, tmp_path):  # noqa: F811
+    code, out, err = run(
+        "artifacts", "build", pbmc_rds,
+        "--vars-h5", tmp_path / "v.h5", "--obs-duckdb", tmp_path / "o.duckdb",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert "log-normalised" in out
+    assert read_group(tmp_path / "v.h5", "raw").shape == (80, 230)
 
 
 def test_help_has_a_working_example(run):

@@ -113,7 +113,7 @@ def test_vectors_cross_in_both_directions(tmp_path):
     script = tmp_path / "child.R"
     folder = tmp_path / "exchange"
     folder.mkdir()
-    load = rds.child_script(r_sources()).replace("code$annotate_rds(arguments[1])", "")
+    load = rds.child_script(r_sources()).replace("code$work_on_rds(arguments[1])", "")
     script.write_text(
         load + "bridge <- code$folder_bridge(arguments[1])\n"
         "parcel <- code$new_parcel()\n"

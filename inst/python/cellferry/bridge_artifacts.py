@@ -146,13 +146,19 @@ def finish(
     request: Message, out: wire.Outgoing, on_event: Callable[[Event], None] | None
 ) -> Message:
     """Finish a build and return the statistics as R takes them."""
-    opened = opened_study(request["handle"])
-    if not isinstance(opened, OpenBuild):
-        message = f'No build "{request["handle"]}" is open.'
-        raise InternalError(message)
+    opened = opened_build(request["handle"])
     built = opened.finish(on_event)
     tell(built)
     return _described(built, opened.study, out)
+
+
+def opened_build(handle: str) -> OpenBuild:
+    """Return an open build; raises :class:`InternalError` when there is none of that handle."""
+    opened = opened_study(handle)
+    if not isinstance(opened, OpenBuild):
+        message = f'No build "{handle}" is open.'
+        raise InternalError(message)
+    return opened
 
 
 def _described(built: Artifacts, study: Study, out: wire.Outgoing) -> Message:

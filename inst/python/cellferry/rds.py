@@ -1,4 +1,4 @@
-"""An .rds file on the command line: an Rscript child reads it, labels it and writes it.
+"""An .rds file on the command line: an Rscript child reads it, and labels and writes it.
 
 The child runs the same R functions as a session does, with the waist to Python as a folder of
 files (``R/rds.R``). R is not embedded here and Python is not embedded there.
@@ -38,7 +38,7 @@ if (length(missing)) {{
   quit(save = "no", status = 1L)
 }}
 {load}
-code$annotate_rds(arguments[1])
+code$work_on_rds(arguments[1])
 """
 _LOAD_FILES = """
 code <- new.env(parent = baseenv())

@@ -15,11 +15,20 @@ from .cell_annotations import CellAnnotations
 from .checks import check_consent
 from .engines import AnyEngine
 from .errors import InputError
-from .rds import Message, RChild
+from .rds import Handler, Message, RChild
 from .study import Context, Study
 
 IDENT = "ident"
 """The active identity of a Seurat object, R's default for the clusters."""
+
+
+def expression_handlers() -> dict[str, Handler]:
+    """Return what takes the expression that R sends."""
+    return {name: _as_from_r(name) for name in ("block", "matrices")}
+
+
+def _as_from_r(name: str) -> Handler:
+    return lambda message, out: CALLS[name](message, out, None)
 
 
 class RdsObject:
@@ -70,6 +79,7 @@ class RdsObject:
         self._overwrite, self._allow_upload = overwrite, allow_upload
         context = context or Context()
         self._task = {
+            "verb": "annotate",
             "input": str(path.resolve()),
             "engine": engine.name,
             "level": level,
@@ -103,9 +113,9 @@ class RdsObject:
         handlers = {
             "task": lambda _message, _out: self._task,
             "check_request": self._check,
-            "read_markers": lambda message, out: CALLS["read_markers"](message, out, None),
+            "read_markers": _as_from_r("read_markers"),
             "study_begin": self._begin,
-            "block": lambda message, out: CALLS["block"](message, out, None),
+            **expression_handlers(),
         }
         self._child.serve(handlers, until="annotate")
         opened = close_study(self._handle)

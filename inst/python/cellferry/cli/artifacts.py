@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from ..artifacts import Artifacts
 
 
 @click.group()
@@ -19,7 +23,11 @@ def artifacts() -> None:
 
 @artifacts.command()
 @click.argument("input_file", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option("--group-key", required=True, help="Column of obs with the clusters.")
+@click.option(
+    "--group-key",
+    help="Column of the metadata with the clusters.  [default for .rds: the active identity]",
+)
+@click.option("--assay", help="Of an .rds.  [default: its default assay]")
 @click.option(
     "--vars-h5", type=click.Path(path_type=Path), default="vars.h5", show_default=True,
     help="Where the expression goes.",
@@ -28,7 +36,7 @@ def artifacts() -> None:
     "--obs-duckdb", type=click.Path(path_type=Path), default="obs.duckdb", show_default=True,
     help="Where the metadata of the cells goes.",
 )  # fmt: skip
-@click.option("--coordinates-key", default="X_umap", show_default=True, help="Key in obsm.")
+@click.option("--coordinates-key", help="The embedding.  [default: UMAP, else t-SNE, else another]")
 @click.option("--gene-symbols-column", help="Column of var.  [default: one of a usual name]")
 @click.option(
     "--obs-column", "obs_columns", multiple=True, metavar="NAME",
@@ -38,45 +46,69 @@ def artifacts() -> None:
 @click.option("--overwrite", is_flag=True, help="Replace files of another kind.")
 def build(  # noqa: PLR0917 - click passes every option by name
     input_file: Path,
-    group_key: str,
+    group_key: str | None,
+    assay: str | None,
     vars_h5: Path,
     obs_duckdb: Path,
-    coordinates_key: str,
+    coordinates_key: str | None,
     gene_symbols_column: str | None,
     obs_columns: tuple[str, ...],
     no_cell_names: bool,
     overwrite: bool,
 ) -> None:
-    """Build vars.h5 and obs.duckdb from INPUT, an .h5ad that is read piece by piece.
+    """Build vars.h5 and obs.duckdb from INPUT, an .h5ad or an .rds.
 
-    X must hold log-normalised values. Raw counts are taken from layers["counts"], raw.X or
-    X, the first that holds whole numbers.
+    An .h5ad is read piece by piece: X must hold log-normalised values, and raw counts are taken
+    from layers["counts"], raw.X or X, the first that holds whole numbers. An .rds with a Seurat
+    object or a SingleCellExperiment is read by Rscript.
 
     \b
     Examples:
       cellferry artifacts build pbmc.h5ad --group-key leiden
       cellferry artifacts build pbmc.h5ad --group-key leiden --obs-column donor --vars-h5 out.h5
+      cellferry artifacts build pbmc.rds
     """
-    from ..artifacts import build_artifacts
-    from ..errors import UnsupportedObjectError
     from .output import tell_files
 
-    if input_file.suffix != ".h5ad":
-        message = f'"{input_file}" is no .h5ad, and this command reads no other files.'
-        raise UnsupportedObjectError(message, "In R: BuildArtifacts(readRDS(...)).")
-    built = build_artifacts(
-        input_file,
-        group_key=group_key,
-        vars_h5_path=vars_h5,
-        obs_duckdb_path=obs_duckdb,
-        coordinates_key=coordinates_key,
-        gene_symbols_column=gene_symbols_column,
-        obs_columns=obs_columns or None,
-        cell_names=not no_cell_names,
-        overwrite=overwrite,
-    )
+    options: dict[str, Any] = {
+        "vars_h5_path": vars_h5,
+        "obs_duckdb_path": obs_duckdb,
+        "gene_symbols_column": gene_symbols_column,
+        "obs_columns": obs_columns or None,
+        "cell_names": not no_cell_names,
+        "overwrite": overwrite,
+    }
+    built = _built(input_file, group_key, assay, coordinates_key, options)
     click.echo(built.summary.normalisation.explanation)
     for place in built.counts:
         answer = "raw counts" if place.are_counts else "no raw counts"
         click.echo(f"{place.name}: {answer}, {place.explanation}")
     tell_files([path for path in (built.vars_h5, built.obs_duckdb) if path is not None])
+
+
+def _built(
+    path: Path,
+    group_key: str | None,
+    assay: str | None,
+    coordinates_key: str | None,
+    options: dict[str, Any],
+) -> Artifacts:
+    suffix = path.suffix.lower()
+    if suffix == ".rds":
+        from ..rds_artifacts import build_artifacts_of_rds
+
+        return build_artifacts_of_rds(
+            path, group_key=group_key, assay=assay, coordinates_key=coordinates_key, **options
+        )
+    if suffix != ".h5ad":
+        from ..errors import UnsupportedObjectError
+
+        message = f'"{path}" is neither .h5ad nor .rds, and this command reads no other files.'
+        raise UnsupportedObjectError(message, "In R: BuildArtifacts(x); in Python: AnnData.")
+    if group_key is None or assay is not None:
+        usage = "An .h5ad needs --group-key." if group_key is None else "--assay is for .rds."
+        raise click.UsageError(usage)
+    from ..artifacts import build_artifacts
+
+    key = coordinates_key or "X_umap"
+    return build_artifacts(path, group_key=group_key, coordinates_key=key, **options)
