@@ -319,7 +319,7 @@ def fraction_expressed(source: ExpressionSource, clusters: Clusters) -> NDArray[
         member = csr_matrix(
             (np.ones(len(rows)), (codes[rows], rows)), shape=(n_clusters, block.shape[0])
         )
-        above = csr_matrix((block.data > 0, block.indices, block.indptr), shape=block.shape)
+        above = sharing((block.data > 0, block.indices, block.indptr), block.shape)
         expressed += (member @ above.astype(np.float64)).toarray()
     sizes = np.bincount(clusters.codes[clusters.codes >= 0], minlength=n_clusters)
     return np.asarray(expressed / np.maximum(sizes, 1)[:, None])

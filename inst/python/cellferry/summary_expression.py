@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .errors import ArtifactValuesError
+from .expression import sharing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -149,15 +150,13 @@ class ExpressionStatistics:
     def _expressed(
         self, start: int, block: csr_matrix | csc_matrix, axis: Axis, *, has_zeros: bool
     ) -> NDArray[np.int64]:
-        from scipy.sparse import csr_matrix
-
         n_cells = block.shape[0]
         few = self._n_clusters <= FEW_CLUSTERS and n_cells < np.iinfo(np.int16).max
         small = np.dtype(np.int16 if axis == "cells" and few else np.int32)
         values = (block.data != 0).astype(small) if has_zeros else self._ones(block.nnz, small)
         if axis == "cells":
             codes = self._codes[start : start + n_cells]
-            pattern = csr_matrix((values, block.indices, block.indptr), block.shape, copy=False)
+            pattern = sharing((values, block.indices, block.indptr), block.shape)
             if few:
                 # A dense table of clusters is added to line by line; 40 % faster than below.
                 table = np.zeros((n_cells, self._n_clusters), dtype=small)
@@ -166,7 +165,7 @@ class ExpressionStatistics:
                 return np.asarray((pattern.T @ table).T, dtype=np.int64)
             return np.asarray((self._member(codes) @ pattern).toarray(), dtype=np.int64)
         by_gene = (block.shape[1], n_cells)
-        pattern = csr_matrix((values, block.indices, block.indptr), by_gene, copy=False)
+        pattern = sharing((values, block.indices, block.indptr), by_gene)
         member = self._member(self._codes)
         return np.asarray((pattern @ member.T.tocsr()).toarray().T, dtype=np.int64)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidObjectError
-from ..expression import Axis
+from ..expression import Axis, sharing
 from .chunks import ChunkedArray
 from .transpose import Pieces, Transposed, transposed_pieces
 
@@ -78,11 +78,9 @@ class MatrixWriter:
         data = self._convert(block.data)
         if axis == self._axis:
             return _Rows(block.indptr, block.indices, data)
-        from scipy.sparse import csr_matrix
-
         # A CSC block of genes is the CSR of the same arrays, genes x cells.
         shape = block.shape if axis == "cells" else block.shape[::-1]
-        rows = csr_matrix((data, block.indices, block.indptr), shape, copy=False)
+        rows = sharing((data, block.indices, block.indptr), shape)
         return transposed_pieces(rows, self._across)
 
     def add(self, prepared: Any) -> None:
