@@ -114,7 +114,7 @@ send_part <- function(begun, part, parts, cells, genes, tell = NULL, single = FA
   if (is_memory_file(file) && are_as_wanted(parts, cells, genes)) {
     mats <- lapply(parts, function(part) part$mat)
     like <- if (have_same_places(mats, before)) "normalized"
-    send_matrices(begun$handle, part, mats, file, single, like)
+    send_matrices(begun$handle, part, mats, file, like)
     return(mats)
   }
   send_blocks(begun$handle, part, layer_blocks(parts, cells, genes), tell, single)
@@ -142,29 +142,28 @@ have_same_places <- function(mats, others) {
 
 # Through a file in memory that Python made: three copies fewer than messages. The places are left
 # out if they are `like` those of another part.
-send_matrices <- function(handle, part, mats, file, single = FALSE, like = NULL) {
+send_matrices <- function(handle, part, mats, file, like = NULL) {
   connection <- file(file, "wb")
   tryCatch(
     for (name in c("x", if (is.null(like)) c("i", "p"))) {
-      size <- if (single && name == "x") 4L else NA_integer_
-      for (mat in mats) write_vector(methods::slot(mat, name), connection, size)
+      for (mat in mats) write_vector(methods::slot(mat, name), connection)
     },
     finally = close(connection)
   )
+  message <- list(handle = json_text(handle), part = json_text(part), like = json_text(like))
+  bridge_call("matrices", c(message, json_sizes(mats)))
+}
+
+json_sizes <- function(mats) {
   count <- function(of) as.integer(unname(vapply(mats, of, 0)))
-  message <- list(
-    handle = json_text(handle), part = json_text(part), cells = count(ncol),
-    values = count(function(mat) length(methods::slot(mat, "x"))), single = json_flag(single),
-    like = json_text(like)
-  )
-  bridge_call("matrices", message)
+  list(cells = count(ncol), values = count(function(mat) length(methods::slot(mat, "x"))))
 }
 
 # writeBin() takes less than 2^31 bytes at once.
-write_vector <- function(x, connection, size = NA_integer_, most = 2e8) {
+write_vector <- function(x, connection, most = 2e8) {
   for (start in seq(1, max(1, length(x)), by = most)) {
     piece <- if (length(x) <= most) x else x[start:min(length(x), start + most - 1)]
-    writeBin(piece, connection, size = size, endian = "little")
+    writeBin(piece, connection, endian = "little")
   }
 }
 

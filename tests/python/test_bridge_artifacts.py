@@ -14,13 +14,13 @@ from cellferry.artifacts.vars_h5_writer import VarsWriter
 from cellferry.errors import ISSUE_URL
 from test_bridge import ask
 from test_bridge_calls import Message
-from test_bridge_studies import needs_memory_files, send_matrices, send_part
+from test_bridge_studies import send_part
 
 N_CELLS, GENES = 30, [f"g{i}" for i in range(6)]
 CODES = [i % 3 - 1 for i in range(N_CELLS)]  # every third cell has no cluster
 
 
-def begin(folder, message=None, options=None, n_values=None, **changes):
+def begin(folder, message=None, options=None, shared=None, **changes):
     message = message or Message()
     study = {
         "group_key": "ident",
@@ -41,7 +41,7 @@ def begin(folder, message=None, options=None, n_values=None, **changes):
         **changes,
     }
     paths = {"vars_h5_path": str(folder / "v.h5"), "obs_duckdb_path": str(folder / "o.duckdb")}
-    body = {"study": study, "options": {**paths, **(options or {})}, "n_values": n_values}
+    body = {"study": study, "options": {**paths, **(options or {})}, "shared": shared}
     return ask("artifacts_begin", body, message.buffers)[0]
 
 
@@ -79,28 +79,20 @@ def test_both_files_and_the_statistics_come_from_blocks(tmp_path, matrices, requ
     assert value["coordinates"]["name"] == "umap"
     assert value["normalisation"]["kind"] == "log_normalised"
     assert value["errors"] == {}
-    assert ask("discard", {"handle": opened["handle"]})[0]["value"] == {"discarded": True}
+    assert ask("discard", {"handle": opened["handle"]})[0]["value"] == {
+        "discarded": True,
+        "ended": True,
+    }
     assert sorted(p.name for p in tmp_path.iterdir()) == ["o.duckdb", "v.h5"]
 
 
-@needs_memory_files
-@pytest.mark.parametrize("required", [True, False])
-def test_matrices_that_are_little_for_the_machine_may_come_whole(tmp_path, matrices, required):
-    options = {"require_artifacts": required}
-    opened = begin(tmp_path, options=options, n_values=str(matrices[1].nnz))["value"]
-    for part, matrix in zip(("normalized", "counts"), matrices, strict=True):
-        assert send_matrices(opened, part, [matrix[:11], matrix[11:]])["ok"]
-    answer, _ = ask("artifacts_finish", {"handle": opened["handle"]})
-    value = answer["value"]
-    np.testing.assert_array_equal(read_group(value["vars_h5"], "vars"), matrices[0].toarray())
-    np.testing.assert_array_equal(read_group(value["vars_h5"], "raw"), matrices[1].toarray())
-
-
-@pytest.mark.parametrize("n_values", [None, str(10**13)])
-def test_matrices_that_are_large_or_of_unknown_size_come_in_blocks(tmp_path, n_values):
-    opened = begin(tmp_path, n_values=n_values)["value"]
-    assert opened["files"] == {}
-    ask("discard", {"handle": opened["handle"]})
+def test_matrices_in_the_memory_of_another_process_are_not_looked_for(tmp_path):
+    places = {"cells": [N_CELLS], "values": [1], "x": ["0x1"], "i": ["0x1"], "p": ["0x1"]}
+    shared = {"process": "1", "normalized": places, "counts": places}
+    opened = begin(tmp_path, shared=shared)["value"]
+    assert opened["normalized"] == GENES
+    ended = {"discarded": True, "ended": True}
+    assert ask("discard", {"handle": opened["handle"]})[0]["value"] == ended
 
 
 def test_counts_of_other_genes_are_not_asked_for_and_it_is_said(tmp_path, matrices):
@@ -156,7 +148,10 @@ def test_a_build_that_is_given_up_leaves_nothing(tmp_path, matrices):
     while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert list(tmp_path.iterdir())
-    assert ask("discard", {"handle": opened["handle"]})[0]["value"] == {"discarded": True}
+    assert ask("discard", {"handle": opened["handle"]})[0]["value"] == {
+        "discarded": True,
+        "ended": True,
+    }
     assert list(tmp_path.iterdir()) == []
 
 

@@ -142,19 +142,19 @@ def test_counts_at_the_places_of_the_normalised_values_come_without_places():
     counts.data = np.arange(1.0, counts.nnz + 1)
     opened = open_study(["normalized", "counts"], counts_genes=GENES)
     normalized = counts.copy()
-    normalized.data = np.log1p(counts.data).astype("<f4")
+    normalized.data = np.log1p(counts.data)
     sizes = {"handle": opened["handle"], "cells": [N_CELLS], "values": [int(counts.nnz)]}
     Path(opened["files"]["normalized"]).write_bytes(
         b"".join(
             (
-                normalized.data.astype("<f4").tobytes(),
+                normalized.data.astype("<f8").tobytes(),
                 normalized.indices.astype("<i4").tobytes(),
                 normalized.indptr.astype("<i4").tobytes(),
             )
         )
     )
     Path(opened["files"]["counts"]).write_bytes(counts.data.tobytes())
-    ask("matrices", {**sizes, "part": "normalized", "single": True})
+    ask("matrices", {**sizes, "part": "normalized"})
     answer, _ = ask("matrices", {**sizes, "part": "counts", "like": "normalized"})
     assert answer["value"] == {"rows": N_CELLS}
     study = bridge_studies.opened_study(opened["handle"]).complete()
@@ -194,7 +194,10 @@ def test_a_study_without_an_engine_takes_all_genes_of_both_layers():
     found = numbers(value["counts"]["sums"]["cells"], buffers)
     np.testing.assert_array_equal(found, np.asarray(counts.sum(axis=1)).ravel())
     assert value["normalized"]["sums"]["nnz"] == str(normalized.nnz)
-    assert ask("discard", {"handle": opened["handle"]})[0]["value"] == {"discarded": True}
+    assert ask("discard", {"handle": opened["handle"]})[0]["value"] == {
+        "discarded": True,
+        "ended": True,
+    }
 
 
 def test_frames_embeddings_and_graph_arrive_whole():

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import wire
+from . import r_memory, wire
 from .artifacts import Artifacts, Build, BuildOptions, tell
 from .artifacts.inputs import open_inputs
-from .artifacts.machine import available_memory
 from .bridge_studies import Message, OpenStudy, keep_study, opened_study, study_from_wire
 from .errors import InternalError, InterruptedRunError
 from .events import Event, Worker
-from .expression import BlockSource
+from .expression import BLOCK_VALUES, BlockSource, cuts
 from .spilled import SpilledSource
 from .streamed import StreamedSource
 
@@ -30,11 +29,6 @@ if TYPE_CHECKING:
 CLEARING_SECONDS = 5.0
 """How long an interrupted build is given to remove what is temporary."""
 
-BYTES_PER_VALUE = 12
-"""At most: float64 and an index."""
-SHARE_OF_MEMORY = 4
-"""A quarter of what is there may be used for matrices that could also be streamed."""
-
 DTYPES = {"normalized": np.float32, "counts": np.float64}
 
 
@@ -42,26 +36,42 @@ DTYPES = {"normalized": np.float32, "counts": np.float64}
 class OpenBuild(OpenStudy):
     """Artifacts on their way from R.
 
-    A build that must succeed writes while blocks arrive, and keeps none. One that may go on
-    without a file needs a second read for its statistics, so that the blocks are kept first.
+    Matrices in R's own memory are read there. Of others, a build that must succeed writes while
+    blocks arrive, and keeps none. One that may go on without a file needs a second read for its
+    statistics, so that the blocks are kept first.
     """
 
     worker: Worker[Artifacts] | None = None
     build: Build | None = None
 
     def begin(
-        self, sent: Mapping[str, Any], options: BuildOptions, n_values: int | None = None
+        self,
+        sent: Mapping[str, Any],
+        options: BuildOptions,
+        shared: Mapping[str, Any] | None = None,
     ) -> Message:
         """Check everything, make room, and return the handle and what R is to send.
 
-        ``single``: the normalised values as float32, which is what the file holds. ``files``:
-        where R may write whole matrices, if ``n_values`` of both are little for this machine.
+        ``single``: the normalised values as float32, which is what the file holds.
+
+        Parameters
+        ----------
+        shared
+            Where the matrices are in R's memory, by part, and the process of this R. It holds
+            them until the build is finished or discarded.
         """
         options.check()
         assert self.study.cells is not None
-        n_cells, streams = len(self.study.cells), options.require_artifacts
+        n_cells = len(self.study.cells)
+        shares = shared is not None and r_memory.in_this_process(int(shared["process"]))
+        streams = options.require_artifacts and not shares
         for part, genes in (("normalized", sent["genes"]), ("counts", sent.get("counts_genes"))):
-            if genes:
+            if genes and shares:
+                assert shared is not None
+                source = BlockSource(n_cells, genes)
+                _take_shared(source, shared[part], options.pcent_batch_size)
+                self.sources[part] = source
+            elif genes:
                 self.sources[part] = self._source(part, n_cells, genes, options)
         study = self.study.with_parts(**self.sources)
         counts = self.sources.get("counts")
@@ -77,10 +87,9 @@ class OpenBuild(OpenStudy):
         keep_study(handle, self)
         return {
             "handle": handle,
-            "normalized": list(self.sources["normalized"].genes),
-            "counts": "counts" in self.sources,
+            "normalized": None if shares else list(self.sources["normalized"].genes),
+            "counts": not shares and "counts" in self.sources,
             "single": True,
-            "files": self.memory_files() if _little(n_values) else {},
         }
 
     def _source(
@@ -116,30 +125,39 @@ class OpenBuild(OpenStudy):
         self.complete()
         return found
 
-    def close(self) -> None:
-        """Stop the build, if it is not finished."""
+    def close(self) -> bool:
+        """Stop the build, if it is not finished; whether it has ended."""
         for source in self.sources.values():
             if isinstance(source, StreamedSource):
                 source.stop()
         if self.worker is not None and not self.worker.ended:
             self.worker.cancel(CLEARING_SECONDS)
         super().close()
+        return self.worker is None or self.worker.ended
+
+
+def _take_shared(source: BlockSource, matrices: Mapping[str, Any], most: int) -> None:
+    """Fill a source with R's dgCMatrix of genes x cells, the rows of cells x genes."""
+    first = 0
+    columns = ("cells", "values", "x", "i", "p")
+    for n_cells, n_values, x, i, p in zip(*(matrices[name] for name in columns), strict=True):
+        data, indices = (
+            r_memory.vector(x, "real", n_values),
+            r_memory.vector(i, "integer", n_values),
+        )
+        pointers = r_memory.vector(p, "integer", n_cells + 1)
+        for start, stop in cuts(pointers, BLOCK_VALUES, most):
+            here = slice(int(pointers[start]), int(pointers[stop]))
+            own = pointers[start : stop + 1] - pointers[start]
+            source.append(first + start, own, indices[here], data[here])
+        first += n_cells
 
 
 def begin(request: Message) -> Message:
     """Open a build; see :meth:`OpenBuild.begin`."""
     sent = request["study"]
-    n_values = request.get("n_values")
     build = OpenBuild(study_from_wire(sent))
-    options = BuildOptions(**request["options"])
-    return build.begin(sent, options, None if n_values is None else int(n_values))
-
-
-def _little(n_values: int | None) -> bool:
-    """Whether so many values may be held whole: faster than block by block."""
-    if n_values is None:
-        return False
-    return n_values * BYTES_PER_VALUE <= available_memory() // SHARE_OF_MEMORY
+    return build.begin(sent, BuildOptions(**request["options"]), request.get("shared"))
 
 
 def finish(

@@ -173,13 +173,8 @@ def _block(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> 
 
 def _matrices(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     opened = opened_study(request["handle"])
-    rows = opened.take_matrices(
-        request["part"],
-        request["cells"],
-        request["values"],
-        single=bool(request.get("single")),
-        like=request.get("like"),
-    )
+    sizes = request["cells"], request["values"]
+    rows = opened.take_matrices(request["part"], *sizes, request.get("like"))
     return {"rows": rows}
 
 
@@ -252,9 +247,8 @@ def _results(found: Annotations, out: wire.Outgoing, replaced: Sequence[str] = (
 
 def _discard(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     opened = close_study(request["handle"])
-    if opened is not None:
-        opened.close()
-    return {"discarded": opened is not None}
+    ended = opened is None or opened.close()
+    return {"discarded": opened is not None, "ended": ended}
 
 
 def _artifacts_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:

@@ -97,8 +97,6 @@ class OpenStudy:
         part: str,
         cells: Sequence[int],
         values: Sequence[int],
-        *,
-        single: bool = False,
         like: str | None = None,
     ) -> int:
         """Take all rows of a part from its file and return how many there are.
@@ -108,20 +106,17 @@ class OpenStudy:
         part
             Its file holds R's dgCMatrix of genes x cells as they are, which are the rows of
             cells x genes: ``x`` of all (first, because what is not aligned is copied), ``i``
-            of all, ``p`` of all (int32).
+            of all, ``p`` of all (float64, int32, int32).
         cells, values
             How many each of them has.
-        single
-            ``x`` is float32, not float64.
         like
             The part that was taken before and has the same ``i`` and ``p``, which are not in
             the file then.
         """
         source, n_values = self._expected(part), sum(values)
-        dtypes, lengths = ["<f4" if single else "<f8"], [n_values]
-        if like is None:
-            dtypes, lengths = [*dtypes, "<i4", "<i4"], [n_values, n_values, sum(cells) + len(cells)]
-        data, *own_pattern = self.files.pop(part).arrays(dtypes, lengths)
+        dtypes, lengths = ["<f8", "<i4", "<i4"], [n_values, n_values, sum(cells) + len(cells)]
+        n = 3 if like is None else 1
+        data, *own_pattern = self.files.pop(part).arrays(dtypes[:n], lengths[:n])
         if like is None:
             self.patterns[part] = (own_pattern[0], own_pattern[1])
         indices, pointers = self.patterns[like or part]
@@ -155,12 +150,13 @@ class OpenStudy:
         self._give_up_files()
         return self.study.with_parts(**self.sources)
 
-    def close(self) -> None:
-        """Give back what is held beside the study."""
+    def close(self) -> bool:
+        """Give back what is held beside the study; whether nothing reads the study any more."""
         self._give_up_files()
         for source in self.sources.values():
             if isinstance(source, SpilledSource):
                 source.close()
+        return True
 
     def _give_up_files(self) -> None:
         for file in self.files.values():
