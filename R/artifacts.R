@@ -8,8 +8,8 @@
 #'
 #' The object is read where it is, or a block of cells at a time, and written while it is read, so
 #' that no second copy of it is made; see [AnnotateClusters()] for the objects that are read. The
-#' files appear when they are complete, and not at all after an error or an interrupt. Nothing leaves
-#' the machine.
+#' files appear when they are complete, and not at all after an error or an interrupt. Nothing
+#' leaves the machine.
 #'
 #' @inheritParams AnnotateClusters
 #' @param object A Seurat object or a SingleCellExperiment.
