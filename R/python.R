@@ -32,7 +32,7 @@ bridge_answer <- function(bridge, name, message, parcel, on_event) {
   bytes <- if (is.raw(message)) message else to_json_bytes(message)
   if (is.function(bridge)) {
     # Python is the parent of this process; see rds.R.
-    return(bridge(name, bytes, parcel$buffers))
+    return(bridge(name, bytes, parcel$buffers, on_event))
   }
   share_home()
   tryCatch(

@@ -39,7 +39,8 @@ def call(
     message
         A JSON object, UTF-8; vectors are references into ``buffers``.
     on_event
-        Called in this thread with the JSON of each event of a run.
+        Called in this thread with the JSON of each event of a run, and with the JSON of each
+        question for a block of the object, which it answers as R calls this: JSON, buffers.
 
     Never raises: the answer is ``{"ok": true, "value"}`` or ``{"ok": false, "error"}``, with
     the warnings and messages that arose.
