@@ -51,9 +51,10 @@ pack_block <- function(blocks, k) {
 }
 
 # Does `call(listen)`, where `listen` is what Python may call meanwhile: with an event, which goes
-# to `on_event`, or with a question for a block. A condition that jumps out of a callback would
-# leave Python in the middle of its work. So an error or an interrupt is told to Python, which
-# ends what it does, and then the error is signalled here, as it was; so are warnings and messages.
+# to `on_event`, or with a question for a block. A condition that jumps out of a callback leaves
+# Python in the middle of its work. So an error, or an interrupt while a block is read, is told to
+# Python, which ends what it does. Then the error is signalled here, as it was; so are warnings and
+# messages.
 with_blocks <- function(blocks, on_event, call) {
   failed <- NULL
   told <- list()
@@ -67,19 +68,22 @@ with_blocks <- function(blocks, on_event, call) {
     message <- list(failed = list(class = json_text(class), text = json_text(text)))
     list(to_json_bytes(message))
   }
+  read <- function(part, k) {
+    allowInterrupts(withCallingHandlers(
+      pack_block(blocks[[part]], k),
+      warning = keep("muffleWarning"), message = keep("muffleMessage")
+    ))
+  }
   listen <- function(bytes) {
     tryCatch(
       {
         bytes <- from_callback(bytes)
         question <- from_json_bytes(bytes)
-        if (!identical(question$kind, "block")) {
-          if (!is.null(on_event)) on_event(bytes)
-          return(NULL)
+        if (identical(question$kind, "block")) {
+          read(question$part, question$block)
+        } else if (!is.null(on_event)) {
+          on_event(bytes)
         }
-        withCallingHandlers(
-          pack_block(blocks[[question$part]], question$block),
-          warning = keep("muffleWarning"), message = keep("muffleMessage")
-        )
       },
       error = function(cnd) {
         failed <<- cnd
@@ -88,17 +92,11 @@ with_blocks <- function(blocks, on_event, call) {
       interrupt = function(cnd) failure("interrupt")
     )
   }
-  retell <- function() {
-    for (cnd in told) if (inherits(cnd, "warning")) warning(cnd) else message(cnd)
-    told <<- list()
+  answer <- tryCatch(call(listen), error = identity)
+  for (cnd in told) if (inherits(cnd, "warning")) warning(cnd) else message(cnd)
+  if (inherits(answer, "error")) {
+    stop(if (is.null(failed)) answer else with_run(failed, answer$data$run))
   }
-  answer <- withCallingHandlers(call(listen), error = function(cnd) {
-    if (!is.null(failed)) {
-      retell()
-      stop(with_run(failed, cnd$data$run))
-    }
-  })
-  retell()
   answer
 }
 

@@ -35,11 +35,19 @@ bridge_answer <- function(bridge, name, message, parcel, on_event) {
     return(bridge(name, bytes, parcel$buffers, on_event))
   }
   share_home()
-  tryCatch(
-    reticulate::py_to_r(bridge$call(charToRaw(name), bytes, parcel$buffers, on_event)),
+  # An interrupt that jumps out of reticulate breaks the Python of this session, which later ends
+  # R. Python sees Ctrl-C by itself and ends what it does.
+  suspendInterrupts(tryCatch(
+    {
+      answer <- bridge$call(charToRaw(name), bytes, parcel$buffers, on_event)
+      answer <- reticulate::py_to_r(answer)
+      if (is_interrupted(answer)) forget_interrupt()
+      answer
+    },
     error = function(cnd) {
       text <- python_message(cnd)
       if (grepl("KeyboardInterrupt", text, fixed = TRUE)) {
+        forget_interrupt()
         cellferry_stop("interrupted", "Interrupted.", "See ListRuns() for what can be resumed.")
       }
       cellferry_stop(
@@ -47,7 +55,18 @@ bridge_answer <- function(bridge, name, message, parcel, on_event) {
         paste0("Please report it at ", issue_url(), ".")
       )
     }
-  )
+  ))
+}
+
+is_interrupted <- function(answer) {
+  start <- charToRaw("{\"ok\": false")
+  failed <- identical(utils::head(answer[[1]], length(start)), start)
+  failed && identical(from_json_bytes(answer[[1]])$error$code, "interrupted")
+}
+
+# Python has ended by an interrupt that R has yet to see: once is enough.
+forget_interrupt <- function() {
+  tryCatch(allowInterrupts(for (i in 1:100) NULL), interrupt = function(cnd) NULL)
 }
 
 # Python copies the environment when it starts, and would not see a later Sys.setenv().
