@@ -277,6 +277,8 @@ def test_cells_are_annotated_from_blocks_that_r_is_asked_for_in_its_thread():
     adata = cells(30)
     answer, asked = pulled_cells(adata)
     assert answer["ok"], answer
+    (run,) = list_runs()
+    assert run.content["status"] == "finished"
     table = annotations.Annotations.from_json(answer["value"]["json"])
     expected = annotate_cells(adata, species="human", progress=False).summary()
     # From counts or from values, the labels of these cells are the same.
@@ -284,8 +286,6 @@ def test_cells_are_annotated_from_blocks_that_r_is_asked_for_in_its_thread():
     assert table.column("n_cells") == expected.column("n_cells")
     assert [block for block, _ in asked] == [1, 2, 3, 4]
     assert {thread for _, thread in asked} == {threading.get_ident()}
-    (run,) = list_runs()
-    assert run.content["status"] == "finished"
 
 
 @pytest.mark.parametrize(
