@@ -173,9 +173,7 @@ HELPER = Path(__file__).resolve().parents[1] / "testthat" / "helper-pull.R"
 
 
 def test_cells_are_labelled_from_blocks_that_the_child_is_asked_for(tmp_path):
-    r_script(
-        f"source('{HELPER}'); x <- CreateSeuratObject(many_cells()); saveRDS(x, '{tmp_path}/in.rds')"
-    )
+    r_script(f"source('{HELPER}'); saveRDS(CreateSeuratObject(many_cells()), '{tmp_path}/in.rds')")
     chosen = create_cell_engine("local", {})
     with RdsObject(tmp_path / "in.rds", chosen, level="cells", key="cell") as held:
         study = held.study()
