@@ -80,10 +80,10 @@ with_blocks <- function(blocks, on_event, call) {
         bytes <- from_callback(bytes)
         question <- from_json_bytes(bytes)
         if (identical(question$kind, "block")) {
-          read(question$part, question$block)
-        } else if (!is.null(on_event)) {
-          on_event(bytes)
+          return(read(question$part, question$block))
         }
+        if (!is.null(on_event)) on_event(bytes)
+        NULL
       },
       error = function(cnd) {
         failed <<- cnd
