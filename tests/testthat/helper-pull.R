@@ -34,7 +34,8 @@ watched_matrix <- function(mat, hook) {
     methods::setMethod(
       getExportedValue("DelayedArray", "extract_array"), "cellferry_watched",
       function(x, index) {
-        x@hook()
+        # Of nothing, to see whether it can be done, is no reading.
+        if (all(vapply(index, function(at) is.null(at) || length(at) > 0L, NA))) x@hook()
         rows <- if (is.null(index[[1]])) seq_len(nrow(x@held)) else index[[1]]
         columns <- if (is.null(index[[2]])) seq_len(ncol(x@held)) else index[[2]]
         as.matrix(x@held[rows, columns, drop = FALSE])
