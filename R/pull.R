@@ -64,10 +64,6 @@ with_blocks <- function(blocks, on_event, call) {
       invokeRestart(restart)
     }
   }
-  failure <- function(class, text = "") {
-    message <- list(failed = list(class = json_text(class), text = json_text(text)))
-    list(to_json_bytes(message))
-  }
   read <- function(part, k) {
     allowInterrupts(withCallingHandlers(
       pack_block(blocks[[part]], k),
@@ -87,9 +83,9 @@ with_blocks <- function(blocks, on_event, call) {
       },
       error = function(cnd) {
         failed <<- cnd
-        failure(class(cnd)[1], conditionMessage(cnd))
+        list(failure(class(cnd)[1], conditionMessage(cnd)))
       },
-      interrupt = function(cnd) failure("interrupt")
+      interrupt = function(cnd) list(failure("interrupt"))
     )
   }
   answer <- tryCatch(call(listen), error = identity)

@@ -267,6 +267,26 @@ def test_when_the_caller_leaves_nobody_is_left_waiting():
     assert len(ended) == 3
 
 
+def test_while_it_waits_the_caller_looks_whether_it_should_go_on(monkeypatch):
+    monkeypatch.setattr(events_module, "DRAIN_SECONDS", 0.01)
+    caller, looked = Caller.here(), []
+
+    def look():
+        looked.append(threading.get_ident())
+        if len(looked) == 3:
+            raise KeyboardInterrupt
+
+    caller.watch = look
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_in_worker(lambda events: events.wait(30))
+    finally:
+        caller.watch = None
+    assert looked == [threading.get_ident()] * 3
+    assert run_in_worker(lambda events: time.sleep(0.05)) is None
+    assert len(looked) == 3
+
+
 def test_who_asks_when_nobody_waits_is_sent_away():
     caller, gone, found = Caller.here(), threading.Event(), []
 

@@ -6,7 +6,6 @@ and returns plain data. Open studies live in :mod:`cellferry.bridge_studies`.
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
 import sys
@@ -48,7 +47,7 @@ from .engines import (
 from .engines.llm.keys import key_variables
 from .errors import InternalError, error_codes, warning_codes
 from .markers import read_markers
-from .pulled import ask_by
+from .pulled import ask_by, tell
 from .runs import Run, list_runs
 from .study import Clusters, Study
 
@@ -221,7 +220,7 @@ def _sender(on_event: OnEvent | None) -> verb.OnEvent | None:
         return None
 
     def send(event: Any) -> None:
-        on_event(bytearray(json.dumps(event.to_dict(), ensure_ascii=False).encode()))
+        tell(on_event, event.to_dict())
 
     return send
 

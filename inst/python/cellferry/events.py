@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
@@ -111,6 +112,9 @@ class Caller:
         # that an interrupt at any moment loses none.
         self._open: dict[Future[Any], Callable[[], Any]] = {}
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self.watch: Callable[[], None] | None = None
+        """Called in the thread now and then while it waits; may raise what ends the wait."""
+        self._watched = 0.0
 
     @staticmethod
     def here() -> Caller:
@@ -166,6 +170,12 @@ class Caller:
         finally:
             with self._lock:
                 self._open.pop(future, None)
+
+    def look(self) -> None:
+        """Call :attr:`watch`, if it is time. Runs in the thread itself."""
+        if self.watch is not None and time.monotonic() >= self._watched + DRAIN_SECONDS:
+            self.watch()
+            self._watched = time.monotonic()
 
     def enter(self) -> None:
         """Count a worker that was begun."""
@@ -258,6 +268,7 @@ class Worker(Generic[_Result]):
             while not self._done.is_set():
                 self._caller.serve(DRAIN_SECONDS)
                 self.drain(on_event)
+                self._caller.look()
             self.drain(on_event)
             return self._future.result()
         finally:

@@ -1,4 +1,7 @@
-"""Row blocks that are asked for where they are (in R) whenever they are read, and not kept."""
+"""Row blocks that are asked for where they are (in R) whenever they are read, and not kept.
+
+Here too is how Python asks and tells R, while R waits for it.
+"""
 
 from __future__ import annotations
 
@@ -126,6 +129,17 @@ def ask_by(function: Callable[[bytearray], Any]) -> Ask:
         return checked_answer(answer, "reading the object")
 
     return ask
+
+
+def tell(function: Callable[[bytearray], Any], message: Message) -> None:
+    """Tell R something through a function of it; raise what it says happened meanwhile."""
+    answer = function(bytearray(json.dumps(message, ensure_ascii=False).encode()))
+    if answer:
+        checked_answer(json.loads(bytes(answer[0]).decode()), "a callback")
+
+
+INTERRUPTED: Message = {"kind": "interrupted"}
+"""The question whether R was interrupted."""
 
 
 def checked_answer(answer: Message, where: str) -> Message:
