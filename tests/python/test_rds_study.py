@@ -200,7 +200,7 @@ def test_what_goes_wrong_in_the_child_between_blocks_is_raised_here(tmp_path):
         f" h <- writeHDF5Array(x, '{tmp_path}/counts.h5', 'x', with.dimnames = FALSE);"
         " s <- SingleCellExperiment(list(counts = h));"
         " dimnames(s) <- dimnames(x);"
-        f" saveRDS(s, '{tmp_path}/in.rds')"
+        f" base::saveRDS(s, '{tmp_path}/in.rds')"
     )
     chosen = create_cell_engine("local", {})
     with RdsObject(tmp_path / "in.rds", chosen, level="cells", key="cell") as held:
