@@ -11,11 +11,12 @@
 #' `"local"` scores each cell by itself, from log-normalised values, on this machine.
 #' `smooth = TRUE` averages over the neighbours of [Seurat::FindNeighbors()]. [CellAtlasEngine()]
 #' sends the counts to a service, in chunks; a run that was stopped goes on with
-#' [ResumeAnnotation()] at the first chunk that is missing.
+#' [ResumeAnnotation()] at the first chunk that is missing. An error or an interrupt while the
+#' object is read, in R, comes as what it is, and leaves the same run.
 #'
 #' @inheritParams AnnotateClusters
-#' @param object A Seurat object or a SingleCellExperiment. It is read block by block: nothing is
-#'   transposed, copied as a whole, or made dense.
+#' @param object A Seurat object or a SingleCellExperiment. The engine gets it block by block, each
+#'   time that it reads it: nothing is transposed, copied as a whole, or made dense.
 #' @param engine Name of an engine that answers cells, or an engine such as [CellAtlasEngine()].
 #' @param group.by Metadata column with clusters to compare with; `"ident"` is the active identity,
 #'   if there is one.
@@ -77,11 +78,12 @@ annotate_cells <- function(object, request, name, finished = FALSE) {
   parcel <- new_parcel()
   message <- c(begin_message(request, "none"), json_target(object))
   message$study <- json_study(parcel, object, groups, assay, NULL, request)
+  message$study$pulled <- json_pulled(object, assay)
   begun <- bridge_call("study_begin", message, parcel, verbose = request$verbose)$value
   on.exit(discard(begun$handle))
-  send_expression(begun, object, assay)
+  blocks <- if (finished) list() else wanted_blocks(begun, object, assay)
   message <- list(handle = json_text(begun$handle), run = json_text(request$run))
-  answer <- run_annotation("annotate", message, request$verbose)
+  answer <- run_annotation("annotate", message, request$verbose, blocks = blocks)
   cells <- extract_cells(object)
   labelled <- deliver(object, answer, list(names = cells, codes = seq_along(cells)), request$key)
   show_annotations(answer, request$verbose, next_line(labelled, name, request$key))

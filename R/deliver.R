@@ -5,10 +5,14 @@ discard <- function(handle) {
   try(bridge_call("discard", list(handle = json_text(handle))), silent = TRUE)
 }
 
-run_annotation <- function(name, message, verbose, parcel = new_parcel()) {
+# `blocks` are what Python may ask for meanwhile; see pull.R.
+run_annotation <- function(name, message, verbose, parcel = new_parcel(), blocks = NULL) {
   progress <- if (verbose && interactive()) progress_line
   on.exit(if (!is.null(progress)) clear_progress())
-  bridge_call(name, message, parcel, on_event = progress, verbose = verbose)
+  call <- function(on_event) {
+    bridge_call(name, message, parcel, on_event = on_event, verbose = verbose)
+  }
+  if (is.null(blocks)) call(progress) else with_blocks(blocks, progress, call)
 }
 
 progress_line <- function(bytes) {
@@ -22,8 +26,7 @@ progress_line <- function(bytes) {
 tell_event <- function(bytes, draw) {
   tryCatch(
     {
-      if (!is.raw(bytes)) bytes <- reticulate::py_to_r(bytes)
-      event <- from_json_bytes(bytes)
+      event <- from_json_bytes(from_callback(bytes))
       if (event$total > 0) draw(event)
     },
     error = function(cnd) NULL

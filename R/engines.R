@@ -244,15 +244,17 @@ share_keys <- function(more = NULL) {
   if (!length(names)) {
     return(invisible())
   }
-  environ <- reticulate::import("os", convert = FALSE)$environ
-  for (name in names) {
-    value <- Sys.getenv(name, unset = NA)
-    if (is.na(value)) {
-      environ$pop(name, NULL)
-    } else {
-      environ$update(reticulate::py_dict(name, list(as_utf8(value))))
+  in_python("Setting the variables of keys", {
+    environ <- reticulate::import("os", convert = FALSE)$environ
+    for (name in names) {
+      value <- Sys.getenv(name, unset = NA)
+      if (is.na(value)) {
+        environ$pop(name, NULL)
+      } else {
+        environ$update(reticulate::py_dict(name, list(as_utf8(value))))
+      }
     }
-  }
+  })
 }
 
 # Evaluates `code` once more with a key, where one is missing and somebody is there to be asked.

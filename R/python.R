@@ -32,30 +32,76 @@ bridge_answer <- function(bridge, name, message, parcel, on_event) {
   bytes <- if (is.raw(message)) message else to_json_bytes(message)
   if (is.function(bridge)) {
     # Python is the parent of this process; see rds.R.
-    return(bridge(name, bytes, parcel$buffers))
+    return(bridge(name, bytes, parcel$buffers, on_event))
   }
   share_home()
-  tryCatch(
-    reticulate::py_to_r(bridge$call(charToRaw(name), bytes, parcel$buffers, on_event)),
-    error = function(cnd) {
-      text <- python_message(cnd)
-      if (grepl("KeyboardInterrupt", text, fixed = TRUE)) {
-        cellferry_stop("interrupted", "Interrupted.", "See ListRuns() for what can be resumed.")
-      }
-      cellferry_stop(
-        "internal", paste0("The call \"", name, "\" to Python failed: ", text),
-        paste0("Please report it at ", issue_url(), ".")
-      )
+  if (name %in% long_calls) on_event <- with_interrupts(on_event)
+  in_python(paste0("The call \"", name, "\" to Python"), {
+    answer <- bridge$call(charToRaw(name), bytes, parcel$buffers, on_event)
+    answer <- reticulate::py_to_r(answer)
+    if (is_interrupted(answer)) forget_interrupt()
+    answer
+  })
+}
+
+# Evaluates `code`, which uses reticulate. An interrupt that jumps out of reticulate breaks the
+# Python of this session, which later ends R; so R sees none meanwhile. Python is told of one in
+# the calls that take long.
+in_python <- function(what, code) {
+  suspendInterrupts(tryCatch(code, error = function(cnd) {
+    text <- python_message(cnd)
+    if (forget_interrupt() || grepl("KeyboardInterrupt", text, fixed = TRUE)) {
+      cellferry_stop("interrupted", "Interrupted.", "See ListRuns() for what can be resumed.")
     }
-  )
+    cellferry_stop(
+      "internal", paste0(what, " failed: ", text),
+      paste0("Please report it at ", issue_url(), ".")
+    )
+  }))
+}
+
+long_calls <- c("annotate", "run_resume", "artifacts_finish")
+
+# What Python calls in a long call: `on_event`, and now and then whether R was interrupted.
+with_interrupts <- function(on_event) {
+  force(on_event)
+  asked <- charToRaw("{\"kind\": \"interrupted\"}")
+  function(bytes) {
+    bytes <- from_callback(bytes)
+    answer <- if (!identical(bytes, asked) && !is.null(on_event)) on_event(bytes)
+    if (is.list(answer)) answer else if (forget_interrupt()) list(failure("interrupt"))
+  }
+}
+
+# What Python is told of a condition that ended a callback.
+failure <- function(class, text = "") {
+  to_json_bytes(list(failed = list(class = json_text(class), text = json_text(text))))
+}
+
+is_interrupted <- function(answer) {
+  start <- charToRaw("{\"ok\": false")
+  failed <- identical(utils::head(answer[[1]], length(start)), start)
+  failed && identical(from_json_bytes(answer[[1]])$error$code, "interrupted")
+}
+
+# Whether Python has ended by an interrupt that R has yet to see; once is enough.
+forget_interrupt <- function() {
+  look <- function() {
+    # R looks once in a thousand steps.
+    for (i in 1:5000) NULL
+    FALSE
+  }
+  tryCatch(allowInterrupts(look()), interrupt = function(cnd) TRUE)
 }
 
 # Python copies the environment when it starts, and would not see a later Sys.setenv().
 share_home <- function() {
   home <- Sys.getenv("CELLFERRY_HOME")
   if (!identical(home, .globals$home)) {
-    environ <- reticulate::import("os", convert = FALSE)$environ
-    environ$update(reticulate::dict(CELLFERRY_HOME = as_utf8(home)))
+    in_python("Setting CELLFERRY_HOME", {
+      environ <- reticulate::import("os", convert = FALSE)$environ
+      environ$update(reticulate::dict(CELLFERRY_HOME = as_utf8(home)))
+    })
     .globals$home <- home
   }
 }

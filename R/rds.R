@@ -3,7 +3,8 @@
 #
 # A request is `request_<k>`, an answer `answer_<k>`; both are the number of their buffers and the
 # length of each as 32-bit integers, and then the buffers. Python says on standard input that an
-# answer is there, and closes it to end this.
+# answer is there, and closes it to end this. An answer may be a question instead (`{"kind": `),
+# which is answered by the request "told" before the answer comes.
 
 # `folder` is the exchange. What is to be done comes as the answer to the call "task".
 work_on_rds <- function(folder) {
@@ -94,7 +95,7 @@ load_classes <- function(object) {
 folder_bridge <- function(folder) {
   input <- file("stdin", open = "r")
   k <- 0L
-  function(name, message, buffers) {
+  ask <- function(name, message, buffers) {
     k <<- k + 1L
     part <- file.path(folder, "part")
     write_buffers(part, c(list(charToRaw(name), message), buffers))
@@ -106,6 +107,15 @@ folder_bridge <- function(folder) {
     answer <- file.path(folder, paste0("answer_", k))
     on.exit(unlink(answer))
     read_buffers(answer)
+  }
+  question <- charToRaw("{\"kind\": ")
+  function(name, message, buffers, on_event = NULL) {
+    answer <- ask(name, message, buffers)
+    while (identical(utils::head(answer[[1]], length(question)), question)) {
+      told <- on_event(answer[[1]])
+      answer <- ask("told", told[[1]], told[-1])
+    }
+    answer
   }
 }
 

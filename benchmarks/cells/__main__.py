@@ -1,10 +1,11 @@
-"""`make bench-cells`: agreement, speed and streaming of annotating cells; prints figures only.
+"""`make bench-cells`: agreement, speed, streaming, the way from R; prints figures only.
 
-python -m benchmarks.cells [agreement] [speed] [stream] [--cells N]
+python -m benchmarks.cells [agreement] [speed] [stream] [from_r] [--cells N]
 """
 
 import argparse
 import collections
+import contextlib
 import os
 import subprocess
 import sys
@@ -12,11 +13,14 @@ import tempfile
 import time
 import urllib.request
 import warnings
+from pathlib import Path
 
 from cellferry import annotate_cells
 from cellferry.engines.local.knowledge import packaged_knowledge
 
 from .memory import most_megabytes
+
+MOST_FROM_R = 20_000
 
 LINEAGES = {
     "T": "T cell", "NK": "NK cell", "B": "B lineage cell", "Myeloid": "Mononuclear phagocyte",
@@ -81,17 +85,26 @@ def speed(n_cells):
     )
 
 
+@contextlib.contextmanager
+def serving():
+    """The address of the endpoint, in another process on this machine."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.cells.server"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield f"http://127.0.0.1:{server.stdout.readline().strip()}/v1/singlecell/annotate"
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def stream(n_cells):
     """Synthetic counts streamed to the endpoint in another process on this machine."""
     from cellferry.engines.cellatlas import CellAtlas
 
     from .data import study
 
-    server = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.cells.server"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        address = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1/singlecell/annotate"
+    with serving() as address:
         asked = study(n_cells, counts=True)
         engine = CellAtlas(api_url=address, qc="off")
         before, begun = most_megabytes(), time.perf_counter()
@@ -104,14 +117,24 @@ def stream(n_cells):
             f"{seconds:.0f} s ({n_cells / seconds:.0f} cells per second); client "
             f"{most_megabytes() - before:.0f} MB above its start, server at most {of_server} MB"
         )
-    finally:
-        server.terminate()
-        server.wait()
+
+
+def from_r(n_cells):
+    """A Seurat object, through R: the local engine, and the endpoint in another process."""
+    from .data import gene_names
+
+    script = Path(__file__).with_name("from_r.R")
+    genes = Path(os.environ["CELLFERRY_HOME"]) / "genes"
+    genes.write_text("\n".join([*gene_names(), ""]), encoding="utf-8")
+    command = ["Rscript", str(script), str(n_cells), str(genes)]
+    subprocess.run(command, check=True)
+    with serving() as address:
+        subprocess.run([*command, address], check=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", default=["agreement", "speed", "stream"])
+    parser.add_argument("what", nargs="*", default=["agreement", "speed", "stream", "from_r"])
     parser.add_argument("--cells", type=int, default=100_000)
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -128,8 +151,11 @@ def main():
             agreement()
         elif what == "speed":
             speed(asked.cells)
-        else:
+        elif what == "stream":
             stream(asked.cells)
+        else:
+            # Both matrices of the object have a value for each of these; R has to make them.
+            from_r(min(asked.cells, MOST_FROM_R))
 
 
 if __name__ == "__main__":

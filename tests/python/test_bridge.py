@@ -1,9 +1,11 @@
 import json
 import logging
+import time
 import warnings
 
 from cellferry import bridge, bridge_calls
 from cellferry.errors import SpeciesWarning
+from cellferry.events import run_in_worker
 
 
 def ask(name, request=None, buffers=(), on_event=None):
@@ -54,3 +56,26 @@ def test_an_interrupt_comes_back_with_the_run(monkeypatch):
     assert answer["error"]["code"] == "interrupted"
     assert answer["error"]["data"] == {"run": "the-run"}
     assert 'ResumeAnnotation(object, run = "the-run")' in answer["error"]["hint"]
+
+
+def test_r_is_asked_now_and_then_whether_it_was_interrupted(monkeypatch):
+    def wait(_request, _out, _on_event):
+        return run_in_worker(lambda events: events.wait(30))
+
+    asked = []
+
+    def of_r(question):
+        asked.append(json.loads(question))
+        failed = {"failed": {"class": "interrupt", "text": ""}}
+        return [bytearray(json.dumps(failed).encode())] if len(asked) == 3 else None
+
+    monkeypatch.setitem(bridge_calls.CALLS, "wait", wait)
+    begin = time.monotonic()
+    answer, _ = ask("wait", on_event=of_r)
+    assert answer["error"]["code"] == "interrupted"
+    assert time.monotonic() - begin < 5
+    assert asked == [{"kind": "interrupted"}] * 3
+    # Nobody is asked in the next call.
+    monkeypatch.setitem(bridge_calls.CALLS, "wait", lambda *_: run_in_worker(lambda _: 1))
+    assert ask("wait")[0]["value"] == 1
+    assert len(asked) == 3

@@ -1,8 +1,12 @@
+import json
+import threading
+
 import numpy as np
 import pytest
 from scipy import sparse
 
-from cellferry import annotations, engines, errors
+from cell_data import cells
+from cellferry import annotate_cells, annotations, engines, errors
 from cellferry.runs import list_runs
 from test_bridge import ask
 
@@ -240,3 +244,68 @@ def test_the_report_draws_the_embedding_that_r_stores_by_columns(tmp_path):
     answer, _ = ask("report", body, sent.buffers)
     assert answer["ok"], answer
     assert "<svg" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def pulled_cells(cells, engine="local", on_event=None):
+    """Annotate cells whose counts R gives block by block; the answer, and what R was asked."""
+    from test_bridge_studies import block_of
+
+    counts, n = sparse.csr_matrix(cells.layers["counts"].astype(float)), cells.n_obs
+    message, asked = Message(), []
+    genes = list(cells.var_names)
+    body = request(message, [i % 2 for i in range(n)], level="cells", key="cell")
+    body["engine"] = {"name": engine, "options": {}}
+    body["study"].update(
+        cells=list(cells.obs_names), genes=[], counts_genes=genes, pulled={"counts": None}
+    )
+    del body["study"]["markers"]
+    answer, _ = ask("study_begin", body, message.buffers)
+    assert answer["ok"], answer
+
+    def of_r(told):
+        told = json.loads(told)
+        if told["kind"] != "block":
+            return None
+        asked.append((told["block"], threading.get_ident()))
+        return (on_event or block_of)(counts, told["block"])
+
+    begun = {"handle": answer["value"]["handle"]}
+    return ask("annotate", begun, on_event=of_r)[0], asked
+
+
+def test_cells_are_annotated_from_blocks_that_r_is_asked_for_in_its_thread():
+    adata = cells(30)
+    answer, asked = pulled_cells(adata)
+    assert answer["ok"], answer
+    (run,) = list_runs()
+    assert run.content["status"] == "finished"
+    table = annotations.Annotations.from_json(answer["value"]["json"])
+    expected = annotate_cells(adata, species="human", progress=False).summary()
+    # From counts or from values, the labels of these cells are the same.
+    assert table.column("cluster") == expected.column("cluster")
+    assert table.column("n_cells") == expected.column("n_cells")
+    assert [block for block, _ in asked] == [1, 2, 3, 4]
+    assert {thread for _, thread in asked} == {threading.get_ident()}
+
+
+@pytest.mark.parametrize(
+    ("failed", "code", "status"),
+    [
+        ({"class": "interrupt", "text": ""}, "interrupted", "interrupted"),
+        ({"class": "simpleError", "text": "gone"}, "internal", "failed"),
+        ({"class": "cellferry_invalid_object_error", "text": "It is."}, "invalid_object", "failed"),
+    ],
+)
+def test_what_goes_wrong_in_r_in_the_middle_ends_the_run(failed, code, status):
+    from test_bridge_studies import block_of
+
+    def of_r(counts, number):
+        if number == 3:
+            return [bytearray(json.dumps({"failed": failed}).encode())]
+        return block_of(counts, number)
+
+    answer, _ = pulled_cells(cells(30), on_event=of_r)
+    assert answer["error"]["code"] == code
+    (run,) = list_runs()
+    assert run.content["status"] == status
+    assert answer["error"]["data"]["run"] == run.id

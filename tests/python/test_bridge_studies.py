@@ -1,4 +1,5 @@
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from cellferry import bridge_studies
+from cellferry import bridge_studies, wire
+from cellferry.events import CancelledWork
 from cellferry.memory_file import MemoryFile
+from cellferry.pulled import ask_by
 from test_bridge import ask
 from test_bridge_calls import CODES, Message, read, send
 from test_memory_file import memory_files
@@ -242,6 +245,63 @@ def test_only_what_was_asked_for_is_taken():
     assert opened["normalized"] is None
     with pytest.raises(AssertionError, match="were asked for"):
         send(opened["handle"], sparse.csr_matrix((N_CELLS, 3)))
+
+
+def block_of(matrix, number, step=8):
+    """One block of a matrix as R answers: JSON, buffers."""
+    rows = matrix[(number - 1) * step : number * step]
+    message = Message()
+    head = {
+        "n_blocks": -(-matrix.shape[0] // step),
+        "row_start": (number - 1) * step,
+        "indptr": message.vector(rows.indptr, "<i4"),
+        "indices": message.vector(rows.indices, "<i4"),
+        "data": message.vector(rows.data, "<f8"),
+    }
+    return [bytearray(json.dumps(head).encode()), *message.buffers]
+
+
+def test_expression_that_is_pulled_is_asked_for_when_it_is_read():
+    rng = np.random.default_rng(1)
+    counts = sparse.csr_matrix(rng.poisson(0.5, (N_CELLS, 2)).astype(float))
+    opened = open_study(
+        ["normalized", "counts"], pulled={"normalized": None, "counts": str(counts.nnz)}
+    )
+    assert (opened["normalized"], opened["counts"]) == (GENES, True)
+    with pytest.raises(AssertionError, match="were asked for"):
+        send(opened["handle"], sparse.csr_matrix((N_CELLS, 3)))
+    made = bridge_studies.close_study(opened["handle"])
+    study = made.complete()
+    assert (study.counts.nnz, study.normalized.nnz) == (counts.nnz, None)
+    with pytest.raises(CancelledWork):
+        next(iter(study.counts))
+    asked = []
+
+    def of_r(question):
+        asked.append(json.loads(question))
+        return block_of(counts, asked[-1]["block"])
+
+    made.pull_by(ask_by(of_r))
+    for _ in range(2):
+        found = sparse.vstack([block for _, block in study.counts])
+        np.testing.assert_array_equal(found.toarray(), counts.toarray())
+    assert [q["part"] for q in asked] == ["counts"] * 6
+    assert [q["block"] for q in asked] == [1, 2, 3] * 2
+    made.pull_by(None)
+    with pytest.raises(CancelledWork):
+        next(iter(study.counts))
+
+
+def test_how_many_values_some_genes_have_is_not_known():
+    message = Message()
+    sent = study(message, pulled={"normalized": "100", "counts": None})
+    made = bridge_studies.OpenStudy(
+        bridge_studies.study_from_wire(wire.decode(sent, message.buffers))
+    )
+    made.expect(sent, frozenset({"normalized"}), ["B"])
+    assert made.pulled["normalized"].nnz is None
+    made.expect(sent, frozenset({"normalized"}), GENES)
+    assert made.pulled["normalized"].nnz == 100
 
 
 def test_a_study_that_is_not_open_is_an_internal_error():

@@ -9,6 +9,8 @@ from atlas_server import AtlasServer, label_of
 from cell_data import GENES, cells
 from cellferry import annotate_cells
 from cellferry.cells import plan_cells, study_for_cells
+from cellferry.checks import check_consent
+from cellferry.engines import Extent
 from cellferry.engines.cellatlas import CellAtlas
 from cellferry.errors import (
     CellsQualityWarning,
@@ -21,6 +23,7 @@ from cellferry.errors import (
 from cellferry.http import Retries
 from cellferry.runs import Run
 from cellferry.study import Context
+from cellferry.study_symbols import RenamedSource
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::cellferry.errors.GenesUnrecognisedWarning"),
@@ -170,6 +173,38 @@ def test_the_plan_sends_nothing(server):
     assert (plan.cells, plan.calls) == (40, 4)
     assert plan.bytes_sent == 8 * study.counts._matrix.nnz
     assert server.requests == []
+
+
+@pytest.mark.parametrize(("values", "each"), [("auto", 8), ("counts", 8), ("normalized", 17)])
+def test_an_object_that_was_not_read_has_an_estimate(server, values, each):
+    """What R names before it reads anything: one value in ten is stored."""
+    plan = engine(server, chunk_size=1000, values=values).estimate(Extent(2_500, 200))
+    assert (plan.cells, plan.calls, plan.bytes_sent) == (2_500, 3, each * 50_000)
+    away = CellAtlas(api_url="https://atlas.invalid/annotate", values=values)
+    with pytest.raises(UploadNotAllowedError, match=rf"atlas\.invalid, {each * 50_000:,} bytes"):
+        check_consent(away, away.estimate(Extent(2_500, 200)), allow_upload=False)
+    assert server.requests == []
+
+
+def test_how_many_values_there_are_is_not_read_where_it_is_known(server):
+    study = study_for_cells(cells(40), None, Context(species="human"))
+    readings = []
+
+    class Known:
+        nnz = 123
+        genes, shape = study.counts.genes, study.counts.shape
+
+        def __iter__(self):
+            readings.append(1)
+            return iter(study.counts)
+
+    known = study.with_parts(counts=Known())
+    assert engine(server).plan(known).bytes_sent == 8 * 123
+    # Once, for the quality of the cells.
+    assert readings == [1]
+    renamed = study.with_parts(counts=RenamedSource(Known(), study.counts.genes))
+    assert engine(server, qc="off").plan(renamed).bytes_sent == 8 * 123
+    assert readings == [1]
 
 
 def test_companion_endpoints_are_named_and_nothing_more():

@@ -40,3 +40,7 @@ def test_the_variables_that_engines_read_are_listed_for_r():
     read |= {options.TOKEN_VARIABLE, options.ADDRESS_VARIABLE, *llm_configs._AWS_VARIABLES}
     read |= {name for names in llm_configs.VARIABLES.values() for name in names}
     assert read == set(engines.ENVIRONMENT)
+
+
+def test_an_extent_says_about_how_many_values_are_stored():
+    assert engines.Extent(100, 2_000).values == 20_000

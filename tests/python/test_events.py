@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from cellferry.events import CancelledWork, Worker, run_in_worker, run_parallel
+from cellferry import events as events_module
+from cellferry.events import Caller, CancelledWork, Worker, run_in_worker, run_parallel
 
 
 def test_work_runs_elsewhere_and_events_arrive_here_in_order():
@@ -155,3 +156,215 @@ def test_after_an_error_nothing_more_is_begun():
         with pytest.raises(ValueError, match="no"):
             run_in_worker(lambda events: run_parallel(work, range(5), 1, events))
         assert begun == [0, 1]
+
+
+def test_work_has_things_done_in_the_callers_thread_at_once(monkeypatch):
+    # Were it only looked for at every drain, it would take a minute.
+    monkeypatch.setattr(events_module, "DRAIN_SECONDS", 60)
+    here, caller = threading.get_ident(), Caller.here()
+
+    def work(_events):
+        assert not caller.is_here
+        return [caller.ask(threading.get_ident).result() for _ in range(20)]
+
+    begin = time.monotonic()
+    assert run_in_worker(work) == [here] * 20
+    assert time.monotonic() - begin < 5
+    assert caller.is_here
+    assert caller.ask(threading.get_ident).result() == here
+    assert Caller.here() is caller
+
+
+def test_events_are_delivered_between_what_is_asked():
+    caller, seen = Caller.here(), []
+
+    def work(events):
+        for i in range(3):
+            events.emit("progress", i, 3)
+            caller.ask(lambda i=i: seen.append(("asked", i))).result()
+
+    run_in_worker(work, lambda event: seen.append(("event", event.done)))
+    assert [x for x in seen if x[0] == "asked"] == [("asked", i) for i in range(3)]
+    assert [x for x in seen if x[0] == "event"] == [("event", i) for i in range(3)]
+    assert seen.index(("event", 0)) < seen.index(("asked", 1))
+
+
+def test_threads_of_the_work_may_ask_too():
+    here, caller = threading.get_ident(), Caller.here()
+
+    def work(events):
+        def one(i):
+            return i, caller.ask(threading.get_ident).result()
+
+        return run_parallel(one, range(20), 4, events)
+
+    assert run_in_worker(work) == [(i, here) for i in range(20)]
+
+
+def test_an_error_of_what_was_asked_is_the_answer():
+    caller = Caller.here()
+
+    def fail():
+        raise KeyError("mine")
+
+    def work(_events):
+        with pytest.raises(KeyError, match="mine"):
+            caller.ask(fail).result()
+        return caller.ask(lambda: 7).result()
+
+    assert run_in_worker(work) == 7
+    with pytest.raises(KeyError, match="mine"):
+        run_in_worker(lambda _events: caller.ask(fail).result())
+    with pytest.raises(KeyError, match="mine"):
+        caller.ask(fail).result()
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_in_what_was_asked_is_the_callers_and_ends_the_wait():
+    caller, ended = Caller.here(), threading.Event()
+
+    def work(_events):
+        try:
+            caller.ask(interrupt).result()
+        except CancelledWork:
+            ended.set()
+            raise
+
+    with pytest.raises(KeyboardInterrupt):
+        run_in_worker(work)
+    assert ended.wait(5)
+    with pytest.raises(KeyboardInterrupt):
+        caller.ask(interrupt)
+
+
+def test_when_the_caller_leaves_nobody_is_left_waiting():
+    """Of three that ask at once the first is answered by an interrupt, the others by the end."""
+    caller, ended, ready = Caller.here(), [], threading.Barrier(3, timeout=5)
+
+    def ask():
+        ready.wait()
+        try:
+            caller.ask(interrupt).result()
+        except CancelledWork:
+            ended.append(1)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+
+    def work(_events):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_in_worker(work)
+    for thread in threads:
+        thread.join(5)
+        assert not thread.is_alive()
+    assert len(ended) == 3
+
+
+def test_while_it_waits_the_caller_looks_whether_it_should_go_on(monkeypatch):
+    monkeypatch.setattr(events_module, "DRAIN_SECONDS", 0.01)
+    caller, looked = Caller.here(), []
+
+    def look():
+        looked.append(threading.get_ident())
+        if len(looked) == 3:
+            raise KeyboardInterrupt
+
+    caller.watch = look
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_in_worker(lambda events: events.wait(30))
+    finally:
+        caller.watch = None
+    assert looked == [threading.get_ident()] * 3
+    assert run_in_worker(lambda events: time.sleep(0.05)) is None
+    assert len(looked) == 3
+
+
+def test_who_asks_when_nobody_waits_is_sent_away():
+    caller, gone, found = Caller.here(), threading.Event(), []
+
+    def late():
+        gone.wait(5)
+        try:
+            caller.ask(lambda: 1)
+        except CancelledWork:
+            found.append("sent away")
+
+    thread = threading.Thread(target=late)
+    thread.start()
+    assert run_in_worker(lambda _events: 3) == 3
+    gone.set()
+    thread.join(5)
+    assert found == ["sent away"]
+
+
+def test_what_is_asked_before_the_caller_waits_is_done_when_it_does():
+    caller = Caller.here()
+    worker = Worker(lambda _events: caller.ask(lambda: 5).result())
+    time.sleep(0.1)
+    assert not worker.ended
+    assert worker.result() == 5
+    # One that is cancelled and never waited for leaves nobody waiting either.
+    worker = Worker(lambda _events: caller.ask(lambda: 5).result())
+    worker.cancel(5)
+    assert worker.ended
+    with pytest.raises(CancelledWork):
+        worker.result()
+
+
+def test_what_is_not_wanted_any_more_is_not_done():
+    caller, done = Caller.here(), []
+    blocked = threading.Event()
+
+    def work(_events):
+        first = caller.ask(lambda: blocked.wait(5))
+        second = caller.ask(lambda: done.append("second"))
+        assert second.cancel()
+        blocked.set()
+        assert first.result()
+        return caller.ask(lambda: "third").result()
+
+    assert run_in_worker(work) == "third"
+    assert done == []
+
+
+def test_interrupts_at_any_moment_leave_nobody_waiting():
+    """Real signals, while blocks are asked for as fast as can be."""
+    script = (
+        "import random, signal, threading, time, os\n"
+        "from cellferry.events import Caller, CancelledWork, run_in_worker\n"
+        "caller = Caller.here()\n"
+        "ended = threading.Semaphore(0)\n"
+        "def work(events):\n"
+        "    try:\n"
+        "        caller.ask(sender.start).result()\n"
+        "        while True:\n"
+        "            caller.ask(lambda: sum(range(50))).result()\n"
+        "    except CancelledWork:\n"
+        "        ended.release()\n"
+        "        raise\n"
+        "def later():\n"
+        "    time.sleep(random.random() * 0.02)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "for i in range(60):\n"
+        "    sender = threading.Thread(target=later)\n"
+        "    try:\n"
+        "        run_in_worker(work)\n"
+        "    except KeyboardInterrupt:\n"
+        "        pass\n"
+        "    sender.join()\n"
+        "    assert ended.acquire(timeout=5), i\n"
+        "print('none left')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60,
+        check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    assert done.stdout == "none left\n", done.stderr

@@ -1,13 +1,15 @@
 """Real objects in .rds files through the Rscript child, both ways."""
 
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import cellferry
 from cellferry import annotate, errors, rds
-from cellferry.engines import create_engine
+from cellferry.engines import create_cell_engine, create_engine
+from cellferry.pulled import PulledSource
 from cellferry.rds_study import RdsObject
 from r_session import needs_rpy2, needs_rscript, r_with
 
@@ -142,8 +144,6 @@ def test_an_object_of_the_next_generation_says_what_to_do(markers, tmp_path):
 
 
 def rds_of_seurat_5():
-    from pathlib import Path
-
     return Path(__file__).resolve().parents[1] / "testthat" / "objects" / "seurat5.rds"
 
 
@@ -167,3 +167,45 @@ def test_a_place_that_r_cannot_write_is_an_error(pbmc_rds, markers, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(errors.OutputError, match="can't be written"):
         labelled(pbmc_rds, tmp_path / "file" / "out.rds", markers=markers)
+
+
+HELPER = Path(__file__).resolve().parents[1] / "testthat" / "helper-pull.R"
+
+
+def test_cells_are_labelled_from_blocks_that_the_child_is_asked_for(tmp_path):
+    r_script(f"source('{HELPER}'); saveRDS(CreateSeuratObject(many_cells()), '{tmp_path}/in.rds')")
+    chosen = create_cell_engine("local", {})
+    with RdsObject(tmp_path / "in.rds", chosen, level="cells", key="cell") as held:
+        study = held.study()
+        # Seurat 4 has the counts in the place of the values.
+        source = study.normalized or study.counts
+        assert isinstance(source, PulledSource)
+        # As often as it is read, and left anywhere.
+        assert next(iter(source))[0] == 0
+        shapes = [block.shape[0] for _, block in source]
+        assert len(shapes) > 3
+        found = annotate.annotate(study, chosen, provenance=held.provenance)
+        held.deliver(found)
+        held.save(tmp_path / "out.rds")
+    labels = found.label.values()
+    told = r_script(f"cat(as.character(readRDS('{tmp_path}/out.rds')$cell), sep = '|')")
+    assert told.split("|") == list(labels)
+    assert all(("T" if i % 2 == 0 else "B") in x for i, x in enumerate(labels))
+
+
+def test_what_goes_wrong_in_the_child_between_blocks_is_raised_here(tmp_path):
+    r_script(
+        "suppressPackageStartupMessages({library(SingleCellExperiment); library(HDF5Array)});"
+        f" source('{HELPER}'); x <- as.matrix(many_cells(3000L, density = 0.02));"
+        f" h <- writeHDF5Array(x, '{tmp_path}/counts.h5', 'x', with.dimnames = FALSE);"
+        " s <- SingleCellExperiment(list(counts = h));"
+        " dimnames(s) <- dimnames(x);"
+        f" base::saveRDS(s, '{tmp_path}/in.rds')"
+    )
+    chosen = create_cell_engine("local", {})
+    with RdsObject(tmp_path / "in.rds", chosen, level="cells", key="cell") as held:
+        blocks = iter(held.study().counts)
+        next(blocks)
+        (tmp_path / "counts.h5").unlink()
+        with pytest.raises(errors.InternalError, match="R stopped in the Rscript child"):
+            list(blocks)

@@ -132,7 +132,7 @@ test_that("a process that is not this one is sent blocks", {
   .globals <- environment(backend)$.globals
   bridge <- backend()
   withr::defer(.globals$bridge <- bridge)
-  .globals$bridge <- function(name, message, buffers) stop("not asked")
+  .globals$bridge <- function(...) stop("not asked")
   expect_null(shared_expression(small_object(), "RNA"))
 })
 
@@ -176,7 +176,7 @@ test_that("what is built is held until Python has ended with it", {
   # No answer: nobody knows.
   bridge <- backend()
   withr::defer(.globals$bridge <- bridge, priority = "first")
-  .globals$bridge <- function(name, message, buffers) stop("no answer")
+  .globals$bridge <- function(...) stop("no answer")
   end_build("a", list("what is read"))
   expect_identical(.globals$held[[held + 1L]], list("what is read"))
 })

@@ -61,6 +61,12 @@ test_that("wrong objects, engines and options are refused before anything is don
   )
 })
 
+test_that("what would leave the machine is said with its bytes", {
+  skip_without_backend()
+  engine <- CellAtlasEngine(api_url = "https://atlas.invalid/x")
+  expect_messages(AnnotateCells(known_cells(), engine = engine), "cells-upload")
+})
+
 test_that("a finished run of cells gives its labels again", {
   skip_without_backend()
   x <- annotated_cells()

@@ -11,6 +11,7 @@ import json
 import logging
 import warnings
 from collections.abc import Sequence
+from functools import partial
 
 from . import wire
 from .bridge_calls import CALLS, OnEvent
@@ -22,6 +23,8 @@ from .errors import (
     InternalError,
     InterruptedRunError,
 )
+from .events import Caller
+from .pulled import INTERRUPTED, tell
 
 
 def call(
@@ -39,7 +42,10 @@ def call(
     message
         A JSON object, UTF-8; vectors are references into ``buffers``.
     on_event
-        Called in this thread with the JSON of each event of a run.
+        Called in this thread with the JSON of each event of a run, and with questions that it
+        answers as R calls this (JSON, buffers): for a block of the object, and now and then
+        whether R was interrupted. R sees interrupts only where it says so, because one that
+        jumps out of reticulate breaks this process.
 
     Never raises: the answer is ``{"ok": true, "value"}`` or ``{"ok": false, "error"}``, with
     the warnings and messages that arose.
@@ -52,8 +58,10 @@ def call(
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     answer: Message
+    caller = Caller.here()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        caller.watch = None if on_event is None else partial(tell, on_event, INTERRUPTED)
         try:
             request = wire.decode(json.loads(bytes(message).decode()), buffers)
             function = CALLS[bytes(name).decode()]
@@ -67,6 +75,7 @@ def call(
             internal = InternalError(text, f"Please report it at {ISSUE_URL}.")
             answer = {"ok": False, "error": internal.to_dict()}
         finally:
+            caller.watch = None
             logger.removeHandler(handler)
             logger.setLevel(level)
     answer["warnings"] = [

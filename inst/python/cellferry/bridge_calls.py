@@ -6,7 +6,6 @@ and returns plain data. Open studies live in :mod:`cellferry.bridge_studies`.
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
 import sys
@@ -48,8 +47,9 @@ from .engines import (
 from .engines.llm.keys import key_variables
 from .errors import InternalError, error_codes, warning_codes
 from .markers import read_markers
+from .pulled import ask_by, tell
 from .runs import Run, list_runs
-from .study import Clusters
+from .study import Clusters, Study
 
 OnEvent = Callable[[bytearray], Any]
 
@@ -195,23 +195,31 @@ def _plan(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> M
 
 def _annotate(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
     opened = _taken(request)
-    study = opened.complete()
-    if request.get("run") is not None:
-        run, sender = Run.open(request["run"]), _sender(on_event)
-        again = resume_cells(
-            run, study, opened.engine, allow_upload=opened.allow_upload, on_event=sender
+    opened.pull_by(None if on_event is None else ask_by(on_event))
+    try:
+        study = opened.complete()
+        found = _annotated(opened, study, request.get("run"), _sender(on_event))
+    finally:
+        opened.pull_by(None)
+    if isinstance(found, CellAnnotations):
+        return cell_results(found, study, out, opened.owned)
+    return _results(found, out, opened.owned)
+
+
+def _annotated(
+    opened: OpenStudy, study: Study, run: str | None, on_event: verb.OnEvent | None
+) -> Any:
+    if run is not None:
+        return resume_cells(
+            Run.open(run), study, opened.engine, allow_upload=opened.allow_upload, on_event=on_event
         )
-        return cell_results(again, study, out, opened.owned)
-    found: Any = verb.annotate(
+    return verb.annotate(
         study,
         opened.engine,
         allow_upload=opened.allow_upload,
         provenance=opened.provenance,
-        on_event=_sender(on_event),
+        on_event=on_event,
     )
-    if isinstance(found, CellAnnotations):
-        return cell_results(found, study, out, opened.owned)
-    return _results(found, out, opened.owned)
 
 
 def _sender(on_event: OnEvent | None) -> verb.OnEvent | None:
@@ -219,7 +227,7 @@ def _sender(on_event: OnEvent | None) -> verb.OnEvent | None:
         return None
 
     def send(event: Any) -> None:
-        on_event(bytearray(json.dumps(event.to_dict(), ensure_ascii=False).encode()))
+        tell(on_event, event.to_dict())
 
     return send
 

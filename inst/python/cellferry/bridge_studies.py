@@ -1,10 +1,14 @@
-"""Studies that R is sending: opened, filled block by block, read or annotated, discarded."""
+"""Studies that R is sending: opened, filled block by block, read or annotated, discarded.
+
+Expression is sent before it is read, and kept; or it is pulled: asked for when it is read.
+"""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +17,13 @@ from . import wire
 from .checks import genes_to_compare
 from .engines import AnyEngine
 from .errors import InternalError, InvalidObjectError
+from .events import CancelledWork
 from .expression import BLOCK_ROWS, BLOCK_VALUES, BlockSource, cuts
 from .markers import read_markers
 from .memory_file import MemoryFile
+from .pulled import Ask, PulledSource, block_question
 from .spilled import SpilledSource
-from .study import Clusters, Context, Study
+from .study import Clusters, Context, ExpressionSource, Study
 from .study_symbols import names_by_symbol
 
 if TYPE_CHECKING:
@@ -28,10 +34,17 @@ Message = dict[str, Any]
 Pattern = tuple["NDArray[np.int32]", "NDArray[np.int32]"]
 """Indices and pointers."""
 
+_GENES_OF = {"normalized": "genes", "counts": "counts_genes"}
+"""Where R says which genes a part has."""
+
 
 @dataclass
 class OpenStudy:
-    """A study on its way from R. Without an engine it is only read."""
+    """A study on its way from R. Without an engine it is only read.
+
+    Its expression is sent to ``sources``, or pulled by those of ``pulled`` while it is
+    annotated.
+    """
 
     study: Study
     engine: Any = None
@@ -41,6 +54,8 @@ class OpenStudy:
     sources: dict[str, BlockSource] = field(default_factory=dict)
     files: dict[str, MemoryFile] = field(default_factory=dict)
     patterns: dict[str, Pattern] = field(default_factory=dict)
+    pulled: dict[str, PulledSource] = field(default_factory=dict)
+    _ask: Ask | None = None
 
     def expect(
         self, sent: Mapping[str, Any], parts: frozenset[str], normalized: list[str] | None = None
@@ -50,7 +65,9 @@ class OpenStudy:
         Parameters
         ----------
         sent
-            The study as R sent it: ``genes`` of the normalised values, ``counts_genes``.
+            The study as R sent it: ``genes`` of the normalised values, ``counts_genes``. With
+            ``pulled``, how many values each part stores (as text, or None), nothing will be
+            sent: the parts are asked for when they are read.
         parts
             Parts that are wanted, of which ``normalized`` and ``counts`` are expression.
         normalized
@@ -62,21 +79,45 @@ class OpenStudy:
         if normalized is None and "normalized" in parts:
             normalized = list(sent.get("genes") or [])
         if normalized:
-            self.sources["normalized"] = BlockSource(n_cells, normalized)
+            self._make_room("normalized", n_cells, normalized, sent)
         counts = list(sent.get("counts_genes") or [])
         if "counts" in parts and counts:
-            self.sources["counts"] = BlockSource(n_cells, counts)
+            self._make_room("counts", n_cells, counts, sent)
+
+    def _make_room(
+        self, part: str, n_cells: int, genes: list[str], sent: Mapping[str, Any]
+    ) -> None:
+        pulled: Mapping[str, str | None] | None = sent.get("pulled")
+        if pulled is None:
+            self.sources[part] = BlockSource(n_cells, genes)
+            return
+        stored, stored_genes = pulled.get(part), sent.get(_GENES_OF[part]) or ()
+        # Of some genes only, it is not known how many values there are.
+        known = stored is not None and len(genes) == len(stored_genes)
+        self.pulled[part] = PulledSource(
+            n_cells, genes, partial(self._block, part), nnz=int(stored or 0) if known else None
+        )
+
+    def _block(self, part: str, number: int) -> Message:
+        if self._ask is None:
+            # A thread of a run that has ended reads on.
+            raise CancelledWork
+        return self._ask(block_question(part, number))
+
+    def pull_by(self, ask: Ask | None) -> None:
+        """Say by what R is asked for blocks from now on; None: it is not asked any more."""
+        self._ask = ask
 
     def keep(self) -> Message:
         """Keep the study and return its handle and what R is to send."""
         handle = secrets.token_hex(8)
         keep_study(handle, self)
-        wanted = self.sources.get("normalized")
+        wanted: dict[str, ExpressionSource] = {**self.sources, **self.pulled}
         return {
             "handle": handle,
             "files": self.memory_files(),
-            "normalized": None if wanted is None else list(wanted.genes),
-            "counts": "counts" in self.sources,
+            "normalized": list(wanted["normalized"].genes) if "normalized" in wanted else None,
+            "counts": "counts" in wanted,
             "clusters": list(self.study.clusters.names),
         }
 
@@ -142,13 +183,13 @@ class OpenStudy:
         return source
 
     def complete(self) -> Study:
-        """Return the study with its expression; every row must have arrived."""
+        """Return the study with its expression; every row that is sent must have arrived."""
         for source in self.sources.values():
             if source.rows_received != source.shape[0]:
                 message = "Fewer rows of expression arrived than there are cells."
                 raise InternalError(message)
         self._give_up_files()
-        return self.study.with_parts(**self.sources)
+        return self.study.with_parts(**self.sources, **self.pulled)
 
     def close(self) -> bool:
         """Give back what is held beside the study; whether nothing reads the study any more."""

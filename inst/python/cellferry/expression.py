@@ -271,22 +271,10 @@ class BlockSource:
         data: NDArray[np.float64],
     ) -> None:
         """Take the next block; raises :class:`InvalidObjectError` if it does not fit."""
-        n_rows = len(indptr) - 1
-        fits = (
-            row_start == self.rows_received
-            and n_rows >= 0
-            and row_start + n_rows <= self.shape[0]
-            and (n_rows < 0 or (indptr[0] == 0 and indptr[-1] == len(indices) == len(data)))
-            and (len(indices) == 0 or (indices.min() >= 0 and indices.max() < self.shape[1]))
-            and bool(np.all(np.diff(indptr) >= 0))
+        block = block_from_arrays(
+            (row_start, self.rows_received), indptr, indices, data, self.shape
         )
-        if not fits:
-            message = f"The block of {n_rows} rows at row {row_start} does not fit the matrix."
-            raise InvalidObjectError(message, "The sparse matrix of the object is damaged.")
-        block = sharing((data, indices, indptr), (n_rows, self.shape[1]))
-        if not block.has_sorted_indices:
-            block = block.sorted_indices()
-        self.rows_received += n_rows
+        self.rows_received += int(block.shape[0])
         self._keep(row_start, block)
 
     def _keep(self, row_start: int, block: csr_matrix) -> None:
@@ -295,6 +283,44 @@ class BlockSource:
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
         """Yield the blocks in row order."""
         yield from self._blocks
+
+
+def block_from_arrays(
+    rows: tuple[int, int],
+    indptr: NDArray[np.int32],
+    indices: NDArray[np.int32],
+    data: NDArray[Any],
+    shape: tuple[int, int],
+) -> csr_matrix:
+    """Return a block of a matrix from the arrays of its CSR form, which it shares.
+
+    Parameters
+    ----------
+    rows
+        The row that it begins at, and the one that comes next.
+    shape
+        Of the whole matrix.
+
+    Raises
+    ------
+    InvalidObjectError
+        It does not fit.
+    """
+    row_start, following = rows
+    n_rows = len(indptr) - 1
+    fits = (
+        row_start == following
+        and n_rows >= 0
+        and row_start + n_rows <= shape[0]
+        and (n_rows < 0 or (indptr[0] == 0 and indptr[-1] == len(indices) == len(data)))
+        and (len(indices) == 0 or (indices.min() >= 0 and indices.max() < shape[1]))
+        and bool(np.all(np.diff(indptr) >= 0))
+    )
+    if not fits:
+        message = f"The block of {n_rows} rows at row {row_start} does not fit the matrix."
+        raise InvalidObjectError(message, "The sparse matrix of the object is damaged.")
+    block: csr_matrix = sharing((data, indices, indptr), (n_rows, shape[1]))
+    return block if block.has_sorted_indices else block.sorted_indices()
 
 
 def fraction_expressed(source: ExpressionSource, clusters: Clusters) -> NDArray[np.float64] | None:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from . import errors, wire
+from .pulled import checked_answer
 from .r_sources import RSources, r_sources
 
 POLL_SECONDS = 0.01
@@ -118,11 +119,19 @@ class RChild:
                 value = handlers[name](message, out) if name in handlers else None
                 self.answer(value, out)
 
+    def ask(self, question: Message) -> Message:
+        """Ask the child, which waits for the answer to its last message, and return its answer."""
+        self._reply(question, [])
+        return checked_answer(self.serve({}, until="told"), "the Rscript child")
+
     def answer(self, value: Any, out: wire.Outgoing | None = None) -> None:
         """Answer the last message."""
         reply = {"ok": True, "value": value, "warnings": [], "messages": []}
+        self._reply(reply, [] if out is None else out.buffers)
+
+    def _reply(self, reply: Message, parts: Sequence[bytes | bytearray]) -> None:
         text = json.dumps(reply, ensure_ascii=False, allow_nan=False).encode()
-        buffers: list[bytes | bytearray] = [text, *([] if out is None else out.buffers)]
+        buffers: list[bytes | bytearray] = [text, *parts]
         write_buffers(self._folder / f"answer_{self._asked}", buffers)
         pipe = None if self._child is None else self._child.stdin
         if pipe is None:

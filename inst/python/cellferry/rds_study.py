@@ -35,7 +35,8 @@ class RdsObject:
     """A Seurat object or SingleCellExperiment in a file, held by an Rscript child.
 
     Use as a context manager, and call :meth:`study`, :meth:`deliver` and :meth:`save` in this
-    order. The child reads the file once and holds the object until it is saved.
+    order. The child reads the file once and holds the object until it is saved. Of a study for
+    cells it is asked for blocks of the expression whenever that is read, until :meth:`deliver`.
 
     Parameters
     ----------
@@ -120,6 +121,7 @@ class RdsObject:
         self._child.serve(handlers, until="annotate")
         opened = close_study(self._handle)
         assert opened is not None
+        opened.pull_by(self._child.ask)
         self._study = opened.complete()
         return self._study
 

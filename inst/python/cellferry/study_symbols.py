@@ -111,6 +111,12 @@ class RenamedSource:
         self.genes = genes
         self.shape = source.shape
 
+    @property
+    def nnz(self) -> int | None:
+        """How many values the source stores, if it knows."""
+        known: int | None = getattr(self._source, "nnz", None)
+        return known
+
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
         """Yield the blocks of the source."""
         yield from self._source

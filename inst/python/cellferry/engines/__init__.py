@@ -171,6 +171,10 @@ class AnyEngine(Protocol[Found_co]):
         ...
 
 
+USUAL_SPARSITY = 10
+"""One value in so many is stored, where that is not known without reading."""
+
+
 @dataclass(frozen=True)
 class Extent:
     """How large an object is, known before any of it is read.
@@ -184,6 +188,11 @@ class Extent:
     cells: int
     genes: int
     columns: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> int:
+        """About how many values are stored."""
+        return self.cells * self.genes // USUAL_SPARSITY
 
 
 @runtime_checkable

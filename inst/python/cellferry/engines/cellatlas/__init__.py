@@ -21,7 +21,7 @@ from ...cell_annotations import SKIPPED, CellAnnotations
 from ...cell_columns import Texts, spread
 from ...credentials import Secret, find_secret
 from ...errors import InternalError
-from .. import Capabilities, Plan
+from .. import Capabilities, Extent, Plan
 from .options import ADDRESS_VARIABLE, HOSTED, KEY_VARIABLE, Options, checked
 
 if TYPE_CHECKING:
@@ -154,12 +154,23 @@ class CellAtlas:
         source, counts = self._source(study)
         quality, _ = self._look(study)
         values = getattr(source, "nnz", None) or _stored(source)
-        size = values * (BYTES_PER_COUNT if counts else BYTES_PER_VALUE)
         n_cells = source.shape[0] if quality is None else len(quality.reasons)
+        return self._plan(n_cells, len(study.clusters.names), values, counts=counts)
+
+    def estimate(self, extent: Extent) -> Plan:
+        """Return about what would be sent of an object that was not read yet.
+
+        Unless ``values`` says otherwise it is taken to have counts.
+        """
+        counts = self.options.values != "normalized"
+        return self._plan(extent.cells, 0, extent.values, counts=counts)
+
+    def _plan(self, n_cells: int, n_clusters: int, values: int, *, counts: bool) -> Plan:
+        size = values * (BYTES_PER_COUNT if counts else BYTES_PER_VALUE)
         by_cells = -(-n_cells // self.options.chunk_size)
         return Plan(
             self.name,
-            len(study.clusters.names),
+            n_clusters,
             cells=n_cells,
             calls=max(by_cells, -(-size // self.options.chunk_bytes)),
             bytes_sent=size,

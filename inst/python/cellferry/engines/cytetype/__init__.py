@@ -14,7 +14,7 @@ from ...addresses import is_loopback
 from ...annotations import Annotations
 from ...credentials import Secret, find_secret, redacted
 from ...errors import CellferryError
-from .. import Capabilities, Extent, Plan
+from .. import USUAL_SPARSITY, Capabilities, Extent, Plan
 from .llm_configs import LLMConfigs
 from .options import TOKEN_VARIABLE, Options, checked
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 NAME = "cytetype"
 BYTES_PER_VALUE = 5
 """Of a stored value in vars.h5, compressed; for the plan."""
-USUAL_SPARSITY = 10
-"""One of so many values is stored in single-cell matrices, where it is not known."""
 
 
 class CyteType:
@@ -180,7 +178,7 @@ class CyteType:
 
     def estimate(self, extent: Extent) -> Plan:
         """Return about what would be sent of an object that was not read yet."""
-        return self._plan(extent, 0, extent.cells * extent.genes // USUAL_SPARSITY, None)
+        return self._plan(extent, 0, extent.values, None)
 
     def _plan(self, extent: Extent, clusters: int, values: int, group_key: str | None) -> Plan:
         allowed = self.options.obs_columns
