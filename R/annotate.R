@@ -168,8 +168,10 @@ annotate_object <- function(object, markers, request, name) {
   source <- if (is.null(markers)) "computed" else "given"
   message <- c(begin_message(request, source), json_target(object))
   message$study <- json_study(parcel, object, groups, assay, table, request)
+  shared <- shared_expression(object, assay, request$parts)
+  message$study$shared <- shared$message
   begun <- bridge_call("study_begin", message, parcel, verbose = request$verbose)$value
-  on.exit(discard(begun$handle))
+  on.exit(discard(begun$handle, shared$mats))
   send_expression(begun, object, assay)
   if (isTRUE(request$dry.run)) {
     return(plan_annotation(begun$handle))

@@ -115,7 +115,7 @@ stream_artifacts <- function(object, group.by, assay, coordinates_key, options, 
   shown <- verbose && interactive()
   on.exit(if (shown) clear_progress())
   begun <- send_artifacts(object, group.by, assay, coordinates_key, options, verbose, shown)
-  on.exit(end_build(begun$handle, begun$held), add = TRUE)
+  on.exit(discard(begun$handle, begun$held), add = TRUE)
   progress <- if (shown) {
     function(bytes) tell_event(bytes, function(e) draw_progress(e$text, e$done, e$total, e$unit))
   }
@@ -123,23 +123,24 @@ stream_artifacts <- function(object, group.by, assay, coordinates_key, options, 
   new_artifacts(bridge_call("artifacts_finish", message, on_event = progress, verbose = verbose))
 }
 
-# Begins a build and sends all that it reads. The caller ends it, if this does not fail.
+# Begins a build and sends all that it reads. The caller discards it, if this does not fail.
 send_artifacts <- function(object, group.by, assay, coordinates_key, options, verbose = FALSE,
                            shown = FALSE) {
   assay <- extract_assay(object, assay)
   groups <- extract_groups(object, group.by)
   parcel <- new_parcel()
-  shared <- shared_expression(object, assay)
+  shared <- shared_expression(object, assay, artifact_parts)
   message <- list(
-    options = json_record(lapply(options, json_value)), shared = shared$message,
+    options = json_record(lapply(options, json_value)),
     study = json_study(
       parcel, object, groups, assay, NULL, list(), artifact_parts,
       extract_coordinates(object, coordinates_key)
     )
   )
+  message$study$shared <- shared$message
   begun <- bridge_call("artifacts_begin", message, parcel, verbose = verbose)$value
   complete <- FALSE
-  on.exit(if (!complete) end_build(begun$handle, shared$mats))
+  on.exit(if (!complete) discard(begun$handle, shared$mats))
   tell <- function(done, total, part) {
     what <- c(normalized = "normalised values", counts = "raw counts")[[part]]
     draw_progress(paste("Building artifacts:", what), done, total, "blocks")
@@ -147,42 +148,6 @@ send_artifacts <- function(object, group.by, assay, coordinates_key, options, ve
   send_expression(begun, object, assay, if (shown) tell)
   complete <- TRUE
   c(begun, list(held = shared$mats))
-}
-
-# A thread of Python that did not stop in time may still read the matrices: then R must never give
-# back their memory.
-end_build <- function(handle, held) {
-  answer <- discard(handle)
-  ended <- is.list(answer) && isTRUE(answer$value$ended)
-  if (!ended) .globals$held <- c(.globals$held, list(held))
-}
-
-# Where the matrices of both layers are in the memory of this process, and the matrices, which must
-# be held until Python has ended with them; NULL if they are not as they are wanted, or Python is
-# another process. Unlike a study, a build says when it has ended.
-shared_expression <- function(object, assay) {
-  if (is.function(backend())) {
-    return(NULL)
-  }
-  cells <- extract_cells(object)
-  layers <- list(normalized = "data", counts = "counts")
-  parts <- lapply(layers, function(layer) layer_parts(object, assay, layer))
-  parts <- Filter(length, parts)
-  as_wanted <- vapply(names(parts), function(part) {
-    genes <- extract_genes(object, assay, layers[[part]])
-    are_as_wanted(parts[[part]], cells, genes)
-  }, NA)
-  if (!length(parts) || !all(as_wanted)) {
-    return(NULL)
-  }
-  mats <- lapply(parts, lapply, function(part) part$mat)
-  places <- lapply(mats, function(mats) {
-    address <- function(name) {
-      unname(vapply(mats, function(mat) rlang::obj_address(methods::slot(mat, name)), ""))
-    }
-    c(json_sizes(mats), list(x = address("x"), i = address("i"), p = address("p")))
-  })
-  list(mats = mats, message = c(list(process = json_text(as.character(Sys.getpid()))), places))
 }
 
 new_artifacts <- function(answer) {

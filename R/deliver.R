@@ -1,8 +1,10 @@
 # The second half of annotating: the answer in, onto the object.
 
-# A study that was begun and not annotated, because of an error, is of no use any more.
-discard <- function(handle) {
-  try(bridge_call("discard", list(handle = json_text(handle))), silent = TRUE)
+# A study that was begun and not annotated, because of an error, is of no use any more. `mats` are
+# the matrices that Python may have read where they are.
+discard <- function(handle, mats = NULL) {
+  answer <- try(bridge_call("discard", list(handle = json_text(handle))), silent = TRUE)
+  release(mats, ended = is.list(answer) && isTRUE(answer$value$ended))
 }
 
 # `blocks` are what Python may ask for meanwhile; see pull.R.

@@ -1,21 +1,23 @@
 # Sending an object to Python as a study: its plain parts in one message, then its expression
-# block by block.
+# block by block, where Python can't read it where it is (see shared.R).
 
-# Opens a study without an engine; the answer has its handle. `parts` are "normalized", "counts",
-# "obs", "var", "embeddings" and "graph". discard() it.
+# Opens a study without an engine; the answer has its handle, and the matrices to hold. `parts` are
+# "normalized", "counts", "obs", "var", "embeddings" and "graph". discard() it.
 open_study <- function(object, group.by = "ident", assay = NULL, parts = study_parts,
                        verbose = TRUE) {
   check_object(object)
   assay <- extract_assay(object, assay)
   groups <- extract_groups(object, group.by)
   parcel <- new_parcel()
+  shared <- shared_expression(object, assay, parts)
   message <- list(
     study = json_study(parcel, object, groups, assay, NULL, list(), parts),
     parts = json_texts(parts)
   )
+  message$study$shared <- shared$message
   opened <- bridge_call("study_open", message, parcel, verbose = verbose)$value
   send_expression(opened, object, assay)
-  opened
+  c(opened, list(held = shared$mats))
 }
 
 study_parts <- c("normalized", "counts", "obs", "var", "embeddings", "graph")
@@ -92,78 +94,17 @@ require_parts <- function(object, assay, needed) {
 send_expression <- function(begun, object, assay, tell = NULL) {
   cells <- extract_cells(object)
   genes <- unlist(begun$normalized)
-  sent <- NULL
   if (length(genes)) {
     parts <- layer_parts(object, assay, "data")
     warn_of_absent_cells(parts, cells)
-    sent <- send_part(begun, "normalized", parts, cells, genes, tell, isTRUE(begun$single))
+    blocks <- layer_blocks(parts, cells, genes)
+    send_blocks(begun$handle, "normalized", blocks, tell, isTRUE(begun$single))
   }
   if (isTRUE(begun$counts)) {
     parts <- layer_parts(object, assay, "counts")
     if (!length(genes)) warn_of_absent_cells(parts, cells)
     genes <- extract_genes(object, assay, "counts")
-    send_part(begun, "counts", parts, cells, genes, tell, before = sent)
-  }
-}
-
-# Returns the matrices if they were sent whole. `before` are those of the normalised values, whose
-# places the counts usually share.
-send_part <- function(begun, part, parts, cells, genes, tell = NULL, single = FALSE,
-                      before = NULL) {
-  file <- begun$files[[part]]
-  if (is_memory_file(file) && are_as_wanted(parts, cells, genes)) {
-    mats <- lapply(parts, function(part) part$mat)
-    like <- if (have_same_places(mats, before)) "normalized"
-    send_matrices(begun$handle, part, mats, file, like)
-    return(mats)
-  }
-  send_blocks(begun$handle, part, layer_blocks(parts, cells, genes), tell, single)
-  NULL
-}
-
-# Python says where it has one; it may not be seen from here if R is a process of its own.
-is_memory_file <- function(file) {
-  !is.null(file) && file.access(file, 2L) == 0L
-}
-
-# Whether the matrices beside one another are what is wanted as they are.
-are_as_wanted <- function(parts, cells, genes) {
-  as_they_are <- vapply(parts, function(part) {
-    inherits(part$mat, "dgCMatrix") && identical(part$genes, genes)
-  }, NA)
-  all(as_they_are) && identical(unlist(lapply(parts, function(part) part$cells)), cells)
-}
-
-have_same_places <- function(mats, others) {
-  length(mats) == length(others) && all(mapply(function(mat, other) {
-    identical(mat@p, other@p) && identical(mat@i, other@i)
-  }, mats, others))
-}
-
-# Through a file in memory that Python made: three copies fewer than messages. The places are left
-# out if they are `like` those of another part.
-send_matrices <- function(handle, part, mats, file, like = NULL) {
-  connection <- file(file, "wb")
-  tryCatch(
-    for (name in c("x", if (is.null(like)) c("i", "p"))) {
-      for (mat in mats) write_vector(methods::slot(mat, name), connection)
-    },
-    finally = close(connection)
-  )
-  message <- list(handle = json_text(handle), part = json_text(part), like = json_text(like))
-  bridge_call("matrices", c(message, json_sizes(mats)))
-}
-
-json_sizes <- function(mats) {
-  count <- function(of) as.integer(unname(vapply(mats, of, 0)))
-  list(cells = count(ncol), values = count(function(mat) length(methods::slot(mat, "x"))))
-}
-
-# writeBin() takes less than 2^31 bytes at once.
-write_vector <- function(x, connection, most = 2e8) {
-  for (start in seq(1, max(1, length(x)), by = most)) {
-    piece <- if (length(x) <= most) x else x[start:min(length(x), start + most - 1)]
-    writeBin(piece, connection, endian = "little")
+    send_blocks(begun$handle, "counts", layer_blocks(parts, cells, genes), tell)
   }
 }
 

@@ -6,14 +6,10 @@ millions <- as.numeric(arguments[[2]])
 file <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE))
 source(file.path(dirname(file), "objects.R"))
 
-memory <- function(field, file = "/proc/self/status") {
-  line <- grep(paste0("^", field, ":"), readLines(file), value = TRUE)
+memory <- function(field) {
+  line <- grep(paste0("^", field, ":"), readLines("/proc/self/status"), value = TRUE)
   as.numeric(gsub("[^0-9]", "", line)) * 1024
 }
-
-# What a process holds in memory files without having looked at it yet, which is none of its VmRSS.
-# Nobody else may use shared memory meanwhile.
-unseen <- function() memory("Shmem", "/proc/meminfo") - memory("RssShmem")
 
 # In a virtual machine with free page reporting (this project's has it) the first touch of a page
 # that the host took back costs six times as much as any later one. So what will be needed is
@@ -64,12 +60,12 @@ answer <- tryCatch(
     # Imports and compiling are not part of a transfer.
     if (startsWith(method, "cellferry")) run[[method]](make_object(make_matrix(1e6)))
     warm(4 * bytes)
-    before <- memory("VmRSS") + unseen()
+    before <- memory("VmRSS")
     # Sets the peak back to what is used now.
     cat("5", file = "/proc/self/clear_refs")
     time <- system.time(kept <- run[[method]](input), gcFirst = FALSE)
     cpu <- time[["user.self"]] + time[["sys.self"]]
-    list(seconds = time[["elapsed"]], cpu = cpu, extra = memory("VmHWM") + unseen() - before, bytes = bytes)
+    list(seconds = time[["elapsed"]], cpu = cpu, extra = memory("VmHWM") - before, bytes = bytes)
   },
   error = function(cnd) list(error = strsplit(conditionMessage(cnd), "\n")[[1]][1], bytes = bytes)
 )

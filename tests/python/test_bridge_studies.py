@@ -1,20 +1,16 @@
-import itertools
 import json
-from pathlib import Path
+import os
+import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import sparse
 
 from cellferry import bridge_studies, wire
 from cellferry.events import CancelledWork
-from cellferry.memory_file import MemoryFile
 from cellferry.pulled import ask_by
 from test_bridge import ask
 from test_bridge_calls import CODES, Message, read, send
-from test_memory_file import memory_files
 
 N_CELLS, GENES = len(CODES), ["A", "B", "C"]
 
@@ -61,125 +57,25 @@ def send_part(handle, part, matrix):
         assert answer["ok"], answer
 
 
-def written(path, matrices):
-    """Write what R writes: the dgCMatrix of genes x cells are the rows of cells x genes."""
-    with Path(path).open("wb") as out:
-        for name, kind in (("data", "<f8"), ("indices", "<i4"), ("indptr", "<i4")):
-            for matrix in matrices:
-                out.write(getattr(matrix, name).astype(kind).tobytes())
+def test_matrices_in_the_memory_of_another_process_are_not_looked_for():
+    places = {"cells": [N_CELLS], "values": [1], "x": ["0x1"], "i": ["0x1"], "p": ["0x1"]}
+    shared = {"process": str(os.getpid() + 1), "normalized": places, "counts": places}
+    opened = open_study(["normalized", "counts"], shared=shared)
+    assert (opened["normalized"], opened["counts"]) == (GENES, True)
+    ask("discard", {"handle": opened["handle"]})
 
 
-def send_matrices(opened, part, matrices, **changes):
-    written(opened["files"][part], matrices)
-    sizes = {"cells": [m.shape[0] for m in matrices], "values": [int(m.nnz) for m in matrices]}
-    return ask("matrices", {"handle": opened["handle"], "part": part, **sizes, **changes})[0]
-
-
-needs_memory_files = pytest.mark.skipif(not MemoryFile.usable(), reason="needs Linux")
-
-
-@needs_memory_files
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(st.integers(0, N_CELLS), max_size=3),
-    st.floats(0, 1),
-    st.integers(1, 20),
-    st.integers(0, 1000),
-)
-def test_matrices_in_a_memory_file_are_the_blocks_of_them(edges, density, most, seed):
-    whole = sparse.random(N_CELLS, 3, density, format="csr", random_state=seed)
-    whole.sort_indices()
-    ends = [0, *sorted(edges), N_CELLS]
-    matrices = [whole[a:b] for a, b in itertools.pairwise(ends)]
+def test_r_is_told_whether_a_thread_may_still_read_what_it_holds():
+    go_on = threading.Event()
+    thread = threading.Thread(target=go_on.wait, name="cellferry-test")
+    thread.start()
     opened = open_study(["normalized"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bridge_studies, "BLOCK_ROWS", most)
-        answer = send_matrices(opened, "normalized", matrices)
-    assert answer["value"] == {"rows": N_CELLS}
-    source = bridge_studies.opened_study(opened["handle"]).complete().normalized
-    arrived = sparse.vstack([block for _, block in source])
-    assert (arrived != whole).nnz == 0
-    assert source.nnz == whole.nnz
-    ask("discard", {"handle": opened["handle"]})
-
-
-@needs_memory_files
-def test_blocks_of_a_memory_file_are_no_copies(monkeypatch):
-    monkeypatch.setattr(bridge_studies, "BLOCK_ROWS", 3)
-    opened = open_study(["normalized"])
-    matrix = sparse.csr_matrix(np.ones((N_CELLS, 3)))
-    assert send_matrices(opened, "normalized", [matrix])["ok"]
-    source = bridge_studies.opened_study(opened["handle"]).complete().normalized
-    [first, *_, last] = [block for _, block in source]
-    distance = last.data.ctypes.data - first.data.ctypes.data
-    assert distance == (matrix.nnz - last.nnz) * 8
-    ask("discard", {"handle": opened["handle"]})
-
-
-@needs_memory_files
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"values": [8]}, "bytes"),
-        ({"cells": [N_CELLS + 1]}, "bytes"),
-        ({"cells": [N_CELLS // 2, N_CELLS - N_CELLS // 2 - 1], "values": [0, 9]}, "does not fit"),
-        ({"part": "counts"}, "were asked for"),
-    ],
-)
-def test_a_memory_file_that_does_not_fit_is_refused(changes, told):
-    opened = open_study(["normalized"])
-    matrix = sparse.csr_matrix(
-        (np.ones(9), np.arange(9) % 3, np.minimum(np.arange(N_CELLS + 1), 9))
-    )
-    sizes = {"cells": [N_CELLS], "values": [9], "part": "normalized", **changes}
-    written(opened["files"]["normalized"], [matrix])
-    answer, _ = ask("matrices", {"handle": opened["handle"], **sizes})
-    assert not answer["ok"]
-    assert told in answer["error"]["message"]
-    ask("discard", {"handle": opened["handle"]})
-
-
-@needs_memory_files
-def test_counts_at_the_places_of_the_normalised_values_come_without_places():
-    counts = sparse.random(N_CELLS, 3, 0.5, format="csr", random_state=3)
-    counts.data = np.arange(1.0, counts.nnz + 1)
-    opened = open_study(["normalized", "counts"], counts_genes=GENES)
-    normalized = counts.copy()
-    normalized.data = np.log1p(counts.data)
-    sizes = {"handle": opened["handle"], "cells": [N_CELLS], "values": [int(counts.nnz)]}
-    Path(opened["files"]["normalized"]).write_bytes(
-        b"".join(
-            (
-                normalized.data.astype("<f8").tobytes(),
-                normalized.indices.astype("<i4").tobytes(),
-                normalized.indptr.astype("<i4").tobytes(),
-            )
-        )
-    )
-    Path(opened["files"]["counts"]).write_bytes(counts.data.tobytes())
-    ask("matrices", {**sizes, "part": "normalized"})
-    answer, _ = ask("matrices", {**sizes, "part": "counts", "like": "normalized"})
-    assert answer["value"] == {"rows": N_CELLS}
-    study = bridge_studies.opened_study(opened["handle"]).complete()
-    [(_, first)], [(_, second)] = study.normalized, study.counts
-    np.testing.assert_array_equal(first.toarray(), normalized.toarray())
-    np.testing.assert_array_equal(second.toarray(), counts.toarray())
-    assert np.shares_memory(first.indices, second.indices)
-    ask("discard", {"handle": opened["handle"]})
-
-
-@needs_memory_files
-def test_memory_files_that_are_not_used_are_given_up():
-    before = memory_files()
-    opened = open_study(["normalized", "counts"])
-    assert len(memory_files()) == len(before) + 2
-    ask("discard", {"handle": opened["handle"]})
-    assert memory_files() == before
-    again = open_study(["normalized"])
-    send_part(again["handle"], "normalized", sparse.csr_matrix((N_CELLS, 3)))
-    ask("study_parts", {"handle": again["handle"]})
-    assert memory_files() == before
-    ask("discard", {"handle": again["handle"]})
+    answer, _ = ask("discard", {"handle": opened["handle"]})
+    assert answer["value"] == {"discarded": True, "ended": False}
+    go_on.set()
+    thread.join()
+    answer, _ = ask("discard", {"handle": opened["handle"]})
+    assert answer["value"] == {"discarded": False, "ended": True}
 
 
 def test_a_study_without_an_engine_takes_all_genes_of_both_layers():

@@ -368,3 +368,19 @@ def test_interrupts_at_any_moment_leave_nobody_waiting():
         check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert done.stdout == "none left\n", done.stderr
+
+
+def test_an_abandoned_thread_of_ours_is_at_work_until_it_ends():
+    go_on = threading.Event()
+    with pytest.raises(RuntimeError, match="left"):
+        run_in_worker(lambda e: (e.emit("message"), go_on.wait()), _leave)
+    assert events_module.at_work()
+    go_on.set()
+    for thread in threading.enumerate():
+        if thread.name == "cellferry":
+            thread.join()
+    assert not events_module.at_work()
+
+
+def _leave(_event):
+    raise RuntimeError("left")

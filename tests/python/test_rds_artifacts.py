@@ -10,7 +10,6 @@ from cellferry import errors
 from cellferry.bridge_studies import _open
 from cellferry.rds_artifacts import build_artifacts_of_rds
 from r_session import needs_rscript
-from test_memory_file import memory_files
 from test_rds_study import PBMC, pbmc_rds, r_script  # noqa: F401 - a fixture
 
 pytestmark = needs_rscript
@@ -21,7 +20,7 @@ def paths(folder):
 
 
 def test_the_files_hold_what_the_object_holds(pbmc_rds, tmp_path):  # noqa: F811
-    before = memory_files(), dict(_open)
+    before = dict(_open)
     built = build_artifacts_of_rds(pbmc_rds, progress=False, **paths(tmp_path))
     read = (
         f"{PBMC} m <- function(l) as.matrix(if (inherits(x[['RNA']], 'Assay5')) "
@@ -39,7 +38,7 @@ def test_the_files_hold_what_the_object_holds(pbmc_rds, tmp_path):  # noqa: F811
         names = connection.execute("SELECT __cell_name FROM obs").fetchall()
     assert [name for (name,) in names] == cells
     assert built.summary.clusters == ("0", "1", "2")
-    assert (memory_files(), dict(_open)) == before
+    assert dict(_open) == before
 
 
 def test_a_column_an_assay_and_columns_can_be_chosen(pbmc_rds, tmp_path):  # noqa: F811
@@ -64,11 +63,11 @@ def test_a_column_an_assay_and_columns_can_be_chosen(pbmc_rds, tmp_path):  # noq
     ],
 )
 def test_what_is_wrong_is_told_and_nothing_is_left(pbmc_rds, tmp_path, options, error):  # noqa: F811
-    before = memory_files(), dict(_open)
+    before = dict(_open)
     with pytest.raises(error):
         build_artifacts_of_rds(pbmc_rds, progress=False, **paths(tmp_path), **options)
     assert list(tmp_path.iterdir()) == []
-    assert (memory_files(), dict(_open)) == before
+    assert dict(_open) == before
 
 
 def test_a_missing_file_is_no_matter_for_r(tmp_path):

@@ -105,80 +105,23 @@ test_that("an object without counts, of one cell and of one gene is built", {
   expect_identical(dim(read_artifacts(build_in(gene))$vars), c(80L, 1L))
 })
 
-test_that("matrices that are as they are wanted are read where they are", {
+test_that("files of matrices read where they are and of blocks are the same", {
   skip_without_backend()
   object <- small_object()
-  shared <- shared_expression(object, "RNA")
-  expect_identical(shared$message$process, jsonlite::unbox(as.character(Sys.getpid())))
-  expect_identical(names(shared$mats), c("normalized", "counts"))
-  expect_identical(shared$message$counts$x, rlang::obj_address(object[["RNA"]]@counts@x))
   in_place <- build_in(object)
-  other <- object
-  other@assays$RNA@data <- as.matrix(other@assays$RNA@data)
-  expect_null(shared_expression(other, "RNA"))
-  in_blocks <- build_in(other)
-  expect_identical(read_artifacts(in_place)$vars, read_artifacts(in_blocks)$vars)
-  expect_identical(read_artifacts(in_place)$raw, read_artifacts(in_blocks)$raw)
-  expect_identical(in_place$percentages, in_blocks$percentages)
+  for (kind in c("data", "counts")) {
+    other <- object
+    methods::slot(other@assays$RNA, kind) <- as.matrix(methods::slot(other@assays$RNA, kind))
+    in_blocks <- build_in(other)
+    expect_identical(read_artifacts(in_place)$vars, read_artifacts(in_blocks)$vars)
+    expect_identical(read_artifacts(in_place)$raw, read_artifacts(in_blocks)$raw)
+    expect_identical(in_place$percentages, in_blocks$percentages)
+  }
   other <- object
   other@assays$RNA@data <- other@assays$RNA@data[230:1, ]
   expect_identical(
     read_artifacts(build_in(other))$vars[, 230:1], read_artifacts(in_place)$vars
   )
-})
-
-test_that("a process that is not this one is sent blocks", {
-  skip_without_backend()
-  .globals <- environment(backend)$.globals
-  bridge <- backend()
-  withr::defer(.globals$bridge <- bridge)
-  .globals$bridge <- function(...) stop("not asked")
-  expect_null(shared_expression(small_object(), "RNA"))
-})
-
-test_that("what is not a vector as it was told is refused, not read", {
-  skip_without_backend()
-  shared <- shared_expression(small_object(), "RNA")$message
-  begin <- function(shared) {
-    object <- small_object()
-    folder <- withr::local_tempdir()
-    options <- list(
-      vars_h5_path = file.path(folder, "v"), obs_duckdb_path = file.path(folder, "o")
-    )
-    parcel <- new_parcel()
-    study <- json_study(
-      parcel, object, extract_groups(object), "RNA", NULL, list(), artifact_parts
-    )
-    message <- list(options = lapply(options, json_value), shared = shared, study = study)
-    begun <- bridge_call("artifacts_begin", message, parcel)$value
-    discard(begun$handle)
-    begun
-  }
-  expect_null(begin(shared)$normalized)
-  shorter <- shared
-  shorter$counts$values <- shorter$counts$values - 1L
-  expect_error(begin(shorter), "is of type 14 and length", class = "cellferry_internal_error")
-  turned <- shared
-  turned$counts[c("x", "i")] <- turned$counts[c("i", "x")]
-  expect_error(begin(turned), "is of type 13 and length", class = "cellferry_internal_error")
-  elsewhere <- shared
-  elsewhere$process <- json_text("1")
-  expect_length(begin(elsewhere)$normalized, 230)
-})
-
-test_that("what is built is held until Python has ended with it", {
-  skip_without_backend()
-  .globals <- environment(backend)$.globals
-  held <- length(.globals$held)
-  withr::defer(.globals$held <- .globals$held[seq_len(held)])
-  build_in(small_object())
-  expect_length(.globals$held, held)
-  # No answer: nobody knows.
-  bridge <- backend()
-  withr::defer(.globals$bridge <- bridge, priority = "first")
-  .globals$bridge <- function(...) stop("no answer")
-  end_build("a", list("what is read"))
-  expect_identical(.globals$held[[held + 1L]], list("what is read"))
 })
 
 test_that("split layers of Seurat 5 are put together", {

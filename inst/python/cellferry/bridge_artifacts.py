@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import r_memory, wire
+from . import wire
 from .artifacts import Artifacts, Build, BuildOptions, tell
 from .artifacts.inputs import open_inputs
 from .bridge_studies import Message, OpenStudy, keep_study, opened_study, study_from_wire
 from .errors import InternalError, InterruptedRunError
 from .events import Event, Worker
-from .expression import BLOCK_VALUES, BlockSource, cuts
+from .expression import BlockSource
 from .spilled import SpilledSource
 from .streamed import StreamedSource
 
@@ -44,35 +44,19 @@ class OpenBuild(OpenStudy):
     worker: Worker[Artifacts] | None = None
     build: Build | None = None
 
-    def begin(
-        self,
-        sent: Mapping[str, Any],
-        options: BuildOptions,
-        shared: Mapping[str, Any] | None = None,
-    ) -> Message:
+    def begin(self, sent: Mapping[str, Any], options: BuildOptions) -> Message:
         """Check everything, make room, and return the handle and what R is to send.
 
         ``single``: the normalised values as float32, which is what the file holds.
-
-        Parameters
-        ----------
-        shared
-            Where the matrices are in R's memory, by part, and the process of this R. It holds
-            them until the build is finished or discarded.
         """
         options.check()
         assert self.study.cells is not None
         n_cells = len(self.study.cells)
-        shares = shared is not None and r_memory.in_this_process(int(shared["process"]))
-        streams = options.require_artifacts and not shares
         for part, genes in (("normalized", sent["genes"]), ("counts", sent.get("counts_genes"))):
-            if genes and shares:
-                assert shared is not None
-                source = BlockSource(n_cells, genes)
-                _take_shared(source, shared[part], options.pcent_batch_size)
-                self.sources[part] = source
-            elif genes:
-                self.sources[part] = self._source(part, n_cells, genes, options)
+            if genes:
+                most = options.pcent_batch_size
+                shared = self.shared_source(part, n_cells, list(genes), sent, most)
+                self.sources[part] = shared or self._source(part, n_cells, genes, options)
         study = self.study.with_parts(**self.sources)
         counts = self.sources.get("counts")
         if counts is not None and counts.genes != self.sources["normalized"].genes:
@@ -81,16 +65,21 @@ class OpenBuild(OpenStudy):
         with open_inputs(study, group_key=None, coordinates_key="", rank_key="") as inputs:
             self.build = Build(inputs, options)
         self.build.check_targets()
-        if streams:
+        if any(isinstance(source, StreamedSource) for source in self.sources.values()):
             self.worker = Worker(self.build.run)
         handle = secrets.token_hex(8)
         keep_study(handle, self)
         return {
             "handle": handle,
-            "normalized": None if shares else list(self.sources["normalized"].genes),
-            "counts": not shares and "counts" in self.sources,
+            "normalized": self._to_send("normalized"),
+            "counts": self._to_send("counts") is not None,
             "single": True,
         }
+
+    def _to_send(self, part: str) -> list[str] | None:
+        """Return the genes of a part that R has to send."""
+        there = part in self.sources and part not in self.shared
+        return list(self.sources[part].genes) if there else None
 
     def _source(
         self, part: str, n_cells: int, genes: list[str], options: BuildOptions
@@ -125,39 +114,21 @@ class OpenBuild(OpenStudy):
         self.complete()
         return found
 
-    def close(self) -> bool:
-        """Stop the build, if it is not finished; whether it has ended."""
+    def close(self) -> None:
+        """Stop the build, if it is not finished."""
         for source in self.sources.values():
             if isinstance(source, StreamedSource):
                 source.stop()
         if self.worker is not None and not self.worker.ended:
             self.worker.cancel(CLEARING_SECONDS)
         super().close()
-        return self.worker is None or self.worker.ended
-
-
-def _take_shared(source: BlockSource, matrices: Mapping[str, Any], most: int) -> None:
-    """Fill a source with R's dgCMatrix of genes x cells, the rows of cells x genes."""
-    first = 0
-    columns = ("cells", "values", "x", "i", "p")
-    for n_cells, n_values, x, i, p in zip(*(matrices[name] for name in columns), strict=True):
-        data, indices = (
-            r_memory.vector(x, "real", n_values),
-            r_memory.vector(i, "integer", n_values),
-        )
-        pointers = r_memory.vector(p, "integer", n_cells + 1)
-        for start, stop in cuts(pointers, BLOCK_VALUES, most):
-            here = slice(int(pointers[start]), int(pointers[stop]))
-            own = pointers[start : stop + 1] - pointers[start]
-            source.append(first + start, own, indices[here], data[here])
-        first += n_cells
 
 
 def begin(request: Message) -> Message:
     """Open a build; see :meth:`OpenBuild.begin`."""
     sent = request["study"]
     build = OpenBuild(study_from_wire(sent))
-    return build.begin(sent, BuildOptions(**request["options"]), request.get("shared"))
+    return build.begin(sent, BuildOptions(**request["options"]))
 
 
 def finish(

@@ -46,6 +46,7 @@ from .engines import (
 )
 from .engines.llm.keys import key_variables
 from .errors import InternalError, error_codes, warning_codes
+from .events import at_work
 from .markers import read_markers
 from .pulled import ask_by, tell
 from .runs import Run, list_runs
@@ -171,13 +172,6 @@ def _block(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> 
     return {"rows": opened_study(request["handle"]).append(request)}
 
 
-def _matrices(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    opened = opened_study(request["handle"])
-    sizes = request["cells"], request["values"]
-    rows = opened.take_matrices(request["part"], *sizes, request.get("like"))
-    return {"rows": rows}
-
-
 def _taken(request: Message) -> OpenStudy:
     """Close the study of a request and return it; it must have been opened for an engine."""
     opened = close_study(request["handle"])
@@ -255,8 +249,9 @@ def _results(found: Annotations, out: wire.Outgoing, replaced: Sequence[str] = (
 
 def _discard(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     opened = close_study(request["handle"])
-    ended = opened is None or opened.close()
-    return {"discarded": opened is not None, "ended": ended}
+    if opened is not None:
+        opened.close()
+    return {"discarded": opened is not None, "ended": not at_work()}
 
 
 def _artifacts_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
@@ -332,7 +327,6 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, OnEvent | None], Message]] = 
     "check_request": _check_request,
     "describe": _describe,
     "discard": _discard,
-    "matrices": _matrices,
     "plan": _plan,
     "read_annotations": _read_annotations,
     "read_markers": _read_markers,

@@ -6,21 +6,20 @@ Expression is sent before it is read, and kept; or it is pulled: asked for when 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import wire
+from . import r_memory, wire
 from .checks import genes_to_compare
 from .engines import AnyEngine
-from .errors import InternalError, InvalidObjectError
+from .errors import InternalError
 from .events import CancelledWork
 from .expression import BLOCK_ROWS, BLOCK_VALUES, BlockSource, cuts
 from .markers import read_markers
-from .memory_file import MemoryFile
 from .pulled import Ask, PulledSource, block_question
 from .spilled import SpilledSource
 from .study import Clusters, Context, ExpressionSource, Study
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 Message = dict[str, Any]
-Pattern = tuple["NDArray[np.int32]", "NDArray[np.int32]"]
-"""Indices and pointers."""
 
 _GENES_OF = {"normalized": "genes", "counts": "counts_genes"}
 """Where R says which genes a part has."""
@@ -52,8 +49,7 @@ class OpenStudy:
     provenance: dict[str, Any] = field(default_factory=dict)
     owned: list[str] = field(default_factory=list)
     sources: dict[str, BlockSource] = field(default_factory=dict)
-    files: dict[str, MemoryFile] = field(default_factory=dict)
-    patterns: dict[str, Pattern] = field(default_factory=dict)
+    shared: set[str] = field(default_factory=set)
     pulled: dict[str, PulledSource] = field(default_factory=dict)
     _ask: Ask | None = None
 
@@ -89,7 +85,8 @@ class OpenStudy:
     ) -> None:
         pulled: Mapping[str, str | None] | None = sent.get("pulled")
         if pulled is None:
-            self.sources[part] = BlockSource(n_cells, genes)
+            shared = self.shared_source(part, n_cells, genes, sent)
+            self.sources[part] = BlockSource(n_cells, genes) if shared is None else shared
             return
         stored, stored_genes = pulled.get(part), sent.get(_GENES_OF[part]) or ()
         # Of some genes only, it is not known how many values there are.
@@ -97,6 +94,41 @@ class OpenStudy:
         self.pulled[part] = PulledSource(
             n_cells, genes, partial(self._block, part), nnz=int(stored or 0) if known else None
         )
+
+    def shared_source(
+        self,
+        part: str,
+        n_cells: int,
+        genes: list[str],
+        sent: Mapping[str, Any],
+        most: int = BLOCK_ROWS,
+    ) -> BlockSource | None:
+        """Return a part that R has in the memory of this process, None where it has to be sent.
+
+        ``shared`` of what was sent says where R's dgCMatrix of genes x cells are, which are
+        the rows of cells x genes, and in which process. R holds them until it is told, by
+        the answer to "discard", that nobody reads them any more.
+        """
+        shared: Mapping[str, Any] = sent.get("shared") or {}
+        if part not in shared or genes != list(sent[_GENES_OF[part]]):
+            return None
+        if not r_memory.in_this_process(int(shared["process"])):
+            return None
+        source, first = BlockSource(n_cells, genes), 0
+        columns = (shared[part][name] for name in ("cells", "values", "x", "i", "p"))
+        for n, n_values, x, i, p in zip(*columns, strict=True):
+            pointers = r_memory.vector(p, "integer", n + 1)
+            data, indices = (
+                r_memory.vector(x, "real", n_values),
+                r_memory.vector(i, "integer", n_values),
+            )
+            for start, stop in cuts(pointers, BLOCK_VALUES, most):
+                here = slice(int(pointers[start]), int(pointers[stop]))
+                own = pointers[start : stop + 1] - pointers[start]
+                source.append(first + start, own, indices[here], data[here])
+            first += n
+        self.shared.add(part)
+        return source
 
     def _block(self, part: str, number: int) -> Message:
         if self._ask is None:
@@ -113,74 +145,23 @@ class OpenStudy:
         handle = secrets.token_hex(8)
         keep_study(handle, self)
         wanted: dict[str, ExpressionSource] = {**self.sources, **self.pulled}
+        for part in self.shared:
+            del wanted[part]
         return {
             "handle": handle,
-            "files": self.memory_files(),
             "normalized": list(wanted["normalized"].genes) if "normalized" in wanted else None,
             "counts": "counts" in wanted,
             "clusters": list(self.study.clusters.names),
         }
 
-    def memory_files(self) -> dict[str, str]:
-        """Return the path of a new file in memory for each part that R is to send."""
-        if MemoryFile.usable():
-            self.files = {part: MemoryFile() for part in self.sources}
-        return {part: str(file.path) for part, file in self.files.items()}
-
     def append(self, block: Mapping[str, Any]) -> int:
         """Take one block of expression and return the rows that have arrived."""
-        source = self._expected(block["part"])
+        source = self.sources.get(block["part"])
+        if source is None:
+            message = f'No "{block["part"]}" were asked for.'
+            raise InternalError(message)
         source.append(int(block["row_start"]), block["indptr"], block["indices"], block["data"])
         return source.rows_received
-
-    def take_matrices(
-        self,
-        part: str,
-        cells: Sequence[int],
-        values: Sequence[int],
-        like: str | None = None,
-    ) -> int:
-        """Take all rows of a part from its file and return how many there are.
-
-        Parameters
-        ----------
-        part
-            Its file holds R's dgCMatrix of genes x cells as they are, which are the rows of
-            cells x genes: ``x`` of all (first, because what is not aligned is copied), ``i``
-            of all, ``p`` of all (float64, int32, int32).
-        cells, values
-            How many each of them has.
-        like
-            The part that was taken before and has the same ``i`` and ``p``, which are not in
-            the file then.
-        """
-        source, n_values = self._expected(part), sum(values)
-        dtypes, lengths = ["<f8", "<i4", "<i4"], [n_values, n_values, sum(cells) + len(cells)]
-        n = 3 if like is None else 1
-        data, *own_pattern = self.files.pop(part).arrays(dtypes[:n], lengths[:n])
-        if like is None:
-            self.patterns[part] = (own_pattern[0], own_pattern[1])
-        indices, pointers = self.patterns[like or part]
-        first_row = first_value = first_pointer = 0
-        for n_cells, n in zip(cells, values, strict=True):
-            own = pointers[first_pointer : first_pointer + n_cells + 1]
-            if own[-1] != n or np.any(np.diff(own) < 0):
-                message = f'The "p" of a matrix of {n_cells} cells does not fit.'
-                raise InvalidObjectError(message, "The sparse matrix of the object is damaged.")
-            for start, stop in cuts(own, BLOCK_VALUES, BLOCK_ROWS):
-                here = slice(first_value + int(own[start]), first_value + int(own[stop]))
-                ends = own[start : stop + 1] - own[start]
-                source.append(first_row + start, ends, indices[here], data[here])
-            first_row, first_value = first_row + n_cells, first_value + n
-            first_pointer += n_cells + 1
-        return source.rows_received
-
-    def _expected(self, part: str) -> BlockSource:
-        source = self.sources.get(part)
-        if source is None:
-            message = f'No "{part}" were asked for.'
-            raise InternalError(message)
-        return source
 
     def complete(self) -> Study:
         """Return the study with its expression; every row that is sent must have arrived."""
@@ -188,22 +169,13 @@ class OpenStudy:
             if source.rows_received != source.shape[0]:
                 message = "Fewer rows of expression arrived than there are cells."
                 raise InternalError(message)
-        self._give_up_files()
         return self.study.with_parts(**self.sources, **self.pulled)
 
-    def close(self) -> bool:
-        """Give back what is held beside the study; whether nothing reads the study any more."""
-        self._give_up_files()
+    def close(self) -> None:
+        """Give back what is held beside the study."""
         for source in self.sources.values():
             if isinstance(source, SpilledSource):
                 source.close()
-        return True
-
-    def _give_up_files(self) -> None:
-        for file in self.files.values():
-            file.close()
-        self.files.clear()
-        self.patterns.clear()
 
 
 _open: dict[str, OpenStudy] = {}

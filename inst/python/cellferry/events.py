@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 DRAIN_SECONDS = 0.25
+THREADS = "cellferry"
+"""How the name of every thread begins that this package starts."""
 
 EventKind = Literal["started", "progress", "finished", "message"]
 
@@ -274,6 +276,14 @@ class Worker(Generic[_Result]):
         finally:
             self._events.cancel()
             self._leave()
+
+
+def at_work() -> bool:
+    """Whether a thread of ours is still running in this process, an abandoned one too.
+
+    All of them are named after the package.
+    """
+    return any(thread.name.startswith(THREADS) for thread in threading.enumerate())
 
 
 def run_in_worker(

@@ -11,7 +11,7 @@ from .bridge_studies import close_study
 from .errors import InputError
 from .progress import progress_events
 from .rds import Message, RChild
-from .rds_study import IDENT, expression_handlers
+from .rds_study import IDENT, as_from_r
 
 
 def build_artifacts_of_rds(
@@ -78,7 +78,7 @@ def build_artifacts_of_rds(
             handlers = {
                 "task": lambda _message, _out: task,
                 "artifacts_begin": begin,
-                **expression_handlers(),
+                "block": as_from_r("block"),
             }
             child.serve(handlers, until="artifacts_finish")
             child.answer(None)

@@ -22,12 +22,8 @@ IDENT = "ident"
 """The active identity of a Seurat object, R's default for the clusters."""
 
 
-def expression_handlers() -> dict[str, Handler]:
-    """Return what takes the expression that R sends."""
-    return {name: _as_from_r(name) for name in ("block", "matrices")}
-
-
-def _as_from_r(name: str) -> Handler:
+def as_from_r(name: str) -> Handler:
+    """Return what answers a call of R as in a session."""
     return lambda message, out: CALLS[name](message, out, None)
 
 
@@ -114,9 +110,9 @@ class RdsObject:
         handlers = {
             "task": lambda _message, _out: self._task,
             "check_request": self._check,
-            "read_markers": _as_from_r("read_markers"),
+            "read_markers": as_from_r("read_markers"),
             "study_begin": self._begin,
-            **expression_handlers(),
+            "block": as_from_r("block"),
         }
         self._child.serve(handlers, until="annotate")
         opened = close_study(self._handle)
