@@ -1,6 +1,7 @@
 """Studies that R is sending: opened, filled block by block, read or annotated, discarded.
 
-Expression is sent before it is read, and kept; or it is pulled: asked for when it is read.
+Expression is read where R has it, if it is stored as it is wanted; else it is sent before it is
+read, and kept; or, for cells, it is pulled: asked for whenever it is read.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ _GENES_OF = {"normalized": "genes", "counts": "counts_genes"}
 class OpenStudy:
     """A study on its way from R. Without an engine it is only read.
 
-    Its expression is sent to ``sources``, or pulled by those of ``pulled`` while it is
-    annotated.
+    Its expression is sent to ``sources``, but for those of ``shared``, which read R's memory; or
+    pulled by those of ``pulled`` while it is annotated.
     """
 
     study: Study
@@ -118,10 +119,8 @@ class OpenStudy:
         columns = (shared[part][name] for name in ("cells", "values", "x", "i", "p"))
         for n, n_values, x, i, p in zip(*columns, strict=True):
             pointers = r_memory.vector(p, "integer", n + 1)
-            data, indices = (
-                r_memory.vector(x, "real", n_values),
-                r_memory.vector(i, "integer", n_values),
-            )
+            indices = r_memory.vector(i, "integer", n_values)
+            data = r_memory.vector(x, "real", n_values)
             for start, stop in cuts(pointers, BLOCK_VALUES, most):
                 here = slice(int(pointers[start]), int(pointers[stop]))
                 own = pointers[start : stop + 1] - pointers[start]
