@@ -72,8 +72,8 @@ class Chunk:
         made = []
         for i, rows in enumerate((self.rows[:middle], self.rows[middle:])):
             own = pointers[: middle + 1] if i == 0 else pointers[middle:] - pointers[middle]
-            matrix = _matrix(own, texts[0][i], texts[1][i], n_genes)
-            body = b"".join((self.body[:start], matrix, self.body[tail:]))
+            matrix = _matrix(own, [texts[0][i]], [texts[1][i]], n_genes)
+            body = b"".join((self.body[:start], *matrix, self.body[tail:]))
             made.append(Chunk(self.number, rows, body))
         return made[0], made[1]
 
@@ -83,21 +83,32 @@ _POINTERS, _COLUMNS, _VALUES, _SHAPE = (
 )  # fmt: skip
 
 
-def _matrix(pointers: NDArray[np.int64], columns: bytes, values: bytes, n_genes: int) -> bytes:
-    """Return the matrix of a body, from its first brackets to its last."""
+def _matrix(
+    pointers: NDArray[np.int64], columns: Iterable[bytes], values: Iterable[bytes], n_genes: int
+) -> list[bytes]:
+    """Return the matrix of a body, from its first brackets to its last, in pieces.
+
+    The body is joined of them once: it is large, and so would be every copy on the way.
+    """
     import orjson
 
-    return b"".join(
-        (
-            orjson.dumps(np.ascontiguousarray(pointers), option=orjson.OPT_SERIALIZE_NUMPY),
-            _COLUMNS,
-            columns,
-            _VALUES,
-            values,
-            _SHAPE,
-            b"%d,%d]" % (len(pointers) - 1, n_genes),
-        )
-    )
+    return [
+        orjson.dumps(np.ascontiguousarray(pointers), option=orjson.OPT_SERIALIZE_NUMPY),
+        _COLUMNS,
+        *_listed(columns),
+        _VALUES,
+        *_listed(values),
+        _SHAPE,
+        b"%d,%d]" % (len(pointers) - 1, n_genes),
+    ]
+
+
+def _listed(texts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the texts with commas between them."""
+    for i, text in enumerate(texts):
+        if i:
+            yield b","
+        yield text
 
 
 def _cut(text: bytes, n: int) -> tuple[bytes, bytes]:
@@ -248,7 +259,6 @@ class Encoder:
     def _chunk(self, number: int, filling: _Filling) -> Chunk:
         pointers = np.zeros(filling.cells + 1, dtype=np.int64)
         np.cumsum(np.concatenate(filling.lengths), out=pointers[1:])
-        columns, values = b",".join(filling.indices), b",".join(filling.data)
-        matrix = _matrix(pointers, columns, values, self._n_genes)
-        body = b"".join((self._head, matrix, self._tail))
+        matrix = _matrix(pointers, filling.indices, filling.data, self._n_genes)
+        body = b"".join((self._head, *matrix, self._tail))
         return Chunk(number, np.concatenate(filling.rows), body)
