@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ _Result = TypeVar("_Result")
 
 def in_flight(
     function: Callable[[_Item], _Result], items: Iterable[_Item], most: int, events: Events
-) -> Iterator[_Result]:
+) -> Generator[_Result]:
     """Yield ``function(item)`` of all items as they are finished, ``most`` at once.
 
     The next item is only made when there is room for it, so that the memory is bounded. The

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,15 +99,18 @@ class Sender:
         while True:
             # As many as were under way, because the others are halved before they are sent.
             too_large: list[Chunk] = []
-            for chunk, text in in_flight(self._ask, missing(waiting), self.parallel, self.events):
-                if isinstance(chunk, Chunk):
-                    self._limit(chunk)
-                    too_large.append(chunk)
-                    continue
-                answered.append(self._keep(chunk, text, cells))
-                self.sent += 1
-                done += chunk.n_cells
-                self._told(done, len(cells))
+            under_way = in_flight(self._ask, missing(waiting), self.parallel, self.events)
+            # Closed here: threads would wait for more until the traceback of an error is gone.
+            with closing(under_way):
+                for chunk, text in under_way:
+                    if isinstance(chunk, Chunk):
+                        self._limit(chunk)
+                        too_large.append(chunk)
+                        continue
+                    answered.append(self._keep(chunk, text, cells))
+                    self.sent += 1
+                    done += chunk.n_cells
+                    self._told(done, len(cells))
             if not too_large:
                 return sorted(answered, key=lambda a: int(a.rows[0]))
             waiting = too_large
