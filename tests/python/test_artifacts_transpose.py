@@ -52,6 +52,17 @@ def test_only_what_exceeds_the_memory_goes_to_the_file(tmp_path):
     assert file.stat().st_size == 2 * 12 * 4
 
 
+def test_after_the_first_piece_in_the_file_all_go_there(tmp_path):
+    # A small one that fits is often a view, and would keep all of its block in memory.
+    file = tmp_path / "pieces"
+    large, small = (sparse.csr_matrix(np.ones((n, 3), dtype=np.float32)) for n in (6, 1))
+    turned = Transposed(6, np.float32, Pieces(100, file))
+    turned.add(large)
+    small.resize(6, 3)
+    turned.add(small)
+    assert file.stat().st_size == 2 * (18 + 3) * 4
+
+
 @pytest.fixture(params=["compiled", "public"])
 def scipy_parts(request, monkeypatch):
     """With SciPy's own compiled functions, and as if a later SciPy did not have them."""

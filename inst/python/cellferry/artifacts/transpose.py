@@ -81,7 +81,8 @@ class Transposed:
         """Take the next block: all rows of the result, the columns that follow the last."""
         self.indptr += block.indptr
         indices, data = block.indices.astype(np.int32, copy=False), block.data
-        if data.nbytes + indices.nbytes <= self._memory:
+        # A small piece that would still fit is a view that keeps all of its block in memory.
+        if not self._written and data.nbytes + indices.nbytes <= self._memory:
             self._memory -= data.nbytes + indices.nbytes
             self._pieces.append(_Piece(block.shape[1], block.indptr, indices, data))
             return
