@@ -119,8 +119,8 @@ class OpenStudy:
         columns = (shared[part][name] for name in ("cells", "values", "x", "i", "p"))
         for n, n_values, x, i, p in zip(*columns, strict=True):
             pointers = r_memory.vector(p, "integer", n + 1)
-            indices = r_memory.vector(i, "integer", n_values)
             data = r_memory.vector(x, "real", n_values)
+            indices = r_memory.vector(i, "integer", n_values)
             for start, stop in cuts(pointers, BLOCK_VALUES, most):
                 here = slice(int(pointers[start]), int(pointers[stop]))
                 own = pointers[start : stop + 1] - pointers[start]
