@@ -18,24 +18,6 @@ stored_values <- function(parts) {
   }
 }
 
-# The parts that Python wants, from the answer to "study_begin", as blocks that are read when
-# they are asked for.
-wanted_blocks <- function(begun, object, assay) {
-  cells <- extract_cells(object)
-  blocks_of <- function(layer, genes) {
-    parts <- layer_parts(object, assay, layer)
-    warn_of_absent_cells(parts, cells)
-    layer_blocks(parts, cells, genes)
-  }
-  genes <- as.character(unlist(begun$normalized))
-  list(
-    normalized = if (length(genes)) blocks_of("data", genes),
-    counts = if (isTRUE(begun$counts)) {
-      blocks_of("counts", extract_genes(object, assay, "counts"))
-    }
-  )
-}
-
 # A block as it crosses: JSON, then the arrays.
 pack_block <- function(blocks, k) {
   block <- blocks$read(k)

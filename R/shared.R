@@ -46,5 +46,5 @@ json_places <- function(mats) {
 
 # What Python was told of is of no use any more; called when it may still read, and later again.
 release <- function(mats, ended) {
-  .globals$held <- if (!ended) c(.globals$held, list(mats))
+  .globals$held <- if (!ended) c(.globals$held, if (length(mats)) list(mats))
 }

@@ -92,20 +92,29 @@ require_parts <- function(object, assay, needed) {
 # What Python asked for when the study was begun. `tell` is called with the blocks that are sent,
 # of how many, and what they are.
 send_expression <- function(begun, object, assay, tell = NULL) {
+  blocks <- Filter(Negate(is.null), wanted_blocks(begun, object, assay))
+  for (part in names(blocks)) {
+    single <- part == "normalized" && isTRUE(begun$single)
+    send_blocks(begun$handle, part, blocks[[part]], tell, single)
+  }
+}
+
+# The parts that Python wants, from the answer to "study_begin", as blocks that are read when
+# they are asked for.
+wanted_blocks <- function(begun, object, assay) {
   cells <- extract_cells(object)
-  genes <- unlist(begun$normalized)
-  if (length(genes)) {
-    parts <- layer_parts(object, assay, "data")
-    warn_of_absent_cells(parts, cells)
-    blocks <- layer_blocks(parts, cells, genes)
-    send_blocks(begun$handle, "normalized", blocks, tell, isTRUE(begun$single))
+  blocks_of <- function(layer, genes, warns = TRUE) {
+    parts <- layer_parts(object, assay, layer)
+    if (warns) warn_of_absent_cells(parts, cells)
+    layer_blocks(parts, cells, genes)
   }
-  if (isTRUE(begun$counts)) {
-    parts <- layer_parts(object, assay, "counts")
-    if (!length(genes)) warn_of_absent_cells(parts, cells)
-    genes <- extract_genes(object, assay, "counts")
-    send_blocks(begun$handle, "counts", layer_blocks(parts, cells, genes), tell)
-  }
+  genes <- as.character(unlist(begun$normalized))
+  list(
+    normalized = if (length(genes)) blocks_of("data", genes),
+    counts = if (isTRUE(begun$counts)) {
+      blocks_of("counts", extract_genes(object, assay, "counts"), warns = !length(genes))
+    }
+  )
 }
 
 # An assay may have fewer cells than the object, for example the sketch of a large one.

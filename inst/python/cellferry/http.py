@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .events import Events
 
 CONNECT_SECONDS = 20.0
+PIECE = 1 << 18
+"""Bytes of a body that are handed to the socket at once."""
 LARGEST_ANSWER = 512 * 1024**2
 """A larger answer is refused before it fills the memory."""
 
@@ -191,6 +193,10 @@ class Service:
     ) -> Reply:
         import httpx
 
+        if isinstance(body, bytes) and len(body) > PIECE:
+            # In one piece the socket would copy what is left of it again and again.
+            headers["Content-Length"] = str(len(body))
+            body = (body[start : start + PIECE] for start in range(0, len(body), PIECE))
         own = not path.startswith(("http://", "https://"))
         url = self.address + path if own else path
         if own and self._token is not None:

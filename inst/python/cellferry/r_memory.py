@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -28,32 +27,26 @@ _TYPES: dict[Kind, tuple[int, str, Any]] = {
 """Number of the type (Rinternals.h), the function that says where the values are, what they are."""
 
 
-@dataclass(frozen=True)
-class _R:
-    functions: Any
-
-    def call(self, name: str, result: Any, address: int) -> Any:
-        function = getattr(self.functions, name)
-        function.argtypes, function.restype = [ctypes.c_void_p], result
-        return function(address)
-
-
 @functools.cache
-def _r() -> _R | None:
-    """Return the functions of the R in this process, None if there is no R or none are seen."""
+def _functions_of_r() -> dict[str, Any] | None:
+    """Return what is called of the R in this process; None if there is no R or none is seen."""
+    results: dict[str, Any] = {"TYPEOF": ctypes.c_int, "Rf_xlength": ctypes.c_ssize_t}
+    results |= {name: ctypes.c_void_p for _, name, _ in _TYPES.values()}
+    found: dict[str, Any] = {}
     try:
-        # They touch Python's memory nowhere, but R may only be called by one thread at a time.
-        functions = ctypes.PyDLL(None)
-        for name in ("TYPEOF", "Rf_xlength", "REAL_RO", "INTEGER_RO"):
-            getattr(functions, name)
+        # Keeps Python's lock, because R may only be called by one thread at a time.
+        library = ctypes.PyDLL(None)
+        for name, result in results.items():
+            found[name] = getattr(library, name)
+            found[name].argtypes, found[name].restype = [ctypes.c_void_p], result
     except (AttributeError, OSError, TypeError):
         return None
-    return _R(functions)
+    return found
 
 
 def in_this_process(pid: int) -> bool:
     """Whether the R with this process id is the one of this process, and its functions are seen."""
-    return pid == os.getpid() and _r() is not None
+    return pid == os.getpid() and _functions_of_r() is not None
 
 
 def vector(address: str, kind: Kind, length: int) -> NDArray[Any]:
@@ -73,21 +66,20 @@ def vector(address: str, kind: Kind, length: int) -> NDArray[Any]:
     InternalError
         There is no R in this process, or the vector is another one.
     """
-    r = _r()
+    r = _functions_of_r()
     if r is None:
         message = "There is no R in this process whose memory can be read."
         raise InternalError(message)
     number, function, item = _TYPES[kind]
     place = int(address, 16)
     # Asked first: R's own error would jump over Python.
-    found = r.call("TYPEOF", ctypes.c_int, place)
-    size = r.call("Rf_xlength", ctypes.c_ssize_t, place)
+    found, size = r["TYPEOF"](place), r["Rf_xlength"](place)
     if (found, size) != (number, length):
         message = f"A vector of R is of type {found} and length {size}, not {number} and {length}."
         raise InternalError(message)
     if length == 0:
         return np.empty(0, np.dtype(item))
-    values = r.call(function, ctypes.c_void_p, place)
-    array: NDArray[Any] = np.ctypeslib.as_array((item * length).from_address(values))
+    values = (item * length).from_address(r[function](place))
+    array: NDArray[Any] = np.ctypeslib.as_array(values)
     array.flags.writeable = False
     return array

@@ -174,6 +174,14 @@ class RChild:
         raise errors.InternalError(message, hint)
 
 
+def existing_file(path: Path) -> str:
+    """Return the absolute path of a file for the child; raises :class:`InputError` without it."""
+    if not path.is_file():
+        message = f'There is no file "{path}".'
+        raise errors.InputError(message, "Check the path.")
+    return str(path.resolve())
+
+
 def child_script(sources: RSources) -> str:
     """Return the R code that the child runs: our functions, then the one that asks."""
     # A JSON string is an R string.

@@ -8,9 +8,8 @@ from typing import Any
 from . import bridge_artifacts, wire
 from .artifacts import Artifacts, BuildOptions, tell
 from .bridge_studies import close_study
-from .errors import InputError
 from .progress import progress_events
-from .rds import Message, RChild
+from .rds import Message, RChild, existing_file
 from .rds_study import IDENT, as_from_r
 
 
@@ -52,14 +51,11 @@ def build_artifacts_of_rds(
     --------
     >>> built = build_artifacts_of_rds(Path("pbmc.rds"), group_key="leiden")  # doctest: +SKIP
     """
-    if not path.is_file():
-        message = f'There is no file "{path}".'
-        raise InputError(message, "Check the path.")
-    chosen = BuildOptions(**options)
-    chosen.check()
+    file = existing_file(path)
+    BuildOptions(**options).check()
     task: dict[str, Any] = {
         "verb": "artifacts",
-        "input": str(path.resolve()),
+        "input": file,
         "group_by": group_key or IDENT,
         "assay": assay,
         "coordinates_key": coordinates_key,

@@ -14,8 +14,7 @@ from .bridge_studies import OpenStudy, close_study, genes_wanted, parts_to_send,
 from .cell_annotations import CellAnnotations
 from .checks import check_consent
 from .engines import AnyEngine
-from .errors import InputError
-from .rds import Handler, Message, RChild
+from .rds import Handler, Message, RChild, existing_file
 from .study import Context, Study
 
 IDENT = "ident"
@@ -68,16 +67,14 @@ class RdsObject:
         allow_upload: bool = False,
         rscript: str | None = None,
     ) -> None:
-        if not path.is_file():
-            message = f'There is no file "{path}".'
-            raise InputError(message, "Check the path.")
+        file = existing_file(path)
         self._child = RChild(rscript)
         self._engine, self._level = engine, level
         self._overwrite, self._allow_upload = overwrite, allow_upload
         context = context or Context()
         self._task = {
             "verb": "annotate",
-            "input": str(path.resolve()),
+            "input": file,
             "engine": engine.name,
             "level": level,
             "markers": None if markers is None else str(markers.resolve()),

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from ...runs import Run
 
 FOLDER = "chunks"
-PIECE = 1 << 18
-"""Bytes of a body that are handed to the socket at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,11 +161,7 @@ class Sender:
         if self._gzip:
             body = gzip.compress(body, compresslevel=1)
             headers["Content-Encoding"] = "gzip"
-        # In one piece the socket would copy what is left of it again and again.
-        headers["Content-Length"] = str(len(body))
-        found: bytes = self.service.request(
-            "POST", "", content=lambda: _pieces(body), headers=headers, read=read
-        )
+        found: bytes = self.service.request("POST", "", content=body, headers=headers, read=read)
         return found
 
     def _key(self, chunk: Chunk) -> str:
@@ -206,11 +200,6 @@ class Sender:
         if not path.is_file() or file_hash(path) != kept["sha256"]:
             return None
         return Answered(chunk.number, chunk.rows, path)
-
-
-def _pieces(body: bytes) -> Iterator[bytes]:
-    for start in range(0, len(body), PIECE):
-        yield body[start : start + PIECE]
 
 
 @dataclass(frozen=True, eq=False)
