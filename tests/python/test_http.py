@@ -2,13 +2,14 @@ import email.utils
 import json
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from cellferry import errors
 from cellferry.credentials import Secret
 from cellferry.events import CancelledWork, Events
-from cellferry.http import Retries, Service
+from cellferry.http import PIECE, Retries, Service
 from fault_server import FaultServer
 
 QUICK = Retries(attempts=4, first=0.01, longest=0.05, patience=5.0)
@@ -207,3 +208,28 @@ def test_a_proxy_of_the_environment_sees_nothing_that_is_meant_for_this_machine(
 def test_not_a_number_in_an_answer_becomes_missing(server):
     server.fault("answer", "GET", "^/status", status=200, body=b'{"a": NaN, "b": 1e999}')
     assert status(server) == {"a": None, "b": None}
+
+
+def test_a_large_body_arrives_whole_in_every_attempt():
+    bodies = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(200 if len(bodies) > 1 else 503)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_):
+            """Be quiet."""
+
+    body = bytes(range(256)) * (3 * PIECE // 256) + b"end"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        with Service(f"http://127.0.0.1:{running.server_port}", retries=QUICK) as client:
+            assert client.request("POST", "/", content=body).json() == {}
+        running.shutdown()
+    assert bodies == [body, body]

@@ -196,7 +196,7 @@ class Service:
         if isinstance(body, bytes) and len(body) > PIECE:
             # In one piece the socket would copy what is left of it again and again.
             headers["Content-Length"] = str(len(body))
-            body = (body[start : start + PIECE] for start in range(0, len(body), PIECE))
+            body = _pieces(body)
         own = not path.startswith(("http://", "https://"))
         url = self.address + path if own else path
         if own and self._token is not None:
@@ -271,6 +271,11 @@ class Service:
             time.sleep(seconds)
         else:
             self._events.wait(seconds)
+
+
+def _pieces(body: bytes) -> Iterator[bytes]:
+    for start in range(0, len(body), PIECE):
+        yield body[start : start + PIECE]
 
 
 def _kind(error: Exception) -> str:
