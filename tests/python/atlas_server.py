@@ -10,10 +10,12 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import numpy as np
 from scipy.sparse import csr_matrix
+
+from loopback import LoopbackServer
 
 
 class AtlasServer:
@@ -35,16 +37,9 @@ class AtlasServer:
 
     @contextmanager
     def running(self):
-        http = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
-        http.daemon_threads = True
-        thread = threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        self.url = f"http://127.0.0.1:{http.server_address[1]}/v1/singlecell/annotate"
-        try:
+        with LoopbackServer(handler_of(self)).serving() as http:
+            self.url = f"{http.url}/v1/singlecell/annotate"
             yield self
-        finally:
-            http.shutdown()
-            http.server_close()
 
 
 def label_of(genes, row):

@@ -6,9 +6,11 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path, monkeypatch):
-    """Keep the runs of a test out of the user's data folder."""
+    """Keep the runs of a test out of the user's data folder, and R out of its children."""
     home = tmp_path / "cellferry-home"
     monkeypatch.setenv("CELLFERRY_HOME", str(home))
+    # R, once it runs in this process, sets it, and a child of a later test would not start.
+    monkeypatch.delenv("LD_LIBRARY_PATH", raising=False)
     return home
 
 

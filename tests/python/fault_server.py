@@ -16,8 +16,11 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from loopback import LoopbackServer
 
 
 @dataclass
@@ -47,23 +50,17 @@ class FaultServer:
         self.uploads, self.jobs, self.by_key, self.given = {}, {}, {}, {}
         self.failed_clusters, self.shape = set(), "flat"
         self.lock = threading.RLock()
-        self._servers = []
+        self._servers = ExitStack()
 
     def __enter__(self):
         for name in ("api", "storage"):
-            server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self, name))
-            server.daemon_threads = True
-            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-            self._servers.append(server)
+            server = self._servers.enter_context(LoopbackServer(handler_of(self, name)).serving())
             setattr(self, name + "_port", server.server_port)
-            server.handle_error = lambda *_: None  # a client that has gone is no news
         self.url = f"http://127.0.0.1:{self.api_port}"
         return self
 
     def __exit__(self, *_):
-        for server in self._servers:
-            server.shutdown()
-            server.server_close()
+        self._servers.close()
 
     def fault(self, kind, method, path, times=1, **details):
         self.faults.append(Fault(kind, method, path, times, **details))

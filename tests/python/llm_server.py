@@ -15,9 +15,11 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from loopback import LoopbackServer
 
 TYPES = {
     "CD79A": ("B cell", "CL:0000236", "Naive B cell"),
@@ -56,16 +58,16 @@ class Server:
         class Handler(_Handler):
             server_of = outer
 
-        self.http = _HTTPServer(("127.0.0.1", port), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
+        self.http = LoopbackServer(Handler, port)
+        self.url = self.http.url
+        self._running = self.http.serving()
 
     def __enter__(self):
-        threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
+        self._running.__enter__()
         return self
 
     def __exit__(self, *_):
-        self.http.shutdown()
-        self.http.server_close()
+        self._running.__exit__(None, None, None)
 
     def fault_for(self, label, stage):
         for key in ((label, stage), (label, "*"), ("*", stage), ("*", "*")):
@@ -93,12 +95,6 @@ class Server:
         with self.lock:
             self._now += step
             self.most_at_once = max(self.most_at_once, self._now)
-
-
-class _HTTPServer(ThreadingHTTPServer):
-    daemon_threads = True
-    # With the usual 5, many connections at once are dropped and tried again after a second.
-    request_queue_size = 128
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -2,7 +2,7 @@ import email.utils
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -11,6 +11,7 @@ from cellferry.credentials import Secret
 from cellferry.events import CancelledWork, Events
 from cellferry.http import PIECE, Retries, Service
 from fault_server import FaultServer
+from loopback import LoopbackServer
 
 QUICK = Retries(attempts=4, first=0.01, longest=0.05, patience=5.0)
 CANARY = "canary-7f3a91-secret"
@@ -227,9 +228,9 @@ def test_a_large_body_arrives_whole_in_every_attempt():
             """Be quiet."""
 
     body = bytes(range(256)) * (3 * PIECE // 256) + b"end"
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        with Service(f"http://127.0.0.1:{running.server_port}", retries=QUICK) as client:
-            assert client.request("POST", "/", content=body).json() == {}
-        running.shutdown()
+    with (
+        LoopbackServer(Handler).serving() as running,
+        Service(running.url, retries=QUICK) as client,
+    ):
+        assert client.request("POST", "/", content=body).json() == {}
     assert bodies == [body, body]
