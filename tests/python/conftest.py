@@ -1,7 +1,14 @@
 import logging
+import signal
 import warnings
 
 import pytest
+
+
+def pytest_configure():
+    """Let the children of tests be interrupted: what a shell runs in the background ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -22,9 +22,7 @@ pytestmark = [
 ]
 
 CODE = """
-import signal, sys
-# A shell starts what runs in the background without it.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+import sys
 from cell_data import cells
 from cellferry import annotate_cells
 from cellferry.engines.cellatlas import CellAtlas
