@@ -4,7 +4,7 @@
 
 1. Generates a reproducible matrix (see generate.py) and measures both, and a Seurat object
    of the same values in R, alternating, each run in a process of its own; prints medians,
-   ratios, and whether the files hold the same.
+   ratios, and whether the files hold the same. All of it twice: see measure.py.
 2. With --curve: four files of up to ten times the cells, read piece by piece, counts
    included; writes curve.json and man/figures/artifacts.svg.
 
@@ -89,11 +89,24 @@ def beside(folder: Path, cells: int, runs: int) -> None:
         print(f"generating {cells} cells ...", flush=True)
         generate.in_memory(cells).write_h5ad(source)
     commands = commands_of(folder, source)
+    every = {memory: compared(commands, memory, runs) for memory in ("found", "touched")}
+    if "theirs" in commands:
+        same = same_content(folder / "ours.h5", folder / "theirs.h5")
+        print(f"vars.h5 of both hold {'the same' if same else 'DIFFERENT'} values")
+    (folder / "beside.json").write_text(json.dumps(every, indent=1))
+
+
+def compared(
+    commands: dict[str, tuple[list[Any], dict[str, str]]], memory: str, runs: int
+) -> dict[str, list[dict[str, Any]]]:
+    """Measure all commands in turn, print what was found, and return it."""
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
     for _ in range(runs):
         for name, (command, environment) in commands.items():
             load = os.getloadavg()[0]
-            found[name].append({**measured(command, environment), "load": load})
+            figures = measured(command, {**environment, "MEMORY": memory})
+            found[name].append({**figures, "load": load})
+    print("Memory as a process finds it:" if memory == "found" else "Memory touched before:")
     for rows in found.values():
         report(rows)
     for name, words in (
@@ -105,10 +118,7 @@ def beside(folder: Path, cells: int, runs: int) -> None:
                 totals = [pick([r["total"] for r in found[n]]) for n in (name, "ours")]
                 ratio = totals[0] / totals[1]
                 print(f"{words.format(ratio)} times as long ({how} of {runs}, fsync apart)")
-    if "theirs" in found:
-        same = same_content(folder / "ours.h5", folder / "theirs.h5")
-        print(f"vars.h5 of both hold {'the same' if same else 'DIFFERENT'} values")
-    (folder / "beside.json").write_text(json.dumps(found, indent=1))
+    return found
 
 
 def commands_of(folder: Path, source: Path) -> dict[str, tuple[list[Any], dict[str, str]]]:
@@ -142,7 +152,8 @@ def report(rows: list[dict[str, Any]]) -> None:
 
 
 def curve(folder: Path, largest: int) -> None:
-    environment = {**clean_environment(), "PYTHONPATH": str(ROOT / "inst" / "python")}
+    own = {"PYTHONPATH": str(ROOT / "inst" / "python"), "MEMORY": "touched"}
+    environment = {**clean_environment(), **own}
     points: list[dict[str, Any]] = []
     whole = folder / f"curve{largest}.h5ad"
     if not whole.exists():

@@ -57,7 +57,7 @@ cellferry::BuildArtifacts(
 paths <- file.path(folder, c("seurat.h5", "seurat.duckdb"))
 unlink(paths)
 invisible(gc())
-measure$warm()
+measure$prepare()
 measure$forget_peak()
 base <- measure$resident()
 time <- system.time(gcFirst = FALSE, built <- cellferry::BuildArtifacts(

@@ -16,7 +16,7 @@ import anndata
 import cytetype
 from cytetype.core import artifacts
 from cytetype.preprocessing import aggregation, extraction
-from measure import forget_peak, resident, sync, warm
+from measure import forget_peak, prepare, resident, sync
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     # Touch what a session has touched before, so that loading is not counted.
     adata.X.sum()
     adata.layers["counts"].sum()
-    warm()
+    prepare()
     forget_peak()
     base = resident()
     seconds = {}

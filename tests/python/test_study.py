@@ -28,6 +28,25 @@ def test_levels_decide_the_order_and_unused_levels_are_no_clusters(given_labels,
     assert list(clusters.names) == [level for level in levels if level in present]
 
 
+@given(
+    st.lists(st.sampled_from(["a", "b", "1", 1, 2.0, 2.5, True, None, float("nan")]), min_size=1),
+    st.randoms(use_true_random=False),
+    st.booleans(),
+)
+def test_a_column_is_what_its_labels_are(values, random, as_categories):
+    column, levels = pd.Series(values, dtype=object), None
+    if as_categories:
+        levels = list({value for value in values if value == value and value is not None})
+        levels.append("never used")
+        random.shuffle(levels)
+        column = pd.Series(pd.Categorical(values, categories=levels))
+        values = list(column)
+    found, expected = Clusters.from_column(column), Clusters.from_labels(values, levels)
+    assert found.names == expected.names
+    assert found.codes.dtype == np.int32
+    np.testing.assert_array_equal(found.codes, expected.codes)
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

@@ -47,6 +47,16 @@ def test_percentages_equal_the_dense_truth(n_cells, n_genes, seed, axis, negativ
             assert found[code, gene] == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("largest", [255, 256, 65_535, 65_536])
+@pytest.mark.parametrize("n_clusters", [1, 5])
+def test_no_number_of_cells_is_too_large_to_be_counted(largest, n_clusters):
+    codes = np.append(np.zeros(largest, np.int32), np.arange(n_clusters, dtype=np.int32))
+    matrix = sparse.csr_matrix(np.ones((len(codes), 2), dtype=np.float32))
+    clusters = Clusters(tuple(map(str, range(n_clusters))), codes)
+    found = statistics(matrix, clusters, step=len(codes))
+    assert found.expressed.tolist() == [[largest + 1] * 2, *[[1] * 2] * (n_clusters - 1)]
+
+
 VERDICTS = [
     (np.log1p([[1000.0, 9000.0], [4000.0, 6000.0]]), "log_normalised", "sum to 10,000"),
     ([[0.5, 1.5], [0.0, 2.5]], "log_normalised", "fractions from 0 to 2.5"),

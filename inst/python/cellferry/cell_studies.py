@@ -44,9 +44,7 @@ def study_of_cells(
     if key is None:
         clusters = Clusters((), np.full(adata.n_obs, -1, dtype=np.int32))
     else:
-        column = adata.obs[group_key_of(adata, key)]
-        levels = list(column.cat.categories) if hasattr(column, "cat") else None
-        clusters = Clusters.from_labels(list(column), levels)
+        clusters = Clusters.from_column(adata.obs[group_key_of(adata, key)])
     normalized, counts = _matrices(adata)
     source = normalized if normalized is not None else counts
     graph = adata.obsp.get(GRAPH)

@@ -76,6 +76,11 @@ class MatrixSource:
         """Whether the matrix is in memory, not in a file."""
         return isinstance(self._matrix, np.ndarray) or hasattr(self._matrix, "nnz")
 
+    @property
+    def most_values(self) -> int | None:
+        """How many values are stored, at most; None where only reading tells."""
+        return int(self._matrix.nnz) if hasattr(self._matrix, "nnz") else None
+
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
         """Yield ``(row_start, CSR block)`` in row order."""
         for start, stop in self._cuts("cells", BLOCK_ROWS):

@@ -83,6 +83,28 @@ class Clusters:
         )
         return cls(names, codes)
 
+    @classmethod
+    def from_column(cls, column: pd.Series[Any]) -> Clusters:
+        """Build from a column of metadata; categories decide the order.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> Clusters.from_column(pd.Series(["a", "b", None]).astype("category")).names
+        ('a', 'b')
+        """
+        if not hasattr(column, "cat"):
+            return cls.from_labels(list(column))
+        # Each category is looked at once, not the label of each cell.
+        codes = np.asarray(column.cat.codes)
+        texts = [cluster_text(level) for level in column.cat.categories]
+        used = np.bincount(codes[codes >= 0], minlength=len(texts))
+        present = {text for text, n in zip(texts, used, strict=True) if n}
+        names = tuple(t for t in dict.fromkeys(texts) if t is not None and t in present)
+        position = {name: i for i, name in enumerate(names)}
+        moved = [-1 if text is None else position.get(text, -1) for text in texts]
+        return cls(names, np.array([*moved, -1], dtype=np.int32)[codes])
+
     def counts(self) -> dict[str, int] | None:
         """Return the number of cells of each cluster, or None without cells."""
         if self.codes is None:

@@ -100,9 +100,7 @@ def study_from_anndata(
     """
     asked = reading or Reading()
     key = group_key_of(adata, group_key, asked.rank_key)
-    column = adata.obs[key]
-    levels = list(column.cat.categories) if hasattr(column, "cat") else None
-    clusters = Clusters.from_labels(list(column), levels)
+    clusters = Clusters.from_column(adata.obs[key])
     # anndata 0.13 types it as a frame or a lazy one; what is read here is a frame.
     obs: Any = adata.obs
     genes, source = _normalized(adata)

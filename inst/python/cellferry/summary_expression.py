@@ -151,23 +151,34 @@ class ExpressionStatistics:
         self, start: int, block: csr_matrix | csc_matrix, axis: Axis, *, has_zeros: bool
     ) -> NDArray[np.int64]:
         n_cells = block.shape[0]
-        few = self._n_clusters <= FEW_CLUSTERS and n_cells < np.iinfo(np.int16).max
-        small = np.dtype(np.int16 if axis == "cells" and few else np.int32)
+        few = self._n_clusters <= FEW_CLUSTERS and n_cells <= np.iinfo(np.uint16).max
+        small = np.dtype(np.uint32 if axis == "cells" and few else np.int32)
         values = (block.data != 0).astype(small) if has_zeros else self._ones(block.nnz, small)
         if axis == "cells":
             codes = self._codes[start : start + n_cells]
             pattern = sharing((values, block.indices, block.indptr), block.shape)
             if few:
-                # A dense table of clusters is added to line by line; 40 % faster than below.
-                table = np.zeros((n_cells, self._n_clusters), dtype=small)
-                cells = np.flatnonzero(codes >= 0)
-                table[cells, codes[cells]] = 1
-                return np.asarray((pattern.T @ table).T, dtype=np.int64)
+                return self._counted(codes, pattern)
             return np.asarray((self._member(codes) @ pattern).toarray(), dtype=np.int64)
         by_gene = (block.shape[1], n_cells)
         pattern = sharing((values, block.indices, block.indptr), by_gene)
         member = self._member(self._codes)
         return np.asarray((pattern @ member.T.tocsr()).toarray().T, dtype=np.int64)
+
+    def _counted(self, codes: NDArray[np.int32], pattern: csr_matrix) -> NDArray[np.int64]:
+        """Return cells per cluster and gene, by a dense table to which SciPy adds line by line.
+
+        Several clusters are counted in one number, so that a line is short: half the time of
+        the product below.
+        """
+        cells = np.flatnonzero(codes >= 0)
+        most = np.bincount(codes[cells], minlength=1).max()
+        part = np.dtype(np.uint8 if most <= np.iinfo(np.uint8).max else np.uint16)
+        width = -(-self._n_clusters // 4) * 4
+        table = np.zeros((len(codes), width), dtype=part)
+        table[cells, codes[cells]] = 1
+        counted = np.ascontiguousarray(pattern.T @ table.view(np.uint32)).view(part)
+        return np.asarray(counted[:, : self._n_clusters].T, dtype=np.int64)
 
     def _ones(self, n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
         # Kept, because blocks are alike in size and fresh memory is slow.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from . import lz4
 from .machine import processors
+from .steady_file import pages
 
 if TYPE_CHECKING:
     import h5py
@@ -22,7 +23,7 @@ Reading one gene decompresses at least one chunk of each dataset. The published 
 chunks of up to ten million values cost 40 MB of decompression for any gene.
 """
 
-BATCH = 8
+BATCH = 4
 """Chunks that a thread compresses before it hands over. A thread that waits for another is slow
 to wake on a busy machine, so there should be few hand-overs."""
 
@@ -104,7 +105,7 @@ class ChunkedArray:
         batch, self._batch = self._batch, []
         start, self._sent = self._sent * CHUNK, self._sent + len(batch)
         if lz4.compressor() is None:
-            joined = np.concatenate([_joined(pieces, chunk) for pieces in batch])
+            joined = np.concatenate([v for pieces in batch for v in _padded(pieces, chunk)])
             dataset.resize((start + len(joined),))
             dataset[start:] = joined
             return
@@ -112,7 +113,7 @@ class ChunkedArray:
             self._write_oldest()
         size = lz4.room_for(chunk * self._dtype.itemsize)
         while len(self._buffers) < len(batch):
-            self._buffers.append(np.empty(size, dtype=np.uint8))
+            self._buffers.append(pages(size))
         buffers = [self._buffers.pop() for _ in batch]
         self._waiting.append((start, self._pool.submit(_compressed, batch, chunk, buffers)))
 
@@ -131,18 +132,16 @@ class ChunkedArray:
 _Batch = list[tuple[memoryview, NDArray[np.uint8]]]
 
 
-def _joined(pieces: list[NDArray[Any]], chunk: int) -> NDArray[Any]:
-    """Return the pieces as one array of the length of a chunk; the rest of the last is 0."""
+def _padded(pieces: list[NDArray[Any]], chunk: int) -> list[NDArray[Any]]:
+    """Return pieces that fill a chunk; the rest of the last is 0."""
     missing = chunk - sum(len(piece) for piece in pieces)
-    if missing:
-        pieces = [*pieces, np.zeros(missing, dtype=pieces[0].dtype)]
-    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    return [*pieces, np.zeros(missing, dtype=pieces[0].dtype)] if missing else pieces
 
 
 def _compressed(
     batch: list[list[NDArray[Any]]], chunk: int, buffers: list[NDArray[np.uint8]]
 ) -> _Batch:
     return [
-        (lz4.compress(_joined(pieces, chunk), buffer), buffer)
+        (lz4.compress(_padded(pieces, chunk), buffer), buffer)
         for pieces, buffer in zip(batch, buffers, strict=True)
     ]

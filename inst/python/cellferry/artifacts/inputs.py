@@ -142,12 +142,10 @@ def _from_anndata(adata: Any, group_key: str | None, coordinates_key: str, rank_
     if adata.X is None:
         message = "This AnnData has no X, and X holds the log-normalised values."
         raise InvalidObjectError(message, "Copy the normalised layer to adata.X.")
-    column = adata.obs[group_key]
-    levels = list(column.cat.categories) if hasattr(column, "cat") else None
     genes = [str(g) for g in adata.var.index]
     matrix = adata.X
     study = Study(
-        clusters=Clusters.from_labels(list(column), levels),
+        clusters=Clusters.from_column(adata.obs[group_key]),
         group_key=group_key,
         cells=tuple(str(c) for c in adata.obs.index),
         normalized=MatrixSource(matrix, genes),

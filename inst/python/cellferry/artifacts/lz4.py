@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,32 +58,48 @@ def room_for(size: int) -> int:
     return _HEADER.size + size
 
 
-def compress(values: NDArray[Any], out: NDArray[np.uint8] | None = None) -> memoryview:
-    """Return the chunk of an array; raises RuntimeError without a :func:`compressor`.
+def compress(pieces: Sequence[NDArray[Any]], out: NDArray[np.uint8] | None = None) -> memoryview:
+    """Return the chunk of arrays that follow each other.
 
     Parameters
     ----------
+    pieces
+        At least one, all of one type.
     out
-        Where the chunk is made, of at least :func:`room_for` bytes; None makes it anew.
+        Where the chunk may be made, of at least :func:`room_for` bytes; None makes it anew.
+
+    Raises
+    ------
+    RuntimeError
+        There is no :func:`compressor`.
     """
     function = compressor()
     if function is None:
         message = "hdf5plugin shows no LZ4 compressor."
         raise RuntimeError(message)
-    values = np.ascontiguousarray(values)
-    size = values.nbytes
+    size = sum(piece.nbytes for piece in pieces)
     out = np.empty(room_for(size), dtype=np.uint8) if out is None else out
-    source, target = values.ctypes.data, out.ctypes.data + _HEADER.size
+    if len(pieces) == 1:
+        values, stored = np.ascontiguousarray(pieces[0]), out
+    else:
+        # Joined where they will be if they do not get smaller, which spares a copy.
+        values = out[_HEADER.size : _HEADER.size + size].view(pieces[0].dtype)
+        np.concatenate(pieces, out=values)
+        stored, out = out, None
+    source = values.ctypes.data
 
-    def fast(length: int, room: int) -> int:
+    def fast(length: int, target: NDArray[np.uint8], room: int) -> int:
         # 0 when there is not enough room.
-        return function(source, target, length, room, ACCELERATION)
+        return function(source, target.ctypes.data + _HEADER.size, length, room, ACCELERATION)
 
-    written = 0
-    if size <= SAMPLE or fast(SAMPLE, int(WORTHWHILE * SAMPLE)):
-        written = fast(size, max(size - 1, 0))
-    if written <= 0:
-        written = size
-        out[_HEADER.size : _HEADER.size + size] = values.view(np.uint8)
-    _HEADER.pack_into(out.data, 0, size, size, written)
-    return out[: _HEADER.size + written].data
+    sample = np.empty(_HEADER.size + SAMPLE, np.uint8)
+    if size <= SAMPLE or fast(SAMPLE, sample, int(WORTHWHILE * SAMPLE)):
+        target = np.empty(room_for(size), np.uint8) if out is None else out
+        written = fast(size, target, max(size - 1, 0))
+        if written > 0:
+            _HEADER.pack_into(target.data, 0, size, size, written)
+            return target[: _HEADER.size + written].data
+    if out is not None:
+        stored[_HEADER.size : _HEADER.size + size] = values.view(np.uint8)
+    _HEADER.pack_into(stored.data, 0, size, size, size)
+    return stored[: _HEADER.size + size].data

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InvalidObjectError
 from ..expression import Axis, sharing
 from .chunks import ChunkedArray
-from .transpose import Pieces, Transposed, transposed_pieces
+from .transpose import Pieces, Transposed
 
 if TYPE_CHECKING:
     import h5py
@@ -65,13 +65,14 @@ class MatrixWriter:
             raise InvalidObjectError(message)
         group.attrs["n_obs"], group.attrs["n_vars"] = (np.int64(n) for n in shape)
         self._group, self._axis, self._convert, self._pool = group, axis, convert, pool
-        self.length, self._across = shape if axis == "cells" else shape[::-1]
+        across = shape if axis == "cells" else shape[::-1]
+        self.length = across[0]
         dtype = convert(np.empty(0, dtype=np.float32)).dtype
         self._indices = ChunkedArray(group, "indices", np.int32, pool)
         self._data = ChunkedArray(group, "data", dtype, pool)
         self._ends: list[NDArray[Any]] = [np.zeros(1, dtype=np.int64)]
-        self._dtype, self._pieces = dtype, pieces
-        self._transposed: Transposed | None = None
+        self._transposed = Transposed(across, dtype, pieces)
+        self._is_transposed = False
 
     def prepare(self, block: csr_matrix | csc_matrix, axis: Axis) -> Any:
         """Return a block in the form :meth:`add` takes; may run on any thread."""
@@ -81,7 +82,7 @@ class MatrixWriter:
         # A CSC block of genes is the CSR of the same arrays, genes x cells.
         shape = block.shape if axis == "cells" else block.shape[::-1]
         rows = sharing((data, block.indices, block.indptr), shape)
-        return transposed_pieces(rows, self._across)
+        return self._transposed.turned(rows)
 
     def add(self, prepared: Any) -> None:
         """Take the next block."""
@@ -90,15 +91,13 @@ class MatrixWriter:
             self._indices.append(prepared.indices)
             self._data.append(prepared.data)
             return
-        if self._transposed is None:
-            self._transposed = Transposed(self.length, self._dtype, self._pieces)
-        for piece in prepared:
-            self._transposed.add(piece)
+        self._is_transposed = True
+        self._transposed.add(prepared)
 
     def finish(self, on_row: Callable[[int], None]) -> None:
         """Join what was transposed, and write the rest of the file's arrays."""
         indptr = np.concatenate(self._ends)
-        if self._transposed is not None:
+        if self._is_transposed:
             indptr = self._transposed.indptr
             for stop, indices, data in self._transposed.groups(self._pool):
                 self._indices.append(indices)

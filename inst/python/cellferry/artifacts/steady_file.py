@@ -3,19 +3,39 @@
 HDF5 cannot close a file whose last writes fail (disk full), and a file it cannot close ends
 the whole session in a crash when Python cleans up. So HDF5 writes through this object,
 which keeps the first error, lets HDF5 believe that all went well, and raises it afterwards.
+
+Large pieces go past the system's page cache, where the system can. What is written once and
+read later by somebody else needs no copy there: making it takes a fifth of the processor time
+of a build, drives out what the session has cached, and leaves all of the file to be waited for
+when it is made durable.
 """
 
 from __future__ import annotations
 
+import errno
 import io
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     import h5py
+    from numpy.typing import NDArray
+
+PAGE = mmap.PAGESIZE
+"""What goes past the cache begins at a page, in the file and in memory, and is whole pages."""
+LARGE = 64 << 10
+"""Bytes of a piece that goes past the cache; smaller ones are slower without it."""
+
+
+def pages(size: int) -> NDArray[np.uint8]:
+    """Return memory that begins at a page, of at least so many bytes."""
+    return np.frombuffer(mmap.mmap(-1, max(1, size)), np.uint8)
 
 
 class SteadyFile(io.RawIOBase):
@@ -24,6 +44,7 @@ class SteadyFile(io.RawIOBase):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
+        self._uncached = _open_uncached(path)
         self._place = 0
         self._size = 0
         self._error: OSError | None = None
@@ -58,15 +79,38 @@ class SteadyFile(io.RawIOBase):
         view = memoryview(data).cast("B")
         if self._error is None:
             try:
-                os.lseek(self._descriptor, self._place, os.SEEK_SET)
-                done = 0
-                while done < len(view):
-                    done += os.write(self._descriptor, view[done:])
+                done = self._write_uncached(view)
+                self._write(self._descriptor, view[done:], self._place + done)
             except OSError as error:
                 self._error = error
         self._place += len(view)
         self._size = max(self._size, self._place)
         return len(view)
+
+    def _write_uncached(self, view: memoryview) -> int:
+        """Write whole pages past the cache, and return how many bytes that were."""
+        address = np.frombuffer(view, np.uint8).ctypes.data
+        if self._uncached is None or len(view) < LARGE or self._place % PAGE or address % PAGE:
+            return 0
+        whole = len(view) - len(view) % PAGE
+        try:
+            self._write(self._uncached, view[:whole], self._place)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            # A file system that opens a file so and takes nothing, or part of a page.
+            os.close(self._uncached)
+            self._uncached = None
+            return 0
+        return whole
+
+    @staticmethod
+    def _write(descriptor: int, view: memoryview, place: int) -> None:
+        # Not pwrite(), which Windows lacks.
+        os.lseek(descriptor, place, os.SEEK_SET)
+        done = 0
+        while done < len(view):
+            done += os.write(descriptor, view[done:])
 
     def truncate(self, size: int | None = None) -> int:
         """Set the length, or remember why not."""
@@ -95,9 +139,21 @@ class SteadyFile(io.RawIOBase):
         if not self.closed:
             super().close()
             os.close(self._descriptor)
+            if self._uncached is not None:
+                os.close(self._uncached)
 
 
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
+
+
+def _open_uncached(path: Path) -> int | None:
+    """Return a descriptor that writes past the page cache, where there is such a thing."""
+    if not hasattr(os, "O_DIRECT"):
+        return None
+    try:
+        return os.open(path, os.O_WRONLY | os.O_DIRECT)
+    except OSError:
+        return None
 
 
 @contextmanager
@@ -113,7 +169,8 @@ def new_hdf5(path: Path) -> Iterator[tuple[h5py.File, SteadyFile]]:
 
     with SteadyFile(path) as under:
         try:
-            with h5py.File(under, "w") as file:
+            large = {"alignment_threshold": LARGE, "alignment_interval": PAGE}
+            with h5py.File(under, "w", **large) as file:
                 yield file, under
         except Exception:
             under.check()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..events import Events
-from ..expression import Axis, canonical
+from ..expression import Axis, MatrixSource, canonical
 from ..study import ExpressionSource
 from ..summary import axis_of, blocks_of
 from ..summary_expression import ExpressionStatistics
@@ -91,7 +91,9 @@ class VarsWriter:
         in_memory = bool(getattr(source, "in_memory", False))
         memory = available_memory() // 3
         memory = memory if in_memory else min(memory, PIECES_OF_A_FILE)
-        pieces = Pieces(memory, self.folder / f"{name}.pieces")
+        # Not asked of blocks that arrive: they only know how many have.
+        values = source.most_values if isinstance(source, MatrixSource) and in_memory else None
+        pieces = Pieces(memory, self.folder / f"{name}.pieces", values)
         group = file.create_group(name)
         return MatrixWriter(group, source.shape, axis, convert, pieces=pieces, pool=self._pool)
 
