@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     import h5py
     from numpy.typing import NDArray
 
-PAGE = mmap.PAGESIZE
-"""What goes past the cache begins at a page, in the file and in memory, and is whole pages."""
+PAGE = 4096
+"""What goes past the cache is whole pages and begins at one, in the file and in memory. Not the
+page of the machine, which may be larger, but what devices want."""
 LARGE = 64 << 10
 """Bytes of a piece that goes past the cache; smaller ones are slower without it."""
 
