@@ -39,11 +39,11 @@ def test_blocks_along_either_axis_become_scipys_matrix(
         patch.setattr(chunks, "CHUNK", 8)
         pieces = Pieces(100, folder / "pieces")
         writer = MatrixWriter(
-            file.create_group(name), whole.shape, own, np.float32, pieces=pieces, pool=pool
+            file.create_group(name), whole.shape, own, axis, np.float32, pieces=pieces, pool=pool
         )
         for start in range(0, whole.shape[0 if axis == "cells" else 1], step):
             rows = slice(start, start + step)
-            writer.add(writer.prepare(whole[rows] if axis == "cells" else whole[:, rows], axis))
+            writer.add(writer.prepare(whole[rows] if axis == "cells" else whole[:, rows]))
         writer.finish(lambda _: None)
         truth = whole.tocsc() if name == "vars" else whole.tocsr()
         truth.sort_indices()
@@ -60,6 +60,6 @@ def test_more_cells_than_the_layout_can_count_are_refused():
         pytest.raises(InvalidObjectError, match=r"vars\.h5 counts to 2147483647"),
     ):
         MatrixWriter(
-            file.create_group("vars"), (2**31, 1), "genes", np.float32,
+            file.create_group("vars"), (2**31, 1), "genes", "cells", np.float32,
             pieces=Pieces(0, None), pool=pool,
         )  # fmt: skip

@@ -79,27 +79,40 @@ def compress(pieces: Sequence[NDArray[Any]], out: NDArray[np.uint8] | None = Non
         raise RuntimeError(message)
     size = sum(piece.nbytes for piece in pieces)
     out = np.empty(room_for(size), dtype=np.uint8) if out is None else out
+    here = slice(_HEADER.size, _HEADER.size + size)
+    room: NDArray[np.uint8] | None = out
     if len(pieces) == 1:
-        values, stored = np.ascontiguousarray(pieces[0]), out
+        values = np.ascontiguousarray(pieces[0])
     else:
         # Joined where they will be if they do not get smaller, which spares a copy.
-        values = out[_HEADER.size : _HEADER.size + size].view(pieces[0].dtype)
+        values, room = out[here].view(pieces[0].dtype), None
         np.concatenate(pieces, out=values)
-        stored, out = out, None
-    source = values.ctypes.data
+    smaller = _smaller(function, values, room)
+    if smaller is not None:
+        return smaller
+    if room is not None:
+        out[here] = values.view(np.uint8)
+    _HEADER.pack_into(out.data, 0, size, size, size)
+    return out[: here.stop].data
 
-    def fast(length: int, target: NDArray[np.uint8], room: int) -> int:
+
+def _smaller(
+    function: Callable[..., int], values: NDArray[Any], room: NDArray[np.uint8] | None
+) -> memoryview | None:
+    """Return the chunk of values that get smaller, made in ``room`` or anew; else None."""
+    size = values.nbytes
+
+    def fast(length: int, target: NDArray[np.uint8], most: int) -> int:
         # 0 when there is not enough room.
-        return function(source, target.ctypes.data + _HEADER.size, length, room, ACCELERATION)
+        place = target.ctypes.data + _HEADER.size
+        return function(values.ctypes.data, place, length, most, ACCELERATION)
 
     sample = np.empty(_HEADER.size + SAMPLE, np.uint8)
-    if size <= SAMPLE or fast(SAMPLE, sample, int(WORTHWHILE * SAMPLE)):
-        target = np.empty(room_for(size), np.uint8) if out is None else out
-        written = fast(size, target, max(size - 1, 0))
-        if written > 0:
-            _HEADER.pack_into(target.data, 0, size, size, written)
-            return target[: _HEADER.size + written].data
-    if out is not None:
-        stored[_HEADER.size : _HEADER.size + size] = values.view(np.uint8)
-    _HEADER.pack_into(stored.data, 0, size, size, size)
-    return stored[: _HEADER.size + size].data
+    if size > SAMPLE and not fast(SAMPLE, sample, int(WORTHWHILE * SAMPLE)):
+        return None
+    target = np.empty(room_for(size), np.uint8) if room is None else room
+    written = fast(size, target, max(size - 1, 0))
+    if written <= 0:
+        return None
+    _HEADER.pack_into(target.data, 0, size, size, written)
+    return target[: _HEADER.size + written].data

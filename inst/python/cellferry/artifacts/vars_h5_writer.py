@@ -92,10 +92,12 @@ class VarsWriter:
         memory = available_memory() // 3
         memory = memory if in_memory else min(memory, PIECES_OF_A_FILE)
         # Not asked of blocks that arrive: they only know how many have.
-        values = source.most_values if isinstance(source, MatrixSource) and in_memory else None
+        values = source.most_values if isinstance(source, MatrixSource) else None
         pieces = Pieces(memory, self.folder / f"{name}.pieces", values)
         group = file.create_group(name)
-        return MatrixWriter(group, source.shape, axis, convert, pieces=pieces, pool=self._pool)
+        return MatrixWriter(
+            group, source.shape, axis, axis_of(source), convert, pieces=pieces, pool=self._pool
+        )
 
     def _normalized(
         self, file: h5py.File, source: ExpressionSource, shared: Candidate | None
@@ -112,10 +114,10 @@ class VarsWriter:
             both: Any = None
             if counts is not None and refused is None:
                 try:
-                    both = counts.prepare(block, axis)
+                    both = counts.prepare(block)
                 except NotCountsError as error:
                     both = error
-            return start + _length(block, axis), found, values.prepare(block, axis), both
+            return start + _length(block, axis), found, values.prepare(block), both
 
         for done, found, prepared, both in self._blocks(source, axis, "normalised values", work):
             self.statistics.add(found)
@@ -162,7 +164,7 @@ class VarsWriter:
         writer = self._writer(file, "raw", source)
         try:
             prepared = self._blocks(
-                source, axis, "raw counts", lambda item: writer.prepare(canonical(item[1]), axis)
+                source, axis, "raw counts", lambda item: writer.prepare(canonical(item[1]))
             )
             for rows in prepared:
                 writer.add(rows)
