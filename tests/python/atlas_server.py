@@ -10,12 +10,11 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from loopback import LoopbackServer
+from loopback import LoopbackServer, QuietHandler
 
 
 class AtlasServer:
@@ -61,12 +60,7 @@ def answer(sent):
 
 
 def handler_of(server):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_):
-            pass
-
+    class Handler(QuietHandler):
         def do_POST(self):
             with server.lock:
                 number = len(server.requests)

@@ -18,9 +18,8 @@ import urllib.request
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
 
-from loopback import LoopbackServer
+from loopback import LoopbackServer, QuietHandler
 
 
 @dataclass
@@ -230,12 +229,7 @@ def forwarded(upstream, method, path, headers, body):
 
 
 def handler_of(server, name):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_):
-            pass
-
+    class Handler(QuietHandler):
         def do_GET(self):
             self.serve()
 

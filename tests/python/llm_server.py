@@ -15,11 +15,11 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from http.server import BaseHTTPRequestHandler
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from loopback import LoopbackServer
+from loopback import LoopbackServer, QuietHandler
 
 TYPES = {
     "CD79A": ("B cell", "CL:0000236", "Naive B cell"),
@@ -60,14 +60,14 @@ class Server:
 
         self.http = LoopbackServer(Handler, port)
         self.url = self.http.url
-        self._running = self.http.serving()
+        self._running = ExitStack()
 
     def __enter__(self):
-        self._running.__enter__()
+        self._running.enter_context(self.http.serving())
         return self
 
     def __exit__(self, *_):
-        self._running.__exit__(None, None, None)
+        self._running.close()
 
     def fault_for(self, label, stage):
         for key in ((label, stage), (label, "*"), ("*", stage), ("*", "*")):
@@ -97,12 +97,8 @@ class Server:
             self.most_at_once = max(self.most_at_once, self._now)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
     disable_nagle_algorithm = True
-
-    def log_message(self, *_):
-        pass
 
     def do_POST(self):
         server = self.server_of

@@ -2,7 +2,6 @@ import email.utils
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -11,7 +10,7 @@ from cellferry.credentials import Secret
 from cellferry.events import CancelledWork, Events
 from cellferry.http import PIECE, Retries, Service
 from fault_server import FaultServer
-from loopback import LoopbackServer
+from loopback import LoopbackServer, QuietHandler
 
 QUICK = Retries(attempts=4, first=0.01, longest=0.05, patience=5.0)
 CANARY = "canary-7f3a91-secret"
@@ -214,18 +213,13 @@ def test_not_a_number_in_an_answer_becomes_missing(server):
 def test_a_large_body_arrives_whole_in_every_attempt():
     bodies = []
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def do_POST(self):
             bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(200 if len(bodies) > 1 else 503)
             self.send_header("Content-Length", "2")
             self.end_headers()
             self.wfile.write(b"{}")
-
-        def log_message(self, *_):
-            """Be quiet."""
 
     body = bytes(range(256)) * (3 * PIECE // 256) + b"end"
     with (

@@ -1,21 +1,17 @@
 """The server that other tests are built on is quiet about clients and loud about itself."""
 
 import socket
-from http.server import BaseHTTPRequestHandler
 
 import httpx
 import pytest
 
-from loopback import LoopbackServer
+from loopback import LoopbackServer, QuietHandler
 
 
 def handler_that(does):
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self):
             does(self)
-
-        def log_message(self, *_):
-            """Be quiet."""
 
     return Handler
 
