@@ -14,13 +14,13 @@ import sys
 import warnings
 from pathlib import Path
 
+from cellferry.biology.ontology import cell_ontology, normalised
 from cellferry.engines.local import Local
-from cellferry.engines.local.knowledge import packaged_knowledge
+from cellferry.engines.local.knowledge.packaged import packaged_knowledge
 from cellferry.errors import RunDamagedError
-from cellferry.events import Events
-from cellferry.markers import read_markers
-from cellferry.ontology import cell_ontology, normalised
-from cellferry.study import Clusters, Context, Study
+from cellferry.runs.worker import Events
+from cellferry.study.markers.table import read_markers
+from cellferry.study.study import Clusters, Context, Study
 
 DEFAULT = Path("/work/shared/data/scmayomap_markers.tsv.gz")
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import sys
 from importlib import resources
 
-from cellferry.engines.local.knowledge import SPECIES, Knowledge, packaged_knowledge
-from cellferry.engines.local.knowledge_table import read_types
-from cellferry.gene_tables import known_symbols
-from cellferry.ontology import cell_ontology
+from cellferry.biology.gene_tables import known_symbols
+from cellferry.biology.ontology import cell_ontology
+from cellferry.engines.local.knowledge.base import SPECIES, Knowledge
+from cellferry.engines.local.knowledge.packaged import packaged_knowledge
+from cellferry.engines.local.knowledge.table import read_types
 
 
 def exceptions() -> set[tuple[str, str]]:

@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from cellferry.engines.local import Local
-from cellferry.engines.local.confidence import features
-from cellferry.engines.local.knowledge import Knowledge, packaged_knowledge
+from cellferry.engines.local.choose import features
+from cellferry.engines.local.knowledge.base import Knowledge
+from cellferry.engines.local.knowledge.packaged import packaged_knowledge
 from cellferry.errors import RunDamagedError
-from cellferry.events import Events
-from cellferry.markers import Markers
-from cellferry.study import Context, Study
+from cellferry.runs.worker import Events
+from cellferry.study.markers.table import Markers
+from cellferry.study.study import Context, Study
 
 from . import baselines
 from .dataset import Dataset

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from cellferry.engines.local.knowledge import Knowledge
-from cellferry.markers import Markers
+from cellferry.engines.local.knowledge.base import Knowledge
+from cellferry.study.markers.table import Markers
 
 BEST_GENES = 50
 GENOME = 20_000

@@ -1,7 +1,7 @@
 """Fit the confidence to the development data: ``python -m benchmarks.accuracy.calibrate``.
 
 A logistic regression of "right" (compatible with the truth) on the features of
-:mod:`cellferry.engines.local.confidence`, with every kind of data counting alike. What it prints
+:mod:`cellferry.engines.local.choose`, with every kind of data counting alike. What it prints
 are the constants of that module. There are too few mixtures to fit what they take from the
 confidence: that constant is given.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from cellferry.engines.local.confidence import MIXED
+from cellferry.engines.local.choose import MIXED
 
 from .__main__ import METHODS
 from .datasets import datasets

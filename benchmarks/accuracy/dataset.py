@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from cellferry.study import Study
+from cellferry.study.study import Study
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ import pandas as pd
 import platformdirs
 from scipy.sparse import csr_matrix
 
-from cellferry.expression import MatrixSource
-from cellferry.markers import Markers, read_markers
-from cellferry.study import Clusters, Context, Study
+from cellferry.study.expression.matrix import MatrixSource
+from cellferry.study.markers.table import Markers, read_markers
+from cellferry.study.study import Clusters, Context, Study
 
 from .dataset import Dataset
 from .lists import gene_lists

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cellferry.markers import Markers
-from cellferry.ontology import cell_ontology
-from cellferry.study import Clusters, Context, Study
+from cellferry.biology.ontology import cell_ontology
+from cellferry.study.markers.table import Markers
+from cellferry.study.study import Clusters, Context, Study
 
 from .dataset import Dataset
 

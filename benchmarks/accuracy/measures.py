@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cellferry.ontology import cell_ontology
+from cellferry.biology.ontology import cell_ontology
 
 LINEAGES = (
     "T cell",

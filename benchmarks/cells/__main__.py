@@ -16,7 +16,7 @@ import warnings
 from pathlib import Path
 
 from cellferry import annotate_cells
-from cellferry.engines.local.knowledge import packaged_knowledge
+from cellferry.engines.local.knowledge.packaged import packaged_knowledge
 
 from .memory import most_megabytes
 
@@ -68,7 +68,7 @@ def speed(n_cells):
     """The local engine on a sparse matrix in memory: 20,000 genes, 1,500 values per cell."""
     from scipy.sparse import vstack
 
-    from cellferry.expression import MatrixSource
+    from cellferry.study.expression.matrix import MatrixSource
 
     from .data import Generated, study
 

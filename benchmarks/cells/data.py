@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from cellferry.engines.local.knowledge import packaged_knowledge
-from cellferry.study import Clusters, Context, Study
+from cellferry.engines.local.knowledge.packaged import packaged_knowledge
+from cellferry.study.study import Clusters, Context, Study
 
 GENES, VALUES, BLOCK = 20_000, 1_500, 5_000
 

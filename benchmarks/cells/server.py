@@ -4,7 +4,7 @@ import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from cellferry.engines.local.cell_requests import answer_request
+from cellferry.engines.local.cells.requests import answer_request
 
 from .memory import most_megabytes
 

@@ -56,3 +56,13 @@ def llm_server():
 
     with Server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def pbmc_rds(tmp_path_factory):
+    """SeuratObject's 80 blood cells in an .rds, at a path that is not ASCII."""
+    from rds_files import PBMC, r_script
+
+    path = tmp_path_factory.mktemp("rds") / "pbmc é.rds"
+    r_script(f"{PBMC} saveRDS(x, '{path}')")
+    return path

@@ -13,32 +13,28 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import engines, errors, runs, seurat
-    from .annotate import annotate_clusters
-    from .annotations import Annotations
+    from .annotate import annotate_cells, annotate_clusters
+    from .annotations import Annotations, CellAnnotations, annotation_report, read_annotations
     from .artifacts import build_artifacts
-    from .cell_annotations import CellAnnotations
-    from .cells import annotate_cells
-    from .inventory import study_report
-    from .markers import Markers, read_markers
-    from .results import annotation_report, read_annotations
-    from .study import Study
+    from .study import Study, study_report
+    from .study.markers import Markers, read_markers
 
 _WHERE = {
-    "Annotations": "annotations",
-    "CellAnnotations": "cell_annotations",
-    "Markers": "markers",
-    "Study": "study",
-    "annotate_cells": "cells",
-    "annotate_clusters": "annotate",
-    "annotation_report": "results",
+    "Annotations": "annotations.clusters",
+    "CellAnnotations": "annotations.cells",
+    "Markers": "study.markers.table",
+    "Study": "study.study",
+    "annotate_cells": "annotate.cells",
+    "annotate_clusters": "annotate.clusters",
+    "annotation_report": "annotations.stored",
     "build_artifacts": "artifacts",
     "engines": "",
     "errors": "",
-    "read_annotations": "results",
-    "read_markers": "markers",
+    "read_annotations": "annotations.stored",
+    "read_markers": "study.markers.read",
     "runs": "",
     "seurat": "",
-    "study_report": "inventory",
+    "study_report": "study.inventory",
 }
 
 __all__ = [

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..events import run_in_worker
+from ..runs.worker import run_in_worker
 from .build import Artifacts, Build, BuildOptions, tell
 from .inputs import open_inputs
 
@@ -105,7 +105,7 @@ def build_artifacts(
     >>> built.summary.percentages.tolist()
     [[0.0, 100.0], [100.0, 0.0]]
     """
-    from ..progress import progress_events
+    from ..runs.progress import progress_events
 
     options = BuildOptions(
         vars_h5_path=vars_h5_path,

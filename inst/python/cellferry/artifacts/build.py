@@ -19,14 +19,14 @@ from ..errors import (
     NormalisationWarning,
 )
 from .inputs import Inputs
-from .refusals import as_build_error, check_target
+from .targets import as_build_error, check_target
 
 if TYPE_CHECKING:
-    from ..events import Events
-    from ..study import Study
-    from ..summary import Summary, SummaryOptions
-    from .counts import CountsVerdict
-    from .workspace import Workspace
+    from ..runs.worker import Events
+    from ..study.study import Study
+    from ..study.summary import Summary, SummaryOptions
+    from .targets import Workspace
+    from .vars_h5.counts import CountsVerdict
 
 
 @dataclass(frozen=True)
@@ -110,9 +110,9 @@ class Build:
     """
 
     def __init__(self, inputs: Inputs, options: BuildOptions) -> None:
-        from ..summary import SummaryOptions
+        from ..study.summary import SummaryOptions
         from .obs_duckdb import check_columns, tell_renamed
-        from .var_metadata import symbols_column
+        from .vars_h5.genes import symbols_column
 
         self._inputs, self._options, self._targets = inputs, options, options.targets
         self._symbols = symbols_column(inputs.var, options.gene_symbols_column)
@@ -140,9 +140,9 @@ class Build:
 
     def run(self, events: Events) -> Artifacts:
         """Build both files; runs in the worker thread."""
-        from ..summary import assemble, summarise
-        from ..summary_expression import ExpressionStatistics
-        from .ranking import top_genes
+        from ..study.expression.statistics import ExpressionStatistics
+        from ..study.summary import assemble, summarise
+        from .inputs import top_genes
 
         study: Study = self._inputs.study
         source = study.require("normalized", "artifacts")
@@ -171,8 +171,8 @@ class Build:
     def _vars(
         self, statistics: Any, events: Events, seconds: dict[str, float]
     ) -> tuple[CountsVerdict, ...]:
-        from .vars_h5_writer import VarsWriter
-        from .workspace import Workspace
+        from .targets import Workspace
+        from .vars_h5.writer import VarsWriter
 
         target = self._targets["vars.h5"]
         check_target("vars.h5", target, overwrite=self._options.overwrite)
@@ -193,7 +193,7 @@ class Build:
     def _obs(self, spaces: ExitStack, seconds: dict[str, float]) -> tuple[Workspace, Path]:
         """Write the metadata and return the file, which nobody has named yet."""
         from .obs_duckdb import obs_table, write_obs_duckdb
-        from .workspace import Workspace
+        from .targets import Workspace
 
         started = time.perf_counter()
         target = self._targets["obs.duckdb"]
@@ -211,7 +211,7 @@ class Build:
         try:
             yield
         except Exception as error:
-            from ..events import CancelledWork
+            from ..runs.worker import CancelledWork
 
             expected = isinstance(error, CellferryError) and not isinstance(
                 error, ArtifactBuildError

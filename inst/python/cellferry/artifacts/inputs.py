@@ -19,9 +19,11 @@ from ..errors import (
     listing,
     nearest,
 )
-from ..expression import MatrixSource
-from ..study import Clusters, ExpressionSource, Study
-from ..summary_cells import resolve_coordinates
+from ..study.clusters import Clusters, cluster_text
+from ..study.composition import resolve_coordinates
+from ..study.expression.matrix import MatrixSource
+from ..study.expression.source import ExpressionSource
+from ..study.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -240,3 +242,26 @@ def _left(item: Any) -> Any:
     from anndata.io import sparse_dataset
 
     return item if isinstance(item, h5py.Dataset) else sparse_dataset(item)
+
+
+def top_genes(
+    ranking: Mapping[str, Any] | None, genes: Sequence[str], n_top_genes: int, study: Study
+) -> dict[str, tuple[str, ...]]:
+    """Return cluster -> the first genes of its ranking, in the stored order.
+
+    As the published client does: of the first ``n_top_genes``, those that the matrix does
+    not have are left out. A ranking of another column gives nothing.
+    """
+    if ranking is None:
+        return {}
+    params, names = ranking.get("params", {}), ranking.get("names")
+    described = getattr(getattr(names, "dtype", None), "names", None)
+    if names is None or described is None or params.get("groupby") != study.group_key:
+        return {}
+    known, found = set(genes), {}
+    for group in described:
+        cluster = cluster_text(group)
+        if cluster in study.clusters.names:
+            best = [str(g) for g in names[group][:n_top_genes]]
+            found[str(cluster)] = tuple(g for g in best if g in known)
+    return found

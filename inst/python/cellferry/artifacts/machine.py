@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 MOST_THREADS = 8
 """More do not help: one thread reads and writes for all of them."""
 UNKNOWN_MEMORY = 4 << 30
-
 _MEMORY_INFO = Path("/proc/meminfo")
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 def processors() -> int:
@@ -57,27 +49,3 @@ def _group_memory() -> int | None:
         return None if limit == "max" else max(0, int(limit) - int(used))
     except (OSError, ValueError):
         return None
-
-
-def ordered_map(
-    pool: ThreadPoolExecutor,
-    function: Callable[[_Item], _Result],
-    items: Iterable[_Item],
-    ahead: int,
-) -> Iterator[_Result]:
-    """Yield ``function(item)`` in the order of items, with at most ``ahead`` of them waiting.
-
-    Unlike ``pool.map`` it does not take all items at once, so memory stays bounded. An
-    error cancels what has not begun.
-    """
-    waiting: deque[Future[_Result]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()

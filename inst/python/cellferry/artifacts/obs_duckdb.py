@@ -19,7 +19,7 @@ from .machine import available_memory, processors
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..study import Study
+    from ..study.study import Study
 
 TABLE = "obs"
 CELL_NAMES = "__cell_name"

@@ -13,8 +13,7 @@ from ..errors import CellferryError, CellferryWarning, OptionError
 from .annotate import annotate
 from .artifacts import artifacts
 from .demo import demo
-from .doctor import doctor
-from .report import report
+from .report import doctor, report
 from .runs import runs
 from .serve import serve
 

@@ -13,8 +13,8 @@ from .inputs import Input, Request, opened_input
 from .output import output_paths, remember, table, tell_files, write_all
 
 if TYPE_CHECKING:
-    from ..annotations import Annotations
-    from ..engines import CellEngine, Engine
+    from ..annotations.clusters import Annotations
+    from ..engines.base import CellEngine, Engine
 
 EXIT_FAILED_CLUSTERS = 3
 
@@ -102,8 +102,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate seurat.rds --cells --out pbmc_cells
       cellferry annotate pbmc.h5ad --cells --engine cellatlas --allow-upload --option qc=filter
     """
-    from ..annotate import plan_clusters
-    from ..study import Context
+    from ..annotate.clusters import plan_clusters
+    from ..study.study import Context
     from .cell_inputs import Asked
     from .cells import DEFAULT_KEY, annotate_file
 
@@ -164,10 +164,10 @@ def _given(named: dict[str, Any]) -> dict[str, Any]:
 
 def _annotated(opened: Input, request: Request, base: Path) -> Annotations:
     """Run the engine, label the object, write the files and tell of them."""
-    from ..annotate import annotate as run_engine
-    from ..engines import WritesFiles
-    from ..progress import progress_events
-    from ..runs import claim_outputs
+    from ..annotate.verb import annotate as run_engine
+    from ..engines.base import WritesFiles
+    from ..runs.progress import progress_events
+    from ..runs.run import claim_outputs
 
     paths = output_paths(base, opened.suffix)
     folder = base.with_name(base.name + "_run")
@@ -199,7 +199,7 @@ def _stem(path: Path) -> str:
 
 
 def _write(found: Annotations, opened: Input, paths: dict[str, Path]) -> list[Path]:
-    from ..report import Embedding, write_report
+    from ..annotations.report import Embedding, write_report
 
     embedding = None
     if opened.study.coordinates is not None:

@@ -95,7 +95,7 @@ def _built(
 ) -> Artifacts:
     suffix = path.suffix.lower()
     if suffix == ".rds":
-        from ..rds_artifacts import build_artifacts_of_rds
+        from ..bridge.rds import build_artifacts_of_rds
 
         return build_artifacts_of_rds(
             path, group_key=group_key, assay=assay, coordinates_key=coordinates_key, **options

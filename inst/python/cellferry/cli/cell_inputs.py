@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ..cell_annotations import CellAnnotations
-    from ..engines import CellEngine
-    from ..rds_study import RdsObject
-    from ..study import Study
+    from ..annotations.cells import CellAnnotations
+    from ..bridge.rds import RdsObject
+    from ..engines.base import CellEngine
+    from ..study.study import Study
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,14 @@ def opened_cells(asked: Asked, engine: CellEngine) -> Iterator[CellInput]:
         given without R.
     """
     from ..errors import UnsupportedObjectError
-    from ..study import Context
+    from ..study.study import Context
 
     path = asked.input_file
     suffix = path.suffix.lower()
     if suffix == ".h5ad":
         yield H5adCells.read(asked)
     elif suffix in {".rds", ".rdata", ".rda"}:
-        from ..rds_study import RdsObject
+        from ..bridge.rds import RdsObject
 
         with RdsObject(
             path,
@@ -120,9 +120,9 @@ class H5adCells:
     @classmethod
     def read(cls, asked: Asked) -> H5adCells:
         """Read the file, check the key against its columns, build the study."""
-        from .. import delivery
-        from ..cells import study_for_cells
-        from ..study import Context
+        from ..annotate.cells import study_for_cells
+        from ..annotations import delivery
+        from ..study.study import Context
         from .inputs import read_h5ad
 
         adata = read_h5ad(asked.input_file)
@@ -133,7 +133,7 @@ class H5adCells:
     @property
     def coordinates(self) -> tuple[str, NDArray[np.float64]] | None:
         """UMAP, t-SNE or PCA, the first that exists."""
-        from ..study_builders import embedding_of
+        from ..study.build import embedding_of
 
         return embedding_of(self.adata)
 
@@ -175,7 +175,7 @@ class RdsCells:
 
 
 def _attached(adata: Any, found: CellAnnotations, study: Study, key: str) -> pd.DataFrame:
-    from ..cell_delivery import attach_cells
+    from ..annotations.delivery import attach_cells
 
     attach_cells(adata, found, study.clusters, key, found.summary())
     frame: pd.DataFrame = adata.obs[list(found.provenance["columns"])]

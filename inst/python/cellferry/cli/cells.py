@@ -11,19 +11,19 @@ from .cell_inputs import Asked, CellInput, opened_cells
 from .output import output_paths, remember, table, tell_files, write_all
 
 if TYPE_CHECKING:
-    from ..cell_annotations import CellAnnotations
-    from ..engines import CellEngine
-    from ..runs import Run
+    from ..annotations.cells import CellAnnotations
+    from ..engines.base import CellEngine
+    from ..runs.run import Run
 
 DEFAULT_KEY = "cell_type_cell"
 
 
 def annotate_file(asked: Asked, engine: CellEngine, *, dry_run: bool = False) -> None:
     """Annotate the cells of an .h5ad or .rds and write the files."""
-    from ..annotate import annotate
-    from ..cells import plan_cells
-    from ..progress import progress_events
-    from ..runs import claim_outputs
+    from ..annotate.cells import plan_cells
+    from ..annotate.verb import annotate
+    from ..runs.progress import progress_events
+    from ..runs.run import claim_outputs
 
     with opened_cells(asked, engine) as opened:
         if dry_run:
@@ -52,10 +52,10 @@ def annotate_file(asked: Asked, engine: CellEngine, *, dry_run: bool = False) ->
 
 def resume_file(run: Run) -> None:
     """Finish a run about cells: its input is read again, and only what is missing is done."""
-    from ..cells import resume_cells
+    from ..annotate.cells import resume_cells
     from ..engines import create_cell_engine
     from ..errors import EngineNeedsError
-    from ..progress import progress_events
+    from ..runs.progress import progress_events
 
     kept = run.content["provenance"]
     if "input" not in kept:
@@ -76,8 +76,8 @@ def resume_file(run: Run) -> None:
 
 
 def _write(found: CellAnnotations, opened: CellInput, asked: Asked) -> None:
-    from ..report import Embedding, write_report
-    from ..study import Clusters
+    from ..annotations.report import Embedding, write_report
+    from ..study.clusters import Clusters
 
     summary = found.summary()
     columns = opened.deliver(found)

@@ -24,8 +24,8 @@ def demo(out: Path) -> None:
     Example:
       cellferry demo --out demo-output
     """
-    from ..annotate import annotate_clusters
-    from ..results import annotation_report
+    from ..annotate.clusters import annotate_clusters
+    from ..annotations.stored import annotation_report
 
     adata = _blood_cells()
     found = annotate_clusters(adata, group_key="louvain", tissue="blood", progress=False)

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     import anndata
     import pandas as pd
 
-    from ..annotations import Annotations
-    from ..engines import Engine
-    from ..rds_study import RdsObject
-    from ..study import Context, Study
+    from ..annotations.clusters import Annotations
+    from ..bridge.rds import RdsObject
+    from ..engines.base import Engine
+    from ..study.study import Context, Study
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def opened_input(request: Request) -> Iterator[Input]:
     if suffix == ".h5ad":
         yield H5ad.read(request)
     elif suffix in {".rds", ".rdata", ".rda"}:
-        from ..rds_study import RdsObject
+        from ..bridge.rds import RdsObject
 
         with RdsObject(
             request.path,
@@ -100,8 +100,8 @@ class Table:
     @classmethod
     def read(cls, request: Request) -> Table:
         """Read it, and check the key as for an object."""
-        from .. import delivery
-        from ..annotate import build_study
+        from ..annotate.clusters import build_study
+        from ..annotations import delivery
 
         delivery.check_key(request.key, ())
         study = build_study(
@@ -144,8 +144,8 @@ class H5ad:
     @classmethod
     def read(cls, request: Request) -> H5ad:
         """Read the file, check the key against its columns, build the study."""
-        from .. import delivery
-        from ..annotate import build_study
+        from ..annotate.clusters import build_study
+        from ..annotations import delivery
 
         adata = read_h5ad(request.path)
         delivery.check_object_key(adata, request.key, overwrite=request.overwrite)
@@ -160,7 +160,7 @@ class H5ad:
 
     def deliver(self, found: Annotations) -> pd.DataFrame:
         """Write the columns into ``obs`` and the record into ``uns``."""
-        from .. import delivery
+        from ..annotations import delivery
 
         delivery.attach(self.adata, found, self.study.clusters, self.key)
         frame: pd.DataFrame = self.adata.obs[list(found.provenance["columns"])]
@@ -186,7 +186,7 @@ class Rds:
         import anndata
         import pandas as pd
 
-        from .. import delivery
+        from ..annotations import delivery
 
         self.held.deliver(found)
         cells = anndata.AnnData(obs=pd.DataFrame(index=pd.Index(self.study.cells or ())))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..annotations import PRINTED, Annotations
+from ..annotations.clusters import PRINTED, Annotations
 
 
 def table(annotations: Annotations) -> str:
@@ -16,7 +16,7 @@ def table(annotations: Annotations) -> str:
 
     Examples
     --------
-    >>> from cellferry.annotations import Annotation
+    >>> from cellferry.annotations.clusters import Annotation
     >>> print(table(Annotations((Annotation("0", "ok", n_cells=3, label="B cell"),))))
     cluster  n_cells  label   confidence  status
     0              3  B cell              ok
@@ -68,7 +68,7 @@ def tell_files(files: Sequence[Path]) -> None:
 
 def remember(folder: Path, written: Sequence[Path]) -> None:
     """Note the files in the record of the run, so that it may replace them later."""
-    from ..runs import Run
+    from ..runs.run import Run
 
     run = Run.open(folder)
     for path in written:

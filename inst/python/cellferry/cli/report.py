@@ -1,4 +1,4 @@
-"""``cellferry report``: the HTML report of a run or of stored annotations."""
+"""``cellferry report``: the HTML report of a run; ``cellferry doctor``: what is installed."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def report(source: str, file: Path, overwrite: bool) -> None:
     Example:
       cellferry report pbmc_run pbmc.html
     """
-    from ..annotations import Annotations
-    from ..report import write_report
-    from ..runs import Run
+    from ..annotations.clusters import Annotations
+    from ..annotations.report import write_report
+    from ..runs.run import Run
 
     stored = Path(source)
     if stored.suffix == ".json" and stored.is_file():
@@ -30,3 +30,21 @@ def report(source: str, file: Path, overwrite: bool) -> None:
     else:
         found = Run.open(source).results()
     tell_files([write_report(found, file, overwrite=overwrite)])
+
+
+@click.command()
+def doctor() -> None:
+    """Print Python, packages and R with their versions, and the line that fixes a fault.
+
+    \b
+    Example:
+      cellferry doctor
+    """
+    from ..bridge.installation import examine
+    from .output import aligned
+
+    found = examine()
+    rows = [[f.name, f.found, "ok" if f.ok else f.fix] for f in found]
+    click.echo(aligned(("what", "found", "fix"), rows))
+    if not all(f.ok for f in found):
+        raise click.exceptions.Exit(1)

@@ -27,7 +27,7 @@ def list_command() -> None:
     Example:
       cellferry runs list
     """
-    from ..runs import list_runs
+    from ..runs.run import list_runs
 
     found = list_runs()
     if not found:
@@ -46,7 +46,7 @@ def show(run: str) -> None:
     Example:
       cellferry runs show pbmc_run
     """
-    from ..runs import Run
+    from ..runs.run import Run
 
     click.echo(json.dumps(Run.open(run).content, indent=1, ensure_ascii=False))
 
@@ -60,9 +60,9 @@ def resume(run: str) -> None:
     Example:
       cellferry runs resume pbmc_run
     """
-    from ..annotate import resume as resume_run
-    from ..progress import progress_events
-    from ..runs import Run
+    from ..annotate.verb import resume as resume_run
+    from ..runs.progress import progress_events
+    from ..runs.run import Run
     from .cells import resume_file
 
     opened = Run.open(run)
@@ -84,7 +84,7 @@ def results(run: str, as_json: bool) -> None:
     Example:
       cellferry runs results pbmc_run --json
     """
-    from ..runs import Run
+    from ..runs.run import Run
 
     found = Run.open(run).results()
     click.echo(found.to_json() if as_json else table(found))

@@ -10,13 +10,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..annotate import annotate, build_study, plan_clusters
+from ..annotate.clusters import build_study, plan_clusters
+from ..annotate.verb import annotate
 from ..engines.llm import LLM
 from ..engines.llm.outputs import summary
 from ..errors import InvalidOptionError, listing
-from ..markers import read_markers
-from ..progress import progress_events
-from ..study import Context
+from ..runs.progress import progress_events
+from ..study.markers.table import read_markers
+from ..study.study import Context
 from .cassia_examples import EXAMPLES, example_table
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..addresses import check_address, is_loopback
-from ..credentials import Secret, find_secret
 from ..engines.cellatlas.options import ADDRESS_VARIABLE, HOSTED, KEY_VARIABLE
+from ..engines.service.addresses import check_address, is_loopback
+from ..engines.service.secrets import Secret, find_secret
 
 if TYPE_CHECKING:
-    from ..events import Events
-    from ..runs import Run
+    from ..runs.run import Run
+    from ..runs.worker import Events
 
 API_URL = HOSTED
 API_KEY = ""
@@ -85,7 +85,7 @@ def annotate(
     """
     from ..engines.cellatlas.calls import check_answer
     from ..engines.cellatlas.payload import MOST_CELLS
-    from ..http import Reply, Service
+    from ..engines.service.client import Reply, Service
 
     matrix = _csr(X)
     names = _names(matrix, genes)
@@ -139,8 +139,8 @@ def annotate_large(
         Id of a run of the same matrix.
     """
     from ..errors import CellferryError
-    from ..events import run_in_worker
-    from ..runs import Run
+    from ..runs.run import Run
+    from ..runs.worker import run_in_worker
 
     matrix = _csr(X)
     names = _names(matrix, genes)
@@ -166,7 +166,7 @@ def _sent(
     matrix: Any, names: list[str], chunk_size: int, run: Run, events: Events
 ) -> list[dict[str, Any]]:
     from ..engines.cellatlas.sending import Sender
-    from ..http import Service
+    from ..engines.service.client import Service
 
     chunks = _encoded(matrix, names, ("geneformer", "human-core-2026"), (chunk_size, CHUNK_BYTES))
     with Service(_address(), token=_key(), events=events, read_seconds=TIMEOUT) as service:
@@ -181,7 +181,7 @@ def _encoded(
     import numpy as np
 
     from ..engines.cellatlas.payload import MOST_CELLS, Encoder
-    from ..expression import MatrixSource
+    from ..study.expression.matrix import MatrixSource
 
     data = matrix.data
     counts = bool(np.all(data == np.floor(data))) and bool(data.min(initial=0) >= 0)

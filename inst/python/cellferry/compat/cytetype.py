@@ -14,12 +14,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..annotate import annotate, build_study
-from ..checks import check_needs
-from ..credentials import Secret
+from ..annotate.checks import check_needs
+from ..annotate.clusters import build_study
+from ..annotate.verb import annotate
 from ..engines.cytetype import CyteType as Engine
+from ..engines.service.secrets import Secret
 from ..errors import ColumnExistsError, InvalidOptionError
-from ..study import Clusters, Context, Study
+from ..study.clusters import Clusters
+from ..study.study import Context, Study
 from .cytetype_results import job_details, stored_results, write_results
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
     import anndata
 
-    from ..annotations import Annotations
+    from ..annotations.clusters import Annotations
 
 logger = logging.getLogger("cellferry")
 
@@ -148,7 +150,7 @@ class CyteType:
         CellferryError
             The AnnData is then as it was; ``data["run"]`` names the run to resume.
         """
-        from ..progress import progress_events
+        from ..runs.progress import progress_events
 
         if f"{results_prefix}_jobDetails" in self.adata.uns and not override_existing_results:
             message = f'This AnnData has the results of an earlier job under "{results_prefix}".'
@@ -246,7 +248,7 @@ class CyteType:
     @cached_property
     def _payload(self) -> dict[str, Any]:
         from ..engines.cytetype.payload import build_payload
-        from ..summary import summarise
+        from ..study.summary import summarise
 
         options = self._engine().options
         return build_payload(self._study, options, summarise(self._study, options.for_summary()))

@@ -13,8 +13,8 @@ from ..engines.cytetype.payload import ClusterIds
 if TYPE_CHECKING:
     import anndata
 
-    from ..annotations import Annotation, Annotations
-    from ..study import Study
+    from ..annotations.clusters import Annotation, Annotations
+    from ..study.study import Study
 
 UNKNOWN = "Unknown"
 CONFIDENCES = ("High", "Moderate", "Low", UNKNOWN)

@@ -53,7 +53,7 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
         raise DependencyError(message, 'Install the extra: pip install "cellferry[server]".')
     import uvicorn
 
-    from .app import create_app
+    from .http.app import create_app
 
     # What a job's clients should know is in its results; a server has nobody to warn.
     warnings.simplefilter("ignore", CellferryWarning)

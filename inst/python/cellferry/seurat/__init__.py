@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._guard import refuse_inside_r
+from .session import refuse_inside_r
 
 if TYPE_CHECKING:
     from .conversion import converter

@@ -1,4 +1,4 @@
-"""Metadata columns through rpy2: the records of :mod:`cellferry.columns`, made of R's vectors.
+"""Metadata columns through rpy2: records of :mod:`cellferry.bridge.columns`, of R's vectors.
 
 The rules, which R type is which dtype and what is lost, are there; this is only their way into
 and out of R's memory. R types that pandas does not have keep their name in a *note*, so that
@@ -7,13 +7,15 @@ they come back as what they were.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..columns import Note, Record, record_from_series, values_from_record
+from ..bridge.columns import Note, Record, record_from_series, values_from_record
+from ..errors import InvalidObjectError, listing
 from .session import r_lock
 from .transfer import Item
 from .vectors import flag, named_list, names, parts, text, text_vector, texts
@@ -133,3 +135,46 @@ def record_to_r(name: str, record: Mapping[str, Any]) -> Any:
         if record.get(part) is not None:
             made[part] = text_vector([str(record[part])])
     return named_list({**made, "values": new_vector(values, "double")})
+
+
+FORBIDDEN = ("_", "|")
+"""Seurat replaces these in the names of features, because they are in its keys."""
+
+
+def seurat_genes(genes: Sequence[str]) -> list[str]:
+    """Return the names with ``_`` and ``|`` as ``-``; where two become the same, with a number.
+
+    Raises
+    ------
+    InvalidObjectError
+        Names are empty, or not unique before the replacement.
+
+    Examples
+    --------
+    >>> seurat_genes(["MT_CO1", "A-1", "A_1"])
+    ['MT-CO1', 'A-1', 'A-1.1']
+    """
+    check_names(genes, "genes", "adata.var_names_make_unique()")
+    plain = [g.replace("_", "-").replace("|", "-") for g in genes]
+    # A gene keeps its own name; only one that was changed steps aside.
+    taken = {g for g, p in zip(genes, plain, strict=True) if g == p}
+    made = []
+    for gene, name in zip(genes, plain, strict=True):
+        chosen, n = name, 0
+        while gene != name and chosen in taken:
+            n += 1
+            chosen = f"{name}.{n}"
+        taken.add(chosen)
+        made.append(chosen)
+    return made
+
+
+def check_names(names: Sequence[str], what: str, recipe: str) -> None:
+    """Raise :class:`InvalidObjectError` if names are empty or not unique."""
+    if any(not n for n in names):
+        message = f"Some {what} have an empty name."
+        raise InvalidObjectError(message, f"Name all {what}.")
+    twice = [n for n, count in Counter(names).items() if count > 1]
+    if twice:
+        message = f"The names of {what} must be unique, and {listing(twice, 3)} is not."
+        raise InvalidObjectError(message, f"Make them unique: {recipe}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..delivery import STORE
+from ..annotations.delivery import STORE
 from ..errors import LayerMissingError, listing
 from . import matrices
 from .columns import frame_from_r, values_from_r

@@ -8,14 +8,16 @@ in a context variable, which a worker thread does not inherit.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from .. import errors
-from ..r_sources import r_sources
-from ._guard import refuse_inside_r
+from ..bridge.r_code import r_sources
+from ..errors import EmbeddingError
 
 logger = logging.getLogger("cellferry")
 
@@ -184,3 +186,29 @@ def _tell(told: list[Any]) -> None:
             errors.warn_from_r(str(class_name), str(text))
         else:
             logger.info("R: %s", text)
+
+
+def refuse_inside_r() -> None:
+    """Raise :class:`EmbeddingError` in a Python that R hosts.
+
+    reticulate puts its module ``rpytools`` into such a Python. Where rpy2 had started R, and
+    that R then started reticulate, Python is the host, and nothing is refused.
+    """
+    if "rpytools" not in sys.modules or _python_is_host():
+        return
+    message = (
+        "R is running this Python through reticulate, so rpy2 cannot start a second R in it: the "
+        "process would crash or hang."
+    )
+    hint = (
+        "Use the object in R itself, AnnotateClusters(object), or save it with saveRDS() and run "
+        "`cellferry annotate object.rds`."
+    )
+    raise EmbeddingError(message, hint)
+
+
+def _python_is_host() -> bool:
+    embedded = sys.modules.get("rpy2.rinterface_lib.embedded")
+    # reticulate writes this before it starts Python; what R sets later, Python does not see.
+    by_reticulate = 'NAME="reticulate"' in os.environ.get("R_SESSION_INITIALIZED", "")
+    return embedded is not None and embedded.isinitialized() and not by_reticulate

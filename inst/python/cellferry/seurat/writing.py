@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..columns import record_from_series
-from ..delivery import STORE
+from ..annotations.delivery import STORE
+from ..bridge.columns import record_from_series
 from ..errors import GroupMissingError, InvalidOptionError, UnsupportedObjectError, listing, nearest
 from . import matrices
-from .columns import frame_to_r, record_to_r
+from .columns import check_names, frame_to_r, record_to_r, seurat_genes
 from .expression import expression_of
-from .gene_names import check_names, seurat_genes
 from .reading import LOADINGS, SOURCE
 from .session import call, r_lock
 from .transfer import Item, report_frame, tell

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from ...addresses import check_address, is_loopback
-from ...annotations import UNKNOWN
-from ...cell_annotations import SKIPPED, CellAnnotations
-from ...cell_columns import Texts, spread
-from ...credentials import Secret, find_secret
+from ...annotations.cells import SKIPPED, CellAnnotations
+from ...annotations.clusters import UNKNOWN
+from ...annotations.texts import Texts, spread
 from ...errors import InternalError
-from .. import Capabilities, Extent, Plan
+from ..base import Capabilities, Extent, Plan
+from ..service.addresses import check_address, is_loopback
+from ..service.secrets import Secret, find_secret
 from .options import ADDRESS_VARIABLE, HOSTED, KEY_VARIABLE, Options, checked
 
 if TYPE_CHECKING:
@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ...events import Events
-    from ...http import Retries
-    from ...runs import Run
-    from ...study import ExpressionSource, Study
+    from ...runs.run import Run
+    from ...runs.worker import Events
+    from ...study.expression.source import ExpressionSource
+    from ...study.study import Study
+    from ..service.client import Retries
     from .quality import Quality
     from .sending import Answered
 
@@ -186,7 +187,7 @@ class CellAtlas:
 
     def run(self, study: Study, run: Run, events: Events) -> CellAnnotations:
         """Send every chunk that the run does not have yet, and join the answers."""
-        from ...http import Service
+        from ..service.client import Service
         from .payload import Encoder
         from .sending import Sender
 
@@ -234,8 +235,7 @@ class CellAtlas:
 
     def _look(self, study: Study, *, quiet: bool = False) -> tuple[Quality | None, dict[str, Any]]:
         """Return quality and genes of a study; looked at once, and told of once."""
-        from .gene_check import check_genes
-        from .quality import measure
+        from .quality import check_genes, measure
 
         if self._looked is None or self._looked[0] is not study:
             source, counts = self._source(study)
@@ -265,7 +265,7 @@ def _merged(
     answered: Sequence[Answered], cells: tuple[str, ...], quality: Quality | None
 ) -> CellAnnotations:
     """Join the answers of all chunks; every cell that was sent has exactly one."""
-    from ...ontology import cell_ontology
+    from ...biology.ontology import cell_ontology
     from .calls import Calls, check_answer, columns_of
 
     n = len(cells)

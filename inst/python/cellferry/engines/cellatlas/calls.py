@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...annotations import UNKNOWN
-from ...cell_annotations import OK, UNKNOWN_STATUS
-from ...cell_columns import TextLists, Texts
+from ...annotations.cells import OK, UNKNOWN_STATUS
+from ...annotations.clusters import UNKNOWN
+from ...annotations.texts import TextLists, Texts
 from ...errors import ServiceAnswerError
 
 UNKNOWN_WORDS = frozenset({"unknown", "unassigned", "unclassified", "undetermined"})

@@ -16,20 +16,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...addresses import is_loopback
 from ...errors import OutputError, ServiceRejectedError, ServiceTooLargeError
-from ...http import Reply, Service
-from ...runs import file_hash
+from ...files import file_hash
+from ...runs.parallel import in_flight
+from ..service.addresses import is_loopback
+from ..service.client import Reply, Service
 from .calls import check_answer
-from .flight import in_flight
 from .payload import Chunk
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ...events import Events
-    from ...runs import Run
+    from ...runs.run import Run
+    from ...runs.worker import Events
 
 FOLDER = "chunks"
 

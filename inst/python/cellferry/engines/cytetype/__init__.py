@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...addresses import is_loopback
-from ...annotations import Annotations
-from ...credentials import Secret, find_secret, redacted
+from ...annotations.clusters import Annotations
 from ...errors import CellferryError
-from .. import USUAL_SPARSITY, Capabilities, Extent, Plan
+from ..base import USUAL_SPARSITY, Capabilities, Extent, Plan
+from ..service.addresses import is_loopback
+from ..service.secrets import Secret, find_secret, redacted
 from .llm_configs import LLMConfigs
 from .options import TOKEN_VARIABLE, Options, checked
 
 if TYPE_CHECKING:
-    from ...events import Events
-    from ...http import Retries
-    from ...runs import Run
-    from ...study import Study
+    from ...runs.run import Run
+    from ...runs.worker import Events
+    from ...study.study import Study
+    from ..service.client import Retries
     from .prepare import Prepared
 
 NAME = "cytetype"
@@ -143,7 +143,7 @@ class CyteType:
         """It answers clusters; everything it reads is sent to the service."""
         from urllib.parse import urlsplit
 
-        from ...study_builders import Reading
+        from ...study.build import Reading
 
         host = urlsplit(self.options.address).hostname
         away = not is_loopback(host)
@@ -228,11 +228,10 @@ class CyteType:
             self._models.wire()
 
     def _asked(self, prepared: Prepared, study: Study, run: Run, events: Events) -> Annotations:
-        from ...http import Service
+        from ..service.client import Service
         from .answer import rows_of
-        from .job import Job
+        from .job import Job, Submission
         from .payload import ClusterIds
-        from .submission import Submission
         from .uploads import Uploader
 
         options = self.options

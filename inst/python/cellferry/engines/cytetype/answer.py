@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...annotations import UNKNOWN, Annotation
+from ...annotations.clusters import UNKNOWN, Annotation
 
 if TYPE_CHECKING:
     from .payload import ClusterIds

@@ -7,16 +7,20 @@ that may have arrived is sent again under the same ``Idempotency-Key``.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...credentials import redact
 from ...errors import (
+    ISSUE_URL,
+    CellferryError,
     CredentialsRequiredError,
     ServiceAnswerError,
+    ServiceCredentialsError,
     ServiceError,
     ServiceFailedError,
+    ServiceForbiddenError,
     ServiceJobError,
     ServiceLimitError,
     ServiceNotFoundError,
@@ -24,13 +28,18 @@ from ...errors import (
     ServiceTimeoutError,
     ServiceUnreachableError,
 )
-from ...http_answers import object_of
-from .upload_answers import safe_id
+from ..service.answers import object_of
+from ..service.secrets import redact
+from .uploads import safe_id
 
 if TYPE_CHECKING:
-    from ...events import Events
-    from ...http import Service
-    from ...runs import Run
+    from ...runs.run import Run
+    from ...runs.worker import Events
+    from ..service.client import Service
+    from .llm_configs import LLMConfigs
+    from .options import Options
+    from .prepare import Prepared
+    from .uploads import Uploader
 
 SUBMIT_SECONDS = 180.0
 FIRST_POLL_SECONDS = 0.5
@@ -248,3 +257,60 @@ def _states(status: Mapping[str, Any]) -> dict[str, str]:
         message = "The state of the clusters is not a record."
         raise ServiceAnswerError(message, "The service speaks another protocol.")
     return {str(c): str(state) for c, state in given.items()}
+
+
+logger = logging.getLogger("cellferry")
+
+
+class Submission:
+    """Makes the request; keys are put in at the last moment and kept nowhere."""
+
+    def __init__(
+        self, prepared: Prepared, uploader: Uploader, options: Options, models: LLMConfigs
+    ) -> None:
+        self._prepared, self._uploader = prepared, uploader
+        self._options, self._models = options, models
+
+    def envelope(self, reuse: bool) -> dict[str, Any]:
+        """Return the request, once the artifacts are with the service.
+
+        Parameters
+        ----------
+        reuse
+            Whether a complete upload of the same content may be named again.
+
+        Raises
+        ------
+        ServiceError, OutputError
+            An upload failed, and ``require_artifacts`` asks for it; the hint ends with the
+            link for reporting an issue.
+        """
+        uploads = self._uploads(reuse)
+        request: dict[str, Any] = {
+            "input_data": self._prepared.payload,
+            "llm_configs": self._models.wire(),
+        }
+        if uploads:
+            request["uploaded_files"] = uploads
+        if self._options.visibility is not None:
+            request["visibility"] = self._options.visibility
+        return request
+
+    def _uploads(self, reuse: bool) -> dict[str, str]:
+        uploads: dict[str, str] = {}
+        for kind, path in self._prepared.artifacts.items():
+            if not reuse:
+                self._uploader.forget(kind, path)
+            try:
+                uploads[kind] = self._uploader.upload(kind, path, reuse=reuse)
+            except CellferryError as error:
+                # A refused token is refused for the job too.
+                stays = isinstance(error, ServiceCredentialsError | ServiceForbiddenError)
+                if self._options.require_artifacts or stays:
+                    error.hint = (
+                        f"{error.hint}\nIf it stays so, report it at {ISSUE_URL}, or go on "
+                    )
+                    error.hint += "without artifacts: require_artifacts = FALSE (Python: False)."
+                    raise
+                logger.warning("%s was not uploaded: %s", path.name, error.message)
+        return uploads

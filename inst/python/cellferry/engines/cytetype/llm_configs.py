@@ -1,7 +1,8 @@
 """The models that a service is asked to use: checked here, their keys kept apart.
 
 A key comes from the configuration itself or from the environment variable of its provider,
-lives in a :class:`~cellferry.credentials.Secret`, and is put back only into the request.
+lives in a :class:`~cellferry.engines.service.secrets.Secret`, and is put back only into the
+request.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...credentials import Secret
 from ...errors import CredentialsRequiredError, InvalidOptionError, listing, nearest
+from ..service.secrets import Secret
 
 PROVIDERS = (
     "anthropic", "bedrock", "deepseek", "fireworks", "google", "groq", "huggingface", "mistral",

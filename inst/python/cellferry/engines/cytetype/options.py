@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...addresses import check_address
 from ...errors import InvalidOptionError, listing
+from ..service.addresses import check_address
 
 if TYPE_CHECKING:
-    from ...summary import SummaryOptions
+    from ...study.summary import SummaryOptions
 
 HOSTED = "https://cytetype.nygen.io"
 ADDRESS_VARIABLE = "CYTETYPE_API_URL"
@@ -58,7 +58,7 @@ class Options:
 
     def for_summary(self) -> SummaryOptions:
         """Return what of them the statistics of the expression depend on."""
-        from ...summary import SummaryOptions
+        from ...study.summary import SummaryOptions
 
         return SummaryOptions(
             min_percentage=self.min_percentage,

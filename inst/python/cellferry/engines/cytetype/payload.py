@@ -1,7 +1,7 @@
 """The ``input_data`` of a job: what the service reads of a study.
 
 Equal to what cytetype 0.19.4 sends for the same AnnData, but for the entries of
-:data:`~cellferry.engines.cytetype.differences.DIFFERENCES`.
+:data:`~cellferry.engines.cytetype.payload.DIFFERENCES`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import numpy as np
 
 from ..._version import __version__
 from ...errors import MarkersRequiredError
-from ...study import natural_key
+from ...study.clusters import natural_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...markers import Markers
-    from ...study import Study
-    from ...summary import Summary
+    from ...study.markers.table import Markers
+    from ...study.study import Study
+    from ...study.summary import Summary
     from .options import Options
 
 LONGEST_OWN_ID = 3
@@ -172,3 +172,24 @@ def texts_of(metadata: Mapping[str, Any]) -> dict[str, str]:
         return str(int(value)) if whole else str(value)
 
     return {str(k): text(v) for k, v in metadata.items()}
+
+
+DIFFERENCES: dict[str, str] = {
+    "client_version": "clientVersion names cellferry and its version, not a release of cytetype.",
+    "tissue_and_species": "Tissue and species follow the study context where it does not name "
+    "them; there is no place for them in the published client.",
+    "raw_is_read": "Where an AnnData has .raw, expression comes from it as the markers do; there "
+    "markers of genes that X lacks are dropped.",
+    "blank_symbols": "A gene without a symbol keeps its name; there all of them share the key ''.",
+    "duplicate_symbols": "Of several genes with one symbol the highest percentage is sent; there "
+    "the last one in the table overwrites the others.",
+    "duplicate_markers": "A symbol is named once among the markers of a cluster.",
+    "scaled_values": "Scaled data (negative values) send no expression; there every value that is "
+    "not zero counts as expressed, so that every gene is in about all cells.",
+    "unused_categories": "Only clusters that have cells are in clusterMetadata; there unused "
+    "categories appear as extra ids.",
+    "missing_coordinates": "Cells without finite coordinates are left out; there the request "
+    "cannot be sent.",
+    "cells_without_cluster": "Cells without a cluster are left out; there they are an error.",
+    "metadata_values": "Numbers and flags in `metadata` are sent as text; there they are an error.",
+}

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...artifacts import Artifacts
-    from ...events import Events
-    from ...runs import Run
-    from ...study import Study
+    from ...runs.run import Run
+    from ...runs.worker import Events
+    from ...study.study import Study
     from .options import Options
 
 logger = logging.getLogger("cellferry")

@@ -2,17 +2,24 @@
 
 Each finished part is a unit of the run, keyed by the upload and its number, so that a process
 that was killed goes on where it stopped. An upload that the service has forgotten, or whose
-signed addresses are no longer good, is begun anew.
+signed addresses are no longer good, is begun anew. What the service answers is checked here,
+and what has been uploaded is remembered.
 """
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import hashlib
+import json
+import os
+import tempfile
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ...errors import (
     OutputError,
@@ -22,15 +29,15 @@ from ...errors import (
     ServiceRejectedError,
     ServiceTooLargeError,
 )
-from ...events import run_parallel
-from ...http_answers import object_of
-from .upload_answers import etag_of, no_etag, pieces_of, safe_id, signed_urls
-from .upload_record import Known, UploadRecord, forget_signed, load_signed, store_signed
+from ...runs.parallel import run_parallel
+from ...runs.run import home
+from ..service.addresses import is_loopback
+from ..service.answers import is_page, object_of
 
 if TYPE_CHECKING:
-    from ...events import Events
-    from ...http import Service
-    from ...runs import Run
+    from ...runs.run import Run
+    from ...runs.worker import Events
+    from ..service.client import Reply, Service
 
 GIBIBYTE = 1024**3
 LIMITS = {"obs_duckdb": 2 * GIBIBYTE, "vars_h5": 50 * GIBIBYTE}
@@ -267,3 +274,178 @@ class Uploader:
     def _note(self, unit: str, key: str, **payload: Any) -> None:
         with self._lock:
             self._run.record(unit, key, payload)
+
+
+PIECE = 1 << 20
+"""Bytes of a part that are in memory at once, for each worker."""
+
+
+def pieces_of(
+    path: Path, start: int, length: int, check: Callable[[], None]
+) -> Callable[[], Iterator[bytes]]:
+    """Return what yields one part of a file, anew for each attempt."""
+
+    def pieces() -> Iterator[bytes]:
+        left = length
+        with path.open("rb") as content:
+            content.seek(start, os.SEEK_SET)
+            while left > 0:
+                check()
+                piece = content.read(min(PIECE, left))
+                if not piece:
+                    message = f'The file "{path}" became shorter while it was uploaded.'
+                    raise OutputError(message, "Annotate again.")
+                left -= len(piece)
+                yield piece
+
+    return pieces
+
+
+def etag_of(reply: Reply) -> str:
+    """Return the confirmation of a part; raises :class:`ServiceAnswerError` if there is none."""
+    tag = reply.headers.get("etag", "")
+    if not tag:
+        host = reply.response.request.url.host
+        message = f"{host} stored a part and did not confirm it (no ETag)."
+        raise ServiceAnswerError(message, "Resume the run; the part is sent again.", host=host)
+    return tag
+
+
+def no_etag(reply: Reply) -> str:
+    """Return nothing: a part sent to the service itself is confirmed by its status.
+
+    Raises
+    ------
+    ServicePageError
+        Something before the service answered, and the part never arrived.
+    """
+    if is_page(reply.response, reply.content):
+        reply.json()
+    return ""
+
+
+def safe_id(identifier: str, host: str) -> str:
+    """Return an id if it can be part of a path; it comes from outside and goes into one."""
+    valid = 0 < len(identifier) <= 200 and all(c.isalnum() or c in "-_.~" for c in identifier)
+    if not valid or set(identifier) == {"."}:
+        message = f"{host} gave an id that cannot be one."
+        raise ServiceAnswerError(message, "The service speaks another protocol.", host=host)
+    return identifier
+
+
+def signed_urls(given: Any, n_parts: int, host: str) -> tuple[str, ...]:
+    """Return the signed address of each part: https, or this machine if the service is it."""
+    if not isinstance(given, list) or len(given) < n_parts:
+        n = len(given) if isinstance(given, list) else 0
+        message = f"{host} gave {n} addresses for {n_parts} parts."
+        raise ServiceAnswerError(message, "The service speaks another protocol.", host=host)
+    for url in given[:n_parts]:
+        parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
+        safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
+        if not (safe and parts.hostname):
+            message = f"{host} wants a part to be sent to an address that is not encrypted."
+            raise ServiceAnswerError(message, "Nothing was sent there.", host=host)
+    return tuple(given[:n_parts])
+
+
+MARGIN = datetime.timedelta(minutes=15)
+"""An upload must be valid for so long, because the job is submitted after it was looked up."""
+_MOST = 1000
+
+
+@dataclass(frozen=True)
+class Known:
+    """A complete upload."""
+
+    kind: str
+    sha256: str
+    upload_id: str
+    expires_at: str
+
+    def is_valid(self, now: datetime.datetime) -> bool:
+        """Say whether it lasts long enough; one of unknown end does not."""
+        try:
+            until = datetime.datetime.fromisoformat(self.expires_at)
+        except ValueError:
+            return False
+        if until.tzinfo is None:
+            until = until.replace(tzinfo=datetime.UTC)
+        return until > now + MARGIN
+
+
+class UploadRecord:
+    """The complete uploads of one address."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    @property
+    def path(self) -> Path:
+        """The file, which may not exist."""
+        return home() / "uploads.json"
+
+    def find(self, kind: str, sha256: str) -> str | None:
+        """Return the id of an upload of this content that is still valid, or None."""
+        now = datetime.datetime.now(datetime.UTC)
+        for known in reversed(self._read().get(self._address, [])):
+            if (known.kind, known.sha256) == (kind, sha256) and known.is_valid(now):
+                return known.upload_id
+        return None
+
+    def add(self, known: Known) -> None:
+        """Remember an upload."""
+        self._change(lambda kept: [*kept, known])
+
+    def forget(self, kind: str, sha256: str) -> None:
+        """Name an upload of this content no more."""
+        self._change(lambda kept: [k for k in kept if (k.kind, k.sha256) != (kind, sha256)])
+
+    def _change(self, change: Any) -> None:
+        content = self._read()
+        now = datetime.datetime.now(datetime.UTC)
+        kept = [k for k in content.get(self._address, []) if k.is_valid(now)]
+        content[self._address] = change(kept)[-_MOST:]
+        plain = {a: [asdict(k) for k in known] for a, known in content.items()}
+        # It only saves work: that it cannot be written stops nothing.
+        with contextlib.suppress(OSError):
+            _write_private(self.path, json.dumps(plain))
+
+    def _read(self) -> dict[str, list[Known]]:
+        try:
+            content = json.loads(self.path.read_text(encoding="utf-8"))
+            return {str(a): [Known(**k) for k in known] for a, known in content.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+
+def store_signed(folder: Path, upload_id: str, urls: Sequence[str]) -> None:
+    """Keep the signed addresses of an upload that is under way."""
+    _write_private(folder / f"signed-{upload_id}.json", json.dumps(list(urls)))
+
+
+def load_signed(folder: Path, upload_id: str) -> tuple[str, ...] | None:
+    """Return the signed addresses of an upload, or None if they are gone."""
+    try:
+        found = json.loads((folder / f"signed-{upload_id}.json").read_text(encoding="utf-8"))
+        return tuple(str(url) for url in found)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def forget_signed(folder: Path, upload_id: str) -> None:
+    """Delete the signed addresses of an upload."""
+    (folder / f"signed-{upload_id}.json").unlink(missing_ok=True)
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as target:
+            target.write(text)
+            target.flush()
+            os.fsync(target.fileno())
+        Path(partial).replace(path)
+    except OSError:
+        Path(partial).unlink(missing_ok=True)
+        raise

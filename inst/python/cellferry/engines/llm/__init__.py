@@ -12,21 +12,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...annotations import Annotation, Annotations
+from ...annotations.clusters import Annotation, Annotations
 from ...errors import CellferryError
-from .. import Capabilities, Plan
+from ..base import Capabilities, Plan
+from .batch import make_plan
 from .keys import Secret, find_key, redact
 from .outputs import check_files, output_files, run_folder, write_files
-from .planning import make_plan
 from .providers import check_packages
 from .questions import VERSION as PROMPT_VERSION
 from .questions import Question, make_questions
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from ...events import Events
-    from ...runs import Run
-    from ...study import Study
+    from ...runs.run import Run
+    from ...runs.worker import Events
+    from ...study.study import Study
 
 __all__ = ["LLM"]
 

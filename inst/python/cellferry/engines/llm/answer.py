@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...annotations import UNKNOWN, Annotation
-from ...ontology import cell_ontology
+from ...annotations.clusters import UNKNOWN, Annotation
+from ...biology.ontology import cell_ontology
 from .checks import resolved_term
 
 if TYPE_CHECKING:
     from .conversation import Conversation
-    from .options import Endpoint
-    from .schema import Answer
+    from .endpoints import Endpoint
+    from .replies import Answer
 
 ENGINE = "llm"
 

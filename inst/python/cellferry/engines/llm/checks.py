@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...annotations import UNKNOWN
+from ...annotations.clusters import UNKNOWN
+from ...biology.ontology import ROOT, cell_ontology, normalised
 from ...errors import listing
-from ...ontology import ROOT, cell_ontology, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .questions import Question
-    from .schema import Answer
+    from .replies import Answer
 
 AGREEMENT = 1
 """Steps in the ontology within which two annotators agree: the same term, or parent and child."""

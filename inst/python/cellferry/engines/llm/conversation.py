@@ -15,11 +15,11 @@ from pydantic import BaseModel
 from .checks import check_answer, disagreement, is_unknown
 from .client import CallFailedError
 from .questions import fill, prompt
-from .schema import Answer, Verdict
+from .replies import Answer, Verdict
 
 if TYPE_CHECKING:
     from .client import Client, Reply
-    from .gate import Hold
+    from .limits import Hold
     from .questions import Question
 
 MOST_ROUNDS = 3

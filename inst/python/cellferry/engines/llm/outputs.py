@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import OutputError
-from ...runs import Run, claim_outputs, write_whole
+from ...files import write_whole
+from ...runs.run import Run, claim_outputs
 from .questions import PROMPTS, VERSION, prompt
 
 if TYPE_CHECKING:
-    from ...annotations import Annotation, Annotations
-    from ...study import Study
+    from ...annotations.clusters import Annotation, Annotations
+    from ...study.study import Study
 
 SCHEMA = "cellferry.conversations/1"
 
@@ -97,7 +98,7 @@ def check_files(name: str, *, overwrite: bool) -> None:
 
 def write_files(name: str, found: Annotations, study: Study, run: Run) -> None:
     """Write the three files, each whole, and remember them as this run's."""
-    from ...report import Embedding, write_report
+    from ...annotations.report import Embedding, write_report
 
     files = output_files(name)
     embedding = None

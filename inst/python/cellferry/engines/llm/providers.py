@@ -18,8 +18,8 @@ from .keys import is_local, redact
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
+    from .endpoints import Endpoint
     from .keys import Secret
-    from .options import Endpoint
 
 REQUIREMENT = "pydantic-ai-slim[anthropic,bedrock,google,groq,mistral,openai,openrouter]>=2.60,<3"
 

@@ -18,8 +18,8 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ...markers import Markers, Selection
-    from ...study import Study
+    from ...study.markers.table import Markers, Selection
+    from ...study.study import Study
 
 VERSION = "v1"
 PROMPTS = (

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import InvalidOptionError
-from ...marker_selection import check_selection
-from .options import (
+from ...study.markers.select import check_selection
+from .endpoints import (
     OUTPUT_MODES,
     Endpoint,
     choice_option,
+    cost,
     endpoint,
     endpoints_from_configs,
     flag_option,
@@ -21,7 +22,6 @@ from .options import (
     text_option,
     whole_option,
 )
-from .prices import cost
 
 
 @dataclass(frozen=True)

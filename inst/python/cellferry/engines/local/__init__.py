@@ -13,25 +13,27 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...annotations import Annotation, Annotations
+from ...annotations.clusters import Annotation, Annotations
+from ...biology.gene_tables import aliases
+from ...biology.genes import Species, detect_species
 from ...errors import InvalidOptionError, KnowledgeError, RunDamagedError
-from ...gene_tables import aliases
-from ...genes import Species, detect_species
-from .. import Capabilities, Plan
+from ..base import Capabilities, Plan
 from .answer import ENGINE, Reader, annotation_of
-from .evidence import Evidence
+from .evidence import Evidence, Prevalence, with_prevalence
 from .hierarchy import Hierarchy
-from .knowledge import SPECIES, Knowledge, packaged_knowledge
-from .knowledge_sources import plain, read_knowledge
-from .prevalence import Prevalence, with_prevalence
+from .knowledge.base import Knowledge
+from .knowledge.packaged import packaged_knowledge
+from .knowledge.sources import plain, read_knowledge
+from .knowledge.suggest import suggested_tissue
+from .knowledge.tissues import tissues_of
+from .knowledge.types import SPECIES
 from .profiles import Profiles
-from .tissues import suggested_tissue, tissues_of
 
 if TYPE_CHECKING:
-    from ...events import Events
-    from ...markers import Markers
-    from ...runs import Run
-    from ...study import Study
+    from ...runs.run import Run
+    from ...runs.worker import Events
+    from ...study.markers.table import Markers
+    from ...study.study import Study
 
 VERSION = 3
 """Raised when the same input gives another answer, so that no old unit is reused."""

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...annotations import UNKNOWN, Annotation
-from .choose import MIN_FIT, choose
-from .mixture import OWN_SIGNIFICANCE, residual, supporters
+from ...annotations.clusters import UNKNOWN, Annotation
+from .choose import MIN_FIT, OWN_SIGNIFICANCE, choose, residual, supporters
 from .score import SUPPORT, Lookup, Signal, score_types
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The answer for one cluster: which type, how deep in the hierarchy, how sure.
 
 1. The best fit that has evidence of its own begins; below a floor the answer is Unknown.
-   Unknown is also what is more likely wrong than right in the end (:mod:`.confidence`).
+   Unknown is also what is more likely wrong than right in the end (:func:`confidence`).
 2. What its lineage does not explain is scored again: a second, unrelated lineage with
    strong evidence of its own makes the cluster a mixture, and both are named.
 3. A type whose own markers, those that its parents do not have, are mostly silent gives
@@ -15,20 +15,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .confidence import confidence
-from .earned import MIN_GENES, earned, has_evidence, is_earned
-from .mixture import OWN_SIGNIFICANCE, find_partner, supporters
-from .score import SHRINKAGE, SUPPORT, Scores
+from .profiles import TIER_WEIGHT
+from .score import SHRINKAGE, SUPPORT, Scores, Signal, score_types
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .hierarchy import Hierarchy
+    from .profiles import Profiles
 
 MIN_FIT = 0.25
 """Below this fit nothing is named: one defining marker of average strength reaches it, but
@@ -265,3 +265,158 @@ def _states(hierarchy: Hierarchy, scores: Scores) -> tuple[int, ...]:
         and len(supporters(hierarchy.profiles, scores, int(i))) >= STATE_GENES
     ]
     return tuple(sorted(found, key=lambda i: (-scores.fit[i], i)))
+
+
+INTERCEPT = -0.16
+FIT = 0.3
+"""Per unit of the natural logarithm of the fit."""
+MARGIN = 6.63
+MIXED = -0.7
+"""Where a second lineage is in the cluster; given, as there were too few mixtures to fit it."""
+FURTHEST = 0.6
+"""Margin beyond which there were too few answers to tell one from another."""
+LEAST_FIT = 0.05
+
+
+def confidence(fit: float, margin: float, *, mixed: bool) -> float:
+    """Return the share of such answers that were right, 0 to 1.
+
+    Parameters
+    ----------
+    fit
+        Of the label; see :mod:`.score`.
+    margin
+        What it is ahead of the closest answer that is not compatible, 0 to 1.
+
+    Examples
+    --------
+    >>> round(confidence(1.5, 0.5, mixed=False), 2)
+    0.96
+    """
+    x = features(fit, margin, mixed=mixed)
+    weights = (INTERCEPT, FIT, MARGIN, MIXED)
+    return 1 / (1 + math.exp(-sum(w * v for w, v in zip(weights, x, strict=True))))
+
+
+def features(fit: float, margin: float, *, mixed: bool) -> tuple[float, float, float, float]:
+    """Return what the parameters are multiplied with."""
+    return 1.0, math.log(max(fit, LEAST_FIT)), min(margin, FURTHEST), float(mixed)
+
+
+MIN_GENES = 2
+"""Supporting genes without which nothing is named."""
+EARNED_RATIO = 0.5
+"""Part of its parent's fit that the markers of a type alone must reach."""
+DEFINING_STRENGTH = 0.5
+"""Mean strength that the defining markers of a type alone must have instead."""
+EARNED_RECALL = 0.4
+"""Part of a type's own markers, by weight, that must be raised."""
+DEEPER_SIGNIFICANCE = 3.5
+
+
+def is_earned(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
+    """Whether the markers that only this type has, and not its parents, are raised enough.
+
+    Enough is a part of what the parent's own markers reach, or several defining markers that
+    are strong: a subtype of which a few genes are raised by the side, as many are in a
+    cluster of its parent, is not named. A type inside two others (a naive CD4 T cell) must
+    add to each of them, and what it adds to one may be what it has from the other.
+    """
+    # A type of the tissue needs no evidence beside a parent that does not occur there: a D cell
+    # of the pancreas is a pancreatic delta cell.
+    prior = hierarchy.profiles.prior
+    parents = [p for p in hierarchy.above(i) if prior[p] >= prior[i]]
+    kinds = hierarchy.knowledge.by_name
+    types = [p for p in parents if kinds[hierarchy.profiles.names[p]].kind == "type"]
+    # A group is an answer only where its members cannot be told apart, and no fallback.
+    if not types:
+        return True
+    if len(parents) == 1:
+        return _adds(hierarchy, scores, parents[0], hierarchy.profiles.new[i])
+    listed = hierarchy.profiles.own > 0
+    for parent in parents:
+        known = listed[hierarchy.inside[parent]].any(axis=0)
+        added = np.where(known, 0.0, hierarchy.profiles.positive[i])
+        if not _adds(hierarchy, scores, parent, added):
+            return False
+    return True
+
+
+def _adds(hierarchy: Hierarchy, scores: Scores, parent: int, added: NDArray[np.float64]) -> bool:
+    """Whether a type is worth naming beside its parent for the markers that it adds."""
+    signal, profiles = scores.signal, hierarchy.profiles
+    if not has_evidence(signal, added):
+        return False
+    if hierarchy.knowledge.by_name[profiles.names[parent]].kind != "type":
+        return True
+    defining = (added >= TIER_WEIGHT[3] * profiles.specificity * 0.999) & (signal.factor > 0)
+    if defining.sum() >= MIN_GENES and signal.strength[defining].mean() >= DEFINING_STRENGTH:
+        return True
+    total = float((added * signal.factor) @ signal.excess)
+    squares = float(((added * signal.expected) ** 2).sum())
+    return total / math.sqrt(squares + SHRINKAGE) >= EARNED_RATIO * float(scores.own_fit[parent])
+
+
+def has_evidence(signal: Signal, markers: NDArray[np.float64]) -> bool:
+    """Whether markers, by their weights, are there at all, and not only a few of them."""
+    raised = (markers > 0) & (signal.strength >= SUPPORT)
+    weight, expected = markers * signal.factor, markers * signal.expected
+    by_chance = signal.deviation * math.sqrt(float((weight**2).sum()))
+    return bool(
+        raised.sum() >= MIN_GENES
+        and float(weight @ signal.excess) >= DEEPER_SIGNIFICANCE * by_chance
+        and float(expected[raised].sum()) >= EARNED_RECALL * float(expected.sum())
+    )
+
+
+def earned(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
+    """Go up from a type until one has earned its place."""
+    while not is_earned(hierarchy, scores, i):
+        i = max(hierarchy.above(i), key=lambda p: (scores.fit[p], -p))
+    return i
+
+
+OWN_SIGNIFICANCE = 2.0
+"""Evidence of its own that a type needs to be considered beside its ancestors."""
+MIXED_RATIO = 0.4
+MIXED_SIGNIFICANCE = 3.0
+MIXED_GENES = 3
+BROADER_RATIO = 0.8
+
+
+def supporters(profiles: Profiles, scores: Scores, i: int) -> NDArray[np.intp]:
+    """Return the genes that support a type, strongest contribution first."""
+    contribution = profiles.positive[i] * scores.signal.strength
+    found = np.flatnonzero((profiles.positive[i] > 0) & (scores.signal.strength >= SUPPORT))
+    # Ties go by gene, and genes are sorted: the order never depends on the input's.
+    return found[np.argsort(-contribution[found], kind="stable")]
+
+
+def find_partner(hierarchy: Hierarchy, scores: Scores, best: int, least: float) -> int | None:
+    """Return the type of another lineage that is strong in what the best does not explain."""
+    left = residual(hierarchy, scores, best)
+    usable = ~hierarchy.same_lineage[best] & ~hierarchy.related[best]
+    usable &= ~hierarchy.state & ~hierarchy.compartment
+    usable &= left.fit >= max(least, MIXED_RATIO * scores.fit[best])
+    usable &= left.significance >= MIXED_SIGNIFICANCE
+    usable &= left.own_significance >= OWN_SIGNIFICANCE
+    for i in np.argsort(-left.fit, kind="stable"):
+        if usable[i] and len(supporters(hierarchy.profiles, left, int(i))) >= MIXED_GENES:
+            return _broader(hierarchy, left, int(i))
+    return None
+
+
+def _broader(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
+    """Go up to parents that fit nearly as well: of a mixture only the lineage is certain."""
+    kinds = hierarchy.knowledge.by_name
+    for parent in hierarchy.above(i):
+        is_type = kinds[hierarchy.profiles.names[parent]].kind == "type"
+        if is_type and scores.fit[parent] >= BROADER_RATIO * scores.fit[i]:
+            return _broader(hierarchy, scores, parent)
+    return i
+
+
+def residual(hierarchy: Hierarchy, scores: Scores, best: int) -> Scores:
+    """Score again without the genes that a type, its ancestors or descendants explain."""
+    explained = (hierarchy.profiles.positive[hierarchy.related[best]] > 0).any(axis=0)
+    return score_types(hierarchy.profiles, scores.signal.without(explained))

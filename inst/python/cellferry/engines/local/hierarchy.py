@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .knowledge import Knowledge
+    from .knowledge.base import Knowledge
     from .profiles import Profiles
 
 

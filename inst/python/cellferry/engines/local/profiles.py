@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...gene_tables import aliases
-from ...genes import Species
-from .tissues import occurs
+from ...biology.gene_tables import aliases
+from ...biology.genes import Species
+from .knowledge.tissues import occurs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .knowledge import Knowledge
+    from .knowledge.base import Knowledge
 
 TIER_WEIGHT: dict[int, float] = {3: 1.0, 2: 0.7, 1: 0.4}
 INHERITANCE = 0.3

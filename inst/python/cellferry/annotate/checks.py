@@ -1,0 +1,259 @@
+"""What is checked before any engine runs and before any cost is paid."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import (
+    CellsWithoutClusterWarning,
+    ClustersWithoutMarkersWarning,
+    EngineNeedsError,
+    MarkersClustersError,
+    MarkersMismatchError,
+    MarkersStatisticError,
+    MarkersUnknownClustersWarning,
+    SpeciesWarning,
+    UploadNotAllowedError,
+    listing,
+)
+from ..study.expression.statistics import fraction_expressed
+
+if TYPE_CHECKING:
+    from ..annotations.delivery import Level
+    from ..engines.base import AnyEngine, Capabilities, Plan
+    from ..study.clusters import Clusters
+    from ..study.markers.table import Markers
+    from ..study.study import Study
+
+logger = logging.getLogger("cellferry")
+
+CHECKED_GENES = 6
+"""Genes per cluster whose prevalence is computed again."""
+TOLERANCE = 0.1
+"""How far a prevalence (0..1) may be from the table's before the gene counts as different.
+
+Well above the rounding of Seurat (0.001) and above what a few filtered cells change.
+"""
+FEWEST_GENES = 3
+"""A cluster with fewer genes to compare is not judged."""
+
+
+def check_study(study: Study, level: Level = "clusters") -> Study:
+    """Check markers against clusters, warn of what will get no label, settle the species.
+
+    Returns the study with ``context.species`` filled in where it could be told, and with
+    symbols where the genes are Ensembl identifiers.
+
+    Raises
+    ------
+    MarkersClustersError, MarkersMismatchError, GeneIdentifiersError
+    """
+    clusters = study.clusters
+    codes = clusters.codes if level == "clusters" else None
+    if codes is not None and (missing := int(np.sum(codes < 0))):
+        message = f"{missing} of {len(codes)} cells have no cluster and will get no label."
+        warnings.warn(CellsWithoutClusterWarning(message), stacklevel=2)
+    if study.markers is not None:
+        _check_clusters(study.markers, clusters, study.group_key)
+        _check_statistic(study.markers)
+        study = _with_symbols(study)
+    if level == "cells":
+        from ..study.symbols import with_expression_symbols
+
+        study = with_expression_symbols(study)
+    return _settle_species(study)
+
+
+def _check_clusters(markers: Markers, clusters: Clusters, group_key: str | None) -> None:
+    extra = [c for c in markers.clusters if c not in set(clusters.names)]
+    without = [c for c in clusters.names if c not in set(markers.clusters)]
+    of = f' of "{group_key}"' if group_key else ""
+    if len(without) == len(clusters.names):
+        message = (
+            f"No cluster of the marker table is a cluster{of}: the table has "
+            f"{listing(markers.clusters, 5)}, the object has {listing(clusters.names, 5)}."
+        )
+        hint = (
+            "Name the metadata column the markers were computed for: group.by (Python: group_key)."
+        )
+        raise MarkersClustersError(message, hint, table=list(markers.clusters))
+    if extra:
+        message = (
+            f"The marker table has {len(extra)} cluster{_s(extra)} that the object does not "
+            f"have: {listing(extra)}."
+        )
+        hint = "They are left out. If that is a surprise, the table is of another clustering."
+        warnings.warn(MarkersUnknownClustersWarning(message, hint), stacklevel=3)
+    if without:
+        message = f"{len(without)} cluster{_s(without)} without markers: {listing(without)}."
+        hint = "They get no label and the status skipped."
+        warnings.warn(ClustersWithoutMarkersWarning(message, hint), stacklevel=3)
+
+
+def _s(names: list[str]) -> str:
+    return "" if len(names) == 1 else "s"
+
+
+def _check_statistic(markers: Markers) -> None:
+    """A p-value alone says how sure a difference is, not how large or in which direction."""
+    if markers.source == "list" or markers.avg_log2fc is not None or markers.score is not None:
+        return
+    message = "The marker table has neither a fold change nor a score."
+    hint = (
+        "It needs avg_log2FC (Seurat), logfoldchanges or scores (scanpy). A list of genes, best "
+        "first, is read too: keep only the columns of clusters and genes."
+    )
+    raise MarkersStatisticError(message, hint)
+
+
+def _with_symbols(study: Study) -> Study:
+    from ..study.symbols import with_symbols
+
+    return with_symbols(study)
+
+
+def _settle_species(study: Study) -> Study:
+    from dataclasses import replace
+
+    from ..biology.genes import detect_species
+
+    names = study.genes if study.genes is not None else None
+    if names is None and study.markers is not None:
+        names = tuple(dict.fromkeys(study.markers.gene))
+    if names is None:
+        return study
+    guess = detect_species(names)
+    stated = study.context.species
+    if stated is None:
+        if guess.species is not None:
+            logger.info(
+                "The gene names are of %s (%.0f %% of those that tell).",
+                guess.species,
+                100 * guess.share,
+            )
+        return study.with_parts(context=replace(study.context, species=guess.species))
+    if (
+        guess.species is not None
+        and stated.lower() in {"human", "mouse"}
+        and (stated.lower() != guess.species)
+    ):
+        message = (
+            f'The species was given as "{stated}", but {100 * guess.share:.0f} % of the gene '
+            f"names that tell are of {guess.species}."
+        )
+        hint = f'If that is a mistake, use species = "{guess.species}".'
+        warnings.warn(SpeciesWarning(message, hint), stacklevel=3)
+    return study
+
+
+def genes_to_compare(markers: Markers, clusters: Clusters) -> tuple[str, ...]:
+    """Return the genes whose prevalence decides whether a table belongs to a clustering.
+
+    Per cluster those with the largest ``pct.1 - pct.2`` (or ``pct.1``): another
+    clustering of the same cells changes them most. None when the table has no ``pct.1``.
+    """
+    chosen: dict[str, None] = {}
+    for rows in _rows_to_compare(markers, clusters).values():
+        chosen.update(dict.fromkeys(str(g) for g in markers.gene[rows]))
+    return tuple(chosen)
+
+
+def _rows_to_compare(markers: Markers, clusters: Clusters) -> dict[str, np.ndarray]:
+    if markers.pct_1 is None:
+        return {}
+    spread = markers.pct_1 - (0 if markers.pct_2 is None else markers.pct_2)
+    found = {}
+    for code, name in enumerate(markers.clusters):
+        if name not in clusters.names:
+            continue
+        rows = np.flatnonzero((markers.cluster == code) & np.isfinite(spread))
+        # The name decides between equal spreads, so that the order of rows does not count.
+        order = sorted(rows, key=lambda r: (-spread[r], str(markers.gene[r])))
+        found[name] = np.array(order[:CHECKED_GENES], dtype=np.intp)
+    return found
+
+
+def check_same_clustering(study: Study) -> None:
+    """Raise :class:`MarkersMismatchError` if the markers are of another clustering.
+
+    For a few genes per cluster the fraction of expressing cells is computed from
+    ``study.normalized`` and compared with the table's ``pct.1``. Nothing is checked when
+    the table has no ``pct.1`` or the study no cells, and nothing for scaled data.
+    """
+    markers, source = study.markers, study.normalized
+    if markers is None or source is None or study.clusters.codes is None:
+        return
+    table = markers.pct_1
+    if table is None:
+        return
+    measured = fraction_expressed(source, study.clusters)
+    if measured is None:
+        return
+    column = {gene: i for i, gene in enumerate(source.genes)}
+    wrong: dict[str, str] = {}
+    for name, rows in _rows_to_compare(markers, study.clusters).items():
+        of_cluster = measured[study.clusters.names.index(name)]
+        compared = [
+            (str(markers.gene[r]), float(table[r]), float(of_cluster[column[markers.gene[r]]]))
+            for r in rows
+            if markers.gene[r] in column
+        ]
+        off = [c for c in compared if abs(c[1] - c[2]) > TOLERANCE]
+        if len(compared) >= FEWEST_GENES and len(off) * 2 > len(compared):
+            gene, told, seen = max(off, key=lambda c: abs(c[1] - c[2]))
+            wrong[name] = f"{gene} in {100 * seen:.0f} % of cells, not {100 * told:.0f} %"
+    if wrong:
+        first = next(iter(wrong))
+        message = (
+            f"The marker table was not computed for these clusters: {len(wrong)} of "
+            f"{len(study.clusters.names)} differ ({listing(list(wrong), 5)}). "
+            f'For example, cluster "{first}" expresses {wrong[first]} as the table says.'
+        )
+        hint = (
+            "Run FindAllMarkers() or rank_genes_groups() again for this clustering and assay, "
+            "or name the column that the table was computed for."
+        )
+        raise MarkersMismatchError(message, hint, clusters=wrong)
+
+
+def check_needs(engine: AnyEngine[Any], study: Study, level: Level = "clusters") -> None:
+    """Raise :class:`EngineNeedsError` for the first part that the engine needs and lacks."""
+    capabilities = engine.capabilities
+    if level not in capabilities.answers:
+        other = "cells" if level == "clusters" else "clusters"
+        message = f'The engine "{engine.name}" answers {other}, not {level}.'
+        verbs = {"cells": "annotate_cells() or AnnotateCells()",
+                 "clusters": "annotate_clusters() or AnnotateClusters()"}  # fmt: skip
+        raise EngineNeedsError(message, f"Use {verbs[other]}.")
+    for part in sorted(capabilities.needs):
+        study.require(part, engine.name)
+
+
+def check_consent(engine: AnyEngine[Any], plan: Plan | None, *, allow_upload: bool) -> None:
+    """Raise :class:`UploadNotAllowedError` if data would leave the machine unasked.
+
+    Marker lists may be sent to a service the user has chosen; expression and metadata
+    may not, unless ``allow_upload`` says so.
+    """
+    sent = leaving(engine.capabilities)
+    if not sent or allow_upload:
+        return
+    how_much = f", {plan.bytes_sent:,} bytes" if plan and plan.bytes_sent else ""
+    columns = f" (the columns {listing(plan.columns)})" if plan and plan.columns else ""
+    message = (
+        f'The engine "{engine.name}" would send {" and ".join(sent)}{columns} to '
+        f"{engine.capabilities.host}{how_much}."
+    )
+    hint = "If that is allowed, say so: allow.upload = TRUE (Python: allow_upload=True)."
+    raise UploadNotAllowedError(message, hint, host=engine.capabilities.host, sends=sent)
+
+
+def leaving(capabilities: Capabilities) -> list[str]:
+    """Return what would leave the machine and needs consent, sorted."""
+    if capabilities.host is None:
+        return []
+    return sorted(capabilities.sends & {"expression", "metadata"})

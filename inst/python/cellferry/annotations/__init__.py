@@ -1,0 +1,13 @@
+"""What every engine returns, one row per cluster or per cell, and its way home."""
+
+from .cells import CellAnnotations
+from .clusters import Annotation, Annotations
+from .stored import annotation_report, read_annotations
+
+__all__ = [
+    "Annotation",
+    "Annotations",
+    "CellAnnotations",
+    "annotation_report",
+    "read_annotations",
+]

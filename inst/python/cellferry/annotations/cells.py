@@ -1,0 +1,426 @@
+"""Annotations of cells: what every engine returns that is asked for cells.
+
+The columns have the names of :data:`cellferry.annotations.clusters.COLUMNS`, keyed by cell, and are
+arrays. The object of the user gets labels, confidence and status, and a summary with one row
+per label; everything is in ``cells.npz`` of the run.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..biology.ontology import cell_ontology
+from ..errors import AnnotationsFormatError, InternalError
+from .clusters import CONFIDENCE_KINDS, STATUSES, UNKNOWN, Annotation, Annotations
+from .texts import TextLists, Texts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ..study.clusters import Clusters
+
+SCHEMA = "cellferry.cell_annotations/1"
+CELLS_FILE = "cells.npz"
+
+OK, UNKNOWN_STATUS, FAILED, SKIPPED = range(len(STATUSES))
+"""Codes of :data:`cellferry.annotations.clusters.STATUSES`."""
+
+
+@dataclass(frozen=True, eq=False)
+class CellAnnotations:
+    """One answer per cell, as columns of arrays of n cells.
+
+    Attributes
+    ----------
+    cells
+        Names, in the order of the study.
+    label, detail, error
+        As in :class:`cellferry.annotations.clusters.Annotation`, with its rules.
+    status
+        uint8, positions in :data:`cellferry.annotations.clusters.STATUSES`.
+    confidence
+        float64 between 0 and 1, NaN where there is none.
+    alternatives, supporting
+        Other labels, and the genes that speak for the label, best first.
+    ontology
+        Label -> Cell Ontology identifier and its label.
+    confidence_kind, engine, model, provider
+        The same for all cells.
+    evidence, provenance
+        What else is known: quality, diagnoses; run, options, versions. Never a secret.
+
+    Examples
+    --------
+    >>> found = CellAnnotations.of(["a", "b"], ["B cell", None], status=["ok", "skipped"],
+    ...                            error=[None, "No counts."])
+    >>> found
+    <cellferry CellAnnotations: 2 cells: 1 ok, 1 skipped; 1 label>
+    """
+
+    cells: tuple[str, ...]
+    label: Texts
+    status: NDArray[np.uint8]
+    confidence: NDArray[np.float64]
+    detail: Texts
+    error: Texts
+    alternatives: TextLists
+    supporting: TextLists
+    confidence_kind: str | None = None
+    engine: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    ontology: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.cells)
+        columns = (self.label, self.status, self.confidence, self.detail, self.error)
+        if any(len(c) != n for c in (*columns, self.alternatives, self.supporting)):
+            message = f"A column of the answer does not have one value for each of {n} cells."
+            raise InternalError(message)
+        problem = self._problem()
+        if problem:
+            message = f"The answer for the cells contradicts itself: {problem}."
+            raise InternalError(message)
+
+    def _problem(self) -> str | None:
+        if bool(np.any(self.status >= len(STATUSES))):
+            return "there is no such status"
+        has_label, told = self.label.codes >= 0, self.error.codes >= 0
+        answered = self.status <= UNKNOWN_STATUS
+        if bool(np.any(answered & ~has_label)):
+            return "a cell was answered and has no label"
+        is_unknown = np.array([*(x == UNKNOWN for x in self.label.levels), False])
+        if bool(np.any((self.status == UNKNOWN_STATUS) & ~is_unknown[self.label.codes])):
+            return f'the status is unknown and the label is not "{UNKNOWN}"'
+        if bool(np.any(~answered & (has_label | ~told))):
+            return "a cell that was not answered must have an error and no label"
+        sure = self.confidence[~np.isnan(self.confidence)]
+        if len(sure) and (sure.min() < 0 or sure.max() > 1):
+            return "a confidence is not between 0 and 1"
+        if len(sure) and self.confidence_kind not in CONFIDENCE_KINDS:
+            return "a confidence has no kind"
+        return None
+
+    @classmethod
+    def of(
+        cls,
+        cells: list[str] | tuple[str, ...],
+        labels: list[str | None],
+        *,
+        status: list[str],
+        confidence: list[float] | None = None,
+        error: list[str | None] | None = None,
+        **columns: Any,
+    ) -> CellAnnotations:
+        """Build from plain lists of one value per cell."""
+        n = len(cells)
+        empty: dict[str, Any] = {
+            "detail": Texts.none(n),
+            "alternatives": TextLists.none(n),
+            "supporting": TextLists.none(n),
+        }
+        return cls(
+            tuple(cells),
+            Texts.of(labels),
+            np.array([STATUSES.index(s) for s in status], dtype=np.uint8),
+            np.full(n, np.nan) if confidence is None else np.array(confidence, dtype=np.float64),
+            error=Texts.none(n) if error is None else Texts.of(error),
+            **{**empty, **columns},
+        )
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __repr__(self) -> str:
+        return f"<cellferry CellAnnotations: {self.summary_line()}>"
+
+    def _repr_html_(self) -> str:
+
+        return summary(self)._repr_html_()
+
+    def counts(self) -> dict[str, int]:
+        """Return status -> number of cells, for those that occur."""
+        found = np.bincount(self.status, minlength=len(STATUSES))
+        return {s: int(k) for s, k in zip(STATUSES, found, strict=True) if k}
+
+    def summary_line(self) -> str:
+        """Return for example ``700 cells: 690 ok, 10 unknown; 12 labels``."""
+        told = ", ".join(f"{k} {s}" for s, k in self.counts().items())
+        labels = self.label.compact().levels
+        n, m = len(self), sum(x != UNKNOWN for x in labels)
+        return f"{n} cell{_s(n)}: {told}; {m} label{_s(m)}"
+
+    def summary(self) -> Annotations:
+        """Return one row per label, most cells first, as :class:`Annotations`."""
+
+        return summary(self)
+
+    def majority(self, clusters: Clusters) -> Annotations:
+        """Return one row per cluster: what most of its cells are, and their share."""
+
+        return majority(self, clusters)
+
+    def to_frame(self, *, lists: bool = True) -> pd.DataFrame:
+        """Return a DataFrame with one row per cell, indexed by its name.
+
+        ``lists`` also gives alternatives and supporting genes, which are Python lists.
+        """
+        import pandas as pd
+
+        ids = [(self.ontology.get(x) or (None, None))[0] for x in self.label.levels]
+        identifiers = np.array([*ids, None], dtype=object)[self.label.codes]
+        made: dict[str, Any] = {
+            "label": _categorical(self.label),
+            "detail": _categorical(self.detail),
+            "confidence": self.confidence,
+            "ontology_id": pd.Categorical(identifiers),
+            "status": pd.Categorical.from_codes(
+                self.status.astype(np.int8), categories=pd.Index(STATUSES)
+            ),
+            "error": _categorical(self.error),
+        }
+        if lists:
+            made["alternatives"] = self.alternatives.values()
+            made["supporting"] = self.supporting.values()
+        return pd.DataFrame(made, index=pd.Index(self.cells, dtype="object", name="cell"))
+
+    def with_notes(self, **notes: Any) -> CellAnnotations:
+        """Return a copy with more evidence."""
+        return replace(self, evidence={**self.evidence, **notes})
+
+    def save(self, path: Path) -> None:
+        """Write everything into one compressed file of arrays; no pickles in it."""
+        arrays: dict[str, Any] = {
+            "status": self.status,
+            "confidence": self.confidence,
+            "cells": _bytes(json.dumps(self.cells, ensure_ascii=False)),
+        }
+        levels: dict[str, Any] = {}
+        for name in _TEXTS:
+            column: Texts = getattr(self, name)
+            arrays[name], levels[name] = column.codes, list(column.levels)
+        for name in _LISTS:
+            lists: TextLists = getattr(self, name)
+            arrays[name], arrays[f"{name}_starts"] = lists.codes, lists.starts
+            levels[name] = list(lists.levels)
+        plain = {
+            "schema": SCHEMA,
+            "levels": levels,
+            **{k: getattr(self, k) for k in ("confidence_kind", "engine", "model", "provider")},
+            "ontology": {k: list(v) for k, v in self.ontology.items()},
+            "evidence": dict(self.evidence),
+            "provenance": dict(self.provenance),
+        }
+        arrays["plain"] = _bytes(json.dumps(plain, ensure_ascii=False))
+        partial = path.with_name(f".{path.name}.partial")
+        with partial.open("wb") as target:
+            np.savez_compressed(target, **arrays)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> CellAnnotations:
+        """Read what :meth:`save` wrote; raises :class:`AnnotationsFormatError`."""
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                arrays = dict(found)
+            plain = json.loads(arrays["plain"].tobytes().decode())
+            if plain.pop("schema") != SCHEMA:
+                message = f'"{path}" holds annotations of cells of an unknown schema.'
+                raise AnnotationsFormatError(message, "Update cellferry, or annotate again.")
+            levels = {k: tuple(v) for k, v in plain.pop("levels").items()}
+            names = json.loads(arrays["cells"].tobytes().decode())
+            plain["ontology"] = {k: (v[0], v[1]) for k, v in plain["ontology"].items()}
+            columns: dict[str, Any] = {
+                **{k: Texts(levels[k], arrays[k]) for k in _TEXTS},
+                **{k: TextLists(levels[k], arrays[f"{k}_starts"], arrays[k]) for k in _LISTS},
+                "status": arrays["status"],
+                "confidence": arrays["confidence"],
+            }
+            return cls(tuple(names), **columns, **plain)
+        except (
+            OSError,
+            EOFError,
+            ValueError,
+            KeyError,
+            InternalError,
+            zipfile.BadZipFile,
+        ) as error:
+            message = f'The annotations of cells in "{path}" cannot be read.'
+            raise AnnotationsFormatError(message, "Annotate again.") from error
+
+
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, InternalError, zipfile.BadZipFile)
+_TEXTS = ("label", "detail", "error")
+_LISTS = ("alternatives", "supporting")
+
+
+def _categorical(column: Texts) -> Any:
+    import pandas as pd
+
+    kept = column.compact()
+    return pd.Categorical.from_codes(kept.codes, categories=pd.Index(kept.levels, dtype="object"))
+
+
+def _bytes(text: str) -> NDArray[np.uint8]:
+    return np.frombuffer(text.encode(), dtype=np.uint8)
+
+
+def _s(n: int) -> str:
+    return "" if n == 1 else "s"
+
+
+LISTED = 10
+DISAGREES = 0.5
+"""A cluster of which no label has more than this share of the answered cells disagrees."""
+
+
+def summary(found: CellAnnotations) -> Annotations:
+    """Return one row per label, most cells first; the label is the row's ``cluster``.
+
+    ``confidence`` is the mean over its cells. Cells without a label are in no row: how many
+    there are is in ``evidence["cells"]``.
+    """
+    rows = []
+    counts = found.label.counts()
+    order = sorted(
+        (i for i in range(len(counts)) if counts[i]),
+        key=lambda i: (-int(counts[i]), found.label.levels[i]),
+    )
+    for i in order:
+        label, chosen = found.label.levels[i], found.label.codes == i
+        identifier, ontology_label = found.ontology.get(label, (None, None))
+        confidence = _mean(found, chosen)
+        rows.append(
+            Annotation(
+                label,
+                "unknown" if label == UNKNOWN else "ok",
+                n_cells=int(counts[i]),
+                label=label,
+                ontology_id=identifier,
+                ontology_label=ontology_label,
+                confidence=confidence,
+                confidence_kind=None if confidence is None else found.confidence_kind,
+                alternatives=tuple(found.alternatives.most_common(chosen, 3)),
+                supporting=tuple(found.supporting.most_common(chosen, LISTED)),
+                justification=_detail_text(found, chosen),
+                engine=found.engine,
+                model=found.model,
+                provider=found.provider,
+            )
+        )
+    evidence = {**found.evidence, "cells": found.counts()}
+    return Annotations(tuple(rows), evidence, found.provenance)
+
+
+def majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
+    """Return one row per cluster, in its order: what most of its cells are.
+
+    A cell counts for its label and for every label that its own is a kind of in the Cell
+    Ontology. The narrowest label with more than half of the answered cells is named; where
+    there is none, the one that most cells have by name, and Unknown only where nothing else is
+    as often. ``evidence[cluster]`` holds ``share`` (of the answered cells), ``answered``,
+    ``disagreement`` (no label has more than half) and the ``labels`` with their cells. A
+    cluster without an answered cell is skipped.
+    """
+    counts = _table(found, clusters)
+    kinds = _kinds(found)
+    support = counts @ kinds.T
+    rows, evidence = [], {}
+    sizes = clusters.counts() or {}
+    labels = found.label.levels
+    for k, name in enumerate(clusters.names):
+        answered = int(counts[k].sum())
+        order = sorted(
+            (i for i in range(len(labels)) if counts[k, i]),
+            key=lambda i: (-int(counts[k, i]), labels[i] == UNKNOWN, labels[i]),
+        )
+        if not order:
+            error = "None of its cells was answered."
+            rows.append(Annotation(name, "skipped", n_cells=sizes.get(name), error=error))
+            continue
+        most = [i for i in order if support[k, i] > DISAGREES * answered]
+        best = min(most, key=lambda i: (int(support[k, i]), order.index(i)), default=order[0])
+        share = int(support[k, best]) / answered
+        assert clusters.codes is not None
+        inside = (clusters.codes == k) & np.append(kinds[best], False)[found.label.codes]
+        confidence = _mean(found, inside)
+        identifier, ontology_label = found.ontology.get(labels[best], (None, None))
+        rows.append(
+            Annotation(
+                name,
+                "unknown" if labels[best] == UNKNOWN else "ok",
+                n_cells=sizes.get(name),
+                label=labels[best],
+                ontology_id=identifier,
+                ontology_label=ontology_label,
+                confidence=confidence,
+                confidence_kind=None if confidence is None else found.confidence_kind,
+                alternatives=tuple(labels[i] for i in order if not kinds[best, i])[:3],
+                mixed=tuple(labels[i] for i in order[:2]) if share <= DISAGREES else (),
+                supporting=tuple(found.supporting.most_common(inside, LISTED)),
+                justification=f"{int(support[k, best])} of {answered} answered cells.",
+                engine=found.engine,
+                model=found.model,
+                provider=found.provider,
+            )
+        )
+        evidence[name] = {
+            "share": round(share, 4),
+            "answered": answered,
+            "disagreement": share <= DISAGREES,
+            "labels": {labels[i]: int(counts[k, i]) for i in order},
+        }
+    return Annotations(tuple(rows), evidence, found.provenance)
+
+
+def _kinds(found: CellAnnotations) -> Any:
+    """Return whether the column's label is the row's, or a kind of it (labels x labels)."""
+    labels, ontology = found.label.levels, cell_ontology()
+    ids = [(found.ontology.get(x) or (None, None))[0] for x in labels]
+    made = np.eye(len(labels), dtype=bool)
+    for j, narrow in enumerate(ids):
+        if narrow is None or narrow not in ontology:
+            continue
+        above = ontology.ancestors(narrow)
+        made[:, j] |= [wide is not None and wide in above for wide in ids]
+    return made
+
+
+def _table(found: CellAnnotations, clusters: Clusters) -> Any:
+    """Return the cells of each cluster (row) with each label (column)."""
+    shape = (len(clusters.names), len(found.label.levels))
+    if clusters.codes is None:
+        message = "Clusters without cells have no majority."
+        raise ValueError(message)
+    both = (clusters.codes >= 0) & (found.label.codes >= 0)
+    flat = clusters.codes[both].astype(np.int64) * shape[1] + found.label.codes[both]
+    return np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def _mean(found: CellAnnotations, chosen: Any) -> float | None:
+    values = found.confidence[chosen]
+    values = values[~np.isnan(values)]
+    return round(float(values.mean()), 4) if len(values) else None
+
+
+def _detail_text(found: CellAnnotations, chosen: Any) -> str | None:
+    """Say which finer types are suggested for the cells of a label."""
+    codes = found.detail.codes[chosen]
+    counts = np.bincount(codes[codes >= 0], minlength=len(found.detail.levels))
+    order = sorted(
+        (i for i in range(len(counts)) if counts[i]),
+        key=lambda i: (-int(counts[i]), found.detail.levels[i]),
+    )
+    told = ", ".join(f"{found.detail.levels[i]} ({int(counts[i])} cells)" for i in order[:5])
+    return f"Suggested finer types: {told}." if told else None

@@ -1,0 +1,121 @@
+"""What looks wrong with the answers for all cells together, with the likely cause and figures."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import CellsDiagnosisWarning, listing
+from .clusters import UNKNOWN
+
+if TYPE_CHECKING:
+    from ..study.study import Study
+    from .cells import CellAnnotations
+
+FEWEST_CELLS = 20
+"""Fewer answered cells are not judged as a whole."""
+ONE_TYPE = 0.95
+"""Share of one label from which all cells count as the same type."""
+LOW_CONFIDENCE = 0.4
+"""Median confidence below which it counts as low everywhere."""
+MOSTLY_UNKNOWN = 0.5
+STRANGE_MARKERS = 0.2
+"""Share of the markers of a non-human sample that are none of its genes."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One finding: a stable ``code``, the problem, its likely cause, and the numbers behind it."""
+
+    code: str
+    problem: str
+    cause: str
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the finding as plain data."""
+        return asdict(self)
+
+
+def diagnose(found: CellAnnotations, study: Study) -> list[Diagnosis]:
+    """Return what looks wrong with an answer; nothing for fewer than 20 answered cells."""
+    counts = found.label.counts()
+    answered = int(counts.sum())
+    if answered < FEWEST_CELLS:
+        return []
+    tests = (_one_type(found, counts), _low_confidence(found, counts), _strange(found, study))
+    return [d for d in tests if d is not None]
+
+
+def _one_type(found: CellAnnotations, counts: Any) -> Diagnosis | None:
+    best = int(np.argmax(counts))
+    share = float(counts[best] / counts.sum())
+    if share < ONE_TYPE or found.label.levels[best] == UNKNOWN:
+        return None
+    genes = dict(found.evidence.get("genes", {}))
+    overlap = ""
+    if "recognised" in genes:
+        overlap = f" {genes['recognised']} of {genes['genes']} gene names are known symbols."
+    return Diagnosis(
+        "one_type",
+        f'{100 * share:.0f} % of the cells are "{found.label.levels[best]}".',
+        "Almost always the gene names are not the identifiers that the engine expects (symbols, "
+        f"in the order of the columns).{overlap} If the sample was sorted, it may be right.",
+        {"share": round(share, 4), "label": found.label.levels[best], **genes},
+    )
+
+
+def _low_confidence(found: CellAnnotations, counts: Any) -> Diagnosis | None:
+    sure = found.confidence[~np.isnan(found.confidence)]
+    unknown = [i for i, x in enumerate(found.label.levels) if x == UNKNOWN]
+    unknown_share = float(counts[unknown].sum() / counts.sum())
+    median = float(np.median(sure)) if len(sure) else None
+    low = median is not None and median < LOW_CONFIDENCE
+    if not low and unknown_share <= MOSTLY_UNKNOWN:
+        return None
+    told = [f"the median confidence is {median:.2f}"] if median is not None else []
+    told.append(f"{100 * unknown_share:.0f} % of the cells are Unknown")
+    quality = dict(found.evidence.get("quality", {}).get("flagged", {}))
+    seen = ", ".join(f"{n} {what}" for what, n in quality.items() if n)
+    cause = (
+        "Doublets, ambient RNA or empty droplets lower the confidence of all cells; so do few "
+        "genes per cell and gene names that are not known."
+    )
+    return Diagnosis(
+        "low_confidence",
+        f"The confidence is low everywhere: {' and '.join(told)}.",
+        f"{cause} Quality before the call: {seen}." if seen else cause,
+        {"median_confidence": median, "unknown_share": round(unknown_share, 4), **quality},
+    )
+
+
+def _strange(found: CellAnnotations, study: Study) -> Diagnosis | None:
+    species = (study.context.species or "").lower()
+    if species in {"", "human", "homo sapiens"} or study.genes is None:
+        return None
+    known = set(study.genes)
+    of_level = np.array([x not in known for x in found.supporting.levels], dtype=bool)
+    if not len(found.supporting.codes):
+        return None
+    share = float(of_level[found.supporting.codes].mean())
+    if share < STRANGE_MARKERS:
+        return None
+    examples = [x for x in found.supporting.levels if x not in known][:5]
+    return Diagnosis(
+        "strange_markers",
+        f"{100 * share:.0f} % of the marker genes are none of this sample's genes "
+        f"({listing(examples)}).",
+        f"The species is {species}: the engine mapped its genes through an ortholog table. "
+        "Confirm which one it uses before the markers are interpreted.",
+        {"share": round(share, 4), "species": species, "examples": examples},
+    )
+
+
+def warn_of(diagnoses: Iterable[Mapping[str, Any]]) -> None:
+    """Warn of each finding, given as plain data."""
+    for found in diagnoses:
+        warnings.warn(CellsDiagnosisWarning(found["problem"], found["cause"]), stacklevel=4)

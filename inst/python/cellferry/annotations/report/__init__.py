@@ -1,0 +1,260 @@
+"""The report: annotations as one HTML file that needs no network and no server.
+
+The template gets the annotations themselves and a few small values made here; everything
+that users, engines and models wrote is escaped by the template's autoescape. The one script
+(``script.js``: search, sort, download) is allowed by its hash, so that no other can run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..._version import __version__
+from ...errors import OutputError
+from ..clusters import STATUSES
+from .confidence import WIDTH as CONFIDENCE_WIDTH
+from .confidence import draw_confidence
+from .details import conversation_of, csv_base64, rounds_of
+from .picture import HEIGHT, PALETTE, TEXT_SIZE, WIDTH, Embedding, draw
+from .texts import moment, number, ontology_url, parameters, plain_text, web_address, whole
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from ..clusters import Annotations
+
+__all__ = ["Embedding", "render", "script_hash", "write_report"]
+
+MARKERS_OPEN = 10
+"""Markers of a card that are always seen; the others are folded away."""
+
+MARKER_COLUMNS: tuple[str, ...] = ("avg_log2FC", "pct.1", "pct.2", "p_val_adj", "Score")
+"""Statistics of a card, in this order, where the marker table has them."""
+
+CONFIDENCE_MEANING = {
+    "calibrated": "calibrated on cells of known type: of labels at 0.9, nine in ten are right.",
+    "stated": "stated by the model itself and not checked against cells of known type.",
+    "graded": "graded from how much evidence there is; it is not a probability of being right.",
+}
+
+
+class MarkerTable(NamedTuple):
+    """The markers of one cluster: names of the statistics, and rows of gene and texts."""
+
+    statistics: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+class Labelled(NamedTuple):
+    """How many cells got a label, of how many in clusters."""
+
+    n: int
+    total: int
+
+
+def write_report(
+    annotations: Annotations,
+    path: str | os.PathLike[str],
+    *,
+    title: str | None = None,
+    embedding: Embedding | None = None,
+    overwrite: bool = True,
+) -> Path:
+    """Write the report of an annotation as one self-contained HTML file.
+
+    The same input gives the same bytes. The file appears whole or not at all.
+
+    Parameters
+    ----------
+    annotations
+        What is reported: a row and a card per cluster.
+    path
+        Where to; the folder must exist.
+    title
+        Heading; by default ``Cell types of`` and the name of the clusters' column.
+    embedding
+        Drawn with cells coloured by label, when given.
+    overwrite
+        Whether a file of that name is replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written, or exists and may not be replaced.
+
+    Examples
+    --------
+    >>> from cellferry.annotations.clusters import Annotation, Annotations
+    >>> found = Annotations((Annotation("0", "ok", label="B cell"),))
+    >>> write_report(found, getfixture("tmp_path") / "report.html").name
+    'report.html'
+    """
+    try:
+        target = Path(path).expanduser()
+        file = target.resolve()
+        exists = file.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _cannot_write(path, error) from error
+    if exists and not overwrite:
+        message = f'The file "{target}" exists.'
+        raise OutputError(message, "Choose another name, or pass overwrite=True.", path=str(target))
+    page = render(annotations, title=title, embedding=embedding)
+    try:
+        _replace(file, page)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    return target
+
+
+def render(
+    annotations: Annotations,
+    *,
+    title: str | None = None,
+    embedding: Embedding | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> str:
+    """Return the report as text; see :func:`write_report`.
+
+    Parameters
+    ----------
+    tags
+        What the user told of the study, shown with it; web addresses become links.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=PackageLoader("cellferry.annotations.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=number,
+        whole=whole,
+        ontology_url=ontology_url,
+        plain=plain_text,
+        web_address=web_address,
+    )
+    provenance = annotations.provenance
+    group = provenance.get("group_key")
+    kinds = dict.fromkeys(row.confidence_kind for row in annotations if row.confidence_kind)
+    names = [row.cluster for row in annotations]
+    return environment.get_template("template.html").render(
+        # Our own file and no user's text, hence not escaped.
+        script=Markup(_script()),
+        script_hash=script_hash(),
+        csv=csv_base64(annotations),
+        rounds={name: rounds_of(annotations, name) for name in names},
+        conversations={name: conversation_of(annotations, name) for name in names},
+        sureness=draw_confidence(annotations),
+        sureness_width=CONFIDENCE_WIDTH,
+        title=title or (f"Cell types of {group}" if group else "Cell types"),
+        annotations=annotations,
+        provenance=provenance,
+        models=list(dict.fromkeys(row.model for row in annotations if row.model)),
+        tags=dict(tags or {}),
+        expression={row.cluster: expression_table(annotations, row.cluster) for row in annotations},
+        made=moment(provenance.get("created")),
+        parameters=list(parameters(provenance)),
+        counts={s: sum(row.status == s for row in annotations) for s in STATUSES},
+        labelled=labelled_cells(annotations),
+        meanings=[CONFIDENCE_MEANING[kind] for kind in kinds],
+        markers={row.cluster: marker_table(annotations, row.cluster) for row in annotations},
+        markers_open=MARKERS_OPEN,
+        picture=None if embedding is None else draw(annotations, embedding),
+        palette=PALETTE,
+        area={"width": WIDTH, "height": HEIGHT, "text": TEXT_SIZE},
+        version=__version__,
+    )
+
+
+def script_hash() -> str:
+    """Return the hash by which a Content-Security-Policy allows the report's script.
+
+    Examples
+    --------
+    >>> script_hash().startswith("sha256-")
+    True
+    """
+    return f"sha256-{base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode()}"
+
+
+def _script() -> str:
+    return (resources.files("cellferry.annotations.report") / "script.js").read_text(
+        encoding="utf-8"
+    )
+
+
+def labelled_cells(annotations: Annotations) -> Labelled | None:
+    """Return the cells in clusters with a known label; None where no size is known."""
+    sizes = [(row.status, row.n_cells) for row in annotations if row.n_cells is not None]
+    if not sizes:
+        return None
+    return Labelled(sum(n for status, n in sizes if status == "ok"), sum(n for _, n in sizes))
+
+
+def marker_table(annotations: Annotations, cluster: str) -> MarkerTable | None:
+    """Return the markers of one cluster as text, or None where there are none."""
+    columns = annotations.markers
+    if "cluster" not in columns or "gene" not in columns:
+        return None
+    statistics = tuple(name for name in MARKER_COLUMNS if name in columns)
+    of_rows = zip(columns["gene"], *(columns[name] for name in statistics), strict=True)
+    rows = tuple(
+        (str(gene), *(number(value) for value in values))
+        for name, (gene, *values) in zip(columns["cluster"], of_rows, strict=True)
+        if str(name) == cluster
+    )
+    return MarkerTable(statistics, rows) if rows else None
+
+
+EXPRESSION_COLUMNS: dict[str, str] = {
+    "percent": "% of cells",
+    "percentElsewhere": "% elsewhere",
+    "mean": "mean",
+    "meanElsewhere": "mean elsewhere",
+}
+"""What was looked up in the data for a gene -> its name in the report."""
+
+
+def expression_table(annotations: Annotations, cluster: str) -> MarkerTable | None:
+    """Return what was looked up in the data for a cluster's genes, or None."""
+    evidence = annotations.evidence.get(cluster)
+    looked_up = evidence.get("expression") if isinstance(evidence, dict) else None
+    genes = looked_up["genes"] if looked_up else []
+    names = [name for name in EXPRESSION_COLUMNS if any(name in gene for gene in genes)]
+    rows = tuple((str(g["gene"]), *(number(g.get(name)) for name in names)) for g in genes)
+    return MarkerTable(tuple(EXPRESSION_COLUMNS[name] for name in names), rows) if rows else None
+
+
+def _cannot_write(path: str | os.PathLike[str], error: Exception) -> OutputError:
+    reason = getattr(error, "strerror", None) or error
+    message = f'The report "{path}" cannot be written: {reason}.'
+    hint = "Choose a file name in a folder that exists and that you may write to."
+    return OutputError(message, hint, path=str(path))
+
+
+def _replace(target: Path, page: str) -> None:
+    # In the same folder, because only there replacing is one step.
+    partial = target.with_name(f".cellferry-{secrets.token_hex(4)}.partial")
+    try:
+        # A lone surrogate is no text that UTF-8 can hold; one bad gene name must not
+        # cost the whole report.
+        with partial.open("x", encoding="utf-8", errors="replace", newline="\n") as file:
+            file.write(page)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,300 @@
+"""The picture of an embedding: cells coloured by label, as numbers ready to be drawn as SVG.
+
+This module decides where everything goes and in which colour; the template draws it, so
+that escaping happens in one place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import InvalidObjectError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ...study.clusters import Clusters
+    from ..clusters import Annotations
+
+WIDTH, HEIGHT, MARGIN = 1000, 660, 40
+"""The drawing area in SVG user units, and the empty border in which labels may hang over."""
+
+MOST_POINTS = 20_000
+"""Cells drawn at most: more add bytes to the file and nothing to the eye."""
+
+LEAST_PER_CLUSTER = 20
+"""Cells of each cluster that a sample keeps, so that a rare cluster does not vanish."""
+
+MOST_LABELS = 30
+"""Clusters up to which the picture shows labels; beyond, the shorter names of clusters."""
+
+LONGEST_LABEL = 34
+TEXT_SIZE = 18
+
+PALETTE: tuple[tuple[str, str], ...] = (
+    ("#0072b2", "#3f97d8"),
+    ("#e69f00", "#f0b437"),
+    ("#009e73", "#2bbf94"),
+    ("#cc79a7", "#df97bd"),
+    ("#56b4e9", "#95d6f7"),
+    ("#d55e00", "#ec7a2a"),
+    ("#332288", "#8f80e8"),
+    ("#999933", "#bdbd5c"),
+    ("#882255", "#c75c94"),
+    ("#117733", "#4f9e62"),
+)
+"""Colours for a light and a dark page, told apart with any colour vision.
+
+The first six are those of Okabe and Ito (2008, https://jfly.uni-koeln.de/color/) that stand
+out from white, the others from the "muted" scheme of Paul Tol
+(https://personal.sron.nl/~pault/); the dark variants are the same hues, lighter.
+"""
+
+_SEED = 20_000
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A two-dimensional embedding of cells, and the cluster of each.
+
+    Attributes
+    ----------
+    name
+        For the caption, for example ``"X_umap"``.
+    values
+        n x 2, float64. A cell whose coordinates are not finite is not drawn.
+    clusters
+        The cluster of each of the n cells.
+
+    Raises
+    ------
+    InvalidObjectError
+        The coordinates are not n x 2, or there are not n clusters.
+    """
+
+    name: str
+    values: NDArray[np.float64]
+    clusters: Clusters
+
+    def __post_init__(self) -> None:
+        shape, codes = np.shape(self.values), self.clusters.codes
+        if len(shape) != 2 or shape[1] != 2:
+            message = f'The embedding "{self.name}" must be n x 2 to be drawn; it is {shape}.'
+            raise InvalidObjectError(message, "Give its first two dimensions.")
+        if codes is None or len(codes) != shape[0]:
+            n = "no" if codes is None else len(codes)
+            message = (
+                f'The embedding "{self.name}" has {shape[0]} cells, and {n} cells have a cluster.'
+            )
+            raise InvalidObjectError(message, "Give both for the same cells, in the same order.")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cells of one label: how they are named, coloured and drawn.
+
+    ``tone`` is the number of a colour in :data:`PALETTE` as text, ``"unknown"`` or
+    ``"none"``; ``path`` is SVG path data with one zero-length line per cell, which round
+    line ends turn into a dot.
+    """
+
+    label: str
+    tone: str
+    clusters: tuple[str, ...]
+    n_cells: int
+    n_drawn: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Name:
+    """A text on the picture, centred on ``x`` and ``y``."""
+
+    text: str
+    title: str
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Everything the template needs to draw an embedding.
+
+    ``groups`` are in the order of the legend, ``layers`` are the same in the order of
+    drawing: unlabelled cells lowest, small groups on top.
+    """
+
+    name: str
+    groups: tuple[Group, ...]
+    layers: tuple[Group, ...]
+    names: tuple[Name, ...]
+    n_cells: int
+    n_drawn: int
+    n_unplaced: int
+    point_size: int
+    named_by: str
+
+    @property
+    def n_colours(self) -> int:
+        """How many labels want a colour; beyond the palette, colours repeat."""
+        return sum(group.tone.isdigit() for group in self.groups)
+
+    @property
+    def sampled(self) -> bool:
+        """Whether only a sample of the cells is drawn."""
+        return self.n_drawn < self.n_cells - self.n_unplaced
+
+
+def draw(annotations: Annotations, embedding: Embedding) -> Picture:
+    """Return the picture of an embedding coloured by the labels of its clusters.
+
+    Labels are joined by the exact name of the cluster. Cells of a cluster without a label,
+    or without a cluster, are one group of their own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cellferry.annotations.clusters import Annotation, Annotations
+    >>> from cellferry.study.study import Clusters
+    >>> found = Annotations((Annotation("0", "ok", label="B cell"),))
+    >>> cells = Embedding("X_umap", np.zeros((3, 2)), Clusters.from_labels(["0", "0", None]))
+    >>> [(g.label, g.n_cells) for g in draw(found, cells).groups]
+    [('B cell', 2), ('No label', 1)]
+    """
+    codes = np.asarray(embedding.clusters.codes, dtype=np.int64)
+    values = np.asarray(embedding.values, dtype=np.float64)
+    placed = np.flatnonzero(np.isfinite(values).all(axis=1))
+    points = _scaled(values[placed])
+    drawn = sample(codes[placed])
+    groups = _groups(annotations, embedding.clusters, codes, placed[drawn], points[drawn])
+    grey = {"none": 0, "unknown": 1}
+    return Picture(
+        name=embedding.name,
+        groups=groups,
+        layers=tuple(sorted(groups, key=lambda g: (grey.get(g.tone, 2), -g.n_cells))),
+        names=_names(annotations, embedding.clusters, codes[placed], points),
+        n_cells=len(codes),
+        n_drawn=len(drawn),
+        n_unplaced=len(codes) - len(placed),
+        point_size=11 if len(drawn) < 500 else 7 if len(drawn) < 5000 else 5,
+        named_by="label" if len(embedding.clusters.names) <= MOST_LABELS else "cluster",
+    )
+
+
+def sample(codes: NDArray[np.int64], most: int = MOST_POINTS) -> NDArray[np.int64]:
+    """Return the positions of at most `most` cells, ascending; the same for the same input.
+
+    Up to :data:`LEAST_PER_CLUSTER` cells of each cluster come first, then any cell with
+    the same chance.
+    """
+    if len(codes) <= most:
+        return np.arange(len(codes), dtype=np.int64)
+    shuffled = np.random.default_rng(_SEED).permutation(len(codes))
+    by_cluster = np.argsort(codes[shuffled], kind="stable")
+    ordered = codes[shuffled][by_cluster]
+    rank = np.empty(len(codes), dtype=np.int64)
+    rank[by_cluster] = np.arange(len(codes)) - np.searchsorted(ordered, ordered)
+    first = np.argsort(rank >= LEAST_PER_CLUSTER, kind="stable")[:most]
+    return np.sort(shuffled[first]).astype(np.int64)
+
+
+def _scaled(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return whole SVG coordinates: both axes at one scale, centred, y pointing up."""
+    if not len(values):
+        return np.zeros((0, 2), dtype=np.int64)
+    low, high = values.min(axis=0), values.max(axis=0)
+    # Halves first: the range of extreme coordinates does not fit into a float.
+    half, middle = high / 2 - low / 2, high / 2 + low / 2
+    unit = max(half[0] / (WIDTH / 2 - MARGIN), half[1] / (HEIGHT / 2 - MARGIN))
+    centred = (values - middle) / unit if unit >= np.finfo(np.float64).tiny else values * 0.0
+    return np.rint([WIDTH / 2, HEIGHT / 2] + centred * [1, -1]).astype(np.int64)
+
+
+def _groups(
+    annotations: Annotations,
+    clusters: Clusters,
+    codes: NDArray[np.int64],
+    drawn: NDArray[np.int64],
+    points: NDArray[np.int64],
+) -> tuple[Group, ...]:
+    """Return one group per label in the order of the annotations.
+
+    `drawn` are positions of cells, `points` where they are drawn.
+    """
+    members: dict[str | None, list[str]] = {}
+    tones: dict[str | None, str] = {}
+    coloured = 0
+    for row in annotations:
+        if row.label is None or row.cluster not in clusters.names:
+            continue
+        members.setdefault(row.label, []).append(row.cluster)
+        if row.status == "unknown":
+            tones.setdefault(row.label, "unknown")
+        elif row.label not in tones:
+            tones[row.label] = str(coloured % len(PALETTE))
+            coloured += 1
+    answered = {name for names in members.values() for name in names}
+    members[None] = [name for name in clusters.names if name not in answered]
+
+    of_cluster = {name: i for i, names in enumerate(members.values()) for name in names}
+    # The last entry is for code -1: a cell without a cluster has no label either.
+    to_group = np.array([of_cluster[name] for name in clusters.names] + [len(members) - 1])
+    of_cell = to_group[codes]
+    groups = []
+    for i, (label, names) in enumerate(members.items()):
+        n_cells = int((of_cell == i).sum())
+        here = of_cell[drawn] == i
+        dots = sorted(map(tuple, points[here].tolist()))
+        path = "".join(f"M{x} {y}h0" for x, y in dots)
+        shown = "No label" if label is None else label
+        tone = tones.get(label, "none")
+        groups.append(Group(shown, tone, tuple(names), n_cells, len(dots), path))
+    return tuple(group for group in groups if group.n_cells)
+
+
+def _names(
+    annotations: Annotations,
+    clusters: Clusters,
+    codes: NDArray[np.int64],
+    points: NDArray[np.int64],
+) -> tuple[Name, ...]:
+    """Return one text per cluster at the median of all its cells, moved only on a collision."""
+    labels = annotations.labels()
+    wanted = []
+    for code in np.unique(codes[codes >= 0]).tolist():
+        cluster = clusters.names[code]
+        label = labels.get(cluster)
+        text = label if label is not None and len(clusters.names) <= MOST_LABELS else cluster
+        text = text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
+        title = f"{cluster}: {label if label is not None else 'no label'}"
+        x, y = np.median(points[codes == code], axis=0).tolist()
+        wanted.append(Name(text, title, round(x), round(y)))
+    placed: list[Name] = []
+    for name in sorted(wanted, key=lambda n: (n.y, n.x)):
+        placed.append(_free(name, placed))
+    return tuple(placed)
+
+
+def _free(name: Name, placed: list[Name]) -> Name:
+    """Return the name moved down to where it covers no other; where it was if there is none."""
+    half = _half_width(name.text)
+    x = min(max(name.x, half), WIDTH - half) if half < WIDTH // 2 else WIDTH // 2
+    y = name.y
+    while y < HEIGHT:
+        below = [
+            other.y + TEXT_SIZE
+            for other in placed
+            if abs(other.y - y) < TEXT_SIZE and abs(other.x - x) < half + _half_width(other.text)
+        ]
+        if not below:
+            return Name(name.text, name.title, x, y)
+        y = max(below)
+    return Name(name.text, name.title, x, name.y)
+
+
+def _half_width(text: str) -> int:
+    # Measured for common sans-serif fonts: a character is a little over half its height.
+    return int(len(text) * TEXT_SIZE * 0.28) + 4

@@ -1,0 +1,209 @@
+"""The writer of vars.h5, as CyteType 0.19.4 lays it out.
+
+``vars``: log-normalised matrix by genes (CSC of cells x genes: int32 indices, float32 data,
+int64 indptr). ``raw``: raw counts by cells (CSR, int32 data), where there are any.
+``info/var``: metadata of the genes. Each matrix is read once; where X is itself the counts,
+one read gives both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...runs.parallel import ordered_map
+from ...runs.worker import Events
+from ...study.expression.blocks import Axis, canonical
+from ...study.expression.matrix import MatrixSource
+from ...study.expression.source import ExpressionSource
+from ...study.expression.statistics import ExpressionStatistics
+from ...study.summary import axis_of, blocks_of
+from ..inputs import Candidate, Inputs
+from ..machine import available_memory, processors
+from .counts import CountsVerdict, NotCountsError, as_counts, judge
+from .file import new_hdf5
+from .genes import symbols_column, write_var_metadata
+from .matrix import MatrixWriter
+from .transpose import Pieces
+
+if TYPE_CHECKING:
+    import h5py
+    from numpy.typing import NDArray
+    from scipy.sparse import csc_matrix, csr_matrix
+
+PIECES_OF_A_FILE = 64 << 20
+"""Bytes of pieces kept in memory when the matrix itself is not."""
+
+
+@dataclass
+class VarsWriter:
+    """Writes one vars.h5; :meth:`write` returns what is thought of each place for counts.
+
+    Parameters
+    ----------
+    inputs
+        What is written.
+    statistics
+        Filled on the way: the same read feeds it.
+    folder
+        For pieces that do not fit into memory.
+    batch
+        Most cells of one step.
+    events
+        Told of progress; stops the work when the user interrupts.
+    """
+
+    inputs: Inputs
+    statistics: ExpressionStatistics
+    folder: Path
+    batch: int
+    events: Events
+    gene_symbols_column: str | None = None
+
+    def write(self, path: Path) -> list[CountsVerdict]:
+        """Write the file; whoever gave the path makes it durable and names it."""
+        study = self.inputs.study
+        normalized: ExpressionSource = study.require("normalized", "artifacts")
+        symbols = symbols_column(self.inputs.var, self.gene_symbols_column)
+        verdicts, candidates = judge(self.inputs.candidates)
+        with (
+            new_hdf5(path) as (file, self._under),
+            ThreadPoolExecutor(processors(), thread_name_prefix="cellferry") as self._pool,
+        ):
+            try:
+                first = candidates[0] if candidates else None
+                shared = first if first is not None and first.source is normalized else None
+                refused = self._normalized(file, normalized, shared)
+                write_var_metadata(file, normalized.genes, self.inputs.var, symbols)
+                if refused is not None or shared is None:
+                    verdicts = self._counts(file, candidates, verdicts, refused)
+            except BaseException:
+                self._pool.shutdown(cancel_futures=True)
+                raise
+        return verdicts
+
+    def _writer(self, file: h5py.File, name: str, source: ExpressionSource) -> MatrixWriter:
+        axis: Axis = "genes" if name == "vars" else "cells"
+        convert = as_counts if name == "raw" else _as_float32
+        in_memory = bool(getattr(source, "in_memory", False))
+        memory = available_memory() // 3
+        memory = memory if in_memory else min(memory, PIECES_OF_A_FILE)
+        # Not asked of blocks that arrive: they only know how many have.
+        values = source.most_values if isinstance(source, MatrixSource) else None
+        pieces = Pieces(memory, self.folder / f"{name}.pieces", values)
+        group = file.create_group(name)
+        return MatrixWriter(
+            group, source.shape, axis, axis_of(source), convert, pieces=pieces, pool=self._pool
+        )
+
+    def _normalized(
+        self, file: h5py.File, source: ExpressionSource, shared: Candidate | None
+    ) -> NotCountsError | None:
+        """Write ``vars``, and ``raw`` from the same read if it is the same matrix."""
+        axis = axis_of(source)
+        values = self._writer(file, "vars", source)
+        counts = None if shared is None else self._writer(file, "raw", source)
+        refused: NotCountsError | None = None
+
+        def work(item: tuple[int, Any]) -> tuple[int, Any, Any, Any]:
+            start, block = item[0], canonical(item[1])
+            found = self.statistics.of_block(start, block, axis)
+            both: Any = None
+            if counts is not None and refused is None:
+                try:
+                    both = counts.prepare(block)
+                except NotCountsError as error:
+                    both = error
+            return start + _length(block, axis), found, values.prepare(block), both
+
+        for done, found, prepared, both in self._blocks(source, axis, "normalised values", work):
+            self.statistics.add(found)
+            values.add(prepared)
+            if counts is None or refused is not None:
+                continue
+            if isinstance(both, NotCountsError):
+                refused = both
+            else:
+                counts.add(both)
+            del done
+        values.finish(self._progress(values.length, "genes", "Writing the normalised values"))
+        if counts is not None and refused is None:
+            counts.finish(self._progress(counts.length, "cells", "Writing the raw counts"))
+        elif counts is not None:
+            del file["raw"]
+        return refused
+
+    def _counts(
+        self,
+        file: h5py.File,
+        candidates: list[Candidate],
+        verdicts: list[CountsVerdict],
+        refused: NotCountsError | None,
+    ) -> list[CountsVerdict]:
+        """Write ``raw`` from the first candidate that holds counts throughout."""
+        for candidate in candidates:
+            problem, refused = refused, None
+            problem = problem or self._raw(file, candidate)
+            if problem is None:
+                return verdicts
+            verdicts = [
+                replace(v, are_counts=False, explanation=str(problem), refused_while_writing=True)
+                if v.name == candidate.name
+                else v
+                for v in verdicts
+            ]
+        return verdicts
+
+    def _raw(self, file: h5py.File, candidate: Candidate) -> NotCountsError | None:
+        source = candidate.source
+        assert source is not None
+        axis = axis_of(source)
+        writer = self._writer(file, "raw", source)
+        try:
+            prepared = self._blocks(
+                source, axis, "raw counts", lambda item: writer.prepare(canonical(item[1]))
+            )
+            for rows in prepared:
+                writer.add(rows)
+            writer.finish(self._progress(writer.length, "cells", "Writing the raw counts"))
+        except NotCountsError as error:
+            del file["raw"]
+            return error
+        return None
+
+    def _blocks(
+        self, source: ExpressionSource, axis: Axis, what: str, work: Callable[[Any], Any]
+    ) -> Iterator[Any]:
+        total = source.shape[0 if axis == "cells" else 1]
+        tell = self._progress(total, axis, f"Reading the {what}")
+
+        def told() -> Iterator[tuple[int, Any]]:
+            for start, block in blocks_of(source, self.batch):
+                tell(start)
+                yield start, block
+            tell(total)
+
+        return ordered_map(self._pool, work, told(), processors() + 1)
+
+    def _progress(self, total: int, unit: str, text: str) -> Callable[[int], None]:
+        self.events.emit("started", 0, total, unit, text)
+
+        def tell(done: int) -> None:
+            self.events.check()
+            self._under.check()
+            self.events.emit("progress", done, total, unit, text)
+
+        return tell
+
+
+def _length(block: csr_matrix | csc_matrix, axis: Axis) -> int:
+    return int(block.shape[0 if axis == "cells" else 1])
+
+
+def _as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+    return values.astype(np.float32, copy=False)

@@ -1,0 +1,1 @@
+"""What is known of genes and cell types, whatever is studied."""

@@ -1,0 +1,225 @@
+"""The Cell Ontology: names to terms, ancestors, common ancestors, distances, replacements.
+
+An extract of labels, synonyms and is-a relations comes with the package
+(``data/cell_ontology.json.gz``; ``data/README.md`` says from where). Engines, the checks of
+their answers and the measures of agreement all ask this module.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Literal
+
+How = Literal["id", "label", "synonym", "plural"]
+
+ROOT = "CL:0000000"
+"""The term "cell"."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term.
+
+    Attributes
+    ----------
+    parents
+        Ids of the terms it is a direct kind of.
+    obsolete
+        Whether the term must not be used any more.
+    replaced_by
+        What takes its place, if the ontology names one term; may be of another ontology.
+    consider
+        Terms to choose from where it names several.
+    """
+
+    id: str
+    label: str
+    synonyms: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    obsolete: bool = False
+    replaced_by: str | None = None
+    consider: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Match:
+    """A term found for a text, and how: by id, label, synonym or as a plural."""
+
+    term: Term
+    how: How
+
+
+@dataclass(frozen=True)
+class Ontology:
+    """Terms by id, and what can be asked of them.
+
+    Unknown ids raise ``KeyError``; ask ``id in ontology`` first.
+    """
+
+    terms: Mapping[str, Term]
+    version: str = ""
+
+    def __contains__(self, identifier: object) -> bool:
+        return identifier in self.terms
+
+    def __getitem__(self, identifier: str) -> Term:
+        return self.terms[identifier]
+
+    def find(self, text: str) -> Match | None:
+        """Return the term that a text names, or None.
+
+        An id (``CL:0000236``, ``CL_0000236``), a label, or a synonym; case, hyphens and
+        spacing do not count, and a plural is understood. A label wins over a synonym, and
+        a term in use over an obsolete one, which is answered by its replacement. A text
+        that stands for several terms finds none: nothing is guessed.
+
+        Examples
+        --------
+        >>> cell_ontology().find("Natural killer cells").term.id
+        'CL:0000623'
+        """
+        identifier = text.strip().replace("_", ":").upper()
+        if identifier in self.terms:
+            current = self.current(identifier)
+            return None if current is None else Match(self.terms[current], "id")
+        wanted = normalised(text)
+        for name, plural in ((wanted, False), (singular(wanted), True)):
+            for how, names in self._names.items():
+                candidates = {self.current(i) for i in names.get(name, ())} - {None}
+                if len(candidates) > 1:
+                    return None
+                for found in candidates:
+                    return Match(self.terms[str(found)], "plural" if plural else how)
+        return None
+
+    @functools.cached_property
+    def _names(self) -> dict[How, dict[str, set[str]]]:
+        tables: dict[How, dict[str, set[str]]] = {"label": {}, "synonym": {}}
+        for obsolete in (False, True):
+            # An old name does not make a name in use unclear.
+            in_use = {how: set(names) if obsolete else set() for how, names in tables.items()}
+            for term in self.terms.values():
+                if term.obsolete is not obsolete:
+                    continue
+                label = term.label.removeprefix("obsolete ")
+                named: dict[How, tuple[str, ...]] = {"label": (label,), "synonym": term.synonyms}
+                for how, names in named.items():
+                    for name in {normalised(n) for n in names} - in_use[how]:
+                        tables[how].setdefault(name, set()).add(term.id)
+        return tables
+
+    def current(self, identifier: str) -> str | None:
+        """Return the id, or for an obsolete term its replacement; None if there is none."""
+        seen: set[str] = set()
+        while identifier in self.terms and identifier not in seen:
+            seen.add(identifier)
+            term = self.terms[identifier]
+            if not term.obsolete:
+                return identifier
+            if term.replaced_by is None:
+                return None
+            identifier = term.replaced_by
+        return None
+
+    def ancestors(self, identifier: str) -> dict[str, int]:
+        """Return the ids of all ancestors and how many steps up each is (the shortest way)."""
+        found: dict[str, int] = {}
+        level: Iterable[str] = self.terms[identifier].parents
+        steps = 1
+        while level:
+            new = [p for p in dict.fromkeys(level) if p not in found and p in self.terms]
+            found.update(dict.fromkeys(new, steps))
+            level = [p for term in new for p in self.terms[term].parents]
+            steps += 1
+        return found
+
+    def is_a(self, identifier: str, other: str) -> bool:
+        """Whether a term is another one or a kind of it."""
+        return identifier == other or other in self.ancestors(identifier)
+
+    def related(self, one: str, other: str) -> bool:
+        """Whether one term is the other, or its ancestor or descendant."""
+        return self.is_a(one, other) or self.is_a(other, one)
+
+    def common_ancestor(self, one: str, other: str) -> str | None:
+        """Return the lowest term that holds both, or None (only obsolete terms have none).
+
+        Lowest is the one with most ancestors of its own; among equals the one that is
+        closer to both, then by id.
+        """
+        above = [{term: 0, **self.ancestors(term)} for term in (one, other)]
+        shared = above[0].keys() & above[1].keys()
+        return min(
+            shared,
+            key=lambda t: (-len(self.ancestors(t)), above[0][t] + above[1][t], t),
+            default=None,
+        )
+
+    def distance(self, one: str, other: str) -> int | None:
+        """Return the number of is-a steps between two terms by way of a common ancestor.
+
+        0 for the same term, 1 for parent and child; None if they have no common ancestor.
+        """
+        above = [{term: 0, **self.ancestors(term)} for term in (one, other)]
+        shared = above[0].keys() & above[1].keys()
+        return min((above[0][t] + above[1][t] for t in shared), default=None)
+
+
+def normalised(text: str) -> str:
+    """Return a name without case, hyphens, underscores and superfluous spaces.
+
+    Examples
+    --------
+    >>> normalised(" T-cell ")
+    't cell'
+    """
+    return re.sub(r"[\s_-]+", " ", text).strip().casefold()
+
+
+def singular(text: str) -> str:
+    """Return a normalised name with its last word in the singular.
+
+    Examples
+    --------
+    >>> singular("dendritic cells"), singular("microglia")
+    ('dendritic cell', 'microglia')
+    """
+    for plural, ending in (("ies", "y"), ("sses", "ss"), ("s", "")):
+        if text.endswith(plural) and not text.endswith(("ss", "us", "is")):
+            return text.removesuffix(plural) + ending
+    return text
+
+
+@functools.cache
+def cell_ontology() -> Ontology:
+    """Return the Cell Ontology that comes with cellferry.
+
+    Examples
+    --------
+    >>> cell_ontology()["CL:0000236"].label
+    'B cell'
+    """
+    packed = (resources.files("cellferry.biology") / "data" / "cell_ontology.json.gz").read_bytes()
+    content = json.loads(gzip.decompress(packed))
+
+    def term(number: str, row: list[Any]) -> Term:
+        label, synonyms, parents, *obsolete = row
+        replaced_by, consider = obsolete or (None, ())
+        return Term(
+            f"CL:{number}",
+            label,
+            tuple(synonyms),
+            tuple(f"CL:{p}" for p in parents),
+            bool(obsolete),
+            replaced_by,
+            tuple(consider),
+        )
+
+    terms = {f"CL:{number}": term(number, row) for number, row in content["terms"].items()}
+    return Ontology(terms, content["version"])

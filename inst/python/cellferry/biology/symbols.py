@@ -1,0 +1,152 @@
+"""Gene symbols of an AnnData: in the names of the genes, or in a column of ``var``.
+
+The rules are those of the CyteType client: a value is like an identifier or not, a value made
+of both gives its symbol, and the column with the fewest identifiers is the one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import GroupMissingError, listing, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KNOWN_COLUMNS = (
+    "feature_name",
+    "gene_symbols",
+    "gene_symbol",
+    "gene_short_name",
+    "gene_name",
+    "symbol",
+)
+"""Usual names of a column of symbols, the best first; the published client's order."""
+
+_LOOKED_AT = 2000
+_LOOKED_AT_FOR_COMPOSITES = 200
+_TOO_UNIQUE = 0.02
+
+_IDENTIFIER = (
+    re.compile(r"ENS[A-Z]*G\d{11}(\.\d+)?", re.IGNORECASE),
+    re.compile(r"[NX][MR]_\d+"),
+    re.compile(r"\d+(\.0)?"),
+)
+_ACCESSION = re.compile(r"[A-Z0-9]+([._][A-Z0-9]+)+")
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """One symbol for each gene, and where they are from: a column, or None for the names."""
+
+    symbols: tuple[str, ...]
+    column: str | None
+
+
+def is_identifier(value: str) -> bool:
+    """Say whether a name is like an identifier rather than a symbol.
+
+    Examples
+    --------
+    >>> [is_identifier(v) for v in ("ENSG00000167286.9", "NM_0012", "672", "CD3E", "HLA-DRA")]
+    [True, True, True, False, False]
+    """
+    text = value.strip()
+    if any(pattern.fullmatch(text) for pattern in _IDENTIFIER):
+        return True
+    return len(text) > 10 and _ACCESSION.fullmatch(text) is not None
+
+
+def symbol_of(value: str) -> str:
+    """Return the symbol of a name that holds an identifier and a symbol, else the name.
+
+    Examples
+    --------
+    >>> symbol_of("CD3E_ENSG00000198851"), symbol_of("ENSG00000198851|CD3E"), symbol_of("CD3E")
+    ('CD3E', 'CD3E', 'CD3E')
+    """
+    text = value.strip()
+    found = re.search(r"[_|]", text)
+    if found is None or any(pattern.fullmatch(text) for pattern in _IDENTIFIER):
+        return text
+    left, right = text[: found.start()], text[found.end() :]
+    if is_identifier(left) == is_identifier(right):
+        return text
+    return right if is_identifier(left) else left
+
+
+def choose_symbols(names: Sequence[str], var: pd.DataFrame, column: str | None = None) -> Symbols:
+    """Return the symbols of the genes.
+
+    Parameters
+    ----------
+    names
+        Names of the genes.
+    var
+        Their metadata, one row each.
+    column
+        The column to take; None takes the column, or the names, with the fewest identifiers.
+
+    Raises
+    ------
+    GroupMissingError
+        There is no such column.
+    """
+    columns = [str(c) for c in var.columns]
+    if column is not None:
+        if column not in columns:
+            guess = nearest(column, columns)
+            has = f"it has {listing(columns)}" if columns else "it has no columns"
+            message = f'The var of this AnnData has no column "{column}"; {has}.'
+            raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
+        return Symbols(_cleaned(_texts(var[column]), names), column)
+    candidates: list[tuple[float, int, float, str | None, list[str]]] = []
+    for name in columns:
+        values = _texts(var[name])
+        priority = 0 if name in KNOWN_COLUMNS else 2
+        different = len(set(values))
+        if priority == 2 and different < max(10, 0.05 * len(values)):
+            continue
+        candidates.append(_scored(values, priority, name))
+    candidates.append(_scored(list(map(str, names)), 1, None))
+    viable = [c for c in candidates if c[0] < 50]
+    order = {name: i for i, name in enumerate(KNOWN_COLUMNS)}
+    best = min(viable or candidates[-1:], key=lambda c: (*c[:3], order.get(str(c[3]), len(order))))
+    return Symbols(_cleaned(best[4], names), best[3])
+
+
+def _scored(
+    values: list[str], priority: int, name: str | None
+) -> tuple[float, int, float, str | None, list[str]]:
+    composite = _are_composite(values)
+    sample = values
+    if len(values) > _LOOKED_AT:
+        chosen = np.random.RandomState(42).choice(len(values), _LOOKED_AT, replace=False)
+        sample = [values[i] for i in chosen]
+    present = [v for v in sample if v]
+    seen = [symbol_of(v) for v in present] if composite else present
+    share = 100 * sum(map(is_identifier, seen)) / len(seen) if seen else 100.0
+    unique = len(set(values)) / len(values) if values else 0.0
+    # Values that are all different are more often identifiers of another kind.
+    unique -= _TOO_UNIQUE if unique == 1.0 else 0.0
+    return share, priority, -unique, name, values
+
+
+def _are_composite(values: Sequence[str]) -> bool:
+    first = values[:_LOOKED_AT_FOR_COMPOSITES]
+    return sum(symbol_of(v) != v.strip() for v in first) * 2 > len(first)
+
+
+def _cleaned(values: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
+    """Return symbols; a gene without one keeps its name, so that no gene is nameless."""
+    taken = [symbol_of(v) for v in values] if _are_composite(values) else values
+    return tuple(v or str(n) for v, n in zip(taken, names, strict=True))
+
+
+def _texts(column: Any) -> list[str]:
+    return ["" if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)]

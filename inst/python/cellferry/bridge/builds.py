@@ -1,0 +1,188 @@
+"""Building artifacts from an object of R: its expression is written while it arrives."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..artifacts import Artifacts, Build, BuildOptions, tell
+from ..artifacts.inputs import open_inputs
+from ..errors import InternalError, InterruptedRunError
+from ..runs.worker import Event, Worker
+from ..study.expression.blocks import BlockSource
+from . import wire
+from .sources import SpilledSource, StreamedSource
+from .studies import Message, OpenStudy, keep_study, opened_study, study_from_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ..study.study import Study
+
+CLEARING_SECONDS = 5.0
+"""How long an interrupted build is given to remove what is temporary."""
+
+DTYPES = {"normalized": np.float32, "counts": np.float64}
+
+
+@dataclass
+class OpenBuild(OpenStudy):
+    """Artifacts on their way from R.
+
+    Matrices in R's own memory are read there. Of others, a build that must succeed writes while
+    blocks arrive, and keeps none. One that may go on without a file needs a second read for its
+    statistics, so that the blocks are kept first.
+    """
+
+    worker: Worker[Artifacts] | None = None
+    build: Build | None = None
+
+    def begin(self, sent: Mapping[str, Any], options: BuildOptions) -> Message:
+        """Check everything, make room, and return the handle and what R is to send.
+
+        ``single``: the normalised values as float32, which is what the file holds.
+        """
+        options.check()
+        assert self.study.cells is not None
+        n_cells = len(self.study.cells)
+        for part, genes in (("normalized", sent["genes"]), ("counts", sent.get("counts_genes"))):
+            if genes:
+                most = options.pcent_batch_size
+                shared = self.shared_source(part, n_cells, list(genes), sent, most)
+                self.sources[part] = shared or self._source(part, n_cells, genes, options)
+        study = self.study.with_parts(**self.sources)
+        counts = self.sources.get("counts")
+        if counts is not None and counts.genes != self.sources["normalized"].genes:
+            # No place in the file: it is not asked for.
+            del self.sources["counts"]
+        with open_inputs(study, group_key=None, coordinates_key="", rank_key="") as inputs:
+            self.build = Build(inputs, options)
+        self.build.check_targets()
+        if any(isinstance(source, StreamedSource) for source in self.sources.values()):
+            self.worker = Worker(self.build.run)
+        handle = secrets.token_hex(8)
+        keep_study(handle, self)
+        return {
+            "handle": handle,
+            "normalized": self._to_send("normalized"),
+            "counts": self._to_send("counts") is not None,
+            "single": True,
+        }
+
+    def _to_send(self, part: str) -> list[str] | None:
+        """Return the genes of a part that R has to send."""
+        there = part in self.sources and part not in self.shared
+        return list(self.sources[part].genes) if there else None
+
+    def _source(
+        self, part: str, n_cells: int, genes: list[str], options: BuildOptions
+    ) -> BlockSource:
+        if options.require_artifacts:
+            most, dtype = options.pcent_batch_size, DTYPES[part]
+            return StreamedSource(n_cells, genes, self._reading, most=most, dtype=dtype)
+        folder = options.targets["vars.h5"].parent
+        # The folder may be the very reason why a file can't be built.
+        usable = folder if os.access(folder, os.W_OK | os.X_OK) else None
+        return SpilledSource(n_cells, genes, usable, DTYPES[part])
+
+    def _reading(self) -> bool:
+        """Whether the build still reads; raises why it failed, so that R sends no more."""
+        if self.worker is None or not self.worker.ended:
+            return True
+        self.worker.result()
+        return False
+
+    def finish(self, on_event: Callable[[Event], None] | None) -> Artifacts:
+        """Wait for the build and return what was built."""
+        if self.worker is None:
+            self.complete()
+            assert self.build is not None
+            self.worker = Worker(self.build.run)
+        try:
+            found = self.worker.result(on_event)
+        except KeyboardInterrupt:
+            self.close()
+            message = "Building the artifacts was interrupted; no unfinished file is left."
+            raise InterruptedRunError(message) from None
+        self.complete()
+        return found
+
+    def close(self) -> None:
+        """Stop the build, if it is not finished."""
+        for source in self.sources.values():
+            if isinstance(source, StreamedSource):
+                source.stop()
+        if self.worker is not None and not self.worker.ended:
+            self.worker.cancel(CLEARING_SECONDS)
+        super().close()
+
+
+def begin(request: Message) -> Message:
+    """Open a build; see :meth:`OpenBuild.begin`."""
+    sent = request["study"]
+    build = OpenBuild(study_from_wire(sent))
+    return build.begin(sent, BuildOptions(**request["options"]))
+
+
+def finish(
+    request: Message, out: wire.Outgoing, on_event: Callable[[Event], None] | None
+) -> Message:
+    """Finish a build and return the statistics as R takes them."""
+    opened = opened_build(request["handle"])
+    built = opened.finish(on_event)
+    tell(built)
+    return _described(built, opened.study, out)
+
+
+def opened_build(handle: str) -> OpenBuild:
+    """Return an open build; raises :class:`InternalError` when there is none of that handle."""
+    opened = opened_study(handle)
+    if not isinstance(opened, OpenBuild):
+        message = f'No build "{handle}" is open.'
+        raise InternalError(message)
+    return opened
+
+
+def _described(built: Artifacts, study: Study, out: wire.Outgoing) -> Message:
+    summary, places = built.summary, built.counts
+    coordinates = summary.coordinates
+    return {
+        "vars_h5": _path(built.vars_h5),
+        "obs_duckdb": _path(built.obs_duckdb),
+        "clusters": list(summary.clusters),
+        "cells_per_cluster": [summary.cells_per_cluster[c] for c in summary.clusters],
+        "genes": list(summary.genes),
+        "percentages": out.vector(np.ravel(summary.percentages, order="F"), "<f8"),
+        "metadata": summary.metadata,
+        "coordinates": None
+        if coordinates is None
+        else {
+            "name": None if study.coordinates is None else study.coordinates[0],
+            "values": out.vector(np.ravel(coordinates.values, order="F"), "<f8"),
+            "clusters": list(coordinates.clusters),
+        },
+        "normalisation": {
+            "kind": summary.normalisation.kind,
+            "explanation": summary.normalisation.explanation,
+        },
+        "counts": out.frame(
+            [
+                out.column("place", "text", [p.name for p in places]),
+                out.column("are_counts", "logical", [p.are_counts for p in places]),
+                out.column("explanation", "text", [p.explanation for p in places]),
+            ],
+            len(places),
+        ),
+        "errors": {name: str(error) for name, error in built.errors.items()},
+        "seconds": dict(built.seconds),
+    }
+
+
+def _path(path: Path | None) -> str | None:
+    return None if path is None else str(path.resolve())

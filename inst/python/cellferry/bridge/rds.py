@@ -1,0 +1,245 @@
+"""The study of an .rds file, and the way of its annotations back into the file's object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..annotate.checks import check_consent
+from ..annotations import delivery
+from ..annotations.cells import CellAnnotations
+from ..annotations.clusters import Annotations
+from ..artifacts import Artifacts, BuildOptions, tell
+from ..engines.base import AnyEngine
+from ..runs.progress import progress_events
+from ..study.study import Context, Study
+from . import builds as bridge_artifacts
+from . import wire
+from .calls import CALLS, plan_unread
+from .results import cell_results
+from .rscript import Handler, Message, RChild, existing_file
+from .studies import OpenStudy, close_study, genes_wanted, parts_to_send, study_from_wire
+
+IDENT = "ident"
+"""The active identity of a Seurat object, R's default for the clusters."""
+
+
+def as_from_r(name: str) -> Handler:
+    """Return what answers a call of R as in a session."""
+    return lambda message, out: CALLS[name](message, out, None)
+
+
+class RdsObject:
+    """A Seurat object or SingleCellExperiment in a file, held by an Rscript child.
+
+    Use as a context manager, and call :meth:`study`, :meth:`deliver` and :meth:`save` in this
+    order. The child reads the file once and holds the object until it is saved. Of a study for
+    cells it is asked for blocks of the expression whenever that is read, until :meth:`deliver`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    engine
+        Says which parts of the object are read.
+    level
+        Whether the answer is about clusters, or about cells: then no markers are read.
+    markers
+        Path of a marker table; None computes them in R with ``FindAllMarkers()``.
+    group_key
+        Metadata column with the clusters; None is the active identity.
+    key, overwrite, allow_upload
+        As in :func:`cellferry.annotate_clusters`.
+    context
+        What is known of the sample.
+    rscript
+        Path of Rscript; None finds it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        engine: AnyEngine[Any],
+        *,
+        level: delivery.Level = "clusters",
+        markers: Path | None = None,
+        group_key: str | None = None,
+        key: str = "cell_type",
+        context: Context | None = None,
+        overwrite: bool = False,
+        allow_upload: bool = False,
+        rscript: str | None = None,
+    ) -> None:
+        file = existing_file(path)
+        self._child = RChild(rscript)
+        self._engine, self._level = engine, level
+        self._overwrite, self._allow_upload = overwrite, allow_upload
+        context = context or Context()
+        self._task = {
+            "verb": "annotate",
+            "input": file,
+            "engine": engine.name,
+            "level": level,
+            "markers": None if markers is None else str(markers.resolve()),
+            "group_by": group_key or IDENT,
+            "key": key,
+            "tissue": context.tissue,
+            "species": context.species,
+            "study_context": context.study_context,
+            "overwrite": overwrite,
+            "allow_upload": allow_upload,
+        }
+        self._handle = ""
+        self.provenance: dict[str, Any] = {}
+
+    def __enter__(self) -> RdsObject:
+        self._child.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        close_study(self._handle)
+        self._child.__exit__(kind, value, traceback)
+
+    def study(self) -> Study:
+        """Let R read the object, compute markers if none are given, and send both."""
+        handlers = {
+            "task": lambda _message, _out: self._task,
+            "check_request": self._check,
+            "read_markers": as_from_r("read_markers"),
+            "study_begin": self._begin,
+            "block": as_from_r("block"),
+        }
+        self._child.serve(handlers, until="annotate")
+        opened = close_study(self._handle)
+        assert opened is not None
+        opened.pull_by(self._child.ask)
+        self._study = opened.complete()
+        return self._study
+
+    def deliver(self, found: Annotations | CellAnnotations) -> None:
+        """Let R write the labels into its object."""
+        out = wire.Outgoing()
+        if isinstance(found, CellAnnotations):
+            answer = cell_results(found, self._study, out)
+        else:
+            answer = CALLS["read_annotations"]({"json": found.to_json()}, out, None)
+        self._child.answer(answer, out)
+        self._child.serve({}, until="save")
+
+    def save(self, path: Path) -> None:
+        """Let R write its object to a file, and end the child."""
+        self._child.answer({"path": str(path.resolve())})
+        self._child.serve({}, until="saved")
+        self._child.answer(None)
+        self._child.wait()
+
+    def _check(self, message: Message, _out: wire.Outgoing) -> Message:
+        plan = plan_unread(self._engine, message)
+        check_consent(self._engine, plan, allow_upload=self._allow_upload)
+        delivery.check_key(
+            message["key"],
+            message.get("existing") or [],
+            delivery.owned_columns((message.get("stored") or {}).get(message["key"])),
+            overwrite=self._overwrite,
+            reserved=message.get("reserved"),
+            level=self._level,
+        )
+        capabilities = self._engine.capabilities
+        return {"needs": sorted(capabilities.needs), "uses": sorted(capabilities.uses)}
+
+    def _begin(self, message: Message, _out: wire.Outgoing) -> Message:
+        sent = message["study"]
+        opened = OpenStudy(study_from_wire(sent))
+        parts = parts_to_send(self._engine, sent)
+        opened.expect(sent, parts, genes_wanted(opened.study, self._engine, parts))
+        begun = opened.keep()
+        self._handle = begun["handle"]
+        self.provenance = {
+            "key": message["key"],
+            "object": sent.get("object"),
+            # The summary of cells has one row per label.
+            "group_column": message["key"] if self._level == "cells" else sent.get("group_column"),
+            "parameters": message.get("parameters") or {},
+        }
+        return begun
+
+
+def build_artifacts_of_rds(
+    path: Path,
+    *,
+    group_key: str | None = None,
+    assay: str | None = None,
+    coordinates_key: str | None = None,
+    progress: bool = True,
+    rscript: str | None = None,
+    **options: Any,
+) -> Artifacts:
+    """Build vars.h5 and obs.duckdb of a Seurat object or SingleCellExperiment in a file.
+
+    Parameters
+    ----------
+    path
+        The file, written with ``saveRDS()``.
+    group_key
+        Metadata column with the clusters; None is the active identity.
+    assay
+        None is the default assay.
+    coordinates_key
+        Name of the embedding, with or without ``X_``; None is UMAP, else t-SNE, else the first.
+    progress
+        Show a progress bar on a terminal.
+    rscript
+        Path of Rscript; None finds it.
+    **options
+        Those of :class:`cellferry.artifacts.BuildOptions`.
+
+    Raises
+    ------
+    CellferryError
+        As :func:`cellferry.build_artifacts`, and what is wrong with the object.
+
+    Examples
+    --------
+    >>> built = build_artifacts_of_rds(Path("pbmc.rds"), group_key="leiden")  # doctest: +SKIP
+    """
+    file = existing_file(path)
+    BuildOptions(**options).check()
+    task: dict[str, Any] = {
+        "verb": "artifacts",
+        "input": file,
+        "group_by": group_key or IDENT,
+        "assay": assay,
+        "coordinates_key": coordinates_key,
+        "options": {},
+    }
+    handle = ""
+
+    def begin(message: Message, _out: wire.Outgoing) -> Message:
+        nonlocal handle
+        begun = bridge_artifacts.begin({**message, "options": options})
+        handle = begun["handle"]
+        return begun
+
+    try:
+        with RChild(rscript) as child:
+            handlers = {
+                "task": lambda _message, _out: task,
+                "artifacts_begin": begin,
+                "block": as_from_r("block"),
+            }
+            child.serve(handlers, until="artifacts_finish")
+            child.answer(None)
+        with progress_events(show=progress, title="Building artifacts") as on_event:
+            built = bridge_artifacts.opened_build(handle).finish(on_event)
+    finally:
+        opened = close_study(handle)
+        if opened is not None:
+            opened.close()
+    tell(built)
+    return built

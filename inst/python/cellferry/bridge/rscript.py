@@ -1,0 +1,233 @@
+"""An .rds file on the command line: an Rscript child reads it, and labels and writes it.
+
+The child runs the same R functions as a session does, with the waist to Python as a folder of
+files (``R/rds.R``). R is not embedded here and Python is not embedded there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from .. import errors
+from . import wire
+from .questions import checked_answer
+from .r_code import RSources, r_sources
+
+POLL_SECONDS = 0.01
+PATIENCE_SECONDS = 5.0
+"""How long a child that was told to end may take."""
+
+Message = dict[str, Any]
+Handler = Callable[[Message, wire.Outgoing], Any]
+
+_SCRIPT = """
+arguments <- commandArgs(TRUE)
+needed <- c("SeuratObject", "jsonlite", "rlang")
+missing <- needed[!vapply(needed, requireNamespace, NA, quietly = TRUE)]
+if (length(missing)) {{
+  writeLines(missing, file.path(arguments[1], "missing"))
+  quit(save = "no", status = 1L)
+}}
+{load}
+code$work_on_rds(arguments[1])
+"""
+_LOAD_FILES = """
+code <- new.env(parent = baseenv())
+assign("%||%", rlang::`%||%`, envir = code)
+for (file in list.files({folder}, "[.]R$", full.names = TRUE)) {{
+  sys.source(file, envir = code, keep.source = FALSE)
+}}
+"""
+_LOAD_PACKAGE = """
+code <- loadNamespace("cellferry", lib.loc = {folder})
+"""
+
+
+class RChild:
+    """An Rscript that asks: one folder for the exchange, one child process.
+
+    Use as a context manager; leaving it ends the child, whatever it is doing.
+    """
+
+    def __init__(self, rscript: str | None = None) -> None:
+        self._rscript = rscript or find_rscript()
+        self._folder = Path(tempfile.mkdtemp(prefix="cellferry-rds-"))
+        self._asked = 0
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> RChild:
+        script = self._folder / "child.R"
+        script.write_text(child_script(r_sources()), encoding="utf-8")
+        self._child = subprocess.Popen(
+            [self._rscript, "--no-save", "--no-restore", str(script), str(self._folder)],
+            stdin=subprocess.PIPE,
+            # What R packages print is not a result of ours.
+            stdout=subprocess.DEVNULL,
+            stderr=(self._folder / "stderr").open("wb"),
+            env=child_environment(),
+            # Ctrl-C is Python's to handle; it then ends the child.
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        child = self._child
+        if child is not None:
+            if child.stdin is not None:
+                child.stdin.close()
+            try:
+                child.wait(PATIENCE_SECONDS if _type is None else 0)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def serve(self, handlers: Mapping[str, Handler], until: str) -> Message:
+        """Answer what the child asks by name, and return the message named ``until`` unanswered.
+
+        Raises
+        ------
+        CellferryError
+            What went wrong in R, by its code; :class:`InternalError` if R ended.
+        """
+        while True:
+            name, message = self._next()
+            if name == "failed":
+                raise errors.error_from_r(message["class"], message["text"], "the Rscript child")
+            if name == "warned":
+                errors.warn_from_r(message["class"], message["text"])
+                self.answer(None)
+            elif name == until:
+                return message
+            else:
+                out = wire.Outgoing()
+                value = handlers[name](message, out) if name in handlers else None
+                self.answer(value, out)
+
+    def ask(self, question: Message) -> Message:
+        """Ask the child, which waits for the answer to its last message, and return its answer."""
+        self._reply(question, [])
+        return checked_answer(self.serve({}, until="told"), "the Rscript child")
+
+    def answer(self, value: Any, out: wire.Outgoing | None = None) -> None:
+        """Answer the last message."""
+        reply = {"ok": True, "value": value, "warnings": [], "messages": []}
+        self._reply(reply, [] if out is None else out.buffers)
+
+    def _reply(self, reply: Message, parts: Sequence[bytes | bytearray]) -> None:
+        text = json.dumps(reply, ensure_ascii=False, allow_nan=False).encode()
+        buffers: list[bytes | bytearray] = [text, *parts]
+        write_buffers(self._folder / f"answer_{self._asked}", buffers)
+        pipe = None if self._child is None else self._child.stdin
+        if pipe is None:
+            message = "The Rscript child was not started."
+            raise errors.InternalError(message)
+        try:
+            pipe.write(b"\n")
+            pipe.flush()
+        except BrokenPipeError:
+            self._stopped()
+
+    def wait(self) -> None:
+        """Wait until the child has ended by itself."""
+        if self._child is not None:
+            self._child.wait()
+
+    def _next(self) -> tuple[str, Message]:
+        self._asked += 1
+        path = self._folder / f"request_{self._asked}"
+        while not path.exists():
+            if self._child is not None and self._child.poll() is not None and not path.exists():
+                self._stopped()
+            time.sleep(POLL_SECONDS)
+        name, text, *buffers = read_buffers(path)
+        path.unlink()
+        return name.decode(), wire.decode(json.loads(text.decode()), buffers)
+
+    def _stopped(self) -> None:
+        missing = self._folder / "missing"
+        if missing.exists():
+            names = missing.read_text(encoding="utf-8").split()
+            quoted = ", ".join(f'"{n}"' for n in names)
+            message = f"The R of {self._rscript} lacks the packages {errors.listing(names)}."
+            raise errors.DependencyError(message, f"In R: install.packages(c({quoted}))")
+        told = (self._folder / "stderr").read_text(encoding="utf-8", errors="replace")
+        last = "\n".join(told.strip().splitlines()[-5:])
+        code = None if self._child is None else self._child.returncode
+        message = f"R ended unexpectedly (exit status {code}): {last}"
+        hint = "If R ran out of memory, use a machine with more, or a smaller object."
+        raise errors.InternalError(message, hint)
+
+
+def existing_file(path: Path) -> str:
+    """Return the absolute path of a file for the child; raises :class:`InputError` without it."""
+    if not path.is_file():
+        message = f'There is no file "{path}".'
+        raise errors.InputError(message, "Check the path.")
+    return str(path.resolve())
+
+
+def child_script(sources: RSources) -> str:
+    """Return the R code that the child runs: our functions, then the one that asks."""
+    # A JSON string is an R string.
+    folder = json.dumps(str(sources.folder), ensure_ascii=False)
+    load = (_LOAD_PACKAGE if sources.is_package else _LOAD_FILES).format(folder=folder)
+    return _SCRIPT.format(load=load)
+
+
+def child_environment() -> dict[str, str]:
+    """Return our environment for the child: without the library path of another R, in UTF-8."""
+    kept = {k: v for k, v in os.environ.items() if k not in {"LD_LIBRARY_PATH", "R_HOME"}}
+    if not kept.get("LC_ALL") and not kept.get("LANG"):
+        kept["LANG"] = "C.UTF-8"
+    return kept
+
+
+def find_rscript() -> str:
+    """Return the path of Rscript.
+
+    Raises
+    ------
+    DependencyError
+        There is none.
+    """
+    found = shutil.which("Rscript")
+    if found is None:
+        message = "An .rds file is read by R, and there is no Rscript on the PATH."
+        hint = "Install R, or add its folder `bin` to the PATH."
+        raise errors.DependencyError(message, hint)
+    return found
+
+
+def write_buffers(path: Path, buffers: Sequence[bytes | bytearray]) -> None:
+    """Write buffers as R reads them: how many, the length of each, and then all of them."""
+    sizes = np.array([len(buffers), *map(len, buffers)], dtype="<i4")
+    with path.open("wb") as file:
+        file.write(sizes.tobytes())
+        for buffer in buffers:
+            file.write(buffer)
+
+
+def read_buffers(path: Path) -> list[bytes]:
+    """Read what :func:`write_buffers`, or R, wrote."""
+    content = path.read_bytes()
+    n = int(np.frombuffer(content, "<i4", 1)[0])
+    sizes = np.frombuffer(content, "<i4", n, offset=4)
+    ends = np.cumsum(sizes, dtype=np.int64) + 4 * (n + 1)
+    return [content[end - size : end] for end, size in zip(ends, sizes, strict=True)]

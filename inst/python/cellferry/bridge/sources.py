@@ -1,0 +1,281 @@
+"""Expression of R as a source: streamed once, kept in a file, or asked for on demand."""
+
+from __future__ import annotations
+
+import queue
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InvalidObjectError
+from ..runs.worker import DRAIN_SECONDS, Caller, CancelledWork
+from ..study.expression.blocks import BLOCK_VALUES, BlockSource, Rows, block_from_arrays
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+    from scipy.sparse import csr_matrix
+
+QUEUED_BLOCKS = 2
+"""Blocks that wait for the reader; then the sender waits."""
+
+
+class StreamedSource(BlockSource):
+    """Takes blocks as :class:`BlockSource` does, for one reader, once.
+
+    One thread appends, another iterates; each waits for the other, so that memory holds a few
+    blocks whatever the size of the matrix.
+
+    Parameters
+    ----------
+    n_cells, genes
+        The shape they must fill.
+    reading
+        Whether there is still a reader; when there is none, what arrives is dropped. May raise
+        the reader's error in the thread that appends.
+    most
+        Most cells of a block that is read.
+    dtype
+        Of the values. float32 is that of vars.h5; counts need float64, so that none is rounded
+        before it is checked.
+
+    Examples
+    --------
+    >>> source = StreamedSource(1, ["CD3E"])
+    >>> source.append(0, np.array([0, 1]), np.array([0]), np.array([0.5]))
+    >>> [(start, rows.together().toarray().tolist()) for start, rows in source.blocks()]
+    [(0, [[0.5]])]
+    """
+
+    def __init__(
+        self,
+        n_cells: int,
+        genes: Sequence[str],
+        reading: Callable[[], bool] = lambda: True,
+        *,
+        most: int = 2000,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__(n_cells, genes)
+        self._reading, self._most, self._dtype = reading, most, np.dtype(dtype)
+        self._queue: queue.Queue[tuple[int, Rows]] = queue.Queue(QUEUED_BLOCKS)
+        self._stopped = threading.Event()
+        self._held: list[csr_matrix] = []
+        self._held_from = self._held_values = 0
+
+    def _keep(self, row_start: int, block: csr_matrix) -> None:
+        block.data = block.data.astype(self._dtype, copy=False)
+        if self._held and (
+            self._held_values + block.nnz > BLOCK_VALUES
+            or row_start + block.shape[0] - self._held_from > self._most
+        ):
+            self._hand_over()
+        self._held.append(block)
+        self._held_values += int(block.nnz)
+        if self.rows_received == self.shape[0]:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        item = (self._held_from, Rows(tuple(self._held)))
+        self._held_from += sum(int(block.shape[0]) for block in self._held)
+        self._held, self._held_values = [], 0
+        while self._reading():
+            try:
+                self._queue.put(item, timeout=DRAIN_SECONDS)
+            except queue.Full:
+                continue
+            return
+
+    def stop(self) -> None:
+        """Tell the reader that nothing more will arrive."""
+        self._stopped.set()
+
+    def blocks(self) -> Iterator[tuple[int, Rows]]:
+        """Yield the blocks as they arrive; the reader puts them together.
+
+        Raises
+        ------
+        CancelledWork
+            The sender has stopped.
+        """
+        read = 0
+        while read < self.shape[0]:
+            try:
+                start, rows = self._queue.get(timeout=DRAIN_SECONDS)
+            except queue.Empty:
+                if self._stopped.is_set():
+                    raise CancelledWork from None
+                continue
+            read = start + sum(int(block.shape[0]) for block in rows.blocks)
+            yield start, rows
+
+    def __iter__(self) -> Iterator[tuple[int, Any]]:
+        """Yield the blocks, put together."""
+        for start, rows in self.blocks():
+            yield start, rows.together()
+
+
+ASKED_AHEAD = 1
+"""Blocks that are fetched while another thread works on the one before."""
+
+
+class PulledSource:
+    """A matrix elsewhere, of which the next block is asked for when it is needed.
+
+    It can be read again and again, and a reader may stop anywhere. A few blocks are in memory,
+    whatever the size of the matrix. Blocks are asked for in the thread that made the source;
+    another thread can read while that one waits for it, see :class:`cellferry.runs.worker.Caller`.
+
+    Parameters
+    ----------
+    n_cells, genes
+        The shape that the blocks must fill.
+    read
+        Returns block 1, 2, ... as ``n_blocks``, ``row_start`` (from 0) and the CSR arrays
+        ``indptr``, ``indices`` and ``data``, of any dtype. The first rows come first.
+    nnz
+        Values that are stored, where that is known without reading.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> arrays = {"indptr": np.array([0, 1]), "indices": np.array([0]), "data": np.array([0.5])}
+    >>> source = PulledSource(1, ["CD3E"], lambda k: {"n_blocks": 1, "row_start": 0, **arrays})
+    >>> [(start, block.toarray().tolist()) for start, block in source]
+    [(0, [[0.5]])]
+    """
+
+    in_memory = False
+
+    def __init__(
+        self,
+        n_cells: int,
+        genes: Sequence[str],
+        read: Callable[[int], Mapping[str, Any]],
+        *,
+        nnz: int | None = None,
+    ) -> None:
+        self.genes = tuple(genes)
+        self.shape: tuple[int, int] = (n_cells, len(self.genes))
+        self.nnz = nnz
+        self._read = read
+        self._caller = Caller.here()
+
+    def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
+        """Yield ``(row_start, block)`` in row order.
+
+        Raises
+        ------
+        InvalidObjectError
+            A block does not fit, or there are fewer rows than cells.
+        CancelledWork
+            In another thread: nobody asks for blocks any more.
+        """
+        rows = asked = 0
+        n_blocks = 1  # until the first one has told
+        ahead = 0 if self._caller.is_here else ASKED_AHEAD
+        waiting: deque[Future[Mapping[str, Any]]] = deque()
+        try:
+            while rows < self.shape[0]:
+                if asked == n_blocks and not waiting:
+                    message = f"Only {rows} of {self.shape[0]} rows of the matrix arrived."
+                    raise InvalidObjectError(message, "The sparse matrix of the object is damaged.")
+                if not waiting:
+                    asked += 1
+                    waiting.append(self._caller.ask(partial(self._read, asked)))
+                found = _answered(waiting.popleft())
+                n_blocks = int(found["n_blocks"])
+                start, block = rows, self._block(found, rows)
+                rows += int(block.shape[0])
+                while asked < n_blocks and len(waiting) < ahead:
+                    asked += 1
+                    waiting.append(self._caller.ask(partial(self._read, asked)))
+                yield start, block
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _block(self, found: Mapping[str, Any], following: int) -> csr_matrix:
+        arrays = (found["indptr"], found["indices"], found["data"])
+        return block_from_arrays((int(found["row_start"]), following), *arrays, self.shape)
+
+
+def _answered(future: Future[Mapping[str, Any]]) -> Mapping[str, Any]:
+    try:
+        return future.result()
+    except CancelledError:
+        raise CancelledWork from None
+
+
+class SpilledSource(BlockSource):
+    """Takes blocks as :class:`BlockSource` does and keeps them in a file.
+
+    The file has no name, so it goes when the source does, or the process, however it ends.
+
+    Parameters
+    ----------
+    n_cells, genes
+        The shape they must fill.
+    folder
+        Where the file is; None is the system's place for temporary files, which is often
+        small: the folder of the artifacts is the better place.
+    dtype
+        Of the values in the file. float32 is that of vars.h5; counts need float64, so that
+        none is rounded before it is checked.
+
+    Examples
+    --------
+    >>> source = SpilledSource(1, ["CD3E"])
+    >>> source.append(0, np.array([0, 1]), np.array([0]), np.array([0.5]))
+    >>> [(start, block.toarray().tolist()) for start, block in source]
+    [(0, [[0.5]])]
+    """
+
+    in_memory = False
+
+    def __init__(
+        self,
+        n_cells: int,
+        genes: Sequence[str],
+        folder: Path | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        super().__init__(n_cells, genes)
+        self._dtype = np.dtype(dtype)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as this
+        self._places: list[tuple[int, int, int]] = []
+
+    def _keep(self, row_start: int, block: csr_matrix) -> None:
+        n_rows, n_values = int(block.shape[0]), int(block.nnz)
+        self._places.append((row_start, n_rows, n_values))
+        self._file.seek(0, 2)
+        self._file.write(block.indptr.astype(np.int64).tobytes())
+        self._file.write(block.indices.astype(np.int32).tobytes())
+        self._file.write(block.data.astype(self._dtype).tobytes())
+
+    def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
+        """Yield the blocks in row order."""
+        from scipy.sparse import csr_matrix
+
+        place = 0
+        for row_start, n_rows, n_values in self._places:
+            self._file.seek(place)
+            values_at = 8 * (n_rows + 1) + 4 * n_values
+            length = values_at + self._dtype.itemsize * n_values
+            content = self._file.read(length)
+            place += length
+            indptr = np.frombuffer(content, np.int64, n_rows + 1)
+            indices = np.frombuffer(content, np.int32, n_values, 8 * (n_rows + 1))
+            data = np.frombuffer(content, self._dtype, n_values, values_at)
+            shape = (n_rows, self.shape[1])
+            yield row_start, csr_matrix((data, indices, indptr), shape=shape, copy=False)
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        self._file.close()

@@ -1,0 +1,311 @@
+"""Studies that R is sending: opened, filled block by block, read or annotated, discarded.
+
+Expression is read where R has it, if it is stored as it is wanted; else it is sent before it is
+read, and kept; or, for cells, it is pulled: asked for whenever it is read.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..annotate.checks import genes_to_compare
+from ..engines.base import AnyEngine
+from ..errors import InternalError
+from ..runs.worker import CancelledWork
+from ..study.clusters import Clusters
+from ..study.expression.blocks import BLOCK_ROWS, BLOCK_VALUES, BlockSource, cuts
+from ..study.expression.source import ExpressionSource
+from ..study.markers.table import read_markers
+from ..study.study import Context, Study
+from ..study.symbols import names_by_symbol
+from . import memory as r_memory
+from . import wire
+from .questions import Ask, block_question
+from .sources import PulledSource, SpilledSource
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+Message = dict[str, Any]
+
+_GENES_OF = {"normalized": "genes", "counts": "counts_genes"}
+"""Where R says which genes a part has."""
+
+
+@dataclass
+class OpenStudy:
+    """A study on its way from R. Without an engine it is only read.
+
+    Its expression is sent to ``sources``, but for those of ``shared``, which read R's memory; or
+    pulled by those of ``pulled`` while it is annotated.
+    """
+
+    study: Study
+    engine: Any = None
+    allow_upload: bool = False
+    provenance: dict[str, Any] = field(default_factory=dict)
+    owned: list[str] = field(default_factory=list)
+    sources: dict[str, BlockSource] = field(default_factory=dict)
+    shared: set[str] = field(default_factory=set)
+    pulled: dict[str, PulledSource] = field(default_factory=dict)
+    _ask: Ask | None = None
+
+    def expect(
+        self, sent: Mapping[str, Any], parts: frozenset[str], normalized: list[str] | None = None
+    ) -> None:
+        """Make room for the expression that R is to send.
+
+        Parameters
+        ----------
+        sent
+            The study as R sent it: ``genes`` of the normalised values, ``counts_genes``. With
+            ``pulled``, how many values each part stores (as text, or None), nothing will be
+            sent: the parts are asked for when they are read.
+        parts
+            Parts that are wanted, of which ``normalized`` and ``counts`` are expression.
+        normalized
+            The genes whose normalised values are wanted; None: all, if they are wanted.
+        """
+        if self.study.cells is None:
+            return
+        n_cells = len(self.study.cells)
+        if normalized is None and "normalized" in parts:
+            normalized = list(sent.get("genes") or [])
+        if normalized:
+            self._make_room("normalized", n_cells, normalized, sent)
+        counts = list(sent.get("counts_genes") or [])
+        if "counts" in parts and counts:
+            self._make_room("counts", n_cells, counts, sent)
+
+    def _make_room(
+        self, part: str, n_cells: int, genes: list[str], sent: Mapping[str, Any]
+    ) -> None:
+        pulled: Mapping[str, str | None] | None = sent.get("pulled")
+        if pulled is None:
+            shared = self.shared_source(part, n_cells, genes, sent)
+            self.sources[part] = BlockSource(n_cells, genes) if shared is None else shared
+            return
+        stored, stored_genes = pulled.get(part), sent.get(_GENES_OF[part]) or ()
+        # Of some genes only, it is not known how many values there are.
+        known = stored is not None and len(genes) == len(stored_genes)
+        self.pulled[part] = PulledSource(
+            n_cells, genes, partial(self._block, part), nnz=int(stored or 0) if known else None
+        )
+
+    def shared_source(
+        self,
+        part: str,
+        n_cells: int,
+        genes: list[str],
+        sent: Mapping[str, Any],
+        most: int = BLOCK_ROWS,
+    ) -> BlockSource | None:
+        """Return a part that R has in the memory of this process, None where it has to be sent.
+
+        ``shared`` of what was sent says where R's dgCMatrix of genes x cells are, which are
+        the rows of cells x genes, and in which process. R holds them until it is told, by
+        the answer to "discard", that nobody reads them any more.
+        """
+        shared: Mapping[str, Any] = sent.get("shared") or {}
+        if part not in shared or genes != list(sent[_GENES_OF[part]]):
+            return None
+        if not r_memory.in_this_process(int(shared["process"])):
+            return None
+        source, first = BlockSource(n_cells, genes), 0
+        columns = (shared[part][name] for name in ("cells", "values", "x", "i", "p"))
+        for n, n_values, x, i, p in zip(*columns, strict=True):
+            pointers = r_memory.vector(p, "integer", n + 1)
+            data = r_memory.vector(x, "real", n_values)
+            indices = r_memory.vector(i, "integer", n_values)
+            for start, stop in cuts(pointers, BLOCK_VALUES, most):
+                here = slice(int(pointers[start]), int(pointers[stop]))
+                own = pointers[start : stop + 1] - pointers[start]
+                source.append(first + start, own, indices[here], data[here])
+            first += n
+        self.shared.add(part)
+        return source
+
+    def _block(self, part: str, number: int) -> Message:
+        if self._ask is None:
+            # A thread of a run that has ended reads on.
+            raise CancelledWork
+        return self._ask(block_question(part, number))
+
+    def pull_by(self, ask: Ask | None) -> None:
+        """Say by what R is asked for blocks from now on; None: it is not asked any more."""
+        self._ask = ask
+
+    def keep(self) -> Message:
+        """Keep the study and return its handle and what R is to send."""
+        handle = secrets.token_hex(8)
+        keep_study(handle, self)
+        wanted: dict[str, ExpressionSource] = {**self.sources, **self.pulled}
+        for part in self.shared:
+            del wanted[part]
+        return {
+            "handle": handle,
+            "normalized": list(wanted["normalized"].genes) if "normalized" in wanted else None,
+            "counts": "counts" in wanted,
+            "clusters": list(self.study.clusters.names),
+        }
+
+    def append(self, block: Mapping[str, Any]) -> int:
+        """Take one block of expression and return the rows that have arrived."""
+        source = self.sources.get(block["part"])
+        if source is None:
+            message = f'No "{block["part"]}" were asked for.'
+            raise InternalError(message)
+        source.append(int(block["row_start"]), block["indptr"], block["indices"], block["data"])
+        return source.rows_received
+
+    def complete(self) -> Study:
+        """Return the study with its expression; every row that is sent must have arrived."""
+        for source in self.sources.values():
+            if source.rows_received != source.shape[0]:
+                message = "Fewer rows of expression arrived than there are cells."
+                raise InternalError(message)
+        return self.study.with_parts(**self.sources, **self.pulled)
+
+    def close(self) -> None:
+        """Give back what is held beside the study."""
+        for source in self.sources.values():
+            if isinstance(source, SpilledSource):
+                source.close()
+
+
+_open: dict[str, OpenStudy] = {}
+
+
+def keep_study(handle: str, opened: OpenStudy) -> None:
+    """Remember an open study by its handle."""
+    _open[handle] = opened
+
+
+def opened_study(handle: str) -> OpenStudy:
+    """Return an open study; raises :class:`InternalError` when there is none of that handle."""
+    try:
+        return _open[handle]
+    except KeyError:
+        message = f'No study "{handle}" is open.'
+        raise InternalError(message) from None
+
+
+def close_study(handle: str) -> OpenStudy | None:
+    """Forget an open study and return it, None if there is none."""
+    return _open.pop(handle, None)
+
+
+def parts_of(engine: AnyEngine[Any]) -> frozenset[str]:
+    """Return the parts of a study that an engine reads."""
+    return engine.capabilities.needs | engine.capabilities.uses
+
+
+def parts_to_send(engine: AnyEngine[Any], sent: Mapping[str, Any]) -> frozenset[str]:
+    """Return the parts that R should send of an object: of alternatives only the first it has.
+
+    Parameters
+    ----------
+    sent
+        The study as R sent it: ``genes`` of the normalised values, ``counts_genes``.
+    """
+    has = {"normalized": bool(sent.get("genes")), "counts": bool(sent.get("counts_genes"))}
+    there = [part for part in engine.capabilities.one_of if has.get(part, True)]
+    return parts_of(engine) - frozenset(there[1:])
+
+
+def genes_wanted(study: Study, engine: AnyEngine[Any], parts: frozenset[str]) -> list[str] | None:
+    """Return the genes whose normalised values R should send: to compare, and for the engine."""
+    if study.cells is None or study.genes is None:
+        return None
+    wanted: dict[str, None] = {}
+    if "normalized" in parts:
+        wanted.update(dict.fromkeys(engine.capabilities.genes or study.genes))
+    if study.markers is not None:
+        wanted.update(dict.fromkeys(genes_to_compare(study.markers, study.clusters)))
+    if wanted.keys() >= set(study.genes):
+        # All genes in the order that they are stored in, which needs no sorting.
+        return [*study.genes]
+    return names_by_symbol(study.genes, wanted) or None
+
+
+def study_from_wire(sent: Mapping[str, Any]) -> Study:
+    """Return the study of a decoded message, without its expression."""
+    cells, genes, markers = sent.get("cells"), sent.get("genes"), sent.get("markers")
+    coordinates, obs, var = sent.get("coordinates"), sent.get("obs"), sent.get("var")
+    embeddings, graph = sent.get("embeddings"), sent.get("graph")
+    return Study(
+        clusters=Clusters(tuple(sent["names"]), sent.get("codes")),
+        group_key=sent.get("group_key"),
+        cells=None if cells is None else tuple(cells),
+        genes=None if genes is None else tuple(genes),
+        markers=None if markers is None else read_markers(wire.frame_from_wire(markers)),
+        coordinates=None
+        if coordinates is None
+        else (coordinates["name"], _by_columns(coordinates["values"], 2)),
+        obs=None if obs is None else wire.frame_from_wire(obs),
+        var=None if var is None else wire.frame_from_wire(var),
+        embeddings=None
+        if embeddings is None
+        else {e["name"]: _by_columns(e["values"], int(e["n"])) for e in embeddings},
+        graph=None if graph is None else (graph["name"], _graph(graph)),
+        context=Context(sent.get("tissue"), sent.get("species"), sent.get("study_context") or ""),
+    )
+
+
+def _by_columns(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Return the n columns of a matrix as R stores it."""
+    return values.reshape(n, -1).T
+
+
+def _graph(sent: Mapping[str, Any]) -> csr_matrix:
+    """Return a graph that R stores by columns; its rows are the neighbours of a cell."""
+    from scipy.sparse import csc_matrix, csr_matrix
+
+    n = len(sent["indptr"]) - 1
+    stored = csc_matrix((sent["data"], sent["indices"], sent["indptr"]), shape=(n, n))
+    return csr_matrix(stored)
+
+
+def describe_parts(study: Study, out: wire.Outgoing) -> Message:
+    """Return what arrived of a study: its frames, and sums that tell a matrix from another."""
+    answer: Message = {"cells": len(study.cells or ())}
+    for name in ("obs", "var"):
+        frame = getattr(study, name)
+        if frame is not None:
+            answer[name], answer[f"{name}_items"] = out.data_frame(frame)
+    for name in ("normalized", "counts"):
+        source = getattr(study, name)
+        if isinstance(source, BlockSource):
+            answer[name] = {"n": list(source.shape), "sums": _sums(source, out)}
+    if study.embeddings is not None:
+        answer["embeddings"] = {
+            name: out.vector(np.ravel(values, order="F"), "<f8")
+            for name, values in study.embeddings.items()
+        }
+    if study.graph is not None:
+        answer["graph"] = {"name": study.graph[0], "sums": _matrix_sums(study.graph[1], out)}
+    return answer
+
+
+def _sums(source: BlockSource, out: wire.Outgoing) -> Message:
+    rows = [np.asarray(block.sum(axis=1)).ravel() for _, block in source]
+    columns = sum(np.asarray(block.sum(axis=0)).ravel() for _, block in source)
+    return {
+        "cells": out.vector(np.concatenate(rows), "<f8"),
+        "genes": out.vector(np.asarray(columns), "<f8"),
+        # Large integers cross as text.
+        "nnz": str(source.nnz),
+    }
+
+
+def _matrix_sums(matrix: csr_matrix, out: wire.Outgoing) -> Message:
+    rows = np.asarray(matrix.sum(axis=1)).ravel()
+    columns = np.asarray(matrix.sum(axis=0)).ravel()
+    return {"rows": out.vector(rows, "<f8"), "columns": out.vector(columns, "<f8")}

@@ -1,0 +1,241 @@
+"""What every engine is: its capabilities, its plan and its run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..annotations.cells import CellAnnotations
+    from ..annotations.clusters import Annotations
+    from ..runs.run import Run
+    from ..runs.worker import Events
+    from ..study.build import Reading
+    from ..study.study import Study
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What an engine answers, needs, and sends off the machine.
+
+    Attributes
+    ----------
+    answers
+        ``"clusters"``, ``"cells"`` or both.
+    needs
+        Parts of a study it cannot do without, for example ``"markers"``.
+    uses
+        Parts it reads when they are there.
+    genes
+        For a use of ``"normalized"``: the only genes it reads, or None for all. It lets
+        R send those rows and not the whole matrix.
+    sends
+        What leaves the machine: any of ``"markers"``, ``"expression"``, ``"metadata"``.
+    host
+        Where to, or None when nothing leaves the machine.
+    reading
+        How an AnnData is to be read for it, or None for the usual way.
+    one_of
+        Parts of ``uses`` of which one is read: the first that the object has. The others need
+        not be brought.
+    companions
+        What the service is said to offer beside annotation, by name. Their protocols are not
+        public: nothing here calls them, and this is where they belong once they are.
+    """
+
+    answers: frozenset[str] = frozenset({"clusters"})
+    needs: frozenset[str] = frozenset({"markers"})
+    uses: frozenset[str] = frozenset()
+    genes: tuple[str, ...] | None = None
+    sends: frozenset[str] = frozenset()
+    host: str | None = None
+    reading: Reading | None = None
+    one_of: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
+
+
+def _counted(n: int, unit: str) -> str:
+    return f"{n} {unit}" if n == 1 else f"{n} {unit}s"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do, found without a call: the dry run.
+
+    ``cost_usd`` is None where no price is known; 0 where nothing is paid. ``columns`` are the
+    metadata columns that would be sent.
+    """
+
+    engine: str
+    clusters: int
+    calls: int = 0
+    bytes_sent: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = 0.0
+    columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default_factory=tuple)
+    cells: int = 0
+    """Of an engine that answers cells; 0 for one that answers clusters."""
+
+    def told(self) -> str:
+        """Return the plan in words.
+
+        Examples
+        --------
+        >>> Plan("local", 9).told()
+        'local: 9 clusters, 0 calls, 0 bytes sent, cost $0.00'
+        """
+        tokens = ""
+        if self.input_tokens or self.output_tokens:
+            tokens = f", about {self.input_tokens:,} tokens in and {self.output_tokens:,} out"
+        cost = "unknown" if self.cost_usd is None else f"${self.cost_usd:.2f}"
+        asked = _counted(self.cells, "cell") if self.cells else _counted(self.clusters, "cluster")
+        sent = f"{_counted(self.calls, 'call')}, {_counted(self.bytes_sent, 'byte')} sent"
+        first = f"{self.engine}: {asked}, {sent}{tokens}, cost {cost}"
+        return "\n".join([first, *(note for note in self.notes if self.calls)])
+
+    __str__ = told
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What :func:`cellferry.annotate.verb.annotate` asks of an engine."""
+
+    name: str
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it answers, needs and sends."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return its options as plain data for the record of the run; never a secret."""
+        ...
+
+    def plan(self, study: Study) -> Plan:
+        """Say what a run would cost, without a call."""
+        ...
+
+    def run(self, study: Study, run: Run, events: Events) -> Annotations:
+        """Answer every cluster of the study, in its order.
+
+        Called in a worker thread. Finished units go to ``run.record`` and are not done
+        again when ``run.finished`` has them; ``events.check()`` between units lets the
+        user stop it.
+        """
+        ...
+
+
+Found_co = TypeVar("Found_co", covariant=True)
+
+
+class AnyEngine(Protocol[Found_co]):
+    """An engine, whatever it answers; see :class:`Engine`."""
+
+    name: str
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it answers, needs and sends."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return its options as plain data for the record of the run; never a secret."""
+        ...
+
+    def plan(self, study: Study) -> Plan:
+        """Say what a run would cost, without a call."""
+        ...
+
+    def run(self, study: Study, run: Run, events: Events) -> Found_co:
+        """Answer everything that was asked."""
+        ...
+
+
+USUAL_SPARSITY = 10
+"""One value in so many is stored, where that is not known without reading."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large an object is, known before any of it is read.
+
+    Attributes
+    ----------
+    columns
+        Names of its metadata.
+    """
+
+    cells: int
+    genes: int
+    columns: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> int:
+        """About how many values are stored."""
+        return self.cells * self.genes // USUAL_SPARSITY
+
+
+@runtime_checkable
+class Estimates(Protocol):
+    """An engine that says what it would send of an object that was not read yet."""
+
+    def estimate(self, extent: Extent) -> Plan:
+        """Return the plan as far as it depends on the extent."""
+        ...
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """An engine with more to check before its first call than a plan shows: keys, paths."""
+
+    def prepare(self) -> None:
+        """Raise what would otherwise be found out after something was paid."""
+        ...
+
+
+@runtime_checkable
+class CellEngine(Protocol):
+    """What :func:`cellferry.annotate.verb.annotate` asks of an engine for cells."""
+
+    name: str
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it answers (``{"cells"}``), needs and sends."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return its options as plain data for the record of the run; never a secret."""
+        ...
+
+    def plan(self, study: Study) -> Plan:
+        """Say what a run would cost, without a call."""
+        ...
+
+    def run(self, study: Study, run: Run, events: Events) -> CellAnnotations:
+        """Answer every cell of the study, in its order; otherwise as :class:`Engine`."""
+        ...
+
+
+@runtime_checkable
+class WritesFiles(Protocol):
+    """An engine that leaves files of its own beside the annotations."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its run is kept; None is the usual place."""
+        ...
+
+    @property
+    def files(self) -> list[Path]:
+        """What it writes."""
+        ...
+
+    def write_files(self, found: Annotations, study: Study, run: Run) -> None:
+        """Write them once the answer is complete."""
+        ...

@@ -1,0 +1,284 @@
+"""What may be said to the engine, checked once; both specified spellings end here.
+
+``provider=/model=/reasoning=/temperature=`` are those of CASSIA's batch processing,
+``llm_configs`` is CyteType's. Each becomes an :class:`Endpoint`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...errors import InvalidOptionError, listing, nearest
+from .keys import KEY_VARIABLES, Secret, check_url, host_of, is_loopback
+
+PROVIDERS: tuple[str, ...] = tuple(KEY_VARIABLES)
+
+DEFAULT_MODELS: dict[str, str] = {
+    "openrouter": "anthropic/claude-sonnet-4.5",
+    "anthropic": "claude-sonnet-4-6",
+}
+
+API_HOSTS: dict[str, str] = {
+    "anthropic": "api.anthropic.com",
+    "bedrock": "bedrock-runtime.amazonaws.com",
+    "google": "generativelanguage.googleapis.com",
+    "groq": "api.groq.com",
+    "mistral": "api.mistral.ai",
+    "openai": "api.openai.com",
+    "openrouter": "openrouter.ai",
+}
+
+EFFORTS = ("low", "medium", "high")
+OUTPUT_MODES = ("auto", "tool", "schema", "prompted")
+
+ANTHROPIC_MAX_TOKENS = 16_000
+"""Room for reasoning and an answer. Above about 21 000 the package must stream its replies."""
+
+_CONFIG_FIELDS = ("provider", "name", "apiKey", "baseUrl", "modelSettings")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One model at one place, and how it is asked.
+
+    ``settings`` are model settings (temperature, max_tokens, ...) as they are sent.
+    """
+
+    provider: str
+    model: str
+    base_url: str | None = None
+    api_key: Secret | None = field(default=None, repr=False)
+    api_key_env: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str | None:
+        """Where calls go; None if they stay on this machine."""
+        if self.base_url is None:
+            return API_HOSTS[self.provider]
+        return None if is_loopback(self.base_url) else host_of(self.base_url)
+
+    @property
+    def address(self) -> tuple[str, str | None, str]:
+        """What tells endpoints apart."""
+        return self.provider, self.base_url, self.model
+
+    def describe(self) -> dict[str, Any]:
+        """Return all but the key as plain data."""
+        return {
+            "provider": self.provider,
+            "model": self.model,
+            "base_url": self.base_url,
+            "settings": dict(self.settings),
+        }
+
+
+def endpoint(
+    *,
+    provider: Any,
+    model: Any = None,
+    base_url: Any = None,
+    api_key: Any = None,
+    api_key_env: Any = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Endpoint:
+    """Return the endpoint of CASSIA's arguments; ``provider`` may be a base URL.
+
+    Raises
+    ------
+    InvalidOptionError
+    """
+    provider = text_option("provider", provider)
+    if provider.lower().startswith(("http://", "https://")):
+        if base_url is not None:
+            message = "`provider` is itself a base URL, so `base_url` cannot be given beside it."
+            raise InvalidOptionError(message, option="base_url")
+        provider, base_url = "openai", provider
+    name = provider.lower()
+    if name not in PROVIDERS:
+        guess = nearest(name, PROVIDERS)
+        message = f'`provider` is "{provider}". Valid: {listing(PROVIDERS)}, or a base URL.'
+        hint = f'Did you mean "{guess}"?' if guess else "Servers of your own: pass `base_url`."
+        raise InvalidOptionError(message, hint, option="provider")
+    if base_url is not None:
+        base_url = check_url(text_option("base_url", base_url))
+    if model is None and base_url is None:
+        model = DEFAULT_MODELS.get(name)
+    if model is None:
+        message = f'`model` must be given for the provider "{name}".'
+        raise InvalidOptionError(message, "It has no default model.", option="model")
+    model = text_option("model", model)
+    settings = dict(settings or {})
+    if name == "anthropic":
+        settings.setdefault("max_tokens", ANTHROPIC_MAX_TOKENS)
+    if name == "openrouter" and "/" not in model:
+        message = f'`model` of openrouter must name the maker too, and "{model}" does not.'
+        raise InvalidOptionError(message, f'For example "openai/{model}".', option="model")
+    return Endpoint(
+        name,
+        model,
+        base_url,
+        _secret(api_key),
+        None if api_key_env is None else text_option("api_key_env", api_key_env),
+        settings,
+    )
+
+
+def endpoints_from_configs(configs: Any, settings: Mapping[str, Any]) -> tuple[Endpoint, ...]:
+    """Return the annotator, and the validator if there is one, of CyteType's ``llm_configs``.
+
+    The first entry annotates. The second, if there is one, validates: another model makes
+    other mistakes.
+    """
+    if isinstance(configs, Mapping):
+        configs = [configs]
+    if not isinstance(configs, Sequence) or isinstance(configs, str) or not 1 <= len(configs) <= 2:
+        message = "`llm_configs` must be a list of one or two models: annotator and validator."
+        raise InvalidOptionError(message, option="llm_configs")
+    return tuple(_from_config(config, settings) for config in configs)
+
+
+def _from_config(config: Any, settings: Mapping[str, Any]) -> Endpoint:
+    if not isinstance(config, Mapping):
+        message = "Each entry of `llm_configs` must be a dict."
+        raise InvalidOptionError(message, f"Its fields: {listing(_CONFIG_FIELDS)}.")
+    for name in config:
+        if name not in _CONFIG_FIELDS:
+            guess = nearest(str(name), _CONFIG_FIELDS)
+            message = f"An entry of `llm_configs` has no field `{name}`."
+            hint = f"Did you mean `{guess}`?" if guess else f"Valid: {listing(_CONFIG_FIELDS)}."
+            raise InvalidOptionError(message, hint, option="llm_configs")
+    own = config.get("modelSettings") or {}
+    if not isinstance(own, Mapping):
+        message = "`modelSettings` must be a dict, for example of temperature and max_tokens."
+        raise InvalidOptionError(message, option="llm_configs")
+    return endpoint(
+        provider=config.get("provider"),
+        model=config.get("name"),
+        base_url=config.get("baseUrl"),
+        api_key=config.get("apiKey"),
+        settings={**settings, **own},
+    )
+
+
+def settings_of(temperature: Any, reasoning: Any, extra: Any) -> dict[str, Any]:
+    """Return the model settings of ``temperature``, ``reasoning`` and ``model_settings``."""
+    settings: dict[str, Any] = {}
+    if temperature is not None:
+        settings["temperature"] = number_option("temperature", temperature, least=0)
+    if reasoning is not None:
+        effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else reasoning
+        if effort not in EFFORTS:
+            message = f"`reasoning` must be one of {listing(EFFORTS)} or None."
+            raise InvalidOptionError(message, option="reasoning")
+        settings["reasoning"] = effort
+    if extra is not None:
+        if not isinstance(extra, Mapping):
+            message = "`model_settings` must be a dict, for example {'max_tokens': 4096}."
+            raise InvalidOptionError(message, option="model_settings")
+        settings.update(extra)
+    return settings
+
+
+def prices_option(prices: Any) -> dict[str, float] | None:
+    """Return prices in USD per million tokens, ``{"input": 3, "output": 15}``, or None."""
+    if prices is None:
+        return None
+    if not isinstance(prices, Mapping) or set(prices) != {"input", "output"}:
+        message = "`prices` must have `input` and `output`, in USD per million tokens."
+        raise InvalidOptionError(message, option="prices")
+    return {name: number_option("prices", prices[name], least=0) for name in ("input", "output")}
+
+
+def text_option(option: str, value: Any) -> str:
+    """Return a text that is not empty, or raise; what was given is not repeated."""
+    if not isinstance(value, str) or not value.strip():
+        message = f"`{option}` must be text, not {_kind(value)}."
+        raise InvalidOptionError(message, option=option)
+    return value.strip()
+
+
+def choice_option(option: str, value: Any, valid: Sequence[str]) -> str:
+    """Return one of the valid texts, or raise."""
+    if value not in valid:
+        message = f"`{option}` must be one of {listing(list(valid))}."
+        raise InvalidOptionError(message, option=option)
+    return str(value)
+
+
+def number_option(option: str, value: Any, least: float) -> float:
+    """Return a finite number of at least `least`, or raise."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value < least:
+        message = f"`{option}` must be a number of at least {least:g}, not {_kind(value)}."
+        raise InvalidOptionError(message, option=option)
+    return float(value)
+
+
+def whole_option(option: str, value: Any, least: int) -> int:
+    """Return a whole number of at least `least`, or raise."""
+    number = number_option(option, value, least)
+    if number % 1:
+        message = f"`{option}` must be a whole number, not {value!r}."
+        raise InvalidOptionError(message, option=option)
+    return int(number)
+
+
+def flag_option(option: str, value: Any) -> bool:
+    """Return True or False, or raise."""
+    if not isinstance(value, bool):
+        message = f"`{option}` must be True or False, not {_kind(value)}."
+        raise InvalidOptionError(message, option=option)
+    return value
+
+
+def _secret(value: Any) -> Secret | None:
+    if value is None or isinstance(value, Secret):
+        return value
+    if not isinstance(value, str) or not value.strip():
+        message = "`api_key` must be text."
+        raise InvalidOptionError(message, option="api_key")
+    return Secret(value.strip())
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return repr(value)
+    if isinstance(value, str):
+        return "empty" if not value.strip() else "text"
+    return "None" if value is None else type(value).__name__
+
+
+_NAMES_THERE = {"bedrock": "aws"}
+_PER = 1_000_000
+
+
+def cost(
+    endpoint: Endpoint,
+    prices: Mapping[str, float] | None,
+    input_tokens: int,
+    output_tokens: int,
+) -> float | None:
+    """Return USD, or None where no price is known.
+
+    Parameters
+    ----------
+    prices
+        The user's own, in USD per million tokens; they win.
+    """
+    if prices is not None:
+        return (input_tokens * prices["input"] + output_tokens * prices["output"]) / _PER
+    if endpoint.base_url is not None:
+        # Somebody else's server has somebody else's prices.
+        return None
+    from genai_prices import Usage, calc_price
+
+    usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+    provider = _NAMES_THERE.get(endpoint.provider, endpoint.provider)
+    try:
+        return float(calc_price(usage, endpoint.model, provider_id=provider).total_price)
+    except LookupError:
+        return None

@@ -1,0 +1,179 @@
+"""The embedded engine for cells: sparse, block by block, one read of the matrix."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ....errors import EngineNeedsError
+from ...base import Capabilities, Plan
+from .. import Local, _flag
+from ..answer import ENGINE
+from ..knowledge.types import SPECIES
+from .answer import CellScorer, Fits, best_species, row_blocks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ....annotations.cells import CellAnnotations
+    from ....biology.genes import Species
+    from ....runs.run import Run
+    from ....runs.worker import Events
+    from ....study.expression.source import ExpressionSource
+    from ....study.study import Study
+    from ..knowledge.base import Knowledge
+
+VERSION = 1
+"""Raised when the same cells get another answer."""
+OWN_PART = 0.5
+"""What a cell counts beside its neighbours when fits are smoothed."""
+
+
+class LocalCells:
+    """Annotate cells with the embedded engine.
+
+    Parameters
+    ----------
+    smooth
+        Average the fits of a cell with those of its neighbours in the object's own graph
+        (``obsp["connectivities"]``, or the graph of ``FindNeighbors()``). Holds cells x
+        types numbers of 4 bytes, and reads the matrix twice.
+    tissue_only
+        Consider only types that occur in the study's tissue.
+    knowledge, knowledge_only
+        A table of your own, as for clusters.
+
+    Raises
+    ------
+    InvalidOptionError, KnowledgeError
+
+    Examples
+    --------
+    >>> LocalCells(smooth=True).describe()["smooth"]
+    True
+    """
+
+    name = ENGINE
+
+    def __init__(
+        self,
+        *,
+        smooth: bool = False,
+        tissue_only: bool = False,
+        knowledge: str | os.PathLike[str] | None = None,
+        knowledge_only: bool = False,
+    ) -> None:
+        self._local = Local(
+            tissue_only=tissue_only, knowledge=knowledge, knowledge_only=knowledge_only
+        )
+        self.smooth = _flag("smooth", smooth)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """It answers cells from expression; nothing leaves the machine."""
+        table = self._local._table
+        return Capabilities(
+            answers=frozenset({"cells"}),
+            needs=frozenset({"cells"}),
+            uses=frozenset({"normalized", "counts"} | ({"graph"} if self.smooth else set())),
+            # Seurat 5 has no layer of values before NormalizeData(), where Seurat 4 has the counts.
+            one_of=("normalized", "counts"),
+            genes=tuple(dict.fromkeys(g for s in SPECIES for g in table.names_of_genes(s))),
+        )
+
+    def describe(self) -> Mapping[str, Any]:
+        """Return the options, from which the same engine can be made again."""
+        local = self._local
+        return {
+            "smooth": self.smooth,
+            "tissue_only": local.tissue_only,
+            "knowledge": local.knowledge,
+            "knowledge_only": local.knowledge_only,
+        }
+
+    def plan(self, study: Study) -> Plan:
+        """Return a plan without calls or cost."""
+        species, _ = self._species(study)
+        types = sum(species in t.positive for t in self._knowledge(study).types)
+        n_cells = len(study.cells or ())
+        note = f"{types} cell types, species {species}."
+        return Plan(self.name, len(study.clusters.names), notes=(note,), cells=n_cells)
+
+    def run(self, study: Study, run: Run, events: Events) -> CellAnnotations:  # noqa: ARG002
+        """Answer every cell, in the study's order."""
+        source, counts = expression_of(study, self.name)
+        cells: tuple[str, ...] = study.require("cells", self.name)
+        knowledge = self._knowledge(study)
+        species, how = self._species(study)
+        scorer = CellScorer(knowledge, species, source.genes, counts=counts)
+        fits = self._smoothed(scorer, source, study, events) if self.smooth else None
+        choices = []
+        for start, choice in scorer.choices(source, fits):
+            events.check()
+            choices.append(choice)
+            events.emit("progress", done=start + len(choice.label), total=len(cells), unit="cell")
+        provenance = {
+            "engine_version": VERSION,
+            "knowledge": knowledge.digest,
+            "species": species,
+            "species_from": how,
+            "read": "counts" if counts else "normalized",
+        }
+        found = scorer.answer(cells, choices, provenance)
+        return found.with_notes(
+            genes={"genes": len(source.genes), "recognised": scorer.n_markers, "of": "markers"}
+        )
+
+    def _smoothed(
+        self, scorer: CellScorer, source: ExpressionSource, study: Study, events: Events
+    ) -> Fits:
+        """Read the matrix once, and return what gives the smoothed fits of some rows."""
+        if study.graph is None:
+            message = "`smooth` needs the neighbour graph of the object, and it has none."
+            hint = "Run scanpy.pp.neighbors(adata) or FindNeighbors(x), or leave `smooth` out."
+            raise EngineNeedsError(message, hint, part="graph")
+        fits = np.zeros((source.shape[0], scorer.n_types), dtype=np.float32)
+        for start, block in row_blocks(source):
+            events.check()
+            fits[start : start + block.shape[0]] = scorer.fits(block)
+        graph = study.graph[1].tocsr().astype(np.float32)
+        sums = np.asarray(graph.sum(axis=1), dtype=np.float32).ravel()
+
+        def smoothed(start: int, stop: int) -> NDArray[np.float32]:
+            own, weight = fits[start:stop], sums[start:stop, None]
+            around = np.asarray(graph[start:stop] @ fits) / np.maximum(weight, 1e-9)
+            return np.where(weight > 0, OWN_PART * own + (1 - OWN_PART) * around, own)
+
+        return smoothed
+
+    def _knowledge(self, study: Study) -> Knowledge:
+        return self._local._knowledge_for(study)
+
+    def _species(self, study: Study) -> tuple[Species, str]:
+        """Return the vocabulary to use, and why: told, or the better match."""
+        told = (study.context.species or "").strip().casefold()
+        told = {"homo sapiens": "human", "mus musculus": "mouse"}.get(told, told)
+        for species in SPECIES:
+            if told == species:
+                return species, "of the study"
+        return best_species(self._local._table, study.genes or ()), "whose markers match best"
+
+
+def expression_of(study: Study, engine: str) -> tuple[ExpressionSource, bool]:
+    """Return the normalised values, else the counts, and whether it is counts.
+
+    A Seurat object that was not normalised has its counts in the place of the values.
+    """
+    if study.normalized is None and study.counts is not None:
+        return study.counts, True
+    source: ExpressionSource = study.require("normalized", engine)
+    return source, _are_counts(source)
+
+
+def _are_counts(source: ExpressionSource) -> bool:
+    """Tell from its first rows with values whether a source holds whole numbers only."""
+    first = next((block for _, block in source if block.nnz), None)
+    return first is not None and bool(np.all(first.data == np.floor(first.data)))

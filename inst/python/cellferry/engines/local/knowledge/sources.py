@@ -1,0 +1,149 @@
+"""Knowledge of the user: a table, a GMT file, a data frame, or named lists of genes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ....biology.genes import detect_species
+from ....errors import InvalidOptionError, KnowledgeError
+from .table import NOT_KNOWN, read_types, types_from_rows
+
+if TYPE_CHECKING:
+    from .types import CellType
+
+LIST_TIER = 2
+"""Tier of a gene of a list without tiers."""
+REQUIRED = {"name", "positive"}
+
+_IDENTIFIER = re.compile(r"CL[:_](\d{7})")
+
+Columns = dict[str, list[str]]
+Plain = str | Columns
+"""What :func:`plain` makes of a source: a path, or columns."""
+
+
+def plain(source: Any) -> Plain:
+    """Return a source as plain data, from which the same knowledge can be read again.
+
+    Parameters
+    ----------
+    source
+        Path of a table (``.tsv``) or of gene sets (``.gmt``); a data frame or a mapping of
+        columns as in the packaged table; or a mapping of a type to its genes.
+
+    Raises
+    ------
+    InvalidOptionError
+        It is none of these.
+    """
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    columns: Any = source
+    if hasattr(source, "columns") and hasattr(source, "to_dict"):
+        columns = {str(c): source[c].tolist() for c in source.columns}
+    if not isinstance(columns, Mapping) or not columns:
+        message = f"`knowledge` must be a path, a table or lists of genes, not {_kind(source)}."
+        hint = "Lists of genes are given by type: {'My cell': ['CD79A', 'MS4A1']}."
+        raise InvalidOptionError(message, hint, option="knowledge")
+    found = {str(name): _texts(values) for name, values in columns.items()}
+    return found if found.keys() >= REQUIRED else _columns_of_sets(found.items(), {})
+
+
+def read_knowledge(source: Plain) -> tuple[CellType, ...]:
+    """Read what :func:`plain` returned.
+
+    Raises
+    ------
+    KnowledgeError
+        Something in it is not valid; the message names the line.
+    """
+    if isinstance(source, str):
+        if source.casefold().endswith(".gmt"):
+            return _types_of_columns(_read_gmt(Path(source)), Path(source).name)
+        return read_types(source)
+    return _types_of_columns(source, "knowledge")
+
+
+def _types_of_columns(columns: Columns, name: str) -> tuple[CellType, ...]:
+    lengths = {len(v) for v in columns.values()}
+    if len(lengths) > 1:
+        message = "The columns of `knowledge` have different lengths."
+        raise KnowledgeError(message, "Give one value per type in every column.")
+    rows = [list(r) for r in zip(*columns.values(), strict=True)]
+    return types_from_rows(name, list(columns), list(enumerate(rows, 1)))
+
+
+def _read_gmt(path: Path) -> Columns:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        message = f'The gene sets "{path}" cannot be read: {error}.'
+        raise KnowledgeError(message, "Give the path of a GMT file.") from error
+    sets, notes = [], {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        name, *rest = (cell.strip() for cell in line.split("\t"))
+        if len(rest) < 2 or not name:
+            message = f'"{path.name}", line {number}: a gene set needs a name, a note and genes.'
+            raise KnowledgeError(message, "They are separated by tabs.", line=number)
+        sets.append((name, [g for g in rest[1:] if g]))
+        notes[name] = rest[0]
+    if not sets:
+        message = f'The file "{path.name}" holds no gene set.'
+        raise KnowledgeError(message, "Each line is a name, a note and genes, separated by tabs.")
+    return _columns_of_sets(sets, notes)
+
+
+def _columns_of_sets(sets: Iterable[tuple[str, list[str]]], notes: Mapping[str, str]) -> Columns:
+    listed = list(sets)
+    columns: Columns = {
+        c: []
+        for c in (
+            "name",
+            "ontology_id",
+            "ontology_label",
+            "positive",
+            "positive_mouse",
+            "note",
+        )
+    }
+    mouse = detect_species(g for _, genes in listed for g in genes).species == "mouse"
+    for name, genes in listed:
+        identifier, label = _term(f"{name} {notes.get(name, '')}")
+        markers = " ".join(f"{g}*{LIST_TIER}" for g in genes if g)
+        row = {
+            "name": name,
+            "ontology_id": identifier,
+            "ontology_label": label,
+            "positive": NOT_KNOWN if mouse else markers,
+            "positive_mouse": markers if mouse else NOT_KNOWN,
+            "note": notes.get(name, ""),
+        }
+        for column, value in row.items():
+            columns[column].append(value)
+    return columns
+
+
+def _term(text: str) -> tuple[str, str]:
+    """Return the Cell Ontology term whose id is part of a text, as id and label."""
+    from ....biology.ontology import cell_ontology
+
+    match = _IDENTIFIER.search(text)
+    identifier = f"CL:{match[1]}" if match else ""
+    ontology = cell_ontology()
+    return (identifier, ontology[identifier].label) if identifier in ontology else ("", "")
+
+
+def _texts(values: Any) -> list[str]:
+    listed = [values] if isinstance(values, str) or not isinstance(values, Iterable) else values
+    # NaN is the only value that is not equal to itself.
+    return ["" if v is None or v != v else str(v).strip() for v in listed]  # noqa: PLR0124
+
+
+def _kind(value: Any) -> str:
+    return "an empty one" if isinstance(value, Mapping) else type(value).__name__

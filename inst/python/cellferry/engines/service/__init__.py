@@ -1,0 +1,1 @@
+"""What every engine that calls a service shares: the HTTP client, addresses and secrets."""

@@ -1,0 +1,146 @@
+"""The OpenAPI document of the server: what each address takes and answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..._version import __version__
+from ..failures import CODES
+from ..settings import FILE_KINDS
+from ..uploads.signed import SIGNED_PATH
+from .cells import PATH, cell_schemas
+from .schemas import COUNT, ID, TEXT, Schema, ref, schemas
+
+
+def document() -> dict[str, Any]:
+    """Return the document, OpenAPI 3.1."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "cellferry serve",
+            "version": __version__,
+            "description": "Cell-type annotation by the CyteType job protocol, on this machine.",
+        },
+        "security": [{"bearer": []}, {}],
+        "paths": _paths(),
+        "components": {
+            "schemas": {**schemas(), **cell_schemas()},
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _paths() -> dict[str, Any]:
+    kind = _parameter("file_kind", {"enum": list(FILE_KINDS)})
+    upload, job = _parameter("upload_id", ID), _parameter("job_id", ID)
+    position = _parameter("idx", {**COUNT, "maximum": 10**9})
+    nothing = [{"type": "array", "maxItems": 0}, {"type": "null"}]
+    end = {"anyOf": [ref("Complete"), *nothing]}
+    begin = {"anyOf": [ref("Initiate"), *nothing]}
+    return {
+        "/health": {"get": _operation("Whether the server is there", "Health")},
+        "/openapi.json": {"get": _operation("This document", {"type": "object"})},
+        "/upload/{file_kind}/initiate": {
+            "post": _operation("Begin an upload", "Initiated", [kind], begin, optional=True)
+        },
+        "/upload/{upload_id}/chunk/{idx}": {
+            "put": {
+                **_operation("Send one chunk, counted from 0", "Chunk", [upload, position]),
+                "requestBody": {"content": {"application/octet-stream": {}}},
+            }
+        },
+        SIGNED_PATH + "{upload_id}/{idx}": {
+            "put": {
+                **_operation(
+                    "Send one chunk to a signed address", {}, [upload, position, *_signature()]
+                ),
+                "security": [{}],
+                "requestBody": {"content": {"application/octet-stream": {}}},
+            }
+        },
+        "/upload/{upload_id}/complete": {
+            "post": _operation("End an upload", "Uploaded", [upload], end, optional=True)
+        },
+        "/upload/{upload_id}": {"get": _operation("What has arrived", "Upload", [upload])},
+        "/annotate": {
+            "post": _operation("Submit a job", "Job", [_idempotency()], ref("Submission"))
+        },
+        PATH: {"post": _operation("A call for each cell", "Calls", body=ref("Cells"))},
+        "/status/{job_id}": {"get": _operation("How far a job is", "Status", [job])},
+        "/results/{job_id}": {"get": _operation("Results of a job", "Results", [job])},
+        "/report/{job_id}": {"get": _page("The report of a job, a page", [job])},
+        "/jobs/{job_id}/credentials": {
+            "post": _operation("Give keys again", "Job", [job], ref("Credentials"))
+        },
+        "/data/{job_id}/expression": {
+            "get": _operation("A gene over the embedding", "Expression", [job, *_gene()])
+        },
+        "/data/{job_id}/counts": {
+            "post": _operation("Cells that pass a filter", "Counts", [job], ref("CountsRequest"))
+        },
+    }
+
+
+def _gene() -> list[Schema]:
+    most = {"type": "integer", "minimum": 1, "maximum": 200_000, "default": 20_000}
+    gene = {"name": "gene", "in": "query", "required": True, "schema": {**TEXT, "minLength": 1}}
+    return [gene, {"name": "max_cells", "in": "query", "schema": most}]
+
+
+def _signature() -> list[Schema]:
+    return [
+        {"name": name, "in": "query", "required": True, "schema": TEXT}
+        for name in ("expires", "signature")
+    ]
+
+
+def _idempotency() -> Schema:
+    schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]{1,200}$"}
+    return {"name": "Idempotency-Key", "in": "header", "schema": schema}
+
+
+def _parameter(name: str, schema: Schema) -> Schema:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _operation(
+    summary: str,
+    answer: str | Schema,
+    parameters: list[Schema] | None = None,
+    body: Schema | None = None,
+    *,
+    optional: bool = False,
+) -> dict[str, Any]:
+    schema = ref(answer) if isinstance(answer, str) else answer
+    found: dict[str, Any] = {
+        "summary": summary,
+        "parameters": parameters or [],
+        "responses": {"200": _response("Done", schema), **_failures()},
+    }
+    if body is not None:
+        content = {"application/json": {"schema": body}}
+        found["requestBody"] = {"content": content, "required": not optional}
+    return found
+
+
+def _page(summary: str, parameters: list[Schema]) -> dict[str, Any]:
+    page = {"description": "The page", "content": {"text/html": {"schema": TEXT}}}
+    return {
+        "summary": summary,
+        "parameters": parameters,
+        "responses": {"200": page, **_failures()},
+    }
+
+
+def _failures() -> dict[str, Any]:
+    by_status: dict[int, list[str]] = {}
+    for name, code in CODES.items():
+        by_status.setdefault(code.status, []).append(f"{name}: {code.text}")
+    return {
+        str(status): _response(" ".join(meanings), ref("Failure"))
+        for status, meanings in sorted(by_status.items())
+    }
+
+
+def _response(description: str, schema: Schema) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}

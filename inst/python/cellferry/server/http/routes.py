@@ -1,0 +1,273 @@
+"""The addresses of the server: uploads, jobs, reports.
+
+The address of the Cell Atlas API has a module of its own, ``cells``; guards, bodies and
+failures are shared.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from anyio.to_thread import run_sync
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+)
+from starlette.routing import Route
+
+from ..._version import __version__
+from ...annotations.report import script_hash
+from ..failures import Failure, fail, shown
+from ..jobs.llm_configs import read_llm_configs
+from ..jobs.payload import read_submission
+from ..store import now
+from ..uploads.signed import MOST_SIGNED, SIGNED_PATH, etag, read_parts
+from .cells import PATH, answer_cells
+from .guards import COOKIE, POLICY, refused
+from .openapi import document
+from .pages import report_page, waiting_page
+from .requests import check_content_type, declared_length, pieces, read_body, read_json, whole
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from ..jobs.records import Job
+    from ..service import Server
+    from ..uploads.uploads import Upload
+
+MOST_CHUNKS = 10**9
+KEY = "[!-~]{1,200}"
+BODIES_AT_ONCE = 4
+
+
+class Routes:
+    """The functions behind the addresses, over one :class:`~..service.Server`."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._bodies = anyio.Semaphore(BODIES_AT_ONCE)
+        # One at a time, because a parsed job is many times its text.
+        self._parsing = anyio.CapacityLimiter(1)
+
+    def routes(self) -> list[Route]:
+        """Return the table of addresses."""
+        return [
+            Route("/health", self.health, methods=["GET"]),
+            Route("/openapi.json", self.openapi, methods=["GET"]),
+            Route("/upload/{file_kind}/initiate", self.initiate, methods=["POST"]),
+            Route("/upload/{upload_id}/chunk/{idx}", self.chunk, methods=["PUT"]),
+            Route(SIGNED_PATH + "{upload_id}/{idx}", self.part, methods=["PUT"]),
+            Route("/upload/{upload_id}/complete", self.complete, methods=["POST"]),
+            Route("/upload/{upload_id}", self.upload, methods=["GET"]),
+            Route("/annotate", self.annotate, methods=["POST"]),
+            Route(PATH, self.cells, methods=["POST"]),
+            Route("/status/{job_id}", self.status, methods=["GET"]),
+            Route("/results/{job_id}", self.results, methods=["GET"]),
+            Route("/report/{job_id}", self.report, methods=["GET"]),
+            Route("/jobs/{job_id}/credentials", self.credentials, methods=["POST"]),
+            Route("/data/{job_id}/expression", self.expression, methods=["GET"]),
+            Route("/data/{job_id}/counts", self.counts, methods=["POST"]),
+        ]
+
+    async def health(self, _request: Request) -> Response:
+        """Say that the server is there, and which it is."""
+        return JSONResponse({"status": "ok", "server": "cellferry", "version": __version__})
+
+    async def openapi(self, _request: Request) -> Response:
+        """Return the description of all addresses."""
+        return JSONResponse(document())
+
+    async def initiate(self, request: Request) -> Response:
+        """Begin an upload."""
+        content = await read_json(request, optional=True)
+        if content is None or content == []:
+            content = {}
+        if not isinstance(content, dict):
+            fail(f"The body must be an object, not {shown(content)}.")
+        size = content.get("file_size_bytes")
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
+            fail(f"`file_size_bytes` must be a whole number, not {shown(size)}.")
+        kind = request.path_params["file_kind"]
+        upload = await run_sync(self._server.uploads.initiate, kind, size)
+        return JSONResponse(
+            {
+                "upload_id": upload.id,
+                "chunk_size_bytes": upload.chunk_bytes,
+                "max_size_bytes": self._server.settings.largest(kind),
+                "expires_at": upload.expires_at,
+                **self._signed(request, upload),
+            }
+        )
+
+    def _signed(self, request: Request, upload: Upload) -> dict[str, Any]:
+        """Return the signed addresses of an upload where this server gives them."""
+        settings = self._server.settings
+        n = None if upload.size is None else -(-upload.size // upload.chunk_bytes)
+        if not settings.signed_parts or not n or n > MOST_SIGNED:
+            return {}
+        base = settings.public_url or f"{request.url.scheme}://{request.headers['host']}"
+        expires = int(now() + 3600 * settings.signed_hours)
+        addresses = [base + self._server.signer.path(upload.id, i, expires) for i in range(n)]
+        return {"r2_upload_id": upload.id, "presigned_urls": addresses}
+
+    async def chunk(self, request: Request) -> Response:
+        """Take one chunk."""
+        upload, position, size = await self._take_chunk(request)
+        return JSONResponse({"upload_id": upload.id, "chunk": position, "size_bytes": size})
+
+    async def part(self, request: Request) -> Response:
+        """Take one chunk at a signed address; its ETag confirms the content."""
+        which, position_text = request.path_params["upload_id"], request.path_params["idx"]
+        self._server.signer.check(which, position_text, request.query_params)
+        upload, position, _ = await self._take_chunk(request)
+        confirmed = await run_sync(self._server.uploads.hash_of, upload.id, position)
+        return Response(headers={"ETag": etag(confirmed or "")})
+
+    async def _take_chunk(self, request: Request) -> tuple[Upload, int, int]:
+        check_content_type(request, "application/octet-stream", optional=True)
+        upload = await run_sync(self._server.uploads.find, request.path_params["upload_id"])
+        position = whole(request.path_params["idx"], "idx", 0, MOST_CHUNKS)
+        size = await self._server.uploads.write_chunk(
+            upload, position, declared_length(request), pieces(request)
+        )
+        return upload, position, size
+
+    async def complete(self, request: Request) -> Response:
+        """Check a whole file and keep it."""
+        content = await read_json(request, optional=True)
+        if not isinstance(content, dict | None) and content != []:
+            fail(f"The body must be empty or an object, not {shown(content)}.")
+        parts = read_parts(content or {})
+        upload = await run_sync(self._server.uploads.find, request.path_params["upload_id"])
+        if upload.state != "complete":
+            upload = await run_sync(self._server.complete_upload, upload, parts)
+        return JSONResponse(
+            {
+                "upload_id": upload.id,
+                "file_kind": upload.kind,
+                "file_name": upload.file_name,
+                "size_bytes": upload.size,
+                "expires_at": upload.expires_at,
+            }
+        )
+
+    async def upload(self, request: Request) -> Response:
+        """Say what has arrived of an upload, for a client that goes on after a crash."""
+
+        def read() -> tuple[Upload, dict[int, int]]:
+            found = self._server.uploads.find(request.path_params["upload_id"])
+            return found, self._server.uploads.received(found)
+
+        upload, chunks = await run_sync(read)
+        return JSONResponse(
+            {
+                "upload_id": upload.id,
+                "file_kind": upload.kind,
+                "state": upload.state,
+                "size_bytes": upload.size,
+                "chunk_size_bytes": upload.chunk_bytes,
+                "received_chunks": list(chunks),
+                "expires_at": upload.expires_at,
+            }
+        )
+
+    async def annotate(self, request: Request) -> Response:
+        """Accept a job. Its body may hold keys and is never written to disk."""
+        check_content_type(request, "application/json")
+        key = request.headers.get("idempotency-key")
+        if key is not None and re.fullmatch(KEY, key) is None:
+            fail(f"`Idempotency-Key` must match {KEY}.")
+        settings = self._server.settings
+
+        def accept(body: bytes) -> str:
+            return self._server.jobs.submit(read_submission(body, settings), key)
+
+        async with self._bodies:
+            body = await read_body(request, settings.body_bytes)
+            job_id = await run_sync(accept, body, limiter=self._parsing)
+        return JSONResponse({"job_id": job_id})
+
+    async def cells(self, request: Request) -> Response:
+        """Answer cells at once; one request at a time, because a parsed one is large."""
+        check_content_type(request, "application/json")
+        async with self._bodies:
+            body = await read_body(request, self._server.settings.body_bytes)
+            calls = await run_sync(answer_cells, body, limiter=self._parsing)
+        return Response(calls, media_type="application/json")
+
+    async def status(self, request: Request) -> Response:
+        """Say how far a job is."""
+        job = await self._job(request)
+        return JSONResponse(await run_sync(self._server.jobs.status, job))
+
+    async def results(self, request: Request) -> Response:
+        """Return the results of a completed job."""
+        job = await self._job(request)
+        path = self._server.jobs.results_path(job)
+        return FileResponse(path, media_type="application/json")
+
+    async def report(self, request: Request) -> Response:
+        """Return the report as a page."""
+        if "token" in request.query_params and self._server.settings.token is not None:
+            return self._without_token_in_url(request)
+        job = await self._job(request)
+        if job.state != "completed":
+            return HTMLResponse(waiting_page(self._server.jobs.status(job)))
+        page = await run_sync(report_page, self._server.jobs, job)
+        policy = f"{POLICY}; script-src '{script_hash()}'"
+        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+
+    async def credentials(self, request: Request) -> Response:
+        """Give keys to a job that lost them in a restart."""
+        content = await read_json(request)
+        if not isinstance(content, dict):
+            fail("The body must be an object with `llm_configs`.")
+        job = await self._job(request)
+        configs = read_llm_configs(content.get("llm_configs"), self._server.settings)
+        await run_sync(self._server.jobs.give_keys, job, configs)
+        return JSONResponse({"job_id": job.id})
+
+    async def expression(self, request: Request) -> Response:
+        """Return a gene's expression over the embedding."""
+        job = await self._job(request)
+        gene = request.query_params.get("gene", "")
+        if not gene:
+            fail("`gene` must name a gene.")
+        most = whole(request.query_params.get("max_cells", "20000"), "max_cells", 1, 200_000)
+        found: Any = await run_sync(self._server.expression, job, gene, most)
+        return JSONResponse(found)
+
+    async def counts(self, request: Request) -> Response:
+        """Return how many cells pass a filter of the metadata."""
+        content = await read_json(request)
+        job = await self._job(request)
+        found: Any = await run_sync(self._server.counts, job, content)
+        return JSONResponse(found)
+
+    async def _job(self, request: Request) -> Job:
+        """Return the job of the address if this client may see it."""
+        may_read = request.scope["state"]["may_read"]
+        try:
+            job = await run_sync(self._server.jobs.records.find, request.path_params["job_id"])
+        except Failure:
+            if may_read:
+                raise
+            raise refused(None) from None
+        if not may_read and job.visibility != "public":
+            raise refused(None)
+        return job
+
+    def _without_token_in_url(self, request: Request) -> Response:
+        """Move the token from the address, which browsers remember, into a cookie."""
+        if not request.scope["state"]["may_read"]:
+            raise refused(request.query_params["token"])
+        response = RedirectResponse(request.url.path, status_code=303)
+        response.set_cookie(
+            COOKIE, request.query_params["token"], httponly=True, samesite="strict", path="/"
+        )
+        return response

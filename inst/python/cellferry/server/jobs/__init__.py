@@ -1,0 +1,1 @@
+"""Jobs: what was submitted, the queue, the work and its results."""

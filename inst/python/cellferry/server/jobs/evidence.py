@@ -1,0 +1,161 @@
+"""Expression behind the answers: looked up on demand in the artifacts, else in the payload."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...annotations.clusters import Annotation, Annotations
+from ..failures import Failure
+
+if TYPE_CHECKING:
+    from ..lookup.process import Readers
+    from .payload import JobInput
+
+MOST_GENES = 25
+"""Genes that are looked up for a cluster."""
+
+
+class Evidence:
+    """What the data say of the genes that an answer names.
+
+    Attributes
+    ----------
+    sizes
+        Cells per cluster id, where the metadata have a column with exactly the labels of
+        the job; None otherwise.
+    notes
+        What could not be looked up, and why.
+    """
+
+    def __init__(self, readers: Readers, artifacts: Mapping[str, Path], job: JobInput) -> None:
+        self._readers = readers
+        self._job = job
+        self._vars = artifacts.get("vars_h5")
+        self._obs = artifacts.get("obs_duckdb")
+        self.notes: list[str] = []
+        self.sizes: dict[str, int] | None = None
+        self._column = self._find_column()
+
+    def _find_column(self) -> str | None:
+        if self._obs is None:
+            return None
+        labels = list(self._job.labels.values())
+        try:
+            found = self._readers.call("group_column", path=str(self._obs), labels=labels)
+        except Failure as failure:
+            self.notes.append(failure.message)
+            return None
+        if found is None:
+            message = "No column of obs.duckdb has exactly the clusters of this job."
+            self.notes.append(f"{message} Expression is reported from the request.")
+            return None
+        by_label = found["sizes"]
+        self.sizes = {name: by_label[label] for name, label in self._job.labels.items()}
+        return str(found["column"])
+
+    def of(
+        self, found: Annotations, parallel: int, check: Callable[[], None]
+    ) -> dict[str, dict[str, Any]]:
+        """Return cluster -> expression of the genes of its answer.
+
+        Parameters
+        ----------
+        parallel
+            Clusters at once.
+        check
+            Called between clusters; may raise to stop.
+        """
+        rows = [row for row in found if row.label is not None]
+        with ThreadPoolExecutor(parallel, thread_name_prefix="cellferry-evidence") as pool:
+
+            def one(row: Annotation) -> dict[str, Any] | None:
+                check()
+                return self._of_cluster(row.cluster, self._genes(row))
+
+            told = dict(zip((row.cluster for row in rows), pool.map(one, rows), strict=True))
+        return {cluster: value for cluster, value in told.items() if value is not None}
+
+    def _genes(self, row: Annotation) -> list[str]:
+        named = (*row.supporting, *row.conflicting, *row.missing)
+        best = self._job.markers.get(row.cluster, [])[:5]
+        return list(dict.fromkeys((*named, *best)))[:MOST_GENES]
+
+    def _of_cluster(self, cluster: str, genes: list[str]) -> dict[str, Any] | None:
+        if self._vars is not None and self._obs is not None and self._column is not None:
+            try:
+                return self._measured(cluster, genes)
+            except Failure as failure:
+                if failure.message not in self.notes:
+                    self.notes.append(failure.message)
+        return self._sent(cluster, genes)
+
+    def _measured(self, cluster: str, genes: list[str]) -> dict[str, Any]:
+        names = list(self._job.labels)
+        found = self._readers.call(
+            "prevalence",
+            vars_path=str(self._vars),
+            obs_path=str(self._obs),
+            column=self._column,
+            labels=list(self._job.labels.values()),
+            genes=genes,
+        )
+        position = names.index(cluster)
+        size = np.array([(self.sizes or {})[name] for name in names], dtype=np.float64)
+        rest = size.sum() - size[position]
+        told = []
+        for gene in genes:
+            if gene not in found:
+                continue
+            cells, sums = (
+                np.array(found[gene][what], dtype=np.float64) for what in ("cells", "sums")
+            )
+            told.append(
+                _known(
+                    gene,
+                    percent=_share(100 * cells[position], size[position]),
+                    percentElsewhere=_share(100 * (cells.sum() - cells[position]), rest),
+                    mean=_share(sums[position], size[position]),
+                    meanElsewhere=_share(sums.sum() - sums[position], rest),
+                )
+            )
+        return {"source": "vars.h5", "genes": told}
+
+    def _sent(self, cluster: str, genes: list[str]) -> dict[str, Any] | None:
+        if not self._job.genes:
+            return None
+        row_of = {gene: i for i, gene in enumerate(self._job.genes)}
+        position = list(self._job.labels).index(cluster)
+        told = []
+        for gene in genes:
+            if gene not in row_of:
+                continue
+            percent = self._job.percentages[row_of[gene]].astype(np.float64)
+            others = np.delete(percent, position)
+            others = others[np.isfinite(others)]
+            # Elsewhere is of clusters, not of cells: their sizes are not known here.
+            told.append(
+                _known(
+                    gene,
+                    percent=_rounded(percent[position]),
+                    percentElsewhere=_rounded(others.mean()) if len(others) else None,
+                )
+            )
+        return {"source": "expressionData", "genes": told}
+
+
+def _known(gene: str, **values: float | None) -> dict[str, Any]:
+    return {"gene": gene, **{k: v for k, v in values.items() if v is not None}}
+
+
+def _share(part: float, whole: float) -> float | None:
+    return _rounded(part / whole) if whole > 0 else None
+
+
+def _rounded(value: float) -> float | None:
+    return round(float(value), 3) if math.isfinite(value) else None

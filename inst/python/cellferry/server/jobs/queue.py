@@ -1,0 +1,280 @@
+"""Jobs: accepted on disk, worked on by a few threads, resumed after any kind of end."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import queue
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ...annotations.clusters import Annotations
+from ...errors import CellferryError
+from ...runs.worker import Event
+from ..failures import Code, Failure
+from ..settings import Settings
+from ..store import Store, new_id, now
+from .engines import engine_of
+from .evidence import Evidence
+from .payload import JobInput, Submission
+from .records import Job, JobRecords
+from .study import check_job
+from .work import answer
+
+if TYPE_CHECKING:
+    from ..lookup.process import Readers
+    from .llm_configs import LLMConfig
+
+MOST_ATTEMPTS = 20
+"""How often a job is begun, if the server ends each time."""
+
+logger = logging.getLogger("cellferry.server")
+
+
+class _Stopping(KeyboardInterrupt):
+    """The server ends; the job goes on at its next start."""
+
+
+class Jobs:
+    """The jobs of a server.
+
+    Keys of language models are in the memory of this object only.
+    """
+
+    def __init__(self, settings: Settings, store: Store, readers: Readers) -> None:
+        self.records = JobRecords(store)
+        self._settings = settings
+        self._store = store
+        self._readers = readers
+        self._keys: dict[str, Sequence[LLMConfig]] = {}
+        self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Take up what an earlier server left, and begin to work."""
+        known = self.records.known()
+        for folder in (self._store.folder / "jobs").iterdir():
+            if folder.name not in known:
+                shutil.rmtree(folder)
+        for job in self.records.waiting():
+            unanswered = {c: "pending" for c, s in self._states(job).items() if s == "processing"}
+            self.records.set_clusters(job.id, unanswered)
+            if job.needs_keys:
+                self.records.set_state(job.id, "credentials_required")
+            else:
+                self.records.set_state(job.id, "pending")
+                self._queue.put(job.id)
+        for i in range(self._settings.concurrent_jobs):
+            thread = threading.Thread(target=self._serve, name=f"cellferry-job-{i}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Stop working; unfinished jobs stay unfinished."""
+        self._stopping.set()
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join(timeout=5)
+
+    def expire(self) -> None:
+        """Delete jobs that are older than they are kept."""
+        if self._settings.keep_days is None:
+            return
+        for identifier in self.records.expire(now() - 86_400 * self._settings.keep_days):
+            self._keys.pop(identifier, None)
+            shutil.rmtree(self._store.job_folder(identifier), ignore_errors=True)
+
+    def submit(self, submission: Submission, request_key: str | None = None) -> str:
+        """Accept a job and return its id; the same request key gives the same job.
+
+        Raises
+        ------
+        Failure
+        """
+        job, configs = submission.job, submission.llm_configs
+        engine = engine_of(configs, self._parallel(job))
+        check_job(job, engine)
+        request_hash = _hash(job, submission)
+        if request_key is not None and (known := self.records.of_request(request_key)):
+            return self._again(known, request_hash, configs)
+        identifier = new_id()
+        folder = self._store.job_folder(identifier)
+        self._store.check_space(0)
+        folder.mkdir()
+        try:
+            job.save(folder)
+            _flush(folder)
+            self.records.insert(
+                identifier,
+                job.labels,
+                submission.uploads,
+                visibility=submission.visibility,
+                needs_keys=bool(configs),
+                request_key=request_key,
+                request_hash=request_hash,
+                most_waiting=self._settings.waiting_jobs,
+            )
+        except sqlite3.IntegrityError as error:
+            # The same request came twice at the same moment; the other one was faster.
+            shutil.rmtree(folder)
+            known = None if request_key is None else self.records.of_request(request_key)
+            if known is None:
+                message = "The idempotency key was used at the same moment; ask again."
+                raise Failure(Code.JOB_CONFLICT, message, {"Retry-After": "1"}) from error
+            return self._again(known, request_hash, configs)
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
+        if configs:
+            self._keys[identifier] = configs
+        self._queue.put(identifier)
+        return identifier
+
+    def _again(self, known: Job, request_hash: str, configs: Sequence[LLMConfig]) -> str:
+        if known.request_hash != request_hash:
+            message = "The idempotency key was used for another job."
+            raise Failure(Code.JOB_CONFLICT, message)
+        if known.state == "credentials_required" and configs:
+            self.give_keys(known, configs)
+        return known.id
+
+    def give_keys(self, job: Job, configs: Sequence[LLMConfig]) -> None:
+        """Let a job go on that lost its keys; raises :class:`Failure`."""
+        if job.state != "credentials_required":
+            message = f"The job is {job.state} and wants no keys."
+            raise Failure(Code.JOB_CONFLICT, message)
+        if not configs:
+            raise Failure(Code.LLM_VALIDATION_FAILED, "`llm_configs` must have an entry.")
+        engine_of(configs, 1)
+        self._keys[job.id] = configs
+        self.records.set_state(job.id, "pending")
+        self._queue.put(job.id)
+
+    def status(self, job: Job) -> dict[str, Any]:
+        """Return the body of ``/status``."""
+        found: dict[str, Any] = {"jobStatus": job.state, "clusterStatus": self._states(job)}
+        if job.error:
+            found["message"] = job.error
+        elif job.state == "credentials_required":
+            found["message"] = (
+                "The server was restarted and keys are never stored. Send llm_configs to "
+                f"/jobs/{job.id}/credentials; finished clusters are kept."
+            )
+        return found
+
+    def results_path(self, job: Job) -> Path:
+        """Return the file with the body of ``/results``; raises :class:`Failure`."""
+        if job.state == "failed":
+            raise Failure(Code.JOB_FAILED, job.error or "The job failed.")
+        if job.state != "completed":
+            raise Failure(Code.JOB_NOT_COMPLETED, f"The job is {job.state}.")
+        return self._store.job_folder(job.id) / "results.json"
+
+    def annotations(self, job: Job) -> Annotations:
+        """Return the annotations of a completed job; raises :class:`Failure`."""
+        path = self.results_path(job).with_name("annotations.json")
+        return Annotations.from_json(path.read_text(encoding="utf-8"))
+
+    def input(self, job: Job) -> JobInput:
+        """Return what a job is about."""
+        return JobInput.load(self._store.job_folder(job.id))
+
+    def artifacts(self, job: Job) -> dict[str, Path]:
+        """Return kind -> file of the artifacts of a job."""
+        uploads = self.records.uploads(job.id)
+        return {kind: self._store.upload_path(upload) for kind, upload in uploads.items()}
+
+    def _states(self, job: Job) -> dict[str, str]:
+        return self.records.clusters(job.id)
+
+    def _parallel(self, job: JobInput) -> int:
+        return min(job.parallel, self._settings.parallel_clusters)
+
+    def _serve(self) -> None:
+        while (identifier := self._queue.get()) is not None and not self._stopping.is_set():
+            try:
+                self._work(self.records.find(identifier))
+            except _Stopping:
+                return
+            except Exception as error:
+                expected = isinstance(error, CellferryError | Failure)
+                logger.log(
+                    logging.WARNING if expected else logging.ERROR,
+                    "Job %s failed: %s.",
+                    identifier,
+                    type(error).__name__,
+                    exc_info=None if expected else error,
+                )
+                told = getattr(error, "message", "An internal error; the server's log has it.")
+                self._fail(identifier, str(told))
+
+    def _fail(self, identifier: str, reason: str) -> None:
+        states = self.records.clusters(identifier).items()
+        self.records.set_clusters(identifier, {c: "failed" for c, s in states if s != "completed"})
+        self.records.set_state(identifier, "failed", reason)
+        self._keys.pop(identifier, None)
+
+    def _work(self, record: Job) -> None:
+        states = self._states(record)
+        if self.records.begin(record.id) > MOST_ATTEMPTS:
+            # A job that ends the server each time must not do so for ever.
+            message = f"The server ended {MOST_ATTEMPTS} times while it worked on this job."
+            raise Failure(Code.JOB_FAILED, message)
+        self.records.set_clusters(
+            record.id, {c: "processing" for c, s in states.items() if s == "pending"}
+        )
+        job = self.input(record)
+        found = answer(
+            job,
+            engine_of(self._keys.get(record.id, ()), self._parallel(job)),
+            Evidence(self._readers, self.artifacts(record), job),
+            self._store.job_folder(record.id),
+            parallel=self._parallel(job),
+            on_event=self._on_event(record.id),
+        )
+        answered = {r.cluster: "failed" if r.label is None else "completed" for r in found}
+        self.records.set_clusters(record.id, answered)
+        if "completed" not in answered.values():
+            reasons = [*dict.fromkeys(row.error or "" for row in found)][:3]
+            raise Failure(Code.JOB_FAILED, f"No cluster was answered. {' '.join(reasons)}")
+        self.records.set_state(record.id, "completed")
+        self._keys.pop(record.id, None)
+
+    def _on_event(self, identifier: str) -> Callable[[Event], None]:
+        def on_event(event: Event) -> None:
+            if self._stopping.is_set():
+                raise _Stopping
+            if event.kind == "progress" and event.unit:
+                self.records.set_clusters(identifier, {event.unit: "completed"})
+
+        return on_event
+
+
+def _hash(job: JobInput, submission: Submission) -> str:
+    """Hash what a job is about; never a key."""
+    digest = hashlib.sha256()
+    plain = {"labels": job.labels, "markers": job.markers, "tags": job.tags}
+    digest.update(orjson.dumps([plain, job.study_info, job.genes, submission.uploads]))
+    digest.update(job.percentages.tobytes())
+    if job.coordinates is not None:
+        digest.update(job.coordinates.tobytes())
+    return digest.hexdigest()
+
+
+def _flush(folder: Path) -> None:
+    folders = (folder, folder.parent) if os.name == "posix" else ()
+    for path in (*folder.iterdir(), *folders):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,107 @@
+"""A job as a study: what the engines of this package read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...annotate.checks import check_needs
+from ...annotations.clusters import Annotations
+from ...biology.genes import detect_species, require_symbols
+from ...errors import CellferryError
+from ...study.clusters import Clusters
+from ...study.markers.table import read_markers
+from ...study.study import Context, Study
+from ..failures import fail
+
+if TYPE_CHECKING:
+    from ...engines.base import Engine
+    from .payload import JobInput
+
+MOSTLY = 0.95
+"""Part of the listed genes that must be among the measured ones."""
+
+_SPECIES_TAGS = ("species", "organism")
+_TISSUE_TAGS = ("tissue", "organ")
+_SPECIES = {"human": "human", "homo sapiens": "human", "mouse": "mouse", "mus musculus": "mouse"}
+
+
+def study_of(job: JobInput, sizes: Mapping[str, int] | None = None) -> Study:
+    """Return the study of a job.
+
+    Its clusters are the ids of the job. Genes that the client measured are known to the
+    engine, so that a marker that is absent can be told from one that was not measured.
+
+    Parameters
+    ----------
+    sizes
+        Cells per cluster id, where the artifacts tell them.
+    """
+    names = tuple(job.labels)
+    counts = None if sizes is None else tuple(int(sizes.get(name, 0)) for name in names)
+    listed = {gene for of_cluster in job.markers.values() for gene in of_cluster}
+    genes = tuple(dict.fromkeys(g for g in job.genes if g)) or None
+    # A client that measured other genes than it lists did not send all of them.
+    if genes is not None and len(listed & set(genes)) < MOSTLY * len(listed):
+        genes = None
+    seen = genes or sorted(listed)
+    species = _SPECIES.get(_tag(job.tags, _SPECIES_TAGS).casefold())
+    return Study(
+        clusters=Clusters(names, sizes=counts),
+        group_key="clusters",
+        genes=genes,
+        markers=read_markers(dict(job.markers)),
+        context=Context(
+            tissue=_tag(job.tags, _TISSUE_TAGS) or None,
+            species=species or detect_species(seen).species,
+            study_context=job.study_info,
+            metadata=job.tags,
+        ),
+    )
+
+
+def check_job(job: JobInput, engine: Engine) -> None:
+    """Raise :class:`~..failures.Failure` if no engine could make anything of the job."""
+    genes = [gene for of_cluster in job.markers.values() for gene in of_cluster]
+    try:
+        require_symbols(genes, "job")
+        check_needs(engine, study_of(job))
+    except CellferryError as error:
+        fail(error.message, error)
+
+
+def _tag(tags: Mapping[str, str], names: Sequence[str]) -> str:
+    by_name = {name.strip().casefold(): text.strip() for name, text in tags.items()}
+    return next((by_name[name] for name in names if by_name.get(name)), "")
+
+
+def payload_markers(job: JobInput, most: int = 50) -> dict[str, list[Any]]:
+    """Return the markers of a job as columns, with ``pct.1`` from its percentages."""
+    row_of = {gene: i for i, gene in enumerate(job.genes)}
+    columns: dict[str, list[Any]] = {"cluster": [], "gene": [], "pct.1": []}
+    for position, cluster in enumerate(job.labels):
+        for gene in job.markers.get(cluster, [])[:most]:
+            row = row_of.get(gene)
+            percent = math.nan if row is None else float(job.percentages[row, position])
+            columns["cluster"].append(cluster)
+            columns["gene"].append(gene)
+            columns["pct.1"].append(None if math.isnan(percent) else round(percent / 100, 4))
+    return columns
+
+
+def named(found: Annotations, job: JobInput) -> Annotations:
+    """Return annotations under the user's names of the clusters, for people to read.
+
+    Where two clusters have one name, the ids stay.
+    """
+    if len(set(job.labels.values())) < len(job.labels):
+        return found
+    from dataclasses import replace
+
+    rows = tuple(replace(row, cluster=job.labels[row.cluster]) for row in found)
+    evidence = {job.labels[cluster]: value for cluster, value in found.evidence.items()}
+    markers = dict(found.markers)
+    if "cluster" in markers:
+        markers["cluster"] = [job.labels[cluster] for cluster in markers["cluster"]]
+    return Annotations(rows, evidence, found.provenance, markers)

@@ -1,0 +1,83 @@
+"""The work on one job: from what the client sent to the files that are served.
+
+Everything it writes appears whole or not at all, and is the same when it is done again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from ...annotate.verb import execute
+from ...annotations.clusters import Annotations
+from ...runs.run import Run
+from ...runs.worker import Event
+from .results import results_of
+from .study import payload_markers, study_of
+
+if TYPE_CHECKING:
+    from ...engines.base import Engine
+    from .evidence import Evidence
+    from .payload import JobInput
+
+
+def answer(
+    job: JobInput,
+    engine: Engine,
+    evidence: Evidence,
+    folder: Path,
+    *,
+    parallel: int,
+    on_event: Callable[[Event], None],
+) -> Annotations:
+    """Answer a job, write ``results.json`` and ``annotations.json``, return the answers.
+
+    Clusters that an earlier attempt finished are not asked for again: they are in the
+    journal of the job's run.
+
+    Parameters
+    ----------
+    folder
+        The job's own.
+    parallel
+        Clusters whose expression is looked up at once.
+    on_event
+        Called in this thread; may raise to stop.
+    """
+    study = study_of(job, evidence.sizes)
+    found = execute(_run(folder / "run", engine), study, engine, on_event)
+    expression = evidence.of(found, parallel, lambda: on_event(Event("message")))
+    results = results_of(
+        found, study_info=job.study_info, expression=expression, notes=evidence.notes
+    )
+    explained: dict[str, Any] = {
+        row.cluster: {
+            **(found.evidence.get(row.cluster) or {}),
+            **({"expression": expression[row.cluster]} if row.cluster in expression else {}),
+        }
+        for row in found
+    }
+    told = Annotations(found.rows, explained, found.provenance, payload_markers(job))
+    _write(folder / "annotations.json", told.to_json().encode())
+    _write(folder / "results.json", orjson.dumps(results))
+    return found
+
+
+def _run(folder: Path, engine: Engine) -> Run:
+    if (folder / "run.json").exists():
+        return Run.open(folder)
+    # Not remembered in the user's data folder: a job is found by its server.
+    return Run.create(engine.name, folder, remembered=False, provenance={})
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)

@@ -1,0 +1,78 @@
+"""The helper process that reads uploaded files: ``python -m cellferry.server.lookup.child``.
+
+One request per line on standard input, one answer per line on standard output, as JSON.
+It limits itself before it reads anything: memory, open files, no file may be written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from ..failures import Failure
+
+MEMORY_BYTES = 3 * 1024**3
+OPEN_FILES = 64
+
+
+def limit() -> None:
+    """Limit this process where the system has limits."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    for what, value in (
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(what)[1]
+        limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(what, (limit, limit))
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answer to one request."""
+    arguments = dict(request)
+    try:
+        return {"result": operations()[arguments.pop("operation")](**arguments)}
+    except Failure as failure:
+        return {"code": failure.code.value, "error": failure.message}
+    except MemoryError:
+        message = "Reading the uploaded file takes too much memory."
+        return {"code": "INVALID_ARTIFACT", "error": message}
+    except Exception as error:
+        message = f"The uploaded file cannot be read ({type(error).__name__})."
+        return {"code": "INVALID_ARTIFACT", "error": message}
+
+
+def operations() -> dict[str, Callable[..., Any]]:
+    """Return name -> function; the libraries are loaded with the first request."""
+    from . import obs_duckdb, vars_h5
+    from . import queries as artifact_queries
+
+    return {
+        "inspect_vars_h5": vars_h5.inspect,
+        "inspect_obs_duckdb": obs_duckdb.inspect,
+        "group_column": obs_duckdb.group_column,
+        "counts": obs_duckdb.counts,
+        "expression": artifact_queries.expression,
+        "prevalence": artifact_queries.prevalence,
+    }
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    limit()
+    for line in sys.stdin.buffer:
+        reply = answer(orjson.loads(line))
+        sys.stdout.buffer.write(orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""Reading a client's obs.duckdb: checked first, then by queries we write ourselves.
+
+Runs in the helper process only. The database is opened read-only, without access to other
+files or extensions, and with its settings locked. Of a request only values reach a query,
+as parameters; names must be those of columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ..failures import Code, Failure
+
+TABLE = "obs"
+COORDINATES = "__vis_coordinates_"
+MOST_COLUMNS = 20_000
+MOST_ROWS = 2**31 - 1
+MOST_GROUPS = 1000
+
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "memory_limit": "1GB",
+    "threads": "1",
+    "temp_directory": "",
+    "lock_configuration": "true",
+}
+
+_NUMERIC = ("INT", "FLOAT", "DOUBLE", "DECIMAL", "REAL")
+_COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
+
+
+def inspect(path: str) -> dict[str, Any]:
+    """Return the number of rows and the columns; raises :class:`Failure`."""
+    database = _open(path)
+    return {"n_cells": database.n_cells, "columns": database.columns}
+
+
+class ObsFile:
+    """An open, checked obs.duckdb."""
+
+    def __init__(self, path: str) -> None:
+        try:
+            self.sql = duckdb.connect(path, read_only=True, config=_CONFIG)
+        except duckdb.Error as error:
+            message = "The file is not a DuckDB database that this server can read."
+            raise Failure(Code.INVALID_ARTIFACT, message) from error
+        self._check_content()
+        rows = self._all(
+            "SELECT column_name, data_type FROM duckdb_columns() "
+            "WHERE NOT internal AND table_name = ?",
+            TABLE,
+        )
+        self.columns: dict[str, str] = {str(name): str(kind) for name, kind in rows}
+        (self.n_cells,) = self._all(f"SELECT count(*) FROM {TABLE}")[0]
+        if len(self.columns) > MOST_COLUMNS or self.n_cells > MOST_ROWS:
+            message = "The table has too many rows or columns."
+            raise Failure(Code.INVALID_ARTIFACT, message)
+
+    def _check_content(self) -> None:
+        for what, query in (
+            ("views", "SELECT 1 FROM duckdb_views() WHERE NOT internal"),
+            ("macros", "SELECT 1 FROM duckdb_functions() WHERE NOT internal"),
+            ("sequences", "SELECT 1 FROM duckdb_sequences()"),
+            ("schemas", "SELECT 1 FROM duckdb_schemas() WHERE NOT internal"),
+        ):
+            if self._all(query):
+                message = f"The database has {what}, which artifacts do not have."
+                raise Failure(Code.INVALID_ARTIFACT, message)
+        tables = self._all("SELECT table_name, sql FROM duckdb_tables() WHERE NOT internal")
+        if [name for name, _ in tables] != [TABLE]:
+            message = f"The database must have the table `{TABLE}` and no other."
+            raise Failure(Code.INVALID_ARTIFACT, message)
+        if " GENERATED ALWAYS AS" in str(tables[0][1]):
+            message = "The table has computed columns, which artifacts do not have."
+            raise Failure(Code.INVALID_ARTIFACT, message)
+
+    def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        return self.sql.execute(query, list(values)).fetchall()
+
+    def column(self, name: Any) -> str:
+        """Return a column's name as it stands in a query; raises if there is none."""
+        if not isinstance(name, str) or name not in self.columns:
+            message = "The metadata have no such column."
+            raise Failure(Code.VALIDATION_ERROR, message)
+        return '"' + name.replace('"', '""') + '"'
+
+    def group_column(self, labels: Sequence[str]) -> str | None:
+        """Return the column whose values are these labels, or None."""
+        wanted = set(labels)
+        for name, kind in self.columns.items():
+            if name.startswith(COORDINATES) or kind in {"FLOAT", "DOUBLE"}:
+                continue
+            values = self._all(
+                f"SELECT DISTINCT CAST({self.column(name)} AS VARCHAR) FROM {TABLE} "
+                f"WHERE {self.column(name)} IS NOT NULL LIMIT {len(wanted) + 1}"
+            )
+            if {value for (value,) in values} == wanted:
+                return name
+        return None
+
+    def codes(self, column: str, labels: Sequence[str]) -> Any:
+        """Return per cell the position of its label as an int32 array, -1 without."""
+        import numpy as np
+
+        found = np.full(self.n_cells, -1, dtype=np.int32)
+        name = self.column(column)
+        for code, label in enumerate(labels):
+            rows = self.sql.execute(
+                f"SELECT rowid FROM {TABLE} WHERE CAST({name} AS VARCHAR) = ?", [label]
+            ).fetchnumpy()["rowid"]
+            found[rows] = code
+        return found
+
+    def coordinates(self, step: int) -> tuple[str, Any, Any, Any] | None:
+        """Return the embedding's name, and rows, x and y of every ``step``-th cell."""
+        firsts = [c for c in self.columns if c.startswith(COORDINATES) and c.endswith("_1")]
+        for first in firsts:
+            second = first[:-1] + "2"
+            if second not in self.columns:
+                continue
+            found = self.sql.execute(
+                f"SELECT rowid AS row, CAST({self.column(first)} AS FLOAT) AS x, "
+                f"CAST({self.column(second)} AS FLOAT) AS y FROM {TABLE} "
+                "WHERE rowid % ? = 0 ORDER BY rowid",
+                [step],
+            ).fetchnumpy()
+            name = first.removeprefix(COORDINATES).removesuffix("_1")
+            return name, found["row"], found["x"], found["y"]
+        return None
+
+
+def opened(path: str) -> ObsFile:
+    """Return a checked database; the few that are used most stay open."""
+    return _open(path)
+
+
+def group_column(path: str, labels: Sequence[str]) -> dict[str, Any] | None:
+    """Return the column whose values are these labels and its cells per label, or None."""
+    database = _open(path)
+    column = database.group_column(labels)
+    if column is None:
+        return None
+    name = database.column(column)
+    rows = database.sql.execute(
+        f"SELECT CAST({name} AS VARCHAR), count(*) FROM {TABLE} WHERE {name} IS NOT NULL GROUP BY 1"
+    ).fetchall()
+    return {"column": column, "sizes": dict(rows), "n_cells": database.n_cells}
+
+
+def counts(
+    path: str, filters: Sequence[Mapping[str, Any]], group_by: str | None = None
+) -> dict[str, Any]:
+    """Return how many cells pass all filters, and how many per value of a column."""
+    database = _open(path)
+    where, values = _where(database, filters)
+    (n_cells,) = database.sql.execute(
+        f"SELECT count(*) FROM {TABLE} WHERE {where}", values
+    ).fetchone() or (0,)
+    result: dict[str, Any] = {"total": database.n_cells, "count": n_cells}
+    if group_by is not None:
+        name = database.column(group_by)
+        rows = database.sql.execute(
+            f"SELECT CAST({name} AS VARCHAR), count(*) FROM {TABLE} WHERE {where} "
+            f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MOST_GROUPS + 1}",
+            values,
+        ).fetchall()
+        result["groups"] = [{"value": value, "count": n} for value, n in rows[:MOST_GROUPS]]
+        result["truncated"] = len(rows) > MOST_GROUPS
+    return result
+
+
+def _where(database: ObsFile, filters: Sequence[Mapping[str, Any]]) -> tuple[str, list[Any]]:
+    conditions: list[str] = ["true"]
+    values: list[Any] = []
+    for condition in filters:
+        name = database.column(condition.get("column"))
+        operator, value = condition["op"], condition.get("value")
+        if operator in {"is_null", "not_null"}:
+            conditions.append(f"{name} IS {'NOT ' if operator == 'not_null' else ''}NULL")
+        elif operator in _COMPARISONS:
+            conditions.append(f"TRY_CAST({name} AS DOUBLE) {_COMPARISONS[operator]} ?")
+            values.append(float(value or 0))
+        else:
+            wanted: list[Any] = value if isinstance(value, list) else [value]
+            alike = " OR ".join(_equal(database, str(condition["column"]), v) for v in wanted)
+            negative = operator in {"ne", "not_in"}
+            conditions.append(f"{'NOT ' if negative else ''}coalesce({alike or 'false'}, false)")
+            values.extend(_comparable(v) for v in wanted)
+    return " AND ".join(f"({c})" for c in conditions), values
+
+
+def _equal(database: ObsFile, column: str, value: Any) -> str:
+    name = database.column(column)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and any(kind in database.columns[column] for kind in _NUMERIC):
+        return f"CAST({name} AS DOUBLE) = TRY_CAST(? AS DOUBLE)"
+    return f"CAST({name} AS VARCHAR) = ?"
+
+
+def _comparable(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _open(path: str) -> ObsFile:
+    status = Path(path).stat()
+    return _cached(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=4)
+def _cached(path: str, _changed: int, _size: int) -> ObsFile:
+    return ObsFile(path)

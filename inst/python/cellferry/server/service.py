@@ -1,0 +1,96 @@
+"""One data folder and everything that works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .failures import Code, Failure
+from .jobs.queue import Jobs
+from .jobs.records import Job
+from .lookup.counts import read_counts
+from .lookup.process import Readers
+from .settings import Settings
+from .store import Store
+from .uploads.signed import Signer, check_parts
+from .uploads.uploads import Upload, Uploads
+
+
+class Server:
+    """One data folder and everything that works on it.
+
+    Raises
+    ------
+    DataInUseError, OutputError
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = Store(settings.data, settings.free_bytes)
+        self.readers = Readers()
+        self.uploads = Uploads(settings, self.store)
+        self.signer = Signer.of(settings.data)
+        self.jobs = Jobs(settings, self.store, self.readers)
+
+    def start(self) -> None:
+        """Delete what has expired and take up unfinished jobs."""
+        self.expire()
+        self.jobs.start()
+
+    def expire(self) -> None:
+        """Delete old jobs, and uploads that nobody needs any more."""
+        self.jobs.expire()
+        self.uploads.expire()
+
+    def close(self) -> None:
+        """Stop working and let go of the folder."""
+        self.jobs.stop()
+        self.readers.close()
+        self.store.close()
+
+    def complete_upload(self, upload: Upload, parts: Sequence[tuple[int, str]] = ()) -> Upload:
+        """Check a whole file and keep it; raises :class:`Failure`.
+
+        Parameters
+        ----------
+        parts
+            Number and ETag of each, where the client lists them (after signed addresses).
+        """
+        size = self.uploads.check_complete(upload)
+        if parts:
+            check_parts(parts, self.uploads.hashes(upload))
+        try:
+            if size == 0:
+                raise Failure(Code.INVALID_ARTIFACT, f"The file of {upload.kind} is empty.")
+            self.readers.call(f"inspect_{upload.kind}", path=str(self.store.upload_path(upload.id)))
+        except Failure:
+            self.uploads.refuse(upload)
+            raise
+        return self.uploads.complete(upload, size)
+
+    def expression(self, job: Job, gene: str, most: int) -> Any:
+        """Return a gene over the embedding; raises :class:`Failure`."""
+        files = self._files(job, "vars_h5")
+        obs = files.get("obs_duckdb")
+        return self.readers.call(
+            "expression",
+            vars_path=files["vars_h5"],
+            obs_path=obs,
+            gene=gene,
+            max_cells=most,
+        )
+
+    def counts(self, job: Job, content: Any) -> Any:
+        """Return how many cells pass a filter; raises :class:`Failure`."""
+        filters, group_by = read_counts(content)
+        files = self._files(job, "obs_duckdb")
+        return self.readers.call(
+            "counts", path=files["obs_duckdb"], filters=filters, group_by=group_by
+        )
+
+    def _files(self, job: Job, needed: str) -> dict[str, str]:
+        files = {kind: str(path) for kind, path in self.jobs.artifacts(job).items()}
+        if needed not in files:
+            message = f"The job was submitted without {needed}."
+            raise Failure(Code.NO_EXPRESSION, message)
+        return files

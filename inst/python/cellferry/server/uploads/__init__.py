@@ -1,0 +1,1 @@
+"""Uploads: parts, signed addresses, whole files."""

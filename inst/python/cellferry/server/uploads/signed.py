@@ -1,0 +1,119 @@
+"""Signed addresses: chunks that are sent without a token, as object stores take them.
+
+The signature says which chunk of which upload may be written until when, so that the address
+alone is enough, and for nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..failures import Code, Failure, fail, shown
+from ..store import now
+
+SIGNED_PATH = "/part/"
+MOST_SIGNED = 10_000
+"""Parts of an upload at most, as in object stores; one with more goes the other way."""
+
+
+class Signer:
+    """Makes and checks signed addresses.
+
+    Parameters
+    ----------
+    key
+        Whoever has it can write into unfinished uploads of this server.
+
+    Examples
+    --------
+    >>> Signer(b"k").path("u", 0, 2_000_000_000)[:41]
+    '/part/u/0?expires=2000000000&signature=c7'
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    @classmethod
+    def of(cls, folder: Path) -> Signer:
+        """Return the signer of a data folder; addresses stay good after a restart."""
+        path = folder / "signing.key"
+        if not path.exists():
+            partial = path.with_name(".signing.key.partial")
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_bytes(32))
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        return cls(path.read_bytes())
+
+    def path(self, upload: str, position: int, expires: int) -> str:
+        """Return path and query of the address of a chunk.
+
+        Parameters
+        ----------
+        expires
+            Seconds since 1970.
+        """
+        signature = self._signature(upload, str(position), str(expires))
+        return f"{SIGNED_PATH}{upload}/{position}?expires={expires}&signature={signature}"
+
+    def check(self, upload: str, position: str, query: Mapping[str, str]) -> None:
+        """Raise :class:`Failure` unless the address was made here and is still good."""
+        expires, signature = query.get("expires", ""), query.get("signature", "")
+        wanted = self._signature(upload, position, expires)
+        if not hmac.compare_digest(signature.encode(), wanted.encode()):
+            raise Failure(Code.ACCESS_DENIED, "The address is not signed by this server.")
+        if int(expires) < now():
+            raise Failure(Code.ACCESS_DENIED, "The signed address has expired: begin again.")
+
+    def _signature(self, *parts: str) -> str:
+        return hmac.new(self._key, "\n".join(parts).encode(), hashlib.sha256).hexdigest()
+
+
+def etag(sha256: str) -> str:
+    """Return the ETag of a chunk, in quotes as HTTP wants it."""
+    return f'"{sha256}"'
+
+
+def read_parts(content: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """Return number and ETag of the parts that a client lists, none where it lists none.
+
+    Examples
+    --------
+    >>> read_parts({"parts": [{"ETag": '"a"', "PartNumber": 1}]}), read_parts({})
+    ([(1, '"a"')], [])
+    """
+    parts = content.get("parts")
+    if parts is None:
+        return []
+    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
+        fail("`parts` must be a list of objects.")
+    found = [(part.get("PartNumber"), part.get("ETag")) for part in parts]
+    for number, tag in found:
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            fail(f"`PartNumber` must be a whole number from 1, not {shown(number)}.")
+        if not isinstance(tag, str):
+            fail(f"`ETag` must be text, not {shown(tag)}.")
+    return found
+
+
+def check_parts(parts: Sequence[tuple[int, str]], hashes: Mapping[int, str]) -> None:
+    """Raise :class:`Failure` unless a client lists exactly the parts that are here.
+
+    Parameters
+    ----------
+    hashes
+        Position, counted from 0 -> SHA-256 of what is here.
+    """
+    if [number for number, _ in parts] != [i + 1 for i in sorted(hashes)]:
+        fail(f"`parts` must list the {len(hashes)} parts of the file in their order.")
+    for number, tag in parts:
+        if tag != etag(hashes[number - 1]):
+            fail(f"The ETag of part {number} is not that of what arrived.")

@@ -1,0 +1,197 @@
+"""Blocks of rows of a sparse matrix: how they are cut, shared, joined and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ...errors import InvalidObjectError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+
+Axis = Literal["cells", "genes"]
+BLOCK_ROWS = 20_000
+"""Most cells of one block."""
+BLOCK_VALUES = 4_000_000
+"""Most values of one block, stored or dense: 32 MB of a sparse matrix."""
+
+
+def cuts(indptr: NDArray[Any], values: int, most: int) -> Iterator[tuple[int, int]]:
+    """Yield ``(start, stop)`` of runs of rows with at most ``values`` values and ``most`` rows.
+
+    A row with more values is a run of its own.
+
+    Examples
+    --------
+    >>> list(cuts(np.array([0, 2, 4, 9, 9, 10]), values=4, most=9))
+    [(0, 2), (2, 3), (3, 5)]
+    """
+    length, start = len(indptr) - 1, 0
+    while start < length:
+        within = int(np.searchsorted(indptr, indptr[start] + values, side="right")) - 1
+        stop = min(max(within, start + 1), start + most, length)
+        yield start, stop
+        start = stop
+
+
+def sharing(
+    arrays: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    shape: tuple[int, int],
+    axis: Axis = "cells",
+) -> Any:
+    """Return ``(data, indices, indptr)`` as a sparse matrix of these very arrays, unchecked.
+
+    SciPy's constructor copies what is a view of arrays of twice the size, ``copy=False`` or not.
+
+    Examples
+    --------
+    >>> whole = np.arange(9.0)
+    >>> block = sharing((whole[2:4], np.array([0, 2]), np.array([0, 2])), (1, 3))
+    >>> block.toarray().tolist(), np.shares_memory(block.data, whole)
+    ([[2.0, 0.0, 3.0]], True)
+    """
+    from scipy.sparse import csc_matrix, csr_matrix
+
+    made = (csr_matrix if axis == "cells" else csc_matrix)(shape, dtype=arrays[0].dtype)
+    made.data, made.indices, made.indptr = arrays
+    return made
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Blocks that follow each other and are not put together yet.
+
+    Putting together takes long enough to be done by the thread that works on the block.
+    """
+
+    blocks: tuple[csr_matrix, ...]
+
+    def together(self) -> csr_matrix:
+        """Return one block."""
+        from scipy.sparse import csr_matrix
+
+        if len(self.blocks) == 1:
+            return self.blocks[0]
+        ends = np.cumsum([0, *(block.nnz for block in self.blocks)])
+        pointers = [b.indptr[1:] + end for b, end in zip(self.blocks, ends[:-1], strict=True)]
+        arrays = (
+            np.concatenate([block.data for block in self.blocks]),
+            np.concatenate([block.indices for block in self.blocks]),
+            np.concatenate([[0], *pointers]).astype(np.int32),
+        )
+        n_rows = sum(int(block.shape[0]) for block in self.blocks)
+        return csr_matrix(arrays, shape=(n_rows, self.blocks[0].shape[1]), copy=False)
+
+
+def canonical(block: Any) -> Any:
+    """Return a block with sorted indices and no duplicates: itself, or a copy if it has to.
+
+    Looking takes long enough to be done by the thread that works on the block.
+    """
+    if isinstance(block, Rows):
+        block = block.together()
+    if block.has_canonical_format:
+        return block
+    block = block.copy()
+    block.sum_duplicates()
+    return block
+
+
+def _compressed(part: Any, axis: Axis) -> Any:
+    """Return rows or columns that belong to nobody else as a canonical sparse matrix."""
+    from scipy.sparse import csc_matrix, csr_matrix
+
+    if hasattr(part, "compute"):
+        part = part.compute()
+    block = csr_matrix(part) if axis == "cells" else csc_matrix(part)
+    block.sum_duplicates()
+    return block
+
+
+class BlockSource:
+    """Row blocks that arrived from elsewhere (R), kept as they came.
+
+    Parameters
+    ----------
+    n_cells, genes
+        The shape they must fill.
+    """
+
+    in_memory = True
+
+    def __init__(self, n_cells: int, genes: Sequence[str]) -> None:
+        self.genes = tuple(genes)
+        self.shape: tuple[int, int] = (n_cells, len(self.genes))
+        self._blocks: list[tuple[int, csr_matrix]] = []
+        self.rows_received = 0
+        """How many rows have arrived."""
+
+    @property
+    def nnz(self) -> int:
+        """How many values have arrived; a Python integer, so it may pass 2^31."""
+        return sum(int(block.nnz) for _, block in self._blocks)
+
+    def append(
+        self,
+        row_start: int,
+        indptr: NDArray[np.int32],
+        indices: NDArray[np.int32],
+        data: NDArray[np.float64],
+    ) -> None:
+        """Take the next block; raises :class:`InvalidObjectError` if it does not fit."""
+        block = block_from_arrays(
+            (row_start, self.rows_received), indptr, indices, data, self.shape
+        )
+        self.rows_received += int(block.shape[0])
+        self._keep(row_start, block)
+
+    def _keep(self, row_start: int, block: csr_matrix) -> None:
+        self._blocks.append((row_start, block))
+
+    def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
+        """Yield the blocks in row order."""
+        yield from self._blocks
+
+
+def block_from_arrays(
+    rows: tuple[int, int],
+    indptr: NDArray[np.int32],
+    indices: NDArray[np.int32],
+    data: NDArray[Any],
+    shape: tuple[int, int],
+) -> csr_matrix:
+    """Return a block of a matrix from the arrays of its CSR form, which it shares.
+
+    Parameters
+    ----------
+    rows
+        The row that it begins at, and the one that comes next.
+    shape
+        Of the whole matrix.
+
+    Raises
+    ------
+    InvalidObjectError
+        It does not fit.
+    """
+    row_start, following = rows
+    n_rows = len(indptr) - 1
+    fits = (
+        row_start == following
+        and n_rows >= 0
+        and row_start + n_rows <= shape[0]
+        and (n_rows < 0 or (indptr[0] == 0 and indptr[-1] == len(indices) == len(data)))
+        and (len(indices) == 0 or (indices.min() >= 0 and indices.max() < shape[1]))
+        and bool(np.all(np.diff(indptr) >= 0))
+    )
+    if not fits:
+        message = f"The block of {n_rows} rows at row {row_start} does not fit the matrix."
+        raise InvalidObjectError(message, "The sparse matrix of the object is damaged.")
+    block: csr_matrix = sharing((data, indices, indptr), (n_rows, shape[1]))
+    return block if block.has_sorted_indices else block.sorted_indices()

@@ -1,0 +1,144 @@
+"""A matrix of cells x genes in memory or in a file, as a source that can be read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import InvalidObjectError
+from .blocks import BLOCK_ROWS, BLOCK_VALUES, Axis, _compressed, cuts, sharing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csc_matrix, csr_matrix
+
+
+class MatrixSource:
+    """A matrix in memory or on disk: NumPy, SciPy sparse, or a backed AnnData matrix.
+
+    Parameters
+    ----------
+    matrix
+        n cells x n genes; anything that can be sliced by rows.
+    genes
+        Names of all its columns.
+    wanted
+        Only these columns, in this order; names that do not exist are left out.
+    """
+
+    def __init__(self, matrix: Any, genes: Sequence[str], wanted: Sequence[str] | None = None):
+        if matrix.shape[1] != len(genes):
+            message = f"The matrix has {matrix.shape[1]} columns and {len(genes)} gene names."
+            raise InvalidObjectError(message)
+        self._matrix = matrix
+        self._columns: NDArray[np.intp] | None = None
+        self.genes = tuple(str(g) for g in genes)
+        if wanted is not None:
+            position = {gene: i for i, gene in reversed(list(enumerate(self.genes)))}
+            kept = [g for g in wanted if g in position]
+            self._columns = np.array([position[g] for g in kept], dtype=np.intp)
+            self.genes = tuple(kept)
+        self.shape: tuple[int, int] = (int(matrix.shape[0]), len(self.genes))
+
+    def only(self, wanted: Sequence[str]) -> MatrixSource:
+        """Return the same matrix with only some of its genes."""
+        if self._columns is not None:
+            message = "A source of some genes cannot be narrowed again."
+            raise ValueError(message)
+        return MatrixSource(self._matrix, self.genes, wanted)
+
+    def renamed(self, genes: Sequence[str]) -> MatrixSource:
+        """Return the same matrix under other names of its genes."""
+        if self._columns is not None:
+            message = "A source of some genes cannot be renamed."
+            raise ValueError(message)
+        return MatrixSource(self._matrix, genes)
+
+    @property
+    def axis(self) -> Axis:
+        """What :meth:`blocks` are made of: a matrix kept by genes is best read by genes."""
+        by_genes = getattr(self._matrix, "format", "") == "csc" and self._columns is None
+        return "genes" if by_genes else "cells"
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the matrix is in memory, not in a file."""
+        return isinstance(self._matrix, np.ndarray) or hasattr(self._matrix, "nnz")
+
+    @property
+    def most_values(self) -> int | None:
+        """How many values are stored, at most; None where only reading tells."""
+        return int(self._matrix.nnz) if hasattr(self._matrix, "nnz") else None
+
+    def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
+        """Yield ``(row_start, CSR block)`` in row order."""
+        for start, stop in self._cuts("cells", BLOCK_ROWS):
+            block = _compressed(self._matrix[start:stop], "cells")
+            if self._columns is not None:
+                block = block[:, self._columns]
+                block.sort_indices()
+            yield start, block
+
+    def blocks(self, most: int = BLOCK_ROWS) -> Iterator[tuple[int, csr_matrix | csc_matrix]]:
+        """Yield ``(start, block)`` along :attr:`axis`, compressed along it, covering it once.
+
+        The blocks of a sparse matrix in memory share its arrays: read them, never change
+        them, and take :func:`canonical` of each. None has more than ``most`` cells (or
+        genes) or :data:`BLOCK_VALUES` values, unless a single one has more.
+        """
+        matrix, axis = self._matrix, self.axis
+        if self._columns is not None:
+            yield from self
+            return
+        for start, stop in self._cuts(axis, most):
+            if _in_memory(matrix, axis):
+                yield start, _shared(matrix, start, stop, axis)
+            else:
+                part = matrix[start:stop] if axis == "cells" else matrix[:, start:stop]
+                yield start, _compressed(part, axis)
+
+    def values_of(self, rows: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the stored values of some rows, given in ascending order."""
+        return np.asarray(_compressed(self._matrix[rows], "cells").data)
+
+    def _cuts(self, axis: Axis, most: int) -> Iterator[tuple[int, int]]:
+        length = int(self._matrix.shape[0 if axis == "cells" else 1])
+        indptr = _pointers(self._matrix, axis)
+        if indptr is not None:
+            yield from cuts(indptr, BLOCK_VALUES, most)
+            return
+        across = max(1, int(self._matrix.shape[1 if axis == "cells" else 0]))
+        step = max(1, min(most, BLOCK_VALUES // across)) if _is_dense(self._matrix) else most
+        for start in range(0, length, step):
+            yield start, min(start + step, length)
+
+
+def _is_dense(matrix: Any) -> bool:
+    return not hasattr(matrix, "format")
+
+
+def _in_memory(matrix: Any, axis: Axis) -> bool:
+    wanted = "csr" if axis == "cells" else "csc"
+    return getattr(matrix, "format", "") == wanted and hasattr(matrix, "indptr")
+
+
+def _pointers(matrix: Any, axis: Axis) -> NDArray[Any] | None:
+    """Return the pointers of a matrix compressed along the axis, in memory or backed."""
+    if _in_memory(matrix, axis):
+        return np.asarray(matrix.indptr)
+    wanted = "csr" if axis == "cells" else "csc"
+    if getattr(matrix, "format", "") == wanted and hasattr(matrix, "group"):
+        return np.asarray(matrix.group["indptr"][:])
+    return None
+
+
+def _shared(matrix: Any, start: int, stop: int, axis: Axis) -> csr_matrix | csc_matrix:
+    pointers = matrix.indptr[start : stop + 1]
+    first, last = int(pointers[0]), int(pointers[-1])
+    arrays = (matrix.data[first:last], matrix.indices[first:last], pointers - first)
+    across = int(matrix.shape[1 if axis == "cells" else 0])
+    shape = (stop - start, across) if axis == "cells" else (across, stop - start)
+    block: csr_matrix | csc_matrix = sharing(arrays, shape, axis)
+    return block

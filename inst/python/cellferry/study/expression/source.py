@@ -1,0 +1,131 @@
+"""What every source of expression promises to whoever reads it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+Axis = Literal["cells", "genes"]
+
+
+class ExpressionSource(ABC):
+    """A matrix of cells x genes as blocks of rows.
+
+    Whoever reads one needs to know nothing else of it: no class of a source is asked for, and
+    nothing private. What is promised here is what most sources do; one that does otherwise
+    says so.
+
+    Attributes
+    ----------
+    genes
+        Names of the columns; they may be fewer genes than the object has.
+    shape
+        Cells, genes.
+    """
+
+    genes: tuple[str, ...]
+    shape: tuple[int, int]
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
+        """Yield ``(row_start, block)``, in row order, covering every row once.
+
+        Blocks are canonical CSR: sorted indices, no duplicates, no explicit zeros added.
+        """
+
+    @property
+    def axis(self) -> Axis:
+        """What :meth:`blocks` are made of: rows of cells, or columns of genes."""
+        return "cells"
+
+    def blocks(self, most: int) -> Iterator[tuple[int, Any]]:
+        """Yield ``(start, block)`` along :attr:`axis`, each still to be made canonical.
+
+        Never change them: they may share the memory of the user's matrix. Where the blocks
+        can be cut anew none has more than ``most`` cells (or genes).
+        """
+        yield from self
+
+    @property
+    def rereadable(self) -> bool:
+        """Whether it can be read more than once."""
+        return True
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the values are in the memory of this process."""
+        return False
+
+    @property
+    def stored_values(self) -> int | None:
+        """How many values are stored, at most; None where only reading tells."""
+        return None
+
+    def sample_values(self, n_cells: int, seed: int) -> NDArray[Any]:
+        """Return the stored values of some cells, to be looked at.
+
+        They are those of the first block, where ``n_cells`` cannot be drawn at random.
+        """
+        del seed
+        for _, block in self.blocks(n_cells):
+            return np.asarray(block.data)
+        return np.empty(0)
+
+    def renamed(self, genes: Sequence[str]) -> ExpressionSource:
+        """Return the same expression under other names of its genes."""
+        return RenamedSource(self, genes)
+
+    def close(self) -> None:
+        """Give back what is held beside the values; nobody reads it any more."""
+
+
+class RenamedSource(ExpressionSource):
+    """An expression source under other names of its genes; all else is as it was."""
+
+    def __init__(self, source: ExpressionSource, genes: Sequence[str]) -> None:
+        self._source = source
+        self.genes = tuple(genes)
+        self.shape = source.shape
+
+    def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
+        """Yield the blocks of the source."""
+        yield from self._source
+
+    @property
+    def axis(self) -> Axis:
+        """As of the source."""
+        return self._source.axis
+
+    def blocks(self, most: int) -> Iterator[tuple[int, Any]]:
+        """Yield what the source yields."""
+        return self._source.blocks(most)
+
+    @property
+    def rereadable(self) -> bool:
+        """As of the source."""
+        return self._source.rereadable
+
+    @property
+    def in_memory(self) -> bool:
+        """As of the source."""
+        return self._source.in_memory
+
+    @property
+    def stored_values(self) -> int | None:
+        """As of the source."""
+        return self._source.stored_values
+
+    def sample_values(self, n_cells: int, seed: int) -> NDArray[Any]:
+        """Return the values of the source."""
+        return self._source.sample_values(n_cells, seed)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()

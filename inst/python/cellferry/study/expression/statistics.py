@@ -1,0 +1,264 @@
+"""What one read of the matrix tells: who expresses what, and whether it is normalised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ...errors import ArtifactValuesError
+from .blocks import sharing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csc_matrix, csr_matrix
+
+    from ..clusters import Clusters
+    from .blocks import Axis
+    from .source import ExpressionSource
+
+LARGEST_LOGARITHM = 20.0
+"""log1p of a count is below 16 even for ten million per cell; larger values are no logarithms."""
+SAMPLED_CELLS = 200
+FEW_CLUSTERS = 64
+
+NormalisationKind = Literal["log_normalised", "raw_counts", "scaled", "not_logged", "empty"]
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Whether the values are log-normalised, and what tells.
+
+    Attributes
+    ----------
+    kind
+        ``log_normalised``; ``raw_counts`` (whole numbers); ``scaled`` (negative values);
+        ``not_logged`` (too large for logarithms); ``empty`` (only zeros).
+    explanation
+        One full sentence.
+    smallest, largest
+        Of all values, zeros included.
+    total
+        What the counts of a cell sum to before the logarithm, where cells agree.
+    """
+
+    kind: NormalisationKind
+    explanation: str
+    smallest: float
+    largest: float
+    total: float | None = None
+
+    @property
+    def is_log_normalised(self) -> bool:
+        """Whether the values are what CyteType and the local engine expect."""
+        return self.kind == "log_normalised"
+
+
+@dataclass(frozen=True)
+class BlockStatistics:
+    """What one block adds. ``expressed`` is clusters x its genes, from gene ``first_gene``."""
+
+    expressed: NDArray[np.int64]
+    first_gene: int
+    smallest: float
+    largest: float
+    all_whole: bool
+    total: float | None
+
+
+class ExpressionStatistics:
+    """Adds up blocks of one matrix; :meth:`of_block` may run on any thread.
+
+    Parameters
+    ----------
+    genes
+        Names of all columns.
+    clusters
+        Of all cells.
+    cells
+        Names for messages; None uses positions.
+    """
+
+    def __init__(
+        self, genes: Sequence[str], clusters: Clusters, cells: Sequence[str] | None = None
+    ) -> None:
+        if clusters.codes is None:
+            message = "Clusters without cells have no expression."
+            raise ValueError(message)
+        self._genes, self._cells, self._codes = genes, cells, clusters.codes
+        self._n_clusters = len(clusters.names)
+        self.sizes = np.bincount(self._codes[self._codes >= 0], minlength=self._n_clusters)
+        self.expressed = np.zeros((self._n_clusters, len(genes)), dtype=np.int64)
+        self._smallest, self._largest, self._all_whole = 0.0, 0.0, True
+        self._total: float | None = None
+        self._kept: NDArray[Any] = np.ones(0, dtype=np.int32)
+
+    def of_block(self, start: int, block: csr_matrix | csc_matrix, axis: Axis) -> BlockStatistics:
+        """Return what a block adds.
+
+        Raises
+        ------
+        ArtifactValuesError
+            A value is NaN or infinite; names the gene and the cell.
+        """
+        data = block.data
+        smallest = float(data.min()) if len(data) else 0.0
+        largest = float(data.max()) if len(data) else 0.0
+        if not (np.isfinite(smallest) and np.isfinite(largest)):
+            raise self._not_finite(start, block, axis)
+        # Once a fraction was met there is nothing left to find out.
+        all_whole = self._all_whole and _all_whole(data)
+        has_zeros = smallest <= 0
+        expressed = self._expressed(start, block, axis, has_zeros=has_zeros)
+        total = _common_total(block) if axis == "cells" and start == 0 else None
+        first_gene = start if axis == "genes" else 0
+        return BlockStatistics(expressed, first_gene, smallest, largest, all_whole, total)
+
+    def add(self, found: BlockStatistics) -> None:
+        """Add what :meth:`of_block` returned."""
+        stop = found.first_gene + found.expressed.shape[1]
+        self.expressed[:, found.first_gene : stop] += found.expressed
+        self._smallest = min(self._smallest, found.smallest)
+        self._largest = max(self._largest, found.largest)
+        self._all_whole = self._all_whole and found.all_whole
+        self._total = self._total if found.total is None else found.total
+
+    def percentages(self) -> NDArray[np.float64]:
+        """Return clusters x genes: percent of cells whose value is not 0, to two decimals."""
+        return np.asarray(np.round(100.0 * self.expressed / np.maximum(self.sizes, 1)[:, None], 2))
+
+    def normalisation(self) -> Normalisation:
+        """Return the verdict on all blocks added so far."""
+        low, high = self._smallest, self._largest
+        if low < 0:
+            text = f"Some values are negative (the smallest is {low:.4g}): the data are scaled."
+            return Normalisation("scaled", text, low, high)
+        if high == 0:
+            return Normalisation("empty", "All values are zero.", low, high)
+        if self._all_whole:
+            text = f"All values are whole numbers up to {high:.4g}: these are raw counts."
+            return Normalisation("raw_counts", text, low, high)
+        if high > LARGEST_LOGARITHM:
+            text = f"The largest value is {high:.4g}, too large for a logarithm of counts."
+            return Normalisation("not_logged", text, low, high)
+        text = f"The values are fractions from 0 to {high:.4g}, as log-normalised counts are"
+        if self._total is not None:
+            text += f"; before the logarithm the sampled cells sum to {self._total:,.0f}"
+        return Normalisation("log_normalised", f"{text}.", low, high, self._total)
+
+    def _expressed(
+        self, start: int, block: csr_matrix | csc_matrix, axis: Axis, *, has_zeros: bool
+    ) -> NDArray[np.int64]:
+        n_cells = block.shape[0]
+        few = self._n_clusters <= FEW_CLUSTERS and n_cells <= np.iinfo(np.uint16).max
+        small = np.dtype(np.uint32 if axis == "cells" and few else np.int32)
+        values = (block.data != 0).astype(small) if has_zeros else self._ones(block.nnz, small)
+        if axis == "cells":
+            codes = self._codes[start : start + n_cells]
+            pattern = sharing((values, block.indices, block.indptr), block.shape)
+            if few:
+                return self._counted(codes, pattern)
+            return np.asarray((self._member(codes) @ pattern).toarray(), dtype=np.int64)
+        by_gene = (block.shape[1], n_cells)
+        pattern = sharing((values, block.indices, block.indptr), by_gene)
+        member = self._member(self._codes)
+        return np.asarray((pattern @ member.T.tocsr()).toarray().T, dtype=np.int64)
+
+    def _counted(self, codes: NDArray[np.int32], pattern: csr_matrix) -> NDArray[np.int64]:
+        """Return cells per cluster and gene, by a dense table to which SciPy adds line by line.
+
+        Several clusters are counted in one number, so that a line is short: half the time of
+        the product below.
+        """
+        cells = np.flatnonzero(codes >= 0)
+        most = np.bincount(codes[cells], minlength=1).max()
+        part = np.dtype(np.uint8 if most <= np.iinfo(np.uint8).max else np.uint16)
+        width = -(-self._n_clusters // 4) * 4
+        table = np.zeros((len(codes), width), dtype=part)
+        table[cells, codes[cells]] = 1
+        counted = np.ascontiguousarray(pattern.T @ table.view(np.uint32)).view(part)
+        return np.asarray(counted[:, : self._n_clusters].T, dtype=np.int64)
+
+    def _ones(self, n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+        # Kept, because blocks are alike in size and fresh memory is slow.
+        if len(self._kept) < n or self._kept.dtype != dtype:
+            self._kept = np.ones(n, dtype=dtype)
+        return self._kept[:n]
+
+    def _member(self, codes: NDArray[np.int32]) -> Any:
+        from scipy.sparse import csr_matrix
+
+        cells = np.flatnonzero(codes >= 0)
+        ones = np.ones(len(cells), dtype=np.int32)
+        return csr_matrix((ones, (codes[cells], cells)), shape=(self._n_clusters, len(codes)))
+
+    def _not_finite(
+        self, start: int, block: csr_matrix | csc_matrix, axis: Axis
+    ) -> ArtifactValuesError:
+        wrong = np.flatnonzero(~np.isfinite(block.data))
+        major = start + int(np.searchsorted(block.indptr, wrong[0], side="right")) - 1
+        minor = int(block.indices[wrong[0]])
+        cell, gene = (major, minor) if axis == "cells" else (minor, major)
+        cell_name = self._cells[cell] if self._cells is not None else str(cell + 1)
+        value = "NaN" if np.isnan(block.data[wrong[0]]) else "infinite"
+        message = (
+            f'The value of gene "{self._genes[gene]}" in cell "{cell_name}" is {value}, and '
+            "expression must be finite numbers."
+        )
+        hint = "Find out where it comes from: normalising a cell without counts divides by zero."
+        return ArtifactValuesError(message, hint, gene=str(self._genes[gene]), cell=str(cell_name))
+
+
+def _all_whole(data: NDArray[Any]) -> bool:
+    if data.dtype.kind in "iub":
+        return True
+    # Most matrices are decided by their first values.
+    first = data[:1000]
+    if not bool(np.all(first == np.floor(first))):
+        return False
+    return bool(np.all(data == np.floor(data)))
+
+
+def _common_total(block: csr_matrix | csc_matrix) -> float | None:
+    """Return the sum of exp(value) - 1 of a cell if the first cells agree within 1 %."""
+    n = min(SAMPLED_CELLS, block.shape[0])
+    if n == 0 or float(block.data[: block.indptr[n]].max(initial=0)) > LARGEST_LOGARITHM:
+        return None
+    pointers = block.indptr[: n + 1]
+    values = np.expm1(block.data[: pointers[-1]].astype(np.float64))
+    filled = np.flatnonzero(np.diff(pointers))
+    if len(filled) == 0:
+        return None
+    totals = np.add.reduceat(values, pointers[filled])
+    middle = float(np.median(totals))
+    return middle if bool(np.all(np.abs(totals - middle) <= 0.01 * middle)) else None
+
+
+def fraction_expressed(source: ExpressionSource, clusters: Clusters) -> NDArray[np.float64] | None:
+    """Return the fraction of cells of each cluster with a value above zero.
+
+    Shape clusters x genes of the source, values 0..1; one read of the source. It is
+    Seurat's ``pct.1`` and scanpy's ``pct_nz_group``. None for a source with negative
+    values: those are scaled data, in which "above zero" says nothing.
+    """
+    from scipy.sparse import csr_matrix
+
+    if clusters.codes is None:
+        message = "Clusters without cells have no expression."
+        raise ValueError(message)
+    n_clusters = len(clusters.names)
+    expressed = np.zeros((n_clusters, source.shape[1]))
+    for start, block in source:
+        if block.nnz and block.data.min() < 0:
+            return None
+        codes = clusters.codes[start : start + block.shape[0]]
+        rows = np.flatnonzero(codes >= 0)
+        member = csr_matrix(
+            (np.ones(len(rows)), (codes[rows], rows)), shape=(n_clusters, block.shape[0])
+        )
+        above = sharing((block.data > 0, block.indices, block.indptr), block.shape)
+        expressed += (member @ above.astype(np.float64)).toarray()
+    sizes = np.bincount(clusters.codes[clusters.codes >= 0], minlength=n_clusters)
+    return np.asarray(expressed / np.maximum(sizes, 1)[:, None])

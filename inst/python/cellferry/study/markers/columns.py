@@ -1,0 +1,261 @@
+"""Which column of a marker table is what: the names of each format, and nothing else.
+
+Order of precedence: a column the caller names; an exact name of the format at hand; an
+exact name of any format, in the order listed here; an alias. Two formats at once, or two
+aliases of one thing, are an error and never a choice made in silence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ...errors import (
+    InvalidOptionError,
+    MarkersFormatError,
+    MarkersStatisticError,
+    listing,
+    nearest,
+)
+
+LOG2_OF_NATURAL = 1.0 / math.log(2.0)
+"""log2(x) = ln(x) / ln(2)."""
+
+FORMATS: dict[str, tuple[str, str]] = {
+    "seurat": ("cluster", "gene"),
+    "scanpy": ("group", "names"),
+    "presto": ("group", "feature"),
+}
+"""The columns of clusters and genes of each format."""
+
+STATISTICS: dict[str, tuple[str, ...]] = {
+    "avg_log2fc": ("avg_log2FC", "logfoldchanges", "avg_logFC"),
+    "p_val": ("p_val", "pvals", "pval"),
+    "p_val_adj": ("p_val_adj", "pvals_adj", "padj"),
+    "pct_1": ("pct.1", "pct_nz_group", "pct_in"),
+    "pct_2": ("pct.2", "pct_nz_reference", "pct_out"),
+    "score": ("Score", "scores"),
+}
+"""Field of Markers -> exact names, of Seurat, scanpy and presto, best first."""
+
+ALIASES: dict[str, tuple[str, ...]] = {
+    "cluster": (
+        *("cluster", "clusters", "clusterid", "clustername", "seuratclusters"),
+        *("group", "ident", "leiden", "louvain", "celltype"),
+    ),
+    "gene": (
+        *("gene", "genes", "genename", "genesymbol", "symbol", "feature", "names"),
+        *("marker", "markers", "markergene", "markergenes", "markerlist", "genelist"),
+        *("topmarkers", "topgenes"),
+    ),
+    "avg_log2fc": ("avglog2fc", "log2fc", "log2foldchange", "logfoldchanges", "avglogfc"),
+    "p_val": ("pval", "pvals", "pvalue"),
+    "p_val_adj": ("pvaladj", "pvalsadj", "padj", "adjpval", "adjpvalue", "fdr", "qvalue"),
+    "pct_1": ("pct1", "pctnzgroup", "pctin"),
+    "pct_2": ("pct2", "pctnzreference", "pctout"),
+    "score": ("score", "scores"),
+}
+"""What is also understood; compared without case, dots, underscores, hyphens and spaces."""
+
+THE_FORMATS = (
+    "cellferry reads Seurat FindAllMarkers() (columns cluster, gene, avg_log2FC, p_val_adj, pct.1, "
+    "pct.2), scanpy rank_genes_groups_df() (group, names, scores, logfoldchanges, pvals_adj), and "
+    "a two-column table (cluster, marker_genes) with the genes of a cluster separated by commas. "
+    "Name the columns by cluster_column= and gene_column= if they have other names."
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which column holds what.
+
+    Attributes
+    ----------
+    cluster, gene
+        Names of these two columns.
+    statistics
+        Field of Markers -> name of the column and the factor that gives the unit of the field.
+    source
+        ``"seurat"`` or ``"scanpy"``.
+    guessed
+        Whether the genes are in a column of unknown name, because there are only two.
+    """
+
+    cluster: str
+    gene: str
+    statistics: dict[str, tuple[str, float]] = field(default_factory=dict)
+    source: str = "seurat"
+    guessed: bool = False
+
+
+def plain(name: str) -> str:
+    """Return a column name without case, dots, underscores, hyphens and spaces.
+
+    Examples
+    --------
+    >>> plain("Avg.log2_FC")
+    'avglog2fc'
+    """
+    return "".join(c for c in name.lower() if c not in "._- ")
+
+
+def find_layout(
+    names: Sequence[str], what: str, cluster_column: str | None, gene_column: str | None
+) -> Layout:
+    """Return which column is what.
+
+    Raises
+    ------
+    InvalidOptionError
+        A column that the caller names does not exist.
+    MarkersFormatError
+        The clusters or the genes are in no known column, or in more than one.
+    """
+    given = _given(names, what, cluster_column=cluster_column, gene_column=gene_column)
+    pairs = [f for f, pair in FORMATS.items() if all(p in names for p in pair)]
+    if len(pairs) > 1 and len(given) < 2:
+        found = "; ".join(f"{f}: {listing(FORMATS[f])}" for f in pairs)
+        message = f"{what} has the columns of several formats ({found})."
+        raise MarkersFormatError(message, "Choose by cluster_column= and gene_column=.")
+    style = pairs[0] if len(pairs) == 1 else _style(names)
+    statistics = _statistics(names, what, style, taken=set(given.values()))
+    used = {column for column, _ in statistics.values()}
+    roles = dict(given)
+    for position, role in enumerate(("cluster", "gene")):
+        if role in roles:
+            continue
+        free = [n for n in names if n not in used and n not in roles.values()]
+        exact = [FORMATS[style][position], *(pair[position] for pair in FORMATS.values())]
+        column = _one(role, free, exact, what)
+        if column is not None:
+            roles[role] = column
+    guessed = "gene" not in roles
+    if len(roles) < 2 and len(names) == 2 and not used:
+        roles = _two_columns(names, roles)
+    if len(roles) < 2:
+        raise _not_recognised(names, what, roles, style, bool(used))
+    source = "scanpy" if style == "scanpy" else "seurat"
+    return Layout(roles["cluster"], roles["gene"], statistics, source, guessed)
+
+
+def no_statistic(names: Sequence[str], what: str) -> MarkersStatisticError:
+    """Return the error for a table of more than two columns by which nothing can be ranked."""
+    message = (
+        f"{what} has nothing to rank genes by: no fold change, score, p-value or percentages. "
+        f"Its columns: {listing(tuple(names))}."
+    )
+    hint = (
+        "Call the fold change avg_log2FC (log base 2) or avg_logFC (natural logarithm). If the "
+        "order of the rows is the rank, keep only the columns of clusters and genes."
+    )
+    return MarkersStatisticError(message, hint, columns=list(names))
+
+
+def _given(names: Sequence[str], what: str, **columns: str | None) -> dict[str, str]:
+    given = {}
+    for argument, column in columns.items():
+        if column is None:
+            continue
+        if column not in names:
+            guess = nearest(column, list(names))
+            message = f'{what} has no column "{column}", which `{argument}` names. '
+            message += f"Its columns: {listing(tuple(names))}."
+            raise InvalidOptionError(message, f'Did you mean "{guess}"?' if guess else "")
+        given[argument.removesuffix("_column")] = column
+    if len(set(given.values())) < len(given):
+        message = f'`cluster_column` and `gene_column` both name "{given["gene"]}".'
+        raise InvalidOptionError(message, "Clusters and genes must be in two columns.")
+    return given
+
+
+def _style(names: Sequence[str]) -> str:
+    if any(n in names for n in ("logfoldchanges", "scores", "pvals_adj")):
+        return "scanpy"
+    return "presto" if all(n in names for n in ("feature", "logFC", "auc")) else "seurat"
+
+
+def _statistics(
+    names: Sequence[str], what: str, style: str, taken: set[str]
+) -> dict[str, tuple[str, float]]:
+    free = [n for n in names if n not in taken]
+    found = {}
+    for statistic, exact in STATISTICS.items():
+        column = _one(statistic, free, exact, what)
+        if column is not None:
+            natural = statistic == "avg_log2fc" and plain(column) == "avglogfc"
+            found[statistic] = (column, LOG2_OF_NATURAL if natural else 1.0)
+    roc = "myAUC" in free
+    # The difference that test.use = "roc" reports is of natural logarithms in every version of
+    # Seurat. Elsewhere avg_diff is a difference of scaled values (slot = "scale.data"): it ranks
+    # genes, but no fold change can be had from it.
+    if "avg_diff" in free and roc:
+        found.setdefault("avg_log2fc", ("avg_diff", LOG2_OF_NATURAL))
+    if "power" in free and roc:
+        found.setdefault("score", ("power", 1.0))
+    if "avg_diff" in free and not roc:
+        found.setdefault("score", ("avg_diff", 1.0))
+    # presto's logFC is a difference of means of log-normalised values. Elsewhere "logFC" is
+    # log2 (limma, edgeR, scran), so that on its own the name says nothing. Its percentages
+    # are of 0..100 even where all of them are below 1.
+    if style == "presto":
+        for statistic, column, factor in (
+            ("avg_log2fc", "logFC", LOG2_OF_NATURAL),
+            ("score", "auc", 1.0),
+            ("pct_1", "pct_in", 0.01),
+            ("pct_2", "pct_out", 0.01),
+        ):
+            if column in free:
+                found[statistic] = (column, factor)
+    return found
+
+
+def _one(role: str, free: Sequence[str], exact: Sequence[str], what: str) -> str | None:
+    for name in exact:
+        if name in free:
+            return name
+    alike = [n for n in free if plain(n) in ALIASES[role]]
+    if len(alike) > 1:
+        message = f"{what} has several columns that could be the {role}: {listing(alike)}."
+        hint = "Rename or remove all but one of them."
+        if role in ("cluster", "gene"):
+            hint = f"Choose one by {role}_column=."
+        raise MarkersFormatError(message, hint, columns=list(free))
+    return alike[0] if alike else None
+
+
+def _two_columns(names: Sequence[str], roles: dict[str, str]) -> dict[str, str]:
+    """Two columns of any name are clusters, then genes, as in the specification."""
+    if not roles:
+        return {"cluster": names[0], "gene": names[1]}
+    other = names[1] if names[0] in roles.values() else names[0]
+    return {"cluster": roles.get("cluster", other), "gene": roles.get("gene", other)}
+
+
+def _not_recognised(
+    names: Sequence[str], what: str, roles: dict[str, str], style: str, statistics: bool
+) -> MarkersFormatError:
+    message = f"{what} is in no known format. Its columns: {listing(tuple(names), 20)}."
+    hint = THE_FORMATS
+    if statistics and "cluster" not in roles and style == "scanpy":
+        message = f'{what} has no column "group". Its columns: {listing(tuple(names), 20)}.'
+        hint = (
+            "scanpy leaves it out when one group is asked for. Ask for all of them by "
+            "sc.get.rank_genes_groups_df(adata, group=None), pass "
+            'adata.uns["rank_genes_groups"], or add it: frame["group"] = "the cluster".'
+        )
+    elif statistics and "cluster" not in roles:
+        message = f"{what} does not say which cluster a gene belongs to. "
+        message += f"Its columns: {listing(tuple(names), 20)}."
+        hint = (
+            "FindMarkers() reports one comparison and has neither a column of clusters nor one of "
+            "genes: use FindAllMarkers(), or add the columns cluster and gene, or name the "
+            "column by cluster_column=."
+        )
+    elif statistics:
+        message = f"{what} has no column of genes. Its columns: {listing(tuple(names), 20)}."
+        hint = (
+            'Row names are not read, because R makes them unique ("CD3E.1"). FindAllMarkers() '
+            "writes a column gene; add one, or name the column by gene_column=."
+        )
+    return MarkersFormatError(message, hint, columns=list(names))

@@ -1,0 +1,289 @@
+"""Marker tables: any known format in, one full table out, and the choice of genes.
+
+The full table is kept; each engine calls :meth:`Markers.select` with its own ranking,
+filter and number of genes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import MarkersClustersError, MarkersFormatError, listing
+from .read import markers_from_ranking, read_markers
+from .select import Selection, check_selection, cut, passing, possible_methods, ranked
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+__all__ = ["Markers", "Selection", "markers_from_ranking", "read_markers"]
+
+SCHEMA = "cellferry.markers/1"
+
+STATISTICS: dict[str, str] = {
+    "p_val": "p_val",
+    "avg_log2fc": "avg_log2FC",
+    "pct_1": "pct.1",
+    "pct_2": "pct.2",
+    "p_val_adj": "p_val_adj",
+    "score": "Score",
+}
+"""Field of :class:`Markers` -> name of its column in :meth:`Markers.to_frame`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Markers:
+    """A marker table, one row per cluster and gene, in the order it was given.
+
+    Attributes
+    ----------
+    clusters
+        The clusters of the table as text: factor or categorical order if the input had
+        one, else natural order.
+    cluster
+        Per row, int32: position in ``clusters``.
+    gene
+        Per row: gene name.
+    avg_log2fc, p_val, p_val_adj, pct_1, pct_2, score
+        Per row, float64 with NaN where missing, or None when the table has no such
+        column. ``pct_1`` and ``pct_2`` are fractions 0..1 of cells that express the gene
+        inside and outside of the cluster.
+    source
+        ``"seurat"``, ``"scanpy"`` or ``"list"``.
+    """
+
+    clusters: tuple[str, ...]
+    cluster: NDArray[np.int32]
+    gene: NDArray[np.object_]
+    avg_log2fc: NDArray[np.float64] | None = None
+    p_val: NDArray[np.float64] | None = None
+    p_val_adj: NDArray[np.float64] | None = None
+    pct_1: NDArray[np.float64] | None = None
+    pct_2: NDArray[np.float64] | None = None
+    score: NDArray[np.float64] | None = None
+    source: str = "seurat"
+
+    def __len__(self) -> int:
+        return len(self.gene)
+
+    @property
+    def ranking_methods(self) -> tuple[str, ...]:
+        """The values of ``ranking_method`` for which this table has the statistic.
+
+        Empty for lists, which are ranked by their order whatever the method.
+        """
+        return possible_methods(self)
+
+    @cached_property
+    def gene_codes(self) -> NDArray[np.int64]:
+        """Per row, the position of its gene among the sorted names of all genes."""
+        genes = self.gene.tolist()
+        position = {gene: i for i, gene in enumerate(sorted(set(genes)))}
+        return np.fromiter((position[g] for g in genes), dtype=np.int64, count=len(genes))
+
+    def select(
+        self,
+        ranking_method: str = "avg_log2FC",
+        *,
+        ascending: bool | None = None,
+        n_genes: int = 50,
+        max_p_val_adj: float | None = 0.05,
+        min_avg_log2fc: float | None = 0.25,
+        min_pct: float | None = 0.1,
+    ) -> dict[str, Selection]:
+        """Choose the best genes of every cluster.
+
+        The default thresholds, ranking methods and directions are those of CASSIA's batch
+        processing. Its code also keeps a gene that is in 10 % of the *other* cells only;
+        here ``min_pct`` is about the cluster's own cells, because a gene that is absent
+        from a cluster is no marker of it.
+
+        Parameters
+        ----------
+        ranking_method
+            ``"avg_log2FC"``, ``"p_val_adj"``, ``"pct_diff"`` (``pct_1 - pct_2``) or
+            ``"Score"``. Without adjusted p-values, ``"p_val_adj"`` ranks by ``p_val``.
+        ascending
+            Whether the smallest value comes first. None: for ``"p_val_adj"`` only.
+        n_genes
+            At most so many genes per cluster, in lists too.
+        max_p_val_adj
+            Keep genes with an adjusted p-value below it.
+        min_avg_log2fc
+            Keep genes with a log2 fold change above it.
+        min_pct
+            Keep genes that at least this fraction of the cluster's cells express.
+            Each threshold may be None, which switches it off.
+
+        Returns
+        -------
+        dict of str to Selection
+            Every cluster of the table in its order, also those without any gene left.
+
+        Raises
+        ------
+        MarkersStatisticError
+            The table lacks the statistic of ``ranking_method``; names what is possible.
+        InvalidOptionError
+            A value is not valid.
+
+        Notes
+        -----
+        *Missing columns.* A filter on a column that the table lacks is not applied. Lists
+        have no statistics: they are ranked by their order, whatever ``ranking_method`` and
+        ``ascending`` say.
+
+        *Missing values.* A row without a value fails a filter on it, and ranks last.
+
+        *Infinite fold changes* (a gene that no other cell expresses) are kept and count as
+        what they are: larger than every finite one, and equal to each other.
+
+        *Ties* are decided by larger fold change, then larger ``pct_diff``, then larger
+        score, then the name of the gene in the order of its characters. The order of the
+        rows never counts, so that sorting the table changes nothing.
+
+        *A gene that occurs several times* in a cluster counts once, before the cut, where
+        it ranks best.
+
+        Examples
+        --------
+        >>> markers = read_markers({"0": ["CD79A", "MS4A1", "CD79A"], "1": ["IL7R"]})
+        >>> {name: chosen.genes for name, chosen in markers.select(n_genes=2).items()}
+        {'0': ('CD79A', 'MS4A1'), '1': ('IL7R',)}
+        """
+        check_selection(
+            ranking_method,
+            ascending,
+            n_genes,
+            max_p_val_adj=max_p_val_adj,
+            min_avg_log2fc=min_avg_log2fc,
+            min_pct=min_pct,
+        )
+        if self.source == "list":
+            order: NDArray[np.intp] = np.argsort(self.cluster, kind="stable")
+        else:
+            rows = passing(self, max_p_val_adj, min_avg_log2fc, min_pct)
+            order = ranked(self, rows, ranking_method, ascending)
+        return cut(self, order, n_genes)
+
+    def subset(self, clusters: Iterable[str]) -> Markers:
+        """Return the table of some clusters only, in this table's order.
+
+        Raises
+        ------
+        MarkersClustersError
+            The table has no such cluster.
+        """
+        asked = {*clusters}
+        codes = [i for i, name in enumerate(self.clusters) if name in asked]
+        names = tuple(self.clusters[i] for i in codes)
+        self._check_clusters(sorted(asked - {*names}))
+        rows = np.flatnonzero(np.isin(self.cluster, codes))
+        position = np.full(len(self.clusters), -1, dtype=np.int32)
+        position[codes] = np.arange(len(codes), dtype=np.int32)
+        statistics = {k: v[rows] for k, v in self._statistics().items()}
+        return replace(
+            self,
+            clusters=names,
+            cluster=position[self.cluster[rows]],
+            gene=self.gene[rows],
+            **statistics,  # type: ignore[arg-type]
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the table with Seurat's column names, without columns it does not have.
+
+        Columns: ``p_val, avg_log2FC, pct.1, pct.2, p_val_adj`` (float64), ``cluster``
+        (ordered categorical), ``gene`` (object), ``Score`` (float64).
+        """
+        import pandas as pd
+
+        columns: dict[str, Any] = {STATISTICS[k]: v for k, v in self._statistics().items()}
+        score = columns.pop("Score", None)
+        columns["cluster"] = pd.Categorical.from_codes(
+            self.cluster, categories=pd.Index(self.clusters, dtype=object), ordered=True
+        )
+        columns["gene"] = self.gene
+        if score is not None:
+            columns["Score"] = score
+        return pd.DataFrame(columns)
+
+    def fingerprint(self, cluster: str) -> str:
+        """Return a hash of all that the table says of one cluster, as 64 hex digits.
+
+        The order of the rows does not count, except in lists, where it is the rank.
+        """
+        self._check_clusters([] if cluster in self.clusters else [cluster])
+        rows = np.flatnonzero(self.cluster == self.clusters.index(cluster))
+        statistics = self._statistics()
+        table = np.zeros((len(rows), len(statistics)), dtype=">f8")
+        for i, values in enumerate(statistics.values()):
+            table[:, i] = values[rows] + 0.0  # -0.0 and 0.0 are one number
+        table[np.isnan(table)] = np.nan  # and NaN has one pattern of bits
+        lines = [
+            gene.encode("utf-8", "surrogatepass") + b"\x1f" + line.tobytes().hex().encode()
+            for gene, line in zip(self.gene[rows], table, strict=True)
+        ]
+        head = json.dumps([SCHEMA, cluster, self.source, list(statistics)])
+        ordered = lines if self.source == "list" else sorted(lines)
+        return hashlib.sha256(b"\x1e".join([head.encode(), *ordered])).hexdigest()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the table as plain data for JSON: NaN is None, infinity is text."""
+        return {
+            "schema": SCHEMA,
+            "source": self.source,
+            "clusters": list(self.clusters),
+            "cluster": self.cluster.tolist(),
+            "gene": self.gene.tolist(),
+            **{k: [_to_plain(x) for x in v.tolist()] for k, v in self._statistics().items()},
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Markers:
+        """Read what :meth:`to_dict` wrote; raises :class:`MarkersFormatError`."""
+        try:
+            if stored["schema"] != SCHEMA:
+                raise ValueError(stored["schema"])
+            clusters = tuple(stored["clusters"])
+            codes = np.array(stored["cluster"], dtype=np.int32)
+            genes = np.array(stored["gene"], dtype=object)
+            statistics = {
+                k: np.array([_from_plain(x) for x in stored[k]], dtype=np.float64)
+                for k in STATISTICS
+                if k in stored
+            }
+            lengths = {len(codes), len(genes), *map(len, statistics.values())}
+            if len(lengths) > 1 or not np.isin(codes, range(len(clusters))).all():
+                raise ValueError(lengths)
+            return cls(clusters, codes, genes, source=str(stored["source"]), **statistics)
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"The stored marker table is damaged, or of another version: {error}."
+            raise MarkersFormatError(message, "Give the markers again.") from error
+
+    def _statistics(self) -> dict[str, NDArray[np.float64]]:
+        found = {k: getattr(self, k) for k in STATISTICS}
+        return {k: v for k, v in found.items() if v is not None}
+
+    def _check_clusters(self, unknown: list[str]) -> None:
+        if unknown:
+            message = f"The marker table has no cluster {listing(unknown)}."
+            raise MarkersClustersError(message, f"It has {listing(self.clusters)}.")
+
+
+def _to_plain(number: float) -> float | str | None:
+    if math.isfinite(number):
+        return number
+    return None if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+
+
+def _from_plain(number: float | str | None) -> float:
+    return math.nan if number is None else float(number)

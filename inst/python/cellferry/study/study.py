@@ -1,0 +1,154 @@
+"""Study: what an engine reads.
+
+A study is read-only, knows neither Seurat nor AnnData nor an engine, and nothing
+done to it changes the user's object. Any part may be absent; :meth:`Study.require`
+says which part is missing and how to give it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import EngineNeedsError, GroupEmptyError, InvalidObjectError, listing
+from .clusters import Clusters
+from .expression.source import ExpressionSource
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+    from .markers.table import Markers
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known about the experiment beside the data."""
+
+    tissue: str | None = None
+    species: str | None = None
+    study_context: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything an engine may read. See the module's description.
+
+    Attributes
+    ----------
+    clusters
+        Cluster of each cell, and the order of clusters.
+    group_key
+        Name of the metadata column that the clusters came from.
+    cells
+        Cell names, n.
+    genes
+        All gene names of the object.
+    gene_names
+        Symbol -> the name that the object has for the gene, where symbols were put in place of
+        other identifiers; None where the object's names are the symbols.
+    markers
+        The full marker table; each engine calls ``markers.select``.
+    normalized, counts
+        Expression sources, cells x genes: log-normalised values, raw counts.
+    coordinates
+        Name of the embedding and an n x 2 float array.
+    obs
+        Cell metadata, n rows.
+    var
+        Gene metadata, one row for each of ``genes``.
+    embeddings
+        All embeddings by name, each n x dimensions; NaN for cells that one does not have.
+    graph
+        Name of the neighbour graph and its n x n weights: the neighbours of a cell are its row.
+    """
+
+    clusters: Clusters
+    group_key: str | None = None
+    cells: tuple[str, ...] | None = None
+    genes: tuple[str, ...] | None = None
+    gene_names: Mapping[str, str] | None = None
+    markers: Markers | None = None
+    normalized: ExpressionSource | None = None
+    counts: ExpressionSource | None = None
+    coordinates: tuple[str, NDArray[np.float64]] | None = None
+    obs: pd.DataFrame | None = None
+    var: pd.DataFrame | None = None
+    embeddings: Mapping[str, NDArray[np.float64]] | None = None
+    graph: tuple[str, csr_matrix] | None = None
+    context: Context = field(default_factory=Context)
+
+    def __post_init__(self) -> None:
+        # Cells may be without any clustering; a column that names no cluster is a mistake.
+        unclustered = self.cells is not None and self.group_key is None
+        if not self.clusters.names and not unclustered:
+            where = f'"{self.group_key}"' if self.group_key else "The clusters"
+            message = f"{where} names no cluster: every value is missing or there are no cells."
+            raise GroupEmptyError(message, "Cluster the cells first, or choose another column.")
+        self._check_length("clusters", self.clusters.codes)
+        if self.coordinates is not None:
+            self._check_length(f'coordinates "{self.coordinates[0]}"', self.coordinates[1])
+        self._check_length("obs", self.obs)
+        for name, values in (self.embeddings or {}).items():
+            self._check_length(f'the embedding "{name}"', values)
+        if self.cells is not None and len(set(self.cells)) != len(self.cells):
+            seen: set[str] = set()
+            twice = [c for c in self.cells if c in seen or seen.add(c)]  # type: ignore[func-returns-value]
+            message = f"Cell names must be unique, and {len(twice)} are not: {listing(twice, 3)}."
+            raise InvalidObjectError(message, "Rename the cells and try again.")
+
+    def _check_length(self, what: str, values: Any) -> None:
+        if self.cells is not None and values is not None and len(values) != len(self.cells):
+            message = f"There are {len(self.cells)} cells but {what} has {len(values)} values."
+            raise InvalidObjectError(message)
+
+    def with_parts(self, **parts: Any) -> Study:
+        """Return a copy in which some parts are replaced."""
+        return replace(self, **parts)
+
+    def require(self, part: str, engine: str) -> Any:
+        """Return a part, or raise :class:`EngineNeedsError` that says how to give it."""
+        value = getattr(self, part)
+        if value is not None:
+            return value
+        message = f'The engine "{engine}" needs {_PARTS[part][0]}, and this study has none.'
+        raise EngineNeedsError(message, _PARTS[part][1], part=part)
+
+    def fingerprint(self) -> str:
+        """Return a hash of cell names and clusters: the same object, the same hash.
+
+        The order of cells does not count, so a reordered object is still the same.
+        """
+        digest = hashlib.sha256()
+        digest.update(json.dumps(sorted(self.clusters.names)).encode())
+        if self.cells is not None and self.clusters.codes is not None:
+            names = [*self.clusters.names, None]
+            pairs = sorted(
+                f"{cell}\x1f{names[code]}"
+                for cell, code in zip(self.cells, self.clusters.codes, strict=True)
+            )
+            digest.update("\x1e".join(pairs).encode())
+        return digest.hexdigest()
+
+
+_PARTS: dict[str, tuple[str, str]] = {
+    "markers": (
+        "a marker table",
+        "Pass markers=, or run FindAllMarkers() or scanpy.tl.rank_genes_groups() first.",
+    ),
+    "normalized": ("normalised expression", "Pass the object itself, not only its marker table."),
+    "counts": ("raw counts", "Keep the counts in the object's counts layer."),
+    "coordinates": ("an embedding", "Run UMAP or another two-dimensional embedding first."),
+    "obs": ("cell metadata", "Pass the object itself, not only its marker table."),
+    "var": ("gene metadata", "Pass the object itself, not only its marker table."),
+    "embeddings": ("an embedding", "Run PCA or UMAP first."),
+    "graph": ("a neighbour graph", "Run FindNeighbors() or scanpy.pp.neighbors() first."),
+    "cells": ("cells", "Pass the object itself, not only its marker table."),
+}

@@ -1,0 +1,130 @@
+"""A study whose genes are Ensembl identifiers, with symbols in their place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..biology.gene_tables import Conversion, to_symbols
+from ..biology.genes import identifier_kind, require_symbols
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+    from .expression.source import ExpressionSource
+    from .study import Study
+
+logger = logging.getLogger("cellferry")
+
+ENOUGH = 0.5
+"""Part of the identifiers of a marker table that needs a symbol, or the table is refused."""
+
+
+def with_symbols(study: Study) -> Study:
+    """Return the study with symbols for genes wherever its marker table has Ensembl ids.
+
+    Markers, genes and expression are renamed alike; a gene without a symbol keeps its
+    identifier. Two identifiers of one symbol stay two rows: nothing is averaged.
+
+    Raises
+    ------
+    GeneIdentifiersError
+        The identifiers are not of Ensembl, or fewer than half have a symbol.
+    """
+    if study.markers is None or identifier_kind(study.markers.gene) == "symbol":
+        return study
+    found = to_symbols(study.markers.gene)
+    if identifier_kind(study.markers.gene) != "ensembl" or found.share < ENOUGH:
+        require_symbols(study.markers.gene, "marker table")
+    _report(found, "marker table")
+    genes = [found.symbols.get(g, g) for g in map(str, study.markers.gene)]
+    markers = replace(study.markers, gene=np.array(genes, dtype=object))
+    names = None if study.genes is None else symbols_of(study.genes)
+    # Of several identifiers of one symbol, one that the table names is the one that is meant.
+    given = {g: s for s, g in zip(study.genes or (), names or (), strict=True) if s != g}
+    given |= {g: str(s) for s, g in zip(study.markers.gene, genes, strict=True) if str(s) != g}
+    normalized, counts = (_renamed(source) for source in (study.normalized, study.counts))
+    return study.with_parts(
+        markers=markers, genes=names, gene_names=given, normalized=normalized, counts=counts
+    )
+
+
+def with_expression_symbols(study: Study) -> Study:
+    """Return a study without markers with symbols for Ensembl identifiers of its genes.
+
+    A gene without a symbol keeps its identifier, and so do all but the first of those that
+    share one. How many had one is reported.
+    """
+    if study.genes is None or identifier_kind(study.genes) != "ensembl":
+        return study
+    _report(to_symbols(study.genes), "study")
+    sources = (study.normalized, study.counts)
+    normalized, counts = (
+        None if s is None else RenamedSource(s, _different(s.genes)) for s in sources
+    )
+    return study.with_parts(genes=_different(study.genes), normalized=normalized, counts=counts)
+
+
+def _different(genes: Sequence[str]) -> tuple[str, ...]:
+    seen: set[str] = set()
+    made = []
+    for gene, symbol in zip(genes, symbols_of(genes), strict=True):
+        made.append(gene if symbol in seen else symbol)
+        seen.add(made[-1])
+    return tuple(made)
+
+
+def symbols_of(genes: Sequence[str]) -> tuple[str, ...]:
+    """Return the same genes with symbols for Ensembl identifiers, if that is what they are."""
+    if identifier_kind(genes) != "ensembl":
+        return tuple(genes)
+    table = to_symbols(genes).symbols
+    return tuple(table.get(g, g) for g in genes)
+
+
+def names_by_symbol(genes: Iterable[str], wanted: Iterable[str]) -> list[str]:
+    """Return which genes of an object are meant by symbols, under the object's names."""
+    names = tuple(genes)
+    asked = set(wanted)
+    return [n for n, s in zip(names, symbols_of(names), strict=True) if {n, s} & asked]
+
+
+def _report(found: Conversion, what: str) -> None:
+    total = len(found.symbols) + len(found.lost)
+    text = (
+        f"The genes of the {what} are Ensembl identifiers; {len(found.symbols)} of {total} "
+        "were given their symbols."
+    )
+    if found.ambiguous:
+        text += f" {len(found.ambiguous)} symbols stand for several identifiers."
+    logger.info("%s", text)
+
+
+class RenamedSource:
+    """An expression source under other names of its genes."""
+
+    def __init__(self, source: ExpressionSource, genes: tuple[str, ...]) -> None:
+        self._source = source
+        self.genes = genes
+        self.shape = source.shape
+
+    @property
+    def nnz(self) -> int | None:
+        """How many values the source stores, if it knows."""
+        known: int | None = getattr(self._source, "nnz", None)
+        return known
+
+    def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
+        """Yield the blocks of the source."""
+        yield from self._source
+
+
+def _renamed(source: ExpressionSource | None) -> ExpressionSource | None:
+    if source is None:
+        return None
+    genes = symbols_of(source.genes)
+    return source if genes == tuple(source.genes) else RenamedSource(source, genes)

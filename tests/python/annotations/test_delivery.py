@@ -1,0 +1,84 @@
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cellferry.annotations import delivery
+from cellferry.annotations.clusters import Annotation, Annotations
+from cellferry.errors import ColumnExistsError, InvalidKeyError
+from cellferry.study.study import Clusters
+
+cluster_names = st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=6, unique=True)
+
+
+def answers(names):
+    return Annotations(
+        tuple(
+            Annotation(n, "failed", error="no answer")
+            if i % 3 == 2
+            else Annotation(
+                n, "ok", label=f"type {i // 2}", confidence=i / 10, confidence_kind="graded"
+            )
+            for i, n in enumerate(names)
+        ),
+        provenance={"columns": delivery.column_names("cell_type")},
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(cluster_names, st.data())
+def test_every_cell_gets_exactly_the_answer_of_its_cluster(names, data):
+    values = data.draw(st.lists(st.sampled_from([*names, None]), min_size=1, max_size=30))
+    clusters = Clusters.from_labels(values)
+    found = answers(clusters.names)
+    adata = anndata.AnnData(
+        np.zeros((len(values), 1)), obs=pd.DataFrame(index=[f"c{i}" for i in range(len(values))])
+    )
+    delivery.attach(adata, found, clusters, "cell_type")
+    labels = found.labels()
+    got = adata.obs["cell_type"].astype(object).where(adata.obs["cell_type"].notna(), None)
+    assert list(got) == [None if v is None else labels[v] for v in values]
+    confidence = adata.obs["cell_type_confidence"]
+    for value, number in zip(values, confidence, strict=True):
+        expected = None if value is None else found[value].confidence
+        assert (expected is None and np.isnan(number)) or expected == number
+    status = adata.obs["cell_type_status"]
+    assert [None if pd.isna(s) else s for s in status] == [
+        None if v is None else found[v].status for v in values
+    ]
+    assert Annotations.from_json(adata.uns["cellferry"]["cell_type"]) == found
+
+
+@pytest.mark.parametrize("key", ["", "1st", "a b", "a/b", "_x", "a-b", "caf\u00e9!"])
+def test_a_key_must_be_a_name(key):
+    with pytest.raises(InvalidKeyError, match="not a valid column name"):
+        delivery.check_key(key, ())
+
+
+@pytest.mark.parametrize("key", ["cell_type", "caf\u00e9", "a.b", "T2"])
+def test_names_are_keys(key):
+    assert delivery.check_key(key, ()) == []
+
+
+def test_a_key_must_not_name_an_assay_reduction_or_graph():
+    with pytest.raises(InvalidKeyError, match='"RNA" is the name of an assay'):
+        delivery.check_key("RNA", (), reserved={"assay": ["RNA"], "reduction": ["umap"]})
+    with pytest.raises(InvalidKeyError, match="a reduction"):
+        delivery.check_key("UMAP", (), reserved={"reduction": ["umap"]})
+
+
+def test_own_columns_are_replaced_and_foreign_ones_are_not():
+    record = answers(["a"]).to_json()
+    existing = ["cell_type", "cell_type_status", "other"]
+    owned = delivery.owned_columns(record)
+    assert delivery.check_key("cell_type", existing, owned) == ["cell_type", "cell_type_status"]
+    with pytest.raises(ColumnExistsError, match='already has "cell_type", "cell_type_status"'):
+        delivery.check_key("cell_type", existing)
+    assert delivery.check_key("cell_type", existing, overwrite=True) == existing[:2]
+
+
+@pytest.mark.parametrize("stored", [None, "", "{", "[]", '{"provenance": {}}', '{"provenance": 1}'])
+def test_records_that_say_nothing_own_nothing(stored):
+    assert delivery.owned_columns(stored) == []

@@ -1,0 +1,169 @@
+import errno
+import gc
+import os
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cellferry.artifacts.vars_h5 import file as steady_file
+from cellferry.artifacts.vars_h5.file import LARGE, PAGE, SteadyFile, new_hdf5, pages
+
+needs_uncached = pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="no O_DIRECT here")
+
+
+def test_hdf5_reads_back_what_it_wrote(tmp_path):
+    values = np.arange(100_000)
+    with new_hdf5(tmp_path / "f.h5") as (file, _):
+        file.create_dataset("a", data=values, chunks=(1000,), compression="gzip")
+        file["b/c"] = "text"
+        del file["b"]
+        np.testing.assert_array_equal(file["a"][:], values)
+    with h5py.File(tmp_path / "f.h5", "r") as file:
+        np.testing.assert_array_equal(file["a"][:], values)
+        assert list(file) == ["a"]
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 20])
+def test_a_disk_that_fills_up_is_an_error_and_no_crash(tmp_path, monkeypatch, after):
+    written = []
+    real = os.write
+
+    def limited(descriptor, data):
+        if len(written) >= after:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(len(data))
+        return real(descriptor, data)
+
+    def build():
+        with new_hdf5(tmp_path / "f.h5") as (file, under):
+            for i in range(50):
+                file.create_dataset(str(i), data=np.random.default_rng(0).random(5000))
+                under.check()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(steady_file.os, "write", limited)
+        with pytest.raises(OSError, match="No space left") as error:
+            build()
+    assert error.value.errno == errno.ENOSPC
+    del error
+    gc.collect()  # a file that HDF5 could not close crashes here
+
+
+def test_hdf5s_own_errors_are_raised_as_they_are(tmp_path):
+    def build():
+        with new_hdf5(tmp_path / "f.h5") as (file, _):
+            file["a"] = 1
+            file["a"] = 2
+
+    with pytest.raises(OSError, match="name already exists"):
+        build()
+
+
+def test_what_was_never_written_reads_as_zeros(tmp_path):
+    with SteadyFile(tmp_path / "f") as file:
+        file.write(b"ab")
+        buffer = bytearray(b"xxxx")
+        file.seek(0)
+        assert file.readinto(buffer) == 4
+        assert bytes(buffer) == b"ab\0\0"
+        assert file.seek(-1, os.SEEK_END) == 1
+        assert file.truncate(1) == 1
+    assert (tmp_path / "f").read_bytes() == b"a"
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 4 * LARGE // PAGE),
+            st.sampled_from([0, 0, 0, 1, PAGE - 1]),
+            st.integers(1, LARGE + 3 * PAGE),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(0, 2**16),
+)
+def test_pieces_of_any_size_at_any_place_are_what_was_written(tmp_path_factory, pieces, seed):
+    random = np.random.default_rng(seed)
+    path = tmp_path_factory.mktemp("steady") / "f"
+    truth = bytearray()
+    with SteadyFile(path) as file:
+        for page, beside, size, large in pieces:
+            place, length = page * PAGE + beside, size + (LARGE if large else 0)
+            data = pages(length)[:length]
+            data[:] = random.integers(0, 256, length, dtype=np.uint8)
+            truth.extend(bytes(max(0, place + length - len(truth))))
+            truth[place : place + length] = data.tobytes()
+            file.seek(place)
+            assert file.write(data) == length
+            found = bytearray(len(truth))
+            file.seek(0)
+            file.readinto(found)
+            assert found == truth
+        file.check()
+    assert path.read_bytes() == truth
+
+
+def write_large(file):
+    data = pages(LARGE + 10)[: LARGE + 10]
+    data[:] = 7
+    file.write(data)
+    return data.tobytes()
+
+
+def writing(monkeypatch, error_of):
+    """Let writes past the cache fail, and return which descriptors were written to."""
+    seen, real = [], os.write
+
+    def write(descriptor, data):
+        seen.append(descriptor)
+        if error := error_of(descriptor):
+            raise OSError(error, os.strerror(error))
+        return real(descriptor, data)
+
+    monkeypatch.setattr(steady_file.os, "write", write)
+    return seen
+
+
+@needs_uncached
+def test_whole_pages_go_past_the_cache_and_the_rest_does_not(tmp_path, monkeypatch):
+    with SteadyFile(tmp_path / "f") as file:
+        if file._uncached is None:
+            pytest.skip("this file system has none")
+        seen = writing(monkeypatch, lambda _: None)
+        written = write_large(file)
+        assert seen == [file._uncached, file._descriptor]
+    assert (tmp_path / "f").read_bytes() == written
+
+
+@needs_uncached
+def test_a_file_system_that_takes_nothing_past_the_cache_is_written_as_usual(tmp_path, monkeypatch):
+    with SteadyFile(tmp_path / "f") as file:
+        uncached = file._uncached
+        writing(monkeypatch, lambda descriptor: errno.EINVAL if descriptor == uncached else 0)
+        written = write_large(file)
+        assert file._uncached is None
+        file.check()
+    assert (tmp_path / "f").read_bytes() == written
+
+
+@needs_uncached
+def test_a_disk_that_fills_up_past_the_cache_is_an_error(tmp_path, monkeypatch):
+    with SteadyFile(tmp_path / "f") as file:
+        writing(monkeypatch, lambda _: errno.ENOSPC)
+        write_large(file)
+        with pytest.raises(OSError, match="No space left"):
+            file.check()
+
+
+def test_without_such_a_descriptor_all_goes_as_usual(tmp_path, monkeypatch):
+    monkeypatch.delattr(os, "O_DIRECT", raising=False)
+    with SteadyFile(tmp_path / "f") as file:
+        written = write_large(file)
+        file.check()
+    assert (tmp_path / "f").read_bytes() == written

@@ -1,0 +1,266 @@
+import json
+import threading
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from bridge_messages import CODES, Message, ask, block_of, read, send
+from cell_data import cells
+from cellferry import annotate_cells, engines, errors
+from cellferry.annotations import clusters as annotations
+from cellferry.runs.run import list_runs
+
+B = ["CD79A", "MS4A1", "CD79B", "CD19", "BANK1"]
+T = ["CD3E", "CD3D", "TRAC", "IL7R", "LTB"]
+GENES = [*B, *T, *(f"OTHER{i}" for i in range(200))]
+
+
+def test_describe_tells_r_everything_it_must_know():
+    answer, _ = ask("describe")
+    value = answer["value"]
+    assert set(value["engines"]) == set(engines.ENGINES)
+    assert value["errors"] == errors.error_codes()
+    assert value["warnings"] == errors.warning_codes()
+    assert value["columns"] == annotations.COLUMNS
+    assert None not in value["dependencies"].values()
+
+
+def marker_frame(message, pct_1=0.9):
+    genes = [*B, *T]
+    n = len(genes)
+
+    def real(name, value):
+        return {"name": name, "kind": "real", "values": message.vector([value] * n, "<f8")}
+
+    return {
+        "n": n,
+        "columns": [
+            real("p_val", 0.0),
+            real("avg_log2FC", 2.0),
+            real("pct.1", pct_1),
+            real("pct.2", 0.1),
+            real("p_val_adj", 0.0),
+            {
+                "name": "cluster",
+                "kind": "category",
+                "levels": ["10", "2"],
+                "codes": message.vector([0] * 5 + [1] * 5, "<i4"),
+                "ordered": False,
+            },
+            {"name": "gene", "kind": "text", "values": genes},
+        ],
+    }
+
+
+def request(message, codes, pct_1=0.9, **changes):
+    return {
+        "engine": {"name": "local", "options": {}},
+        "key": "cell_type",
+        "existing": ["orig.ident"],
+        "reserved": {"assay": ["RNA"], "reduction": ["umap"], "graph": []},
+        "stored": {},
+        "overwrite": False,
+        "allow_upload": False,
+        "study": {
+            "group_key": "ident",
+            "names": ["10", "2"],
+            "codes": message.vector(codes, "<i4"),
+            "cells": [f"c{i}" for i in range(len(codes))],
+            "genes": GENES,
+            "markers": marker_frame(message, pct_1),
+            "tissue": "blood",
+            "study_context": "",
+            "object": "Seurat",
+        },
+        "parameters": {"tissue": "blood"},
+        **changes,
+    }
+
+
+def expression(wanted):
+    """Return cells x wanted genes in which nine of ten cells express their cluster's genes."""
+    own = {**dict.fromkeys(B, 0), **dict.fromkeys(T, 1)}
+    values = np.zeros((len(CODES), len(wanted)))
+    for column, gene in enumerate(wanted):
+        for row, code in enumerate(CODES):
+            values[row, column] = 1.5 if own[gene] == code and row % 10 else 0
+    return sparse.csr_matrix(values)
+
+
+def test_a_study_goes_in_blocks_to_python_and_labels_come_back():
+    message = Message()
+    answer, _ = ask("study_begin", request(message, CODES), message.buffers)
+    assert answer["ok"], answer
+    wanted = answer["value"]["normalized"]
+    assert set(wanted) <= set(GENES)
+    send(answer["value"]["handle"], expression(wanted))
+    events = []
+    answer, buffers = ask("annotate", {"handle": answer["value"]["handle"]}, (), events.append)
+    assert answer["ok"], answer
+    value = answer["value"]
+    assert read(value["table"], buffers, "cluster") == ["10", "2"]
+    assert read(value["table"], buffers, "n_cells") == [10, 10]
+    assert read(value["delivery"], buffers, "cell_type") == read(value["table"], buffers, "label")
+    assert read(value["delivery"], buffers, "cell_type")[0] == "B cell"
+    assert 0 < read(value["delivery"], buffers, "cell_type_confidence")[0] <= 1
+    assert events
+    assert [w["code"] for w in answer["warnings"]] == ["cells_without_cluster"]
+    again, _ = ask("run_results", {"run": value["run"]})
+    assert again["value"]["json"] == value["json"]
+
+
+def test_markers_of_another_clustering_stop_it_before_a_run_exists():
+    message = Message()
+    answer, _ = ask("study_begin", request(message, CODES, pct_1=0.2), message.buffers)
+    send(answer["value"]["handle"], expression(answer["value"]["normalized"]))
+    answer, _ = ask("annotate", {"handle": answer["value"]["handle"]})
+    assert answer["error"]["code"] == "markers_mismatch"
+    assert list_runs() == []
+
+
+def test_missing_rows_of_expression_are_noticed():
+    message = Message()
+    answer, _ = ask("study_begin", request(message, CODES), message.buffers)
+    handle = answer["value"]["handle"]
+    send(handle, expression(answer["value"]["normalized"])[:8])
+    answer, _ = ask("annotate", {"handle": handle})
+    assert "Fewer rows" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"key": "RNA"}, "invalid_key"),
+        ({"existing": ["cell_type"]}, "column_exists"),
+        ({"engine": {"name": "locl", "options": {}}}, "unknown_engine"),
+        ({"engine": {"name": "local", "options": {"x": 1}}}, "unknown_option"),
+    ],
+)
+def test_requests_are_checked_before_anything_is_computed(changes, code):
+    for call in ("check_request", "study_begin"):
+        message = Message()
+        answer, _ = ask(call, request(message, CODES, **changes), message.buffers)
+        assert answer["error"]["code"] == code
+
+
+def test_a_discarded_study_is_gone():
+    message = Message()
+    answer, _ = ask("study_begin", request(message, CODES), message.buffers)
+    handle = {"handle": answer["value"]["handle"]}
+    assert ask("discard", handle)[0]["value"]["discarded"] is True
+    assert ask("discard", handle)[0]["value"]["discarded"] is False
+
+
+def test_a_run_is_resumed_only_with_its_own_object():
+    message = Message()
+    body = request(message, CODES)
+    answer, _ = ask("study_begin", body, message.buffers)
+    send(answer["value"]["handle"], expression(answer["value"]["normalized"]))
+    done, _ = ask("annotate", {"handle": answer["value"]["handle"]})
+    run = done["value"]["run"]
+    same, _ = ask("run_resume", {"run": run, "study": body["study"]}, message.buffers)
+    assert same["value"]["json"] == done["value"]["json"]
+    other = Message()
+    changed = request(other, CODES[::-1])
+    answer, _ = ask("run_resume", {"run": run, "study": changed["study"]}, other.buffers)
+    assert answer["error"]["code"] == "run_mismatch"
+    listed, _ = ask("runs_list")
+    assert listed["value"]["frame"]["columns"][0]["values"] == [run]
+
+
+def test_markers_are_read_from_a_frame_lists_or_a_path(tmp_path):
+    message = Message()
+    answer, buffers = ask("read_markers", {"frame": marker_frame(message)}, message.buffers)
+    frame = answer["value"]["frame"]
+    assert read(frame, buffers, "cluster") == ["10"] * 5 + ["2"] * 5
+    assert read(frame, buffers, "avg_log2FC") == [2.0] * 10
+    lists = {"names": ["a"], "genes": [B]}
+    answer, _ = ask("read_markers", {"lists": lists})
+    assert answer["value"]["source"] == "list"
+    path = tmp_path / "m.csv"
+    path.write_text('cluster,genes\n0,"CD3E,CD3D"\n', encoding="utf-8")
+    answer, buffers = ask("read_markers", {"path": str(path)})
+    assert read(answer["value"]["frame"], buffers, "gene") == ["CD3E", "CD3D"]
+
+
+def test_the_report_draws_the_embedding_that_r_stores_by_columns(tmp_path):
+    message = Message()
+    answer, _ = ask("study_begin", request(message, CODES), message.buffers)
+    send(answer["value"]["handle"], expression(answer["value"]["normalized"]))
+    done, _ = ask("annotate", {"handle": answer["value"]["handle"]})
+    sent = Message()
+    xy = np.column_stack([np.arange(21.0), np.arange(21.0) * 2])
+    body = {
+        "json": done["value"]["json"],
+        "file": str(tmp_path / "r.html"),
+        "coordinates": {"name": "umap", "values": sent.vector(xy.ravel(order="F"), "<f8")},
+        "names": ["10", "2"],
+        "codes": sent.vector(CODES, "<i4"),
+    }
+    answer, _ = ask("report", body, sent.buffers)
+    assert answer["ok"], answer
+    assert "<svg" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def pulled_cells(cells, engine="local", on_event=None):
+    """Annotate cells whose counts R gives block by block; the answer, and what R was asked."""
+
+    counts, n = sparse.csr_matrix(cells.layers["counts"].astype(float)), cells.n_obs
+    message, asked = Message(), []
+    genes = list(cells.var_names)
+    body = request(message, [i % 2 for i in range(n)], level="cells", key="cell")
+    body["engine"] = {"name": engine, "options": {}}
+    body["study"].update(
+        cells=list(cells.obs_names), genes=[], counts_genes=genes, pulled={"counts": None}
+    )
+    del body["study"]["markers"]
+    answer, _ = ask("study_begin", body, message.buffers)
+    assert answer["ok"], answer
+
+    def of_r(told):
+        told = json.loads(told)
+        if told["kind"] != "block":
+            return None
+        asked.append((told["block"], threading.get_ident()))
+        return (on_event or block_of)(counts, told["block"])
+
+    begun = {"handle": answer["value"]["handle"]}
+    return ask("annotate", begun, on_event=of_r)[0], asked
+
+
+def test_cells_are_annotated_from_blocks_that_r_is_asked_for_in_its_thread():
+    adata = cells(30)
+    answer, asked = pulled_cells(adata)
+    assert answer["ok"], answer
+    (run,) = list_runs()
+    assert run.content["status"] == "finished"
+    table = annotations.Annotations.from_json(answer["value"]["json"])
+    expected = annotate_cells(adata, species="human", progress=False).summary()
+    # From counts or from values, the labels of these cells are the same.
+    assert table.column("cluster") == expected.column("cluster")
+    assert table.column("n_cells") == expected.column("n_cells")
+    assert [block for block, _ in asked] == [1, 2, 3, 4]
+    assert {thread for _, thread in asked} == {threading.get_ident()}
+
+
+@pytest.mark.parametrize(
+    ("failed", "code", "status"),
+    [
+        ({"class": "interrupt", "text": ""}, "interrupted", "interrupted"),
+        ({"class": "simpleError", "text": "gone"}, "internal", "failed"),
+        ({"class": "cellferry_invalid_object_error", "text": "It is."}, "invalid_object", "failed"),
+    ],
+)
+def test_what_goes_wrong_in_r_in_the_middle_ends_the_run(failed, code, status):
+
+    def of_r(counts, number):
+        if number == 3:
+            return [bytearray(json.dumps({"failed": failed}).encode())]
+        return block_of(counts, number)
+
+    answer, _ = pulled_cells(cells(30), on_event=of_r)
+    assert answer["error"]["code"] == code
+    (run,) = list_runs()
+    assert run.content["status"] == status
+    assert answer["error"]["data"]["run"] == run.id

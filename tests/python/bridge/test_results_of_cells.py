@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from cell_data import answer
+from cellferry.annotations.cells import CellAnnotations
+from cellferry.bridge import wire
+from cellferry.bridge.results import cell_results, engine_asked, level_asked
+from cellferry.bridge.studies import genes_wanted, parts_to_send
+from cellferry.engines.cellatlas import CellAtlas
+from cellferry.engines.local import Local
+from cellferry.engines.local.cells import LocalCells
+from cellferry.errors import UnknownOptionError
+from cellferry.runs.run import Run
+from cellferry.study.study import Clusters, Study
+
+
+def asked(**more):
+    return {"engine": {"name": "local", "options": {}}, **more}
+
+
+def test_the_engine_is_of_the_level_that_is_asked_for():
+    assert isinstance(engine_asked(asked()), Local)
+    assert isinstance(engine_asked(asked(level="cells")), LocalCells)
+    assert level_asked({}) == "clusters"
+    with pytest.raises(UnknownOptionError):
+        engine_asked({"engine": {"name": "local", "options": {"smooth": True}}})
+
+
+def test_a_run_brings_its_own_options():
+    run = Run.create("local", options={"smooth": True})
+    assert engine_asked(asked(level="cells", run=run.id)).smooth
+
+
+def test_results_are_columns_of_raw_bytes():
+    found = answer(["T cell", None, "Unknown", "B cell"], provenance={"key": "k", "run": "r"})
+    study = Study(Clusters.from_labels(["0", "0", "1", "1"]), "c", cells=found.cells)
+    out = wire.Outgoing()
+    told = cell_results(found, study, out)
+    assert (told["run"], told["key"]) == ("r", "k")
+    columns = {c["name"]: c for c in told["delivery"]["columns"]}
+    assert columns["cluster"]["values"] == list(found.cells)
+    codes = wire.vector(columns["k"]["codes"], out.buffers)
+    assert [columns["k"]["levels"][c] if c >= 0 else None for c in codes] == [
+        "T cell", None, "Unknown", "B cell",
+    ]  # fmt: skip
+    mask = wire.vector(columns["k_confidence"]["mask"], out.buffers)
+    assert mask.tolist() == np.isnan(found.confidence).astype(int).tolist()
+    assert columns["k_disagrees"]["kind"] == "logical"
+    assert told["table"]["n"] == 3
+    assert isinstance(found, CellAnnotations)
+
+
+def test_of_values_and_counts_only_what_is_read_is_sent():
+    atlas = CellAtlas(api_url="http://127.0.0.1:1/x")
+    both = {"genes": ["A"], "counts_genes": ["A"]}
+    assert parts_to_send(atlas, both) == {"cells", "counts", "obs"}
+    assert parts_to_send(atlas, {"genes": ["A"]}) == {"cells", "counts", "normalized", "obs"}
+    insisting = CellAtlas(api_url="http://127.0.0.1:1/x", values="normalized")
+    assert parts_to_send(insisting, both) == {"cells", "normalized", "obs"}
+    assert "normalized" in parts_to_send(LocalCells(), both)
+    study = Study(Clusters((), [-1]), cells=("c",), genes=("A",))
+    assert genes_wanted(study, atlas, parts_to_send(atlas, both)) is None
+    assert genes_wanted(study, atlas, parts_to_send(atlas, {"genes": ["A"]})) == ["A"]

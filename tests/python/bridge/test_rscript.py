@@ -1,0 +1,152 @@
+"""The exchange with an Rscript child: buffers, errors, and children that end badly."""
+
+import os
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cellferry import errors
+from cellferry.bridge import rscript as rds
+from cellferry.bridge import wire
+from cellferry.bridge.r_code import RSources, r_sources
+from paths import ROOT
+from r_session import needs_rscript
+
+
+@given(st.lists(st.binary(max_size=20), max_size=6))
+def test_buffers_come_back_from_a_file(buffers):
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        rds.write_buffers(Path(folder) / "x", buffers)
+        assert rds.read_buffers(Path(folder) / "x") == buffers
+
+
+@needs_rscript
+def test_buffers_of_r_and_of_python_are_the_same(tmp_path):
+    """R reads what Python wrote, and Python what R wrote of it."""
+    given_buffers = [b"", b"\0\1", bytes(range(256)), np.arange(3.0).tobytes()]
+    rds.write_buffers(tmp_path / "given", given_buffers)
+    code = (
+        f'e <- new.env(); sys.source("{ROOT}/R/rds.R", e); setwd("{tmp_path}");'
+        'e$write_buffers("back", e$read_buffers("given"))'
+    )
+    subprocess.run(["Rscript", "-e", code], check=True, env=rds.child_environment())
+    assert rds.read_buffers(tmp_path / "back") == given_buffers
+
+
+def fake_rscript(tmp_path, script):
+    """An executable in place of Rscript; its second argument is the folder of the exchange."""
+    path = tmp_path / "Rscript"
+    path.write_text(f"#!/usr/bin/env bash\nfolder=${{!#}}\n{script}\n", encoding="utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_a_child_that_dies_is_an_error_with_its_last_words(tmp_path):
+    rscript = fake_rscript(tmp_path, 'echo "cannot allocate vector of size 9 Gb" >&2; exit 137')
+    with (
+        rds.RChild(rscript) as child,
+        pytest.raises(
+            errors.InternalError, match=r"status 137\): cannot allocate vector"
+        ) as caught,
+    ):
+        child.serve({}, until="task")
+    assert "memory" in caught.value.hint
+
+
+def test_packages_that_r_lacks_are_named_with_the_line_that_installs_them(tmp_path):
+    rscript = fake_rscript(
+        tmp_path, 'printf "SeuratObject\\njsonlite\\n" >"$folder/missing"; exit 1'
+    )
+    with rds.RChild(rscript) as child, pytest.raises(errors.DependencyError) as caught:
+        child.serve({}, until="task")
+    assert caught.value.hint == 'In R: install.packages(c("SeuratObject", "jsonlite"))'
+
+
+def test_leaving_ends_the_child_and_removes_its_folder(tmp_path):
+    rscript = fake_rscript(tmp_path, f'echo "$folder" >{tmp_path}/where; exec sleep 600')
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), rds.RChild(rscript) as child:  # noqa: PT012
+        while not (tmp_path / "where").exists():
+            time.sleep(0.01)
+        process = child._child
+        raise KeyboardInterrupt
+    assert time.monotonic() - started < 10
+    assert process.poll() is not None
+    assert not Path((tmp_path / "where").read_text().strip()).exists()
+
+
+@needs_rscript
+def test_the_child_gets_no_library_path_and_can_write_utf_8(monkeypatch):
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/somewhere")
+    monkeypatch.delenv("LANG", raising=False)
+    monkeypatch.delenv("LC_ALL", raising=False)
+    environment = rds.child_environment()
+    assert "LD_LIBRARY_PATH" not in environment
+    assert environment["LANG"] == "C.UTF-8"
+    assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_without_r_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(errors.DependencyError, match="no Rscript on the PATH"):
+        rds.find_rscript()
+
+
+@needs_rscript
+def test_messages_errors_and_warnings_cross():
+    with rds.RChild() as child:
+        task = {"input": "/nowhere/x.rds"}
+        with pytest.raises(errors.InputError, match=r"can't be read as \.rds"):
+            child.serve({"task": lambda _message, _out: task}, until="annotate")
+
+
+@needs_rscript
+def test_vectors_cross_in_both_directions(tmp_path):
+    """A child script of the test's own, over the same functions."""
+    script = tmp_path / "child.R"
+    folder = tmp_path / "exchange"
+    folder.mkdir()
+    load = rds.child_script(r_sources()).replace("code$work_on_rds(arguments[1])", "")
+    script.write_text(
+        load + "bridge <- code$folder_bridge(arguments[1])\n"
+        "parcel <- code$new_parcel()\n"
+        "sent <- list(x = code$pack_real(parcel, c(0.1, NA, Inf)), s = code$json_text('\\u00e9'))\n"
+        "assign('bridge', bridge, envir = code$.globals)\n"
+        "answer <- code$bridge_call('hello', sent, parcel)\n"
+        "back <- code$unpack_buffer(answer$value$y, answer$buffers)\n"
+        "parcel <- code$new_parcel()\n"
+        "code$bridge_call('end', list(y = code$pack_real(parcel, back * 2)), parcel)\n",
+        encoding="utf-8",
+    )
+    child = rds.RChild()
+    child._child = subprocess.Popen(
+        ["Rscript", str(script), str(child._folder)], stdin=subprocess.PIPE,
+        env=rds.child_environment(),
+    )  # fmt: skip
+    try:
+        hello = child.serve({}, until="hello")
+        np.testing.assert_array_equal(hello["x"], [0.1, np.nan, np.inf])
+        assert hello["s"] == "é"
+        out = wire.Outgoing()
+        child.answer({"y": out.vector(np.array([1.5, 2.0]), "<f8")}, out)
+        assert child.serve({}, until="end")["y"].tolist() == [3.0, 4.0]
+        child.answer(None)
+        child.wait()
+    finally:
+        child.__exit__(None, None, None)
+
+
+def test_the_script_loads_files_or_the_installed_package(tmp_path):
+    files = rds.child_script(RSources(tmp_path / 'a "b"'))
+    assert 'a \\"b\\"' in files
+    assert "sys.source" in files
+    package = rds.child_script(RSources(tmp_path, is_package=True))
+    assert f'loadNamespace("cellferry", lib.loc = "{tmp_path}")' in package

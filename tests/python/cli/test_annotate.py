@@ -1,0 +1,168 @@
+import io
+
+import anndata
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from cellferry import errors
+from cellferry.annotations.clusters import Annotations
+from cellferry.cli import group
+from r_session import needs_rscript
+
+B, T = "CD79A,MS4A1,CD79B,CD19,BANK1", "CD3E,CD3D,TRAC,IL7R,LTB"
+
+
+@pytest.fixture
+def lists(tmp_path):
+    path = tmp_path / "m.v1.csv"
+    path.write_text(f'cluster,marker_genes\n10,"{B}"\n2,"{T}"\n', encoding="utf-8")
+    return path
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(group, ["annotate", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_a_marker_table_gives_table_record_and_report(tmp_path, lists):
+    done = invoke(lists, "--out", tmp_path / "res_v1.2", "--tissue", "blood")
+    assert done.exit_code == 0
+    assert "B cell" in done.output
+    table = pd.read_csv(tmp_path / "res_v1.2_annotations.csv", dtype=str)
+    assert list(table["cluster"]) == ["2", "10"]
+    record = (tmp_path / "res_v1.2_annotations.json").read_text(encoding="utf-8")
+    assert Annotations.from_json(record)["10"].label == "B cell"
+    assert "B cell" in (tmp_path / "res_v1.2_report.html").read_text(encoding="utf-8")
+    assert (tmp_path / "res_v1.2_run" / "run.json").exists()
+
+
+def test_an_h5ad_gives_the_labelled_object_too(tmp_path, blood):
+    blood.write_h5ad(tmp_path / "in.h5ad")
+    done = invoke(tmp_path / "in.h5ad", "--group-key", "louvain", "--out", tmp_path / "out")
+    assert done.exit_code == 0
+    labelled = anndata.read_h5ad(tmp_path / "out.h5ad")
+    cells = pd.read_csv(tmp_path / "out_cells.csv", index_col="cell")
+    assert list(cells["cell_type"]) == list(labelled.obs["cell_type"])
+    assert "cell_type" not in anndata.read_h5ad(tmp_path / "in.h5ad").obs
+
+
+def test_a_second_run_replaces_its_own_files_and_no_others(tmp_path, lists):
+    out = tmp_path / "x"
+    assert invoke(lists, "--out", out).exit_code == 0
+    assert invoke(lists, "--out", out).exit_code == 0
+    table = tmp_path / "x_annotations.csv"
+    table.write_text(table.read_text(encoding="utf-8") + "# corrected by hand\n", encoding="utf-8")
+    with pytest.raises(errors.OutputError, match="was changed"):
+        invoke(lists, "--out", out)
+    assert "corrected by hand" in table.read_text(encoding="utf-8")
+    assert invoke(lists, "--out", out, "--overwrite").exit_code == 0
+
+
+def test_a_dry_run_writes_nothing(tmp_path, lists):
+    done = invoke(lists, "--dry-run", "--out", tmp_path / "x")
+    assert done.output == "local: 2 clusters, 0 calls, 0 bytes sent, cost $0.00\n"
+    assert [p.name for p in tmp_path.iterdir()] == [lists.name]
+
+
+def test_a_place_that_cannot_be_written_is_found_before_the_engine_runs(tmp_path, lists):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.OutputError, match="cannot be written"):
+        invoke(lists, "--out", tmp_path / "file" / "x")
+
+
+@needs_rscript
+def test_an_rds_gives_the_labelled_object_too(tmp_path, lists):
+    from rds_files import PBMC, r_script
+
+    r_script(
+        f"{PBMC} x$cluster <- ifelse(x$groups == 'g1', 10, 2); saveRDS(x, '{tmp_path}/in.rds')"
+    )
+    options = ("--markers", lists, "--group-key", "cluster", "--out", tmp_path / "out")
+    done = invoke(tmp_path / "in.rds", *options)
+    assert done.exit_code == 0
+    files = {p.name for p in tmp_path.iterdir()}
+    assert {f"out{end}" for end in (
+        ".rds", "_cells.csv", "_annotations.csv", "_annotations.json", "_report.html", "_run",
+    )} <= files  # fmt: skip
+    cells = pd.read_csv(tmp_path / "out_cells.csv", index_col="cell")
+    told = r_script(f"x <- readRDS('{tmp_path}/out.rds'); write.csv(x[[]], stdout())")
+    there = pd.read_csv(io.StringIO(told), index_col=0)
+    assert list(cells.index) == list(there.index)
+    assert list(cells["cell_type"]) == list(there["cell_type"])
+    assert set(cells["cell_type"][there["cluster"] == 10]) == {"B cell"}
+    # A second run replaces its own files.
+    assert invoke(tmp_path / "in.rds", *options).exit_code == 0
+
+
+@needs_rscript
+def test_a_dry_run_of_an_rds_writes_nothing(tmp_path, lists):
+    from rds_files import PBMC, r_script
+
+    r_script(
+        f"{PBMC} x$cluster <- ifelse(x$groups == 'g1', 10, 2); saveRDS(x, '{tmp_path}/in.rds')"
+    )
+    done = invoke(tmp_path / "in.rds", "--markers", lists, "--group-key", "cluster", "--dry-run")
+    assert done.output.endswith("local: 2 clusters, 0 calls, 0 bytes sent, cost $0.00\n")
+    assert {p.name for p in tmp_path.iterdir()} == {"in.rds", lists.name}
+
+
+def test_files_that_are_no_input_say_what_to_do(tmp_path):
+    (tmp_path / "x.h5ad").write_text("no hdf5")
+    with pytest.raises(errors.InputError, match="cannot be read"):
+        invoke(tmp_path / "x.h5ad")
+
+
+def test_options_of_the_engine_are_name_and_value(tmp_path, lists):
+    assert invoke(lists, "--out", tmp_path / "x", "--option", "n_genes=3").exit_code == 0
+    done = invoke(lists, "--option", "n_genes")
+    assert done.exit_code == 2
+    assert "NAME=VALUE" in done.output
+
+
+def test_a_language_model_by_its_own_options(tmp_path, lists, llm_server):
+    done = invoke(
+        lists, "--engine", "llm", "--provider", "openai", "--model", "m", "--base-url",
+        llm_server.url + "/V1", "--max-workers", 2, "--option", "n_genes=3", "--species", "human",
+        "--out", tmp_path / "res_v1.2",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    files = ["summary.csv", "conversations.json", "report.html", "annotations.csv"]
+    for suffix in [*files, "annotations.json"]:
+        assert (tmp_path / f"res_v1.2_{suffix}").exists()
+        assert f"wrote {tmp_path / f'res_v1.2_{suffix}'}\n" in done.output
+    assert {r["path"] for r in llm_server.log} == {"/V1/chat/completions"}
+    assert "Marker genes (3)" in llm_server.log[0]["user"]
+    llm_server.log.clear()
+    again = ["--engine", "llm", "--provider", llm_server.url + "/V1", "--model", "m"]
+    done = invoke(lists, *again, "--option", "n_genes=3", "--species", "human", "--out",
+                  tmp_path / "res_v1.2")  # fmt: skip
+    assert done.exit_code == 0
+    assert llm_server.log == []
+
+
+def test_a_dry_run_of_a_model_tells_its_cost_and_makes_no_call(tmp_path, lists, llm_server):
+    done = invoke(
+        lists, "--engine", "llm", "--provider", "openai", "--model", "m", "--base-url",
+        llm_server.url, "--option", 'prices={"input": 3, "output": 15}', "--dry-run", "--out",
+        tmp_path / "x",
+    )  # fmt: skip
+    assert "4 calls" in done.output
+    assert "tokens in" in done.output
+    assert "cost $0.0" in done.output
+    assert llm_server.log == []
+    assert list(tmp_path.glob("x*")) == []
+
+
+def test_a_cluster_that_failed_gives_the_exit_code_3(tmp_path, lists, llm_server):
+    llm_server.script = {("B cell", "*"): ["refusal"]}
+    done = invoke(
+        lists, "--engine", "llm", "--provider", llm_server.url, "--model", "m", "--species",
+        "human", "--out", tmp_path / "x",
+    )  # fmt: skip
+    assert done.exit_code == 3
+
+
+def test_the_name_of_the_files_is_said_once(lists):
+    done = CliRunner().invoke(group, ["annotate", str(lists), "--option", "output_name=x"])
+    assert done.exit_code == 2
+    assert "--out" in done.output

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from cellferry.annotations.clusters import Annotation, Annotations
+from cellferry.cli.output import output_paths, table, tell_files, write_all
+from cellferry.errors import OutputError
+
+
+def test_the_table_is_aligned_and_shows_missing_values_as_nothing():
+    rows = (
+        Annotation("0", "ok", 12, "B cell", confidence=0.914, confidence_kind="graded"),
+        Annotation("10", "skipped", error="No markers."),
+    )
+    assert table(Annotations(rows)).splitlines() == [
+        "cluster  n_cells  label   confidence  status",
+        "0             12  B cell        0.91  ok",
+        "10                                    skipped",
+    ]
+
+
+def test_the_name_is_used_as_given():
+    assert output_paths(Path("d/res_v1.2"))["table"] == Path("d/res_v1.2_annotations.csv")
+
+
+def test_a_file_that_fails_leaves_nothing_half_written(tmp_path):
+    def half(path):
+        path.write_text("half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OutputError, match="No space left on device"):
+        write_all({tmp_path / "x.csv": half})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_written_files_are_told(tmp_path, capsys):
+    tell_files(write_all({tmp_path / "x.txt": lambda p: p.write_text("1")}))
+    assert capsys.readouterr().out == f"wrote {tmp_path / 'x.txt'}\n"

@@ -1,0 +1,26 @@
+import pytest
+
+from cellferry.engines.cellatlas.quality import check_genes
+from cellferry.errors import GeneIdentifiersError, GenesUnrecognisedWarning
+
+
+def test_the_overlap_is_measured():
+    assert check_genes(["CD3E", "CD19", "NOT-A-GENE1"], "human") == {
+        "genes": 3, "recognised": 2, "of": "human symbols",
+    }  # fmt: skip
+    assert check_genes(["Cd3e", "Cd19"], "mouse")["of"] == "mouse symbols"
+
+
+def test_names_of_several_columns_are_refused():
+    with pytest.raises(GeneIdentifiersError, match='several columns \\("CD3E"\\)'):
+        check_genes(["CD3E", "CD19", "CD3E"], None)
+
+
+def test_identifiers_are_refused():
+    with pytest.raises(GeneIdentifiersError, match="ensembl identifiers"):
+        check_genes([f"ENSG{i:011d}" for i in range(9)], None)
+
+
+def test_few_known_symbols_are_a_warning():
+    with pytest.warns(GenesUnrecognisedWarning, match="1 of 3"):
+        check_genes(["CD3E", "foo", "bar"], None)

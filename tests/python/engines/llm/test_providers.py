@@ -1,0 +1,85 @@
+import asyncio
+import importlib.util
+
+import pytest
+
+from cellferry import errors
+from cellferry.engines.llm import providers
+from cellferry.engines.llm.endpoints import PROVIDERS, endpoint
+from cellferry.engines.llm.keys import Secret
+from cellferry.engines.llm.providers import check_packages, open_model, open_pool
+from llm_cases import TWO, ask
+from paths import ROOT
+
+
+def opened(provider, base_url=None):
+    async def main():
+        found = endpoint(provider=provider, model="openai/m", base_url=base_url)
+        async with open_pool([found], 3, 5.0) as pool:
+            return open_model(found, Secret("sk-1"), pool, 5.0), pool
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_provider_has_a_model_whose_package_never_tries_again(provider, monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    model, pool = opened(provider)
+    assert model.model_name == "openai/m"
+    if provider in {"openai", "anthropic", "openrouter", "groq"}:
+        assert model.client.max_retries == 0
+    if provider != "bedrock":
+        assert len(pool._clients) == 1
+    assert "sk-1" not in repr(model)
+
+
+@pytest.mark.parametrize("provider", [p for p in PROVIDERS if p != "bedrock"])
+def test_the_address_is_used_as_given(provider):
+    model, _ = opened(provider, "http://127.0.0.1:1/Some/Path/V1")
+    assert str(model.base_url or "").rstrip("/") == "http://127.0.0.1:1/Some/Path/V1"
+
+
+def test_a_missing_package_is_told_with_the_line_that_installs_it(monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "pydantic_ai" else real(name)
+    )
+    with pytest.raises(errors.DependencyError) as caught:
+        check_packages("openai")
+    assert '-m pip install "pydantic-ai-slim[' in caught.value.hint
+
+
+def test_the_line_that_installs_is_that_of_the_extra():
+    import tomllib
+
+    project = ROOT / "pyproject.toml"
+    extras = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert extras["llm"] == [providers.REQUIREMENT]
+
+
+def test_a_model_that_cannot_be_is_refused_early():
+    with pytest.raises(errors.InvalidOptionError, match="must name the maker"):
+        endpoint(provider="openrouter", model="gpt-5")
+
+
+def test_bedrock_without_a_region_says_what_to_set(monkeypatch, tmp_path):
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with pytest.raises(errors.CredentialsRequiredError, match="Bedrock"):
+        opened("bedrock")
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "path"),
+    [("openai", "m", "/chat/completions"), ("openrouter", "openai/gpt-4o", "/chat/completions"),
+     ("groq", "m", "/openai/v1/chat/completions"), ("mistral", "m", "/v1/chat/completions"),
+     ("anthropic", "claude-sonnet-4-6", "/v1/messages")],
+)  # fmt: skip
+@pytest.mark.parametrize("reasoning", [None, "low"])
+def test_providers_over_real_http(llm_server, provider, model, path, reasoning):
+    options = {"provider": provider, "model": model, "api_key": "sk-1", "reasoning": reasoning}
+    found = ask(llm_server, TWO, **options)
+    assert found.labels() == {"0": "B cell", "1": "T cell"}
+    assert {r["path"] for r in llm_server.log} == {path}
+    assert {r["key"].removeprefix("Bearer ") for r in llm_server.log} == {"sk-1"}

@@ -1,0 +1,43 @@
+import pytest
+from pydantic_ai.exceptions import ModelConnectionError, ModelHTTPError
+
+from cellferry.engines.llm.client import TRANSIENT, is_transient, parameters, told_by
+from cellferry.engines.llm.replies import Answer
+
+
+@pytest.mark.parametrize("status", sorted(TRANSIENT))
+def test_what_may_pass_is_tried_again(status):
+    assert is_transient(ModelHTTPError(status, "m"))
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 413, 422])
+def test_what_will_not_pass_is_not(status):
+    assert not is_transient(ModelHTTPError(status, "m"))
+
+
+def test_a_pause_of_hours_is_not_waited_for():
+    assert is_transient(ModelHTTPError(429, "m", headers={"Retry-After": "30"}))
+    assert not is_transient(ModelHTTPError(429, "m", headers={"Retry-After": "7200"}))
+
+
+def test_a_lost_connection_is_tried_again_and_a_fault_of_ours_is_not():
+    assert is_transient(ModelConnectionError(model_name="m", message="lost"))
+    assert not is_transient(ValueError("x"))
+
+
+def test_each_mode_asks_for_the_schema_in_its_way():
+    tool, system = parameters(Answer, "tool", "S")
+    assert (tool.output_mode, tool.output_tools[0].name, system) == ("tool", "answer", "S")
+    schema, _ = parameters(Answer, "schema", "S")
+    assert schema.output_object.json_schema["required"][0] == "cluster_token"
+    plain, system = parameters(Answer, "prompted", "S")
+    assert plain.output_mode == "text"
+    assert system.startswith("S\n\nReply with one JSON object")
+    assert '"supporting_genes"' in system
+
+
+def test_what_a_service_said_is_told_short():
+    body = {"error": {"message": "no " * 500}}
+    told = told_by(ModelHTTPError(400, "m", body))
+    assert told.startswith("status 400, no no")
+    assert len(told) < 400

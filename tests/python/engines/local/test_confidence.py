@@ -1,0 +1,47 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cellferry.engines.local import Local
+from cellferry.engines.local.choose import FURTHEST, LEAST_FIT, confidence, features
+from local_tables import answers, lists, table
+
+B_CELL = ["CD79A", "MS4A1", "CD19", "BANK1", "CD22", "CD79B", "PAX5", "FCRLA"]
+FITS = st.floats(LEAST_FIT, 5)
+MARGINS = st.floats(0, 1)
+
+
+@given(FITS, MARGINS, st.floats(0, 1), st.booleans())
+def test_more_evidence_is_never_less_sure(fit, margin, more, mixed):
+    least = confidence(fit, margin, mixed=mixed)
+    assert 0 < least < 1
+    assert confidence(fit + more, margin, mixed=mixed) >= least
+    assert confidence(fit, min(margin + more, 1), mixed=mixed) >= least
+
+
+def test_a_mixture_is_less_sure():
+    assert confidence(1.5, 0.3, mixed=True) < confidence(1.5, 0.3, mixed=False)
+
+
+def test_beyond_what_was_seen_nothing_is_surer():
+    assert confidence(1.0, 1.0, mixed=False) == confidence(1.0, FURTHEST, mixed=False)
+    assert features(0.0, 0.0, mixed=False) == features(LEAST_FIT, 0.0, mixed=False)
+    assert confidence(10.0, 1.0, mixed=False) < 0.99
+
+
+def test_packaged_types_are_calibrated_and_those_of_a_user_are_graded():
+    found = answers(Local(), table({"0": B_CELL}))["0"]
+    assert (found.confidence_kind, found.status) == ("calibrated", "ok")
+    mine = {"Ameloblast": ["AMELX", "AMBN", "ENAM", "AMTN", "ODAM"]}
+    enamel = lists({"0": ["AMELX", "ENAM", "AMBN", "ODAM"], "1": B_CELL})
+    for options in ({}, {"knowledge_only": True}):
+        both = answers(Local(knowledge=mine, **options), enamel)
+        assert both["0"].label == "Ameloblast"
+        assert both["0"].confidence_kind == "graded"
+    assert answers(Local(knowledge=mine), enamel)["1"].confidence_kind == "calibrated"
+
+
+@pytest.mark.parametrize("genes", [["CD79A"], ["GAPDH", "ACTB", "MALAT1"]])
+def test_unknown_has_no_confidence(genes):
+    found = answers(Local(), lists({"0": genes}))["0"]
+    assert (found.status, found.confidence, found.confidence_kind) == ("unknown", None, None)

@@ -1,0 +1,47 @@
+import numpy as np
+
+from cellferry.engines.local import Local
+from cellferry.study.markers.table import Markers
+from local_tables import answers, listed, table
+
+T_CELL = listed("T cell", least_tier=2)
+B_CELL = listed("B cell", least_tier=2)
+
+
+def test_two_lineages_are_both_named():
+    found = answers(Local(), table({"0": [*T_CELL, *B_CELL]}))["0"]
+    assert len(found.mixed) == 2
+    assert any("T" in name for name in found.mixed)
+    assert any("B" in name for name in found.mixed)
+    assert found.confidence < answers(Local(), table({"0": B_CELL}))["0"].confidence
+
+
+def test_one_lineage_is_no_mixture():
+    for genes in (T_CELL, B_CELL, listed("Classical monocyte") + listed("Monocyte")):
+        assert answers(Local(), table({"0": genes}))["0"].mixed == ()
+
+
+def test_relatives_are_no_mixture():
+    found = answers(Local(), table({"0": [*T_CELL, *listed("CD8 T cell")]}))["0"]
+    assert found.mixed == ()
+
+
+def test_of_a_mixture_the_part_in_more_cells_is_the_label():
+    platelet = ["PPBP", "PF4", "TUBB1", "GP9", "ITGA2B", "GNG11", "TMEM40", "CAVIN2"]
+    t_cell = ["CD3D", "CD3E", "CD3G", "TRAC", "CD2", "LCK", "CD247", "CD7"]
+    for inside, label in (((0.25, 0.6), "T cell"), ((0.6, 0.25), "Platelet")):
+        few, many = (
+            table({"0": platelet}, 5, inside[0], 0.02),
+            table({"0": t_cell}, 4, inside[1], 0.02),
+        )
+        both = Markers(
+            clusters=("0",),
+            cluster=np.concatenate([few.cluster, many.cluster]),
+            gene=np.concatenate([few.gene, many.gene]),
+            avg_log2fc=np.concatenate([few.avg_log2fc, many.avg_log2fc]),
+            pct_1=np.concatenate([few.pct_1, many.pct_1]),
+            pct_2=np.concatenate([few.pct_2, many.pct_2]),
+        )
+        found = answers(Local(), both)["0"]
+        assert found.label == label
+        assert set(found.mixed) == {"T cell", "Platelet"}

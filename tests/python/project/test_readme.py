@@ -1,0 +1,59 @@
+"""The examples of the README run, and print what the README says they print."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from paths import ROOT
+
+
+def example(language):
+    """Return the first example of a language and the output that stands under it."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"```{language}\n(.*?)```\n\n```text\n(.*?)```", text, re.DOTALL)
+    return found[1], found[2]
+
+
+def plain(text):
+    return [line.rstrip() for line in text.strip().splitlines()]
+
+
+def run(command, tmp_path):
+    environment = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, check=False, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_python_example_prints_what_the_readme_says(tmp_path):
+    code, expected = example("python")
+    assert plain(run([sys.executable, "-W", "ignore", "-c", code], tmp_path)) == plain(expected)
+
+
+def has_r_package():
+    if shutil.which("Rscript") is None:
+        return False
+    probe = "quit(status = !nzchar(system.file(package = 'cellferry')))"
+    return subprocess.run(["Rscript", "-e", probe], check=False).returncode == 0
+
+
+@pytest.mark.skipif(not has_r_package(), reason="the R package is not installed")
+def test_the_r_example_prints_what_the_readme_says(tmp_path):
+    code, expected = example("r")
+    (tmp_path / "example.R").write_text(code, encoding="utf-8")
+    assert plain(run(["Rscript", "example.R"], tmp_path)) == plain(expected)
+
+
+def test_the_commands_of_the_readme_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for target in re.findall(r"make ([\w-]+)", readme):
+        assert f"\n{target}:" in makefile, target
+    for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", readme):
+        assert (ROOT / picture).is_file(), picture

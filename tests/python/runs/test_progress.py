@@ -1,0 +1,36 @@
+import io
+
+import pytest
+import rich.console
+
+from cellferry.runs.progress import progress_events
+from cellferry.runs.worker import Event
+
+
+def test_nothing_is_drawn_when_nobody_asked():
+    with progress_events(show=False) as on_event:
+        assert on_event is None
+
+
+def test_nothing_is_drawn_into_a_log(capsys):
+    with progress_events(show=True) as on_event:
+        assert on_event is None
+    assert capsys.readouterr().err == ""
+
+
+def test_a_terminal_sees_a_bar(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    screen = io.StringIO()
+    real = rich.console.Console
+    monkeypatch.setattr(
+        rich.console, "Console", lambda **_: real(file=screen, force_terminal=True, width=80)
+    )
+    with progress_events(show=True) as on_event:
+        on_event(Event("progress", done=2, total=9, unit="1"))
+    assert "Annotating clusters" in screen.getvalue()
+    assert "2/9" in screen.getvalue()
+
+
+def test_an_error_inside_is_not_swallowed():
+    with pytest.raises(KeyError), progress_events(show=False):
+        raise KeyError("x")

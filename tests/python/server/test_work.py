@@ -1,0 +1,64 @@
+"""The work on one job: done again it gives the same files and asks nothing twice."""
+
+import orjson
+import pytest
+
+from cellferry.annotations.clusters import Annotations
+from cellferry.runs.run import home
+from cellferry.server.jobs.engines import engine_of
+from cellferry.server.jobs.evidence import Evidence
+from cellferry.server.jobs.payload import JobInput
+from cellferry.server.jobs.work import answer
+from server_engine import SlowModel
+from server_process import MARKERS
+
+JOB = JobInput("context", {"tissue": "blood"}, {name: name for name in MARKERS}, MARKERS)
+
+
+def work(folder, engine=None, on_event=lambda _event: None):
+    evidence = Evidence(None, {}, JOB)
+    return answer(JOB, engine or engine_of((), 1), evidence, folder, parallel=2, on_event=on_event)
+
+
+def test_files_and_answers(tmp_path):
+    found = work(tmp_path)
+    results = orjson.loads((tmp_path / "results.json").read_bytes())
+    told = {
+        name: value["latest"]["annotation"]["annotation"]
+        for name, value in results["annotations"].items()
+    }
+    assert told == found.labels() == {"0": "B cell", "1": "T cell", "2": "Classical monocyte"}
+    kept = Annotations.from_json((tmp_path / "annotations.json").read_text())
+    assert kept.rows == found.rows
+    assert kept.markers["gene"][:2] == ["CD79A", "MS4A1"]
+
+
+def test_done_again_it_is_the_same(tmp_path):
+    work(tmp_path)
+    first = (tmp_path / "results.json").read_bytes()
+    journal = (tmp_path / "run" / "journal.jsonl").read_bytes()
+    work(tmp_path)
+    assert (tmp_path / "results.json").read_bytes() == first
+    assert (tmp_path / "run" / "journal.jsonl").read_bytes() == journal
+
+
+def test_a_stopped_job_asks_only_for_the_rest(tmp_path, monkeypatch):
+    calls = tmp_path / "calls"
+    monkeypatch.setenv("SLOW_MODEL_CALLS", str(calls))
+    monkeypatch.setenv("SLOW_MODEL_SECONDS", "0.3")
+    model = SlowModel(llm_configs=[{"name": "m", "apiKey": "k"}], max_workers=1)
+
+    def stop(event):
+        if event.done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work(tmp_path / "job", model, stop)
+    monkeypatch.setenv("SLOW_MODEL_SECONDS", "0")
+    assert work(tmp_path / "job", model).labels() == {n: f"label {n}" for n in MARKERS}
+    assert sorted(calls.read_text().split()) == sorted(MARKERS)
+
+
+def test_the_users_own_runs_are_not_cluttered(tmp_path):
+    work(tmp_path)
+    assert not (home() / "runs").exists()

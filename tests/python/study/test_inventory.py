@@ -1,0 +1,68 @@
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from cellferry import study_report
+from cellferry.errors import UnsupportedObjectError
+from cellferry.study.build import study_from_anndata
+
+
+@pytest.fixture
+def adata():
+    made = anndata.AnnData(
+        sparse.csr_matrix(np.eye(4, 3)),
+        obs=pd.DataFrame({"leiden": list("0011"), "score": [0.5, 1, 2, 3]}, index=list("abcd")),
+        var=pd.DataFrame({"symbol": ["A", "B", "C"]}, index=["g1", "g2", "g3"]),
+    )
+    made.layers["counts"] = made.X.copy()
+    made.obsm["X_umap"] = np.zeros((4, 2))
+    made.obsm["X_pca"] = np.zeros((4, 5))
+    made.obsp["connectivities"] = sparse.eye(4, format="csr")
+    made.varm["PCs"] = np.zeros((3, 5))
+    made.uns["colours"] = ["red"]
+    return made
+
+
+def actions(report):
+    return {(row["kind"], row["item"]): str(row["action"]) for _, row in report.iterrows()}
+
+
+def test_every_item_is_listed_once_with_its_action(adata):
+    report = study_report(adata)
+    assert list(report.columns) == ["item", "kind", "what", "action", "why"]
+    assert list(report["action"].cat.categories) == ["taken", "coerced", "left"]
+    assert not report.duplicated(["item", "kind"]).any()
+    assert actions(report) == {
+        ("cells", "cells"): "taken",
+        ("genes", "genes"): "taken",
+        ("layer", "X"): "taken",
+        ("layer", "counts"): "left",
+        ("metadata", "leiden"): "taken",
+        ("metadata", "score"): "taken",
+        ("gene metadata", "symbol"): "left",
+        ("embedding", "X_umap"): "taken",
+        ("embedding", "X_pca"): "left",
+        ("graph", "connectivities"): "left",
+        ("loadings", "PCs"): "left",
+        ("uns", "colours"): "left",
+    }
+    assert ((report["why"] == "") == (report["action"] == "taken")).all()
+
+
+def test_the_report_says_what_the_study_takes(adata):
+    adata.raw = adata.copy()
+    found = actions(study_report(adata))
+    assert found["layer", "raw"] == "taken"
+    assert found["layer", "X"] == "left"
+    study = study_from_anndata(adata, {"0": ["A"], "1": ["B"]}, group_key="leiden")
+    assert set(study.obs.columns) == {item for kind, item in found if kind == "metadata"}
+    assert study.coordinates[0] == "X_umap"
+    del adata.obsm["X_umap"]
+    assert actions(study_report(adata))["embedding", "X_pca"] == "coerced"
+
+
+def test_anything_else_is_refused():
+    with pytest.raises(UnsupportedObjectError, match="not of dict"):
+        study_report({})
