@@ -19,7 +19,7 @@ from cellferry.engines.local import Local
 from cellferry.engines.local.knowledge.packaged import packaged_knowledge
 from cellferry.errors import RunDamagedError
 from cellferry.runs.worker import Events
-from cellferry.study.markers.table import read_markers
+from cellferry.study.markers.read import read_markers
 from cellferry.study.study import Clusters, Context, Study
 
 DEFAULT = Path("/work/shared/data/scmayomap_markers.tsv.gz")

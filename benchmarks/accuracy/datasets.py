@@ -19,7 +19,8 @@ import platformdirs
 from scipy.sparse import csr_matrix
 
 from cellferry.study.expression.matrix import MatrixSource
-from cellferry.study.markers.table import Markers, read_markers
+from cellferry.study.markers.read import read_markers
+from cellferry.study.markers.table import Markers
 from cellferry.study.study import Clusters, Context, Study
 
 from .dataset import Dataset

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from cellferry.engines.local.knowledge.packaged import packaged_knowledge
+from cellferry.study.expression.source import ExpressionSource
 from cellferry.study.study import Clusters, Context, Study
 
 GENES, VALUES, BLOCK = 20_000, 1_500, 5_000
@@ -16,12 +17,15 @@ def gene_names():
     return tuple(np.random.default_rng(0).permutation(names).tolist())
 
 
-class Generated:
+class Generated(ExpressionSource):
     """An expression source of n cells with 1,500 values each; the same whenever it is read."""
 
     def __init__(self, n_cells, *, counts):
         self.genes, self.shape, self.counts = gene_names(), (n_cells, GENES), counts
-        self.nnz = n_cells * VALUES
+
+    @property
+    def stored_values(self):
+        return self.shape[0] * VALUES
 
     def __iter__(self):
         base = np.sort(np.random.default_rng(1).choice(GENES, VALUES, replace=False))

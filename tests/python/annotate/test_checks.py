@@ -7,7 +7,7 @@ from cellferry import errors
 from cellferry.annotate import checks
 from cellferry.engines.base import Capabilities, Plan
 from cellferry.study.expression.matrix import MatrixSource
-from cellferry.study.markers.table import read_markers
+from cellferry.study.markers.read import read_markers
 from cellferry.study.study import Clusters, Context, Study
 
 GENES = [f"GENE{i}" for i in range(12)]

@@ -78,7 +78,7 @@ def test_the_readers_error_reaches_the_sender():
 def test_a_sender_that_stops_ends_the_reader(monkeypatch):
     monkeypatch.setattr(streamed, "DRAIN_SECONDS", 0.01)
     source = source_of(np.ones((4, 2)))
-    source.stop()
+    source.close()
     with pytest.raises(CancelledWork):
         list(source.blocks())
 

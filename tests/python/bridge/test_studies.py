@@ -136,7 +136,7 @@ def test_expression_that_is_pulled_is_asked_for_when_it_is_read():
         send(opened["handle"], sparse.csr_matrix((N_CELLS, 3)))
     made = bridge_studies.close_study(opened["handle"])
     study = made.complete()
-    assert (study.counts.nnz, study.normalized.nnz) == (counts.nnz, None)
+    assert (study.counts.stored_values, study.normalized.stored_values) == (counts.nnz, None)
     with pytest.raises(CancelledWork):
         next(iter(study.counts))
     asked = []
@@ -163,9 +163,9 @@ def test_how_many_values_some_genes_have_is_not_known():
         bridge_studies.study_from_wire(wire.decode(sent, message.buffers))
     )
     made.expect(sent, frozenset({"normalized"}), ["B"])
-    assert made.pulled["normalized"].nnz is None
+    assert made.pulled["normalized"].stored_values is None
     made.expect(sent, frozenset({"normalized"}), GENES)
-    assert made.pulled["normalized"].nnz == 100
+    assert made.pulled["normalized"].stored_values == 100
 
 
 def test_a_study_that_is_not_open_is_an_internal_error():

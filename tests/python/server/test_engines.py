@@ -10,7 +10,7 @@ from cellferry.runs.worker import CancelledWork, Events
 from cellferry.server.failures import Code, Failure
 from cellferry.server.jobs.engines import Isolating, engine_of
 from cellferry.server.jobs.llm_configs import LLMConfig
-from cellferry.study.markers.table import read_markers
+from cellferry.study.markers.read import read_markers
 from cellferry.study.study import Clusters, Study
 from server_engine import SlowModel
 

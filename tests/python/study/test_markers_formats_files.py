@@ -132,7 +132,7 @@ def test_real_tables_of_seurat(file, rows, clusters, first):
 def test_reading_a_file_does_not_import_pandas(tmp_path):
     SEURAT.to_csv(tmp_path / "m.csv")
     code = (
-        "import sys; from cellferry.study.markers.table import read_markers; "
+        "import sys; from cellferry.study.markers.read import read_markers; "
         "read_markers(sys.argv[1]).select(); sys.exit('pandas' in sys.modules)"
     )
     subprocess.run(

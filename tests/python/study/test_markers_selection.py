@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cellferry.errors import InvalidOptionError, MarkersStatisticError
-from cellferry.study.markers.table import read_markers
+from cellferry.study.markers.read import read_markers
 
 OPEN = {"max_p_val_adj": None, "min_avg_log2fc": None, "min_pct": None}
 

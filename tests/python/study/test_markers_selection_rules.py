@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellferry.errors import MarkersStatisticError
-from cellferry.study.markers.table import read_markers
+from cellferry.study.markers.read import read_markers
 
 STATISTICS = ("avg_log2FC", "p_val", "p_val_adj", "pct.1", "pct.2", "Score")
 OPEN = {"max_p_val_adj": None, "min_avg_log2fc": None, "min_pct": None}

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellferry.errors import MarkersClustersError, MarkersFormatError
-from cellferry.study.markers.table import STATISTICS, Markers, read_markers
+from cellferry.study.markers.read import read_markers
+from cellferry.study.markers.table import STATISTICS, Markers
 
 FIELDS = tuple(STATISTICS)
 

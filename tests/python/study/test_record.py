@@ -3,7 +3,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellferry.study.markers.table import read_markers
+from cellferry.study.markers.read import read_markers
 from cellferry.study.record import input_hash, study_from_record, study_record
 from cellferry.study.study import Clusters, Context, Study
 

@@ -9,7 +9,7 @@ from cellferry.annotate.checks import check_study
 from cellferry.annotate.clusters import annotate_clusters
 from cellferry.biology.gene_tables import symbols_by_number
 from cellferry.study.expression.matrix import MatrixSource
-from cellferry.study.markers.table import read_markers
+from cellferry.study.markers.read import read_markers
 from cellferry.study.record import study_from_record, study_record
 from cellferry.study.study import Clusters, Study
 from cellferry.study.symbols import names_by_symbol, symbols_of, with_symbols

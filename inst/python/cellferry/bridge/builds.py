@@ -64,7 +64,7 @@ class OpenBuild(OpenStudy):
         with open_inputs(study, group_key=None, coordinates_key="", rank_key="") as inputs:
             self.build = Build(inputs, options)
         self.build.check_targets()
-        if any(isinstance(source, StreamedSource) for source in self.sources.values()):
+        if not all(source.rereadable for source in self.sources.values()):
             self.worker = Worker(self.build.run)
         handle = secrets.token_hex(8)
         keep_study(handle, self)
@@ -116,8 +116,9 @@ class OpenBuild(OpenStudy):
     def close(self) -> None:
         """Stop the build, if it is not finished."""
         for source in self.sources.values():
-            if isinstance(source, StreamedSource):
-                source.stop()
+            if not source.rereadable:
+                # What reads it while it arrives would wait for more.
+                source.close()
         if self.worker is not None and not self.worker.ended:
             self.worker.cancel(CLEARING_SECONDS)
         super().close()

@@ -29,7 +29,7 @@ from ..errors import InternalError, error_codes, warning_codes
 from ..runs.run import Run, list_runs
 from ..runs.worker import at_work
 from ..study.clusters import Clusters
-from ..study.markers.table import read_markers
+from ..study.markers.read import read_markers
 from ..study.study import Study
 from . import wire
 from .installation import installed_versions

@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import InvalidObjectError
 from ..runs.worker import DRAIN_SECONDS, Caller, CancelledWork
 from ..study.expression.blocks import BLOCK_VALUES, BlockSource, Rows, block_from_arrays
+from ..study.expression.source import ExpressionSource
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -92,18 +93,36 @@ class StreamedSource(BlockSource):
                 continue
             return
 
-    def stop(self) -> None:
+    @property
+    def rereadable(self) -> bool:
+        """No: nothing is kept."""
+        return False
+
+    @property
+    def in_memory(self) -> bool:
+        """No: nothing is kept."""
+        return False
+
+    @property
+    def stored_values(self) -> int | None:
+        """Not known: nothing is kept."""
+        return None
+
+    def close(self) -> None:
         """Tell the reader that nothing more will arrive."""
         self._stopped.set()
 
-    def blocks(self) -> Iterator[tuple[int, Rows]]:
+    def blocks(self, most: int = 0) -> Iterator[tuple[int, Rows]]:
         """Yield the blocks as they arrive; the reader puts them together.
+
+        How many cells they have was said when the source was made.
 
         Raises
         ------
         CancelledWork
             The sender has stopped.
         """
+        del most
         read = 0
         while read < self.shape[0]:
             try:
@@ -125,7 +144,7 @@ ASKED_AHEAD = 1
 """Blocks that are fetched while another thread works on the one before."""
 
 
-class PulledSource:
+class PulledSource(ExpressionSource):
     """A matrix elsewhere, of which the next block is asked for when it is needed.
 
     It can be read again and again, and a reader may stop anywhere. A few blocks are in memory,
@@ -151,8 +170,6 @@ class PulledSource:
     [(0, [[0.5]])]
     """
 
-    in_memory = False
-
     def __init__(
         self,
         n_cells: int,
@@ -163,9 +180,14 @@ class PulledSource:
     ) -> None:
         self.genes = tuple(genes)
         self.shape: tuple[int, int] = (n_cells, len(self.genes))
-        self.nnz = nnz
+        self._stored_values = nnz
         self._read = read
         self._caller = Caller.here()
+
+    @property
+    def stored_values(self) -> int | None:
+        """What was said when the source was made."""
+        return self._stored_values
 
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
         """Yield ``(row_start, block)`` in row order.
@@ -237,8 +259,6 @@ class SpilledSource(BlockSource):
     [(0, [[0.5]])]
     """
 
-    in_memory = False
-
     def __init__(
         self,
         n_cells: int,
@@ -250,6 +270,16 @@ class SpilledSource(BlockSource):
         self._dtype = np.dtype(dtype)
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - lives as long as this
         self._places: list[tuple[int, int, int]] = []
+
+    @property
+    def in_memory(self) -> bool:
+        """No: the blocks are in a file."""
+        return False
+
+    @property
+    def nnz(self) -> int:
+        """How many values have arrived."""
+        return sum(n_values for _, _, n_values in self._places)
 
     def _keep(self, row_start: int, block: csr_matrix) -> None:
         n_rows, n_values = int(block.shape[0]), int(block.nnz)

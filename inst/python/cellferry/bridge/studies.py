@@ -21,13 +21,13 @@ from ..runs.worker import CancelledWork
 from ..study.clusters import Clusters
 from ..study.expression.blocks import BLOCK_ROWS, BLOCK_VALUES, BlockSource, cuts
 from ..study.expression.source import ExpressionSource
-from ..study.markers.table import read_markers
+from ..study.markers.read import read_markers
 from ..study.study import Context, Study
 from ..study.symbols import names_by_symbol
 from . import memory as r_memory
 from . import wire
 from .questions import Ask, block_question
-from .sources import PulledSource, SpilledSource
+from .sources import PulledSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -176,8 +176,7 @@ class OpenStudy:
     def close(self) -> None:
         """Give back what is held beside the study."""
         for source in self.sources.values():
-            if isinstance(source, SpilledSource):
-                source.close()
+            source.close()
 
 
 _open: dict[str, OpenStudy] = {}
@@ -282,7 +281,7 @@ def describe_parts(study: Study, out: wire.Outgoing) -> Message:
             answer[name], answer[f"{name}_items"] = out.data_frame(frame)
     for name in ("normalized", "counts"):
         source = getattr(study, name)
-        if isinstance(source, BlockSource):
+        if source is not None:
             answer[name] = {"n": list(source.shape), "sums": _sums(source, out)}
     if study.embeddings is not None:
         answer["embeddings"] = {
@@ -294,14 +293,14 @@ def describe_parts(study: Study, out: wire.Outgoing) -> Message:
     return answer
 
 
-def _sums(source: BlockSource, out: wire.Outgoing) -> Message:
+def _sums(source: ExpressionSource, out: wire.Outgoing) -> Message:
     rows = [np.asarray(block.sum(axis=1)).ravel() for _, block in source]
     columns = sum(np.asarray(block.sum(axis=0)).ravel() for _, block in source)
     return {
         "cells": out.vector(np.concatenate(rows), "<f8"),
         "genes": out.vector(np.asarray(columns), "<f8"),
         # Large integers cross as text.
-        "nnz": str(source.nnz),
+        "nnz": str(source.stored_values),
     }
 
 

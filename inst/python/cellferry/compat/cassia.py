@@ -16,7 +16,7 @@ from ..engines.llm import LLM
 from ..engines.llm.outputs import summary
 from ..errors import InvalidOptionError, listing
 from ..runs.progress import progress_events
-from ..study.markers.table import read_markers
+from ..study.markers.read import read_markers
 from ..study.study import Context
 from .cassia_examples import EXAMPLES, example_table
 

@@ -19,7 +19,8 @@ from ..errors import (
 )
 from .clusters import Clusters
 from .expression.matrix import MatrixSource
-from .markers.table import Markers, read_markers
+from .markers.read import read_markers
+from .markers.table import Markers
 from .study import Context, Study
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _with_symbols(study: Study, column: str | None) -> Study:
     named_sources = {
         part: source.renamed(chosen.symbols)
         for part, source in sources.items()
-        if isinstance(source, MatrixSource)
+        if source is not None
     }
     own_names = {s: g for g, s in symbol.items() if s != g}
     return study.with_parts(

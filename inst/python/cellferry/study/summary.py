@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..bridge.sources import StreamedSource
 from .composition import SampledCoordinates, aggregate_metadata, sample_coordinates
-from .expression.blocks import Axis, canonical
-from .expression.matrix import MatrixSource
+from .expression.blocks import canonical
 from .expression.statistics import ExpressionStatistics, Normalisation
 
 if TYPE_CHECKING:
@@ -83,21 +81,6 @@ class SummaryOptions:
     columns: tuple[str, ...] | None = None
 
 
-def axis_of(source: ExpressionSource) -> Axis:
-    """Return along what the blocks of a source run; all but CSC matrices come by cells."""
-    return source.axis if isinstance(source, MatrixSource) else "cells"
-
-
-def blocks_of(source: ExpressionSource, most: int) -> Iterator[tuple[int, Any]]:
-    """Return the blocks of a source along :func:`axis_of`, to be made :func:`canonical`.
-
-    Never change them: they may share the memory of the user's matrix.
-    """
-    if isinstance(source, StreamedSource):
-        return source.blocks()
-    return source.blocks(most) if isinstance(source, MatrixSource) else iter(source)
-
-
 def summarise(
     study: Study,
     options: SummaryOptions | None = None,
@@ -133,8 +116,8 @@ def summarise(
     options = options or SummaryOptions()
     source: ExpressionSource = study.require("normalized", "summary")
     statistics = ExpressionStatistics(source.genes, study.clusters, study.cells)
-    axis = axis_of(source)
-    for start, block in blocks_of(source, options.pcent_batch_size):
+    axis = source.axis
+    for start, block in source.blocks(options.pcent_batch_size):
         statistics.add(statistics.of_block(start, canonical(block), axis))
         if on_block is not None:
             on_block(start + block.shape[0 if axis == "cells" else 1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,6 @@ from ..biology.gene_tables import Conversion, to_symbols
 from ..biology.genes import identifier_kind, require_symbols
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
-
     from .expression.source import ExpressionSource
     from .study import Study
 
@@ -63,9 +61,7 @@ def with_expression_symbols(study: Study) -> Study:
         return study
     _report(to_symbols(study.genes), "study")
     sources = (study.normalized, study.counts)
-    normalized, counts = (
-        None if s is None else RenamedSource(s, _different(s.genes)) for s in sources
-    )
+    normalized, counts = (None if s is None else s.renamed(_different(s.genes)) for s in sources)
     return study.with_parts(genes=_different(study.genes), normalized=normalized, counts=counts)
 
 
@@ -104,27 +100,8 @@ def _report(found: Conversion, what: str) -> None:
     logger.info("%s", text)
 
 
-class RenamedSource:
-    """An expression source under other names of its genes."""
-
-    def __init__(self, source: ExpressionSource, genes: tuple[str, ...]) -> None:
-        self._source = source
-        self.genes = genes
-        self.shape = source.shape
-
-    @property
-    def nnz(self) -> int | None:
-        """How many values the source stores, if it knows."""
-        known: int | None = getattr(self._source, "nnz", None)
-        return known
-
-    def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
-        """Yield the blocks of the source."""
-        yield from self._source
-
-
 def _renamed(source: ExpressionSource | None) -> ExpressionSource | None:
     if source is None:
         return None
     genes = symbols_of(source.genes)
-    return source if genes == tuple(source.genes) else RenamedSource(source, genes)
+    return source if genes == tuple(source.genes) else source.renamed(genes)

@@ -22,8 +22,8 @@ from cellferry.errors import (
     UploadNotAllowedError,
 )
 from cellferry.runs.run import Run
+from cellferry.study.expression.source import ExpressionSource
 from cellferry.study.study import Context
-from cellferry.study.symbols import RenamedSource
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::cellferry.errors.GenesUnrecognisedWarning"),
@@ -190,8 +190,8 @@ def test_how_many_values_there_are_is_not_read_where_it_is_known(server):
     study = study_for_cells(cells(40), None, Context(species="human"))
     readings = []
 
-    class Known:
-        nnz = 123
+    class Known(ExpressionSource):
+        stored_values = 123
         genes, shape = study.counts.genes, study.counts.shape
 
         def __iter__(self):
@@ -202,7 +202,7 @@ def test_how_many_values_there_are_is_not_read_where_it_is_known(server):
     assert engine(server).plan(known).bytes_sent == 8 * 123
     # Once, for the quality of the cells.
     assert readings == [1]
-    renamed = study.with_parts(counts=RenamedSource(Known(), study.counts.genes))
+    renamed = study.with_parts(counts=Known().renamed(study.counts.genes))
     assert engine(server, qc="off").plan(renamed).bytes_sent == 8 * 123
     assert readings == [1]
 

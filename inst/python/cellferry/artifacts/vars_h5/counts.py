@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...bridge.sources import StreamedSource
-from ...study.expression.matrix import MatrixSource
 from ..inputs import Candidate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ...study.expression.source import ExpressionSource
 
 SAMPLED_CELLS = 200
 SEED = 42
@@ -52,13 +49,13 @@ def judge(candidates: Sequence[Candidate]) -> tuple[list[CountsVerdict], list[Ca
         if candidate.source is None:
             verdicts.append(CountsVerdict(candidate.name, False, candidate.problem))
             continue
-        if isinstance(candidate.source, StreamedSource):
+        if not candidate.source.rereadable:
             # It passes by once: nothing can be looked at beforehand.
             text = "every value was looked at"
             verdicts.append(CountsVerdict(candidate.name, True, text))
             usable.append(candidate)
             continue
-        values = sampled(candidate.source)
+        values = candidate.source.sample_values(SAMPLED_CELLS, SEED)
         wrong = values[~_are_counts(values)]
         if len(wrong):
             text = f"it holds {wrong[0]:g}, which is no count"
@@ -68,20 +65,6 @@ def judge(candidates: Sequence[Candidate]) -> tuple[list[CountsVerdict], list[Ca
             verdicts.append(CountsVerdict(candidate.name, True, text))
             usable.append(candidate)
     return verdicts, usable
-
-
-def sampled(source: ExpressionSource) -> NDArray[Any]:
-    """Return the values of 200 cells, or of the first block where cells cannot be drawn."""
-    if not isinstance(source, MatrixSource) or source.axis == "genes":
-        blocks = source.blocks(SAMPLED_CELLS) if isinstance(source, MatrixSource) else source
-        for _, block in blocks:
-            return np.asarray(block.data)
-        return np.empty(0)
-    n = source.shape[0]
-    rows = np.arange(n)
-    if n > SAMPLED_CELLS:
-        rows = np.sort(np.random.default_rng(SEED).choice(n, SAMPLED_CELLS, replace=False))
-    return source.values_of(rows)
 
 
 def _are_counts(values: NDArray[Any]) -> NDArray[np.bool_]:

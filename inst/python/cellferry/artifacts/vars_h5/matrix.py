@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InvalidObjectError
-from ...study.expression.blocks import Axis, sharing
+from ...study.expression.blocks import sharing
+from ...study.expression.source import Axis
 from .chunks import ChunkedArray
 from .transpose import Pieces, Transposed
 

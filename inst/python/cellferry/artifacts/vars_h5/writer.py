@@ -18,11 +18,9 @@ import numpy as np
 
 from ...runs.parallel import ordered_map
 from ...runs.worker import Events
-from ...study.expression.blocks import Axis, canonical
-from ...study.expression.matrix import MatrixSource
-from ...study.expression.source import ExpressionSource
+from ...study.expression.blocks import canonical
+from ...study.expression.source import Axis, ExpressionSource
 from ...study.expression.statistics import ExpressionStatistics
-from ...study.summary import axis_of, blocks_of
 from ..inputs import Candidate, Inputs
 from ..machine import available_memory, processors
 from .counts import CountsVerdict, NotCountsError, as_counts, judge
@@ -90,22 +88,19 @@ class VarsWriter:
     def _writer(self, file: h5py.File, name: str, source: ExpressionSource) -> MatrixWriter:
         axis: Axis = "genes" if name == "vars" else "cells"
         convert = as_counts if name == "raw" else _as_float32
-        in_memory = bool(getattr(source, "in_memory", False))
         memory = available_memory() // 3
-        memory = memory if in_memory else min(memory, PIECES_OF_A_FILE)
-        # Not asked of blocks that arrive: they only know how many have.
-        values = source.most_values if isinstance(source, MatrixSource) else None
-        pieces = Pieces(memory, self.folder / f"{name}.pieces", values)
+        memory = memory if source.in_memory else min(memory, PIECES_OF_A_FILE)
+        pieces = Pieces(memory, self.folder / f"{name}.pieces", source.stored_values)
         group = file.create_group(name)
         return MatrixWriter(
-            group, source.shape, axis, axis_of(source), convert, pieces=pieces, pool=self._pool
+            group, source.shape, axis, source.axis, convert, pieces=pieces, pool=self._pool
         )
 
     def _normalized(
         self, file: h5py.File, source: ExpressionSource, shared: Candidate | None
     ) -> NotCountsError | None:
         """Write ``vars``, and ``raw`` from the same read if it is the same matrix."""
-        axis = axis_of(source)
+        axis = source.axis
         values = self._writer(file, "vars", source)
         counts = None if shared is None else self._writer(file, "raw", source)
         refused: NotCountsError | None = None
@@ -162,7 +157,7 @@ class VarsWriter:
     def _raw(self, file: h5py.File, candidate: Candidate) -> NotCountsError | None:
         source = candidate.source
         assert source is not None
-        axis = axis_of(source)
+        axis = source.axis
         writer = self._writer(file, "raw", source)
         try:
             prepared = self._blocks(
@@ -183,7 +178,7 @@ class VarsWriter:
         tell = self._progress(total, axis, f"Reading the {what}")
 
         def told() -> Iterator[tuple[int, Any]]:
-            for start, block in blocks_of(source, self.batch):
+            for start, block in source.blocks(self.batch):
                 tell(start)
                 yield start, block
             tell(total)

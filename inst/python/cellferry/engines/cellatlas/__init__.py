@@ -154,7 +154,9 @@ class CellAtlas:
         """
         source, counts = self._source(study)
         quality, _ = self._look(study)
-        values = getattr(source, "nnz", None) or _stored(source)
+        values = source.stored_values
+        if values is None:
+            values = sum(int(block.nnz) for _, block in source)
         n_cells = source.shape[0] if quality is None else len(quality.reasons)
         return self._plan(n_cells, len(study.clusters.names), values, counts=counts)
 
@@ -253,12 +255,6 @@ class CellAtlas:
             if quality is not None and not quiet:
                 quality.warn(filtered=self.options.qc == "filter")
         return self._looked[1], self._looked[2]
-
-
-def _stored(source: ExpressionSource) -> int:
-    """Return how many values a source holds; where it does not know, it is read."""
-    known = getattr(getattr(source, "_matrix", None), "nnz", None)
-    return int(known) if isinstance(known, int) else sum(int(b.nnz) for _, b in source)
 
 
 def _merged(

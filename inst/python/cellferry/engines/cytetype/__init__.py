@@ -278,6 +278,5 @@ def _stored_values(study: Study) -> int:
     source = study.normalized
     if source is None:
         return 0
-    known = getattr(getattr(source, "_matrix", None), "nnz", None)
-    shape = source.shape
-    return int(known) if isinstance(known, int) else shape[0] * shape[1] // USUAL_SPARSITY
+    known = source.stored_values
+    return source.shape[0] * source.shape[1] // USUAL_SPARSITY if known is None else known

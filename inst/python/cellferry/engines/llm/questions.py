@@ -18,7 +18,8 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ...study.markers.table import Markers, Selection
+    from ...study.markers.select import Selection
+    from ...study.markers.table import Markers
     from ...study.study import Study
 
 VERSION = "v1"

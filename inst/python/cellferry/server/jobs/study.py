@@ -11,7 +11,7 @@ from ...annotations.clusters import Annotations
 from ...biology.genes import detect_species, require_symbols
 from ...errors import CellferryError
 from ...study.clusters import Clusters
-from ...study.markers.table import read_markers
+from ...study.markers.read import read_markers
 from ...study.study import Context, Study
 from ..failures import fail
 

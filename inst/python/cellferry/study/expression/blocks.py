@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import InvalidObjectError
+from .source import Axis, ExpressionSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
 
-Axis = Literal["cells", "genes"]
 BLOCK_ROWS = 20_000
 """Most cells of one block."""
 BLOCK_VALUES = 4_000_000
@@ -114,7 +114,7 @@ def _compressed(part: Any, axis: Axis) -> Any:
     return block
 
 
-class BlockSource:
+class BlockSource(ExpressionSource):
     """Row blocks that arrived from elsewhere (R), kept as they came.
 
     Parameters
@@ -122,8 +122,6 @@ class BlockSource:
     n_cells, genes
         The shape they must fill.
     """
-
-    in_memory = True
 
     def __init__(self, n_cells: int, genes: Sequence[str]) -> None:
         self.genes = tuple(genes)
@@ -133,9 +131,19 @@ class BlockSource:
         """How many rows have arrived."""
 
     @property
+    def in_memory(self) -> bool:
+        """The blocks are kept."""
+        return True
+
+    @property
     def nnz(self) -> int:
         """How many values have arrived; a Python integer, so it may pass 2^31."""
         return sum(int(block.nnz) for _, block in self._blocks)
+
+    @property
+    def stored_values(self) -> int | None:
+        """How many values there are, once every row has arrived."""
+        return self.nnz if self.rows_received == self.shape[0] else None
 
     def append(
         self,

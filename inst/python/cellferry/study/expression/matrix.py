@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InvalidObjectError
-from .blocks import BLOCK_ROWS, BLOCK_VALUES, Axis, _compressed, cuts, sharing
+from .blocks import BLOCK_ROWS, BLOCK_VALUES, _compressed, cuts, sharing
+from .source import Axis, ExpressionSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csc_matrix, csr_matrix
 
 
-class MatrixSource:
+class MatrixSource(ExpressionSource):
     """A matrix in memory or on disk: NumPy, SciPy sparse, or a backed AnnData matrix.
 
     Parameters
@@ -49,13 +50,6 @@ class MatrixSource:
             raise ValueError(message)
         return MatrixSource(self._matrix, self.genes, wanted)
 
-    def renamed(self, genes: Sequence[str]) -> MatrixSource:
-        """Return the same matrix under other names of its genes."""
-        if self._columns is not None:
-            message = "A source of some genes cannot be renamed."
-            raise ValueError(message)
-        return MatrixSource(self._matrix, genes)
-
     @property
     def axis(self) -> Axis:
         """What :meth:`blocks` are made of: a matrix kept by genes is best read by genes."""
@@ -68,7 +62,7 @@ class MatrixSource:
         return isinstance(self._matrix, np.ndarray) or hasattr(self._matrix, "nnz")
 
     @property
-    def most_values(self) -> int | None:
+    def stored_values(self) -> int | None:
         """How many values are stored, at most; None where only reading tells."""
         return int(self._matrix.nnz) if hasattr(self._matrix, "nnz") else None
 
@@ -99,8 +93,14 @@ class MatrixSource:
                 part = matrix[start:stop] if axis == "cells" else matrix[:, start:stop]
                 yield start, _compressed(part, axis)
 
-    def values_of(self, rows: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the stored values of some rows, given in ascending order."""
+    def sample_values(self, n_cells: int, seed: int) -> NDArray[Any]:
+        """Return the values of cells drawn at random, or of the first block of genes."""
+        if self.axis == "genes":
+            return super().sample_values(n_cells, seed)
+        n = self.shape[0]
+        rows = np.arange(n)
+        if n > n_cells:
+            rows = np.sort(np.random.default_rng(seed).choice(n, n_cells, replace=False))
         return np.asarray(_compressed(self._matrix[rows], "cells").data)
 
     def _cuts(self, axis: Axis, most: int) -> Iterator[tuple[int, int]]:

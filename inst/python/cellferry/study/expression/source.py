@@ -45,7 +45,7 @@ class ExpressionSource(ABC):
         """What :meth:`blocks` are made of: rows of cells, or columns of genes."""
         return "cells"
 
-    def blocks(self, most: int) -> Iterator[tuple[int, Any]]:
+    def blocks(self, most: int) -> Iterator[tuple[int, Any]]:  # noqa: ARG002 - for those that can
         """Yield ``(start, block)`` along :attr:`axis`, each still to be made canonical.
 
         Never change them: they may share the memory of the user's matrix. Where the blocks
@@ -82,7 +82,7 @@ class ExpressionSource(ABC):
         """Return the same expression under other names of its genes."""
         return RenamedSource(self, genes)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most hold nothing
         """Give back what is held beside the values; nobody reads it any more."""
 
 

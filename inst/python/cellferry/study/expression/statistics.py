@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_matrix, csr_matrix
 
     from ..clusters import Clusters
-    from .blocks import Axis
-    from .source import ExpressionSource
+    from .source import Axis, ExpressionSource
 
 LARGEST_LOGARITHM = 20.0
 """log1p of a count is below 16 even for ten million per cell; larger values are no logarithms."""

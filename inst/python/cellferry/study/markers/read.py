@@ -36,13 +36,12 @@ from ...errors import (
 from ..clusters import cluster_text, natural_key
 from .columns import THE_FORMATS, find_layout, no_statistic
 from .files import WHY_EMPTY, Columns, check_unique, read_text_columns
+from .table import Markers
 from .values import check_probabilities, fractions, gene_text, is_list, numbers, split_genes
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
-
-    from .table import Markers
 
     Source: TypeAlias = pd.DataFrame | str | os.PathLike[str] | Mapping[Any, Any] | Markers
 
@@ -96,8 +95,6 @@ def read_markers(
     >>> markers.select(n_genes=1)["1"].genes
     ('IL7R',)
     """
-    from .table import Markers  # here, because markers.py offers this function again
-
     if isinstance(source, Markers):
         return source
     if isinstance(source, str | os.PathLike):
@@ -294,8 +291,6 @@ def assemble(
     ------
     MarkersEmptyError, MarkersFormatError
     """
-    from .table import Markers  # here, because markers.py offers the readers again
-
     statistics = {k: v for k, v in statistics.items() if not np.isnan(v).all()}
     check_probabilities(statistics, what)
     statistics = fractions(statistics, what)
@@ -335,8 +330,6 @@ def assemble_lists(
     MarkersEmptyError
         No cluster has a gene.
     """
-    from .table import Markers  # here, because markers.py offers the readers again
-
     joined: dict[str, dict[str, None]] = {}
     without = 0
     for label, genes in zip(labels, lists, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,7 +13,50 @@ from ...errors import InvalidOptionError, MarkersStatisticError, listing, neares
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .table import Markers
+
+class MarkerColumns(Protocol):
+    """The columns of a marker table that genes are chosen by; see :class:`.table.Markers`."""
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """The clusters, in order."""
+
+    @property
+    def cluster(self) -> NDArray[np.int32]:
+        """Per row, its position in ``clusters``."""
+
+    @property
+    def gene(self) -> NDArray[np.object_]:
+        """Per row, the name of its gene."""
+
+    @property
+    def gene_codes(self) -> NDArray[np.int64]:
+        """Per row, the position of its gene among the sorted names."""
+
+    @property
+    def avg_log2fc(self) -> NDArray[np.float64] | None:
+        """Per row, or None where the table has no such column; so are the following."""
+
+    @property
+    def p_val(self) -> NDArray[np.float64] | None:
+        """P-values."""
+
+    @property
+    def p_val_adj(self) -> NDArray[np.float64] | None:
+        """Adjusted p-values."""
+
+    @property
+    def pct_1(self) -> NDArray[np.float64] | None:
+        """Fraction of the cluster's cells that express the gene."""
+
+    @property
+    def pct_2(self) -> NDArray[np.float64] | None:
+        """Fraction of the other cells."""
+
+    @property
+    def score(self) -> NDArray[np.float64] | None:
+        """Any other score; larger is better."""
+
 
 ASCENDING: dict[str, bool] = {
     "avg_log2FC": False,
@@ -65,7 +108,7 @@ def check_selection(
             raise InvalidOptionError(message, "None switches the filter off.")
 
 
-def ranking_values(markers: Markers, method: str) -> NDArray[np.float64]:
+def ranking_values(markers: MarkerColumns, method: str) -> NDArray[np.float64]:
     """Return the statistic of a ranking method, or raise :class:`MarkersStatisticError`."""
     values = _statistic(markers, method)
     if values is not None:
@@ -84,12 +127,12 @@ def ranking_values(markers: Markers, method: str) -> NDArray[np.float64]:
     raise MarkersStatisticError(message, hint, possible=list(possible))
 
 
-def possible_methods(markers: Markers) -> tuple[str, ...]:
+def possible_methods(markers: MarkerColumns) -> tuple[str, ...]:
     """Return the ranking methods for which the table has the statistic."""
     return tuple(method for method in ASCENDING if _statistic(markers, method) is not None)
 
 
-def _statistic(markers: Markers, method: str) -> NDArray[np.float64] | None:
+def _statistic(markers: MarkerColumns, method: str) -> NDArray[np.float64] | None:
     if method == "avg_log2FC":
         return markers.avg_log2fc
     if method == "Score":
@@ -104,7 +147,7 @@ def _statistic(markers: Markers, method: str) -> NDArray[np.float64] | None:
 
 
 def passing(
-    markers: Markers,
+    markers: MarkerColumns,
     max_p_val_adj: float | None,
     min_avg_log2fc: float | None,
     min_pct: float | None,
@@ -122,7 +165,7 @@ def passing(
 
 
 def ranked(
-    markers: Markers, rows: NDArray[np.intp], method: str, ascending: bool | None
+    markers: MarkerColumns, rows: NDArray[np.intp], method: str, ascending: bool | None
 ) -> NDArray[np.intp]:
     """Return the rows sorted by cluster, and best first within each; see Markers.select."""
     upward = ASCENDING[method] if ascending is None else bool(ascending)
@@ -147,7 +190,7 @@ def ranked(
     return rows[np.lexsort(keys)]
 
 
-def cut(markers: Markers, order: NDArray[np.intp], n_genes: int) -> dict[str, Selection]:
+def cut(markers: MarkerColumns, order: NDArray[np.intp], n_genes: int) -> dict[str, Selection]:
     """Return the first `n_genes` different genes of each cluster; `order` is by cluster."""
     codes = markers.gene_codes[order]
     pairs = markers.cluster[order].astype(np.int64) * (len(markers.gene) + 1) + codes

@@ -1,4 +1,4 @@
-"""Marker tables: any known format in, one full table out, and the choice of genes.
+"""Marker tables: one full table, and the choice of genes from it.
 
 The full table is kept; each engine calls :meth:`Markers.select` with its own ranking,
 filter and number of genes.
@@ -17,14 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import MarkersClustersError, MarkersFormatError, listing
-from .read import markers_from_ranking, read_markers
 from .select import Selection, check_selection, cut, passing, possible_methods, ranked
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-__all__ = ["Markers", "Selection", "markers_from_ranking", "read_markers"]
 
 SCHEMA = "cellferry.markers/1"
 
@@ -155,6 +153,7 @@ class Markers:
 
         Examples
         --------
+        >>> from cellferry import read_markers
         >>> markers = read_markers({"0": ["CD79A", "MS4A1", "CD79A"], "1": ["IL7R"]})
         >>> {name: chosen.genes for name, chosen in markers.select(n_genes=2).items()}
         {'0': ('CD79A', 'MS4A1'), '1': ('IL7R',)}
