@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parents[2] / "tests" / "python"
+TESTS = Path(__file__).resolve().parents[2] / "tests" / "python" / "support"
 sys.path.insert(0, str(TESTS))
 
 

@@ -75,7 +75,7 @@ def test_every_python_module_has_a_test_file_of_its_name():
         parts = list(path.relative_to(package).with_suffix("").parts)
         if parts[-1].startswith("_"):
             parts.pop()
-        # engines/local/score.py is tested by test_local_score.py
+        # engines/local/score.py is tested by test_score.py
         name = "_".join(parts).removeprefix("engines_")
         if name and not (ROOT / "tests" / "python" / f"test_{name}.py").exists():
             missing.append(name)

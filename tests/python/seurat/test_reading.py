@@ -180,7 +180,7 @@ def test_a_single_cell_experiment_crosses_with_na_and_factors():
 
 
 def test_annotations_of_r_are_read_in_python():
-    """The record as R stores it; an object that R annotated for real is in test_rds_study.py."""
+    """The record as R stores it; an object that R annotated for real is in bridge/test_rds.py."""
     from cellferry.annotations.clusters import Annotation, Annotations
 
     rows = tuple(Annotation(c, "ok", label=f"type {c}") for c in "012")

@@ -1,4 +1,4 @@
-"""Each rule of the choice of genes on its own; test_marker_selection_rules.py has all at once."""
+"""Each rule of the choice of genes on its own; test_markers_selection_rules.py has all at once."""
 
 import math
 

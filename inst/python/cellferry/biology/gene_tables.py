@@ -117,7 +117,7 @@ def resolve(name: str, species: Species) -> str | None:
 
 
 def _packed(name: str) -> list[str]:
-    data = (resources.files("cellferry.biology") / "data" / name).read_bytes()
+    data = (resources.files("cellferry") / "data" / name).read_bytes()
     return gzip.decompress(data).decode().splitlines()
 
 
@@ -146,7 +146,7 @@ def _pairs() -> tuple[tuple[str, str], ...]:
 
 @functools.cache
 def _aliases() -> Mapping[str, Mapping[str, str]]:
-    text = (resources.files("cellferry.biology") / "data" / "aliases.tsv").read_text(
+    text = (resources.files("cellferry") / "data" / "aliases.tsv").read_text(
         encoding="utf-8"
     )
     found: dict[str, dict[str, str]] = {species: {} for species in PREFIXES}

@@ -205,7 +205,7 @@ def cell_ontology() -> Ontology:
     >>> cell_ontology()["CL:0000236"].label
     'B cell'
     """
-    packed = (resources.files("cellferry.biology") / "data" / "cell_ontology.json.gz").read_bytes()
+    packed = (resources.files("cellferry") / "data" / "cell_ontology.json.gz").read_bytes()
     content = json.loads(gzip.decompress(packed))
 
     def term(number: str, row: list[Any]) -> Term:

@@ -20,7 +20,7 @@ def packaged_knowledge() -> Knowledge:
     from .table import read_types
 
     with resources.as_file(
-        resources.files("cellferry.engines.local.knowledge") / "data" / "types"
+        resources.files("cellferry") / "data" / "knowledge"
     ) as folder:
         files = sorted(folder.glob("*.tsv"))
         return Knowledge(tuple(t for path in files for t in read_types(path)))

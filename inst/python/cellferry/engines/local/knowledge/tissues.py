@@ -18,7 +18,7 @@ ANYWHERE = "any"
 def _table() -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """Return name, part of, and all names in small letters."""
     text = (
-        resources.files("cellferry.engines.local.knowledge") / "data" / "tissues.tsv"
+        resources.files("cellferry") / "data" / "tissues.tsv"
     ).read_text(encoding="utf-8")
     rows = []
     for line in text.splitlines()[1:]:
