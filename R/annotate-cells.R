@@ -102,12 +102,3 @@ cell_groups <- function(object, group.by) {
     cellferry_group_missing_error = none, cellferry_group_empty_error = none
   )
 }
-
-# An engine made for clusters may have options that mean nothing for cells: those at their default
-# are left out, and the core refuses the others.
-cell_options <- function(options, for_clusters, valid) {
-  usual <- vapply(names(options), function(option) {
-    !option %in% names(valid) && isTRUE(all.equal(options[[option]], for_clusters[[option]]))
-  }, NA)
-  options[!usual]
-}

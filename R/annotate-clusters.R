@@ -113,47 +113,6 @@ AnnotateClusters.default <- function(object, markers = NULL, engine = "local", g
   stop_unsupported(object)
 }
 
-# The checked arguments of the verb.
-new_request <- function(engine, options, group.by, key, tissue, species, study.context, assay,
-                        overwrite, allow.upload, verbose, level = "clusters", dry.run = FALSE) {
-  check_text(group.by, "group.by")
-  check_text(key, "key")
-  check_text(tissue, "tissue", null = TRUE)
-  check_text(species, "species", null = TRUE)
-  check_text(study.context, "study.context", null = TRUE)
-  check_text(assay, "assay", null = TRUE)
-  check_flag(overwrite, "overwrite")
-  check_flag(allow.upload, "allow.upload")
-  check_flag(verbose, "verbose")
-  check_flag(dry.run, "dry.run")
-  list(
-    engine = with_options(engine, options, level), group.by = group.by, key = key,
-    tissue = tissue, species = species, study.context = study.context, assay = assay,
-    overwrite = overwrite, allow.upload = allow.upload, verbose = verbose, level = level,
-    dry.run = dry.run
-  )
-}
-
-# The engine with the options from `...`. An unknown engine is left to the core, which knows the
-# names.
-with_options <- function(engine, options, level = "clusters") {
-  chosen <- as_engine(engine)
-  described <- describe_backend()
-  known <- described[[if (level == "cells") "cell_engines" else "engines"]]
-  if (chosen$name %in% names(known)) {
-    valid <- if (is.character(engine)) names(known[[chosen$name]]) else character()
-    verb <- if (level == "cells") AnnotateCells else AnnotateClusters
-    check_dots(options, chosen$name, valid, names(formals(verb)))
-    if (level == "cells") {
-      chosen$options <- cell_options(
-        chosen$options, described$engines[[chosen$name]], known[[chosen$name]]
-      )
-    }
-  }
-  chosen$options[names(options)] <- hide_secrets(options)
-  chosen
-}
-
 annotate_object <- function(object, markers, request, name) {
   check_object(object)
   request$parts <- wanted_parts(check_request(request, object)$value)
@@ -217,45 +176,4 @@ plan_annotation <- function(handle) {
 print.cellferry_plan <- function(x, ...) {
   cat(x$told, "\n", sep = "")
   invisible(x)
-}
-
-# Refuses an unknown engine or option, a bad key, a foreign column and a missing consent, before
-# anything is computed.
-check_request <- function(request, object = NULL) {
-  target <- if (!is.null(object)) json_target(object)
-  with_asked_key(request$engine, {
-    bridge_call("check_request", c(json_request(request), target), verbose = request$verbose)
-  })
-}
-
-json_request <- function(request) {
-  list(
-    engine = json_engine(request$engine), key = json_text(request$key),
-    overwrite = json_flag(request$overwrite), allow_upload = json_flag(request$allow.upload),
-    level = json_text(request$level %||% "clusters"), run = json_text(request$run),
-    resumed = json_flag(isTRUE(request$resumed)), dry_run = json_flag(isTRUE(request$dry.run))
-  )
-}
-
-# What the object has that a new column could collide with.
-json_target <- function(object) {
-  reserved <- lapply(extract_reserved(object), function(names) json_texts(as.character(names)))
-  list(
-    existing = json_texts(names(extract_metadata(object))), reserved = json_record(reserved),
-    extent = list(cells = json_number(ncol(object)), genes = json_number(nrow(object))),
-    stored = json_record(lapply(extract_stored(object), json_text))
-  )
-}
-
-json_context <- function(request) {
-  list(
-    tissue = json_text(request$tissue), species = json_text(request$species),
-    study_context = json_text(request$study.context %||% "")
-  )
-}
-
-begin_message <- function(request, markers) {
-  names <- c("group.by", "key", "tissue", "species", "study.context", "assay", "overwrite")
-  parameters <- c(request[intersect(names, names(request))], markers = markers)
-  c(json_request(request), list(parameters = json_record(lapply(parameters, json_value))))
 }

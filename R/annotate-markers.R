@@ -1,4 +1,4 @@
-# Markers that nobody gave: Seurat's own FindAllMarkers() on a copy. Sourced like extract.R.
+# Markers that nobody gave: whether they can be computed, what that takes, and telling so.
 
 # Gene x cell x cluster comparisons per second of FindAllMarkers() with the Wilcoxon test. One core
 # does 2e6 of those that pass the thresholds, and about a fifth passes. Only to tell the time.
@@ -82,45 +82,4 @@ about_time <- function(seconds) {
   } else {
     paste("about", ceiling(seconds / 60), "minutes")
   }
-}
-
-run_find_all_markers <- function(object, groups, assay) {
-  clusters <- factor(groups$names[groups$codes], levels = groups$names)
-  if (anyNA(clusters)) {
-    # Idents() would make a cluster "NA" of the cells that have none.
-    object <- subset(object, cells = extract_cells(object)[!is.na(clusters)])
-    clusters <- clusters[!is.na(clusters)]
-  }
-  SeuratObject::Idents(object) <- clusters
-  # Ties are the rule in expression data, and Seurat passes on one warning per gene.
-  withCallingHandlers(
-    Seurat::FindAllMarkers(
-      object,
-      assay = assay, only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1,
-      test.use = "wilcox", verbose = FALSE
-    ),
-    warning = function(cnd) {
-      if (grepl("cannot compute exact p-value", conditionMessage(cnd), fixed = TRUE)) {
-        invokeRestart("muffleWarning")
-      }
-    },
-    packageStartupMessage = function(cnd) invokeRestart("muffleMessage"),
-    message = function(cnd) {
-      if (grepl("limma|presto", conditionMessage(cnd))) invokeRestart("muffleMessage")
-    }
-  )
-}
-
-# FindAllMarkers() sets the seed of the session.
-with_kept_seed <- function(code) {
-  global <- globalenv()
-  old <- get0(".Random.seed", envir = global, inherits = FALSE)
-  on.exit({
-    if (is.null(old)) {
-      suppressWarnings(rm(".Random.seed", envir = global))
-    } else {
-      assign(".Random.seed", old, envir = global)
-    }
-  })
-  force(code)
 }

@@ -1,13 +1,91 @@
-# The second half of annotating: the answer in, onto the object.
+# What every annotation is made of: the request, checked and as a message, and at the end the answer
+# on its way onto the object and to the user.
 
-# A study that was begun and not annotated, because of an error, is of no use any more. `mats` are
-# the matrices that Python may have read where they are.
-discard <- function(handle, mats = NULL) {
-  answer <- try(bridge_call("discard", list(handle = json_text(handle))), silent = TRUE)
-  release(mats, ended = is.list(answer) && isTRUE(answer$value$ended))
+# The checked arguments of the verb.
+new_request <- function(engine, options, group.by, key, tissue, species, study.context, assay,
+                        overwrite, allow.upload, verbose, level = "clusters", dry.run = FALSE) {
+  check_text(group.by, "group.by")
+  check_text(key, "key")
+  check_text(tissue, "tissue", null = TRUE)
+  check_text(species, "species", null = TRUE)
+  check_text(study.context, "study.context", null = TRUE)
+  check_text(assay, "assay", null = TRUE)
+  check_flag(overwrite, "overwrite")
+  check_flag(allow.upload, "allow.upload")
+  check_flag(verbose, "verbose")
+  check_flag(dry.run, "dry.run")
+  list(
+    engine = with_options(engine, options, level), group.by = group.by, key = key,
+    tissue = tissue, species = species, study.context = study.context, assay = assay,
+    overwrite = overwrite, allow.upload = allow.upload, verbose = verbose, level = level,
+    dry.run = dry.run
+  )
 }
 
-# `blocks` are what Python may ask for meanwhile; see pull.R.
+# The engine with the options from `...`. An unknown engine is left to the core, which knows the
+# names.
+with_options <- function(engine, options, level = "clusters") {
+  chosen <- as_engine(engine)
+  described <- describe_backend()
+  known <- described[[if (level == "cells") "cell_engines" else "engines"]]
+  if (chosen$name %in% names(known)) {
+    valid <- if (is.character(engine)) names(known[[chosen$name]]) else character()
+    verb <- if (level == "cells") AnnotateCells else AnnotateClusters
+    check_dots(options, chosen$name, valid, names(formals(verb)))
+    if (level == "cells") {
+      chosen$options <- cell_options(
+        chosen$options, described$engines[[chosen$name]], known[[chosen$name]]
+      )
+    }
+  }
+  chosen$options[names(options)] <- hide_secrets(options)
+  chosen
+}
+
+# An engine made for clusters may have options that mean nothing for cells: those at their default
+# are left out, and the core refuses the others.
+cell_options <- function(options, for_clusters, valid) {
+  usual <- vapply(names(options), function(option) {
+    !option %in% names(valid) && isTRUE(all.equal(options[[option]], for_clusters[[option]]))
+  }, NA)
+  options[!usual]
+}
+
+# Refuses an unknown engine or option, a bad key, a foreign column and a missing consent, before
+# anything is computed.
+check_request <- function(request, object = NULL) {
+  target <- if (!is.null(object)) json_target(object)
+  with_asked_key(request$engine, {
+    bridge_call("check_request", c(json_request(request), target), verbose = request$verbose)
+  })
+}
+
+json_request <- function(request) {
+  list(
+    engine = json_engine(request$engine), key = json_text(request$key),
+    overwrite = json_flag(request$overwrite), allow_upload = json_flag(request$allow.upload),
+    level = json_text(request$level %||% "clusters"), run = json_text(request$run),
+    resumed = json_flag(isTRUE(request$resumed)), dry_run = json_flag(isTRUE(request$dry.run))
+  )
+}
+
+# What the object has that a new column could collide with.
+json_target <- function(object) {
+  reserved <- lapply(extract_reserved(object), function(names) json_texts(as.character(names)))
+  list(
+    existing = json_texts(names(extract_metadata(object))), reserved = json_record(reserved),
+    extent = list(cells = json_number(ncol(object)), genes = json_number(nrow(object))),
+    stored = json_record(lapply(extract_stored(object), json_text))
+  )
+}
+
+begin_message <- function(request, markers) {
+  names <- c("group.by", "key", "tissue", "species", "study.context", "assay", "overwrite")
+  parameters <- c(request[intersect(names, names(request))], markers = markers)
+  c(json_request(request), list(parameters = json_record(lapply(parameters, json_value))))
+}
+
+# `blocks` are what Python may ask for meanwhile; see bridge-transport.R.
 run_annotation <- function(name, message, verbose, parcel = new_parcel(), blocks = NULL) {
   progress <- if (verbose && interactive()) progress_line
   on.exit(if (!is.null(progress)) clear_progress())
@@ -16,31 +94,6 @@ run_annotation <- function(name, message, verbose, parcel = new_parcel(), blocks
   }
   if (is.null(blocks)) call(progress) else with_blocks(blocks, progress, call)
 }
-
-progress_line <- function(bytes) {
-  tell_event(bytes, function(event) {
-    draw_progress("Annotating", event$done, event$total, "clusters")
-  })
-}
-
-# Called from Python: it draws and never signals, because a condition that jumps out of a
-# callback leaves Python in the middle of its work.
-tell_event <- function(bytes, draw) {
-  tryCatch(
-    {
-      event <- from_json_bytes(from_callback(bytes))
-      if (event$total > 0) draw(event)
-    },
-    error = function(cnd) NULL
-  )
-  invisible(NULL)
-}
-
-draw_progress <- function(doing, done, total, unit) {
-  cat("\r\033[K", doing, ": ", done, " of ", total, " ", unit, file = stderr(), sep = "")
-}
-
-clear_progress <- function() cat("\r\033[K", file = stderr())
 
 deliver <- function(object, answer, groups, key) {
   delivery <- unpack_frame(answer$value$delivery, answer$buffers)

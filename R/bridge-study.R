@@ -20,6 +20,13 @@ open_study <- function(object, group.by = "ident", assay = NULL, parts = study_p
   c(opened, list(held = shared$mats))
 }
 
+# A study that was begun and not annotated, because of an error, is of no use any more. `mats` are
+# the matrices that Python may have read where they are.
+discard <- function(handle, mats = NULL) {
+  answer <- try(bridge_call("discard", list(handle = json_text(handle))), silent = TRUE)
+  release(mats, ended = is.list(answer) && isTRUE(answer$value$ended))
+}
+
 study_parts <- c("normalized", "counts", "obs", "var", "embeddings", "graph")
 
 # What an engine reads, from the answer to check_request; `needed` are those it can't do without.
@@ -56,6 +63,13 @@ json_study <- function(parcel, object, groups, assay, table, request, parts = re
       graph = if (wants("graph")) json_graph(parcel, extract_graph(object, assay))
     ),
     json_context(request)
+  )
+}
+
+json_context <- function(request) {
+  list(
+    tissue = json_text(request$tissue), species = json_text(request$species),
+    study_context = json_text(request$study.context %||% "")
   )
 }
 
