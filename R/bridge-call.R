@@ -94,7 +94,23 @@ forget_interrupt <- function() {
   tryCatch(allowInterrupts(look()), interrupt = function(cnd) TRUE)
 }
 
-# Python copies the environment when it starts, and would not see a later Sys.setenv().
+# Python copies the environment when it starts, and would not see a later Sys.setenv(). `what` is
+# being done, for the message if it fails.
+share_variables <- function(what, names) {
+  in_python(what, {
+    environ <- reticulate::import("os", convert = FALSE)$environ
+    for (name in names) {
+      value <- Sys.getenv(name, unset = NA)
+      if (is.na(value)) {
+        environ$pop(name, NULL)
+      } else {
+        environ$update(reticulate::py_dict(name, list(as_utf8(value))))
+      }
+    }
+  })
+}
+
+# As share_variables(), but before every call, and so only where it was changed.
 share_home <- function() {
   home <- Sys.getenv("CELLFERRY_HOME")
   if (!identical(home, .globals$home)) {
