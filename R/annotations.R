@@ -50,7 +50,7 @@ stored_annotations <- function(object, key = NULL) {
   if (inherits(object, "cellferry_annotations")) {
     return(list(key = attr(object, "key"), json = attr(object, "json")))
   }
-  if (!inherits(object, c("Seurat", "SingleCellExperiment"))) {
+  if (!is_cell_object(object)) {
     cellferry_stop(
       "unsupported_object",
       paste0("An object of class ", class(object)[1], " holds no annotations."),

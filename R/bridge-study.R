@@ -90,9 +90,10 @@ json_embeddings <- function(parcel, reductions) {
 
 json_graph <- function(parcel, graph) {
   if (!is.null(graph)) {
+    stored <- sparse_slots(graph$mat)
     list(
-      name = json_text(graph$name), indptr = pack_integer(parcel, graph$mat@p),
-      indices = pack_integer(parcel, graph$mat@i), data = pack_real(parcel, graph$mat@x)
+      name = json_text(graph$name), indptr = pack_integer(parcel, stored$p),
+      indices = pack_integer(parcel, stored$i), data = pack_real(parcel, stored$x)
     )
   }
 }

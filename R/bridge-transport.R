@@ -2,20 +2,12 @@
 # a copy of the matrix. Python asks by calling a function of R during one of our calls to it, in
 # the thread that we called; an .rds child is asked by an answer instead (see rds.R).
 
-# How many values the parts of an object store, as text, because JSON has no large integers; NULL
-# where that is not known without reading. Its presence says that nothing will be sent.
+# How many values the parts of an object store. Its presence says that nothing will be sent.
 json_pulled <- function(object, assay) {
   stored <- function(layer) {
     json_text(stored_values(layer_parts(object, assay, layer, check = FALSE)))
   }
   json_record(list(normalized = stored("data"), counts = stored("counts")))
-}
-
-stored_values <- function(parts) {
-  known <- vapply(parts, function(part) inherits(part$mat, c("dgCMatrix", "dgRMatrix")), NA)
-  if (all(known)) {
-    sprintf("%.0f", sum(vapply(parts, function(part) as.double(length(part$mat@x)), 0)))
-  }
 }
 
 # A block as it crosses: JSON, then the arrays.

@@ -1,4 +1,4 @@
-# The clusters of the cells of an object. Sourced like extract.R.
+# The clusters of the cells of an object.
 
 # The clusters of the cells: `names` in the user's order, only those with cells; `codes` one per
 # cell, position in `names` from 1, NA for a cell without a cluster; `column` the metadata column
@@ -54,6 +54,23 @@ group_values <- function(object, metadata, group.by) {
     )
   }
   metadata[[group.by]]
+}
+
+# The active identity as a column, and the metadata column that holds the same, NULL if none does.
+extract_idents <- function(object) {
+  if (!is_seurat(object)) {
+    return(NULL)
+  }
+  idents <- unname(methods::slot(object, "active.ident"))
+  metadata <- extract_metadata(object)
+  same <- vapply(metadata, function(x) {
+    is.factor(x) && identical(as.character(x), as.character(idents)) &&
+      identical(levels(x), levels(idents))
+  }, NA)
+  list(
+    column = if (any(same)) names(metadata)[which(same)[1]],
+    values = c(list(name = "ident"), column_of(idents))
+  )
 }
 
 # Columns that could be a clustering: few different values, and not Seurat's counts per cell.

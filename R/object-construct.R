@@ -1,5 +1,5 @@
-# Making a Seurat object of plain parts, the way back of the extract files. Sourced like extract.R,
-# and like it the only code that knows how an object is stored.
+# Making a Seurat object of plain parts, the way back of what the other object files read. rpy2
+# calls it; see object-read.R.
 #
 # Slots are filled directly where Seurat's own functions would count every cell anew, rename
 # columns or add some.

@@ -1,4 +1,4 @@
-# Reading expression layer by layer, a block of cells at a time. Sourced like extract.R.
+# Reading expression layer by layer, a block of cells at a time.
 #
 # A *part* is one stored matrix, `list(mat, genes, cells)` with genes in rows: the matrix is the
 # object's own, not a copy. A Seurat 3 or 4 assay and a joined Seurat 5 assay have one part for a
@@ -124,6 +124,16 @@ extract_genes <- function(object, assay = NULL, layer = "data") {
   if (length(genes)) genes
 }
 
+# Genes of the assay in its order, whatever layers have them.
+extract_all_genes <- function(object, assay = NULL) {
+  if (!is_seurat(object)) {
+    genes <- rownames(object)
+    return(if (is.null(genes)) as.character(seq_len(nrow(object))) else genes)
+  }
+  stored <- methods::slot(object, "assays")[[extract_assay(object, assay)]]
+  if (is_layered(stored)) rownames(methods::slot(stored, "features")) else rownames(stored)
+}
+
 # Blocks of cells x genes in CSR form, in the order of `cells`, whatever the order and the number
 # of the parts; a cell or a gene that no part has is a row or a column of nothing. `read(k)` makes
 # the block `k` of `n`: `list(row_start, n_rows, indptr, indices, data)`, with an indptr of its
@@ -234,6 +244,24 @@ stored_layers <- function(object, assay) {
     return(names(methods::slot(stored, "layers")))
   }
   Filter(function(name) length(methods::slot(stored, name)) > 0L, c("counts", "data", "scale.data"))
+}
+
+# Names of the layers of an assay without the suffix of a split, for layer_parts(). In a
+# SingleCellExperiment the names of its assays.
+extract_layer_names <- function(object, assay = NULL) {
+  if (!is_seurat(object)) {
+    return(SummarizedExperiment::assayNames(object))
+  }
+  stored <- methods::slot(object, "assays")[[extract_assay(object, assay)]]
+  usual <- c("counts", "data", "scale.data")
+  if (!is_layered(stored)) {
+    return(usual[vapply(usual, function(name) length(methods::slot(stored, name)) > 0L, NA)])
+  }
+  names <- names(methods::slot(stored, "layers"))
+  for (name in usual) {
+    names[startsWith(names, paste0(name, ".")) & !name %in% names] <- name
+  }
+  unique(names)
 }
 
 # The parts of a layer that can't be done without.

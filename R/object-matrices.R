@@ -1,4 +1,4 @@
-# Reading some columns of any matrix that an assay can hold. Sourced like extract.R.
+# Reading some columns of any matrix that an assay can hold.
 #
 # A new kind of storage needs two answers: about how many values a column has (column_sizes), and
 # the columns `at` in compressed form, `list(lengths, i, x)` with `i` from 0 and increasing
@@ -123,4 +123,26 @@ value_kind <- function(parts, most = 1e5) {
     if (any(x < 0)) "scaled" else if (all(x == trunc(x))) "raw" else "normalized"
   }, "")
   if (any(kinds == "scaled")) "scaled" else if (all(kinds == "raw")) "raw" else "normalized"
+}
+
+# How many values the parts store, as text, because JSON has no large integers; NULL where that is
+# not known without reading.
+stored_values <- function(parts) {
+  known <- vapply(parts, function(part) inherits(part$mat, c("dgCMatrix", "dgRMatrix")), NA)
+  if (all(known)) {
+    sprintf("%.0f", sum(vapply(parts, function(part) as.double(length(part$mat@x)), 0)))
+  }
+}
+
+# The vectors that a dgCMatrix is made of: its own, and no copies.
+sparse_slots <- function(mat) {
+  list(i = methods::slot(mat, "i"), p = methods::slot(mat, "p"), x = methods::slot(mat, "x"))
+}
+
+# Whether the matrices beside one another are what is wanted as they are.
+are_as_wanted <- function(parts, cells, genes) {
+  as_they_are <- vapply(parts, function(part) {
+    inherits(part$mat, "dgCMatrix") && identical(part$genes, genes)
+  }, NA)
+  all(as_they_are) && identical(unlist(lapply(parts, function(part) part$cells)), cells)
 }

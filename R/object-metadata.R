@@ -1,4 +1,4 @@
-# Metadata of cells and genes, column by column and of every kind. Sourced like extract.R.
+# Metadata of cells and genes, column by column and of every kind.
 
 extract_metadata <- function(object) {
   if (is_seurat(object)) {
@@ -34,6 +34,23 @@ extract_feature_metadata <- function(object, assay = NULL, genes = extract_genes
   rows <- match(genes, from)
   columns <- lapply(as.list(frame), function(x) if (is.null(dim(x))) x[rows] else x[rows, ])
   structure(columns, names = names(frame), class = "data.frame", row.names = as.character(genes))
+}
+
+extract_variable_features <- function(object, assay = NULL) {
+  if (!is_seurat(object)) {
+    return(character())
+  }
+  stored <- methods::slot(object, "assays")[[extract_assay(object, assay)]]
+  if (!is_layered(stored)) {
+    return(as.character(methods::slot(stored, "var.features")))
+  }
+  frame <- methods::slot(stored, "meta.data")
+  if (!"var.features" %in% names(frame)) {
+    return(character())
+  }
+  found <- which(!is.na(frame$var.features))
+  rank <- frame$var.features.rank
+  as.character(frame$var.features[if (is.null(rank)) found else found[order(rank[found])]])
 }
 
 # The columns of a data frame as plain vectors that cross to Python exactly. A column is a list of

@@ -1,16 +1,23 @@
-# Reading Seurat and SingleCellExperiment objects. The files extract*.R and attach.R are the only
-# code that knows them, and every branch on a version of Seurat is there. rpy2 and Rscript source
-# them with conditions.R and no other file, so they use base R, methods and SeuratObject only.
+# Reading Seurat and SingleCellExperiment objects. The files object-*.R are the only code that knows
+# them, and every branch on a version of Seurat is there.
+#
+# rpy2 and the Rscript child of the command line source all of R/ into an environment below base R.
+# rpy2 calls only what is in object-*.R and conditions.R, where rlang and jsonlite may not be
+# installed. So these two call nothing else of ours, and of other packages base R, methods, stats,
+# utils, SeuratObject and what the object itself needs; test-architecture.R checks it.
 
 object_kind <- function(object) {
   if (inherits(object, "Seurat")) "Seurat" else "SingleCellExperiment"
 }
 
+# The classes that hold cells; a marker table is read by markers.R.
+is_cell_object <- function(object) inherits(object, c("Seurat", "SingleCellExperiment"))
+
 is_seurat <- function(object) object_kind(object) == "Seurat"
 
 # Refuses an object that this session can't read rightly, before anything is read from it.
 check_object <- function(object) {
-  if (!inherits(object, c("Seurat", "SingleCellExperiment"))) stop_unsupported(object)
+  if (!is_cell_object(object)) stop_unsupported(object)
   if (is_seurat(object)) check_generation(object)
   cells <- extract_cells(object)
   if (anyDuplicated(cells) || anyNA(cells)) {

@@ -160,3 +160,36 @@ report_misc <- function(store) {
   }
   c(ours, report_left(setdiff(names(store), "cellferry"), "misc", "No engine reads it."))
 }
+
+# Names of what no function here reads, by kind.
+extract_others <- function(object, assay = NULL) {
+  if (!is_seurat(object)) {
+    return(list(
+      experiment = SingleCellExperiment::altExpNames(object),
+      metadata = setdiff(names(S4Vectors::metadata(object)), "cellferry")
+    ))
+  }
+  names_of <- function(slot) names(methods::slot(object, slot))
+  graphs <- setdiff(names_of("graphs"), names(extract_graphs(object)))
+  list(
+    assay = setdiff(names_of("assays"), extract_assay(object, assay)), graph = graphs,
+    neighbors = names_of("neighbors"), image = names_of("images"),
+    command = names_of("commands"), tool = names_of("tools"),
+    misc = setdiff(names_of("misc"), c("cellferry", "anndata")),
+    `part of a reduction` = reduction_parts(object)
+  )
+}
+
+# "pca: jackstraw" and "pca: projected loadings", where there are any.
+reduction_parts <- function(object) {
+  stored <- methods::slot(object, "reductions")
+  found <- lapply(names(stored), function(name) {
+    reduction <- stored[[name]]
+    filled <- c(
+      jackstraw = length(methods::slot(methods::slot(reduction, "jackstraw"), "overall.p.values")),
+      `projected loadings` = length(methods::slot(reduction, "feature.loadings.projected"))
+    )
+    if (any(filled > 0L)) paste0(name, ": ", names(filled)[filled > 0L])
+  })
+  as.character(unlist(found))
+}

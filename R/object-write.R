@@ -1,4 +1,4 @@
-# Writing labels into Seurat and SingleCellExperiment objects. See extract.R for the rules.
+# Writing labels into Seurat and SingleCellExperiment objects. See object-read.R for the rules.
 
 # `delivery` has the column `cluster` and one more column for each metadata column; `groups` is
 # from extract_groups(). The join is by the exact text of the cluster: a cell without a cluster,

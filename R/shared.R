@@ -25,21 +25,13 @@ shared_expression <- function(object, assay, parts) {
   }
 }
 
-# Whether the matrices beside one another are what is wanted as they are.
-are_as_wanted <- function(parts, cells, genes) {
-  as_they_are <- vapply(parts, function(part) {
-    inherits(part$mat, "dgCMatrix") && identical(part$genes, genes)
-  }, NA)
-  all(as_they_are) && identical(unlist(lapply(parts, function(part) part$cells)), cells)
-}
-
 json_places <- function(mats) {
   count <- function(of) as.integer(unname(vapply(mats, of, 0)))
   address <- function(name) {
-    unname(vapply(mats, function(mat) rlang::obj_address(methods::slot(mat, name)), ""))
+    unname(vapply(mats, function(mat) rlang::obj_address(sparse_slots(mat)[[name]]), ""))
   }
   list(
-    cells = count(ncol), values = count(function(mat) length(methods::slot(mat, "x"))),
+    cells = count(ncol), values = count(function(mat) length(sparse_slots(mat)$x)),
     x = address("x"), i = address("i"), p = address("p")
   )
 }
