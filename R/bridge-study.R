@@ -1,5 +1,5 @@
-# Sending an object to Python as a study: its plain parts in one message, then its expression
-# block by block, where Python can't read it where it is (see shared.R).
+# An object as a study: its plain parts in one message; its expression goes as bridge-transport.R
+# says.
 
 # Opens a study without an engine; the answer has its handle, and the matrices to hold. `parts` are
 # "normalized", "counts", "obs", "var", "embeddings" and "graph". discard() it.
@@ -102,75 +102,4 @@ json_graph <- function(parcel, graph) {
 require_parts <- function(object, assay, needed) {
   if ("normalized" %in% needed) require_normalized(object, assay)
   if ("counts" %in% needed) require_layer(object, assay, "counts")
-}
-
-# What Python asked for when the study was begun. `tell` is called with the blocks that are sent,
-# of how many, and what they are.
-send_expression <- function(begun, object, assay, tell = NULL) {
-  blocks <- Filter(Negate(is.null), wanted_blocks(begun, object, assay))
-  for (part in names(blocks)) {
-    single <- part == "normalized" && isTRUE(begun$single)
-    send_blocks(begun$handle, part, blocks[[part]], tell, single)
-  }
-}
-
-# The parts that Python wants, from the answer to "study_begin", as blocks that are read when
-# they are asked for.
-wanted_blocks <- function(begun, object, assay) {
-  cells <- extract_cells(object)
-  blocks_of <- function(layer, genes, warns = TRUE) {
-    parts <- layer_parts(object, assay, layer)
-    if (warns) warn_of_absent_cells(parts, cells)
-    layer_blocks(parts, cells, genes)
-  }
-  genes <- as.character(unlist(begun$normalized))
-  list(
-    normalized = if (length(genes)) blocks_of("data", genes),
-    counts = if (isTRUE(begun$counts)) {
-      blocks_of("counts", extract_genes(object, assay, "counts"), warns = !length(genes))
-    }
-  )
-}
-
-# An assay may have fewer cells than the object, for example the sketch of a large one.
-warn_of_absent_cells <- function(parts, cells) {
-  absent <- setdiff(cells, unlist(lapply(parts, function(part) part$cells)))
-  if (length(absent)) {
-    cellferry_warn(
-      "cells_without_expression",
-      paste0(
-        length(absent), " of ", length(cells), " cells are not in the assay that is read and ",
-        "count as expressing nothing."
-      ),
-      "Choose an assay of all cells with assay =, or take the cells of this one: x[, Cells(x)]"
-    )
-  }
-}
-
-# The values go as float32 where the build that takes them writes float32.
-send_blocks <- function(handle, part, blocks, tell = NULL, single = FALSE) {
-  pack_values <- if (single) pack_single else pack_real
-  # The same message again and again, so that it is not worth a JSON writer and reader.
-  form <- paste0(
-    "{\"handle\":\"", handle, "\",\"part\":\"", part, "\",\"row_start\":%d,\"n_rows\":%d,",
-    "\"indptr\":{\"$buffer\":0,\"type\":\"<i4\"},\"indices\":{\"$buffer\":1,\"type\":\"<i4\"},",
-    "\"data\":{\"$buffer\":2,\"type\":\"", if (single) "<f4" else "<f8", "\"}}"
-  )
-  taken <- charToRaw("{\"ok\": true")
-  bridge <- backend()
-  for (k in seq_len(blocks$n)) {
-    block <- blocks$read(k)
-    parcel <- new_parcel()
-    pack_whole(parcel, block$indptr)
-    pack_whole(parcel, block$indices)
-    pack_values(parcel, block$data)
-    message <- charToRaw(sprintf(form, as.integer(block$row_start), as.integer(block$n_rows)))
-    answer <- bridge_answer(bridge, "block", message, parcel, NULL)
-    if (!identical(utils::head(answer[[1]], length(taken)), taken)) read_answer(answer)
-    # R clears away late, the later the larger the object is.
-    if (k %% 16L == 0L) {
-      gc(verbose = FALSE, full = FALSE)
-      if (!is.null(tell)) tell(k, blocks$n, part)
-    }
-  }
 }
