@@ -116,7 +116,7 @@ cluster_order <- function(x, texts) {
   natural_sort(present)
 }
 
-# "2" before "10", "a2" before "a10": the order of natural_key() in study.py. Numbers get their
+# "2" before "10", "a2" before "a10": the order of natural_key() in Python. Numbers get their
 # length in front, so that text order is the order of the numbers.
 natural_sort <- function(x) {
   parts <- regmatches(x, gregexpr("[0-9]+|[^0-9]+", x))

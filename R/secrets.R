@@ -72,7 +72,8 @@ str.cellferry_secret <- function(object, ...) cat(" <hidden>\n")
 share_keys <- function(more = NULL) {
   names <- unique(c(unlist(describe_backend()$key_variables), more))
   names <- names[nzchar(names)]
-  # Python may be the parent of this process, and have its environment already; see bridge-rscript.R.
+  # Python may be the parent of this process and have its environment already; see
+  # bridge-rscript.R.
   if (!length(names)) {
     return(invisible())
   }
