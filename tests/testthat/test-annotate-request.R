@@ -9,15 +9,6 @@ test_that("the next line names the user's object and what it can draw", {
   expect_identical(object_name(quote(readRDS("x.rds"))), "x")
 })
 
-test_that("progress is drawn and never signals, whatever arrives", {
-  event <- charToRaw("{\"kind\":\"progress\",\"done\":1,\"total\":3,\"unit\":\"cluster\"}")
-  shown <- capture.output(progress_line(event), type = "message")
-  expect_match(shown, "Annotating: 1 of 3 clusters", all = FALSE)
-  for (odd in list(raw(0), charToRaw("{"), charToRaw("{}"), NULL)) {
-    expect_silent(progress_line(odd))
-  }
-})
-
 test_that("a metadata column named like the table's column of clusters is left alone", {
   object <- small_object()
   object$cluster <- as.character(SeuratObject::Idents(object))

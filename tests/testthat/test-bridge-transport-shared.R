@@ -35,22 +35,6 @@ test_that("what is read in place and what is sent in blocks is the same", {
   }
 })
 
-test_that("only what is wanted as it is is read in place", {
-  parts <- layer_parts(small_object(), "RNA", "data")
-  cells <- parts[[1]]$cells
-  genes <- parts[[1]]$genes
-  expect_true(are_as_wanted(parts, cells, genes))
-  expect_false(are_as_wanted(parts, rev(cells), genes))
-  expect_false(are_as_wanted(parts, cells, genes[-1]))
-  halves <- lapply(list(1:30, 31:80), function(at) {
-    list(mat = parts[[1]]$mat[, at], cells = cells[at], genes = genes)
-  })
-  expect_true(are_as_wanted(halves, cells, genes))
-  expect_false(are_as_wanted(rev(halves), cells, genes))
-  halves[[2]]$mat <- as.matrix(halves[[2]]$mat)
-  expect_false(are_as_wanted(halves, cells, genes))
-})
-
 test_that("layers that lie beside one another are read in place, empty ones too", {
   skip_without_backend()
   skip_without_seurat5()

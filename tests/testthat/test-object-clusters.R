@@ -75,3 +75,12 @@ test_that("cells without a cluster have no code, and only NA is no cluster", {
 test_that("a missing column names the columns that can be clusters", {
   expect_messages(extract_groups(small_object(), "gruops"), "group-missing")
 })
+
+test_that("the identity is found among the columns only where all of it is the same", {
+  object <- small_object()
+  expect_identical(extract_idents(object)$column, "RNA_snn_res.1")
+  expect_identical(vector_of(extract_idents(object)$values), unname(SeuratObject::Idents(object)))
+  object$RNA_snn_res.1 <- factor(object$RNA_snn_res.1, levels = c("2", "1", "0"))
+  expect_null(extract_idents(object)$column)
+  expect_null(extract_idents(small_sce()))
+})

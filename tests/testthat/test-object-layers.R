@@ -180,3 +180,18 @@ test_that("an object without normalised values has no genes to send", {
   expect_identical(normalized_parts(object), list())
   expect_null(extract_genes(object))
 })
+
+test_that("layers are named without the suffix of a split", {
+  expect_setequal(extract_layer_names(small_object(), "RNA"), c("counts", "data", "scale.data"))
+  expect_identical(extract_layer_names(small_sce()), c("counts", "logcounts"))
+  skip_without_seurat5()
+  expect_setequal(extract_layer_names(split_object(), "RNA"), c("counts", "data"))
+})
+
+test_that("genes and variable features are in the order of the assay", {
+  object <- small_object()
+  expect_identical(extract_all_genes(object), rownames(object))
+  expect_identical(extract_variable_features(object), SeuratObject::VariableFeatures(object))
+  expect_identical(extract_variable_features(small_sce()), character())
+  expect_identical(extract_all_genes(small_sce()), rownames(object))
+})

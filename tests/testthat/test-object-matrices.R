@@ -91,3 +91,19 @@ test_that("counts are told from normalised and from scaled values in any kind of
     expect_identical(kind(counts / 3 - 1), "scaled")
   }
 })
+
+test_that("only what is wanted as it is is read in place", {
+  parts <- layer_parts(small_object(), "RNA", "data")
+  cells <- parts[[1]]$cells
+  genes <- parts[[1]]$genes
+  expect_true(are_as_wanted(parts, cells, genes))
+  expect_false(are_as_wanted(parts, rev(cells), genes))
+  expect_false(are_as_wanted(parts, cells, genes[-1]))
+  halves <- lapply(list(1:30, 31:80), function(at) {
+    list(mat = parts[[1]]$mat[, at], cells = cells[at], genes = genes)
+  })
+  expect_true(are_as_wanted(halves, cells, genes))
+  expect_false(are_as_wanted(rev(halves), cells, genes))
+  halves[[2]]$mat <- as.matrix(halves[[2]]$mat)
+  expect_false(are_as_wanted(halves, cells, genes))
+})

@@ -79,3 +79,18 @@ test_that("a SingleCellExperiment is listed too", {
   expect_identical(report$item[report$action == "left"], c("spliced", "mine"))
   expect_error(StudyReport(1), class = "cellferry_unsupported_object_error")
 })
+
+test_that("what no function reads is listed by kind", {
+  object <- small_object()
+  SeuratObject::Misc(object, "mine") <- 1
+  others <- extract_others(object)
+  expect_identical(others$misc, "mine")
+  expect_true("FindClusters" %in% others$command)
+  expect_identical(others$assay, character())
+  expect_identical(
+    others[["part of a reduction"]], c("pca: jackstraw", "pca: projected loadings")
+  )
+  sce <- small_sce()
+  sce <- set_experiment_metadata(sce, list(cellferry = list(), other = 1))
+  expect_identical(extract_others(sce)$metadata, "other")
+})
