@@ -1,5 +1,5 @@
-# Sourced alone by rpy2 and Rscript together with extract.R and attach.R, hence base R only;
-# rlang is used where it is installed.
+# Errors, warnings and messages, in this package and where rpy2 calls object-*.R, hence base R only
+# (see object-read.R); rlang is used where it is installed.
 
 #' Conditions that cellferry signals
 #'

@@ -118,6 +118,94 @@ LLMEngine <- function(provider = "openrouter", model = NULL, base_url = NULL, ap
   ))
 }
 
+#' @rdname Engine
+#' @order 1
+#' @param api_url Address of the service. `NULL` is the environment variable `CYTETYPE_API_URL`,
+#'   else the hosted service. Only `https` leaves this machine.
+#' @param auth_token Sent to the service, and stored nowhere. `NULL` is the environment variable
+#'   `CYTETYPE_AUTH_TOKEN`.
+#' @param llm_configs Models that the service is to use: a list of lists with `provider`, `name`,
+#'   and where needed `apiKey`, `baseUrl`, `modelSettings`, `targetAgents`.
+#' @param metadata Named list of what the report is to show of the experiment; links stay links.
+#' @param n_parallel_clusters Clusters annotated at once, 1 to 50.
+#' @param visibility `"private"`, `"org"` or `"public"`; `NULL` leaves it to the service.
+#' @param rank_key,gene_symbols_column,coordinates_key Where an AnnData has its ranking, symbols and
+#'   embedding; not used for objects of R.
+#' @param n_top_genes Markers per cluster.
+#' @param aggregate_metadata,min_percentage,max_metadata_categories Whether the composition of
+#'   clusters by metadata is sent; of values that more than this percentage of cells have, in
+#'   columns with at most so many values.
+#' @param pcent_batch_size Most cells that are read at once.
+#' @param max_cells_per_group Cells of each cluster whose coordinates are sent.
+#' @param obs_columns The only metadata columns that may leave; `NULL` is all.
+#' @param vars_h5_path,obs_duckdb_path Where the artifacts are written: a bare name in the folder of
+#'   the run, a path as it is.
+#' @param upload_timeout_seconds,upload_max_workers Longest silence of the service during an upload;
+#'   parts uploaded at once.
+#' @param cleanup_artifacts Whether the artifacts are deleted when the run has finished or failed.
+#' @param require_artifacts Whether it is an error if an artifact can't be built or uploaded.
+#' @param save_query,query_filename Whether and where what is asked is kept as JSON; never a key.
+#' @param poll_interval_seconds,timeout_seconds Longest pause between two looks at the job; longest
+#'   wait for it.
+#' @param overwrite_files Whether files of these names that cellferry did not write are replaced.
+#' @export
+CyteTypeEngine <- function(api_url = NULL, auth_token = NULL, llm_configs = NULL, metadata = NULL,
+                           n_parallel_clusters = 2L, visibility = NULL,
+                           rank_key = "rank_genes_groups", gene_symbols_column = NULL,
+                           n_top_genes = 50L, aggregate_metadata = TRUE, min_percentage = 10L,
+                           max_metadata_categories = 500L, pcent_batch_size = 2000L,
+                           coordinates_key = "X_umap", max_cells_per_group = 1000L,
+                           obs_columns = NULL, vars_h5_path = "vars.h5",
+                           obs_duckdb_path = "obs.duckdb", upload_timeout_seconds = 3600,
+                           upload_max_workers = 4L, cleanup_artifacts = FALSE,
+                           require_artifacts = TRUE, save_query = TRUE,
+                           query_filename = "query.json", poll_interval_seconds = 30,
+                           timeout_seconds = 7200, overwrite_files = FALSE) {
+  options <- mget(names(formals()))
+  do.call(Engine, c(list("cytetype"), options))
+}
+
+#' The engine of the Cell Atlas service
+#'
+#' Sends the expression of every cell to a service that speaks the Cell Atlas API, the hosted one or
+#' `cellferry serve` on your own machine, and takes home a label for each. Pass the result to
+#' [AnnotateCells()]. Cells are sent in chunks, and each answer is kept in the run at once, so that
+#' [ResumeAnnotation()] goes on with the chunk that is missing.
+#'
+#' @inheritSection Engine Keys
+#' @param api_url Whole address of the annotation endpoint; `NULL` is the environment variable
+#'   `CELLATLAS_API_URL`, else the hosted service.
+#' @param api_key Sent to the service, and stored nowhere. `NULL` is the environment variable
+#'   `CELLATLAS_API_KEY`. A service on this machine needs none.
+#' @param model,reference_atlas As the service knows them.
+#' @param timeout Seconds: longest silence of the service, and longest time of one request.
+#' @param chunk_size,chunk_bytes Most cells of a request (at most 100,000), and about how many bytes
+#'   it may have.
+#' @param parallel Requests at once.
+#' @param compress Whether requests are gzipped; `NULL`: once the service has said that it takes
+#'   that, by the response header `Accept-Encoding`.
+#' @param values `"auto"`: raw counts where the object has them, else log-normalised values;
+#'   `"counts"` or `"normalized"` insists, and reads only those.
+#' @param qc What is done about empty droplets, dying cells and doublets: `"warn"`, `"filter"` (they
+#'   are not sent and get no label) or `"off"`.
+#' @param min_counts,max_mitochondrial A cell with fewer counts is an empty droplet; one with a
+#'   larger share of mitochondrial counts is dying.
+#'
+#' @return An object of class `cellferry_engine`.
+#' @family annotation
+#' @seealso `vignette("annotating-cells")`
+#' @examples
+#' CellAtlasEngine(qc = "filter")
+#' CellAtlasEngine(api_url = "http://127.0.0.1:8000/v1/singlecell/annotate")
+#' @export
+CellAtlasEngine <- function(api_url = NULL, api_key = NULL, model = "geneformer",
+                            reference_atlas = "human-core-2026", timeout = 300,
+                            chunk_size = 50000L, chunk_bytes = 24 * 1024^2, parallel = 2L,
+                            compress = NULL, values = "auto", qc = "warn", min_counts = 200L,
+                            max_mitochondrial = 0.2) {
+  new_engine("cellatlas", mget(names(formals())))
+}
+
 #' @export
 format.cellferry_engine <- function(x, ...) {
   given <- x$options[!vapply(x$options, is.null, NA)]
@@ -149,74 +237,6 @@ str.cellferry_engine <- function(object, ...) {
   cat(" ", format(object), "\n", sep = "")
 }
 
-# Keys of this session by handle. Objects hold only handles, so that saveRDS(), dput() and a
-# workspace image have nothing to tell.
-.secrets <- new.env(parent = emptyenv())
-
-new_handle <- function() {
-  paste0("h", length(ls(.secrets)), "-", basename(tempfile("")))
-}
-
-keep_secret <- function(handle, value) {
-  if (exists(handle, envir = .secrets, inherits = FALSE)) rm(list = handle, envir = .secrets)
-  assign(handle, value, envir = .secrets)
-  lockBinding(handle, .secrets)
-}
-
-hide_secrets <- function(options) {
-  for (i in seq_along(options)) {
-    value <- options[[i]]
-    if (names_secret(names(options)[i]) && is.character(value)) {
-      handle <- new_handle()
-      keep_secret(handle, value)
-      options[[i]] <- structure(list(handle = handle), class = "cellferry_secret")
-    } else if (is.list(value) && !is_secret(value)) {
-      options[[i]] <- hide_secrets(value)
-    }
-  }
-  options
-}
-
-# NULL in another session than the one that was given the key.
-reveal_secrets <- function(options) {
-  for (i in seq_along(options)) {
-    value <- options[[i]]
-    if (is_secret(value)) {
-      options[i] <- list(.secrets[[value$handle]])
-    } else if (is.list(value)) {
-      options[[i]] <- reveal_secrets(value)
-    }
-  }
-  options
-}
-
-is_secret <- function(value) inherits(value, "cellferry_secret")
-
-# Options that end like a secret and are none.
-plain_options <- c("coordinates_key", "group_key", "rank_key")
-
-# Whether an option or a field of that name is a secret, written as in R or as in JSON.
-names_secret <- function(name) {
-  if (is.null(name)) {
-    return(FALSE)
-  }
-  name <- gsub("([a-z0-9])([A-Z])", "\\1_\\2", name)
-  pattern <- "(^|[._]|api)(key|token|secret|password)([._]id)?$"
-  grepl(pattern, name, ignore.case = TRUE) & !tolower(name) %in% plain_options
-}
-
-#' @export
-format.cellferry_secret <- function(x, ...) "<hidden>"
-
-#' @export
-print.cellferry_secret <- function(x, ...) {
-  cat("<hidden>\n")
-  invisible(x)
-}
-
-#' @export
-str.cellferry_secret <- function(object, ...) cat(" <hidden>\n")
-
 as_engine <- function(engine) {
   if (inherits(engine, "cellferry_engine")) {
     return(engine)
@@ -234,55 +254,4 @@ json_engine <- function(engine) {
   }
   share_keys(options[["api_key_env"]])
   list(name = json_text(engine$name), options = json_record(lapply(options, json_value)))
-}
-
-# Python copies the environment when it starts, and would not see a later Sys.setenv().
-share_keys <- function(more = NULL) {
-  names <- unique(c(unlist(describe_backend()$key_variables), more))
-  names <- names[nzchar(names)]
-  # Python may be the parent of this process, and have its environment already; see rds.R.
-  if (!length(names)) {
-    return(invisible())
-  }
-  in_python("Setting the variables of keys", {
-    environ <- reticulate::import("os", convert = FALSE)$environ
-    for (name in names) {
-      value <- Sys.getenv(name, unset = NA)
-      if (is.na(value)) {
-        environ$pop(name, NULL)
-      } else {
-        environ$update(reticulate::py_dict(name, list(as_utf8(value))))
-      }
-    }
-  })
-}
-
-# Evaluates `code` once more with a key, where one is missing and somebody is there to be asked.
-with_asked_key <- function(engine, code) {
-  again <- substitute(code)
-  frame <- parent.frame()
-  tryCatch(code, cellferry_credentials_required_error = function(cnd) {
-    option <- unlist(cnd$data$option) %||% "api_key"
-    where <- unlist(cnd$data$provider)
-    what <- if (is.null(where)) paste0("`", option, "`") else paste("Key for", where)
-    key <- ask_for_key(paste(what, "(not stored): "))
-    if (is.null(key) || !nzchar(key)) stop(cnd)
-    keep_secret(engine$handle, stats::setNames(list(key), option))
-    eval(again, frame)
-  })
-}
-
-# Keys that were asked for, by the option that they are.
-asked_keys <- function(engine) .secrets[[engine$handle %||% ""]]
-
-# The option is for front ends that ask in their own way, and for tests.
-ask_for_key <- function(prompt) {
-  ask <- getOption("cellferry.ask_key")
-  if (is.function(ask)) {
-    return(ask(prompt))
-  }
-  if (!interactive()) {
-    return(NULL)
-  }
-  if (requireNamespace("askpass", quietly = TRUE)) askpass::askpass(prompt) else readline(prompt)
 }

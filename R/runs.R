@@ -45,7 +45,7 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
     answer <- resume_run(list(run = json_text(run), study = NULL), verbose)
     return(return_table(answer, verbose))
   }
-  if (!inherits(object, c("Seurat", "SingleCellExperiment"))) {
+  if (!is_cell_object(object)) {
     cellferry_stop(
       "unsupported_object",
       paste0("Labels can't be written into an object of class ", class(object)[1], "."),

@@ -1,14 +1,3 @@
-find_calls <- function(expression, names) {
-  if (!is.call(expression)) {
-    return(list())
-  }
-  here <- is.symbol(expression[[1]]) && as.character(expression[[1]]) %in% names
-  inside <- lapply(as.list(expression), function(part) {
-    if (!missing(part)) find_calls(part, names)
-  })
-  c(if (here) list(expression), unlist(inside, recursive = FALSE))
-}
-
 test_that("the codes are those of the Python package", {
   skip_without_backend()
   described <- describe_backend()

@@ -88,3 +88,10 @@ test_that("tables that are none are told apart", {
   expect_messages(ReadMarkers(mean), "markers-class")
   expect_messages(ReadMarkers(markers, cluster_column = "a"), "markers-option")
 })
+
+test_that("Markers() are those stored with the annotations", {
+  found <- Markers(labelled_object())
+  expect_identical(found$gene, c("CD3E", "LYZ"))
+  expect_identical(found$avg_log2FC, c(1.5, NA))
+  expect_identical(levels(found$cluster), c("0", "1", "2"))
+})

@@ -10,7 +10,9 @@ from paths import ROOT
 def test_in_the_repository_the_files_are_those_of_r():
     found = r_sources()
     assert (found.folder, found.is_package) == (ROOT / "R", False)
-    assert {"extract.R", "attach.R", "construct.R", "rds.R"} <= {f.name for f in found.files()}
+    assert {"object-read.R", "object-write.R", "object-construct.R", "bridge-rscript.R"} <= {
+        f.name for f in found.files()
+    }
 
 
 def test_in_a_wheel_they_are_beside_the_package(tmp_path):

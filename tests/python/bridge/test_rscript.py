@@ -34,7 +34,7 @@ def test_buffers_of_r_and_of_python_are_the_same(tmp_path):
     given_buffers = [b"", b"\0\1", bytes(range(256)), np.arange(3.0).tobytes()]
     rds.write_buffers(tmp_path / "given", given_buffers)
     code = (
-        f'e <- new.env(); sys.source("{ROOT}/R/rds.R", e); setwd("{tmp_path}");'
+        f'e <- new.env(); sys.source("{ROOT}/R/bridge-rscript.R", e); setwd("{tmp_path}");'
         'e$write_buffers("back", e$read_buffers("given"))'
     )
     subprocess.run(["Rscript", "-e", code], check=True, env=rds.child_environment())

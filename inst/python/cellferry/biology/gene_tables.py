@@ -146,9 +146,7 @@ def _pairs() -> tuple[tuple[str, str], ...]:
 
 @functools.cache
 def _aliases() -> Mapping[str, Mapping[str, str]]:
-    text = (resources.files("cellferry") / "data" / "aliases.tsv").read_text(
-        encoding="utf-8"
-    )
+    text = (resources.files("cellferry") / "data" / "aliases.tsv").read_text(encoding="utf-8")
     found: dict[str, dict[str, str]] = {species: {} for species in PREFIXES}
     for line in text.splitlines():
         if line and not line.startswith(("#", "alias\t")):

@@ -1,7 +1,7 @@
 """An .rds file on the command line: an Rscript child reads it, and labels and writes it.
 
 The child runs the same R functions as a session does, with the waist to Python as a folder of
-files (``R/rds.R``). R is not embedded here and Python is not embedded there.
+files (``R/bridge-rscript.R``). R is not embedded here and Python is not embedded there.
 """
 
 from __future__ import annotations

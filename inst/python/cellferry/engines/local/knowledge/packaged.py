@@ -19,8 +19,6 @@ def packaged_knowledge() -> Knowledge:
     """
     from .table import read_types
 
-    with resources.as_file(
-        resources.files("cellferry") / "data" / "knowledge"
-    ) as folder:
+    with resources.as_file(resources.files("cellferry") / "data" / "knowledge") as folder:
         files = sorted(folder.glob("*.tsv"))
         return Knowledge(tuple(t for path in files for t in read_types(path)))

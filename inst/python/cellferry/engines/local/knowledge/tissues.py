@@ -17,9 +17,7 @@ ANYWHERE = "any"
 @functools.cache
 def _table() -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """Return name, part of, and all names in small letters."""
-    text = (
-        resources.files("cellferry") / "data" / "tissues.tsv"
-    ).read_text(encoding="utf-8")
+    text = (resources.files("cellferry") / "data" / "tissues.tsv").read_text(encoding="utf-8")
     rows = []
     for line in text.splitlines()[1:]:
         name, _, label, part_of, other = (*line.split("\t"), "", "")[:5]

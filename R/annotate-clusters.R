@@ -1,0 +1,179 @@
+#' Annotate clusters with cell types
+#'
+#' Takes the clusters and their markers to an engine and writes the answers into the metadata: the
+#' label as `<key>`, and beside it `<key>_detail`, `<key>_confidence`, `<key>_ontology_id` and
+#' `<key>_status`. Labels are joined by the exact name of the cluster. Idents are never changed.
+#' The whole table, with the evidence and where it came from, is stored in the object;
+#' [Annotations()] returns it.
+#'
+#' Everything is checked before the engine runs, and an error or an interrupt leaves the object as
+#' it was. What an engine has finished is kept in a run: see [ListRuns()] and
+#' [ResumeAnnotation()].
+#'
+#' @section Objects that are read:
+#' Seurat objects of Seurat 3, 4 and 5, whose assay may be joined, split into layers (`JoinLayers()`
+#' is neither needed nor called), an SCT assay or any other, and SingleCellExperiment objects. The
+#' matrices may be sparse or dense, in memory, or on disk as DelayedArray, HDF5Array or a
+#' BPCells IterableMatrix; they are read a block of cells at a time and never joined, transposed
+#' or made dense. BPCells could not be installed where cellferry is tested: the tests use a class
+#' with the same interface in its place. [StudyReport()] lists what of an object is read.
+#'
+#' @section Clusters that get no label:
+#' A cluster of which the engine can't tell the type has the label "Unknown" and the status
+#' `unknown`. A cluster that failed or has no markers has `NA` and the status `failed` or
+#' `skipped`. Cells without a cluster have `NA` everywhere.
+#'
+#' @param object A Seurat object, a SingleCellExperiment, or a marker table (data frame), for
+#'   which the answer is a table. In a table, `group.by` names the column with the clusters if it
+#'   is not to be detected.
+#' @param markers Marker table of these clusters: the result of `FindAllMarkers()`, a path, a
+#'   named list of genes; see [ReadMarkers()]. `NULL`: computed with `Seurat::FindAllMarkers()`
+#'   (`only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, test.use = "wilcox"`).
+#' @param engine Name of an engine, or an engine such as [LocalEngine()] or [LLMEngine()].
+#' @param group.by Metadata column with the clusters; `"ident"` is the active identity (in a
+#'   SingleCellExperiment the column `ident`, else `label`).
+#' @param key Name of the label column.
+#' @param tissue,species,study.context What is known of the sample, as text. `species = NULL` is
+#'   told from the gene names.
+#' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a
+#'   SingleCellExperiment).
+#' @param overwrite Whether columns of these names that cellferry did not write may be replaced.
+#' @param allow.upload Whether the engine may send expression or metadata off this machine.
+#' @param verbose Whether to show messages, progress and the table of labels.
+#' @param dry.run Whether only to tell what would be done: calls, bytes, tokens and estimated cost.
+#'   No call is made, and neither a key nor consent is needed.
+#' @param ... Options of the engine, by their exact names; see [Engine()].
+#'
+#' @return The object with the new columns; for a marker table what [Annotations()] returns
+#'   (invisibly, if it was shown). After a dry run a list with the plan, of class `cellferry_plan`.
+#' @family annotation
+#' @seealso [cellferry_conditions] for the errors and warnings.
+#' @examples
+#' \dontrun{
+#' library(SeuratObject)
+#' x <- AnnotateClusters(pbmc_small)
+#' table(x$cell_type)
+#' Annotations(x)
+#' AnnotateClusters(pbmc_small, engine = LLMEngine("openai", "gpt-5"), dry.run = TRUE)
+#' }
+#' @export
+AnnotateClusters <- function(object, markers = NULL, engine = "local", group.by = "ident",
+                             key = "cell_type", tissue = NULL, species = NULL,
+                             study.context = NULL, assay = NULL, overwrite = FALSE,
+                             allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
+  UseMethod("AnnotateClusters")
+}
+
+#' @rdname AnnotateClusters
+#' @export
+AnnotateClusters.Seurat <- function(object, markers = NULL, engine = "local", group.by = "ident",
+                                    key = "cell_type", tissue = NULL, species = NULL,
+                                    study.context = NULL, assay = NULL, overwrite = FALSE,
+                                    allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
+  name <- object_name(substitute(object))
+  request <- new_request(
+    engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
+    allow.upload, verbose,
+    dry.run = dry.run
+  )
+  annotate_object(object, markers, request, name)
+}
+
+#' @rdname AnnotateClusters
+#' @export
+AnnotateClusters.SingleCellExperiment <- AnnotateClusters.Seurat
+
+#' @rdname AnnotateClusters
+#' @export
+AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local",
+                                        group.by = "ident", key = "cell_type", tissue = NULL,
+                                        species = NULL, study.context = NULL, assay = NULL,
+                                        overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
+                                        dry.run = FALSE, ...) {
+  if (!is.null(markers)) {
+    cellferry_stop(
+      "invalid_option",
+      "`object` is itself a marker table, so `markers` can't be given beside it.",
+      "Pass a Seurat object as `object`, or leave `markers` out."
+    )
+  }
+  request <- new_request(
+    engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
+    allow.upload, verbose,
+    dry.run = dry.run
+  )
+  annotate_table(object, request)
+}
+
+#' @export
+AnnotateClusters.default <- function(object, markers = NULL, engine = "local", group.by = "ident",
+                                     key = "cell_type", tissue = NULL, species = NULL,
+                                     study.context = NULL, assay = NULL, overwrite = FALSE,
+                                     allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
+  stop_unsupported(object)
+}
+
+annotate_object <- function(object, markers, request, name) {
+  check_object(object)
+  request$parts <- wanted_parts(check_request(request, object)$value)
+  assay <- extract_assay(object, request$assay)
+  groups <- extract_groups(object, request$group.by)
+  table <- if (is.null(markers)) {
+    compute_markers(object, groups, assay, request$verbose)
+  } else {
+    read_marker_table(markers, verbose = request$verbose)
+  }
+  parcel <- new_parcel()
+  source <- if (is.null(markers)) "computed" else "given"
+  message <- c(begin_message(request, source), json_target(object))
+  message$study <- json_study(parcel, object, groups, assay, table, request)
+  shared <- shared_expression(object, assay, request$parts)
+  message$study$shared <- shared$message
+  begun <- bridge_call("study_begin", message, parcel, verbose = request$verbose)$value
+  on.exit(discard(begun$handle, shared$mats))
+  send_expression(begun, object, assay)
+  if (isTRUE(request$dry.run)) {
+    return(plan_annotation(begun$handle))
+  }
+  answer <- run_annotation("annotate", list(handle = json_text(begun$handle)), request$verbose)
+  labelled <- deliver(object, answer, groups, request$key)
+  show_annotations(answer, request$verbose, next_line(labelled, name, request$key))
+  labelled
+}
+
+annotate_table <- function(table, request) {
+  check_request(request)
+  column <- if (request$group.by != "ident") request$group.by
+  table <- read_marker_table(table, cluster.column = column, verbose = request$verbose)
+  parcel <- new_parcel()
+  message <- begin_message(request, "given")
+  message$study <- c(
+    list(
+      group_key = NULL, names = json_texts(levels(table$cluster)), codes = NULL, cells = NULL,
+      genes = NULL, coordinates = NULL, object = json_text("data.frame"),
+      markers = pack_frame(parcel, table, lists = TRUE)
+    ),
+    json_context(request)
+  )
+  begun <- bridge_call("study_begin", message, parcel, verbose = request$verbose)$value
+  on.exit(discard(begun$handle))
+  if (isTRUE(request$dry.run)) {
+    return(plan_annotation(begun$handle))
+  }
+  answer <- run_annotation("annotate", list(handle = json_text(begun$handle)), request$verbose)
+  return_table(answer, request$verbose)
+}
+
+# What would be done, told and returned.
+plan_annotation <- function(handle) {
+  plan <- bridge_call("plan", list(handle = json_text(handle)))$value
+  plan$notes <- as.character(unlist(plan$notes))
+  plan$cost_usd <- plan$cost_usd %||% NA_real_
+  structure(plan, class = "cellferry_plan")
+}
+
+#' @export
+print.cellferry_plan <- function(x, ...) {
+  cat(x$told, "\n", sep = "")
+  invisible(x)
+}

@@ -1,0 +1,196 @@
+# How expression gets to Python, in one of three ways that end in the same values: Python reads it
+# where R has it, or R sends it block by block, or Python asks for a block whenever it reads one.
+
+# Read in place, in the memory of the process that both are in: no copy is made, and none is waited
+# for. Python gets addresses, so R must hold the matrices until no thread of Python can read them
+# any more; it gives them back too late at worst, never too early.
+
+# Where the matrices of the wanted parts are, as a message, and the matrices, to be held. NULL if
+# Python is another process; a part that is not stored as it is wanted is not in it.
+shared_expression <- function(object, assay, parts) {
+  if (is.function(backend())) {
+    return(NULL)
+  }
+  cells <- extract_cells(object)
+  layers <- c(normalized = "data", counts = "counts")
+  layers <- layers[names(layers) %in% parts]
+  mats <- lapply(layers, function(layer) {
+    stored <- layer_parts(object, assay, layer)
+    genes <- extract_genes(object, assay, layer)
+    if (length(stored) && are_as_wanted(stored, cells, genes)) {
+      lapply(stored, function(part) part$mat)
+    }
+  })
+  mats <- Filter(Negate(is.null), mats)
+  if (length(mats)) {
+    process <- json_text(as.character(Sys.getpid()))
+    list(mats = mats, message = c(list(process = process), lapply(mats, json_places)))
+  }
+}
+
+json_places <- function(mats) {
+  count <- function(of) as.integer(unname(vapply(mats, of, 0)))
+  address <- function(name) {
+    unname(vapply(mats, function(mat) rlang::obj_address(sparse_slots(mat)[[name]]), ""))
+  }
+  list(
+    cells = count(ncol), values = count(function(mat) length(sparse_slots(mat)$x)),
+    x = address("x"), i = address("i"), p = address("p")
+  )
+}
+
+# What Python was told of is of no use any more; called when it may still read, and later again.
+release <- function(mats, ended) {
+  .globals$held <- if (!ended) c(.globals$held, if (length(mats)) list(mats))
+}
+
+# Sent: what can't be read in place, while the study is opened.
+
+# What Python asked for when the study was begun. `tell` is called with the blocks that are sent,
+# of how many, and what they are.
+send_expression <- function(begun, object, assay, tell = NULL) {
+  blocks <- Filter(Negate(is.null), wanted_blocks(begun, object, assay))
+  for (part in names(blocks)) {
+    single <- part == "normalized" && isTRUE(begun$single)
+    send_blocks(begun$handle, part, blocks[[part]], tell, single)
+  }
+}
+
+# The parts that Python wants, from the answer to "study_begin", as blocks that are read when
+# they are asked for.
+wanted_blocks <- function(begun, object, assay) {
+  cells <- extract_cells(object)
+  blocks_of <- function(layer, genes, warns = TRUE) {
+    parts <- layer_parts(object, assay, layer)
+    if (warns) warn_of_absent_cells(parts, cells)
+    layer_blocks(parts, cells, genes)
+  }
+  genes <- as.character(unlist(begun$normalized))
+  list(
+    normalized = if (length(genes)) blocks_of("data", genes),
+    counts = if (isTRUE(begun$counts)) {
+      blocks_of("counts", extract_genes(object, assay, "counts"), warns = !length(genes))
+    }
+  )
+}
+
+# An assay may have fewer cells than the object, for example the sketch of a large one.
+warn_of_absent_cells <- function(parts, cells) {
+  absent <- setdiff(cells, unlist(lapply(parts, function(part) part$cells)))
+  if (length(absent)) {
+    cellferry_warn(
+      "cells_without_expression",
+      paste0(
+        length(absent), " of ", length(cells), " cells are not in the assay that is read and ",
+        "count as expressing nothing."
+      ),
+      "Choose an assay of all cells with assay =, or take the cells of this one: x[, Cells(x)]"
+    )
+  }
+}
+
+# The values go as float32 where the build that takes them writes float32.
+send_blocks <- function(handle, part, blocks, tell = NULL, single = FALSE) {
+  pack_values <- if (single) pack_single else pack_real
+  # The same message again and again, so that it is not worth a JSON writer and reader.
+  form <- paste0(
+    "{\"handle\":\"", handle, "\",\"part\":\"", part, "\",\"row_start\":%d,\"n_rows\":%d,",
+    "\"indptr\":{\"$buffer\":0,\"type\":\"<i4\"},\"indices\":{\"$buffer\":1,\"type\":\"<i4\"},",
+    "\"data\":{\"$buffer\":2,\"type\":\"", if (single) "<f4" else "<f8", "\"}}"
+  )
+  taken <- charToRaw("{\"ok\": true")
+  bridge <- backend()
+  for (k in seq_len(blocks$n)) {
+    block <- blocks$read(k)
+    parcel <- new_parcel()
+    pack_whole(parcel, block$indptr)
+    pack_whole(parcel, block$indices)
+    pack_values(parcel, block$data)
+    message <- charToRaw(sprintf(form, as.integer(block$row_start), as.integer(block$n_rows)))
+    answer <- bridge_answer(bridge, "block", message, parcel, NULL)
+    if (!identical(utils::head(answer[[1]], length(taken)), taken)) read_answer(answer)
+    # R clears away late, the later the larger the object is.
+    if (k %% 16L == 0L) {
+      gc(verbose = FALSE, full = FALSE)
+      if (!is.null(tell)) tell(k, blocks$n, part)
+    }
+  }
+}
+
+# Asked for, a block at a time, whenever Python reads it: neither end ever holds a copy of the
+# matrix. Python asks by calling a function of R during one of our calls to it, in the thread that
+# we called; an .rds child is asked by an answer instead (see bridge-rscript.R).
+
+# How many values the parts of an object store. Its presence says that nothing will be sent.
+json_pulled <- function(object, assay) {
+  stored <- function(layer) {
+    json_text(stored_values(layer_parts(object, assay, layer, check = FALSE)))
+  }
+  json_record(list(normalized = stored("data"), counts = stored("counts")))
+}
+
+# A block as it crosses: JSON, then the arrays.
+pack_block <- function(blocks, k) {
+  block <- blocks$read(k)
+  parcel <- new_parcel()
+  message <- list(
+    n_blocks = json_number(blocks$n), row_start = json_number(block$row_start),
+    indptr = pack_whole(parcel, block$indptr), indices = pack_whole(parcel, block$indices),
+    data = pack_real(parcel, block$data)
+  )
+  # R clears away late, the later the larger the object is.
+  if (k %% 16L == 0L) gc(verbose = FALSE, full = FALSE)
+  c(list(to_json_bytes(message)), parcel$buffers)
+}
+
+# Does `call(listen)`, where `listen` is what Python may call meanwhile: with an event, which goes
+# to `on_event`, or with a question for a block. A condition that jumps out of a callback leaves
+# Python in the middle of its work. So an error, or an interrupt while a block is read, is told to
+# Python, which ends what it does. Then the error is signalled here, as it was; so are warnings and
+# messages.
+with_blocks <- function(blocks, on_event, call) {
+  failed <- NULL
+  told <- list()
+  keep <- function(restart) {
+    function(cnd) {
+      told <<- c(told, list(cnd))
+      invokeRestart(restart)
+    }
+  }
+  read <- function(part, k) {
+    allowInterrupts(withCallingHandlers(
+      pack_block(blocks[[part]], k),
+      warning = keep("muffleWarning"), message = keep("muffleMessage")
+    ))
+  }
+  listen <- function(bytes) {
+    tryCatch(
+      {
+        bytes <- from_callback(bytes)
+        question <- from_json_bytes(bytes)
+        if (identical(question$kind, "block")) {
+          return(read(question$part, question$block))
+        }
+        if (!is.null(on_event)) on_event(bytes)
+        NULL
+      },
+      error = function(cnd) {
+        failed <<- cnd
+        list(failure(class(cnd)[1], conditionMessage(cnd)))
+      },
+      interrupt = function(cnd) list(failure("interrupt"))
+    )
+  }
+  answer <- tryCatch(call(listen), error = identity)
+  for (cnd in told) if (inherits(cnd, "warning")) warning(cnd) else message(cnd)
+  if (inherits(answer, "error")) {
+    stop(if (is.null(failed)) answer else with_run(failed, answer$data$run))
+  }
+  answer
+}
+
+# The run that an error stopped, if the error is one of ours.
+with_run <- function(cnd, run) {
+  if (inherits(cnd, "cellferry_error") && !is.null(run)) cnd$data$run <- run
+  cnd
+}

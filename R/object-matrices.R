@@ -1,0 +1,148 @@
+# Reading some columns of any matrix that an assay can hold.
+#
+# A new kind of storage needs two answers: about how many values a column has (column_sizes), and
+# the columns `at` in compressed form, `list(lengths, i, x)` with `i` from 0 and increasing
+# within a column (read_columns). BPCells keeps a matrix on disk as an IterableMatrix, which is
+# sliced and converted like any other; it can't be installed on our test machines, so the tests
+# use a class of the same name that answers to `[` and as().
+
+column_sizes <- function(mat) {
+  if (inherits(mat, "dgCMatrix")) {
+    return(diff(methods::slot(mat, "p")))
+  }
+  if (inherits(mat, "dgRMatrix")) {
+    return(tabulate(methods::slot(mat, "j") + 1L, ncol(mat)))
+  }
+  # Not known without reading. One gene in 16 is usual; if all are there, a block is 16 times as
+  # large as it should be, which is still below 64 MB.
+  rep(ceiling(nrow(mat) / 16), ncol(mat))
+}
+
+read_columns <- function(mat, at) {
+  if (inherits(mat, "dgCMatrix")) {
+    return(compressed_columns(mat, at))
+  }
+  if (inherits(mat, "dgRMatrix")) {
+    return(columns_of_rows(mat, at))
+  }
+  if (is.matrix(mat)) {
+    return(dense_columns(mat[, at, drop = FALSE]))
+  }
+  values <- mat[, at, drop = FALSE]
+  if (inherits(values, "sparseMatrix")) {
+    return(compressed_columns(as_compressed(values), seq_along(at)))
+  }
+  if (inherits(values, "IterableMatrix") || is_sparse_on_disk(values)) {
+    return(compressed_columns(methods::as(values, "dgCMatrix"), seq_along(at)))
+  }
+  if (inherits(values, c("DelayedArray", "Matrix"))) {
+    return(dense_columns(as.matrix(values)))
+  }
+  cellferry_stop(
+    "unsupported_object",
+    paste0("cellferry can't read expression from a matrix of class ", class(mat)[1], "."),
+    paste(
+      "Valid: dgCMatrix, dgRMatrix and other matrices of the package Matrix, an R matrix,",
+      "DelayedArray and HDF5Array, and IterableMatrix of BPCells."
+    )
+  )
+}
+
+is_sparse_on_disk <- function(values) {
+  inherits(values, "DelayedArray") && getExportedValue("DelayedArray", "is_sparse")(values)
+}
+
+# Symmetric, triangular, pattern and logical matrices too.
+as_compressed <- function(values) {
+  if (inherits(values, "dgCMatrix")) {
+    return(values)
+  }
+  for (class in c("generalMatrix", "CsparseMatrix", "dMatrix")) {
+    values <- methods::as(values, class)
+  }
+  values
+}
+
+compressed_columns <- function(mat, at) {
+  pointers <- methods::slot(mat, "p")
+  last <- length(at)
+  in_a_row <- last == 1L || (at[last] - at[1] == last - 1L && !is.unsorted(at))
+  from <- pointers[at]
+  lengths <- pointers[at + 1L] - from
+  inside <- if (in_a_row) {
+    seq.int(from[1] + 1L, length.out = sum(lengths))
+  } else {
+    sequence(lengths, from = from + 1L)
+  }
+  list(lengths = lengths, i = methods::slot(mat, "i")[inside], x = methods::slot(mat, "x")[inside])
+}
+
+# The values of some columns of a matrix that is stored by rows: one look at all its indices, a
+# stretch at a time, so that a second matrix never exists.
+columns_of_rows <- function(mat, at, stretch = 4e6) {
+  wanted <- integer(ncol(mat))
+  wanted[at] <- seq_along(at)
+  j <- methods::slot(mat, "j")
+  found <- lapply(seq(0, max(length(j) - 1, 0), by = stretch), function(first) {
+    inside <- seq.int(first + 1, length.out = min(stretch, length(j) - first))
+    inside[wanted[j[inside] + 1L] > 0L]
+  })
+  found <- unlist(found)
+  column <- wanted[j[found] + 1L]
+  # A stable order: within a column the rows stay in theirs.
+  order <- order(column, method = "radix")
+  found <- found[order]
+  list(
+    lengths = tabulate(column, length(at)),
+    i = findInterval(found - 1, methods::slot(mat, "p")) - 1L, x = methods::slot(mat, "x")[found]
+  )
+}
+
+dense_columns <- function(values) {
+  present <- which(is.na(values) | values != 0)
+  column <- (present - 1L) %/% nrow(values) + 1L
+  list(
+    lengths = tabulate(column, ncol(values)),
+    i = as.integer((present - 1L) %% nrow(values)), x = as.double(values[present])
+  )
+}
+
+# What the values look like, told from some of them: "raw" are whole numbers, "scaled" has
+# negative ones, "normalized" is neither. CreateSeuratObject() of Seurat 4 puts the counts where
+# the normalised values belong.
+value_kind <- function(parts, most = 1e5) {
+  kinds <- vapply(parts, function(part) {
+    mat <- part$mat
+    x <- if (methods::.hasSlot(mat, "x")) {
+      methods::slot(mat, "x")
+    } else {
+      read_columns(mat, seq_len(min(ncol(mat), 50L)))$x
+    }
+    x <- x[seq_len(min(length(x), most))]
+    x <- x[!is.na(x)]
+    if (any(x < 0)) "scaled" else if (all(x == trunc(x))) "raw" else "normalized"
+  }, "")
+  if (any(kinds == "scaled")) "scaled" else if (all(kinds == "raw")) "raw" else "normalized"
+}
+
+# How many values the parts store, as text, because JSON has no large integers; NULL where that is
+# not known without reading.
+stored_values <- function(parts) {
+  known <- vapply(parts, function(part) inherits(part$mat, c("dgCMatrix", "dgRMatrix")), NA)
+  if (all(known)) {
+    sprintf("%.0f", sum(vapply(parts, function(part) as.double(length(part$mat@x)), 0)))
+  }
+}
+
+# The vectors that a dgCMatrix is made of: its own, and no copies.
+sparse_slots <- function(mat) {
+  list(i = methods::slot(mat, "i"), p = methods::slot(mat, "p"), x = methods::slot(mat, "x"))
+}
+
+# Whether the matrices beside one another are what is wanted as they are.
+are_as_wanted <- function(parts, cells, genes) {
+  as_they_are <- vapply(parts, function(part) {
+    inherits(part$mat, "dgCMatrix") && identical(part$genes, genes)
+  }, NA)
+  all(as_they_are) && identical(unlist(lapply(parts, function(part) part$cells)), cells)
+}

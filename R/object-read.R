@@ -1,0 +1,234 @@
+# Reading Seurat and SingleCellExperiment objects. The files object-*.R are the only code that knows
+# them, and every branch on a version of Seurat is there.
+#
+# rpy2 and the Rscript child of the command line source all of R/ into an environment below base R.
+# rpy2 calls only what is in object-*.R and conditions.R, where rlang and jsonlite may not be
+# installed. So these two call nothing else of ours, and of other packages base R, methods, stats,
+# utils, SeuratObject and what the object itself needs; test-architecture.R checks it.
+
+object_kind <- function(object) {
+  if (inherits(object, "Seurat")) "Seurat" else "SingleCellExperiment"
+}
+
+# The classes that hold cells; a marker table is read by markers.R.
+is_cell_object <- function(object) inherits(object, c("Seurat", "SingleCellExperiment"))
+
+is_seurat <- function(object) object_kind(object) == "Seurat"
+
+# Refuses an object that this session can't read rightly, before anything is read from it.
+check_object <- function(object) {
+  if (!is_cell_object(object)) stop_unsupported(object)
+  if (is_seurat(object)) check_generation(object)
+  cells <- extract_cells(object)
+  if (anyDuplicated(cells) || anyNA(cells)) {
+    cellferry_stop(
+      "invalid_object",
+      paste0(
+        "Cell names must be unique; ", listing(unique(cells[duplicated(cells) | is.na(cells)]), 3),
+        " is there more than once."
+      ),
+      "Make them unique: colnames(x) <- make.unique(colnames(x))"
+    )
+  }
+  invisible(object)
+}
+
+stop_unsupported <- function(object) {
+  if (inherits(object, "seurat")) stop_outdated("It was made by Seurat 2.")
+  cellferry_stop(
+    "unsupported_object",
+    paste0("cellferry can't read an object of class ", class(object)[1], "."),
+    paste0(
+      "Valid: a Seurat object, a SingleCellExperiment, or a marker table (data frame). ",
+      "Read a file of markers with ReadMarkers()."
+    )
+  )
+}
+
+# Slots that are read, by the kind of the thing that has them.
+slots_read <- list(
+  object = c("assays", "meta.data", "active.assay", "active.ident", "graphs", "reductions", "misc"),
+  assay = c("counts", "data", "scale.data", "meta.features"),
+  layered = c("layers", "cells", "features", "meta.data"),
+  reduction = c("cell.embeddings", "feature.loadings", "stdev", "assay.used")
+)
+
+check_generation <- function(object) {
+  check_slots(object, "object")
+  for (assay in methods::slot(object, "assays")) {
+    package <- attr(class(assay), "package")
+    known <- is.null(package) || !is.null(methods::getClassDef(class(assay)[1]))
+    if (!known && identical(package, "SeuratObject")) {
+      cellferry_stop(
+        "object_outdated",
+        paste0(
+          "The object has an assay of Seurat 5 (", class(assay)[1], "), and this session has ",
+          "SeuratObject ", utils::packageVersion("SeuratObject"), "."
+        ),
+        paste(
+          "Install Seurat 5, or ask for the object with an assay of Seurat 4:",
+          "x[[\"RNA\"]] <- as(x[[\"RNA\"]], \"Assay\")"
+        )
+      )
+    }
+    check_slots(assay, if (is_layered(assay)) "layered" else "assay")
+  }
+  for (reduction in methods::slot(object, "reductions")) check_slots(reduction, "reduction")
+}
+
+check_slots <- function(x, kind) {
+  missing <- Filter(function(name) !methods::.hasSlot(x, name), slots_read[[kind]])
+  if (length(missing)) {
+    stop_outdated(paste0("A ", class(x)[1], " in it has no slot ", listing(missing), "."))
+  }
+}
+
+stop_outdated <- function(detail) {
+  cellferry_stop(
+    "object_outdated",
+    paste("The object was made by an older Seurat and must be brought up to date.", detail),
+    "x <- UpdateSeuratObject(x)"
+  )
+}
+
+extract_cells <- function(object) {
+  if (is_seurat(object)) {
+    return(rownames(methods::slot(object, "meta.data")))
+  }
+  names <- colnames(object)
+  if (is.null(names)) as.character(seq_len(ncol(object))) else names
+}
+
+# Names that a metadata column must not take, by kind.
+extract_reserved <- function(object) {
+  if (!is_seurat(object)) {
+    return(list())
+  }
+  list(
+    assay = names(methods::slot(object, "assays")),
+    reduction = names(methods::slot(object, "reductions")),
+    graph = names(methods::slot(object, "graphs"))
+  )
+}
+
+# key -> JSON text of the annotations that the object holds.
+extract_stored <- function(object) {
+  stored <- if (is_seurat(object)) {
+    methods::slot(object, "misc")[["cellferry"]]
+  } else {
+    S4Vectors::metadata(object)[["cellferry"]]
+  }
+  Filter(function(json) is.character(json) && length(json) == 1L, as.list(stored))
+}
+
+extract_assay <- function(object, assay = NULL) {
+  if (!is_seurat(object)) {
+    return(assay)
+  }
+  assays <- names(methods::slot(object, "assays"))
+  assay <- if (is.null(assay)) methods::slot(object, "active.assay") else assay
+  if (!assay %in% assays) {
+    cellferry_stop(
+      "invalid_option",
+      paste0("The object has no assay \"", assay, "\"."),
+      paste0("Its assays: ", listing(assays), ".")
+    )
+  }
+  assay
+}
+
+# Embeddings of all cells, one row for each in their order; NA for cells that one does not have.
+# `list(name, key, assay, values, loadings, stdev)`, loadings NULL where there are none.
+extract_reductions <- function(object) {
+  cells <- extract_cells(object)
+  if (!is_seurat(object)) {
+    stored <- SingleCellExperiment::reducedDims(object)
+    return(lapply(stats_names(stored), function(name) {
+      values <- unname(as.matrix(stored[[name]]))
+      list(name = name, key = name, assay = NULL, values = values, loadings = NULL, stdev = NULL)
+    }))
+  }
+  stored <- methods::slot(object, "reductions")
+  lapply(stats_names(stored), function(name) {
+    reduction <- stored[[name]]
+    values <- methods::slot(reduction, "cell.embeddings")
+    loadings <- methods::slot(reduction, "feature.loadings")
+    stdev <- methods::slot(reduction, "stdev")
+    list(
+      name = name, key = methods::slot(reduction, "key"),
+      assay = methods::slot(reduction, "assay.used"), values = in_cell_order(values, cells),
+      loadings = if (length(loadings)) loadings, stdev = if (length(stdev)) stdev
+    )
+  })
+}
+
+# Names of a list as the names of an answer of lapply().
+stats_names <- function(x) {
+  names <- names(x)
+  if (is.null(names)) names <- character()
+  names(names) <- names
+  names
+}
+
+in_cell_order <- function(values, cells) {
+  if (!is.null(rownames(values)) && !identical(rownames(values), cells)) {
+    values <- values[match(cells, rownames(values)), , drop = FALSE]
+  }
+  unname(values)
+}
+
+# Graphs of cells x cells as `list(name, assay, mat)`, mat a sparse matrix in the order of the
+# cells whose columns are the neighbours of a cell's row. Graphs of other cells are left out.
+extract_graphs <- function(object) {
+  if (!is_seurat(object)) {
+    return(list())
+  }
+  cells <- extract_cells(object)
+  stored <- methods::slot(object, "graphs")
+  graphs <- lapply(stats_names(stored), function(name) {
+    graph <- stored[[name]]
+    assay <- if (methods::.hasSlot(graph, "assay.used")) methods::slot(graph, "assay.used")
+    mat <- methods::as(graph, "dgCMatrix")
+    if (!setequal(rownames(mat), cells) || nrow(mat) != length(cells)) {
+      return(NULL)
+    }
+    if (!identical(rownames(mat), cells) || !identical(colnames(mat), cells)) {
+      mat <- mat[match(cells, rownames(mat)), match(cells, colnames(mat))]
+    }
+    list(name = name, assay = assay, mat = mat)
+  })
+  Filter(Negate(is.null), graphs)
+}
+
+# The one graph to send: the shared neighbours of this assay, else of any, else the first.
+extract_graph <- function(object, assay = NULL) {
+  graphs <- extract_graphs(object)
+  names <- names(graphs)
+  best <- c(which(names == paste0(assay, "_snn")), grep("snn$", names), seq_along(names))[1]
+  if (!is.na(best)) graphs[[best]]
+}
+
+# The embedding to draw: the one of the name `wanted` (which Python calls "X_<name>"), else UMAP,
+# else t-SNE, else the first with two dimensions; NULL if none.
+extract_coordinates <- function(object, wanted = NULL) {
+  reductions <- Filter(
+    function(x) ncol(x$values) >= 2L && !anyNA(x$values[, 1:2]), extract_reductions(object)
+  )
+  if (!is.null(wanted)) {
+    found <- tolower(names(reductions)) %in% tolower(c(wanted, sub("^X_", "", wanted)))
+    if (!any(found)) {
+      cellferry_stop(
+        "invalid_option",
+        paste0("The object has no embedding \"", wanted, "\" of all cells in two dimensions."),
+        paste0("It has ", if (length(reductions)) listing(names(reductions)) else "none", ".")
+      )
+    }
+    reductions <- reductions[found]
+  }
+  if (!length(reductions)) {
+    return(NULL)
+  }
+  names <- tolower(names(reductions))
+  best <- reductions[[c(grep("umap", names), grep("tsne|t-sne", names), 1L)[1]]]
+  list(name = best$name, values = best$values[, 1:2])
+}

@@ -1,0 +1,53 @@
+# Writing labels into Seurat and SingleCellExperiment objects. See object-read.R for the rules.
+
+# `delivery` has the column `cluster` and one more column for each metadata column; `groups` is
+# from extract_groups(). The join is by the exact text of the cluster: a cell without a cluster,
+# or of a cluster that is not in `delivery`, gets NA.
+attach_annotations <- function(object, delivery, groups, key, json, replaced = character()) {
+  row <- match(groups$names[groups$codes], delivery$cluster)
+  columns <- lapply(delivery[setdiff(names(delivery), "cluster")], function(x) x[row])
+  columns <- as.data.frame(columns, optional = TRUE, stringsAsFactors = FALSE)
+  if (is_seurat(object)) {
+    attach_to_seurat(object, columns, key, json, replaced)
+  } else {
+    attach_to_sce(object, columns, key, json, replaced)
+  }
+}
+
+attach_to_seurat <- function(object, columns, key, json, replaced) {
+  metadata <- methods::slot(object, "meta.data")
+  methods::slot(object, "meta.data") <- metadata[setdiff(names(metadata), replaced)]
+  rownames(columns) <- extract_cells(object)
+  object <- SeuratObject::AddMetaData(object, columns)
+  # `Misc<-` warns when the name is in use, and cellferry only ever replaces its own record.
+  misc <- methods::slot(object, "misc")
+  methods::slot(object, "misc") <- store_json(if (is.null(misc)) list() else misc, key, json)
+  object
+}
+
+attach_to_sce <- function(object, columns, key, json, replaced) {
+  metadata <- SummarizedExperiment::colData(object)
+  metadata <- metadata[, setdiff(names(metadata), replaced), drop = FALSE]
+  for (name in names(columns)) {
+    metadata[[name]] <- columns[[name]]
+  }
+  object <- set_col_data(object, metadata)
+  set_experiment_metadata(object, store_json(S4Vectors::metadata(object), key, json))
+}
+
+set_col_data <- function(object, value) {
+  SummarizedExperiment::colData(object) <- value
+  object
+}
+
+set_experiment_metadata <- function(object, value) {
+  S4Vectors::metadata(object) <- value
+  object
+}
+
+store_json <- function(store, key, json) {
+  kept <- as.list(store[["cellferry"]])
+  kept[[key]] <- json
+  store[["cellferry"]] <- kept
+  store
+}

@@ -1,0 +1,109 @@
+as_blocks <- function(mat, truth, cells = colnames(truth), most = 50) {
+  parts <- list(list(mat = mat, genes = rownames(truth), cells = colnames(truth), layer = "data"))
+  dense_blocks(layer_blocks(parts, cells, most = most))
+}
+
+expect_read <- function(mat, truth) {
+  dense <- as.matrix(truth)
+  for (cells in list(colnames(truth), rev(colnames(truth)), colnames(truth)[c(9, 3, 30)])) {
+    expect_identical(as_blocks(mat, truth, cells), unname(t(dense[, cells])) + 0)
+  }
+}
+
+test_that("every matrix of the package Matrix and of R is read exactly", {
+  truth <- random_counts()
+  expect_read(truth, truth)
+  expect_read(as.matrix(truth), truth)
+  expect_read(matrix(as.integer(as.matrix(truth)), nrow(truth)), truth)
+  for (class in c("RsparseMatrix", "TsparseMatrix", "unpackedMatrix")) {
+    expect_read(methods::as(truth, class), truth)
+  }
+  present <- truth > 0
+  expect_read(present, present)
+  expect_read(methods::as(present, "nMatrix"), present)
+  square <- Matrix::forceSymmetric(random_counts(30, 30))
+  dimnames(square) <- list(paste0("g", 1:30), paste0("c", 1:30))
+  expect_read(square, square)
+})
+
+test_that("a matrix stored by rows is read by stretches", {
+  truth <- random_counts()
+  rows <- methods::as(truth, "RsparseMatrix")
+  at <- c(5L, 2L, 40L)
+  for (stretch in c(1, 3, 1e6)) {
+    expect_identical(columns_of_rows(rows, at, stretch), compressed_columns(truth, at))
+  }
+})
+
+test_that("missing values in a dense matrix stay", {
+  values <- matrix(c(0, NA, NaN, 1), 2)
+  expect_identical(
+    dense_columns(values), list(lengths = c(1L, 2L), i = c(1L, 0L, 1L), x = c(NA, NaN, 1))
+  )
+})
+
+test_that("matrices on disk are read block by block", {
+  testthat::skip_if_not_installed("HDF5Array")
+  truth <- random_counts()
+  file <- withr::local_tempfile(fileext = ".h5")
+  on_disk <- HDF5Array::writeHDF5Array(as.matrix(truth), file, "dense")
+  expect_read(on_disk, truth)
+  expect_read(log1p(on_disk), log1p(truth))
+  expect_read(HDF5Array::writeHDF5Array(truth, file, "sparse", as.sparse = TRUE), truth)
+  expect_read(DelayedArray::DelayedArray(truth), truth)
+})
+
+# BPCells can't be installed on the test machines. Its matrix is an S4 class that answers to `[`
+# with one of its own and to as(, "dgCMatrix"); this one does the same and counts what it is asked.
+asked <- new.env()
+local({
+  where <- globalenv()
+  if (!methods::isClass("IterableMatrix")) {
+    methods::setClass("IterableMatrix", methods::representation(held = "ANY"), where = where)
+    methods::setMethod("dim", "IterableMatrix", function(x) dim(x@held), where = where)
+    methods::setMethod("[", "IterableMatrix", function(x, i, j, ..., drop) {
+      asked$most <- max(asked$most, length(j))
+      methods::new("IterableMatrix", held = x@held[, j, drop = FALSE])
+    }, where = where)
+    methods::setAs("IterableMatrix", "dgCMatrix", function(from) from@held, where = where)
+  }
+})
+
+test_that("a matrix with the interface of BPCells is read by slices", {
+  asked$most <- 0L
+  truth <- random_counts()
+  expect_read(methods::new("IterableMatrix", held = truth), truth)
+  expect_lt(asked$most, ncol(truth) / 2)
+})
+
+test_that("any other kind of matrix is refused", {
+  expect_error(
+    read_columns(data.frame(a = 1:3, b = 1:3), 1L), class = "cellferry_unsupported_object_error"
+  )
+})
+
+test_that("counts are told from normalised and from scaled values in any kind of matrix", {
+  counts <- small_object()[["RNA"]]@counts
+  for (convert in list(identity, as.matrix)) {
+    kind <- function(mat) value_kind(list(list(mat = convert(mat))))
+    expect_identical(kind(counts), "raw")
+    expect_identical(kind(counts / 3), "normalized")
+    expect_identical(kind(counts / 3 - 1), "scaled")
+  }
+})
+
+test_that("only what is wanted as it is is read in place", {
+  parts <- layer_parts(small_object(), "RNA", "data")
+  cells <- parts[[1]]$cells
+  genes <- parts[[1]]$genes
+  expect_true(are_as_wanted(parts, cells, genes))
+  expect_false(are_as_wanted(parts, rev(cells), genes))
+  expect_false(are_as_wanted(parts, cells, genes[-1]))
+  halves <- lapply(list(1:30, 31:80), function(at) {
+    list(mat = parts[[1]]$mat[, at], cells = cells[at], genes = genes)
+  })
+  expect_true(are_as_wanted(halves, cells, genes))
+  expect_false(are_as_wanted(rev(halves), cells, genes))
+  halves[[2]]$mat <- as.matrix(halves[[2]]$mat)
+  expect_false(are_as_wanted(halves, cells, genes))
+})
