@@ -1,6 +1,6 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test test-seurat5 check lint format document readme spec-coverage clean \
+.PHONY: setup demo test test-fast test-seurat5 check lint format document readme spec-coverage clean \
 	bench-transfer bench-cells bench-llm bench-accuracy bench-artifacts bench-serve
 
 setup:
@@ -13,6 +13,11 @@ demo: setup
 test: setup
 	@scripts/test
 
+# Under two minutes: the Python tests that start no process, need no R and no browser, and are not
+# slow by themselves. What it leaves out is what `make test` is for.
+test-fast: setup
+	@. scripts/env && python -m pytest -q -m "not slow and not process and not r and not browser"
+
 # Only the second generation: Debian 13 with Seurat 5, in a root of its own (needs root rights).
 test-seurat5: setup
 	@scripts/test --seurat5
@@ -20,8 +25,10 @@ test-seurat5: setup
 check: setup
 	@scripts/check
 
+# Style, types, and which room may import which.
 lint: setup
-	@. scripts/env && ruff check . && ruff format --check . && mypy && Rscript scripts/lint.R
+	@. scripts/env && ruff check . && ruff format --check . && mypy && \
+	  lint-imports && Rscript scripts/lint.R
 
 format: setup
 	@. scripts/env && ruff check --fix . && ruff format .
