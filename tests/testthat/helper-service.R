@@ -1,6 +1,6 @@
 # The scripted server of the Python tests, in a process of its own.
 fault_server <- function(faults = "[]", frame = parent.frame()) {
-  script <- testthat::test_path("..", "python", "fault_server.py")
+  script <- testthat::test_path("..", "python", "support", "fault_server.py")
   testthat::skip_if_not(file.exists(script), "The server of the Python tests is not here")
   address <- withr::local_tempfile(.local_envir = frame)
   # Not a local file: it must outlive the test until the shell has seen it.

@@ -200,7 +200,7 @@ test_that("a run of Python is finished in R", {
   url <- fault_server(broken_results)
   printed <- run_python(c(
     "import sys, warnings",
-    sprintf("sys.path.insert(0, '%s')", normalizePath(test_path("..", "python"))),
+    sprintf("sys.path.insert(0, '%s')", normalizePath(test_path("..", "python", "support"))),
     "from cytetype_runs import *",
     "from types import SimpleNamespace",
     "try:",

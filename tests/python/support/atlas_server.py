@@ -4,6 +4,7 @@ The label of a cell is its strongest gene, so that a test can tell that every an
 its cell whatever went wrong on the way.
 """
 
+import argparse
 import gzip
 import json
 import socket
@@ -25,8 +26,8 @@ class AtlasServer:
     or a number of seconds as float. Bodies of more than ``largest`` bytes are refused.
     """
 
-    def __init__(self, *, token=None, takes_gzip=False, refuses_gzip=False, largest=10**9):
-        self.largest = largest
+    def __init__(self, *, token=None, takes_gzip=False, refuses_gzip=False, largest=10**9, port=0):
+        self.largest, self.port = largest, port
         self.token, self.takes_gzip, self.refuses_gzip = token, takes_gzip, refuses_gzip
         self.faults = {}
         self.requests = []
@@ -36,7 +37,7 @@ class AtlasServer:
 
     @contextmanager
     def running(self):
-        with LoopbackServer(handler_of(self)).serving() as http:
+        with LoopbackServer(handler_of(self), self.port).serving() as http:
             self.url = f"{http.url}/v1/singlecell/annotate"
             yield self
 
@@ -123,3 +124,24 @@ def handler_of(server):
             self.connection.shutdown(socket.SHUT_RDWR)
 
     return Handler
+
+
+def main():
+    """Serve until the process is ended; for tests in another language.
+
+    The first line printed is the address, then one number per request: of how many cells.
+    """
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    with AtlasServer(port=parser.parse_args().port).running() as server:
+        print(server.url, flush=True)  # noqa: T201 - how the test learns the address
+        told = 0
+        while True:
+            time.sleep(0.02)
+            while told < len(server.answered):
+                print(server.answered[told], flush=True)  # noqa: T201 - and what was asked
+                told += 1
+
+
+if __name__ == "__main__":
+    main()

@@ -41,10 +41,11 @@ class FaultServer:
     """Use as a context manager; ``url`` is its address, ``requests`` what it received."""
 
     def __init__(
-        self, chunk_size=1000, mode="proxy", token=None, polls=2, lifetime=3600, upstream=None
-    ):
+        self, chunk_size=1000, mode="proxy", token=None, polls=2, lifetime=3600, upstream=None,
+        port=0,
+    ):  # fmt: skip
         self.chunk_size, self.mode, self.token, self.upstream = chunk_size, mode, token, upstream
-        self.polls, self.lifetime = polls, lifetime
+        self.polls, self.lifetime, self.port = polls, lifetime, port
         self.faults, self.requests = [], []
         self.uploads, self.jobs, self.by_key, self.given = {}, {}, {}, {}
         self.failed_clusters, self.shape = set(), "flat"
@@ -52,8 +53,9 @@ class FaultServer:
         self._servers = ExitStack()
 
     def __enter__(self):
-        for name in ("api", "storage"):
-            server = self._servers.enter_context(LoopbackServer(handler_of(self, name)).serving())
+        for name, port in (("api", self.port), ("storage", 0)):
+            server = LoopbackServer(handler_of(self, name), port)
+            self._servers.enter_context(server.serving())
             setattr(self, name + "_port", server.server_port)
         self.url = f"http://127.0.0.1:{self.api_port}"
         return self

@@ -1,7 +1,9 @@
 """The HTTP server of the standard library on loopback, as the tests of clients need it."""
 
+import errno
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -16,14 +18,25 @@ class QuietHandler(BaseHTTPRequestHandler):
 
 
 class LoopbackServer(ThreadingHTTPServer):
-    """A server at a free port; a client that goes away is no news."""
+    """A server at a free port, or at one that is asked for, which another suite may still use.
+
+    A client that goes away is no news.
+    """
 
     daemon_threads = True
     # With the usual 5, many connections at once are dropped and tried again after a second.
     request_queue_size = 128
 
     def __init__(self, handler, port=0):
-        super().__init__(("127.0.0.1", port), handler)
+        end = time.monotonic() + 90
+        while True:
+            try:
+                super().__init__(("127.0.0.1", port), handler)
+                break
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request, client_address):
