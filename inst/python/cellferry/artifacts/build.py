@@ -18,6 +18,7 @@ from ..errors import (
     InvalidOptionError,
     NormalisationWarning,
 )
+from ..files import publish
 from .inputs import Inputs
 from .targets import as_build_error, check_target
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from ..runs.worker import Events
     from ..study.study import Study
     from ..study.summary import Summary, SummaryOptions
-    from .targets import Workspace
     from .vars_h5.counts import CountsVerdict
 
 
@@ -157,8 +157,7 @@ class Build:
             with self._guarded("vars.h5", errors):
                 counts = self._vars(statistics, events, seconds)
             with self._guarded("obs.duckdb", errors):
-                space, file = obs.result()
-                space.publish(file, self._targets["obs.duckdb"])
+                publish(obs.result(), self._targets["obs.duckdb"])
         top = top_genes(self._inputs.ranking, source.genes, self._options.n_top_genes, study)
         if "vars.h5" in errors:
             # The engine goes on without the file, but not without the statistics.
@@ -185,12 +184,12 @@ class Build:
             )
             counts = tuple(writer.write(file))
             written = time.perf_counter()
-            space.publish(file, target)
+            publish(file, target)
             seconds["read_and_write"] = written - started
             seconds["fsync"] = time.perf_counter() - written
         return counts
 
-    def _obs(self, spaces: ExitStack, seconds: dict[str, float]) -> tuple[Workspace, Path]:
+    def _obs(self, spaces: ExitStack, seconds: dict[str, float]) -> Path:
         """Write the metadata and return the file, which nobody has named yet."""
         from .obs_duckdb import obs_table, write_obs_duckdb
         from .targets import Workspace
@@ -204,7 +203,7 @@ class Build:
         file = space.folder / "obs.duckdb"
         write_obs_duckdb(file, table, space.folder / "spill")
         seconds["obs"] = time.perf_counter() - started
-        return space, file
+        return file
 
     @contextmanager
     def _guarded(self, name: str, errors: dict[str, ArtifactBuildError]) -> Iterator[None]:

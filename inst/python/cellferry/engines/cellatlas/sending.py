@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import OutputError, ServiceRejectedError, ServiceTooLargeError
-from ...files import file_hash
+from ...files import file_hash, write_whole
 from ...runs.parallel import in_flight
 from ..service.addresses import is_loopback
 from ..service.client import Reply, Service
@@ -172,9 +172,7 @@ class Sender:
         path = folder / f"{sent.number:06d}-{sent.key[:12]}.json.gz"
         try:
             folder.mkdir(exist_ok=True)
-            partial = path.with_name(f".{path.name}.partial")
-            partial.write_bytes(text)
-            partial.replace(path)
+            write_whole(path, text)
         except OSError as error:
             message = f'The answer cannot be written to "{path}": {error.strerror}.'
             raise OutputError(message, "Make room and resume the run.") from error
