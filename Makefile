@@ -16,7 +16,7 @@ test: setup
 # Under two minutes: the Python tests that start no process, need no R and no browser, and are not
 # slow by themselves. What it leaves out is what `make test` is for.
 test-fast: setup
-	@. scripts/env && python -m pytest -q -m "not slow and not process and not r and not browser"
+	@. scripts/env && python -m pytest -q -n 2 --dist loadfile -m "not slow and not process and not r and not browser"
 
 # Only the second generation: Debian 13 with Seurat 5, in a root of its own (needs root rights).
 test-seurat5: setup

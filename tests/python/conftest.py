@@ -11,6 +11,15 @@ def pytest_configure():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    """Mark what needs R, so that `make test-fast` can leave it out."""
+    from r_session import needs_rpy2, needs_rscript
+
+    for item in items:
+        if any(mark in (needs_rscript.mark, needs_rpy2.mark) for mark in item.iter_markers()):
+            item.add_marker("r")
+
+
 @pytest.fixture(autouse=True)
 def own_home(tmp_path, monkeypatch):
     """Keep the runs of a test out of the user's data folder, and R out of its children."""

@@ -30,6 +30,7 @@ def unchanged(adata, before):
     np.testing.assert_array_equal(adata.X, x)
 
 
+@pytest.mark.slow
 def test_an_anndata_is_labelled_in_place_and_every_cell_has_its_clusters_label(blood):
     found = annotate_clusters(blood, group_key="louvain", tissue="blood", progress=False)
     labels = found.labels()

@@ -12,7 +12,10 @@ from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.annotations.report import write_report
 
 CHROMIUM = os.environ.get("CELLFERRY_CHROMIUM") or shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+]
 
 HOSTILE = "<script>window.hit = 1</script><img src=x onerror='window.hit = 1'>\"'"
 

@@ -7,6 +7,7 @@ import hashlib
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,6 +79,7 @@ def test_hostile_text_is_text_everywhere():
     assert found.texts("p", "article").count(HOSTILE) == 2
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.sampled_from(MARKUP) | st.text(VISIBLE), min_size=1).map("".join).filter(len))
 def test_any_text_comes_out_as_it_went_in(text):

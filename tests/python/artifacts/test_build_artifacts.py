@@ -105,7 +105,7 @@ def test_scaled_values_are_built_and_warned_of(tmp_path):
 
 
 def test_counts_that_are_none_are_warned_of(tmp_path, monkeypatch):
-    from cellferry.server.lookup.obs_duckdb import counts
+    from cellferry.artifacts.vars_h5 import counts
 
     monkeypatch.setattr(counts, "SAMPLED_CELLS", 1)
     adata = make_adata(400, 3)
@@ -207,12 +207,12 @@ import sys, time
 sys.path[:0] = {paths!r}
 from artifact_data import make_adata
 from cellferry import build_artifacts
-from cellferry.artifacts import vars_h5_writer
-real = vars_h5_writer.write_var_metadata
+from cellferry.artifacts.vars_h5 import writer
+real = writer.write_var_metadata
 def slowly(*arguments):
     print("written", flush=True)
     time.sleep(60)
-vars_h5_writer.write_var_metadata = slowly
+writer.write_var_metadata = slowly
 build_artifacts(make_adata(), group_key="leiden", vars_h5_path={target!r}, progress=False)
 """
 

@@ -1,8 +1,3 @@
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
-import pytest
-
 from cellferry.artifacts import machine
 
 
@@ -27,34 +22,3 @@ def test_without_any_knowledge_it_assumes_something(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "_machine_memory", lambda: None)
     monkeypatch.setattr(machine, "_group_memory", lambda: None)
     assert machine.available_memory() == machine.UNKNOWN_MEMORY
-
-
-def test_results_come_in_order_and_few_items_are_taken_ahead():
-    taken = []
-
-    def items():
-        for i in range(20):
-            taken.append(i)
-            yield i
-
-    with ThreadPoolExecutor(2) as pool:
-        found = machine.ordered_map(pool, lambda i: i * i, items(), ahead=3)
-        assert next(found) == 0
-        assert len(taken) <= 3
-        assert list(found) == [i * i for i in range(1, 20)]
-
-
-def test_an_error_stops_what_has_not_begun():
-    begun, gate = [], threading.Event()
-
-    def work(i):
-        if i == 0:
-            raise ValueError("no")
-        gate.wait(5)
-        begun.append(i)
-
-    with ThreadPoolExecutor(1) as pool:
-        with pytest.raises(ValueError, match="no"):
-            list(machine.ordered_map(pool, work, range(9), ahead=9))
-        gate.set()
-    assert len(begun) <= 1

@@ -99,6 +99,7 @@ def test_instants_keep_their_time_zone_and_naive_times_their_digits(tmp_path):
         ]
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text(max_size=5)), min_size=1, max_size=20), st.booleans())
 def test_any_text_is_read_as_it_was(tmp_path_factory, values, categorical):

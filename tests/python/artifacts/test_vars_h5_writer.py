@@ -113,7 +113,7 @@ def test_x_that_is_itself_the_counts_is_read_once(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("place", ["layer", "X"])
 def test_a_fraction_that_the_sample_missed_is_found_while_writing(place, tmp_path, monkeypatch):
-    from cellferry.server.lookup.obs_duckdb import counts
+    from cellferry.artifacts.vars_h5 import counts
 
     monkeypatch.setattr(counts, "SAMPLED_CELLS", 1)
     values = sparse.csr_matrix(np.ones((600, 3), dtype=np.float32))
@@ -133,7 +133,7 @@ def test_a_fraction_that_the_sample_missed_is_found_while_writing(place, tmp_pat
 
 
 def test_after_a_refused_place_the_next_one_is_taken(tmp_path, monkeypatch):
-    from cellferry.server.lookup.obs_duckdb import counts
+    from cellferry.artifacts.vars_h5 import counts
 
     monkeypatch.setattr(counts, "SAMPLED_CELLS", 1)
     adata = make_adata(600, 3)

@@ -94,6 +94,7 @@ def test_any_blocks_and_any_reading_give_the_same_matrix(made, readings):
     assert matrix.threads <= {threading.get_ident()}
 
 
+@pytest.mark.slow
 def test_in_another_thread_the_next_block_is_fetched_and_no_more():
     matrix = Matrix(np.ones((6, 4)), range(1, 6))
     source, held = matrix.source(), threading.Event()

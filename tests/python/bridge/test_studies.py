@@ -187,6 +187,7 @@ def test_a_frame_is_read_back_as_it_came():
     assert read(answer["value"]["var"], buffers, "rank") == [1, None, 3]
 
 
+@pytest.mark.slow
 def test_layers_that_pass_two_to_the_31_values_are_taken_block_by_block():
     """One block of 2^22 values, held once in memory, sent until there are more than 2^31."""
     n_genes, n_rows, times = 2**16, 64, 513

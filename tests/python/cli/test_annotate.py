@@ -46,6 +46,7 @@ def test_an_h5ad_gives_the_labelled_object_too(tmp_path, blood):
     assert "cell_type" not in anndata.read_h5ad(tmp_path / "in.h5ad").obs
 
 
+@pytest.mark.slow
 def test_a_second_run_replaces_its_own_files_and_no_others(tmp_path, lists):
     out = tmp_path / "x"
     assert invoke(lists, "--out", out).exit_code == 0
@@ -70,6 +71,7 @@ def test_a_place_that_cannot_be_written_is_found_before_the_engine_runs(tmp_path
         invoke(lists, "--out", tmp_path / "file" / "x")
 
 
+@pytest.mark.r
 @needs_rscript
 def test_an_rds_gives_the_labelled_object_too(tmp_path, lists):
     from rds_files import PBMC, r_script
@@ -94,6 +96,7 @@ def test_an_rds_gives_the_labelled_object_too(tmp_path, lists):
     assert invoke(tmp_path / "in.rds", *options).exit_code == 0
 
 
+@pytest.mark.r
 @needs_rscript
 def test_a_dry_run_of_an_rds_writes_nothing(tmp_path, lists):
     from rds_files import PBMC, r_script

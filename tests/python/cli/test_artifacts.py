@@ -60,6 +60,7 @@ def test_errors_say_what_to_do(run, input_file, tmp_path):
     assert "neither .h5ad nor .rds" in err
 
 
+@pytest.mark.r
 @needs_rscript
 def test_an_object_in_an_rds_needs_no_column(run, pbmc_rds, tmp_path):
     code, out, err = run(

@@ -96,6 +96,7 @@ cat(as.character(x$cell_type_cell), sep = "|"); cat("\n", levels(Idents(x)), sep
 """
 
 
+@pytest.mark.r
 @needs_rscript
 def test_every_cell_of_an_rds_is_labelled_by_r(rds_file, tmp_path):
     done = run("annotate", rds_file, "--cells", "--out", tmp_path / "x")
@@ -112,6 +113,7 @@ def test_every_cell_of_an_rds_is_labelled_by_r(rds_file, tmp_path):
     assert list_runs()[0].content["provenance"]["object"] == "Seurat"
 
 
+@pytest.mark.r
 @needs_rscript
 @pytest.mark.filterwarnings("ignore::cellferry.errors.GenesUnrecognisedWarning")
 @pytest.mark.filterwarnings("ignore::cellferry.errors.CellsDiagnosisWarning")

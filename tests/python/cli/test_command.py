@@ -26,6 +26,7 @@ def lists(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_exit_codes_are_the_documented_ones(tmp_path, lists):
     assert cellferry("annotate", lists, cwd=tmp_path).returncode == 0
     assert cellferry("annotate", tmp_path / "absent.csv", cwd=tmp_path).returncode == 1

@@ -25,6 +25,7 @@ def test_other_addresses_need_a_token(tmp_path):
     assert not (tmp_path / "d").exists()
 
 
+@pytest.mark.slow
 def test_two_servers_on_one_folder_are_refused(tmp_path):
     with ServerProcess(tmp_path / "data"):
         found = run("--data", str(tmp_path / "data"), "--port", "0")

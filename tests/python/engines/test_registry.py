@@ -2,6 +2,7 @@ import pytest
 
 from cellferry import engines, errors
 from cellferry.engines import check_options, create_engine, engine_class, engine_options
+from cellferry.engines.base import Extent
 
 
 @pytest.mark.parametrize("name", list(engines.ENGINES))
@@ -43,4 +44,4 @@ def test_the_variables_that_engines_read_are_listed_for_r():
 
 
 def test_an_extent_says_about_how_many_values_are_stored():
-    assert engines.Extent(100, 2_000).values == 20_000
+    assert Extent(100, 2_000).values == 20_000

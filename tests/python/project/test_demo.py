@@ -13,6 +13,9 @@ import pytest
 
 from paths import ROOT
 
+pytestmark = pytest.mark.process
+
+
 # A network of its own that has nothing but loopback.
 ALONE = """
 import fcntl, os, socket, struct, sys

@@ -12,6 +12,9 @@ import pytest
 
 from paths import ROOT
 
+pytestmark = pytest.mark.process
+
+
 CORE = ROOT / "inst" / "python" / "cellferry"
 
 

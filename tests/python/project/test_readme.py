@@ -10,6 +10,8 @@ import pytest
 
 from paths import ROOT
 
+pytestmark = pytest.mark.process
+
 
 def example(language):
     """Return the first example of a language and the output that stands under it."""

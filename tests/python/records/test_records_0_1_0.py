@@ -49,6 +49,9 @@ from records_0_1_0 import (
 )
 from server_process import ServerProcess
 
+pytestmark = pytest.mark.process
+
+
 OWN = {
     "0": "T cell",
     "1": "Monocyte",

@@ -1,11 +1,12 @@
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellferry.runs.parallel import in_flight
+from cellferry.runs.parallel import in_flight, ordered_map
 from cellferry.runs.worker import CancelledWork, Events
 
 
@@ -64,3 +65,34 @@ def test_an_interrupt_is_seen_while_everything_waits():
         list(in_flight(lambda _: blocked.wait(20), [1, 2], 2, events))
     assert time.monotonic() - start < 5
     blocked.set()
+
+
+def test_results_come_in_order_and_few_items_are_taken_ahead():
+    taken = []
+
+    def items():
+        for i in range(20):
+            taken.append(i)
+            yield i
+
+    with ThreadPoolExecutor(2) as pool:
+        found = ordered_map(pool, lambda i: i * i, items(), ahead=3)
+        assert next(found) == 0
+        assert len(taken) <= 3
+        assert list(found) == [i * i for i in range(1, 20)]
+
+
+def test_an_error_stops_what_has_not_begun():
+    begun, gate = [], threading.Event()
+
+    def work(i):
+        if i == 0:
+            raise ValueError("no")
+        gate.wait(5)
+        begun.append(i)
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(ValueError, match="no"):
+            list(ordered_map(pool, work, range(9), ahead=9))
+        gate.set()
+    assert len(begun) <= 1

@@ -25,6 +25,7 @@ def server(tmp_path_factory):
         yield found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7, 60])
 def test_the_service_gives_what_the_local_engine_gives_whatever_the_chunks(server, size):
     adata, other = ADATA.copy(), ADATA.copy()

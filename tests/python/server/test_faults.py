@@ -20,6 +20,9 @@ from server_engine import PLUG
 from server_files import write_obs_duckdb, write_vars_h5
 from server_process import MARKERS, ServerProcess, code, put_chunk, submit, upload
 
+pytestmark = pytest.mark.process
+
+
 TRIED: Counter[str] = Counter()
 SURVIVED: Counter[str] = Counter()
 CONFIGS = [{"provider": "openai", "name": "m", "apiKey": "canary-4711"}]

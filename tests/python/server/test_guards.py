@@ -99,6 +99,7 @@ def test_without_a_token_of_its_own_any_token_is_taken(server):
     assert answer.status_code == 200
 
 
+@pytest.mark.slow
 def test_a_token_is_asked_for(guarded):
     for path, method in (("/annotate", "POST"), ("/upload/vars_h5/initiate", "POST")):
         answer = guarded.client.request(method, path, json={})
@@ -179,6 +180,7 @@ def test_who_sends_too_much_still_gets_an_answer(server):
     assert b"PAYLOAD_TOO_LARGE" in raw(server, head.encode() + body)
 
 
+@pytest.mark.slow
 def test_who_sends_nothing_is_not_waited_for(tmp_path):
     plug = (
         "import cellferry.server.settings as s; s.Settings.__dataclass_fields__['idle_seconds'];"

@@ -14,6 +14,8 @@ from cellferry.server.jobs.llm_configs import LLMConfig, read_llm_configs
 from cellferry.server.settings import Settings
 from server_process import ServerProcess, submit
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(autouse=True)
 def plugged(monkeypatch):

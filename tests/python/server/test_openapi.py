@@ -59,6 +59,7 @@ def test_every_address_of_the_server_is_described():
     assert served == described
 
 
+@pytest.mark.slow
 @schema.parametrize()
 @settings(
     max_examples=30,

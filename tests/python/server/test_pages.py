@@ -29,6 +29,7 @@ def page(server, **parts):
     return answer
 
 
+@pytest.mark.slow
 def test_the_report_shows_labels_evidence_and_the_picture(server):
     answer = page(
         server,
@@ -119,6 +120,7 @@ def opened(server, browser):
     context.close()
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_in_a_browser_the_served_report_can_be_searched_sorted_and_saved(opened):
     rows = opened.locator("#cluster-table tbody tr:visible")
@@ -139,6 +141,7 @@ def test_in_a_browser_the_served_report_can_be_searched_sorted_and_saved(opened)
     assert waiting.value.suggested_filename == "annotations.csv"
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_in_a_browser_hostile_names_are_shown_and_do_nothing(opened):
     assert HIT in opened.locator("h1").inner_text()

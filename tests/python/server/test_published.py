@@ -9,6 +9,8 @@ from cellferry import annotate_clusters
 from published import SCRIPT, client, plain
 from server_process import ServerProcess
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def source(ranked_blood, tmp_path_factory):

@@ -10,6 +10,8 @@ from cellferry.server.lookup import process as module
 from cellferry.server.lookup.process import Readers
 from server_files import N_CELLS, write_vars_h5
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def readers():

@@ -28,6 +28,7 @@ def job(server, tmp_path_factory):
     return identifier
 
 
+@pytest.mark.slow
 def test_a_job_from_upload_to_results(server, job):
     found = server.client.get(f"/results/{job}").json()
     latest = found["annotations"]["0"]["latest"]["annotation"]
@@ -215,6 +216,7 @@ def test_data_of_a_job_without_files(server):
         assert (answer.status_code, code(answer)) == (422, "NO_EXPRESSION")
 
 
+@pytest.mark.slow
 def test_a_full_disk_and_a_full_queue_are_said_over_http(tmp_path):
     with ServerProcess(tmp_path / "full", "--keep-free", "900T") as server:
         for answer in (
@@ -232,6 +234,7 @@ def test_a_full_disk_and_a_full_queue_are_said_over_http(tmp_path):
         assert int(answer.headers["retry-after"]) > 0
 
 
+@pytest.mark.slow
 def test_a_data_folder_may_be_given_relative_to_where_the_server_starts(tmp_path, monkeypatch):
     """The helpers that read uploads run elsewhere, and must find them."""
     monkeypatch.chdir(tmp_path)

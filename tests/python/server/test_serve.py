@@ -12,6 +12,8 @@ from cellferry.server import serve
 from cellferry.server.settings import Settings
 from server_process import ServerProcess, submit
 
+pytestmark = pytest.mark.process
+
 
 def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

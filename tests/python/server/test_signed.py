@@ -15,6 +15,9 @@ from cellferry.server.uploads.signed import Signer, check_parts, etag, read_part
 from server_files import write_vars_h5
 from server_process import ServerProcess, code, submit
 
+pytestmark = pytest.mark.process
+
+
 SIGNER = Signer(b"key")
 LATER = 2_000_000_000
 

@@ -91,6 +91,7 @@ def test_names_of_clusters_survive_a_file_exactly(tmp_path_factory, clusters):
     assert genes(found) == {c: [f"G{i}"] for i, c in enumerate(clusters)}
 
 
+@pytest.mark.slow
 @given(CLUSTERS, st.sampled_from(["category", "object"]))
 def test_names_of_clusters_survive_a_frame_exactly(clusters, dtype):
     column = pd.Series(clusters, dtype="object")

@@ -102,6 +102,7 @@ def test_selection_agrees_with_the_documented_rules_in_any_order_of_rows(
         assert {k: v.genes for k, v in found.items()} == expected
 
 
+@pytest.mark.slow
 @given(frames(), st.integers(1, 5))
 def test_rows_point_to_the_genes_and_each_gene_occurs_once(frame, n_genes):
     markers = read_markers(frame)

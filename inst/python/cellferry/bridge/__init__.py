@@ -1,4 +1,4 @@
-"""The narrow waist to R: one function that takes and returns text and raw bytes.
+"""The bridge to R: one function that takes and returns text and raw bytes.
 
 R calls ``call(name, message, buffers)``; both ends speak :mod:`cellferry.bridge.wire`. Errors,
 warnings and messages come back as data, because classes do not survive the way through

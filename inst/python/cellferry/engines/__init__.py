@@ -1,4 +1,4 @@
-"""The one table of engines: by name, with their options.
+"""The engines, and the one table of them: by name, with their options.
 
 The command line, R and :func:`cellferry.annotate_clusters` learn of an engine only from
 here: its name, where its class lives, and (from the signature of the class) its options.

@@ -1,11 +1,10 @@
 """``cellferry serve``: the whole job protocol on the user's own machine.
 
-``settings`` says what may be set, ``app`` puts the parts together, ``guards`` decides who may
-talk, ``routes`` has the addresses. ``uploads`` and ``jobs`` keep what was accepted in the
-``store``, chunks also at ``signed`` addresses; ``payload`` and ``llm_configs`` read what clients
-send, ``job_study`` and ``answers`` translate between the protocol and this package. Files of
-clients are read in another process: ``readers`` starts it, ``reader`` is it, ``vars_h5``,
-``obs_duckdb`` and ``artifact_queries`` are what it does; ``evidence`` asks it.
+``settings`` says what may be set, ``service`` is one data folder and everything that works on
+it, ``store`` keeps what was accepted, ``failures`` are the answers to what is refused. ``http``
+has the addresses, who may use them, and the pages; ``uploads`` takes files in parts; ``jobs``
+checks what clients submit, runs it, and translates between the protocol and this package.
+Files of clients are read by ``lookup``, in another process.
 """
 
 from __future__ import annotations

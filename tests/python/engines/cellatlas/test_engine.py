@@ -79,6 +79,7 @@ def test_counts_are_sent_as_the_tutorial_says(server):
     assert again["model"] == "scgpt"
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=8)
 @given(st.integers(1, 41), st.integers(4_096, 20_000), st.integers(1, 4))
 def test_any_chunking_gives_the_same_answer(size, chunk_bytes, parallel):

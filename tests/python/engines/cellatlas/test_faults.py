@@ -17,8 +17,11 @@ from cellferry.runs.run import Run, list_runs
 from paths import SUPPORT
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore::cellferry.errors.GenesUnrecognisedWarning"),
-    pytest.mark.filterwarnings("ignore::cellferry.errors.CellsDiagnosisWarning"),
+    pytest.mark.process,
+    *[
+        pytest.mark.filterwarnings("ignore::cellferry.errors.GenesUnrecognisedWarning"),
+        pytest.mark.filterwarnings("ignore::cellferry.errors.CellsDiagnosisWarning"),
+    ],
 ]
 
 CODE = """

@@ -185,6 +185,7 @@ def test_the_size_of_the_steps_changes_no_payload(server):
     assert others == [first, first]
 
 
+@pytest.mark.slow
 def test_the_time_out_of_an_upload_fires(server):
     server.fault("delay", "PUT", "chunk", times=99, seconds=1.0)
     with pytest.raises(errors.ServiceTimeoutError, match=r"0\.2 seconds"):
@@ -340,6 +341,7 @@ def test_an_interrupt_returns_at_once_and_the_run_goes_on_later(server, moment):
     assert len(server.jobs) == 1
 
 
+@pytest.mark.slow
 def test_another_process_resumes_over_the_command_line(server):
     server.fault("answer", "GET", "results", times=99, status=422)
     with pytest.raises(errors.ServiceRejectedError) as caught:

@@ -23,6 +23,9 @@ from cytetype_runs import (
 from fault_server import FaultServer
 from server_process import ServerProcess
 
+pytestmark = pytest.mark.process
+
+
 STEPS = {
     "initiate": ("POST", "/upload/vars_h5/initiate$"),
     "part": ("PUT", "/chunk/1$"),

@@ -93,6 +93,7 @@ def test_every_cluster_is_told_of_once_and_by_its_name(server):
     assert found == {"0": "completed", "1": "completed"}
 
 
+@pytest.mark.slow
 def test_the_pauses_grow_to_the_interval_and_not_further(server):
     server.polls = 5
     job = submitted(server, poll=0.8)
@@ -114,6 +115,7 @@ def test_the_time_out_fires_and_the_job_can_still_be_followed(server):
     assert set(job.follow(LABELS, never).values()) == {"completed"}
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_wait_at_once(server):
     server.polls = 10**9
     events = Events()

@@ -30,6 +30,9 @@ from cytetype_runs import (
 from server_engine import PLUG
 from server_process import ServerProcess
 
+pytestmark = pytest.mark.process
+
+
 MODEL = {"provider": "openai", "name": "m", "apiKey": CANARY}
 # Longer than a server needs to come back.
 PATIENT = Retries(attempts=40, first=0.1, longest=1.0, patience=5.0)

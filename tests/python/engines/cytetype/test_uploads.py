@@ -123,6 +123,7 @@ def test_an_upload_that_expires_soon_or_of_another_service_is_not_named_again(pr
     assert uploader(proxy).upload("vars_h5", path) == first
 
 
+@pytest.mark.slow
 def test_a_broken_upload_goes_on_where_it_stopped(server, tmp_path):
     run, path = Run.create("cytetype"), file_of(tmp_path, 6000)
     where = "/4\\?X-Amz" if server.mode == "presigned" else "chunk/4$"

@@ -38,6 +38,7 @@ def right_or_told(found, labels):
             assert row.error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_after_one_fault_all_labels_are_right(llm_server, fault, dialect):
@@ -126,6 +127,7 @@ print(found.labels())
 """
 
 
+@pytest.mark.slow
 def test_after_kill_9_no_finished_cluster_is_asked_again(tmp_path):
     log = tmp_path / "log.jsonl"
     with Server(delay=0.25, log_file=log) as server:
@@ -218,6 +220,7 @@ def test_a_service_that_answers_nothing_is_given_up_early(llm_server):
         ask(llm_server, many(40), max_workers=2)
 
 
+@pytest.mark.slow
 def test_nobody_at_the_address_is_told_with_the_address(monkeypatch):
     from cellferry.engines.llm.client import Client
 

@@ -15,6 +15,7 @@ def styles(server, stage="annotator"):
     return [r["style"] for r in server.log if r["stage"] == stage]
 
 
+@pytest.mark.slow
 def test_a_call_that_fails_in_transit_is_tried_again_without_a_word_to_the_model(llm_server):
     llm_server.script = {("B cell", "annotator"): ["500", "503", "drop"]}
     found = ask(llm_server, ONE)
@@ -25,6 +26,7 @@ def test_a_call_that_fails_in_transit_is_tried_again_without_a_word_to_the_model
     assert set(others) == {first}
 
 
+@pytest.mark.slow
 def test_the_pause_of_a_429_is_kept(llm_server):
     llm_server.script = {("B cell", "annotator"): ["429:2"]}
     ask(llm_server, ONE)
@@ -32,6 +34,7 @@ def test_the_pause_of_a_429_is_kept(llm_server):
     assert 1.95 < two - one < 4
 
 
+@pytest.mark.slow
 def test_many_429_slow_the_batch_down_and_every_cluster_is_answered(llm_server):
     llm_server.script = {("*", "annotator"): ["429:1"] * 12}
     found = ask(llm_server, many(16), max_workers=8)
@@ -42,6 +45,7 @@ def test_many_429_slow_the_batch_down_and_every_cluster_is_answered(llm_server):
     assert min(resumed) - first[0]["time"] >= 0.95
 
 
+@pytest.mark.slow
 def test_service_down_for_good_is_a_failed_row_not_a_hang(llm_server, monkeypatch):
     from cellferry.engines.llm.client import Client
 

@@ -82,6 +82,7 @@ def test_a_missing_key_is_told_before_a_run_is_made(own_home, monkeypatch):
     assert not (own_home / "runs").exists()
 
 
+@pytest.mark.slow
 def test_the_key_reaches_the_server_and_nothing_else(llm_server, tmp_path, own_home, caplog, capfd):
     """The canary: in the request, and in no file, log, message, repr or error."""
     caplog.set_level(logging.DEBUG)

@@ -12,6 +12,9 @@ import pytest
 from llm_server import Server
 from paths import ROOT
 
+pytestmark = pytest.mark.r
+
+
 SCRIPT = """
 suppressMessages(library(cellferry))
 lists <- list(a = c("CD79A", "MS4A1"), b = c("CD3D", "CD3E"), c = c("LYZ", "CD14"))

@@ -17,6 +17,7 @@ from local_tables import BLOOD, KNOWLEDGE, answers, listed, reordered, table
 SUBSETS = st.lists(st.sampled_from(sorted({g for v in BLOOD.values() for g in v})), max_size=25)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.dictionaries(st.sampled_from("abcd"), SUBSETS, min_size=1), st.randoms())
 def test_the_order_of_rows_and_clusters_changes_nothing(clusters, random):
@@ -31,6 +32,7 @@ def test_the_order_of_rows_and_clusters_changes_nothing(clusters, random):
     assert dict(one.evidence) == dict(other.evidence)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(SUBSETS, st.integers(0, 3))
 def test_duplicated_rows_change_nothing(genes, times):
@@ -39,6 +41,7 @@ def test_duplicated_rows_change_nothing(genes, times):
     assert answers(Local(), markers).rows == answers(Local(), reordered(markers, rows)).rows
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(SUBSETS, st.sampled_from(["T cell", "B cell", "Platelet"]))
 def test_an_unrelated_tissue_changes_nothing(genes, replaced):

@@ -110,6 +110,7 @@ def test_the_words_of_the_service_are_shown(server, body, words):
     assert len(str(caught.value)) < 900
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_the_pause_that_the_service_asks_for_is_kept(server, form):
     when = "1.2" if form == "seconds" else email.utils.formatdate(time.time() + 3, usegmt=True)
