@@ -47,6 +47,7 @@ def test_one_has_it_until_it_is_released(tmp_path):
     other.release()
 
 
+@pytest.mark.process
 def test_a_killed_process_has_it_no_more(tmp_path, holder):
     assert locked(tmp_path / "lock") is None
     holder.send_signal(signal.SIGKILL)

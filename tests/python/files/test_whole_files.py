@@ -189,6 +189,7 @@ def test_a_reader_never_sees_half_a_file_of_two_writers(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.process
 def test_two_processes_may_write_one_file(tmp_path):
     path = tmp_path / "x.json"
     write_whole(path, "a" * 300_000)
@@ -203,6 +204,7 @@ def test_two_processes_may_write_one_file(tmp_path):
             kill(process)
 
 
+@pytest.mark.process
 def test_a_process_that_is_killed_leaves_a_whole_file_and_its_remains_go_with_the_next(tmp_path):
     path = tmp_path / "x.json"
     for _ in range(5):
@@ -222,6 +224,7 @@ def test_a_process_that_is_killed_leaves_a_whole_file_and_its_remains_go_with_th
     assert path.read_text() == "new"
 
 
+@pytest.mark.process
 def test_what_a_living_process_writes_is_left_alone(tmp_path):
     path = tmp_path / "x.json"
     process = child(HALF, path)
