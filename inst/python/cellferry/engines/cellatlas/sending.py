@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import OutputError, ServiceRejectedError, ServiceTooLargeError
 from ...files import file_hash, write_whole
-from ...runs.parallel import in_flight
+from ...runs.parallel import bounded_map
 from ..service.addresses import is_loopback
 from ..service.client import Reply, Service
 from .calls import check_answer
@@ -97,7 +97,9 @@ class Sender:
         while True:
             # As many as were under way, because the others are halved before they are sent.
             too_large: list[Chunk] = []
-            under_way = in_flight(self._ask, missing(waiting), self.parallel, self.events)
+            under_way = bounded_map(
+                self._ask, missing(waiting), self.parallel, self.events, ordered=False
+            )
             # Closed here: threads would wait for more until the traceback of an error is gone.
             with closing(under_way):
                 for chunk, text in under_way:

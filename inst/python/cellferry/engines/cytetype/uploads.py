@@ -29,7 +29,7 @@ from ...errors import (
     ServiceTooLargeError,
 )
 from ...files import PRIVATE, write_json
-from ...runs.parallel import run_parallel
+from ...runs.parallel import bounded_map
 from ...runs.run import home
 from ..service.addresses import is_loopback
 from ..service.answers import is_page, object_of
@@ -228,7 +228,8 @@ class Uploader:
                 done = len(tags)
             self._events.emit("progress", done, upload.n_parts, f"{name} part {i + 1}")
 
-        run_parallel(part, todo, self._workers, self._events)
+        for _ in bounded_map(part, todo, self._workers, self._events, ordered=False):
+            pass
         file.check()
         return self._complete(file, upload, tags)
 
