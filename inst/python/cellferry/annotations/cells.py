@@ -17,6 +17,7 @@ import numpy as np
 
 from ..biology.ontology import cell_ontology
 from ..errors import AnnotationsFormatError, InternalError
+from ..files import replacing
 from .clusters import CONFIDENCE_KINDS, STATUSES, UNKNOWN, Annotation, Annotations
 from .texts import TextLists, Texts
 
@@ -223,10 +224,8 @@ class CellAnnotations:
             "provenance": dict(self.provenance),
         }
         arrays["plain"] = _bytes(json.dumps(plain, ensure_ascii=False))
-        partial = path.with_name(f".{path.name}.partial")
-        with partial.open("wb") as target:
+        with replacing(path) as partial, partial.open("wb") as target:
             np.savez_compressed(target, **arrays)
-        partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> CellAnnotations:

@@ -121,8 +121,7 @@ def build_artifacts(
         cell_names=cell_names,
         require_artifacts=require_artifacts,
         overwrite=overwrite,
-    )
-    options.check()
+    ).checked()
     with open_inputs(
         data, group_key=group_key, coordinates_key=coordinates_key, rank_key=rank_key
     ) as inputs:

@@ -209,7 +209,7 @@ def build_artifacts_of_rds(
     >>> built = build_artifacts_of_rds(Path("pbmc.rds"), group_key="leiden")  # doctest: +SKIP
     """
     file = existing_file(path)
-    BuildOptions(**options).check()
+    BuildOptions(**options).checked()
     task: dict[str, Any] = {
         "verb": "artifacts",
         "input": file,

@@ -78,14 +78,13 @@ def remember(folder: Path, written: Sequence[Path]) -> None:
 def write_all(writers: dict[Path, Callable[[Path], object]]) -> list[Path]:
     """Write each file under a temporary name and rename it, so that none is ever half there."""
     from ..errors import OutputError
+    from ..files import replacing
 
     for path, write in writers.items():
-        partial = path.with_name(f".{path.stem}.partial{path.suffix}")
         try:
-            write(partial)
-            partial.replace(path)
+            with replacing(path) as partial:
+                write(partial)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             message = f'The file "{path}" cannot be written: {error.strerror or error}.'
             raise OutputError(message, "Choose another place with --out.") from error
     return list(writers)

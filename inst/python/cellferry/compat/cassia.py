@@ -14,9 +14,9 @@ from ..annotate.clusters import build_study, plan_clusters
 from ..annotate.verb import annotate
 from ..engines.llm import LLM
 from ..engines.llm.outputs import summary
-from ..errors import InvalidOptionError, listing
 from ..runs.progress import progress_events
 from ..study.markers.read import read_markers
+from ..study.options import one_of
 from ..study.study import Context
 from .cassia_examples import EXAMPLES, example_table
 
@@ -132,7 +132,4 @@ def loadmarker(marker_type: str = "processed") -> pd.DataFrame:
     >>> list(loadmarker("processed").columns)
     ['cluster', 'marker_genes']
     """
-    if marker_type not in EXAMPLES:
-        message = f"`marker_type` must be one of {listing(list(EXAMPLES))}."
-        raise InvalidOptionError(message, option="marker_type")
-    return example_table(marker_type)
+    return example_table(one_of("marker_type", marker_type, tuple(EXAMPLES)))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...runs.parallel import ordered_map
+from ...runs.parallel import bounded_map
 from ...runs.worker import Events
 from ...study.expression.blocks import canonical
 from ...study.expression.source import Axis, ExpressionSource
@@ -183,7 +183,7 @@ class VarsWriter:
                 yield start, block
             tell(total)
 
-        return ordered_map(self._pool, work, told(), processors() + 1)
+        return bounded_map(work, told(), self._pool, self.events, ahead=processors() + 1)
 
     def _progress(self, total: int, unit: str, text: str) -> Callable[[int], None]:
         self.events.emit("started", 0, total, unit, text)

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import InvalidOptionError, listing, nearest
+from ...study.options import number, one_of, text
 from .keys import KEY_VARIABLES, Secret, check_url, host_of, is_loopback
 
 PROVIDERS: tuple[str, ...] = tuple(KEY_VARIABLES)
@@ -91,7 +91,7 @@ def endpoint(
     ------
     InvalidOptionError
     """
-    provider = text_option("provider", provider)
+    provider = text("provider", provider).strip()
     if provider.lower().startswith(("http://", "https://")):
         if base_url is not None:
             message = "`provider` is itself a base URL, so `base_url` cannot be given beside it."
@@ -104,13 +104,13 @@ def endpoint(
         hint = f'Did you mean "{guess}"?' if guess else "Servers of your own: pass `base_url`."
         raise InvalidOptionError(message, hint, option="provider")
     if base_url is not None:
-        base_url = check_url(text_option("base_url", base_url))
+        base_url = check_url(text("base_url", base_url).strip())
     if model is None and base_url is None:
         model = DEFAULT_MODELS.get(name)
     if model is None:
         message = f'`model` must be given for the provider "{name}".'
         raise InvalidOptionError(message, "It has no default model.", option="model")
-    model = text_option("model", model)
+    model = text("model", model).strip()
     settings = dict(settings or {})
     if name == "anthropic":
         settings.setdefault("max_tokens", ANTHROPIC_MAX_TOKENS)
@@ -122,7 +122,7 @@ def endpoint(
         model,
         base_url,
         _secret(api_key),
-        None if api_key_env is None else text_option("api_key_env", api_key_env),
+        None if api_key_env is None else text("api_key_env", api_key_env).strip(),
         settings,
     )
 
@@ -168,13 +168,10 @@ def settings_of(temperature: Any, reasoning: Any, extra: Any) -> dict[str, Any]:
     """Return the model settings of ``temperature``, ``reasoning`` and ``model_settings``."""
     settings: dict[str, Any] = {}
     if temperature is not None:
-        settings["temperature"] = number_option("temperature", temperature, least=0)
+        settings["temperature"] = number("temperature", temperature, 0)
     if reasoning is not None:
         effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else reasoning
-        if effort not in EFFORTS:
-            message = f"`reasoning` must be one of {listing(EFFORTS)} or None."
-            raise InvalidOptionError(message, option="reasoning")
-        settings["reasoning"] = effort
+        settings["reasoning"] = one_of("reasoning", effort, EFFORTS, none=True)
     if extra is not None:
         if not isinstance(extra, Mapping):
             message = "`model_settings` must be a dict, for example {'max_tokens': 4096}."
@@ -190,49 +187,7 @@ def prices_option(prices: Any) -> dict[str, float] | None:
     if not isinstance(prices, Mapping) or set(prices) != {"input", "output"}:
         message = "`prices` must have `input` and `output`, in USD per million tokens."
         raise InvalidOptionError(message, option="prices")
-    return {name: number_option("prices", prices[name], least=0) for name in ("input", "output")}
-
-
-def text_option(option: str, value: Any) -> str:
-    """Return a text that is not empty, or raise; what was given is not repeated."""
-    if not isinstance(value, str) or not value.strip():
-        message = f"`{option}` must be text, not {_kind(value)}."
-        raise InvalidOptionError(message, option=option)
-    return value.strip()
-
-
-def choice_option(option: str, value: Any, valid: Sequence[str]) -> str:
-    """Return one of the valid texts, or raise."""
-    if value not in valid:
-        message = f"`{option}` must be one of {listing(list(valid))}."
-        raise InvalidOptionError(message, option=option)
-    return str(value)
-
-
-def number_option(option: str, value: Any, least: float) -> float:
-    """Return a finite number of at least `least`, or raise."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value < least:
-        message = f"`{option}` must be a number of at least {least:g}, not {_kind(value)}."
-        raise InvalidOptionError(message, option=option)
-    return float(value)
-
-
-def whole_option(option: str, value: Any, least: int) -> int:
-    """Return a whole number of at least `least`, or raise."""
-    number = number_option(option, value, least)
-    if number % 1:
-        message = f"`{option}` must be a whole number, not {value!r}."
-        raise InvalidOptionError(message, option=option)
-    return int(number)
-
-
-def flag_option(option: str, value: Any) -> bool:
-    """Return True or False, or raise."""
-    if not isinstance(value, bool):
-        message = f"`{option}` must be True or False, not {_kind(value)}."
-        raise InvalidOptionError(message, option=option)
-    return value
+    return {name: number("prices", prices[name], 0) for name in ("input", "output")}
 
 
 def _secret(value: Any) -> Secret | None:
@@ -242,14 +197,6 @@ def _secret(value: Any) -> Secret | None:
         message = "`api_key` must be text."
         raise InvalidOptionError(message, option="api_key")
     return Secret(value.strip())
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return repr(value)
-    if isinstance(value, str):
-        return "empty" if not value.strip() else "text"
-    return "None" if value is None else type(value).__name__
 
 
 _NAMES_THERE = {"bedrock": "aws"}

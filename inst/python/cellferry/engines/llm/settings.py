@@ -8,19 +8,15 @@ from typing import Any
 
 from ...errors import InvalidOptionError
 from ...study.markers.select import check_selection
+from ...study.options import flag, number, one_of, or_none, text, whole_number
 from .endpoints import (
     OUTPUT_MODES,
     Endpoint,
-    choice_option,
     cost,
     endpoint,
     endpoints_from_configs,
-    flag_option,
-    number_option,
     prices_option,
     settings_of,
-    text_option,
-    whole_option,
 )
 
 
@@ -66,33 +62,28 @@ class Settings:
     def checked(cls, given: Mapping[str, Any]) -> Settings:
         """Return the settings of the arguments; raises :class:`InvalidOptionError`."""
         said = {k: given[k] for k in ("temperature", "reasoning", "model_settings")}
-        n_genes = whole_option("n_genes", given["n_genes"], 1)
-        check_selection(given["ranking_method"], given["ascending"], n_genes)
+        n_genes = check_selection(given["ranking_method"], given["ascending"], given["n_genes"])
         return cls(
             endpoints=_endpoints(given, settings_of(*said.values())),
             from_configs=given["llm_configs"] is not None,
             model_settings=said,
             output_name=_optional_text(given, "output_name"),
-            overwrite_files=flag_option("overwrite_files", given["overwrite_files"]),
+            overwrite_files=flag("overwrite_files", given["overwrite_files"]),
             n_genes=n_genes,
             ranking_method=given["ranking_method"],
             ascending=given["ascending"],
             additional_info=_optional_text(given, "additional_info"),
-            validator_involvement=choice_option(
+            validator_involvement=one_of(
                 "validator_involvement", given["validator_involvement"], ("v1", "v0")
             ),
-            max_workers=whole_option("max_workers", given["max_workers"], 1),
-            max_retries=whole_option("max_retries", given["max_retries"], 0),
-            max_cost_usd=None
-            if given["max_cost_usd"] is None
-            else number_option("max_cost_usd", given["max_cost_usd"], 0),
-            max_tokens=None
-            if given["max_tokens"] is None
-            else whole_option("max_tokens", given["max_tokens"], 1),
+            max_workers=whole_number("max_workers", given["max_workers"], 1),
+            max_retries=whole_number("max_retries", given["max_retries"], 0),
+            max_cost_usd=or_none(number, "max_cost_usd", given["max_cost_usd"], 0),
+            max_tokens=or_none(whole_number, "max_tokens", given["max_tokens"], 1),
             prices=prices_option(given["prices"]),
-            output_mode=choice_option("output_mode", given["output_mode"], OUTPUT_MODES),
-            other_clusters=flag_option("other_clusters", given["other_clusters"]),
-            timeout=number_option("timeout", given["timeout"], 0.001),
+            output_mode=one_of("output_mode", given["output_mode"], OUTPUT_MODES),
+            other_clusters=flag("other_clusters", given["other_clusters"]),
+            timeout=number("timeout", given["timeout"], 0.001),
         )
 
     def check_prices(self) -> None:
@@ -143,4 +134,4 @@ def _endpoints(given: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[E
 def _optional_text(given: Mapping[str, Any], option: str) -> str | None:
     value = given[option]
     empty = value is None or (isinstance(value, str) and not value.strip())
-    return None if empty else text_option(option, value)
+    return None if empty else text(option, value).strip()

@@ -17,6 +17,7 @@ from ...annotations.clusters import Annotation, Annotations
 from ...biology.gene_tables import aliases
 from ...biology.genes import Species, detect_species
 from ...errors import InvalidOptionError, KnowledgeError, RunDamagedError
+from ...study.options import flag, whole_number
 from ..base import Capabilities, Plan
 from .answer import ENGINE, Reader, annotation_of
 from .evidence import Evidence, Prevalence, with_prevalence
@@ -82,9 +83,9 @@ class Local:
         knowledge: Any = None,
         knowledge_only: bool = False,
     ) -> None:
-        self.n_genes = _whole_number("n_genes", n_genes)
-        self.tissue_only = _flag("tissue_only", tissue_only)
-        self.knowledge_only = _flag("knowledge_only", knowledge_only)
+        self.n_genes = whole_number("n_genes", n_genes, 1)
+        self.tissue_only = flag("tissue_only", tissue_only)
+        self.knowledge_only = flag("knowledge_only", knowledge_only)
         if self.knowledge_only and knowledge is None:
             message = "`knowledge_only` needs a table of your own, and none is given."
             raise InvalidOptionError(message, "Give it as `knowledge`.", option="knowledge")
@@ -259,18 +260,3 @@ def _reader(
 def _skipped(cluster: str, n_cells: int | None) -> Annotation:
     error = "The marker table has no rows for this cluster."
     return Annotation(cluster, "skipped", n_cells=n_cells, error=error, engine=ENGINE)
-
-
-def _whole_number(option: str, value: Any) -> int:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not value >= 1 or value % 1 != 0:
-        message = f"`{option}` must be a whole number of at least 1, not {value!r}."
-        raise InvalidOptionError(message, option=option)
-    return int(value)
-
-
-def _flag(option: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        message = f"`{option}` must be True or False, not {value!r}."
-        raise InvalidOptionError(message, option=option)
-    return value

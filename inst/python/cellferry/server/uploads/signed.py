@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...files import PRIVATE, write_whole
 from ..failures import Code, Failure, fail, shown
 from ..store import now
 
@@ -44,13 +44,7 @@ class Signer:
         """Return the signer of a data folder; addresses stay good after a restart."""
         path = folder / "signing.key"
         if not path.exists():
-            partial = path.with_name(".signing.key.partial")
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(32))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
+            write_whole(path, secrets.token_bytes(32), mode=PRIVATE)
         return cls(path.read_bytes())
 
     def path(self, upload: str, position: int, expires: int) -> str:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ....errors import EngineNeedsError
+from ....study.options import flag
 from ...base import Capabilities, Plan
-from .. import Local, _flag
+from .. import Local
 from ..answer import ENGINE
 from ..knowledge.types import SPECIES
 from .answer import CellScorer, Fits, best_species, row_blocks
@@ -69,7 +70,7 @@ class LocalCells:
         self._local = Local(
             tissue_only=tissue_only, knowledge=knowledge, knowledge_only=knowledge_only
         )
-        self.smooth = _flag("smooth", smooth)
+        self.smooth = flag("smooth", smooth)
 
     @property
     def capabilities(self) -> Capabilities:
