@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import InvalidOptionError, listing, nearest
-from .keys import KEY_VARIABLES, Secret, check_url, host_of, is_loopback
+from ..service.addresses import check_base_url, host_of, is_loopback
+from .keys import KEY_VARIABLES, Secret
 
 PROVIDERS: tuple[str, ...] = tuple(KEY_VARIABLES)
 
@@ -59,7 +60,8 @@ class Endpoint:
         """Where calls go; None if they stay on this machine."""
         if self.base_url is None:
             return API_HOSTS[self.provider]
-        return None if is_loopback(self.base_url) else host_of(self.base_url)
+        host = host_of(self.base_url)
+        return None if is_loopback(host) else host
 
     @property
     def address(self) -> tuple[str, str | None, str]:
@@ -104,7 +106,7 @@ def endpoint(
         hint = f'Did you mean "{guess}"?' if guess else "Servers of your own: pass `base_url`."
         raise InvalidOptionError(message, hint, option="provider")
     if base_url is not None:
-        base_url = check_url(text_option("base_url", base_url))
+        base_url = check_base_url(text_option("base_url", base_url))
     if model is None and base_url is None:
         model = DEFAULT_MODELS.get(name)
     if model is None:

@@ -6,12 +6,11 @@ variable it came from.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Iterable
-from urllib.parse import parse_qsl, urlsplit
 
-from ...errors import CredentialsRequiredError, InvalidOptionError
+from ...errors import CredentialsRequiredError
+from ..service.addresses import host_of, is_own_network
 
 HIDDEN = "<hidden>"
 
@@ -37,8 +36,6 @@ OTHER_VARIABLES = (
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
 )
-
-_SECRET_IN_QUERY = ("key", "token", "secret", "password", "sig")
 
 
 class Secret:
@@ -101,79 +98,15 @@ def find_key(
     for name in names:
         if value := os.environ.get(name, "").strip():
             return Secret(value)
-    if variable is None and (provider == "bedrock" or (base_url and is_local(base_url))):
+    if variable is None and (
+        provider == "bedrock" or (base_url and is_own_network(host_of(base_url)))
+    ):
         # Bedrock finds its own credentials; a server of one's own asks for none.
         return None
     where = f'"{host_of(base_url)}"' if base_url else f'the provider "{provider}"'
     message = f"A key for {where} is needed and none was found."
     hint = f"Set the environment variable {' or '.join(names)}, or pass `api_key`."
     raise CredentialsRequiredError(message, hint, provider=provider, variables=list(names))
-
-
-def host_of(url: str) -> str:
-    """Return the host of an address.
-
-    Examples
-    --------
-    >>> host_of("https://api.Example.org:8443/v1")
-    'api.example.org'
-    """
-    return urlsplit(url).hostname or ""
-
-
-def is_local(url: str) -> bool:
-    """Whether an address is of this machine or of a private network.
-
-    Examples
-    --------
-    >>> [is_local(f"http://{h}/v1") for h in ("localhost", "10.0.0.7", "[::1]", "example.org")]
-    [True, True, True, False]
-    """
-    host = host_of(url)
-    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        # A name without a dot is of the local network.
-        return bool(host) and "." not in host
-    return address.is_loopback or address.is_private or address.is_link_local
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address is of this machine."""
-    host = host_of(url)
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def check_url(url: str) -> str:
-    """Return a base URL exactly as given, or raise :class:`InvalidOptionError`.
-
-    A URL that carries a key is refused, because URLs are stored and shown.
-    """
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        named = [name for name, _ in parse_qsl(parts.query)]
-        secret = bool(parts.username or parts.password) or any(
-            name.lower().replace("-", "_").endswith(_SECRET_IN_QUERY) for name in named
-        )
-    except ValueError:
-        valid, secret = False, False
-    if secret:
-        message = "`base_url` holds a name, password or key, which would be stored with the run."
-        raise InvalidOptionError(message, "Pass the key as `api_key`.", option="base_url")
-    if not valid:
-        message = "`base_url` must be an address that begins with http:// or https://."
-        raise InvalidOptionError(
-            message, 'For example "http://localhost:11434/v1".', option="base_url"
-        )
-    return url
 
 
 def redact(text: str, secrets: Iterable[Secret | None]) -> str:

@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CredentialsRequiredError, DependencyError, InvalidOptionError
-from .keys import is_local, redact
+from ..service.addresses import host_of, is_own_network
+from .keys import redact
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -80,7 +81,7 @@ class Pool:
 async def open_pool(endpoints: list[Endpoint], workers: int, timeout: float) -> AsyncIterator[Pool]:
     """Yield the connection pool of a run and close it afterwards."""
     # A proxy of the environment must not see calls to one's own network.
-    local = all(e.base_url is not None and is_local(e.base_url) for e in endpoints)
+    local = all(e.base_url is not None and is_own_network(host_of(e.base_url)) for e in endpoints)
     pool = Pool(connections=workers, timeout=timeout, environment=not local)
     try:
         yield pool

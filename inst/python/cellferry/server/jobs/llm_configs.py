@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ..addresses import origin
+from ...engines.service.addresses import origin
 from ..failures import Code, Failure, shown
 from ..settings import Settings
 
