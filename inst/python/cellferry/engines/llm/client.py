@@ -39,8 +39,8 @@ from pydantic_ai.tools import ToolDefinition
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from ...errors import CredentialsRequiredError, ServiceError
+from ..service.secrets import redact
 from .endpoints import cost
-from .keys import redact
 from .limits import LONGEST_PAUSE, Budget, Gate, Hold
 from .questions import fill
 from .replies import UnreadableReplyError, read_answer
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
     from .endpoints import Endpoint
-    from .keys import Secret
 
 MODES = ("tool", "schema", "prompted")
 """Ways to get an answer in a form, in the order in which they are tried."""
@@ -97,8 +96,6 @@ class Client:
     ----------
     modes
         Endpoint -> mode that it answers in; shared, so that it is found out once.
-    secrets
-        What must not appear in any message.
     """
 
     endpoint: Endpoint
@@ -108,7 +105,6 @@ class Client:
     output_mode: str
     prices: Mapping[str, float] | None
     modes: dict[Any, str]
-    secrets: tuple[Secret | None, ...] = ()
     dropped: set[str] = field(default_factory=set)
     base_wait: float = 0.5
 
@@ -154,7 +150,7 @@ class Client:
         await self.gate.went_well()
         if response.finish_reason == "content_filter":
             refusal = (response.provider_details or {}).get("refusal") or text_of(response)
-            message = f"The model refused to answer: {self._safe(refusal)[:300] or 'no reason'}"
+            message = f"The model refused to answer: {redact(refusal)[:300] or 'no reason'}"
             raise RefusedError(message)
         calls = [p.args_as_json_str() for p in response.parts if isinstance(p, ToolCallPart)]
         text = "\n".join(calls) or text_of(response)
@@ -168,7 +164,7 @@ class Client:
             if response.finish_reason == "length":
                 problem += " It was cut off at the limit of output tokens."
         return Reply(
-            answer, self._safe(text), problem, bool(calls), mode,
+            answer, redact(text, guess=False), problem, bool(calls), mode,
             response.model_name or self.endpoint.model, usage.input_tokens,
             usage.output_tokens, paid, seconds,
         )  # fmt: skip
@@ -208,7 +204,7 @@ class Client:
                     raise self._failure(first) from None
                 mode = following
             except ContentFilterError as error:
-                message = f"The model refused to answer: {self._safe(str(error))[:300]}"
+                message = f"The model refused to answer: {redact(str(error))[:300]}"
                 raise RefusedError(message) from None
             except ModelAPIError as error:
                 raise self._failure(error) from None
@@ -218,9 +214,9 @@ class Client:
                     mode = following
                     continue
                 message = f'The model "{self.endpoint.model}" cannot be asked like this.'
-                raise ServiceError(message, self._safe(str(error))) from None
+                raise ServiceError(message, redact(str(error))) from None
             except UnexpectedModelBehavior as error:
-                message = f"The reply could not be read: {self._safe(str(error))[:300]}"
+                message = f"The reply could not be read: {redact(str(error))[:300]}"
                 raise CallFailedError(message) from None
 
     def _drop_setting(self, error: ModelHTTPError) -> bool:
@@ -274,7 +270,7 @@ class Client:
         return min(self.base_wait * 2.0 ** (state.attempt_number - 1), 30.0)
 
     def _failure(self, error: ModelAPIError) -> Exception:
-        told = self._safe(told_by(error))
+        told = redact(told_by(error))
         where = self.endpoint.host or self.endpoint.base_url
         status = getattr(error, "status_code", None)
         if isinstance(error, ModelAuthenticationError) or status in {401, 403}:
@@ -287,9 +283,6 @@ class Client:
             message = f'{where} does not know the model "{self.endpoint.model}": {told}'
             return ServiceError(message, "Check `model` and `base_url`.")
         return CallFailedError(f"{where} could not answer: {told}")
-
-    def _safe(self, text: str) -> str:
-        return redact(text, self.secrets)
 
 
 TRANSPORT_ATTEMPTS = 6

@@ -6,6 +6,7 @@ import ipaddress
 from urllib.parse import parse_qsl, urlsplit
 
 from ...errors import InvalidOptionError
+from .secrets import names_secret
 
 
 def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -152,14 +153,10 @@ def check_base_url(url: str, where: str = "base_url", option: str = "base_url") 
         message = f"`{where}` must be an address that begins with http:// or https://."
         raise InvalidOptionError(message, 'For example "http://localhost:11434/v1".', option=option)
     parts = urlsplit(url)
-    named = [name.lower() for name, _ in parse_qsl(parts.query)]
-    if parts.username or parts.password or any(n.endswith(_SECRET_IN_QUERY) for n in named):
+    if parts.username or parts.password or any(names_secret(n) for n, _ in parse_qsl(parts.query)):
         message = f"`{where}` holds a name, password or key, which would be stored with the run."
         raise InvalidOptionError(message, "Pass the key as `api_key`.", option=option)
     return url
-
-
-_SECRET_IN_QUERY = ("key", "token", "secret", "password", "sig", "signature")
 
 
 def _is_http(url: str) -> bool:
