@@ -39,6 +39,7 @@ from pydantic_ai.tools import ToolDefinition
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from ...errors import CredentialsRequiredError, ServiceError
+from ..service.answers import TRANSIENT, retry_after
 from ..service.secrets import redact
 from .endpoints import cost
 from .limits import LONGEST_PAUSE, Budget, Gate, Hold
@@ -258,14 +259,13 @@ class Client:
                         )
                     except ModelHTTPError as error:
                         if error.status_code == 429:
-                            self.gate.slow_down(error.retry_after)
+                            self.gate.slow_down(pause_of(error))
                         raise
         raise AssertionError  # pragma: no cover - tenacity returns or raises
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked: float | None = getattr(error, "retry_after", None)
-        if asked is not None:
+        if (asked := pause_of(error)) is not None:
             return asked
         return min(self.base_wait * 2.0 ** (state.attempt_number - 1), 30.0)
 
@@ -288,7 +288,6 @@ class Client:
 TRANSPORT_ATTEMPTS = 6
 BUSY_ATTEMPTS = 20
 """Attempts where the service only says that it is busy (429): it will answer in the end."""
-TRANSIENT = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 
 
 def parameters(
@@ -323,9 +322,18 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ModelQuotaExceededError):
         return False
     if isinstance(error, ModelHTTPError):
-        asked = error.retry_after
+        asked = pause_of(error)
         return error.status_code in TRANSIENT and (asked is None or asked <= LONGEST_PAUSE)
     return isinstance(error, ModelConnectionError)
+
+
+def pause_of(error: BaseException | None) -> float | None:
+    """Return the seconds that a service asks us to wait; None if it does not say."""
+    if not isinstance(error, ModelHTTPError):
+        return None
+    asked = retry_after(error.headers or {})
+    # Google says it in the body, which the package reads.
+    return error.retry_after if asked is None else asked
 
 
 def enough(state: RetryCallState) -> bool:
