@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from cellferry.engines.service.providers import PROVIDERS
 from cellferry.server.failures import Code, Failure
-from cellferry.server.jobs.llm_configs import PROVIDERS, check_base_url, read_llm_configs
+from cellferry.server.jobs.llm_configs import check_base_url, read_llm_configs
 from cellferry.server.settings import Settings
 
 SETTINGS = Settings(Path("x"))

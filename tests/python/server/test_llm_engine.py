@@ -90,7 +90,9 @@ def real(monkeypatch):
 
 def test_the_models_of_a_request_annotate_its_clusters(real, llm_server, tmp_path):
     with ServerProcess(tmp_path / "data", "--allow-base-url", llm_server.url) as server:
-        job = submit(server, GENES, llm_configs=asked_for(llm_server, modelSettings={"top_p": 0.5}))
+        # What is sent as it is may hold a secret too.
+        settings = {"top_p": 0.5, "extra_headers": {"X-Lab": CANARY}, "extra_body": {"x": CANARY}}
+        job = submit(server, GENES, llm_configs=asked_for(llm_server, modelSettings=settings))
         server.wait_for(job)
         assert labels_of(server, job) == LABELS
         latest = server.client.get(f"/results/{job}").json()["annotations"]["0"]["latest"]
@@ -101,6 +103,7 @@ def test_the_models_of_a_request_annotate_its_clusters(real, llm_server, tmp_pat
         assert "Naive B cell" in server.client.get(f"/report/{job}").text
         assert {call["key"] for call in llm_server.log} == {f"Bearer {CANARY}"}
         assert {call["settings"]["top_p"] for call in llm_server.log} == {0.5}
+        assert {call["headers"]["x-lab"] for call in llm_server.log} == {CANARY}
         assert llm_server.most_at_once <= 2  # nParallelClusters
         assert_secret_nowhere(server, job)
 

@@ -22,9 +22,8 @@ from ..annotate.clusters import plan_clusters
 from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import COLUMNS, PRINTED, Annotations
-from ..engines import CELL_ENGINES, ENGINES, ENVIRONMENT, engine_options
+from ..engines import CELL_ENGINES, ENGINES, engine_options, environment_variables
 from ..engines.base import AnyEngine, Estimates, Extent, Plan, Prepares
-from ..engines.llm.keys import key_variables
 from ..errors import InternalError, error_codes, warning_codes
 from ..runs.run import Run, list_runs
 from ..runs.worker import at_work
@@ -56,7 +55,7 @@ def _describe(_request: Message, _out: wire.Outgoing, _on_event: OnEvent | None)
         "executable": sys.executable,
         "engines": {name: engine_options(name) for name in ENGINES},
         "cell_engines": {name: engine_options(name, "cells") for name in CELL_ENGINES},
-        "key_variables": sorted({*key_variables(), *ENVIRONMENT}),
+        "key_variables": environment_variables(),
         "errors": error_codes(),
         "warnings": warning_codes(),
         "columns": COLUMNS,

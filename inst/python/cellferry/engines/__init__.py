@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CELL_ENGINES",
     "ENGINES",
-    "ENVIRONMENT",
     "Capabilities",
     "CellEngine",
     "Engine",
@@ -37,6 +36,7 @@ __all__ = [
     "engine_class",
     "engine_names",
     "engine_options",
+    "environment_variables",
 ]
 
 ENGINES: dict[str, str] = {
@@ -51,15 +51,6 @@ CELL_ENGINES: dict[str, str] = {
     "cellatlas": "cellferry.engines.cellatlas:CellAtlas",
 }
 """Name -> ``module:class`` for cells. One name may be in both tables."""
-
-ENVIRONMENT: tuple[str, ...] = (
-    "CELLATLAS_API_KEY", "CELLATLAS_API_URL", "CYTETYPE_API_URL", "CYTETYPE_AUTH_TOKEN",
-    "ANTHROPIC_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_SECRET_ACCESS_KEY",
-    "DEEPSEEK_API_KEY", "FIREWORKS_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "GROQ_API_KEY",
-    "HF_TOKEN", "MISTRAL_API_KEY", "NEBIUS_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY",
-    "TOGETHER_API_KEY", "XAI_API_KEY",
-)  # fmt: skip
-"""Environment variables that engines read. R tells Python when one of them changes."""
 
 
 def engine_names(level: Level = "clusters") -> list[str]:
@@ -103,6 +94,21 @@ def engine_options(name: str, level: Level = "clusters") -> dict[str, Any]:
         p.name: (None if p.default is inspect.Parameter.empty else p.default)
         for p in signature.parameters.values()
     }
+
+
+def environment_variables() -> list[str]:
+    """Return the variables that engines read: what each class names in ``variables``, if any.
+
+    R tells Python when one of them changes.
+
+    Examples
+    --------
+    >>> "OPENAI_API_KEY" in environment_variables()
+    True
+    """
+    levels: tuple[Level, Level] = ("clusters", "cells")
+    classes = [engine_class(name, level) for level in levels for name in engine_names(level)]
+    return sorted({name for made in classes for name in getattr(made, "variables", ())})
 
 
 def create_engine(engine: str | Engine, options: Mapping[str, Any] | None = None) -> Engine:

@@ -1,6 +1,6 @@
 """The LLM engine: every cluster answered, every answer checked, nothing paid for twice.
 
-``options`` and ``keys`` say whom to ask, ``questions`` what; ``batch`` leads one
+``settings`` and ``endpoints`` say whom to ask, ``questions`` what; ``batch`` leads one
 ``conversation`` per cluster over a ``client``; ``schema``, ``reading`` and ``checks`` judge
 what comes back; ``answer`` and ``outputs`` hand it on.
 """
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ...annotations.clusters import Annotation, Annotations
 from ...errors import CellferryError
 from ..base import Capabilities, Plan
+from ..service.providers import key_variables
+from ..service.secrets import Secret, redact
 from .batch import make_plan
-from .keys import Secret, find_key, redact
 from .outputs import check_files, output_files, run_folder, write_files
 from .providers import check_packages
 from .questions import VERSION as PROMPT_VERSION
@@ -76,7 +77,9 @@ class LLM:
     reasoning
         ``"low"``, ``"medium"`` or ``"high"``, for models that reason.
     model_settings
-        More settings of the model, for example ``{"max_tokens": 4096}``.
+        More settings of the model, for example ``{"max_tokens": 4096}``. What is sent as it
+        is (``extra_headers``, ``extra_body``, ``extra_query``) may hold secrets: of these only
+        the names are stored, and a run that is resumed needs ``model_settings`` again.
     validator_involvement
         ``"v1"``: a validating call judges each answer. ``"v0"``, strict: the validator also
         annotates without sight of the answer, and more than one step of the Cell Ontology
@@ -114,6 +117,7 @@ class LLM:
     """
 
     name = ENGINE
+    variables = key_variables()
 
     def __init__(
         self,
@@ -183,10 +187,7 @@ class LLM:
             check_files(self._settings.output_name, overwrite=self._settings.overwrite_files)
 
     def _keys(self) -> tuple[Secret | None, ...]:
-        return tuple(
-            find_key(e.provider, e.api_key, e.api_key_env, e.base_url)
-            for e in self._settings.endpoints
-        )
+        return tuple(e.key() for e in self._settings.endpoints)
 
     def plan(self, study: Study) -> Plan:
         """Return calls, tokens and estimated cost without a call: the dry run."""
@@ -200,7 +201,7 @@ class LLM:
         )
         determining = {
             "version": VERSION,
-            "models": [e.describe() for e in s.endpoints],
+            "models": [e.determining() for e in s.endpoints],
             "validator_involvement": s.validator_involvement,
             "other_clusters": s.other_clusters,
         }
@@ -219,7 +220,7 @@ class LLM:
         try:
             return self._run(study, run, events, keys)
         except CellferryError as error:
-            error.message = redact(error.message, keys)
+            error.message = redact(error.message)
             raise
 
     def _run(

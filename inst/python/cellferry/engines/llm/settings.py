@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import InvalidOptionError
 from ...study.markers.select import check_selection
 from ...study.options import flag, number, one_of, or_none, text, whole_number
+from ..service.llm_configs import LLMConfigs
+from ..service.secrets import redacted
 from .endpoints import (
     OUTPUT_MODES,
     Endpoint,
     cost,
     endpoint,
     endpoints_from_configs,
+    models_of,
     prices_option,
     settings_of,
 )
@@ -25,8 +28,8 @@ class Settings:
     """The options of :class:`cellferry.engines.llm.LLM`; see there."""
 
     endpoints: tuple[Endpoint, ...]
-    from_configs: bool
-    model_settings: Mapping[str, Any]
+    configs: LLMConfigs | None
+    model_settings: Mapping[str, Any] = field(repr=False)
     output_name: str | None
     overwrite_files: bool
     n_genes: int
@@ -61,11 +64,14 @@ class Settings:
     @classmethod
     def checked(cls, given: Mapping[str, Any]) -> Settings:
         """Return the settings of the arguments; raises :class:`InvalidOptionError`."""
+        configs = None
+        if given["llm_configs"] is not None:
+            configs = models_of(given["llm_configs"])
         said = {k: given[k] for k in ("temperature", "reasoning", "model_settings")}
         n_genes = check_selection(given["ranking_method"], given["ascending"], given["n_genes"])
         return cls(
-            endpoints=_endpoints(given, settings_of(*said.values())),
-            from_configs=given["llm_configs"] is not None,
+            endpoints=_endpoints(given, configs, settings_of(*said.values())),
+            configs=configs,
             model_settings=said,
             output_name=_optional_text(given, "output_name"),
             overwrite_files=flag("overwrite_files", given["overwrite_files"]),
@@ -97,38 +103,31 @@ class Settings:
                 raise InvalidOptionError(message, hint, option="max_cost_usd")
 
     def describe(self) -> dict[str, Any]:
-        """Return the options but for keys, from which the same engine can be made again."""
+        """Return the options but for secrets, from which the same engine can be made again."""
         plain = {
             name: getattr(self, name)
             for name in self.__dataclass_fields__
-            if name not in {"endpoints", "from_configs", "model_settings"}
+            if name not in {"endpoints", "configs", "model_settings"}
         }
         e = self.annotator
-        if not self.from_configs:
+        settings = redacted(self.model_settings)
+        if self.configs is None:
             whom = {"provider": e.provider, "model": e.model, "base_url": e.base_url}
-            return {**whom, "api_key_env": e.api_key_env, **self.model_settings, **plain}
-        configs = [
-            {
-                "provider": found.provider,
-                "name": found.model,
-                "baseUrl": found.base_url,
-                "modelSettings": dict(found.settings),
-            }
-            for found in self.endpoints
-        ]
-        # Each configuration already holds the common settings.
-        return {"llm_configs": configs, "temperature": None, **plain}
+            return {**whom, "api_key_env": e.api_key_env, **settings, **plain}
+        return {"llm_configs": self.configs.describe(), **settings, **plain}
 
 
-def _endpoints(given: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Endpoint, ...]:
-    if given["llm_configs"] is None:
+def _endpoints(
+    given: Mapping[str, Any], configs: LLMConfigs | None, settings: Mapping[str, Any]
+) -> tuple[Endpoint, ...]:
+    if configs is None:
         whom = {k: given[k] for k in ("provider", "model", "base_url", "api_key", "api_key_env")}
         return (endpoint(**whom, settings=settings),)
     for option in ("model", "base_url", "api_key", "api_key_env"):
         if given[option] is not None:
             message = f"`{option}` cannot be given beside `llm_configs`."
             raise InvalidOptionError(message, option=option)
-    return endpoints_from_configs(given["llm_configs"], settings)
+    return endpoints_from_configs(configs, settings)
 
 
 def _optional_text(given: Mapping[str, Any], option: str) -> str | None:

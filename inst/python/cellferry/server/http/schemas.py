@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...engines.service.llm_configs import AGENTS
+from ...engines.service.providers import PROVIDERS
 from ..failures import CODES
-from ..jobs.llm_configs import AGENTS, PROVIDERS
 from ..jobs.payload import LONGEST_NAME, LONGEST_TEXT, MOST_PARALLEL, VISIBILITIES
 from ..jobs.records import JOB_STATES
 from ..lookup.counts import MOST_FILTERS, MOST_VALUES, OPERATORS

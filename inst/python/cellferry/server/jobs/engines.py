@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...annotations.clusters import Annotation, Annotations
 from ...engines import create_engine
 from ...engines.base import Capabilities, Engine, Plan
-from ...engines.llm.endpoints import PROVIDERS
+from ...engines.llm.endpoints import MODELS_OF
 from ...engines.llm.providers import check_packages
 from ...errors import CellferryError, DependencyError, InternalError, listing
 from ...runs.worker import CancelledWork, Events
@@ -126,9 +126,9 @@ def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine:
 
 def _check(config: LLMConfig) -> None:
     """Tell at once what would fail the job later."""
-    if config.provider not in PROVIDERS:
+    if config.provider not in MODELS_OF:
         message = (
-            f"This server has no models of {config.provider}; it has {listing(PROVIDERS)}. "
+            f"This server has no models of {config.provider}; it has {listing(MODELS_OF)}. "
             "Any OpenAI-compatible one is reached as openai with its `baseUrl`."
         )
         raise Failure(Code.LLM_VALIDATION_FAILED, message)

@@ -11,54 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from ..addresses import origin
+from ...engines.service.addresses import origin
+from ...engines.service.llm_configs import AGENTS
+from ...engines.service.providers import PROVIDERS
 from ..failures import Code, Failure, shown
 from ..settings import Settings
 
-PROVIDERS: tuple[str, ...] = (
-    "anthropic",
-    "bedrock",
-    "deepseek",
-    "fireworks",
-    "google",
-    "groq",
-    "huggingface",
-    "mistral",
-    "nebius",
-    "openai",
-    "openrouter",
-    "together",
-    "vertex",
-    "xai",
-)
-
-AGENTS: tuple[str, ...] = (
-    "contextualizer",
-    "annotator",
-    "reviewer",
-    "summarizer",
-    "clinician",
-    "chat",
-)
-
-PUBLIC_ORIGINS: frozenset[str] = frozenset(
-    f"https://{host}"
-    for host in (
-        "api.anthropic.com",
-        "api.deepseek.com",
-        "api.fireworks.ai",
-        "generativelanguage.googleapis.com",
-        "api.groq.com",
-        "router.huggingface.co",
-        "api-inference.huggingface.co",
-        "api.mistral.ai",
-        "api.studio.nebius.com",
-        "api.tokenfactory.nebius.com",
-        "api.openai.com",
-        "openrouter.ai",
-        "api.together.xyz",
-        "api.x.ai",
-    )
+PUBLIC_ORIGINS: frozenset[str | None] = frozenset(
+    origin(url) for provider in PROVIDERS.values() for url in provider.base_urls
 )
 """Where the known providers are; others must be allowed when the server is started."""
 
@@ -106,7 +66,7 @@ def _read(entry: Any, i: int, settings: Settings) -> LLMConfig:
     if not isinstance(entry, dict):
         _fail(f"`{where}` must be an object.")
     provider = entry.get("provider")
-    if provider not in PROVIDERS:
+    if provider not in tuple(PROVIDERS):
         message = f"`{where}.provider` must be one of {', '.join(PROVIDERS)}, not "
         _fail(f"{message}{shown(provider)}.")
     texts: dict[str, str | None] = {}
