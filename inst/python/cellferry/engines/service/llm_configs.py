@@ -112,7 +112,7 @@ class LLMConfigs:
     --------
     >>> models = LLMConfigs({"provider": "openai", "name": "gpt-4o-mini", "apiKey": "sk-1234"})
     >>> models, models.describe()
-    (<LLMConfigs openai/gpt-4o-mini>, [{'provider': 'openai', 'name': 'gpt-4o-mini'}])
+    (<LLMConfigs "openai/gpt-4o-mini">, [{'provider': 'openai', 'name': 'gpt-4o-mini'}])
     """
 
     def __init__(
