@@ -119,11 +119,11 @@ def first_fraction(values: NDArray[Any]) -> float | None:
     return None
 
 
-def look_at(source: ExpressionSource, most: int = LOOKED_AT) -> Look:
+def look_at(source: ExpressionSource) -> Look:
     """Return what is seen of values spread over a whole source.
 
-    Deterministic. A few values of another kind can be missed in a matrix of more than ``most``
-    values: whoever must be sure looks at every value.
+    Deterministic. A few values of another kind can be missed in a matrix of more than
+    :data:`LOOKED_AT` values: whoever must be sure looks at every value.
 
     Raises
     ------
@@ -139,4 +139,4 @@ def look_at(source: ExpressionSource, most: int = LOOKED_AT) -> Look:
     if not source.rereadable:
         message = "A source that can be read once cannot be looked at."
         raise ValueError(message)
-    return look_at_values(source.sample_values(most))
+    return look_at_values(source.sample_values(LOOKED_AT))
