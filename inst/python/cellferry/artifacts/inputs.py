@@ -15,9 +15,8 @@ from ..errors import (
     InvalidObjectError,
     UnsupportedObjectError,
     listing,
-    nearest,
 )
-from ..study.build import assemble_study
+from ..study.build import assemble_study, group_key_of
 from ..study.clusters import cluster_text
 from ..study.embeddings import choose_embedding
 from ..study.expression.kinds import Look
@@ -137,15 +136,11 @@ def _checked(study: Study, source: ExpressionSource) -> Study:
 
 
 def _from_anndata(adata: Any, group_key: str | None, coordinates_key: str, rank_key: str) -> Inputs:
-    columns = [str(c) for c in adata.obs.columns]
     if group_key is None:
-        found = listing(columns)
-        message = f"`group_key` must name the column of clusters; this AnnData has {found}."
+        has = listing([str(c) for c in adata.obs.columns])
+        message = f"`group_key` must name the column of clusters; this AnnData has {has}."
         raise GroupMissingError(message, 'For example group_key="leiden".')
-    if group_key not in columns:
-        guess = nearest(group_key, columns)
-        message = f'The obs of this AnnData has no column "{group_key}"; it has {listing(columns)}.'
-        raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
+    group_key = group_key_of(adata, group_key)
     found = choose_matrices(adata, any_kind=True)
     if found.normalized is None:
         message = "This AnnData has no X, and X holds the log-normalised values."

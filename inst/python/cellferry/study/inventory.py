@@ -66,14 +66,14 @@ def _rows(data: Any) -> Iterator[Row]:
     yield "cells", "cells", f"{data.n_obs} names", "taken", ""
     found = choose_matrices(data, any_kind=True)
     main = found.normalized
-    read = {place.name for place in (main, found.counts) if place is not None}
+    used = {place.name for place in (main, found.counts) if place is not None}
     genes = len(data.var_names) if main is None else len(main.genes)
     yield "genes", "genes", f"{genes} names", "taken", ""
     instead = UNREAD if main is None else f"{main.name.removesuffix('.X')} is read in its place."
     if data.X is not None:
-        yield "X", "layer", _what(data.X), *(("taken", "") if "X" in read else ("left", instead))
+        yield "X", "layer", _what(data.X), *(("taken", "") if "X" in used else ("left", instead))
     if data.raw is not None:
-        action = ("taken", "") if "raw.X" in read else ("left", instead)
+        action = ("taken", "") if "raw.X" in used else ("left", instead)
         yield "raw", "layer", _what(data.raw.X), *action
     # From anndata 0.13 on X is also the layer None.
     for name in filter(None, data.layers):

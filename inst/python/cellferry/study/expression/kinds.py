@@ -25,6 +25,8 @@ Kind = Literal["counts", "normalized", "linear", "scaled", "empty", "damaged"]
 large for logarithms, such as CPM; ``scaled``: some are negative; ``empty``: all are zero;
 ``damaged``: some are NaN or infinite."""
 
+NOT_LOGGED: tuple[Kind, ...] = ("counts", "linear")
+"""What becomes log-normalised by dividing by the sum of the cell and taking logarithms."""
 LARGEST_LOGARITHM = 20.0
 """log1p of a count is below 16 even for ten million per cell; larger values are no logarithms."""
 LOOKED_AT = 2_000_000
