@@ -98,5 +98,5 @@ def test_one_pattern_serves_all_who_ask_for_identifiers():
     assert all(map(is_identifier, ids))
     assert identifier_kind(ids[:4]) == "ensembl"
     assert identifier_kind(["672.0", "12.0"]) == "entrez"
-    assert dict(to_symbols(["ensg00000167286"]).symbols) == {"ensg00000167286": "CD3D"}
+    assert dict(to_symbols(["ENSG00000167286_PAR_Y"]).symbols) == {"ENSG00000167286_PAR_Y": "CD3D"}
     assert detect_species([f"ENSG{i:011d}.1_PAR_Y" for i in range(5)]).species == "human"

@@ -59,7 +59,7 @@ def to_symbols(identifiers: Iterable[object]) -> Conversion:
     genes: dict[str, set[str]] = {}
     for name in names:
         match = ENSEMBL.fullmatch(name.strip())
-        species = _BY_PREFIX.get((match["prefix"] or "").upper()) if match else None
+        species = _BY_PREFIX.get(match["prefix"] or "") if match else None
         if match is None or species is None:
             continue
         symbol = symbols_by_number(species).get(int(match["number"]))

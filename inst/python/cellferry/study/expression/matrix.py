@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_matrix, csr_matrix
 
 
+CHUNKS_OF_A_FILE = 32
+"""Chunks of a dense matrix in a file that are looked at; they are about 1 MB each."""
+
+
 class MatrixSource(ExpressionSource):
     """A matrix in memory or on disk: NumPy, SciPy sparse, or a backed AnnData matrix.
 
@@ -133,14 +137,16 @@ class MatrixSource(ExpressionSource):
 
 
 def _some_chunks(matrix: Any, chunks: tuple[int, ...], most: int) -> NDArray[Any]:
-    """Return the values of chunks spread over a dense matrix in a file: each is read whole."""
+    """Return values of chunks spread over a dense matrix in a file; whole ones are read."""
     counts = [-(-int(n) // size) for n, size in zip(matrix.shape, chunks, strict=True)]
-    n = max(1, min(RUNS, most // max(1, chunks[0] * chunks[1])))
+    n_chunks, is_small = counts[0] * counts[1], matrix.shape[0] * matrix.shape[1] <= most
+    places = spread(n_chunks, n_chunks if is_small else CHUNKS_OF_A_FILE)
     found = []
-    for place in spread(counts[0] * counts[1], max(n, 1)):
-        row, column = (int(i) for i in np.unravel_index(place, counts))
-        rows = slice(row * chunks[0], (row + 1) * chunks[0])
-        found.append(matrix[rows, column * chunks[1] : (column + 1) * chunks[1]].ravel())
+    for row, column in zip(*np.unravel_index(places, counts), strict=True):
+        rows = slice(int(row) * chunks[0], (int(row) + 1) * chunks[0])
+        columns = slice(int(column) * chunks[1], (int(column) + 1) * chunks[1])
+        values = matrix[rows, columns].ravel()
+        found.append(values if is_small else runs_of(values, most // len(places)))
     return np.concatenate(found) if found else np.empty(0)
 
 
