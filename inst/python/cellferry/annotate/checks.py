@@ -18,6 +18,7 @@ from ..errors import (
     MarkersUnknownClustersWarning,
     SpeciesWarning,
     UploadNotAllowedError,
+    counted,
     listing,
 )
 from ..study.expression.statistics import fraction_expressed
@@ -83,19 +84,15 @@ def _check_clusters(markers: Markers, clusters: Clusters, group_key: str | None)
         raise MarkersClustersError(message, hint, table=list(markers.clusters))
     if extra:
         message = (
-            f"The marker table has {len(extra)} cluster{_s(extra)} that the object does not "
+            f"The marker table has {counted(len(extra), 'cluster')} that the object does not "
             f"have: {listing(extra)}."
         )
         hint = "They are left out. If that is a surprise, the table is of another clustering."
         warnings.warn(MarkersUnknownClustersWarning(message, hint), stacklevel=3)
     if without:
-        message = f"{len(without)} cluster{_s(without)} without markers: {listing(without)}."
+        message = f"{counted(len(without), 'cluster')} without markers: {listing(without)}."
         hint = "They get no label and the status skipped."
         warnings.warn(ClustersWithoutMarkersWarning(message, hint), stacklevel=3)
-
-
-def _s(names: list[str]) -> str:
-    return "" if len(names) == 1 else "s"
 
 
 def _check_statistic(markers: Markers) -> None:
@@ -119,7 +116,7 @@ def _with_symbols(study: Study) -> Study:
 def _settle_species(study: Study) -> Study:
     from dataclasses import replace
 
-    from ..biology.genes import detect_species
+    from ..biology.genes import detect_species, species_of
 
     names = study.genes if study.genes is not None else None
     if names is None and study.markers is not None:
@@ -136,11 +133,7 @@ def _settle_species(study: Study) -> Study:
                 100 * guess.share,
             )
         return study.with_parts(context=replace(study.context, species=guess.species))
-    if (
-        guess.species is not None
-        and stated.lower() in {"human", "mouse"}
-        and (stated.lower() != guess.species)
-    ):
+    if guess.species is not None and species_of(stated) not in {None, guess.species}:
         message = (
             f'The species was given as "{stated}", but {100 * guess.share:.0f} % of the gene '
             f"names that tell are of {guess.species}."

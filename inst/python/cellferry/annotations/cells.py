@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..biology.ontology import cell_ontology
-from ..errors import AnnotationsFormatError, InternalError
+from ..errors import AnnotationsFormatError, InternalError, counted
 from ..files import replacing
 from .clusters import CONFIDENCE_KINDS, STATUSES, UNKNOWN, Annotation, Annotations
 from .texts import TextLists, Texts
@@ -160,7 +160,7 @@ class CellAnnotations:
         told = ", ".join(f"{k} {s}" for s, k in self.counts().items())
         labels = self.label.compact().levels
         n, m = len(self), sum(x != UNKNOWN for x in labels)
-        return f"{n} cell{_s(n)}: {told}; {m} label{_s(m)}"
+        return f"{counted(n, 'cell')}: {told}; {counted(m, 'label')}"
 
     def summary(self) -> Annotations:
         """Return one row per label, most cells first, as :class:`Annotations`."""
@@ -273,10 +273,6 @@ def _categorical(column: Texts) -> Any:
 
 def _bytes(text: str) -> NDArray[np.uint8]:
     return np.frombuffer(text.encode(), dtype=np.uint8)
-
-
-def _s(n: int) -> str:
-    return "" if n == 1 else "s"
 
 
 LISTED = 10

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..errors import AnnotationsFormatError, InternalError, listing
+from ..errors import AnnotationsFormatError, InternalError, counted, listing
 
 if TYPE_CHECKING:
     import os
@@ -179,9 +179,9 @@ class Annotations:
         counts = {s: sum(n for row, n in pairs if row.status == s) for s in STATUSES}
         told = ", ".join(f"{n} {s}" for s, n in counts.items() if n)
         if not of_cells:
-            return f"{_number(len(self.rows), 'cluster')}: {told}"
+            return f"{counted(len(self.rows), 'cluster')}: {told}"
         labels = sum(row.status == "ok" and n > 0 for row, n in pairs)
-        return f"{_number(sum(weights), 'cell')}: {told}; {_number(labels, 'label')}"
+        return f"{counted(sum(weights), 'cell')}: {told}; {counted(labels, 'label')}"
 
     def labels(self) -> dict[str, str | None]:
         """Return cluster -> label; None where the cluster failed or was skipped."""
@@ -270,7 +270,3 @@ def _row(stored: Mapping[str, Any]) -> Annotation:
         k: tuple(v) for k, v in known.items() if COLUMNS.get(k) == "texts"
     }
     return Annotation(**{**known, **lists})
-
-
-def _number(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"

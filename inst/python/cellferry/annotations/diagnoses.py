@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..biology.genes import species_of
 from ..errors import CellsDiagnosisWarning, listing
 from .clusters import UNKNOWN
 
@@ -95,7 +96,7 @@ def _low_confidence(found: CellAnnotations, counts: Any) -> Diagnosis | None:
 
 def _strange(found: CellAnnotations, study: Study) -> Diagnosis | None:
     species = (study.context.species or "").lower()
-    if species in {"", "human", "homo sapiens"} or study.genes is None:
+    if not species or species_of(species) == "human" or study.genes is None:
         return None
     known = set(study.genes)
     of_level = np.array([x not in known for x in found.supporting.levels], dtype=bool)

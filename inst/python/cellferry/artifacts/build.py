@@ -123,12 +123,13 @@ class Build:
     """
 
     def __init__(self, inputs: Inputs, options: BuildOptions) -> None:
+        from ..biology.symbols import choose_symbols
         from ..study.summary import SummaryOptions
         from .obs_duckdb import check_columns, tell_renamed
-        from .vars_h5.genes import symbols_column
 
         self._inputs, self._options, self._targets = inputs, options, options.targets
-        self._symbols = symbols_column(inputs.var, options.gene_symbols_column)
+        genes = tuple(inputs.study.genes or ())
+        self._symbols = choose_symbols(genes, inputs.var, options.gene_symbols_column).column
         self._summary: SummaryOptions = SummaryOptions(
             min_percentage=options.min_percentage,
             pcent_batch_size=options.pcent_batch_size,

@@ -133,7 +133,7 @@ class H5adCells:
     @property
     def coordinates(self) -> tuple[str, NDArray[np.float64]] | None:
         """UMAP, t-SNE or PCA, the first that exists."""
-        from ..study.build import embedding_of
+        from ..study.embeddings import embedding_of
 
         return embedding_of(self.adata)
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
+from ..errors import counted
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -57,10 +59,6 @@ class Capabilities:
     companions: tuple[str, ...] = ()
 
 
-def _counted(n: int, unit: str) -> str:
-    return f"{n} {unit}" if n == 1 else f"{n} {unit}s"
-
-
 @dataclass(frozen=True)
 class Plan:
     """What a run would do, found without a call: the dry run.
@@ -93,8 +91,8 @@ class Plan:
         if self.input_tokens or self.output_tokens:
             tokens = f", about {self.input_tokens:,} tokens in and {self.output_tokens:,} out"
         cost = "unknown" if self.cost_usd is None else f"${self.cost_usd:.2f}"
-        asked = _counted(self.cells, "cell") if self.cells else _counted(self.clusters, "cluster")
-        sent = f"{_counted(self.calls, 'call')}, {_counted(self.bytes_sent, 'byte')} sent"
+        asked = counted(self.cells, "cell") if self.cells else counted(self.clusters, "cluster")
+        sent = f"{counted(self.calls, 'call')}, {counted(self.bytes_sent, 'byte')} sent"
         first = f"{self.engine}: {asked}, {sent}{tokens}, cost {cost}"
         return "\n".join([first, *(note for note in self.notes if self.calls)])
 

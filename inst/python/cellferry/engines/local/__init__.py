@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...annotations.clusters import Annotation, Annotations
 from ...biology.gene_tables import aliases
-from ...biology.genes import Species, detect_species
+from ...biology.genes import Species, detect_species, species_of
 from ...errors import InvalidOptionError, KnowledgeError, RunDamagedError
 from ...study.options import flag, whole_number
 from ..base import Capabilities, Plan
@@ -40,8 +40,6 @@ VERSION = 3
 """Raised when the same input gives another answer, so that no old unit is reused."""
 
 EXPRESSION_FILE = "prevalence.json"
-
-_SPECIES_NAMES: dict[str, Species] = {"homo sapiens": "human", "mus musculus": "mouse"}
 
 
 class Local:
@@ -204,9 +202,9 @@ class Local:
     def _species(self, study: Study, markers: Markers) -> tuple[Species, str]:
         """Return the vocabulary to use, and why: stated, detected, or the better match."""
         stated = (study.context.species or "").strip().casefold()
-        stated = _SPECIES_NAMES.get(stated, stated)
-        if stated in SPECIES:
-            return stated, "stated"
+        meant = species_of(stated)
+        if meant is not None:
+            return meant, "stated"
         genes = sorted(set(map(str, markers.gene)))
         guess = detect_species(genes)
         if not stated and guess.species is not None:

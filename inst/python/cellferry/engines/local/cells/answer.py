@@ -42,7 +42,7 @@ class CellScorer:
     genes
         Names of the columns of the data.
     counts
-        Whether the values are raw counts.
+        Whether the values are raw counts, or linear as CPM are: not logged yet.
     """
 
     def __init__(
