@@ -17,7 +17,7 @@ import orjson
 
 from ...annotations.clusters import Annotations
 from ...errors import CellferryError
-from ...runs.worker import Event
+from ...runs.worker import CancelledWork, Event
 from ..failures import Code, Failure
 from ..settings import Settings
 from ..store import Store, new_id, now
@@ -36,10 +36,6 @@ MOST_ATTEMPTS = 20
 """How often a job is begun, if the server ends each time."""
 
 logger = logging.getLogger("cellferry.server")
-
-
-class _Stopping(KeyboardInterrupt):
-    """The server ends; the job goes on at its next start."""
 
 
 class Jobs:
@@ -203,8 +199,9 @@ class Jobs:
         while (identifier := self._queue.get()) is not None and not self._stopping.is_set():
             try:
                 self._work(self.records.find(identifier))
-            except _Stopping:
-                return
+            except CancelledWork:
+                # The server ends; the job goes on at its next start.
+                continue
             except Exception as error:
                 expected = isinstance(error, CellferryError | Failure)
                 logger.log(
@@ -252,7 +249,7 @@ class Jobs:
     def _on_event(self, identifier: str) -> Callable[[Event], None]:
         def on_event(event: Event) -> None:
             if self._stopping.is_set():
-                raise _Stopping
+                raise CancelledWork
             if event.kind == "progress" and event.unit:
                 self.records.set_clusters(identifier, {event.unit: "completed"})
 
