@@ -1,11 +1,11 @@
 """``cellferry serve``: the whole job protocol on the user's own machine.
 
-``settings`` says what may be set, ``app`` puts the parts together, ``guards`` decides who may
-talk, ``routes`` has the addresses. ``uploads`` and ``jobs`` keep what was accepted in the
-``store``, chunks also at ``signed`` addresses; ``payload`` and ``llm_configs`` read what clients
-send, ``job_study`` and ``answers`` translate between the protocol and this package. Files of
-clients are read in another process: ``readers`` starts it, ``reader`` is it, ``vars_h5``,
-``obs_duckdb`` and ``artifact_queries`` are what it does; ``evidence`` asks it.
+``settings`` says what may be set; ``bodies`` how a request is checked by its model, from which the
+OpenAPI document is made too. ``http`` has the addresses (``routes``), who may use them
+(``guards``) and what is answered. ``uploads`` and ``jobs`` keep what was accepted in the
+``store``: ``jobs.payload`` and ``jobs.llm_configs`` are what a client submits, ``jobs.study`` and
+``jobs.results`` translate between the protocol and this package. Files of clients are read in
+another process, which ``lookup`` starts and asks.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
-NEEDED = ("starlette", "uvicorn")
+NEEDED = ("pydantic", "starlette", "uvicorn")
 
 
 def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
@@ -49,7 +49,9 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        message = f"The server needs {' and '.join(missing)}, which is not installed."
+        names = " and ".join(", ".join(missing).rsplit(", ", 1))
+        verb = "is" if len(missing) == 1 else "are"
+        message = f"The server needs {names}, which {verb} not installed."
         raise DependencyError(message, 'Install the extra: pip install "cellferry[server]".')
     import uvicorn
 

@@ -23,7 +23,7 @@ from ..settings import Settings
 from ..store import Store, new_id, now
 from .engines import engine_of
 from .evidence import Evidence
-from .payload import JobInput, Submission
+from .payload import JobInput, JobRequest
 from .records import Job, JobRecords
 from .study import check_job
 from .work import answer
@@ -89,7 +89,7 @@ class Jobs:
             self._keys.pop(identifier, None)
             shutil.rmtree(self._store.job_folder(identifier), ignore_errors=True)
 
-    def submit(self, submission: Submission, request_key: str | None = None) -> str:
+    def submit(self, submission: JobRequest, request_key: str | None = None) -> str:
         """Accept a job and return its id; the same request key gives the same job.
 
         Raises
@@ -256,7 +256,7 @@ class Jobs:
         return on_event
 
 
-def _hash(job: JobInput, submission: Submission) -> str:
+def _hash(job: JobInput, submission: JobRequest) -> str:
     """Hash what a job is about; never a key."""
     digest = hashlib.sha256()
     plain = {"labels": job.labels, "markers": job.markers, "tags": job.tags}
