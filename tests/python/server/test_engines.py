@@ -14,7 +14,7 @@ from cellferry.study.markers.read import read_markers
 from cellferry.study.study import Clusters, Study
 from server_engine import SlowModel
 
-CONFIG = LLMConfig("openai", "m", api_key="k")
+CONFIG = LLMConfig.model_validate({"provider": "openai", "name": "m", "apiKey": "k"})
 
 
 def study(*names):

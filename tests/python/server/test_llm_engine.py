@@ -2,7 +2,6 @@
 
 import importlib.util
 import time
-from pathlib import Path
 
 import pytest
 
@@ -10,8 +9,7 @@ import server_engine
 from cellferry.engines import ENGINES
 from cellferry.server.failures import Code, Failure
 from cellferry.server.jobs.engines import llm_engine
-from cellferry.server.jobs.llm_configs import LLMConfig, read_llm_configs
-from cellferry.server.settings import Settings
+from cellferry.server.jobs.llm_configs import LLMConfig
 from server_process import ServerProcess, submit
 
 pytestmark = pytest.mark.process
@@ -30,7 +28,8 @@ def names(*configs, parallel=3):
 
 
 def config(name, *agents):
-    return LLMConfig("openai", name, api_key="k", target_agents=agents)
+    entry = {"provider": "openai", "name": name, "apiKey": "k", "targetAgents": [*agents]}
+    return LLMConfig.model_validate(entry)
 
 
 def test_the_first_annotates_and_a_reviewer_checks():
@@ -178,9 +177,8 @@ def test_killed_in_the_middle_the_job_waits_for_its_keys_and_asks_nothing_twice(
     ],
 )
 def test_what_the_engine_cannot_do_is_told_when_the_job_is_submitted(real, entry, told):
-    (config,) = read_llm_configs([entry], Settings(Path("x")))
     with pytest.raises(Failure, match=told) as caught:
-        llm_engine([config], 1)
+        llm_engine([LLMConfig.model_validate(entry)], 1)
     assert caught.value.code is Code.LLM_VALIDATION_FAILED
     assert CANARY not in caught.value.message
 

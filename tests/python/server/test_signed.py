@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cellferry.server.bodies import read
 from cellferry.server.failures import Code, Failure
-from cellferry.server.uploads.signed import Signer, check_parts, etag, read_parts
+from cellferry.server.http.bodies import Complete
+from cellferry.server.uploads.signed import Signer, check_parts, etag
 from server_files import write_vars_h5
 from server_process import ServerProcess, code, submit
 
@@ -73,7 +75,7 @@ def test_the_key_stays_and_is_the_owners_alone(tmp_path):
     ],
 )
 def test_lists_of_parts_that_are_none(content):
-    assert refusal(read_parts, content) is Code.VALIDATION_ERROR
+    assert refusal(read, Complete, content) is Code.VALIDATION_ERROR
 
 
 def test_the_parts_must_be_those_that_arrived():

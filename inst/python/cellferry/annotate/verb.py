@@ -22,7 +22,7 @@ from ..errors import (
     RunMismatchError,
 )
 from ..runs.run import Run
-from ..runs.worker import Event, Events, run_in_worker
+from ..runs.worker import CancelledWork, Event, Events, run_in_worker
 from ..study.record import input_hash, study_from_record, study_record
 from ..study.study import Study
 from .checks import check_consent, check_needs, check_same_clustering, check_study
@@ -110,6 +110,9 @@ def execute(run: Run, study: Study, engine: AnyEngine[Found], on_event: OnEvent 
         run.update(status="interrupted")
         interrupt.add_note(f"Resume with: cellferry runs resume {run.id}")
         interrupt.run = run.id  # type: ignore[attr-defined]
+        raise
+    except CancelledWork:
+        # The caller let go of its own work, to take the run up again.
         raise
     except CellferryError as error:
         error.data.setdefault("run", run.id)
