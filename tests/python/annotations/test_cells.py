@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -40,6 +42,13 @@ def test_a_damaged_file_is_an_error(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(AnnotationsFormatError, match="cannot be read"):
         CellAnnotations.load(path)
+
+
+def test_a_file_of_another_schema_says_so(tmp_path):
+    plain = np.frombuffer(json.dumps({"schema": "cellferry.cell_annotations/99"}).encode(), "u1")
+    np.savez(tmp_path / "cells.npz", plain=plain)
+    with pytest.raises(AnnotationsFormatError, match="this version reads"):
+        CellAnnotations.load(tmp_path / "cells.npz")
 
 
 def test_answers_that_contradict_themselves_are_refused():

@@ -387,24 +387,15 @@ def _summary(found: CellAnnotations) -> Annotations:
     )
     for i in order:
         label, chosen = found.label.levels[i], found.label.codes == i
-        identifier, ontology_label = found.ontology.get(label, (None, None))
-        confidence = _mean(found, chosen)
         rows.append(
-            Annotation(
+            _row(
+                found,
                 label,
-                "unknown" if label == UNKNOWN else "ok",
+                label,
+                chosen,
                 n_cells=int(counts[i]),
-                label=label,
-                ontology_id=identifier,
-                ontology_label=ontology_label,
-                confidence=confidence,
-                confidence_kind=None if confidence is None else found.confidence_kind,
                 alternatives=tuple(found.alternatives.most_common(chosen, 3)),
-                supporting=tuple(found.supporting.most_common(chosen, LISTED)),
                 justification=_detail_text(found, chosen),
-                engine=found.engine,
-                model=found.model,
-                provider=found.provider,
             )
         )
     evidence = {**found.evidence, "cells": found.counts()}
@@ -433,25 +424,16 @@ def _majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
         share = int(support[k, best]) / answered
         assert clusters.codes is not None
         inside = (clusters.codes == k) & np.append(kinds[best], False)[found.label.codes]
-        confidence = _mean(found, inside)
-        identifier, ontology_label = found.ontology.get(labels[best], (None, None))
         rows.append(
-            Annotation(
+            _row(
+                found,
                 name,
-                "unknown" if labels[best] == UNKNOWN else "ok",
+                labels[best],
+                inside,
                 n_cells=sizes.get(name),
-                label=labels[best],
-                ontology_id=identifier,
-                ontology_label=ontology_label,
-                confidence=confidence,
-                confidence_kind=None if confidence is None else found.confidence_kind,
                 alternatives=tuple(labels[i] for i in order if not kinds[best, i])[:3],
                 mixed=tuple(labels[i] for i in order[:2]) if share <= DISAGREES else (),
-                supporting=tuple(found.supporting.most_common(inside, LISTED)),
                 justification=f"{int(support[k, best])} of {answered} answered cells.",
-                engine=found.engine,
-                model=found.model,
-                provider=found.provider,
             )
         )
         evidence[name] = {
@@ -461,6 +443,28 @@ def _majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
             "labels": {labels[i]: int(counts[k, i]) for i in order},
         }
     return Annotations(tuple(rows), evidence, found.provenance)
+
+
+def _row(
+    found: CellAnnotations, name: str, label: str, chosen: NDArray[np.bool_], **more: Any
+) -> Annotation:
+    """Return the row of a label or a cluster, whose answer some cells have in common."""
+    identifier, ontology_label = found.ontology.get(label, (None, None))
+    confidence = _mean(found, chosen)
+    return Annotation(
+        name,
+        "unknown" if label == UNKNOWN else "ok",
+        label=label,
+        ontology_id=identifier,
+        ontology_label=ontology_label,
+        confidence=confidence,
+        confidence_kind=None if confidence is None else found.confidence_kind,
+        supporting=tuple(found.supporting.most_common(chosen, LISTED)),
+        engine=found.engine,
+        model=found.model,
+        provider=found.provider,
+        **more,
+    )
 
 
 def _kinds(found: CellAnnotations) -> Any:
