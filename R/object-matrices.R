@@ -126,7 +126,11 @@ value_kind <- function(parts, most = 1e6) {
     "empty"
   } else if (all(x == trunc(x))) {
     "counts"
-  } else if (largest > largest_logarithm) "linear" else "normalized"
+  } else if (largest > largest_logarithm) {
+    "linear"
+  } else {
+    "normalized"
+  }
 }
 
 # log1p() of a count is below 16 even for ten million per cell; larger values are no logarithms.

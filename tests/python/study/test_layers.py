@@ -135,7 +135,7 @@ def test_what_is_damaged_is_still_read_where_there_is_nothing_better():
     damaged[0, 0] = np.nan
     assert choose_matrices(adata(damaged)).normalized.name == "X"
     assert choose_matrices(adata(damaged, raw=csr(LOGGED))).normalized.name == "raw.X"
-    assert choose_matrices(adata(damaged, counts=csr(COUNTS))).normalized is None
+    assert choose_matrices(adata(damaged, counts=csr(COUNTS))).normalized.name == "X"
 
 
 def test_what_was_chosen_is_logged_once(caplog):

@@ -140,7 +140,8 @@ def choose_matrices(adata: Any, *, any_kind: bool = False) -> Matrices:
     places = (*_present(x, raw), *_layers(adata, NORMALIZED_LAYERS))
     kinds = _PREFERENCE if any_kind else _OF_CELLS
     if not any_kind and counts is not None:
-        kinds = ("normalized", "linear")
+        # What is damaged is read all the same, and refused by whoever reads it, with the reason.
+        kinds = ("normalized", "linear", "damaged")
     normalized = _best(places, kinds)
     if normalized is x is not None and raw is not None and _is_filled(x, raw):
         normalized = raw
