@@ -25,7 +25,9 @@ def test_it_finds_what_is_valid_of_this_address_kind_and_content():
 
 
 @pytest.mark.parametrize(
-    "until", ["", "soon", "2001-01-01T00:00:00Z", (NOW + datetime.timedelta(minutes=5)).isoformat()]
+    "until",
+    ["", "soon", "2001-01-01T00:00:00Z", (NOW + datetime.timedelta(minutes=5)).isoformat()],
+    ids=["empty", "no-time", "expired", "expires-soon"],
 )
 def test_what_has_expired_or_expires_soon_or_at_an_unknown_time_is_not_found(until):
     record = UploadRecord("https://example.org")
