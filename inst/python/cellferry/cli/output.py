@@ -29,11 +29,16 @@ def table(annotations: Annotations) -> str:
 
 def aligned(names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
     """Return rows of text in columns, two spaces apart."""
-    widths = [max(len(v) for v in column) for column in zip(names, *rows, strict=True)]
+    # Not a rich table: it takes 200 times as long, and cuts lines to the width of a terminal.
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(names, *rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
         padded = (
-            cell.rjust(width) if name in right else cell.ljust(width)
+            " " * (width - cell_len(cell)) + cell
+            if name in right
+            else cell + " " * (width - cell_len(cell))
             for cell, width, name in zip(cells, widths, names, strict=True)
         )
         return "  ".join(padded).rstrip()
