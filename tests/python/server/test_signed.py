@@ -191,7 +191,7 @@ def test_behind_a_proxy_the_addresses_begin_with_its_name(tmp_path):
 def test_our_client_uploads_to_signed_addresses(tmp_path):
     from types import SimpleNamespace
 
-    from cellferry.annotate.clusters import annotate
+    from cellferry.annotate.verb import annotate
     from cytetype_objects import plain
     from cytetype_runs import engine, newest_run, study_for
 

@@ -11,7 +11,6 @@ import numpy as np
 from ..errors import (
     CellsWithoutClusterWarning,
     ClustersWithoutMarkersWarning,
-    EngineNeedsError,
     MarkersClustersError,
     MarkersMismatchError,
     MarkersStatisticError,
@@ -23,8 +22,8 @@ from ..errors import (
 from ..study.expression.statistics import fraction_expressed
 
 if TYPE_CHECKING:
-    from ..annotations.delivery import Level
-    from ..engines.base import AnyEngine, Capabilities, Plan
+    from ..annotations.clusters import Level
+    from ..engines.base import Capabilities, Engine, Plan
     from ..study.clusters import Clusters
     from ..study.markers.table import Markers
     from ..study.study import Study
@@ -220,20 +219,13 @@ def check_same_clustering(study: Study) -> None:
         raise MarkersMismatchError(message, hint, clusters=wrong)
 
 
-def check_needs(engine: AnyEngine[Any], study: Study, level: Level = "clusters") -> None:
+def check_needs(engine: Engine[Any], study: Study) -> None:
     """Raise :class:`EngineNeedsError` for the first part that the engine needs and lacks."""
-    capabilities = engine.capabilities
-    if level not in capabilities.answers:
-        other = "cells" if level == "clusters" else "clusters"
-        message = f'The engine "{engine.name}" answers {other}, not {level}.'
-        verbs = {"cells": "annotate_cells() or AnnotateCells()",
-                 "clusters": "annotate_clusters() or AnnotateClusters()"}  # fmt: skip
-        raise EngineNeedsError(message, f"Use {verbs[other]}.")
-    for part in sorted(capabilities.needs):
+    for part in sorted(engine.capabilities.needs):
         study.require(part, engine.name)
 
 
-def check_consent(engine: AnyEngine[Any], plan: Plan | None, *, allow_upload: bool) -> None:
+def check_consent(engine: Engine[Any], plan: Plan | None, *, allow_upload: bool) -> None:
     """Raise :class:`UploadNotAllowedError` if data would leave the machine unasked.
 
     Marker lists may be sent to a service the user has chosen; expression and metadata

@@ -10,6 +10,8 @@ import click
 
 from ..annotations.clusters import PRINTED, Annotations
 
+EXIT_ERROR, EXIT_USAGE, EXIT_FAILED_CLUSTERS = 1, 2, 3
+
 
 def table(annotations: Annotations) -> str:
     """Return the five printed columns as aligned text.

@@ -1,7 +1,7 @@
 import pytest
 
 from cellferry import errors
-from cellferry.annotate.clusters import build_study
+from cellferry.annotate.request import build_study
 from cellferry.engines.cytetype.job import Submission
 from cellferry.engines.cytetype.llm_configs import LLMConfigs
 from cellferry.engines.cytetype.options import Options

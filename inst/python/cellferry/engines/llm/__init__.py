@@ -148,6 +148,7 @@ class LLM:
         for found in self._settings.endpoints:
             check_packages(found.provider)
         self._settings.check_prices()
+        self._made: tuple[Study, dict[str, Question]] | None = None
 
     def __repr__(self) -> str:
         e = self._settings.annotator
@@ -194,6 +195,12 @@ class LLM:
         return make_plan(questions, n, self._settings, self.folder)
 
     def _questions(self, study: Study) -> dict[str, Question]:
+        """Return the questions about a study; the plan and the run need the same."""
+        if self._made is None or self._made[0] is not study:
+            self._made = (study, self._new_questions(study))
+        return self._made[1]
+
+    def _new_questions(self, study: Study) -> dict[str, Question]:
         s = self._settings
         chosen = study.require("markers", self.name).select(
             s.ranking_method, ascending=s.ascending, n_genes=s.n_genes
@@ -225,7 +232,6 @@ class LLM:
     def _run(
         self, study: Study, run: Run, events: Events, keys: tuple[Secret | None, ...]
     ) -> Annotations:
-        from .answer import annotation_of
         from .batch import Batch
 
         questions = self._questions(study)
@@ -239,7 +245,8 @@ class LLM:
         rows = []
         for name in names:
             if name in batch.payloads:
-                rows.append(replace(annotation_of(batch.payloads[name]), cluster=name))
+                row = Annotation.from_dict(batch.payloads[name]["annotation"])
+                rows.append(replace(row, cluster=name))
             else:
                 rows.append(self._skipped(name, name in questions, batch.stopped, study))
         provenance = {

@@ -18,7 +18,7 @@ from ...biology.gene_tables import aliases
 from ...biology.genes import Species, detect_species
 from ...errors import InvalidOptionError, KnowledgeError, RunDamagedError
 from ..base import Capabilities, Plan
-from .answer import ENGINE, Reader, annotation_of
+from .answer import ENGINE, Reader
 from .evidence import Evidence, Prevalence, with_prevalence
 from .hierarchy import Hierarchy
 from .knowledge.base import Knowledge
@@ -151,8 +151,8 @@ class Local:
         if not tissues:
             # What most clusters are tells the tissue, and the tissue tells siblings apart.
             columns = sorted(set(markers.cluster.tolist()))
-            first = [reader.answer(markers.clusters[c], c, None) for c in columns]
-            suggested = suggested_tissue(map(annotation_of, first), knowledge)
+            first = [reader.answer(markers.clusters[c], c, None)["annotation"] for c in columns]
+            suggested = suggested_tissue(map(Annotation.from_dict, first), knowledge)
             if suggested is not None:
                 tissues = tissues_of(suggested)
                 reader = _reader(knowledge, evidence, species, tissues)
@@ -172,7 +172,7 @@ class Local:
                     column = markers.clusters.index(cluster)
                     payload = reader.answer(cluster, column, sizes.get(cluster))
                     run.record(cluster, unit, payload)
-                rows.append(annotation_of(payload))
+                rows.append(Annotation.from_dict(payload["annotation"]))
                 details[cluster] = payload["evidence"]
             else:
                 rows.append(_skipped(cluster, sizes.get(cluster)))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .llm_configs import LLMConfig
 
 
-def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine:
+def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations]:
     """Return the engine of a job: the local one, or the language models it asks for.
 
     Parameters
@@ -48,7 +48,7 @@ class Isolating:
     the markers of all, so that its answer is the same.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine[Annotations]) -> None:
         self._engine = engine
         self.name = engine.name
 
@@ -99,7 +99,7 @@ class Isolating:
 NAME = "llm"
 
 
-def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine:
+def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations]:
     """Return the LLM engine of a request, clusters in parallel as asked.
 
     The first entry that annotates does so; one for the reviewer, or a second one, checks.

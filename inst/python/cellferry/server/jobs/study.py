@@ -61,7 +61,7 @@ def study_of(job: JobInput, sizes: Mapping[str, int] | None = None) -> Study:
     )
 
 
-def check_job(job: JobInput, engine: Engine) -> None:
+def check_job(job: JobInput, engine: Engine[Annotations]) -> None:
     """Raise :class:`~..failures.Failure` if no engine could make anything of the job."""
     genes = [gene for of_cluster in job.markers.values() for gene in of_cluster]
     try:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def answer(
     job: JobInput,
-    engine: Engine,
+    engine: Engine[Annotations],
     evidence: Evidence,
     folder: Path,
     *,
@@ -67,7 +67,7 @@ def answer(
     return found
 
 
-def _run(folder: Path, engine: Engine) -> Run:
+def _run(folder: Path, engine: Engine[Annotations]) -> Run:
     if (folder / "run.json").exists():
         return Run.open(folder)
     # Not remembered in the user's data folder: a job is found by its server.
