@@ -50,7 +50,7 @@ check_computable <- function(object, groups, assay) {
   }
   parts <- normalized_parts(object, assay)
   require_joined(parts, assay)
-  if (!length(parts) || value_kind(parts) == "raw") {
+  if (!length(parts) || value_kind(parts) == "counts") {
     require_markers(
       paste0("No `markers` were given, and the assay \"", assay, "\" holds no normalised data."),
       "Normalise it first: x <- NormalizeData(x)"

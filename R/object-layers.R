@@ -293,11 +293,13 @@ require_layer <- function(object, assay, layer) {
 require_normalized <- function(object, assay) {
   parts <- require_layer(object, assay, "data")
   found <- value_kind(parts)
-  if (found == "normalized") {
+  # What is wrong with damaged and linear values, whoever reads all of them says with an example.
+  if (found %in% c("normalized", "linear", "damaged")) {
     return(parts)
   }
   what <- c(
-    raw = "raw counts (all are whole numbers)", scaled = "scaled values (some are negative)"
+    counts = "raw counts (all are whole numbers)", scaled = "scaled values (some are negative)",
+    empty = "nothing but zeros"
   )
   recipe <- if (is_seurat(object)) {
     "Normalise the counts again: x <- NormalizeData(x)"

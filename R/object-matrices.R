@@ -107,22 +107,50 @@ dense_columns <- function(values) {
   )
 }
 
-# What the values look like, told from some of them: "raw" are whole numbers, "scaled" has
-# negative ones, "normalized" is neither. CreateSeuratObject() of Seurat 4 puts the counts where
-# the normalised values belong.
-value_kind <- function(parts, most = 1e5) {
-  kinds <- vapply(parts, function(part) {
-    mat <- part$mat
-    x <- if (methods::.hasSlot(mat, "x")) {
-      methods::slot(mat, "x")
-    } else {
-      read_columns(mat, seq_len(min(ncol(mat), 50L)))$x
-    }
-    x <- x[seq_len(min(length(x), most))]
-    x <- x[!is.na(x)]
-    if (any(x < 0)) "scaled" else if (all(x == trunc(x))) "raw" else "normalized"
-  }, "")
-  if (any(kinds == "scaled")) "scaled" else if (all(kinds == "raw")) "raw" else "normalized"
+# What the values of all parts together are, by the rules of Python's study/expression/kinds.py;
+# tests/fixtures/value_kinds.json is the table that both are tested with. "counts" are whole
+# numbers, "normalized" are log-normalised, "linear" are fractions too large for logarithms,
+# "scaled" has negative ones, "empty" only zeros, "damaged" NA, NaN or infinite ones.
+# CreateSeuratObject() of Seurat 4 puts the counts where the normalised values belong. Of more than
+# `most` values runs are looked at that are spread over the whole matrix.
+value_kind <- function(parts, most = 1e6) {
+  x <- unlist(lapply(parts, function(part) some_values(part$mat, most / length(parts))))
+  if (!all(is.finite(x))) {
+    return("damaged")
+  }
+  smallest <- min(0, x)
+  largest <- max(0, x)
+  if (smallest < 0) {
+    "scaled"
+  } else if (largest == 0) {
+    "empty"
+  } else if (all(x == trunc(x))) {
+    "counts"
+  } else if (largest > largest_logarithm) {
+    "linear"
+  } else {
+    "normalized"
+  }
+}
+
+# log1p() of a count is below 16 even for ten million per cell; larger values are no logarithms.
+largest_logarithm <- 20
+
+some_values <- function(mat, most) {
+  if (methods::.hasSlot(mat, "x")) {
+    x <- methods::slot(mat, "x")
+    return(if (length(x) <= most) x else x[runs(length(x), most)])
+  }
+  # Columns that are spread over the matrix.
+  at <- unique(round(seq(1, ncol(mat), length.out = min(ncol(mat), 50L))))
+  if (length(at)) read_columns(mat, at)$x
+}
+
+# About `most` positions of 1 to `n` in runs, among them the first and the last.
+runs <- function(n, most, n_runs = 128) {
+  length <- max(1, most %/% n_runs)
+  starts <- unique(round(seq(1, n - length + 1, length.out = n_runs)))
+  rep(starts, each = length) + seq_len(length) - 1
 }
 
 # How many values the parts store, as text, because JSON has no large integers; NULL where that is

@@ -86,9 +86,38 @@ test_that("counts are told from normalised and from scaled values in any kind of
   counts <- small_object()[["RNA"]]@counts
   for (convert in list(identity, as.matrix)) {
     kind <- function(mat) value_kind(list(list(mat = convert(mat))))
-    expect_identical(kind(counts), "raw")
-    expect_identical(kind(counts / 3), "normalized")
-    expect_identical(kind(counts / 3 - 1), "scaled")
+    expect_identical(kind(counts), "counts")
+    expect_identical(kind(log1p(counts / 3)), "normalized")
+    expect_identical(kind(counts / 3), "linear")
+    expect_identical(kind(log1p(counts / 3) - 1), "scaled")
+  }
+})
+
+test_that("the kind of values is judged as in Python", {
+  path <- testthat::test_path("..", "fixtures", "value_kinds.json")
+  for (case in jsonlite::fromJSON(path, simplifyVector = FALSE)) {
+    mat <- Matrix::sparseMatrix(
+      i = as.integer(unlist(case$genes)), j = as.integer(unlist(case$cells)), index1 = FALSE,
+      x = as.numeric(unlist(case$values)), dims = c(case$n_genes, case$n_cells)
+    )
+    expect_identical(value_kind(list(list(mat = mat))), case$kind, label = case$name)
+    first <- seq_len(case$n_cells) <= case$n_cells / 2
+    halves <- lapply(list(first, !first), function(at) list(mat = mat[, at, drop = FALSE]))
+    expect_identical(value_kind(halves), case$kind, label = paste(case$name, "in two layers"))
+    if (case$n_cells < 50) {
+      expect_identical(value_kind(list(list(mat = as.matrix(mat)))), case$kind, label = case$name)
+    }
+  }
+})
+
+test_that("values are looked at all over a large matrix", {
+  whole <- Matrix::sparseMatrix(i = rep(1L, 5000), p = 0:5000, x = rep(3, 5000), dims = c(1, 5000))
+  kind <- function(mat, most) value_kind(list(list(mat = mat)), most)
+  expect_identical(kind(whole, 500), "counts")
+  for (at in list(1:50, 2500:2550, 5000)) {
+    mat <- whole
+    mat@x[at] <- 0.5
+    expect_identical(kind(mat, 500), "normalized")
   }
 })
 

@@ -13,7 +13,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import engines, errors, runs, seurat
-    from .annotate import annotate_cells, annotate_clusters
+    from .annotate import annotate_cells, annotate_clusters, resume
     from .annotations import Annotations, CellAnnotations, annotation_report, read_annotations
     from .artifacts import build_artifacts
     from .study import Study, study_report
@@ -24,14 +24,15 @@ _WHERE = {
     "CellAnnotations": "annotations.cells",
     "Markers": "study.markers.table",
     "Study": "study.study",
-    "annotate_cells": "annotate.cells",
-    "annotate_clusters": "annotate.clusters",
+    "annotate_cells": "annotate.objects",
+    "annotate_clusters": "annotate.objects",
     "annotation_report": "annotations.stored",
     "build_artifacts": "artifacts",
     "engines": "",
     "errors": "",
     "read_annotations": "annotations.stored",
     "read_markers": "study.markers.read",
+    "resume": "annotate.objects",
     "runs": "",
     "seurat": "",
     "study_report": "study.inventory",
@@ -51,6 +52,7 @@ __all__ = [
     "errors",
     "read_annotations",
     "read_markers",
+    "resume",
     "runs",
     "seurat",
     "study_report",

@@ -649,6 +649,17 @@ def nearest(name: str, valid: list[str] | tuple[str, ...]) -> str | None:
     return by_plain[close[0]] if close else None
 
 
+def counted(n: int, what: str) -> str:
+    """Return a number with its noun, in the plural unless it is one.
+
+    Examples
+    --------
+    >>> counted(1, "cell"), counted(2, "cell")
+    ('1 cell', '2 cells')
+    """
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
 def listing(names: list[str] | tuple[str, ...], most: int = 10) -> str:
     """Return names quoted and joined for a message, cut after `most`.
 

@@ -1,11 +1,30 @@
-"""Files: one is written whole or not at all."""
+"""Files: one is written whole or not at all, and a lock is free when its process has ended."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
+import itertools
+import json
 import os
-import threading
+import platform
+import re
+import stat
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+_DAY = 86_400
+PRIVATE = 0o600
+"""Permission bits of what only its owner may read."""
+_counter = itertools.count()
+_under_way: set[str] = set()
 
 
 def file_hash(path: Path) -> str:
@@ -14,12 +33,176 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a crash leaves the old or the new one, never half."""
-    # An interrupted worker may still write while the caller's thread notes the interrupt.
-    partial = path.with_name(f".{path.name}.{threading.get_ident():x}.partial")
-    with partial.open("w", encoding="utf-8") as target:
-        target.write(text)
-        target.flush()
-        os.fsync(target.fileno())
-    partial.replace(path)
+def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
+    """Write a file so that a crash leaves the old or the new one, never half.
+
+    Parameters
+    ----------
+    content
+        Text is written as UTF-8, its line ends as they are.
+    mode
+        Permission bits; see :func:`replacing`.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written; whoever calls knows what to advise.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_whole(Path(folder, "x.txt"), "whole")
+    ...     Path(folder, "x.txt").read_text()
+    'whole'
+    """
+    raw = content.encode() if isinstance(content, str) else content
+    with replacing(path, mode=mode) as partial:
+        partial.write_bytes(raw)
+
+
+def write_json(
+    path: Path, content: Any, *, indent: int | None = None, mode: int | None = None
+) -> None:
+    """Write plain data as one JSON file; see :func:`write_whole`."""
+    write_whole(path, json.dumps(content, ensure_ascii=False, indent=indent), mode=mode)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
+    """Give a temporary path; what is there at the end of the block becomes the file, whole.
+
+    The temporary file is in the same folder and of the same suffix, and empty at first. After
+    an error in the block it is gone, and the old file is still there. What a killed process
+    left is removed when the same file is written again.
+
+    Parameters
+    ----------
+    path
+        The file that is made or replaced.
+    mode
+        Permission bits. None keeps those of the file that is replaced; a new one gets the
+        usual ones.
+
+    Raises
+    ------
+    OSError
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "x.csv")
+    ...     with replacing(path) as partial:
+    ...         _ = partial.write_text("a,b")
+    ...     path.read_text()
+    'a,b'
+    """
+    _remove_leftovers(path)
+    if mode is None:
+        with contextlib.suppress(FileNotFoundError):
+            mode = stat.S_IMODE(path.stat().st_mode)
+    owner = f"{_HOST}-{os.getpid()}-{next(_counter)}"
+    partial = path.with_name(f".{_stem(path)}.{owner}.partial{path.suffix}")
+    _under_way.add(partial.name)
+    try:
+        # Nobody may read a private file before it has its name.
+        bits = 0o666 if mode is None else mode | stat.S_IRUSR | stat.S_IWUSR
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, bits))
+        yield partial
+        publish(partial, path, mode=mode)
+    finally:
+        partial.unlink(missing_ok=True)
+        _under_way.discard(partial.name)
+
+
+def publish(file: Path, target: Path, *, mode: int | None = None) -> None:
+    """Make a finished file durable and give it its name in one step.
+
+    Parameters
+    ----------
+    file
+        In the folder of the target, or at least on the same disk.
+    mode
+        Permission bits that it gets; None leaves its own.
+    """
+    with file.open("rb+") as written:
+        os.fsync(written.fileno())
+    if mode is not None:
+        file.chmod(mode)
+    file.replace(target)
+    # The rename itself must survive a power cut; not every system can sync a folder.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _stem(path: Path) -> str:
+    # A name may have 255 bytes, and a character four.
+    return path.stem[:40]
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of a file; another's that cannot be removed stays."""
+    start, end = f".{_stem(path)}.", f".partial{path.suffix}"
+    with contextlib.suppress(OSError):
+        for name in os.listdir(path.parent):  # noqa: PTH208 - a folder may be large
+            if not (name.startswith(start) and name.endswith(end)):
+                continue
+            owner = re.fullmatch(r"(\w+)-(\d+)-\d+", name[len(start) : -len(end)])
+            if owner and _is_left(path.with_name(name), owner[1], int(owner[2])):
+                path.with_name(name).unlink(missing_ok=True)
+
+
+def _is_left(partial: Path, host: str, pid: int) -> bool:
+    if host != _HOST:
+        # Processes of another machine cannot be seen, but none writes for a day without a byte.
+        return partial.stat().st_mtime < time.time() - _DAY
+    if pid == os.getpid():
+        # In a container every process may have the same number.
+        return partial.name not in _under_way
+    import psutil
+
+    return not psutil.pid_exists(pid)
+
+
+def locked(path: Path, *, seconds: float = 0) -> BaseFileLock | None:
+    """Lock a file and return the lock, or None where another process or part has it.
+
+    The system frees it when the process ends, however it ends. ``release()`` frees it before,
+    from any thread; the file stays.
+
+    Parameters
+    ----------
+    path
+        The file to lock, which is made if it is not there and must be empty.
+    seconds
+        How long to wait for it.
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened, or its disk knows no locks.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     mine = locked(Path(folder, "lock"))
+    ...     mine is not None, locked(Path(folder, "lock")) is None
+    ...     mine.release()
+    (True, True)
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=seconds, thread_local=False)
+    try:
+        lock.acquire(poll_interval=0.02)
+    except Timeout:
+        return None
+    except NotImplementedError as error:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), str(path)) from error
+    return lock

@@ -3,9 +3,10 @@ import pytest
 
 from cell_data import cells
 from cellferry import annotate_cells, annotate_clusters, read_annotations
-from cellferry.annotate.cells import plan_cells, study_for_cells
+from cellferry.annotate.request import build_study
+from cellferry.annotate.verb import plan
 from cellferry.annotations.cells import CELLS_FILE, CellAnnotations
-from cellferry.engines import create_cell_engine, engine_options
+from cellferry.engines import create_engine, engine_options
 from cellferry.engines.local import Local
 from cellferry.errors import (
     ColumnExistsError,
@@ -94,7 +95,7 @@ def test_a_stopped_run_goes_on_with_its_object(monkeypatch):
         patch.setattr(local, "expression_of", stop)
         with pytest.raises(KeyboardInterrupt) as caught:
             annotate_cells(cells(), progress=False)
-    from cellferry.annotate import resume
+    from cellferry import resume
 
     with pytest.raises(EngineNeedsError, match="Give the object"):
         resume(caught.value.run)
@@ -114,7 +115,7 @@ def test_wrong_engines_objects_and_options_are_refused():
         annotate_cells({}, progress=False)
     with pytest.raises(EngineNeedsError, match="answers cells, not clusters"):
         annotate_clusters(cells(), {"0": ["CD3E"]}, group_key="leiden",
-                          engine=create_cell_engine("local"), progress=False)  # fmt: skip
+                          engine=create_engine("local", level="cells"), progress=False)  # fmt: skip
 
 
 def test_ensembl_identifiers_become_symbols(caplog):
@@ -129,8 +130,8 @@ def test_ensembl_identifiers_become_symbols(caplog):
 
 
 def test_the_plan_counts_cells_and_nothing_is_sent():
-    study = study_for_cells(cells(), None, Context(species="human"))
-    plan = plan_cells(study, create_cell_engine("local"))
-    assert (plan.cells, plan.calls, plan.bytes_sent) == (60, 0, 0)
+    study = build_study(cells(), context=Context(species="human"), level="cells")
+    found = plan(study, create_engine("local", level="cells"))
+    assert (found.cells, found.calls, found.bytes_sent) == (60, 0, 0)
     assert "smooth" in engine_options("local", "cells")
     assert np.sum(study.clusters.codes >= 0) == 60

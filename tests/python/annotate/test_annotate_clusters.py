@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cellferry import annotate_clusters, errors, read_annotations
-from cellferry.annotate.clusters import annotate, build_study, plan_clusters
-from cellferry.annotate.verb import resume
+from cellferry import annotate_clusters, errors, read_annotations, resume
+from cellferry.annotate.request import build_study
+from cellferry.annotate.verb import annotate, plan
 from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.engines import create_engine
 from cellferry.engines.base import Capabilities, Plan
@@ -252,8 +252,8 @@ def test_a_run_is_not_resumed_with_another_object():
 
 
 def test_the_dry_run_says_what_would_be_done_and_makes_no_run():
-    plan = plan_clusters(build_study({"a": B, "b": T}), create_engine("local"))
-    assert (plan.clusters, plan.calls, plan.bytes_sent, plan.cost_usd) == (2, 0, 0, 0.0)
+    found = plan(build_study({"a": B, "b": T}), create_engine("local"))
+    assert (found.clusters, found.calls, found.bytes_sent, found.cost_usd) == (2, 0, 0, 0.0)
     assert list_runs() == []
 
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 
 from cell_data import answer, cells
-from cellferry.annotate.completion import complete, kept_markers
-from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.engines import create_cell_engine, create_engine
+from cellferry.annotate.completion import complete
+from cellferry.annotations.clusters import Annotation, Annotations, kept_markers
+from cellferry.engines import create_engine
 from cellferry.errors import InternalError
 from cellferry.runs.run import Run
 from cellferry.study.build import study_from_markers, study_of_cells
@@ -26,15 +26,17 @@ def test_clusters_in_another_order_are_refused(run):
 def test_cells_in_another_order_are_refused(run):
     study = study_of_cells(cells(3))
     found = answer(["T cell", "B cell", "T cell"])
-    assert complete(found, study, create_cell_engine("local"), run).cells == study.cells
+    assert complete(found, study, create_engine("local", level="cells"), run).cells == study.cells
     turned = replace(found, cells=found.cells[::-1])
     with pytest.raises(InternalError, match="every cell in its place"):
-        complete(turned, study, create_cell_engine("local"), run)
+        complete(turned, study, create_engine("local", level="cells"), run)
 
 
 def test_cells_get_the_majority_of_their_clusters_and_where_it_came_from(run):
     study = study_of_cells(cells(3))
-    found = complete(answer(["T cell", "B cell", None]), study, create_cell_engine("local"), run)
+    found = complete(
+        answer(["T cell", "B cell", None]), study, create_engine("local", level="cells"), run
+    )
     assert found.provenance["group_key"] == "cell_type"
     assert found.provenance["clusters_of"] == "leiden"
     assert "cell_type_disagrees" in found.provenance["columns"]

@@ -1,9 +1,15 @@
+import json
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cell_data import answer
 from cellferry.annotations.cells import CellAnnotations
+from cellferry.annotations.clusters import CONFIDENCE_KINDS, STATUSES, Annotation
 from cellferry.errors import AnnotationsFormatError, InternalError
+from cellferry.study.clusters import Clusters
 
 
 def test_frame_has_the_columns_of_annotations_keyed_by_cell():
@@ -38,6 +44,13 @@ def test_a_damaged_file_is_an_error(tmp_path, content):
         CellAnnotations.load(path)
 
 
+def test_a_file_of_another_schema_says_so(tmp_path):
+    plain = np.frombuffer(json.dumps({"schema": "cellferry.cell_annotations/99"}).encode(), "u1")
+    np.savez(tmp_path / "cells.npz", plain=plain)
+    with pytest.raises(AnnotationsFormatError, match="this version reads"):
+        CellAnnotations.load(tmp_path / "cells.npz")
+
+
 def test_answers_that_contradict_themselves_are_refused():
     with pytest.raises(InternalError, match="no label"):
         CellAnnotations.of(["a"], [None], status=["ok"])
@@ -52,6 +65,55 @@ def test_answers_that_contradict_themselves_are_refused():
         CellAnnotations.of(["a"], ["T cell"], status=["ok"], confidence=[0.5])
     with pytest.raises(InternalError, match="one value for each"):
         answer(["T cell"], confidence=[0.1, 0.2])
+
+
+CELL = st.tuples(
+    st.sampled_from(STATUSES),
+    st.sampled_from(["T cell", "Unknown", None]),
+    st.sampled_from(["No counts.", None]),
+    st.sampled_from([0.0, 0.5, 1.0, 1.5, -0.1, None]),
+)
+
+
+@given(st.lists(CELL, min_size=1, max_size=4), st.sampled_from([*CONFIDENCE_KINDS, None, "sure"]))
+def test_cells_have_the_rules_of_clusters(values, kind):
+    def refused(make):
+        try:
+            make()
+        except InternalError:
+            return True
+        return False
+
+    expected = any(
+        refused(lambda row=row: Annotation("0", row[0], label=row[1], error=row[2],
+                                           confidence=row[3], confidence_kind=kind))
+        for row in values
+    )  # fmt: skip
+    status, labels, errors, sure = (list(column) for column in zip(*values, strict=True))
+    names = [str(i) for i in range(len(values))]
+    found = refused(
+        lambda: CellAnnotations.of(
+            names,
+            labels,
+            status=status,
+            error=errors,
+            confidence=[np.nan if c is None else c for c in sure],
+            confidence_kind=kind,
+        )
+    )
+    assert found == expected
+
+
+def test_what_is_counted_from_all_cells_is_counted_once():
+    found = answer(["T cell", "B cell", None])
+    clusters = Clusters.from_labels(["0", "0", "1"])
+    assert found.summary() is found.summary()
+    most = found.majority(clusters)
+    assert found.majority(clusters) is most
+    assert found.with_notes(a=1).majority(clusters) is most
+    other = found.majority(Clusters.from_labels(["0", "1", "1"]))
+    assert other["1"].label == "B cell"
+    assert found.with_notes(a=1).summary().evidence["a"] == 1
 
 
 def test_it_says_what_it_is():

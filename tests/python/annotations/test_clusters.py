@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import pandas as pd
 import pytest
@@ -67,6 +68,12 @@ def test_the_frame_has_every_column_with_its_declared_dtype(found):
 def test_a_row_that_contradicts_itself_cannot_be_made(wrong):
     with pytest.raises(InternalError, match="contradicts itself"):
         Annotation("0", **wrong)
+
+
+@given(rows("0"))
+def test_a_row_is_read_from_json_and_what_a_newer_version_added_is_left(row):
+    stored = json.loads(json.dumps(asdict(row)))
+    assert Annotation.from_dict({**stored, "added_later": [1]}) == row
 
 
 def test_a_cluster_cannot_be_answered_twice():

@@ -24,7 +24,8 @@ def options(folder, **changes):
 
 
 def test_options_are_checked(tmp_path):
-    options(tmp_path).check()
+    settled = options(tmp_path, n_top_genes=7.0).checked()
+    assert (settled.n_top_genes, type(settled.n_top_genes)) == (7, int)
     assert options(tmp_path).targets["vars.h5"] == tmp_path / "v.h5"
     for name, value in (
         ("min_percentage", -1),
@@ -32,9 +33,12 @@ def test_options_are_checked(tmp_path):
         ("n_top_genes", 1.5),
     ):
         with pytest.raises(InvalidOptionError, match=f"`{name}` must be a whole number"):
-            options(tmp_path, **{name: value}).check()
+            options(tmp_path, **{name: value}).checked()
+    for name, value in (("overwrite", 1), ("cell_names", None), ("vars_h5_path", None)):
+        with pytest.raises(InvalidOptionError, match=f"`{name}` must be"):
+            options(tmp_path, **{name: value}).checked()
     with pytest.raises(InvalidOptionError, match="same file"):
-        BuildOptions(vars_h5_path="x", obs_duckdb_path=Path("x")).check()
+        BuildOptions(vars_h5_path="x", obs_duckdb_path=Path("x")).checked()
 
 
 def test_columns_are_checked_when_a_build_is_made(inputs, tmp_path):

@@ -24,6 +24,7 @@ from cellferry.errors import (
     InvalidOptionError,
     NormalisationWarning,
 )
+from cellferry.study.expression import kinds
 from paths import SUPPORT
 
 
@@ -105,12 +106,10 @@ def test_scaled_values_are_built_and_warned_of(tmp_path):
 
 
 def test_counts_that_are_none_are_warned_of(tmp_path, monkeypatch):
-    from cellferry.artifacts.vars_h5 import counts
-
-    monkeypatch.setattr(counts, "SAMPLED_CELLS", 1)
+    monkeypatch.setattr(kinds, "LOOKED_AT", 1)
     adata = make_adata(400, 3)
     adata.layers["counts"] = sparse.csr_matrix(np.ones((400, 3), dtype=np.float32))
-    adata.layers["counts"].data[-1] = 0.5
+    adata.layers["counts"].data[-2] = 0.5
     with pytest.warns(CountsWarning, match=r'layers\["counts"\] is no matrix of raw counts'):
         build(adata, tmp_path)
 

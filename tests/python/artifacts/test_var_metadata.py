@@ -8,11 +8,9 @@ from hypothesis import strategies as st
 from cellferry.artifacts.vars_h5.genes import (
     dataset_name,
     encoded,
-    symbols_column,
     texts,
     write_var_metadata,
 )
-from cellferry.errors import GroupMissingError
 
 
 def written(var, genes=None, column=None):
@@ -115,16 +113,8 @@ def test_texts_without_values_and_with_odd_characters():
     assert written(pd.DataFrame(index=pd.Index([], dtype=object)))[1] == []
 
 
-def test_the_column_of_symbols_is_named_or_found():
+def test_the_column_of_symbols_is_an_attribute():
     var = pd.DataFrame({"n": [1, 2], "gene_name": ["CD3E", "LYZ"]}, index=["a", "b"])
-    assert symbols_column(var, "n") == "n"
-    assert symbols_column(var, None) == "gene_name"
-    assert symbols_column(var[["n"]], None) is None
-    ids = pd.DataFrame({"feature_name": ["ENSG00000000001", "ENSG00000000002"]})
-    assert symbols_column(ids, None) is None
-    with pytest.raises(GroupMissingError, match='no column "gene_nam"') as error:
-        symbols_column(var, "gene_nam")
-    assert 'Did you mean "gene_name"' in error.value.hint
     attributes, _, _ = written(var, column="gene_name")
     assert attributes == {"gene_symbols_column": "gene_name"}
 

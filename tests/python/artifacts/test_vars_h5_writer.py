@@ -10,6 +10,7 @@ from cellferry.artifacts.vars_h5 import transpose
 from cellferry.artifacts.vars_h5 import writer as module
 from cellferry.artifacts.vars_h5.writer import VarsWriter
 from cellferry.runs.worker import CancelledWork, Events
+from cellferry.study.expression import kinds
 from cellferry.study.expression import matrix as expression
 from cellferry.study.expression.blocks import BlockSource
 from cellferry.study.expression.matrix import MatrixSource
@@ -113,11 +114,9 @@ def test_x_that_is_itself_the_counts_is_read_once(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("place", ["layer", "X"])
 def test_a_fraction_that_the_sample_missed_is_found_while_writing(place, tmp_path, monkeypatch):
-    from cellferry.artifacts.vars_h5 import counts
-
-    monkeypatch.setattr(counts, "SAMPLED_CELLS", 1)
+    monkeypatch.setattr(kinds, "LOOKED_AT", 1)
     values = sparse.csr_matrix(np.ones((600, 3), dtype=np.float32))
-    values.data[-1] = 0.5
+    values.data[-2] = 0.5
     adata = make_adata(600, 3, counts=False)
     if place == "layer":
         adata.layers["counts"] = values
@@ -133,14 +132,12 @@ def test_a_fraction_that_the_sample_missed_is_found_while_writing(place, tmp_pat
 
 
 def test_after_a_refused_place_the_next_one_is_taken(tmp_path, monkeypatch):
-    from cellferry.artifacts.vars_h5 import counts
-
-    monkeypatch.setattr(counts, "SAMPLED_CELLS", 1)
+    monkeypatch.setattr(kinds, "LOOKED_AT", 1)
     adata = make_adata(600, 3)
     adata.raw = adata.copy()
     adata.raw._X = adata.layers["counts"].copy()
     adata.layers["counts"] = sparse.csr_matrix(np.ones((600, 3), dtype=np.float32))
-    adata.layers["counts"].data[-1] = 0.5
+    adata.layers["counts"].data[-2] = 0.5
     path, verdicts, _ = write(adata, tmp_path, batch=50)
     assert verdicts["raw.X"].are_counts
     np.testing.assert_array_equal(read_group(path, "raw"), adata.raw.X.toarray())

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from cellferry.artifacts.targets import PREFIX, Workspace, remove_leftovers
+from cellferry.files import publish
 
 HOLDER = """
 import sys, pathlib, time
@@ -26,7 +27,7 @@ def test_a_finished_file_gets_its_name_and_nothing_else_is_left(tmp_path):
     with Workspace(target) as space:
         (space.folder / "file").write_bytes(b"all")
         assert not target.exists()
-        space.publish(space.folder / "file", target)
+        publish(space.folder / "file", target)
     assert target.read_bytes() == b"all"
     assert list(tmp_path.iterdir()) == [target]
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellferry.biology.ontology import ROOT, Ontology, Term, cell_ontology, normalised, singular
+from cellferry.biology.ontology import ROOT, Ontology, Term, cell_ontology
+from cellferry.biology.text import normalized, singular
 
 CL = cell_ontology()
 IN_USE = sorted(i for i, t in CL.terms.items() if not t.obsolete)
@@ -80,7 +81,7 @@ def test_an_unclear_name_finds_nothing_and_an_old_one_does_not_make_it_unclear()
 def test_every_term_is_found_by_its_id_and_label(identifier):
     assert CL.find(identifier).term.id == identifier
     found = CL.find(CL[identifier].label)
-    assert normalised(found.term.label) == normalised(CL[identifier].label)
+    assert normalized(found.term.label) == normalized(CL[identifier].label)
 
 
 @given(TERMS)
@@ -114,7 +115,7 @@ def test_common_ancestor_is_the_lowest(one, other, third):
 
 @given(st.text(max_size=30))
 def test_any_text_is_normalised_once(text):
-    assert normalised(normalised(text)) == normalised(text)
+    assert normalized(normalized(text)) == normalized(text)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellferry.biology.symbols import choose_symbols, is_identifier, symbol_of
+from cellferry.biology.gene_tables import to_symbols
+from cellferry.biology.genes import detect_species, identifier_kind, is_identifier
+from cellferry.biology.symbols import choose_symbols, symbol_of
 from cellferry.errors import GroupMissingError
 
 IDENTIFIERS = ["ENSG00000167286.9", "ensmusg00000032094", "NM_0012", "XR_99", "672", "672.0"]
@@ -63,3 +65,38 @@ def test_a_named_column_is_taken_as_it_is():
 def test_where_nothing_is_a_symbol_the_names_stay():
     table = var(refseq="NM_{}")
     assert choose_symbols(list(table.index), table).symbols == tuple(table.index)
+
+
+def column_of(var, given=None):
+    return choose_symbols(list(var.index), var, given).column
+
+
+def test_the_column_of_symbols_is_named_or_found():
+    var = pd.DataFrame({"n": [1, 2], "gene_name": ["CD3E", "LYZ"]}, index=["a", "b"])
+    assert column_of(var, "n") == "n"
+    assert column_of(var) == "gene_name"
+    assert column_of(var[["n"]]) is None
+    ids = pd.DataFrame({"feature_name": ["ENSG00000000001", "ENSG00000000002"]})
+    assert column_of(ids) is None
+    with pytest.raises(GroupMissingError, match='no column "gene_nam"') as error:
+        column_of(var, "gene_nam")
+    assert 'Did you mean "gene_name"' in error.value.hint
+
+
+def test_numbers_and_descriptions_are_no_symbols():
+    table = var(feature_name="S{}")
+    table.loc[table.index[:5], "feature_name"] = table.index[:5]
+    table["means"] = [i + 0.123 for i in range(20)]
+    assert column_of(table) == "feature_name"
+    described = pd.DataFrame({"description": [f"protein {i}" for i in range(20)]})
+    described.index = [f"CD{i}" for i in range(16)] + [f"ENSG{i:011d}" for i in range(4)]
+    assert column_of(described) is None
+
+
+def test_one_pattern_serves_all_who_ask_for_identifiers():
+    ids = ["ENSG00000182378.14_PAR_Y", "ensg00000167286", "FBgn0000003", "WBGene00000001", "672.0"]
+    assert all(map(is_identifier, ids))
+    assert identifier_kind(ids[:4]) == "ensembl"
+    assert identifier_kind(["672.0", "12.0"]) == "entrez"
+    assert dict(to_symbols(["ENSG00000167286_PAR_Y"]).symbols) == {"ENSG00000167286_PAR_Y": "CD3D"}
+    assert detect_species([f"ENSG{i:011d}.1_PAR_Y" for i in range(5)]).species == "human"

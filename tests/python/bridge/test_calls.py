@@ -19,7 +19,8 @@ GENES = [*B, *T, *(f"OTHER{i}" for i in range(200))]
 def test_describe_tells_r_everything_it_must_know():
     answer, _ = ask("describe")
     value = answer["value"]
-    assert set(value["engines"]) == set(engines.ENGINES)
+    assert set(value["engines"]) == set(engines.engine_names())
+    assert set(value["cell_engines"]) == set(engines.engine_names("cells"))
     assert value["errors"] == errors.error_codes()
     assert value["warnings"] == errors.warning_codes()
     assert value["columns"] == annotations.COLUMNS

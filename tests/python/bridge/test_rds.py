@@ -8,7 +8,7 @@ from cellferry import errors
 from cellferry.annotate import verb
 from cellferry.bridge.rds import RdsObject
 from cellferry.bridge.sources import PulledSource
-from cellferry.engines import create_cell_engine, create_engine
+from cellferry.engines import create_engine
 from paths import ROOT
 from r_session import needs_rpy2, needs_rscript, r_with
 from rds_files import r_script
@@ -150,7 +150,7 @@ HELPER = ROOT / "tests" / "testthat" / "helper-pull.R"
 
 def test_cells_are_labelled_from_blocks_that_the_child_is_asked_for(tmp_path):
     r_script(f"source('{HELPER}'); saveRDS(CreateSeuratObject(many_cells()), '{tmp_path}/in.rds')")
-    chosen = create_cell_engine("local", {})
+    chosen = create_engine("local", {}, "cells")
     with RdsObject(tmp_path / "in.rds", chosen, level="cells", key="cell") as held:
         study = held.study()
         # Seurat 4 has the counts in the place of the values.
@@ -178,7 +178,7 @@ def test_what_goes_wrong_in_the_child_between_blocks_is_raised_here(tmp_path):
         " dimnames(s) <- dimnames(x);"
         f" base::saveRDS(s, '{tmp_path}/in.rds')"
     )
-    chosen = create_cell_engine("local", {})
+    chosen = create_engine("local", {}, "cells")
     with RdsObject(tmp_path / "in.rds", chosen, level="cells", key="cell") as held:
         blocks = iter(held.study().counts)
         next(blocks)

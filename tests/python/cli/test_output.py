@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.cli.output import output_paths, table, tell_files, write_all
+from cellferry.cli.output import aligned, output_paths, table, tell_files, write_all
 from cellferry.errors import OutputError
 
 
@@ -17,6 +17,21 @@ def test_the_table_is_aligned_and_shows_missing_values_as_nothing():
         "0             12  B cell        0.91  ok",
         "10                                    skipped",
     ]
+
+
+def test_characters_that_are_two_columns_wide_or_none_are_aligned_too():
+    rows = [("\u7d30\u80de", "1"), ("e\u0301", "2"), ("abc", "3")]
+    assert aligned(("label", "n"), rows).splitlines() == [
+        "label  n",
+        "\u7d30\u80de   1",
+        "e\u0301      2",
+        "abc    3",
+    ]
+
+
+def test_a_line_is_never_cut_or_wrapped_or_coloured():
+    long = "[red]T cell[/red] " + "x" * 500
+    assert aligned(("label", "n"), [(long, "1")]).splitlines()[1] == f"{long}  1"
 
 
 def test_the_name_is_used_as_given():

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from cellferry.runs import worker as events_module
-from cellferry.runs.parallel import run_parallel
+from cellferry.runs.parallel import bounded_map
 from cellferry.runs.worker import Caller, CancelledWork, Worker, run_in_worker
 
 
@@ -86,10 +86,10 @@ def test_items_are_done_side_by_side_and_answered_in_their_order():
                 barrier.wait()
             return item * 10
 
-        return run_parallel(one, range(7), 3, events)
+        return list(bounded_map(one, range(7), 3, events))
 
     assert run_in_worker(work) == [0, 10, 20, 30, 40, 50, 60]
-    assert run_in_worker(lambda events: run_parallel(str, [], 3, events)) == []
+    assert run_in_worker(lambda events: list(bounded_map(str, [], 3, events))) == []
 
 
 def test_the_first_error_stops_the_others():
@@ -102,7 +102,7 @@ def test_the_first_error_stops_the_others():
         done.append(item)
 
     with pytest.raises(KeyError):
-        run_in_worker(lambda events: run_parallel(one, range(200), 2, events))
+        run_in_worker(lambda events: list(bounded_map(one, range(200), 2, events)))
     time.sleep(0.1)
     assert len(done) < 50
 
@@ -111,12 +111,12 @@ def test_an_interrupt_ends_parallel_work_and_the_process_can_end():
     """A thread that is stuck in a socket must hold neither the prompt nor the exit."""
     script = (
         "import time\n"
-        "from cellferry.runs.parallel import run_parallel\n"
+        "from cellferry.runs.parallel import bounded_map\n"
         "from cellferry.runs.worker import run_in_worker\n"
         "def interrupt(event): raise KeyboardInterrupt\n"
         "def work(events):\n"
         "    events.emit('started')\n"
-        "    run_parallel(lambda _: time.sleep(60), range(4), 2, events)\n"
+        "    list(bounded_map(lambda _: time.sleep(60), range(4), 2, events))\n"
         "try:\n"
         "    run_in_worker(work, interrupt)\n"
         "except KeyboardInterrupt:\n"
@@ -156,7 +156,7 @@ def test_after_an_error_nothing_more_is_begun():
     for _ in range(300):
         begun.clear()
         with pytest.raises(ValueError, match="no"):
-            run_in_worker(lambda events: run_parallel(work, range(5), 1, events))
+            run_in_worker(lambda events: list(bounded_map(work, range(5), 1, events)))
         assert begun == [0, 1]
 
 
@@ -198,7 +198,7 @@ def test_threads_of_the_work_may_ask_too():
         def one(i):
             return i, caller.ask(threading.get_ident).result()
 
-        return run_parallel(one, range(20), 4, events)
+        return list(bounded_map(one, range(20), 4, events))
 
     assert run_in_worker(work) == [(i, here) for i in range(20)]
 

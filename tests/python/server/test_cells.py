@@ -12,7 +12,8 @@ from cellferry.compat.cellatlas import sparse_to_payload
 from cellferry.engines.cellatlas import CellAtlas
 from cellferry.errors import CellsDiagnosisWarning
 from cellferry.runs.run import Run
-from cellferry.server.http.cells import PATH, cell_schemas
+from cellferry.server.http.cells import PATH
+from cellferry.server.http.openapi import ref, schemas
 from server_process import ServerProcess, code
 
 ADATA = cells(60)
@@ -76,10 +77,9 @@ def test_a_body_that_is_too_large_is_refused_and_the_engine_halves_it(server):
 
 
 def test_the_schemas_name_what_is_specified():
-    found = cell_schemas()
+    found = schemas()
     assert set(found["Cells"]["properties"]) == {"genes", "matrix", "model", "reference_atlas"}
-    assert set(found["Cells"]["properties"]["matrix"]["properties"]) == {
-        "indptr", "indices", "data", "shape",
-    }  # fmt: skip
-    call = found["Calls"]["properties"]["calls"]["items"]["properties"]
-    assert set(call) == {"label", "confidence", "alternates", "markers"}
+    assert found["Cells"]["properties"]["matrix"] == ref("Matrix")
+    assert set(found["Matrix"]["properties"]) == {"indptr", "indices", "data", "shape"}
+    assert found["Calls"]["properties"]["calls"]["items"] == ref("Call")
+    assert set(found["Call"]["properties"]) == {"label", "confidence", "alternates", "markers"}

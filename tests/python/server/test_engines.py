@@ -14,7 +14,7 @@ from cellferry.study.markers.read import read_markers
 from cellferry.study.study import Clusters, Study
 from server_engine import SlowModel
 
-CONFIG = LLMConfig("openai", "m", api_key="k")
+CONFIG = LLMConfig.model_validate({"provider": "openai", "name": "m", "apiKey": "k"})
 
 
 def study(*names):
@@ -31,7 +31,7 @@ def test_the_local_engine_by_default_and_the_model_when_asked(monkeypatch):
     with pytest.raises(Failure) as caught:
         engine_of([CONFIG], 2)
     assert caught.value.code is Code.LLM_VALIDATION_FAILED
-    monkeypatch.setitem(ENGINES, "llm", "server_engine:SlowModel")
+    monkeypatch.setitem(ENGINES, "llm", {"clusters": "server_engine:SlowModel"})
     assert engine_of([CONFIG], 2).name == "llm"
 
 

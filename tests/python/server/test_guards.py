@@ -30,7 +30,10 @@ def test_names_of_this_machine(server, host):
     assert server.client.get("/health", headers={"Host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["evil.org", "127.0.0.1.nip.io", "10.0.0.1", "", "[", "a b"])
+@pytest.mark.parametrize(
+    "host",
+    ["localhost.", "x.localhost", "evil.org", "127.0.0.1.nip.io", "10.0.0.1", "", "[", "a b"],
+)
 def test_other_hosts_are_refused(server, host):
     """A name that was rebound to 127.0.0.1 still is that name in the Host header."""
     answer = server.client.get("/health", headers={"Host": host})

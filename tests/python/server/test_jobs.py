@@ -55,7 +55,7 @@ class Running:
 
 @pytest.fixture
 def running(tmp_path, monkeypatch):
-    monkeypatch.setitem(ENGINES, "llm", "server_engine:SlowModel")
+    monkeypatch.setitem(ENGINES, "llm", {"clusters": "server_engine:SlowModel"})
     found = Running(tmp_path / "data")
     yield found
     found.end()
@@ -150,6 +150,18 @@ def test_folders_of_jobs_that_were_never_accepted_are_removed(running):
     stray.mkdir()
     running.again()
     assert not stray.exists()
+
+
+def test_a_job_that_the_server_left_was_not_interrupted_by_its_user(running, monkeypatch):
+    monkeypatch.setenv("SLOW_MODEL_SECONDS", "0.2")
+    identifier = running.submit(llm_configs=CONFIGS)
+    while running.jobs.records.clusters(identifier)["0"] != "completed":
+        time.sleep(0.01)
+    running.jobs.stop()
+    assert not any(thread.is_alive() for thread in running.jobs._threads)
+    stored = orjson.loads((running.store.job_folder(identifier) / "run/run.json").read_bytes())
+    assert (stored["status"], stored.get("error")) == ("unfinished", None)
+    assert running.jobs.records.find(identifier).state == "processing"
 
 
 def test_a_job_that_lost_its_keys_waits_for_them(running, monkeypatch, tmp_path):

@@ -4,12 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from cellferry.engines.service.providers import PROVIDERS
+from cellferry.server.bodies import read
 from cellferry.server.failures import Code, Failure
-from cellferry.server.jobs.llm_configs import PROVIDERS, check_base_url, read_llm_configs
+from cellferry.server.jobs.llm_configs import Credentials, allowed, check_base_url
 from cellferry.server.settings import Settings
 
 SETTINGS = Settings(Path("x"))
 OPENAI = {"provider": "openai", "name": "gpt", "apiKey": "canary-4711"}
+
+
+def read_llm_configs(value, settings):
+    return allowed(read(Credentials, {"llm_configs": value}).llm_configs, settings)
 
 
 def test_all_fourteen_providers_are_known():
@@ -31,7 +37,7 @@ def test_aws_credentials_are_all_or_none():
     aws = {"awsAccessKeyId": "a", "awsSecretAccessKey": "canary", "awsDefaultRegion": "r"}
     bedrock = {"provider": "bedrock", "name": "m"}
     (found,) = read_llm_configs([{**bedrock, **aws}], SETTINGS)
-    assert found.aws == aws
+    assert found.to_wire() == {**bedrock, **aws}
     for missing in aws:
         part = {k: v for k, v in aws.items() if k != missing}
         with pytest.raises(Failure, match="all AWS"):

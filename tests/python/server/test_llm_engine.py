@@ -2,7 +2,6 @@
 
 import importlib.util
 import time
-from pathlib import Path
 
 import pytest
 
@@ -10,8 +9,7 @@ import server_engine
 from cellferry.engines import ENGINES
 from cellferry.server.failures import Code, Failure
 from cellferry.server.jobs.engines import llm_engine
-from cellferry.server.jobs.llm_configs import LLMConfig, read_llm_configs
-from cellferry.server.settings import Settings
+from cellferry.server.jobs.llm_configs import LLMConfig
 from server_process import ServerProcess, submit
 
 pytestmark = pytest.mark.process
@@ -19,7 +17,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture(autouse=True)
 def plugged(monkeypatch):
-    monkeypatch.setitem(ENGINES, "llm", "server_engine:SlowModel")
+    monkeypatch.setitem(ENGINES, "llm", {"clusters": "server_engine:SlowModel"})
 
 
 def names(*configs, parallel=3):
@@ -30,7 +28,8 @@ def names(*configs, parallel=3):
 
 
 def config(name, *agents):
-    return LLMConfig("openai", name, api_key="k", target_agents=agents)
+    entry = {"provider": "openai", "name": name, "apiKey": "k", "targetAgents": [*agents]}
+    return LLMConfig.model_validate(entry)
 
 
 def test_the_first_annotates_and_a_reviewer_checks():
@@ -46,7 +45,7 @@ def test_without_an_annotator_there_is_no_engine():
 
 
 def test_what_the_engine_refuses_is_told(monkeypatch):
-    monkeypatch.setitem(ENGINES, "llm", "cellferry.engines.local:Local")
+    monkeypatch.setitem(ENGINES, "llm", {"clusters": "cellferry.engines.local:Local"})
     with pytest.raises(Failure, match="has no option"):
         llm_engine([config("a")], 1)
 
@@ -90,7 +89,9 @@ def real(monkeypatch):
 
 def test_the_models_of_a_request_annotate_its_clusters(real, llm_server, tmp_path):
     with ServerProcess(tmp_path / "data", "--allow-base-url", llm_server.url) as server:
-        job = submit(server, GENES, llm_configs=asked_for(llm_server, modelSettings={"top_p": 0.5}))
+        # What is sent as it is may hold a secret too.
+        settings = {"top_p": 0.5, "extra_headers": {"X-Lab": CANARY}, "extra_body": {"x": CANARY}}
+        job = submit(server, GENES, llm_configs=asked_for(llm_server, modelSettings=settings))
         server.wait_for(job)
         assert labels_of(server, job) == LABELS
         latest = server.client.get(f"/results/{job}").json()["annotations"]["0"]["latest"]
@@ -101,6 +102,7 @@ def test_the_models_of_a_request_annotate_its_clusters(real, llm_server, tmp_pat
         assert "Naive B cell" in server.client.get(f"/report/{job}").text
         assert {call["key"] for call in llm_server.log} == {f"Bearer {CANARY}"}
         assert {call["settings"]["top_p"] for call in llm_server.log} == {0.5}
+        assert {call["headers"]["x-lab"] for call in llm_server.log} == {CANARY}
         assert llm_server.most_at_once <= 2  # nParallelClusters
         assert_secret_nowhere(server, job)
 
@@ -175,9 +177,8 @@ def test_killed_in_the_middle_the_job_waits_for_its_keys_and_asks_nothing_twice(
     ],
 )
 def test_what_the_engine_cannot_do_is_told_when_the_job_is_submitted(real, entry, told):
-    (config,) = read_llm_configs([entry], Settings(Path("x")))
     with pytest.raises(Failure, match=told) as caught:
-        llm_engine([config], 1)
+        llm_engine([LLMConfig.model_validate(entry)], 1)
     assert caught.value.code is Code.LLM_VALIDATION_FAILED
     assert CANARY not in caught.value.message
 

@@ -114,6 +114,15 @@ def test_deep_json_is_refused_without_a_crash(server_settings):
         assert caught.value.code is Code.BAD_REQUEST
 
 
+def test_deep_values_are_refused_as_what_they_are(server_settings):
+    for field in ("markerGenes", "infoTags", "visualizationData", "studyInfo"):
+        deep = b"[" * 1010 + b"]" * 1010
+        body = b'{"input_data": {"markerGenes": {"0": ["A"]}, "%s": %s}}' % (field.encode(), deep)
+        with pytest.raises(Failure, match="nested too deep") as caught:
+            read_submission(body, server_settings)
+        assert caught.value.code is Code.VALIDATION_ERROR
+
+
 def test_too_many_clusters_are_too_large(tmp_path):
     few = Settings(tmp_path, clusters=2)
     with pytest.raises(Failure) as caught:

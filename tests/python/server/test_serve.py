@@ -4,12 +4,15 @@ import importlib.util
 import os
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
 from cellferry.errors import DependencyError, OutputError
 from cellferry.server import serve
 from cellferry.server.settings import Settings
+from paths import PACKAGE
 from server_process import ServerProcess, submit
 
 pytestmark = pytest.mark.process
@@ -19,6 +22,21 @@ def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(DependencyError, match="starlette and uvicorn"):
         serve(Settings(tmp_path / "data"))
+
+
+def test_without_pydantic_it_says_what_to_install(tmp_path):
+    """Before anything is imported that needs it."""
+    script = (
+        "import sys; sys.modules['pydantic'] = None; import importlib.util; "
+        "found = importlib.util.find_spec; "
+        "importlib.util.find_spec = lambda n, *a: None if n == 'pydantic' else found(n, *a); "
+        "from cellferry.cli import main; main()"
+    )
+    command = [sys.executable, "-c", script, "serve", "--data", str(tmp_path / "data")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PACKAGE)
+    assert done.returncode != 0
+    assert "The server needs pydantic, which is not installed." in done.stderr
+    assert 'pip install "cellferry[server]"' in done.stderr
 
 
 def test_an_address_that_is_taken(tmp_path):

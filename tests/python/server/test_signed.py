@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cellferry.server.bodies import read
 from cellferry.server.failures import Code, Failure
-from cellferry.server.uploads.signed import Signer, check_parts, etag, read_parts
+from cellferry.server.http.bodies import Complete
+from cellferry.server.uploads.signed import Signer, check_parts, etag
 from server_files import write_vars_h5
 from server_process import ServerProcess, code, submit
 
@@ -73,7 +75,7 @@ def test_the_key_stays_and_is_the_owners_alone(tmp_path):
     ],
 )
 def test_lists_of_parts_that_are_none(content):
-    assert refusal(read_parts, content) is Code.VALIDATION_ERROR
+    assert refusal(read, Complete, content) is Code.VALIDATION_ERROR
 
 
 def test_the_parts_must_be_those_that_arrived():
@@ -191,7 +193,7 @@ def test_behind_a_proxy_the_addresses_begin_with_its_name(tmp_path):
 def test_our_client_uploads_to_signed_addresses(tmp_path):
     from types import SimpleNamespace
 
-    from cellferry.annotate.clusters import annotate
+    from cellferry.annotate.verb import annotate
     from cytetype_objects import plain
     from cytetype_runs import engine, newest_run, study_for
 

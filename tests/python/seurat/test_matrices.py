@@ -200,8 +200,8 @@ def test_what_r_cannot_hold_is_refused_with_the_recipe(values, error, match):
 
 @pytest.mark.parametrize(
     ("values", "kind"),
-    [([[0, 3, 1]], "raw"), ([[0, 0.5]], "normalized"), ([[-0.5, 2]], "scaled"), ([[0, 0]], "empty"),
-     ([[np.nan, 2]], "raw")],
+    [([[0, 3, 1]], "counts"), ([[0, 0.5]], "normalized"), ([[-0.5, 2]], "scaled"),
+     ([[0, 0]], "empty"), ([[np.nan, 2]], "counts")],
 )  # fmt: skip
 def test_kinds_of_values(values, kind):
     from cellferry.seurat.matrices import value_kind

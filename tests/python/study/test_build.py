@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from cellferry import errors
-from cellferry.study.build import compute_markers, embedding_of, study_from_anndata
+from cellferry.study.build import compute_markers, study_from_anndata
 
 
 def small(x, **obs):
@@ -91,13 +91,3 @@ def test_computing_needs_cells():
 
     with pytest.raises(errors.MarkersRequiredError, match="no expression"):
         compute_markers(Study(Clusters(("a",))))
-
-
-def test_the_embedding_is_the_named_or_the_first_usual_one(blood):
-    assert embedding_of(blood)[0] == "X_umap"
-    name, values = embedding_of(blood, "X_pca")
-    assert name == "X_pca"
-    assert values.shape == (700, 2)
-    with pytest.raises(errors.GroupMissingError, match='no embedding "X_tsne"'):
-        embedding_of(blood, "X_tsne")
-    assert embedding_of(small(np.ones((2, 3)))) is None

@@ -1,12 +1,10 @@
 import numpy as np
 import pandas as pd
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellferry.study.composition import (
     aggregate_metadata,
-    resolve_coordinates,
     sample_coordinates,
 )
 from cellferry.study.study import Clusters
@@ -80,29 +78,3 @@ def test_cells_without_a_cluster_or_a_place_are_not_drawn():
     found = sample_coordinates("X_umap", values, clusters, 10)
     assert sorted(found.cells.tolist()) == [0, 3]
     assert found.clusters == ("a", "a")
-
-
-@pytest.mark.parametrize(
-    ("available", "key", "expected"),
-    [
-        ({"X_umap": (3, 2)}, "X_umap", "X_umap"),
-        ({"X_UMAP": (3, 2)}, "x_umap", "X_UMAP"),
-        ({"X_pca": (3, 9), "X_tsne": (3, 2)}, "X_umap", "X_tsne"),
-        ({"X_umap": (3, 1), "X_pca": (3, 9)}, "X_umap", "X_pca"),
-        ({"X_umap": (2, 2)}, "X_umap", None),
-        ({"other": (3, 2)}, "X_umap", None),
-    ],
-)
-def test_the_first_usable_embedding_is_taken(available, key, expected):
-    given = {name: np.zeros(shape, dtype=np.float32) for name, shape in available.items()}
-    found = resolve_coordinates(given, key, 3)
-    assert (found and found[0]) == expected
-    if found:
-        assert found[1].shape == (3, 2)
-        assert found[1].dtype == np.float32
-
-
-def test_an_embedding_may_be_a_data_frame():
-    frame = pd.DataFrame({"one": [1.0, 2.0], "two": [3.0, 4.0]})
-    found = resolve_coordinates({"X_umap": frame}, "X_umap", 2)
-    np.testing.assert_array_equal(found[1], [[1, 3], [2, 4]])

@@ -1,8 +1,11 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from natsort import natsort_keygen
 
 from cellferry.errors import EngineNeedsError, GroupEmptyError, InvalidObjectError
 from cellferry.study.clusters import cluster_text, natural_key
@@ -69,6 +72,10 @@ def test_the_text_of_a_cluster_is_exact(value, expected):
     assert cluster_text(value) == expected
 
 
+def no_zero_in_front(name):
+    return not re.search(r"(?<![0-9])0[0-9]", name)
+
+
 def test_natural_order_puts_numbers_by_their_size():
     names = ["10", "9", "a10", "a2", "7_0", "7_10", "7_9", "", "B"]
     assert sorted(names, key=natural_key) == ["", "7_0", "7_9", "7_10", "9", "10", "B", "a2", "a10"]
@@ -79,6 +86,36 @@ def test_natural_order_is_total(names):
     keys = [natural_key(n) for n in names]
     assert sorted(names, key=natural_key) == sorted(sorted(names), key=natural_key)
     assert sorted(keys) == sorted(keys, key=lambda k: k)
+
+
+_BY_NATSORT = natsort_keygen()
+_USUAL = st.text(alphabet="0123456789aBz _-.", max_size=8)
+
+
+@settings(max_examples=300)
+@given(_USUAL.filter(no_zero_in_front), _USUAL.filter(no_zero_in_front))
+def test_natural_order_of_usual_names_is_that_of_natsort(a, b):
+    assert (natural_key(a) < natural_key(b)) == ((_BY_NATSORT(a), a) < (_BY_NATSORT(b), b))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        # Where natsort has it the other way round, and so cannot be used.
+        ("07b", "7a"), ("07b", "7_0"), ("10", "\u00b2"), ("10", "\u0663"), ("B", "\u0663"),
+        ("z", "\u00e9"),
+    ],
+)  # fmt: skip
+def test_natural_order_is_that_of_r_where_natsort_has_another(first, second):
+    assert natural_key(first) < natural_key(second)
+    assert _BY_NATSORT(first) >= _BY_NATSORT(second)
+
+
+@pytest.mark.parametrize(
+    "names", [["", "2", "10"], ["007", "07", "7", "8"], ["1", "1a", "1a2", "1a10", "1b", "a"]]
+)
+def test_natural_order_of_zeros_and_mixtures(names):
+    assert sorted([*names[1:], names[0]], key=natural_key) == names
 
 
 def test_no_cluster_at_all_is_an_error_that_names_the_column():

@@ -4,9 +4,8 @@ import logging
 import numpy as np
 import pytest
 
-from cellferry import errors
+from cellferry import annotate_clusters, errors
 from cellferry.annotate.checks import check_study
-from cellferry.annotate.clusters import annotate_clusters
 from cellferry.biology.gene_tables import symbols_by_number
 from cellferry.study.expression.matrix import MatrixSource
 from cellferry.study.markers.read import read_markers

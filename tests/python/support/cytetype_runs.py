@@ -7,7 +7,8 @@ import sys
 import textwrap
 import time
 
-from cellferry.annotate.clusters import annotate, build_study
+from cellferry.annotate.request import build_study
+from cellferry.annotate.verb import annotate
 from cellferry.engines.cytetype import CyteType
 from cellferry.engines.service.client import Retries
 from cellferry.runs.run import list_runs

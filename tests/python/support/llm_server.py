@@ -116,6 +116,7 @@ class _Handler(QuietHandler):
             "token": question["token"], "fault": fault, "model": body.get("model"),
             "style": style_of(body), "key": self.headers.get("Authorization")
             or self.headers.get("x-api-key"), "system": system, "user": user,
+            "headers": {k.lower(): v for k, v in self.headers.items()}, "body": body,
             "settings": {k: body[k] for k in (
                 "temperature", "reasoning_effort", "max_completion_tokens", "max_tokens",
                 "thinking", "top_p") if k in body},

@@ -15,7 +15,7 @@ PLUG = "import server_engine; server_engine.plug()"
 
 def plug():
     """Register the engine as "llm" in this process."""
-    ENGINES["llm"] = "server_engine:SlowModel"
+    ENGINES["llm"] = {"clusters": "server_engine:SlowModel"}
 
 
 class SlowModel:

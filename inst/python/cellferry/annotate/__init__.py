@@ -1,7 +1,6 @@
 """From a study to annotations: the checks, the consent, the run, the completion."""
 
-from .cells import annotate_cells
-from .clusters import annotate_clusters
-from .verb import resume
+from .objects import annotate_cells, annotate_clusters, resume
+from .request import AnnotateRequest
 
-__all__ = ["annotate_cells", "annotate_clusters", "resume"]
+__all__ = ["AnnotateRequest", "annotate_cells", "annotate_clusters", "resume"]

@@ -11,20 +11,20 @@ import numpy as np
 from ..errors import (
     CellsWithoutClusterWarning,
     ClustersWithoutMarkersWarning,
-    EngineNeedsError,
     MarkersClustersError,
     MarkersMismatchError,
     MarkersStatisticError,
     MarkersUnknownClustersWarning,
     SpeciesWarning,
     UploadNotAllowedError,
+    counted,
     listing,
 )
 from ..study.expression.statistics import fraction_expressed
 
 if TYPE_CHECKING:
-    from ..annotations.delivery import Level
-    from ..engines.base import AnyEngine, Capabilities, Plan
+    from ..annotations.clusters import Level
+    from ..engines.base import Capabilities, Engine, Plan
     from ..study.clusters import Clusters
     from ..study.markers.table import Markers
     from ..study.study import Study
@@ -83,19 +83,15 @@ def _check_clusters(markers: Markers, clusters: Clusters, group_key: str | None)
         raise MarkersClustersError(message, hint, table=list(markers.clusters))
     if extra:
         message = (
-            f"The marker table has {len(extra)} cluster{_s(extra)} that the object does not "
+            f"The marker table has {counted(len(extra), 'cluster')} that the object does not "
             f"have: {listing(extra)}."
         )
         hint = "They are left out. If that is a surprise, the table is of another clustering."
         warnings.warn(MarkersUnknownClustersWarning(message, hint), stacklevel=3)
     if without:
-        message = f"{len(without)} cluster{_s(without)} without markers: {listing(without)}."
+        message = f"{counted(len(without), 'cluster')} without markers: {listing(without)}."
         hint = "They get no label and the status skipped."
         warnings.warn(ClustersWithoutMarkersWarning(message, hint), stacklevel=3)
-
-
-def _s(names: list[str]) -> str:
-    return "" if len(names) == 1 else "s"
 
 
 def _check_statistic(markers: Markers) -> None:
@@ -119,7 +115,7 @@ def _with_symbols(study: Study) -> Study:
 def _settle_species(study: Study) -> Study:
     from dataclasses import replace
 
-    from ..biology.genes import detect_species
+    from ..biology.genes import detect_species, species_of
 
     names = study.genes if study.genes is not None else None
     if names is None and study.markers is not None:
@@ -136,11 +132,7 @@ def _settle_species(study: Study) -> Study:
                 100 * guess.share,
             )
         return study.with_parts(context=replace(study.context, species=guess.species))
-    if (
-        guess.species is not None
-        and stated.lower() in {"human", "mouse"}
-        and (stated.lower() != guess.species)
-    ):
+    if guess.species is not None and species_of(stated) not in {None, guess.species}:
         message = (
             f'The species was given as "{stated}", but {100 * guess.share:.0f} % of the gene '
             f"names that tell are of {guess.species}."
@@ -220,20 +212,13 @@ def check_same_clustering(study: Study) -> None:
         raise MarkersMismatchError(message, hint, clusters=wrong)
 
 
-def check_needs(engine: AnyEngine[Any], study: Study, level: Level = "clusters") -> None:
+def check_needs(engine: Engine[Any], study: Study) -> None:
     """Raise :class:`EngineNeedsError` for the first part that the engine needs and lacks."""
-    capabilities = engine.capabilities
-    if level not in capabilities.answers:
-        other = "cells" if level == "clusters" else "clusters"
-        message = f'The engine "{engine.name}" answers {other}, not {level}.'
-        verbs = {"cells": "annotate_cells() or AnnotateCells()",
-                 "clusters": "annotate_clusters() or AnnotateClusters()"}  # fmt: skip
-        raise EngineNeedsError(message, f"Use {verbs[other]}.")
-    for part in sorted(capabilities.needs):
+    for part in sorted(engine.capabilities.needs):
         study.require(part, engine.name)
 
 
-def check_consent(engine: AnyEngine[Any], plan: Plan | None, *, allow_upload: bool) -> None:
+def check_consent(engine: Engine[Any], plan: Plan | None, *, allow_upload: bool) -> None:
     """Raise :class:`UploadNotAllowedError` if data would leave the machine unasked.
 
     Marker lists may be sent to a service the user has chosen; expression and metadata

@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..annotations import delivery
-from ..annotations.clusters import Annotations
+from ..annotations.cells import CELLS_FILE, CellAnnotations
 from ..annotations.diagnoses import warn_of
 from ..engines import create_engine
-from ..engines.base import AnyEngine, Prepares, WritesFiles
+from ..engines.base import Engine, Plan, Prepares, WritesFiles
 from ..errors import (
     ISSUE_URL,
     CellferryError,
@@ -22,27 +21,28 @@ from ..errors import (
     RunMismatchError,
 )
 from ..runs.run import Run
-from ..runs.worker import Event, Events, run_in_worker
+from ..runs.worker import CancelledWork, Event, Events, run_in_worker
 from ..study.record import input_hash, study_from_record, study_record
-from ..study.study import Study
-from .checks import check_consent, check_needs, check_same_clustering, check_study
-from .completion import Found, complete
+from ..study.symbols import with_gene_symbols
+from .checks import check_consent, check_needs, check_same_clustering, check_study, leaving
+from .completion import Answer, complete
 
 if TYPE_CHECKING:
-    pass
+    from ..annotations.clusters import Annotations, Level
+    from ..study.study import Study
 
 OnEvent = Callable[[Event], None]
 
 
 def annotate(
     study: Study,
-    engine: AnyEngine[Found],
+    engine: Engine[Answer],
     *,
     allow_upload: bool = False,
     folder: Path | None = None,
     provenance: Mapping[str, Any] | None = None,
     on_event: OnEvent | None = None,
-) -> Found:
+) -> Answer:
     """Run an engine over a study and return one annotation per cluster, or per cell.
 
     Which of both is what the engine answers.
@@ -67,17 +67,14 @@ def annotate(
     KeyboardInterrupt
         With a note that names the run and how to resume it, and its id in ``run``.
     """
-    level = level_of(engine)
-    check_needs(engine, study, level)
-    study = check_study(study, level)
-    check_same_clustering(study)
+    study = _checked(study, engine)
     check_consent(engine, engine.plan(study), allow_upload=allow_upload)
     if isinstance(engine, Prepares):
         engine.prepare()
     run = Run.create(
         engine.name,
         folder or (engine.folder if isinstance(engine, WritesFiles) else None),
-        level=level,
+        level=level_of(engine),
         options=dict(engine.describe()),
         object_hash=study.fingerprint(),
         input_hash=input_hash(study),
@@ -87,29 +84,45 @@ def annotate(
     return execute(run, study, engine, on_event)
 
 
-def level_of(engine: AnyEngine[Any]) -> delivery.Level:
+def plan(study: Study, engine: Engine[Any]) -> Plan:
+    """Return what annotating the study would do, without doing it: the dry run."""
+    return engine.plan(_checked(study, engine))
+
+
+def _checked(study: Study, engine: Engine[Any]) -> Study:
+    """Return the study as the engine reads it, or raise what is wrong with it."""
+    check_needs(engine, study)
+    study = check_study(study, level_of(engine))
+    check_same_clustering(study)
+    return study
+
+
+def level_of(engine: Engine[Any]) -> Level:
     """Return what the engine answers: clusters or cells."""
     return "cells" if engine.capabilities.answers == {"cells"} else "clusters"
 
 
-def execute(run: Run, study: Study, engine: AnyEngine[Found], on_event: OnEvent | None) -> Found:
+def execute(run: Run, study: Study, engine: Engine[Answer], on_event: OnEvent | None) -> Answer:
     """Run (or go on with) a run whose study has been checked."""
 
-    def work(events: Events) -> Found:
+    def work(events: Events) -> Answer:
         return engine.run(study, run, events)
 
     run.update(status="unfinished", error=None)
     try:
         found = complete(run_in_worker(work, on_event), study, engine, run)
-        if isinstance(engine, WritesFiles) and isinstance(found, Annotations):
-            engine.write_files(found, study, run)
+        if isinstance(engine, WritesFiles):
+            engine.write_files(found.summary(), study, run)
         # What is left, because a budget or a service ended, can be had by resuming.
         left = found.provenance.get("to_be_asked")
         run.update(status="unfinished" if left else "finished")
     except KeyboardInterrupt as interrupt:
         run.update(status="interrupted")
-        interrupt.add_note(f"Resume with: cellferry runs resume {run.id}")
+        interrupt.add_note(f"Resume with: {_how_to_resume(run)}")
         interrupt.run = run.id  # type: ignore[attr-defined]
+        raise
+    except CancelledWork:
+        # The caller let go of its own work, to take the run up again.
         raise
     except CellferryError as error:
         error.data.setdefault("run", run.id)
@@ -124,46 +137,81 @@ def execute(run: Run, study: Study, engine: AnyEngine[Found], on_event: OnEvent 
     return found
 
 
+def _how_to_resume(run: Run) -> str:
+    """Return the line to paste. Cells need their object, which the command line reads again."""
+    if level_of_run(run) == "cells" and "input" not in run.content["provenance"]:
+        return f'cellferry.resume("{run.id}", data)'
+    return f"cellferry runs resume {run.id}"
+
+
 def resume(
-    identifier: str,
+    run: Run,
     study: Study | None = None,
     *,
-    secrets: Mapping[str, Any] | None = None,
+    engine: Engine[Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    allow_upload: bool = False,
     on_event: OnEvent | None = None,
-) -> Annotations:
-    """Finish a run, or return its results if it is finished.
+) -> Annotations | CellAnnotations:
+    """Finish a run, or return its answer if it is finished.
 
     Parameters
     ----------
-    identifier
-        Id of the run, or its folder.
+    run
+        A run about clusters or about cells.
     study
-        The object it was made from, to prove that it is the same one.
-    secrets
+        The object it was made from, to prove that it is the same one, and to read what the run
+        does not keep. A run about cells that is not finished needs it.
+    engine
+        The engine of the run, where it is made already; see :func:`engine_of`.
+    options
         Options that no run records, such as ``{"api_key": ...}``.
+    allow_upload
+        Consent to another host than that of the run; for that one it was given.
 
     Raises
     ------
-    RunNotFoundError, RunDamagedError, RunMismatchError, CredentialsRequiredError
+    RunMismatchError, EngineNeedsError, UploadNotAllowedError, CredentialsRequiredError
     """
-    run = Run.open(identifier)
     if study is not None and study.fingerprint() != run.content["object_hash"]:
         message = f'This object is not the one of the run "{run.id}": cells or clusters differ.'
         raise RunMismatchError(
             message, "Give the object that was annotated, or none for the table."
         )
+    cells = level_of_run(run) == "cells"
     if run.content["status"] == "finished":
-        return run.results()
-    if run.content.get("level") == "cells":
-        message = f'The run "{run.id}" is about cells, and expression is never kept in a run.'
-        hint = "Give the object: annotate_cells(data, resume=...), or in R ResumeAnnotation(x)."
-        raise EngineNeedsError(message, hint)
+        return CellAnnotations.load(run.folder / CELLS_FILE) if cells else run.results()
     stored = study_from_record(run.load("study.json"))
-    if study is not None and study.normalized is not None:
-        # A run that was stopped before its data were on disk needs the object's.
-        stored = study.with_parts(markers=stored.markers, context=stored.context)
-    options = {**run.content["options"], **(secrets or {})}
-    engine = create_engine(run.content["engine"], options)
+    engine = engine or engine_of(run, options)
+    if study is not None and study.normalized is None and study.counts is None and not cells:
+        study = None
+    if study is not None:
+        # What is missing may need the object's own data; the rest is as it was when it began.
+        names = stored.gene_names or study.gene_names
+        study = with_gene_symbols(study) if stored.gene_names else study
+        study = study.with_parts(markers=stored.markers, context=stored.context, gene_names=names)
+        study = _checked(study, engine)
+    elif cells:
+        message = f'The run "{run.id}" is about cells, and expression is never kept in a run.'
+        hint = "Give the object: cellferry.resume(run, data), or in R ResumeAnnotation(x)."
+        raise EngineNeedsError(message, hint)
+    study = study or stored
+    planned = engine.plan(study)
+    if leaving(engine.capabilities) and not allow_upload:
+        allow_upload = engine.capabilities.host == engine_of(run).capabilities.host
+    check_consent(engine, planned, allow_upload=allow_upload)
     if isinstance(engine, Prepares):
         engine.prepare()
-    return execute(run, stored, engine, on_event)
+    found: Annotations | CellAnnotations = execute(run, study, engine, on_event)
+    return found
+
+
+def level_of_run(run: Run) -> Level:
+    """Return what a run is about: clusters or cells."""
+    return "cells" if run.content.get("level") == "cells" else "clusters"
+
+
+def engine_of(run: Run, options: Mapping[str, Any] | None = None) -> Engine[Any]:
+    """Return the engine of a run; ``options`` are those that no run records, such as a key."""
+    own = {**run.content["options"], **(options or {})}
+    return create_engine(run.content["engine"], own, level_of_run(run))

@@ -7,17 +7,30 @@ per label; everything is in ``cells.npz`` of the run.
 
 from __future__ import annotations
 
+import functools
 import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ..biology.ontology import cell_ontology
-from ..errors import AnnotationsFormatError, InternalError
-from .clusters import CONFIDENCE_KINDS, STATUSES, UNKNOWN, Annotation, Annotations
+from ..errors import ISSUE_URL, AnnotationsFormatError, InternalError, counted
+from ..files import replacing
+from ..study.clusters import Clusters
+from .clusters import (
+    STATUSES,
+    UNKNOWN,
+    Annotation,
+    Annotations,
+    Level,
+    check_schema,
+    contradiction,
+    status_counts,
+)
+from .diagnoses import diagnose
 from .texts import TextLists, Texts
 
 if TYPE_CHECKING:
@@ -26,7 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ..study.clusters import Clusters
+    from ..study.study import Study
 
 SCHEMA = "cellferry.cell_annotations/1"
 CELLS_FILE = "cells.npz"
@@ -66,6 +79,8 @@ class CellAnnotations:
     <cellferry CellAnnotations: 2 cells: 1 ok, 1 skipped; 1 label>
     """
 
+    level: ClassVar[Level] = "cells"
+
     cells: tuple[str, ...]
     label: Texts
     status: NDArray[np.uint8]
@@ -94,23 +109,23 @@ class CellAnnotations:
             raise InternalError(message)
 
     def _problem(self) -> str | None:
+        """Return what is wrong with the first combination of status, label and error."""
         if bool(np.any(self.status >= len(STATUSES))):
             return "there is no such status"
-        has_label, told = self.label.codes >= 0, self.error.codes >= 0
-        answered = self.status <= UNKNOWN_STATUS
-        if bool(np.any(answered & ~has_label)):
-            return "a cell was answered and has no label"
-        is_unknown = np.array([*(x == UNKNOWN for x in self.label.levels), False])
-        if bool(np.any((self.status == UNKNOWN_STATUS) & ~is_unknown[self.label.codes])):
-            return f'the status is unknown and the label is not "{UNKNOWN}"'
-        if bool(np.any(~answered & (has_label | ~told))):
-            return "a cell that was not answered must have an error and no label"
+        labels, reasons = [*self.label.levels, None], ["", "known"]
+        n = len(labels)
+        # A code of -1 counts as the last one, which is None.
+        at = self.status.astype(np.int64) * n + self.label.codes % n
+        seen = np.flatnonzero(np.bincount(at * 2 + (self.error.codes >= 0)))
         sure = self.confidence[~np.isnan(self.confidence)]
-        if len(sure) and (sure.min() < 0 or sure.max() > 1):
-            return "a confidence is not between 0 and 1"
-        if len(sure) and self.confidence_kind not in CONFIDENCE_KINDS:
-            return "a confidence has no kind"
-        return None
+        extremes = [float(sure.min()), float(sure.max())] if len(sure) else []
+        for code in seen.tolist():
+            status, label = divmod(code // 2, n)
+            found = contradiction(STATUSES[status], labels[label], reasons[code % 2])
+            if found:
+                return found
+        rules = (contradiction("ok", "x", None, c, self.confidence_kind) for c in extremes)
+        return next((found for found in rules if found), None)
 
     @classmethod
     def of(
@@ -146,8 +161,7 @@ class CellAnnotations:
         return f"<cellferry CellAnnotations: {self.summary_line()}>"
 
     def _repr_html_(self) -> str:
-
-        return summary(self)._repr_html_()
+        return self.summary()._repr_html_()
 
     def counts(self) -> dict[str, int]:
         """Return status -> number of cells, for those that occur."""
@@ -156,20 +170,104 @@ class CellAnnotations:
 
     def summary_line(self) -> str:
         """Return for example ``700 cells: 690 ok, 10 unknown; 12 labels``."""
-        told = ", ".join(f"{k} {s}" for s, k in self.counts().items())
-        labels = self.label.compact().levels
-        n, m = len(self), sum(x != UNKNOWN for x in labels)
-        return f"{n} cell{_s(n)}: {told}; {m} label{_s(m)}"
+        labels = counted(sum(x != UNKNOWN for x in self.label.compact().levels), "label")
+        return f"{counted(len(self), 'cell')}: {status_counts(self.counts())}; {labels}"
 
     def summary(self) -> Annotations:
-        """Return one row per label, most cells first, as :class:`Annotations`."""
+        """Return one row per label, most cells first; the label is the row's ``cluster``.
 
-        return summary(self)
+        ``confidence`` is the mean over its cells. Cells without a label are in no row: how many
+        there are is in ``evidence["cells"]``. It is made once.
+        """
+        return self._summary
+
+    @functools.cached_property
+    def _summary(self) -> Annotations:
+        return _summary(self)
 
     def majority(self, clusters: Clusters) -> Annotations:
-        """Return one row per cluster: what most of its cells are, and their share."""
+        """Return one row per cluster, in its order: what most of its cells are.
 
-        return majority(self, clusters)
+        A cell counts for its label and for every label that its own is a kind of in the Cell
+        Ontology. The narrowest label with more than half of the answered cells is named; where
+        there is none, the one that most cells have by name, and Unknown only where nothing else
+        is as often. ``evidence[cluster]`` holds ``share`` (of the answered cells), ``answered``,
+        ``disagreement`` (no label has more than half) and the ``labels`` with their cells. A
+        cluster without an answered cell is skipped. For the same clusters it is made once.
+        """
+        latest = self._latest
+        if latest.get("clusters") is not clusters:
+            latest.update(clusters=clusters, majority=_majority(self, clusters))
+        found: Annotations = latest["majority"]
+        return found
+
+    @functools.cached_property
+    def _latest(self) -> dict[str, Any]:
+        """The clusters that were asked for last, and their majority."""
+        return {}
+
+    def values(self, name: str) -> Texts | NDArray[np.float64]:
+        """Return one column as an array, in the order of the cells: text as codes."""
+        if name == "status":
+            return Texts(STATUSES, self.status.astype(np.int32)).compact()
+        if name == "ontology_id":
+            ids = Texts.of(self.ontology_id(x) for x in self.label.levels)
+            codes = np.append(ids.codes, -1)[self.label.codes]
+            return Texts(ids.levels, codes.astype(np.int32)).compact()
+        column: Texts | NDArray[np.float64] = getattr(self, name)
+        return column.compact() if isinstance(column, Texts) else column
+
+    def ontology_id(self, label: str) -> str | None:
+        """Return the Cell Ontology identifier of a label, if it has one."""
+        return self.ontology.get(label, (None, None))[0]
+
+    def rows_of(self, cells: tuple[str, ...], clusters: Clusters) -> NDArray[np.intp]:  # noqa: ARG002
+        """Return for each cell its place in the answer; it must be about the same cells."""
+        import pandas as pd
+
+        own = pd.Index(self.cells, dtype="object")
+        rows = own.get_indexer(pd.Index(cells, dtype="object"))
+        if len(own) != len(cells) or bool(np.any(rows < 0)):
+            message = "The answer is not about the cells of this object."
+            raise InternalError(message)
+        return rows
+
+    def groups(self, clusters: Clusters) -> Clusters:  # noqa: ARG002
+        """Return which row of the summary each cell belongs to, for a picture: its label."""
+        return Clusters(self.label.levels, self.label.codes)
+
+    def completed(
+        self, study: Study, engine: str, provenance: Mapping[str, Any]
+    ) -> CellAnnotations:
+        """Return the answer of an engine with what the study knows beside it.
+
+        Raises
+        ------
+        InternalError
+            Not every cell was answered in its place.
+        """
+        if self.cells != study.cells:
+            message = f'The engine "{engine}" did not answer every cell in its place.'
+            raise InternalError(message, f"Please report it at {ISSUE_URL}.")
+        compared = has_clusters(study.clusters)
+        known = {
+            **provenance,
+            "clusters_of": study.group_key if compared else None,
+            **self.provenance,
+        }
+        answered = replace(self, engine=self.engine or engine, provenance=known)
+        notes: dict[str, Any] = {"diagnoses": [d.to_dict() for d in diagnose(self, study)]}
+        if compared:
+            most = answered.majority(study.clusters)
+            notes["clusters"] = {
+                row.cluster: {"label": row.label, **most.evidence.get(row.cluster, {})}
+                for row in most
+            }
+        return answered.with_notes(**notes)
+
+    def keep(self, folder: Path) -> None:
+        """Write what the summary leaves out into the folder of a run: everything of each cell."""
+        self.save(folder / CELLS_FILE)
 
     def to_frame(self, *, lists: bool = True) -> pd.DataFrame:
         """Return a DataFrame with one row per cell, indexed by its name.
@@ -178,7 +276,7 @@ class CellAnnotations:
         """
         import pandas as pd
 
-        ids = [(self.ontology.get(x) or (None, None))[0] for x in self.label.levels]
+        ids = [self.ontology_id(x) for x in self.label.levels]
         identifiers = np.array([*ids, None], dtype=object)[self.label.codes]
         made: dict[str, Any] = {
             "label": _categorical(self.label),
@@ -197,7 +295,10 @@ class CellAnnotations:
 
     def with_notes(self, **notes: Any) -> CellAnnotations:
         """Return a copy with more evidence."""
-        return replace(self, evidence={**self.evidence, **notes})
+        made = replace(self, evidence={**self.evidence, **notes})
+        # Nothing in it depends on the evidence.
+        made._latest.update(self._latest)
+        return made
 
     def save(self, path: Path) -> None:
         """Write everything into one compressed file of arrays; no pickles in it."""
@@ -223,10 +324,8 @@ class CellAnnotations:
             "provenance": dict(self.provenance),
         }
         arrays["plain"] = _bytes(json.dumps(plain, ensure_ascii=False))
-        partial = path.with_name(f".{path.name}.partial")
-        with partial.open("wb") as target:
+        with replacing(path) as partial, partial.open("wb") as target:
             np.savez_compressed(target, **arrays)
-        partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> CellAnnotations:
@@ -235,9 +334,7 @@ class CellAnnotations:
             with np.load(path, allow_pickle=False) as found:
                 arrays = dict(found)
             plain = json.loads(arrays["plain"].tobytes().decode())
-            if plain.pop("schema") != SCHEMA:
-                message = f'"{path}" holds annotations of cells of an unknown schema.'
-                raise AnnotationsFormatError(message, "Update cellferry, or annotate again.")
+            check_schema(plain.pop("schema"), SCHEMA)
             levels = {k: tuple(v) for k, v in plain.pop("levels").items()}
             names = json.loads(arrays["cells"].tobytes().decode())
             plain["ontology"] = {k: (v[0], v[1]) for k, v in plain["ontology"].items()}
@@ -248,14 +345,7 @@ class CellAnnotations:
                 "confidence": arrays["confidence"],
             }
             return cls(tuple(names), **columns, **plain)
-        except (
-            OSError,
-            EOFError,
-            ValueError,
-            KeyError,
-            InternalError,
-            zipfile.BadZipFile,
-        ) as error:
+        except _UNREADABLE as error:
             message = f'The annotations of cells in "{path}" cannot be read.'
             raise AnnotationsFormatError(message, "Annotate again.") from error
 
@@ -276,8 +366,9 @@ def _bytes(text: str) -> NDArray[np.uint8]:
     return np.frombuffer(text.encode(), dtype=np.uint8)
 
 
-def _s(n: int) -> str:
-    return "" if n == 1 else "s"
+def has_clusters(clusters: Clusters) -> bool:
+    """Whether there is a clustering to compare with: two clusters at least."""
+    return clusters.codes is not None and len(clusters.names) > 1
 
 
 LISTED = 10
@@ -285,12 +376,7 @@ DISAGREES = 0.5
 """A cluster of which no label has more than this share of the answered cells disagrees."""
 
 
-def summary(found: CellAnnotations) -> Annotations:
-    """Return one row per label, most cells first; the label is the row's ``cluster``.
-
-    ``confidence`` is the mean over its cells. Cells without a label are in no row: how many
-    there are is in ``evidence["cells"]``.
-    """
+def _summary(found: CellAnnotations) -> Annotations:
     rows = []
     counts = found.label.counts()
     order = sorted(
@@ -299,40 +385,22 @@ def summary(found: CellAnnotations) -> Annotations:
     )
     for i in order:
         label, chosen = found.label.levels[i], found.label.codes == i
-        identifier, ontology_label = found.ontology.get(label, (None, None))
-        confidence = _mean(found, chosen)
         rows.append(
-            Annotation(
+            _row(
+                found,
                 label,
-                "unknown" if label == UNKNOWN else "ok",
+                label,
+                chosen,
                 n_cells=int(counts[i]),
-                label=label,
-                ontology_id=identifier,
-                ontology_label=ontology_label,
-                confidence=confidence,
-                confidence_kind=None if confidence is None else found.confidence_kind,
                 alternatives=tuple(found.alternatives.most_common(chosen, 3)),
-                supporting=tuple(found.supporting.most_common(chosen, LISTED)),
                 justification=_detail_text(found, chosen),
-                engine=found.engine,
-                model=found.model,
-                provider=found.provider,
             )
         )
     evidence = {**found.evidence, "cells": found.counts()}
     return Annotations(tuple(rows), evidence, found.provenance)
 
 
-def majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
-    """Return one row per cluster, in its order: what most of its cells are.
-
-    A cell counts for its label and for every label that its own is a kind of in the Cell
-    Ontology. The narrowest label with more than half of the answered cells is named; where
-    there is none, the one that most cells have by name, and Unknown only where nothing else is
-    as often. ``evidence[cluster]`` holds ``share`` (of the answered cells), ``answered``,
-    ``disagreement`` (no label has more than half) and the ``labels`` with their cells. A
-    cluster without an answered cell is skipped.
-    """
+def _majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
     counts = _table(found, clusters)
     kinds = _kinds(found)
     support = counts @ kinds.T
@@ -354,25 +422,16 @@ def majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
         share = int(support[k, best]) / answered
         assert clusters.codes is not None
         inside = (clusters.codes == k) & np.append(kinds[best], False)[found.label.codes]
-        confidence = _mean(found, inside)
-        identifier, ontology_label = found.ontology.get(labels[best], (None, None))
         rows.append(
-            Annotation(
+            _row(
+                found,
                 name,
-                "unknown" if labels[best] == UNKNOWN else "ok",
+                labels[best],
+                inside,
                 n_cells=sizes.get(name),
-                label=labels[best],
-                ontology_id=identifier,
-                ontology_label=ontology_label,
-                confidence=confidence,
-                confidence_kind=None if confidence is None else found.confidence_kind,
                 alternatives=tuple(labels[i] for i in order if not kinds[best, i])[:3],
                 mixed=tuple(labels[i] for i in order[:2]) if share <= DISAGREES else (),
-                supporting=tuple(found.supporting.most_common(inside, LISTED)),
                 justification=f"{int(support[k, best])} of {answered} answered cells.",
-                engine=found.engine,
-                model=found.model,
-                provider=found.provider,
             )
         )
         evidence[name] = {
@@ -384,10 +443,32 @@ def majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
     return Annotations(tuple(rows), evidence, found.provenance)
 
 
+def _row(
+    found: CellAnnotations, name: str, label: str, chosen: NDArray[np.bool_], **more: Any
+) -> Annotation:
+    """Return the row of a label or a cluster, whose answer some cells have in common."""
+    identifier, ontology_label = found.ontology.get(label, (None, None))
+    confidence = _mean(found, chosen)
+    return Annotation(
+        name,
+        "unknown" if label == UNKNOWN else "ok",
+        label=label,
+        ontology_id=identifier,
+        ontology_label=ontology_label,
+        confidence=confidence,
+        confidence_kind=None if confidence is None else found.confidence_kind,
+        supporting=tuple(found.supporting.most_common(chosen, LISTED)),
+        engine=found.engine,
+        model=found.model,
+        provider=found.provider,
+        **more,
+    )
+
+
 def _kinds(found: CellAnnotations) -> Any:
     """Return whether the column's label is the row's, or a kind of it (labels x labels)."""
     labels, ontology = found.label.levels, cell_ontology()
-    ids = [(found.ontology.get(x) or (None, None))[0] for x in labels]
+    ids = [found.ontology_id(x) for x in labels]
     made = np.eye(len(labels), dtype=bool)
     for j, narrow in enumerate(ids):
         if narrow is None or narrow not in ontology:

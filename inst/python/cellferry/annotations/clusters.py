@@ -7,16 +7,32 @@ kinds are declared once, in :data:`COLUMNS`; frames, CSV, JSON and R read that t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from ..errors import AnnotationsFormatError, InternalError, listing
+import numpy as np
+
+from ..errors import ISSUE_URL, AnnotationsFormatError, InternalError, counted, listing
+from .texts import Texts
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     import pandas as pd
+    from numpy.typing import NDArray
+
+    from ..study.clusters import Clusters
+    from ..study.markers.table import Markers
+    from ..study.study import Study
+
+Level = Literal["clusters", "cells"]
+"""What is answered: clusters, or every cell."""
+
+KEPT_MARKERS = 50
+"""Markers per cluster that travel with the annotations."""
 
 SCHEMA = "cellferry.annotations/1"
 UNKNOWN = "Unknown"
@@ -95,25 +111,57 @@ class Annotation:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        problem = self._problem()
+        problem = contradiction(
+            self.status, self.label, self.error, self.confidence, self.confidence_kind
+        )
         if problem:
             message = f'The answer for cluster "{self.cluster}" contradicts itself: {problem}.'
             raise InternalError(message)
 
-    def _problem(self) -> str | None:
-        if self.status not in STATUSES:
-            return f'no such status as "{self.status}"'
-        if self.status == "ok" and not self.label:
-            return "status is ok and there is no label"
-        if self.status == "unknown" and self.label != UNKNOWN:
-            return f'status is unknown and the label is not "{UNKNOWN}"'
-        if self.status in {"failed", "skipped"} and (self.label is not None or not self.error):
-            return f"status is {self.status}, so there must be an error and no label"
-        if self.confidence is not None and not 0 <= self.confidence <= 1:
-            return f"confidence {self.confidence} is not between 0 and 1"
-        if self.confidence is not None and self.confidence_kind not in CONFIDENCE_KINDS:
-            return f"confidence without a kind of {listing(CONFIDENCE_KINDS)}"
-        return None
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Annotation:
+        """Read a row that was stored as JSON; fields that are not known are left out."""
+        known: dict[str, Any] = {
+            name: tuple(value) if COLUMNS[name] == "texts" else value
+            for name, value in stored.items()
+            if name in COLUMNS
+        }
+        return cls(**known)
+
+
+def contradiction(
+    status: str,
+    label: str | None,
+    error: str | None = None,
+    confidence: float | None = None,
+    confidence_kind: str | None = None,
+) -> str | None:
+    """Say how the answer for one cluster or cell contradicts itself, None if it does not."""
+    if status not in STATUSES:
+        return f'there is no status "{status}"'
+    if status == "ok" and not label:
+        return "the status is ok and there is no label"
+    if status == "unknown" and label != UNKNOWN:
+        return f'the status is unknown and the label is not "{UNKNOWN}"'
+    if status in {"failed", "skipped"} and (label is not None or not error):
+        return f"the status is {status}, so it must have an error and no label"
+    if confidence is not None and not 0 <= confidence <= 1:
+        return f"the confidence {confidence} is not between 0 and 1"
+    if confidence is not None and confidence_kind not in CONFIDENCE_KINDS:
+        return f"the confidence has no kind of {listing(CONFIDENCE_KINDS)}"
+    return None
+
+
+def check_schema(found: Any, expected: str) -> None:
+    """Raise :class:`AnnotationsFormatError` where annotations have another schema."""
+    if found != expected:
+        message = f'These annotations have the schema "{found}"; this version reads "{expected}".'
+        raise AnnotationsFormatError(message, "Update cellferry, or annotate again.")
+
+
+def status_counts(numbers: Mapping[str, int]) -> str:
+    """Return for example ``690 ok, 10 unknown``, without statuses that do not occur."""
+    return ", ".join(f"{numbers[s]} {s}" for s in STATUSES if numbers.get(s))
 
 
 @dataclass(frozen=True)
@@ -137,6 +185,8 @@ class Annotations:
     >>> found.labels()
     {'0': 'B cell'}
     """
+
+    level: ClassVar[Level] = "clusters"
 
     rows: tuple[Annotation, ...]
     evidence: Mapping[str, Any] = field(default_factory=dict)
@@ -173,15 +223,23 @@ class Annotations:
         Where every cell was annotated the rows are labels, and it is ``700 cells: 690 ok,
         10 unknown; 12 labels``.
         """
-        of_cells = self.provenance.get("level") == "cells"
-        weights = [(row.n_cells or 0) if of_cells else 1 for row in self.rows]
-        pairs = list(zip(self.rows, weights, strict=True))
-        counts = {s: sum(n for row, n in pairs if row.status == s) for s in STATUSES}
-        told = ", ".join(f"{n} {s}" for s, n in counts.items() if n)
-        if not of_cells:
-            return f"{_number(len(self.rows), 'cluster')}: {told}"
-        labels = sum(row.status == "ok" and n > 0 for row, n in pairs)
-        return f"{_number(sum(weights), 'cell')}: {told}; {_number(labels, 'label')}"
+        if self.provenance.get("level") != "cells":
+            return f"{counted(len(self), 'cluster')}: {status_counts(self.counts())}"
+        cells: dict[str, int] = dict.fromkeys(STATUSES, 0)
+        for row in self.rows:
+            cells[row.status] += row.n_cells or 0
+        labels = sum(row.status == "ok" and bool(row.n_cells) for row in self.rows)
+        total = counted(sum(cells.values()), "cell")
+        return f"{total}: {status_counts(cells)}; {counted(labels, 'label')}"
+
+    def counts(self) -> dict[str, int]:
+        """Return status -> number of clusters, for those that occur."""
+        found = [row.status for row in self.rows]
+        return {s: found.count(s) for s in STATUSES if s in found}
+
+    def summary(self) -> Annotations:
+        """Return the annotations themselves, which have one row per answer already."""
+        return self
 
     def labels(self) -> dict[str, str | None]:
         """Return cluster -> label; None where the cluster failed or was skipped."""
@@ -190,6 +248,54 @@ class Annotations:
     def column(self, name: str) -> list[Any]:
         """Return one column as a list, in row order."""
         return [getattr(row, name) for row in self.rows]
+
+    def values(self, name: str) -> Texts | NDArray[np.float64]:
+        """Return one column as an array, in row order: text as codes, else NaN for none."""
+        if COLUMNS[name] == "text":
+            return Texts.of(self.column(name))
+        return np.array([np.nan if v is None else v for v in self.column(name)], dtype=np.float64)
+
+    def rows_of(self, cells: tuple[str, ...], clusters: Clusters) -> NDArray[np.intp]:  # noqa: ARG002
+        """Return for each cell the row of its cluster, -1 without one.
+
+        ``clusters`` has one code per cell, in the same order. They are joined by the exact text.
+        """
+        if clusters.codes is None:
+            message = "Clusters without cells cannot be attached."
+            raise ValueError(message)
+        place = {row.cluster: i for i, row in enumerate(self.rows)}
+        of_cluster = np.array([*(place[name] for name in clusters.names), -1], dtype=np.intp)
+        return of_cluster[clusters.codes]
+
+    def groups(self, clusters: Clusters) -> Clusters:
+        """Return which row each cell belongs to, for a picture: the clusters themselves."""
+        return clusters
+
+    def completed(self, study: Study, engine: str, provenance: Mapping[str, Any]) -> Annotations:
+        """Return the answer of an engine with what the study knows beside it.
+
+        Raises
+        ------
+        InternalError
+            Not every cluster was answered in its place.
+        """
+        names = tuple(row.cluster for row in self.rows)
+        if names != study.clusters.names:
+            message = f'The engine "{engine}" answered {names}, not {study.clusters.names}.'
+            raise InternalError(message, f"Please report it at {ISSUE_URL}.")
+        counts = study.clusters.counts() or {}
+        rows = tuple(
+            replace(row, n_cells=counts.get(row.cluster), engine=row.engine or engine)
+            for row in self.rows
+        )
+        known = {**provenance, **self.provenance}
+        if study.gene_names:
+            named = {g for row in rows for g in row.supporting} & study.gene_names.keys()
+            known["gene_names"] = {g: study.gene_names[g] for g in sorted(named)}
+        return Annotations(rows, self.evidence, known, self.markers or kept_markers(study.markers))
+
+    def keep(self, folder: Path) -> None:
+        """Write what the summary leaves out into the folder of a run: nothing."""
 
     def to_frame(self) -> pd.DataFrame:
         """Return the table as a DataFrame with the dtypes of :data:`COLUMNS`.
@@ -233,14 +339,9 @@ class Annotations:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Annotations:
         """Read what :meth:`to_dict` wrote; raises :class:`AnnotationsFormatError`."""
-        schema = stored.get("schema") if isinstance(stored, Mapping) else None
-        if schema != SCHEMA:
-            message = (
-                f'These annotations have the schema "{schema}"; this version reads "{SCHEMA}".'
-            )
-            raise AnnotationsFormatError(message, "Update cellferry, or annotate again.")
+        check_schema(stored.get("schema") if isinstance(stored, Mapping) else None, SCHEMA)
         try:
-            rows = tuple(_row(r) for r in stored["rows"])
+            rows = tuple(Annotation.from_dict(row) for row in stored["rows"])
             parts = (stored.get(p, {}) for p in ("evidence", "provenance", "markers"))
             return cls(rows, *parts)
         except (KeyError, TypeError, AttributeError, InternalError) as error:
@@ -261,16 +362,20 @@ class Annotations:
 PRINTED: tuple[str, ...] = ("cluster", "n_cells", "label", "confidence", "status")
 """The five columns that are shown; the table holds all."""
 
-_FIELDS = {f.name for f in fields(Annotation)}
 
+def kept_markers(markers: Markers | None) -> dict[str, list[Any]]:
+    """Return the best markers per cluster as plain columns with Seurat's names."""
+    if markers is None:
+        return {}
+    # Not every table has fold changes; lists are ranked by their order whatever the method.
+    method = next(iter(markers.ranking_methods), "avg_log2FC")
+    chosen = markers.select(method, n_genes=KEPT_MARKERS)
+    frame = markers.to_frame().iloc[[int(r) for best in chosen.values() for r in best.rows]]
 
-def _row(stored: Mapping[str, Any]) -> Annotation:
-    known = {k: v for k, v in stored.items() if k in _FIELDS}
-    lists: dict[str, Sequence[str]] = {
-        k: tuple(v) for k, v in known.items() if COLUMNS.get(k) == "texts"
-    }
-    return Annotation(**{**known, **lists})
+    def plain(value: Any) -> Any:
+        # JSON has neither NaN nor infinity.
+        if isinstance(value, float):
+            return value if math.isfinite(value) else None
+        return str(value)
 
-
-def _number(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"
+    return {str(name): [plain(v) for v in frame[name].tolist()] for name in frame.columns}

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..biology.ontology import cell_ontology
-from ..errors import ColumnExistsError, InternalError, InvalidKeyError, listing
-from .clusters import STATUSES, Annotations
+from ..errors import ColumnExistsError, InvalidKeyError, listing
+from .cells import CellAnnotations, has_clusters
+from .clusters import Annotations, Level
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -24,14 +25,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..study.clusters import Clusters
-    from .cells import CellAnnotations
-    from .clusters import Annotations
+
+__all__ = [
+    "COLUMN_SOURCES",
+    "DEFAULT_KEYS",
+    "STORE",
+    "Column",
+    "Level",
+    "attach",
+    "check_key",
+    "check_object_key",
+    "column_names",
+    "columns",
+    "has_clusters",
+    "owned_columns",
+]
 
 STORE = "cellferry"
 """Name under ``adata.uns`` and in ``Misc`` where annotations are kept, by key."""
 
-Level = Literal["clusters", "cells"]
-"""What an engine is asked for."""
+DEFAULT_KEYS: dict[Level, str] = {"clusters": "cell_type", "cells": "cell_type_cell"}
+"""Name of the label column where none is given."""
 
 COLUMN_SOURCES: dict[str, tuple[str, Literal["category", "real"]]] = {
     "": ("label", "category"),
@@ -43,19 +57,25 @@ COLUMN_SOURCES: dict[str, tuple[str, Literal["category", "real"]]] = {
 """Suffix of a metadata column -> column of the annotations, and its kind."""
 
 
-CELL_SUFFIXES: tuple[str, ...] = (*COLUMN_SOURCES, "_majority", "_majority_share", "_disagrees")
-"""Suffixes of the columns of cells; the last three are written where there are clusters."""
+COMPARED_SUFFIXES: tuple[str, ...] = ("_majority", "_majority_share", "_disagrees")
+"""Suffixes of the columns that compare cells with their clusters, where there are clusters."""
 
 
-def column_names(key: str, level: Level = "clusters") -> list[str]:
+def column_names(key: str, level: Level = "clusters", *, compared: bool = True) -> list[str]:
     """Return the metadata columns that are written under a key.
+
+    Parameters
+    ----------
+    compared
+        Whether there are clusters with which the labels of cells are compared.
 
     Examples
     --------
     >>> column_names("cell_type")[:2]
     ['cell_type', 'cell_type_detail']
     """
-    return [key + suffix for suffix in (COLUMN_SOURCES if level == "clusters" else CELL_SUFFIXES)]
+    others = COMPARED_SUFFIXES if level == "cells" and compared else ()
+    return [key + suffix for suffix in (*COLUMN_SOURCES, *others)]
 
 
 def check_key(
@@ -134,91 +154,32 @@ def owned_columns(stored: str | None) -> list[str]:
     return [str(c) for c in found]
 
 
-@dataclass(frozen=True)
-class Column:
-    """One metadata column as one value per cluster, ready to be joined to cells.
-
-    ``levels`` are the categories in order of first appearance; None for numbers.
-    """
-
-    name: str
-    by_cluster: dict[str, Any]
-    levels: tuple[str, ...] | None
-
-
-def columns(annotations: Annotations, key: str) -> list[Column]:
-    """Return the metadata columns of an annotation, one value per cluster."""
-    made = []
-    for suffix, (source, kind) in COLUMN_SOURCES.items():
-        values = {row.cluster: getattr(row, source) for row in annotations}
-        levels = None
-        if kind == "category":
-            levels = tuple(dict.fromkeys(v for v in values.values() if v is not None))
-        made.append(Column(key + suffix, values, levels))
-    return made
-
-
-def attach(adata: anndata.AnnData, annotations: Annotations, clusters: Clusters, key: str) -> None:
-    """Write the columns into ``adata.obs`` and the record into ``adata.uns``, in place.
-
-    ``clusters`` has one code per row of ``adata``, in its order. A cell without a
-    cluster, or of a cluster that failed or was skipped, gets a missing value.
-    """
-    import numpy as np
-    import pandas as pd
-
-    if clusters.codes is None:
-        message = "Clusters without cells cannot be attached."
-        raise ValueError(message)
-    codes = clusters.codes
-    for column in columns(annotations, key):
-        values = [column.by_cluster[name] for name in clusters.names]
-        if column.levels is None:
-            numbers = np.array([np.nan if v is None else v for v in values] + [np.nan])
-            adata.obs[column.name] = numbers[codes]
-            continue
-        position = {level: i for i, level in enumerate(column.levels)}
-        of_cluster = np.array([-1 if v is None else position[v] for v in values] + [-1])
-        adata.obs[column.name] = pd.Categorical.from_codes(
-            of_cluster[codes], categories=pd.Index(column.levels, dtype="object")
-        )
-    store = dict(adata.uns.get(STORE, {}))
-    store[key] = annotations.to_json()
-    adata.uns[STORE] = store
-
-
 @dataclass(frozen=True, eq=False)
-class CellColumn:
-    """One metadata column: categories, numbers (NaN is none) or flags, one value per cell."""
+class Column:
+    """One metadata column: categories, numbers (NaN is none) or flags.
+
+    It has one value per row of the answer: per cluster, or per cell. Categories are in the order
+    of their first appearance.
+    """
 
     name: str
     values: Texts | NDArray[np.float64] | NDArray[np.bool_]
 
 
-def has_clusters(clusters: Clusters) -> bool:
-    """Whether there is a clustering to compare with: two clusters at least."""
-    return clusters.codes is not None and len(clusters.names) > 1
+def columns(
+    found: Annotations | CellAnnotations, key: str, clusters: Clusters | None = None
+) -> list[Column]:
+    """Return the metadata columns of an answer, in the order of its clusters or cells.
+
+    Cells are compared with ``clusters``, which have one code per cell in the same order.
+    """
+    made = [Column(key + end, found.values(source)) for end, (source, _) in COLUMN_SOURCES.items()]
+    if isinstance(found, CellAnnotations) and clusters is not None and has_clusters(clusters):
+        made += _compared(found, key, clusters)
+    return made
 
 
-def cell_columns(found: CellAnnotations, key: str, clusters: Clusters) -> list[CellColumn]:
-    """Return the metadata columns of an answer, in the order of its cells."""
-    ids = [(found.ontology.get(x) or (None, None))[0] for x in found.label.levels]
-    levels = tuple(dict.fromkeys(x for x in ids if x is not None))
-    place = np.array([-1 if x is None else levels.index(x) for x in [*ids, None]], dtype=np.int32)
-    status = Texts(STATUSES, found.status.astype(np.int32))
-    columns = [
-        CellColumn(key, found.label.compact()),
-        CellColumn(f"{key}_detail", found.detail.compact()),
-        CellColumn(f"{key}_confidence", found.confidence),
-        CellColumn(f"{key}_ontology_id", Texts(levels, place[found.label.codes]).compact()),
-        CellColumn(f"{key}_status", status.compact()),
-    ]
-    if has_clusters(clusters):
-        columns += _majority_columns(found, key, clusters)
-    return columns
-
-
-def _majority_columns(found: CellAnnotations, key: str, clusters: Clusters) -> list[CellColumn]:
+def _compared(found: CellAnnotations, key: str, clusters: Clusters) -> list[Column]:
     most = found.majority(clusters)
     codes = clusters.codes
     assert codes is not None
@@ -230,11 +191,11 @@ def _majority_columns(found: CellAnnotations, key: str, clusters: Clusters) -> l
     for i, one in enumerate(found.label.levels):
         for j, other in enumerate(labels.levels):
             apart[i, j] = not _agree(found, one, other)
-    disagrees = apart[found.label.codes, of_cell.codes]
+    majority, share, disagrees = (key + suffix for suffix in COMPARED_SUFFIXES)
     return [
-        CellColumn(f"{key}_majority", of_cell.compact()),
-        CellColumn(f"{key}_majority_share", np.array([*shares, np.nan])[codes]),
-        CellColumn(f"{key}_disagrees", disagrees),
+        Column(majority, of_cell.compact()),
+        Column(share, np.array([*shares, np.nan])[codes]),
+        Column(disagrees, apart[found.label.codes, of_cell.codes]),
     ]
 
 
@@ -242,43 +203,40 @@ def _agree(found: CellAnnotations, one: str, other: str) -> bool:
     """Whether two labels are the same, or one is a kind of the other in the Cell Ontology."""
     if one == other:
         return True
-    ids = [(found.ontology.get(x) or (None, None))[0] for x in (one, other)]
+    ids = [found.ontology_id(x) for x in (one, other)]
     ontology = cell_ontology()
     return all(i in ontology for i in ids) and ontology.related(str(ids[0]), str(ids[1]))
 
 
-def attach_cells(
-    adata: anndata.AnnData,
-    found: CellAnnotations,
-    clusters: Clusters,
-    key: str,
-    record: Annotations,
+def attach(
+    adata: anndata.AnnData, found: Annotations | CellAnnotations, clusters: Clusters, key: str
 ) -> None:
     """Write the columns into ``adata.obs`` and the record into ``adata.uns``, in place.
 
-    ``clusters`` has one code per cell of the answer, in its order; ``adata`` may have its
-    cells in another order.
+    Parameters
+    ----------
+    clusters
+        One code per cell: for an answer of clusters in the order of ``adata``, for one of cells
+        in that of the answer, which may be another. A cell without a cluster, or of one that
+        failed or was skipped, gets a missing value.
     """
     import pandas as pd
 
-    names = pd.Index(found.cells, dtype="object")
-    rows = names.get_indexer(pd.Index(adata.obs_names.astype(str), dtype="object"))
-    if len(names) != adata.n_obs or bool(np.any(rows < 0)):
-        message = "The answer is not about the cells of this object."
-        raise InternalError(message)
-    columns = cell_columns(found, key, clusters)
+    rows = found.rows_of(tuple(map(str, adata.obs_names)), clusters)
     made: dict[str, Any] = {}
-    for column in columns:
+    for column in columns(found, key, clusters):
         values = column.values
-        made[column.name] = (
-            pd.Categorical.from_codes(
-                values.codes[rows], categories=pd.Index(values.levels, dtype="object")
+        if isinstance(values, Texts):
+            levels = pd.Index(values.levels, dtype="object")
+            made[column.name] = pd.Categorical.from_codes(
+                np.append(values.codes, -1)[rows], categories=levels
             )
-            if isinstance(values, Texts)
-            else values[rows]
-        )
+        else:
+            # A flag has no missing value, and cells of the answer are never missing.
+            none = False if values.dtype == np.bool_ else np.nan
+            made[column.name] = np.append(values, none).astype(values.dtype)[rows]
     for name, values in made.items():
         adata.obs[name] = values
     store = dict(adata.uns.get(STORE, {}))
-    store[key] = record.to_json()
+    store[key] = found.summary().to_json()
     adata.uns[STORE] = store

@@ -5,16 +5,19 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..biology.genes import species_of
 from ..errors import CellsDiagnosisWarning, listing
 from .clusters import UNKNOWN
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..study.study import Study
-    from .cells import CellAnnotations
+    from .texts import TextLists, Texts
 
 FEWEST_CELLS = 20
 """Fewer answered cells are not judged as a whole."""
@@ -25,6 +28,30 @@ LOW_CONFIDENCE = 0.4
 MOSTLY_UNKNOWN = 0.5
 STRANGE_MARKERS = 0.2
 """Share of the markers of a non-human sample that are none of its genes."""
+
+
+class OfCells(Protocol):
+    """What is read of :class:`cellferry.annotations.cells.CellAnnotations`."""
+
+    @property
+    def label(self) -> Texts:
+        """One per cell."""
+        ...
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """One per cell, NaN where there is none."""
+        ...
+
+    @property
+    def supporting(self) -> TextLists:
+        """Genes of each cell."""
+        ...
+
+    @property
+    def evidence(self) -> Mapping[str, Any]:
+        """What the engine says of all cells together."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -41,7 +68,7 @@ class Diagnosis:
         return asdict(self)
 
 
-def diagnose(found: CellAnnotations, study: Study) -> list[Diagnosis]:
+def diagnose(found: OfCells, study: Study) -> list[Diagnosis]:
     """Return what looks wrong with an answer; nothing for fewer than 20 answered cells."""
     counts = found.label.counts()
     answered = int(counts.sum())
@@ -51,7 +78,7 @@ def diagnose(found: CellAnnotations, study: Study) -> list[Diagnosis]:
     return [d for d in tests if d is not None]
 
 
-def _one_type(found: CellAnnotations, counts: Any) -> Diagnosis | None:
+def _one_type(found: OfCells, counts: Any) -> Diagnosis | None:
     best = int(np.argmax(counts))
     share = float(counts[best] / counts.sum())
     if share < ONE_TYPE or found.label.levels[best] == UNKNOWN:
@@ -69,7 +96,7 @@ def _one_type(found: CellAnnotations, counts: Any) -> Diagnosis | None:
     )
 
 
-def _low_confidence(found: CellAnnotations, counts: Any) -> Diagnosis | None:
+def _low_confidence(found: OfCells, counts: Any) -> Diagnosis | None:
     sure = found.confidence[~np.isnan(found.confidence)]
     unknown = [i for i, x in enumerate(found.label.levels) if x == UNKNOWN]
     unknown_share = float(counts[unknown].sum() / counts.sum())
@@ -93,9 +120,9 @@ def _low_confidence(found: CellAnnotations, counts: Any) -> Diagnosis | None:
     )
 
 
-def _strange(found: CellAnnotations, study: Study) -> Diagnosis | None:
+def _strange(found: OfCells, study: Study) -> Diagnosis | None:
     species = (study.context.species or "").lower()
-    if species in {"", "human", "homo sapiens"} or study.genes is None:
+    if not species or species_of(species) == "human" or study.genes is None:
         return None
     known = set(study.genes)
     of_level = np.array([x not in known for x in found.supporting.levels], dtype=bool)

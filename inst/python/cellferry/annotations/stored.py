@@ -84,8 +84,8 @@ def annotation_report(
     ------
     AnnotationsMissingError, OutputError
     """
-    from ..study.build import embedding_of
     from ..study.clusters import Clusters
+    from ..study.embeddings import embedding_of
     from .report import Embedding, write_report
 
     found = read_annotations(adata, key)

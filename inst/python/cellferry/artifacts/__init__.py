@@ -9,6 +9,7 @@ Layout, rounding and selection are those of CyteType 0.19.4. Where this differs:
 - Chunks hold 262,144 values, not up to ten million, so that one gene is read fast.
 - NaN and infinite values are refused; small matrices do not crash the writer.
 - Counts are written only if all of them are whole numbers from 0, not 200 cells of them.
+- ``vars`` is ``raw`` or a layer where ``X`` is not log-normalised or has fewer genes.
 - An unused category makes no cluster in the composition of clusters; values that are shown
   are at most those of the chosen columns.
 - Cells whose coordinates are not finite are not sampled; an embedding may be a data frame.
@@ -53,8 +54,9 @@ def build_artifacts(
     ----------
     data
         AnnData (in memory, or opened with ``backed="r"``), the path of an .h5ad (read piece
-        by piece), or a :class:`cellferry.Study`. ``X`` holds log-normalised values, cells x
-        genes; the object is not changed.
+        by piece), or a :class:`cellferry.Study`. Log-normalised values are read from ``X``,
+        or from ``raw`` where X is scaled or has fewer genes, or from a layer of a usual name
+        (``log1p``, ...); the object is not changed.
     group_key
         Column of ``obs`` with the clusters.
     vars_h5_path, obs_duckdb_path
@@ -121,8 +123,7 @@ def build_artifacts(
         cell_names=cell_names,
         require_artifacts=require_artifacts,
         overwrite=overwrite,
-    )
-    options.check()
+    ).checked()
     with open_inputs(
         data, group_key=group_key, coordinates_key=coordinates_key, rank_key=rank_key
     ) as inputs:

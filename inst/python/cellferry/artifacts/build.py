@@ -18,6 +18,8 @@ from ..errors import (
     InvalidOptionError,
     NormalisationWarning,
 )
+from ..files import publish
+from ..study.options import flag, path, whole_number
 from .inputs import Inputs
 from .targets import as_build_error, check_target
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from ..runs.worker import Events
     from ..study.study import Study
     from ..study.summary import Summary, SummaryOptions
-    from .targets import Workspace
     from .vars_h5.counts import CountsVerdict
 
 
@@ -79,25 +80,37 @@ class BuildOptions:
         """Name of each artifact -> its path."""
         return {"vars.h5": Path(self.vars_h5_path), "obs.duckdb": Path(self.obs_duckdb_path)}
 
-    def check(self) -> None:
-        """Refuse numbers that mean nothing, and two files of one name."""
-        if len({path.resolve() for path in self.targets.values()}) < 2:
+    def checked(self) -> BuildOptions:
+        """Return the options with their types settled.
+
+        Raises
+        ------
+        InvalidOptionError
+            Names the option and what is valid; or both files have one name.
+        """
+        given: dict[str, Any] = {}
+        for name in ("vars_h5_path", "obs_duckdb_path"):
+            given[name] = path(name, getattr(self, name))
+        for name, least in LEAST.items():
+            given[name] = whole_number(name, getattr(self, name), least)
+        for name in _FLAGS:
+            given[name] = flag(name, getattr(self, name))
+        found = replace(self, **given)
+        if len({target.resolve() for target in found.targets.values()}) < 2:
             message = "`vars_h5_path` and `obs_duckdb_path` name the same file."
             raise InvalidOptionError(message)
-        for name, least in _LEAST.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                message = f"`{name}` must be a whole number of at least {least}, not {value!r}."
-                raise InvalidOptionError(message)
+        return found
 
 
-_LEAST = {
+LEAST = {
     "min_percentage": 0,
     "pcent_batch_size": 1,
     "max_cells_per_group": 1,
     "max_metadata_categories": 1,
     "n_top_genes": 1,
 }
+"""Options that are whole numbers, and the least of each."""
+_FLAGS = ("aggregate_metadata", "cell_names", "require_artifacts", "overwrite")
 
 
 class Build:
@@ -110,12 +123,13 @@ class Build:
     """
 
     def __init__(self, inputs: Inputs, options: BuildOptions) -> None:
+        from ..biology.symbols import choose_symbols
         from ..study.summary import SummaryOptions
         from .obs_duckdb import check_columns, tell_renamed
-        from .vars_h5.genes import symbols_column
 
         self._inputs, self._options, self._targets = inputs, options, options.targets
-        self._symbols = symbols_column(inputs.var, options.gene_symbols_column)
+        genes = tuple(inputs.study.genes or ())
+        self._symbols = choose_symbols(genes, inputs.var, options.gene_symbols_column).column
         self._summary: SummaryOptions = SummaryOptions(
             min_percentage=options.min_percentage,
             pcent_batch_size=options.pcent_batch_size,
@@ -157,8 +171,7 @@ class Build:
             with self._guarded("vars.h5", errors):
                 counts = self._vars(statistics, events, seconds)
             with self._guarded("obs.duckdb", errors):
-                space, file = obs.result()
-                space.publish(file, self._targets["obs.duckdb"])
+                publish(obs.result(), self._targets["obs.duckdb"])
         top = top_genes(self._inputs.ranking, source.genes, self._options.n_top_genes, study)
         if "vars.h5" in errors:
             # The engine goes on without the file, but not without the statistics.
@@ -185,12 +198,12 @@ class Build:
             )
             counts = tuple(writer.write(file))
             written = time.perf_counter()
-            space.publish(file, target)
+            publish(file, target)
             seconds["read_and_write"] = written - started
             seconds["fsync"] = time.perf_counter() - written
         return counts
 
-    def _obs(self, spaces: ExitStack, seconds: dict[str, float]) -> tuple[Workspace, Path]:
+    def _obs(self, spaces: ExitStack, seconds: dict[str, float]) -> Path:
         """Write the metadata and return the file, which nobody has named yet."""
         from .obs_duckdb import obs_table, write_obs_duckdb
         from .targets import Workspace
@@ -204,7 +217,7 @@ class Build:
         file = space.folder / "obs.duckdb"
         write_obs_duckdb(file, table, space.folder / "spill")
         seconds["obs"] = time.perf_counter() - started
-        return space, file
+        return file
 
     @contextmanager
     def _guarded(self, name: str, errors: dict[str, ArtifactBuildError]) -> Iterator[None]:

@@ -7,22 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
     CoordinatesWarning,
     GroupMissingError,
-    InputError,
     InvalidObjectError,
     UnsupportedObjectError,
     listing,
-    nearest,
 )
-from ..study.clusters import Clusters, cluster_text
-from ..study.composition import resolve_coordinates
-from ..study.expression.matrix import MatrixSource
+from ..study.build import assemble_study, group_key_of
+from ..study.clusters import cluster_text
+from ..study.embeddings import choose_embedding
+from ..study.expression.kinds import Look
 from ..study.expression.source import ExpressionSource
+from ..study.h5ad import open_h5ad
+from ..study.layers import Matrices, Place, choose_matrices
 from ..study.study import Study
 
 if TYPE_CHECKING:
@@ -31,11 +31,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A matrix that may hold raw counts, cells x the genes of the study."""
+    """A matrix that may hold raw counts, cells x the genes of the study.
+
+    ``look`` is what was seen of its values, where somebody has looked at them.
+    """
 
     name: str
     source: ExpressionSource | None
     problem: str = ""
+    look: Look | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def open_inputs(
     elif isinstance(data, Study):
         yield _from_study(data, group_key)
     elif isinstance(data, str | Path):
-        with _open_h5ad(Path(data), rank_key) as opened:
+        with open_h5ad(Path(data), [rank_key]) as opened:
             yield _from_anndata(opened, group_key, coordinates_key, rank_key)
     elif all(hasattr(data, name) for name in ("obs", "var", "obsm", "layers", "X")):
         yield _from_anndata(data, group_key, coordinates_key, rank_key)
@@ -132,65 +136,52 @@ def _checked(study: Study, source: ExpressionSource) -> Study:
 
 
 def _from_anndata(adata: Any, group_key: str | None, coordinates_key: str, rank_key: str) -> Inputs:
-    columns = [str(c) for c in adata.obs.columns]
     if group_key is None:
-        found = listing(columns)
-        message = f"`group_key` must name the column of clusters; this AnnData has {found}."
+        has = listing([str(c) for c in adata.obs.columns])
+        message = f"`group_key` must name the column of clusters; this AnnData has {has}."
         raise GroupMissingError(message, 'For example group_key="leiden".')
-    if group_key not in columns:
-        guess = nearest(group_key, columns)
-        message = f'The obs of this AnnData has no column "{group_key}"; it has {listing(columns)}.'
-        raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
-    if adata.X is None:
+    group_key = group_key_of(adata, group_key)
+    found = choose_matrices(adata, any_kind=True)
+    if found.normalized is None:
         message = "This AnnData has no X, and X holds the log-normalised values."
         raise InvalidObjectError(message, "Copy the normalised layer to adata.X.")
-    genes = [str(g) for g in adata.var.index]
-    matrix = adata.X
-    study = Study(
-        clusters=Clusters.from_column(adata.obs[group_key]),
-        group_key=group_key,
-        cells=tuple(str(c) for c in adata.obs.index),
-        normalized=MatrixSource(matrix, genes),
-        coordinates=_coordinates(adata.obsm, coordinates_key, len(adata.obs)),
-        obs=adata.obs,
-    )
-    assert study.normalized is not None
+    coordinates = _coordinates(adata.obsm, coordinates_key, len(adata.obs))
+    study = assemble_study(adata, group_key, found, coordinates)
     ranking = adata.uns.get(rank_key)
     return Inputs(
-        _checked(study, study.normalized),
-        adata.var,
-        tuple(_candidates(adata, genes, study.normalized)),
+        study,
+        found.normalized.var,
+        tuple(_candidates(found, found.normalized)),
         ranking if isinstance(ranking, Mapping) else None,
     )
 
 
-def _candidates(
-    adata: Any, genes: Sequence[str], normalized: ExpressionSource
-) -> Iterator[Candidate]:
-    if "counts" in adata.layers:
-        yield Candidate('layers["counts"]', MatrixSource(adata.layers["counts"], genes))
-    else:
+def _candidates(found: Matrices, normalized: Place) -> Iterator[Candidate]:
+    """Yield the places where counts may be; that of the normalised values as the very same source.
+
+    One read then feeds both matrices.
+    """
+    places = found.places_of_counts
+    layers = [p for p in places if p.name not in {"X", "raw.X"}]
+    if not layers:
         yield Candidate('layers["counts"]', None, "there is no such layer")
-    if adata.raw is None:
-        yield Candidate("raw.X", None, "there is no raw")
-    else:
-        names = [str(g) for g in adata.raw.var.index]
-        known = set(names)
-        missing = [g for g in genes if g not in known]
-        if missing:
-            text = f"{len(missing)} genes are not in raw: {listing(missing, 3)}"
-            yield Candidate("raw.X", None, text)
-        elif len(known) < len(names) and names != list(genes):
-            yield Candidate("raw.X", None, "its gene names are not unique")
-        else:
-            wanted = None if names == list(genes) else genes
-            yield Candidate("raw.X", MatrixSource(adata.raw.X, names, wanted))
-    # The very same source: one read then feeds both matrices.
-    yield Candidate("X", normalized)
+    for place in layers:
+        yield _candidate(place, normalized)
+    for name in ("raw.X", "X"):
+        there = next((p for p in places if p.name == name), None)
+        if there is not None:
+            yield _candidate(there, normalized)
+        elif name == "raw.X":
+            yield Candidate(name, None, "there is no raw")
+
+
+def _candidate(place: Place, normalized: Place) -> Candidate:
+    source, problem = place.of_genes(normalized.genes)
+    return Candidate(place.name, source, problem, None if source is None else place.look)
 
 
 def _coordinates(obsm: Mapping[str, Any], key: str, n_cells: int) -> tuple[str, Any] | None:
-    found = resolve_coordinates(obsm, key, n_cells)
+    found = choose_embedding(obsm, n_cells, key)
     if found is None:
         message = f'There is no embedding "{key}" in obsm, nor UMAP, t-SNE or PCA.'
         hint = "The report will have no picture of the cells; run scanpy.tl.umap for one."
@@ -199,49 +190,6 @@ def _coordinates(obsm: Mapping[str, Any], key: str, n_cells: int) -> tuple[str, 
         message = f'There is no usable embedding "{key}" in obsm; "{found[0]}" is used.'
         warnings.warn(CoordinatesWarning(message), stacklevel=5)
     return found
-
-
-@contextmanager
-def _open_h5ad(path: Path, rank_key: str) -> Iterator[Any]:
-    """Yield an .h5ad with its matrices left in the file.
-
-    anndata's own backed mode reads all layers and leaves only X in the file.
-    """
-    import h5py
-    from anndata.io import read_elem
-
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        message = f'"{path}" cannot be read as .h5ad: {error}'
-        raise InputError(message, "Check the path and the file.") from error
-    with file:
-        try:
-            layers, uns = file.get("layers", {}), file.get("uns", {})
-            raw = None
-            if "raw" in file:
-                raw = SimpleNamespace(X=_left(file["raw/X"]), var=read_elem(file["raw/var"]))
-            opened = SimpleNamespace(
-                X=_left(file["X"]) if "X" in file else None,
-                obs=read_elem(file["obs"]),
-                var=read_elem(file["var"]),
-                obsm={key: read_elem(item) for key, item in file.get("obsm", {}).items()},
-                layers={key: _left(layers[key]) for key in layers if key == "counts"},
-                uns={rank_key: read_elem(uns[rank_key])} if rank_key in uns else {},
-                raw=raw,
-            )
-        except (KeyError, ValueError, TypeError) as error:
-            message = f'"{path}" cannot be read as .h5ad: {error}'
-            raise InputError(message, "Write it again with adata.write_h5ad().") from error
-        yield opened
-
-
-def _left(item: Any) -> Any:
-    """Return a matrix that stays in its file: sparse, or a dense dataset."""
-    import h5py
-    from anndata.io import sparse_dataset
-
-    return item if isinstance(item, h5py.Dataset) else sparse_dataset(item)
 
 
 def top_genes(

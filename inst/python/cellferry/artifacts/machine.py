@@ -3,43 +3,34 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 MOST_THREADS = 8
 """More do not help: one thread reads and writes for all of them."""
 UNKNOWN_MEMORY = 4 << 30
-_MEMORY_INFO = Path("/proc/meminfo")
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
 def processors() -> int:
     """Return how many processors this process may use, at most :data:`MOST_THREADS`."""
+    import psutil
+
     try:
-        allowed = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on Windows and macOS
+        allowed = len(psutil.Process().cpu_affinity())
+    except (AttributeError, OSError, psutil.Error):  # macOS does not say, nor does a bare root
         allowed = os.cpu_count() or 1
     return max(1, min(allowed, MOST_THREADS))
 
 
 def available_memory() -> int:
     """Return the bytes that can be used now: of the machine, or of its control group if less."""
-    found = [_machine_memory(), _group_memory()]
-    known = [value for value in found if value is not None]
-    return min(known) if known else UNKNOWN_MEMORY
+    import psutil
 
-
-def _machine_memory() -> int | None:
-    try:
-        for line in _MEMORY_INFO.read_text(encoding="ascii").splitlines():
-            name, _, value = line.partition(":")
-            if name == "MemAvailable":
-                return int(value.split()[0]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, ValueError, OSError):
-        return None
+    found = [_group_memory()]
+    with suppress(OSError, psutil.Error):
+        found.append(psutil.virtual_memory().available)
+    return min((value for value in found if value is not None), default=UNKNOWN_MEMORY)
 
 
 def _group_memory() -> int | None:

@@ -12,9 +12,13 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import TYPE_CHECKING
 
 from ..errors import ISSUE_URL, ArtifactBuildError
+from ..files import locked
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 REPORT = f"If this is a fault of cellferry, report it at {ISSUE_URL}."
 _FULL_NUMBERS = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -122,8 +126,9 @@ class Workspace:
         fresh = parent / f".cellferry-new-{token}"
         fresh.mkdir(mode=0o700)
         try:
-            self._lock: IO[bytes] = (fresh / "lock").open("wb")
-            _try_lock(self._lock)
+            self._lock: BaseFileLock | None = None
+            with suppress(OSError):  # some shared disks know no locks
+                self._lock = locked(fresh / "lock")
             self.folder = parent / f"{PREFIX}{token}"
             fresh.rename(self.folder)
         except OSError:
@@ -140,52 +145,22 @@ class Workspace:
         trace: TracebackType | None,
     ) -> None:
         # Windows cannot remove an open file.
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.release()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def publish(self, file: Path, target: Path) -> None:
-        """Make a finished file durable and give it its name in one step."""
-        with file.open("rb+") as written:
-            os.fsync(written.fileno())
-        file.replace(target)
-        # The rename itself must survive a power cut; not every system can sync a folder.
-        with suppress(OSError):
-            descriptor = os.open(target.parent, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
     """Remove the workspaces of killed processes in a folder and return what was removed."""
     removed = []
     for left in folder.glob(f"{PREFIX}*"):
-        try:
-            with (left / "lock").open("rb+") as lock:
-                if not _try_lock(lock):
-                    continue
-        except OSError:
-            continue  # gone meanwhile, or another user's
-        shutil.rmtree(left, ignore_errors=True)
-        removed.append(left)
+        if not (left / "lock").is_file():
+            continue
+        lock = None
+        with suppress(OSError):  # gone meanwhile, or another user's
+            lock = locked(left / "lock")
+        if lock is not None:
+            lock.release()
+            shutil.rmtree(left, ignore_errors=True)
+            removed.append(left)
     return removed
-
-
-def _try_lock(file: IO[bytes]) -> bool:
-    """Lock a file until it is closed, or say that another process holds it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        import msvcrt
-
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
-        except OSError:
-            return False
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import functools
 import gzip
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
-from .genes import Species
+from .genes import ENSEMBL, Species
 
 PREFIXES: dict[Species, str] = {"human": "ENSG", "mouse": "ENSMUSG"}
-
-_IDENTIFIER = re.compile(r"(ENSG|ENSMUSG)(\d{11})(?:\.\d+)?(?:_PAR_Y)?")
+_BY_PREFIX = {prefix: species for species, prefix in PREFIXES.items()}
 
 
 @dataclass(frozen=True)
@@ -60,14 +58,14 @@ def to_symbols(identifiers: Iterable[object]) -> Conversion:
     found: dict[str, str] = {}
     genes: dict[str, set[str]] = {}
     for name in names:
-        match = _IDENTIFIER.fullmatch(name.strip())
-        if match is None:
+        match = ENSEMBL.fullmatch(name.strip())
+        species = _BY_PREFIX.get(match["prefix"] or "") if match else None
+        if match is None or species is None:
             continue
-        species: Species = "human" if match[1] == "ENSG" else "mouse"
-        symbol = symbols_by_number(species).get(int(match[2]))
+        symbol = symbols_by_number(species).get(int(match["number"]))
         if symbol is not None:
             found[name] = symbol
-            genes.setdefault(symbol, set()).add(match[1] + match[2])
+            genes.setdefault(symbol, set()).add(PREFIXES[species] + match["number"])
     return Conversion(
         found,
         tuple(n for n in names if n not in found),

@@ -22,14 +22,30 @@ ENOUGH_GENES = 5
 CLEAR_MAJORITY = 0.8
 """Share of the telling genes that one species needs."""
 
-_ENSEMBL = re.compile(r"ENS[A-Z]*G\d{11}(\.\d+)?|FBgn\d{7}|WBGene\d{8}")
-_ENTREZ = re.compile(r"\d+")
+SPECIES_NAMES: dict[str, Species] = {
+    "human": "human", "humans": "human", "homo sapiens": "human", "h. sapiens": "human",
+    "hs": "human", "hsa": "human", "hsapiens": "human", "man": "human", "9606": "human",
+    "mouse": "mouse", "mice": "mouse", "mus musculus": "mouse", "m. musculus": "mouse",
+    "mm": "mouse", "mmu": "mouse", "mmusculus": "mouse", "murine": "mouse", "10090": "mouse",
+}  # fmt: skip
+"""What people call the species, in lower case."""
+
+ENSEMBL = re.compile(
+    r"(?P<prefix>ENS[A-Z]*G)(?P<number>\d{11})(\.\d+)?(_PAR_Y)?|FBgn\d{7}|WBGene\d{8}",
+    re.IGNORECASE,
+)
+"""An identifier of Ensembl, of any species; a version may follow."""
+ENTREZ = re.compile(r"\d+(\.0)?")
+"""Whole numbers, also those that were made floats on the way."""
+REFSEQ = re.compile(r"[NX][MR]_\d+")
+ACCESSION = re.compile(r"(?=.{11})[A-Z0-9]+([._][A-Z0-9]+)+")
+"""A long name in capitals that has parts: an identifier of some other database."""
 
 # Checked in this order; the first that fits decides. None: the name tells nothing.
 _TELLING: tuple[tuple[re.Pattern[str], str | None], ...] = (
-    (re.compile(r"ENSG\d{11}(\.\d+)?"), "human"),
+    (re.compile(r"ENSG\d{11}(\.\d+)?(_PAR_Y)?"), "human"),
     (re.compile(r"ENSMUSG\d{11}(\.\d+)?"), "mouse"),
-    (_ENSEMBL, "other"),
+    (ENSEMBL, "other"),
     # Names of clones and accessions are alike in every species: AC012345.1, BC004004.
     (re.compile(r"[A-Z]{1,2}\d{5,6}(\.\d+)?"), None),
     (re.compile(r"C(\d+|X|Y)orf\d+([-A-Z0-9]*)"), "human"),
@@ -59,6 +75,17 @@ class SpeciesGuess:
     share: float
 
 
+def species_of(text: str | None) -> Species | None:
+    """Return the species that a word means, None where it is not understood.
+
+    Examples
+    --------
+    >>> species_of("Homo  sapiens"), species_of(" Mice "), species_of("zebrafish")
+    ('human', 'mouse', None)
+    """
+    return SPECIES_NAMES.get(" ".join((text or "").replace("_", " ").casefold().split()))
+
+
 def identifier_kind(genes: Iterable[object]) -> IdentifierKind:
     """Return what more than half of the different names are; symbols if nothing else.
 
@@ -71,8 +98,8 @@ def identifier_kind(genes: Iterable[object]) -> IdentifierKind:
     'ensembl'
     """
     names = _names(genes)
-    ensembl = sum(_ENSEMBL.fullmatch(n) is not None for n in names)
-    entrez = sum(_ENTREZ.fullmatch(n) is not None for n in names)
+    ensembl = sum(ENSEMBL.fullmatch(n) is not None for n in names)
+    entrez = sum(ENTREZ.fullmatch(n) is not None for n in names)
     if 2 * ensembl > len(names):
         return "ensembl"
     return "entrez" if 2 * entrez > len(names) else "symbol"
@@ -104,6 +131,18 @@ def detect_species(genes: Iterable[object]) -> SpeciesGuess:
     return SpeciesGuess(best if clear else None, share)
 
 
+def is_identifier(value: str) -> bool:
+    """Say whether a name is like an identifier rather than a symbol.
+
+    Examples
+    --------
+    >>> [is_identifier(v) for v in ("ENSG00000167286.9", "NM_0012", "672", "CD3E", "HLA-DRA")]
+    [True, True, True, False, False]
+    """
+    text = value.strip()
+    return any(p.fullmatch(text) for p in (ENSEMBL, REFSEQ, ENTREZ, ACCESSION))
+
+
 def require_symbols(genes: Iterable[object], what: str) -> None:
     """Raise :class:`GeneIdentifiersError` if most of the genes are not symbols.
 
@@ -118,7 +157,7 @@ def require_symbols(genes: Iterable[object], what: str) -> None:
     kind = identifier_kind(names)
     if kind == "symbol":
         return
-    pattern = _ENSEMBL if kind == "ensembl" else _ENTREZ
+    pattern = ENSEMBL if kind == "ensembl" else ENTREZ
     found = [n for n in names if pattern.fullmatch(n)]
     title = "Ensembl" if kind == "ensembl" else "Entrez"
     message = (

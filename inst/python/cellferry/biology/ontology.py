@@ -10,11 +10,12 @@ from __future__ import annotations
 import functools
 import gzip
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal
+
+from .text import normalized, ontology_id, singular
 
 How = Literal["id", "label", "synonym", "plural"]
 
@@ -84,11 +85,11 @@ class Ontology:
         >>> cell_ontology().find("Natural killer cells").term.id
         'CL:0000623'
         """
-        identifier = text.strip().replace("_", ":").upper()
+        identifier = ontology_id(text) or text.strip()
         if identifier in self.terms:
             current = self.current(identifier)
             return None if current is None else Match(self.terms[current], "id")
-        wanted = normalised(text)
+        wanted = normalized(text)
         for name, plural in ((wanted, False), (singular(wanted), True)):
             for how, names in self._names.items():
                 candidates = {self.current(i) for i in names.get(name, ())} - {None}
@@ -110,7 +111,7 @@ class Ontology:
                 label = term.label.removeprefix("obsolete ")
                 named: dict[How, tuple[str, ...]] = {"label": (label,), "synonym": term.synonyms}
                 for how, names in named.items():
-                    for name in {normalised(n) for n in names} - in_use[how]:
+                    for name in {normalized(n) for n in names} - in_use[how]:
                         tables[how].setdefault(name, set()).add(term.id)
         return tables
 
@@ -169,31 +170,6 @@ class Ontology:
         above = [{term: 0, **self.ancestors(term)} for term in (one, other)]
         shared = above[0].keys() & above[1].keys()
         return min((above[0][t] + above[1][t] for t in shared), default=None)
-
-
-def normalised(text: str) -> str:
-    """Return a name without case, hyphens, underscores and superfluous spaces.
-
-    Examples
-    --------
-    >>> normalised(" T-cell ")
-    't cell'
-    """
-    return re.sub(r"[\s_-]+", " ", text).strip().casefold()
-
-
-def singular(text: str) -> str:
-    """Return a normalised name with its last word in the singular.
-
-    Examples
-    --------
-    >>> singular("dendritic cells"), singular("microglia")
-    ('dendritic cell', 'microglia')
-    """
-    for plural, ending in (("ies", "y"), ("sses", "ss"), ("s", "")):
-        if text.endswith(plural) and not text.endswith(("ss", "us", "is")):
-            return text.removesuffix(plural) + ending
-    return text
 
 
 @functools.cache

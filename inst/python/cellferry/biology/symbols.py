@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import GroupMissingError, listing, nearest
+from .genes import ENSEMBL, ENTREZ, REFSEQ, is_identifier
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,13 +32,8 @@ KNOWN_COLUMNS = (
 _LOOKED_AT = 2000
 _LOOKED_AT_FOR_COMPOSITES = 200
 _TOO_UNIQUE = 0.02
-
-_IDENTIFIER = (
-    re.compile(r"ENS[A-Z]*G\d{11}(\.\d+)?", re.IGNORECASE),
-    re.compile(r"[NX][MR]_\d+"),
-    re.compile(r"\d+(\.0)?"),
-)
-_ACCESSION = re.compile(r"[A-Z0-9]+([._][A-Z0-9]+)+")
+_MOSTLY = 50
+"""Percent of identifiers from which on a column holds no symbols."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +42,6 @@ class Symbols:
 
     symbols: tuple[str, ...]
     column: str | None
-
-
-def is_identifier(value: str) -> bool:
-    """Say whether a name is like an identifier rather than a symbol.
-
-    Examples
-    --------
-    >>> [is_identifier(v) for v in ("ENSG00000167286.9", "NM_0012", "672", "CD3E", "HLA-DRA")]
-    [True, True, True, False, False]
-    """
-    text = value.strip()
-    if any(pattern.fullmatch(text) for pattern in _IDENTIFIER):
-        return True
-    return len(text) > 10 and _ACCESSION.fullmatch(text) is not None
 
 
 def symbol_of(value: str) -> str:
@@ -72,12 +54,16 @@ def symbol_of(value: str) -> str:
     """
     text = value.strip()
     found = re.search(r"[_|]", text)
-    if found is None or any(pattern.fullmatch(text) for pattern in _IDENTIFIER):
+    if found is None or _is_plain_identifier(text):
         return text
     left, right = text[: found.start()], text[found.end() :]
     if is_identifier(left) == is_identifier(right):
         return text
     return right if is_identifier(left) else left
+
+
+def _is_plain_identifier(text: str) -> bool:
+    return any(pattern.fullmatch(text) for pattern in (ENSEMBL, REFSEQ, ENTREZ))
 
 
 def choose_symbols(names: Sequence[str], var: pd.DataFrame, column: str | None = None) -> Symbols:
@@ -102,22 +88,30 @@ def choose_symbols(names: Sequence[str], var: pd.DataFrame, column: str | None =
         if column not in columns:
             guess = nearest(column, columns)
             has = f"it has {listing(columns)}" if columns else "it has no columns"
-            message = f'The var of this AnnData has no column "{column}"; {has}.'
-            raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
+            message = f'The var of this object has no column "{column}"; {has}.'
+            hint = f'Did you mean "{guess}"?' if guess else "Leave gene_symbols_column out."
+            raise GroupMissingError(message, hint)
         return Symbols(_cleaned(_texts(var[column]), names), column)
+    own = _scored(list(map(str, names)), 1, None)
     candidates: list[tuple[float, int, float, str | None, list[str]]] = []
-    for name in columns:
-        values = _texts(var[name])
+    for position, name in enumerate(columns):
+        given = var.iloc[:, position]
+        values = _texts(given)
         priority = 0 if name in KNOWN_COLUMNS else 2
-        different = len(set(values))
-        if priority == 2 and different < max(10, 0.05 * len(values)):
+        # Another column may be a description: it counts only where the names are no symbols.
+        if priority == 2 and (own[0] < _MOSTLY or not _may_be_symbols(values, given)):
             continue
         candidates.append(_scored(values, priority, name))
-    candidates.append(_scored(list(map(str, names)), 1, None))
-    viable = [c for c in candidates if c[0] < 50]
+    candidates.append(own)
+    viable = [c for c in candidates if c[0] < _MOSTLY]
     order = {name: i for i, name in enumerate(KNOWN_COLUMNS)}
     best = min(viable or candidates[-1:], key=lambda c: (*c[:3], order.get(str(c[3]), len(order))))
     return Symbols(_cleaned(best[4], names), best[3])
+
+
+def _may_be_symbols(values: Sequence[str], column: pd.Series[Any]) -> bool:
+    different = len(set(values))
+    return column.dtype.kind not in "biuf" and different >= max(10, 0.05 * len(values))
 
 
 def _scored(

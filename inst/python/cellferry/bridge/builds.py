@@ -48,7 +48,7 @@ class OpenBuild(OpenStudy):
 
         ``single``: the normalised values as float32, which is what the file holds.
         """
-        options.check()
+        options = options.checked()
         assert self.study.cells is not None
         n_cells = len(self.study.cells)
         for part, genes in (("normalized", sent["genes"]), ("counts", sent.get("counts_genes"))):

@@ -16,15 +16,12 @@ from typing import Any
 
 from .._version import __version__
 from ..annotate import verb
-from ..annotate.cells import resume_cells
 from ..annotate.checks import check_consent
-from ..annotate.clusters import plan_clusters
 from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import COLUMNS, PRINTED, Annotations
-from ..engines import CELL_ENGINES, ENGINES, ENVIRONMENT, engine_options
-from ..engines.base import AnyEngine, Estimates, Extent, Plan, Prepares
-from ..engines.llm.keys import key_variables
+from ..engines import engine_names, engine_options, environment_variables
+from ..engines.base import Engine, Estimates, Extent, Plan, Prepares
 from ..errors import InternalError, error_codes, warning_codes
 from ..runs.run import Run, list_runs
 from ..runs.worker import at_work
@@ -34,7 +31,7 @@ from ..study.study import Study
 from . import wire
 from .installation import installed_versions
 from .questions import ask_by, tell
-from .results import cell_results, engine_asked, level_asked
+from .results import cell_results, column_record, engine_asked, level_asked
 from .studies import (
     Message,
     OpenStudy,
@@ -54,9 +51,9 @@ def _describe(_request: Message, _out: wire.Outgoing, _on_event: OnEvent | None)
         "version": __version__,
         "python": platform.python_version(),
         "executable": sys.executable,
-        "engines": {name: engine_options(name) for name in ENGINES},
-        "cell_engines": {name: engine_options(name, "cells") for name in CELL_ENGINES},
-        "key_variables": sorted({*key_variables(), *ENVIRONMENT}),
+        "engines": {name: engine_options(name) for name in engine_names()},
+        "cell_engines": {name: engine_options(name, "cells") for name in engine_names("cells")},
+        "key_variables": environment_variables(),
         "errors": error_codes(),
         "warnings": warning_codes(),
         "columns": COLUMNS,
@@ -108,7 +105,7 @@ def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | N
     }
 
 
-def plan_unread(engine: AnyEngine[Any], request: Message) -> Plan | None:
+def plan_unread(engine: Engine[Any], request: Message) -> Plan | None:
     """Return what would be sent of an object of which only the extent is known."""
     told = request.get("extent")
     if told is None or not isinstance(engine, Estimates):
@@ -177,7 +174,7 @@ def _taken(request: Message) -> OpenStudy:
 
 def _plan(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
     opened = _taken(request)
-    plan = plan_clusters(opened.complete(), opened.engine)
+    plan = verb.plan(opened.complete(), opened.engine)
     return {**asdict(plan), "told": str(plan)}
 
 
@@ -198,8 +195,12 @@ def _annotated(
     opened: OpenStudy, study: Study, run: str | None, on_event: verb.OnEvent | None
 ) -> Any:
     if run is not None:
-        return resume_cells(
-            Run.open(run), study, opened.engine, allow_upload=opened.allow_upload, on_event=on_event
+        return verb.resume(
+            Run.open(run),
+            study,
+            engine=opened.engine,
+            allow_upload=opened.allow_upload,
+            on_event=on_event,
         )
     return verb.annotate(
         study,
@@ -224,12 +225,9 @@ def _results(found: Annotations, out: wire.Outgoing, replaced: Sequence[str] = (
     key = str(found.provenance.get("key") or "cell_type")
     n = len(found)
     table = [out.column(name, kind, found.column(name)) for name, kind in COLUMNS.items()]
-    clusters = found.column("cluster")
-    delivered = [out.column("cluster", "text", clusters)]
+    delivered = [out.column("cluster", "text", found.column("cluster"))]
     for column in delivery.columns(found, key):
-        values = [column.by_cluster[c] for c in clusters]
-        kind = "real" if column.levels is None else "category"
-        delivered.append(out.column(column.name, kind, values, column.levels))
+        delivered.append(out.record(column.name, column_record(column)))
     return {
         "run": found.provenance.get("run"),
         "key": key,
@@ -287,9 +285,12 @@ def _run_resume(request: Message, out: wire.Outgoing, on_event: OnEvent | None) 
     sent: Mapping[str, Any] | None = request.get("study")
     study = None if sent is None else study_from_wire(dict(sent))
     found = verb.resume(
-        request["run"], study, secrets=request.get("secrets"), on_event=_sender(on_event)
+        Run.open(request["run"]),
+        study,
+        options=request.get("secrets"),
+        on_event=_sender(on_event),
     )
-    return _results(found, out)
+    return _results(found.summary(), out)
 
 
 def _read_annotations(request: Message, out: wire.Outgoing, _on_event: OnEvent | None) -> Message:

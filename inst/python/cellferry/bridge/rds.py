@@ -11,7 +11,7 @@ from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..artifacts import Artifacts, BuildOptions, tell
-from ..engines.base import AnyEngine
+from ..engines.base import Engine
 from ..runs.progress import progress_events
 from ..study.study import Context, Study
 from . import builds as bridge_artifacts
@@ -60,7 +60,7 @@ class RdsObject:
     def __init__(
         self,
         path: Path,
-        engine: AnyEngine[Any],
+        engine: Engine[Any],
         *,
         level: delivery.Level = "clusters",
         markers: Path | None = None,
@@ -209,7 +209,7 @@ def build_artifacts_of_rds(
     >>> built = build_artifacts_of_rds(Path("pbmc.rds"), group_key="leiden")  # doctest: +SKIP
     """
     file = existing_file(path)
-    BuildOptions(**options).check()
+    BuildOptions(**options).checked()
     task: dict[str, Any] = {
         "verb": "artifacts",
         "input": file,

@@ -9,9 +9,9 @@ import numpy as np
 
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import COLUMNS
-from ..annotations.delivery import cell_columns
+from ..annotations.delivery import Column, columns
 from ..annotations.texts import Texts
-from ..engines import create_cell_engine, create_engine
+from ..engines import create_engine
 from ..runs.run import Run
 from . import wire
 
@@ -32,9 +32,7 @@ def engine_asked(request: Message) -> Any:
     if request.get("run") is not None:
         content = Run.open(request["run"]).content
         name, options = content["engine"], {**content["options"], **options}
-    if level_asked(request) == "cells":
-        return create_cell_engine(name, options)
-    return create_engine(name, options)
+    return create_engine(name, options, level_asked(request))
 
 
 def cell_results(
@@ -47,21 +45,23 @@ def cell_results(
     table = found.summary()
     key = str(found.provenance.get("key") or "cell_type_cell")
     delivered = [out.column("cluster", "text", found.cells)]
-    for column in cell_columns(found, key, study.clusters):
-        delivered.append(out.record(column.name, _record(column.values)))
-    columns = [out.column(name, kind, table.column(name)) for name, kind in COLUMNS.items()]
+    for column in columns(found, key, study.clusters):
+        delivered.append(out.record(column.name, column_record(column)))
+    of_table = [out.column(name, kind, table.column(name)) for name, kind in COLUMNS.items()]
     return {
         "run": found.provenance.get("run"),
         "key": key,
         "json": table.to_json(),
-        "table": out.frame(columns, len(table)),
+        "table": out.frame(of_table, len(table)),
         "delivery": out.frame(delivered, len(found)),
         "replaced": list(replaced),
         "summary": found.summary_line(),
     }
 
 
-def _record(values: Any) -> dict[str, Any]:
+def column_record(column: Column) -> dict[str, Any]:
+    """Return a metadata column in the form of :mod:`cellferry.bridge.columns`."""
+    values = column.values
     if isinstance(values, Texts):
         return {
             "kind": "category",

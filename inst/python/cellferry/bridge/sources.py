@@ -17,10 +17,10 @@ import numpy as np
 from ..errors import InvalidObjectError
 from ..runs.worker import DRAIN_SECONDS, Caller, CancelledWork
 from ..study.expression.blocks import BLOCK_VALUES, BlockSource, Rows, block_from_arrays
-from ..study.expression.source import ExpressionSource
+from ..study.expression.source import RUNS, ExpressionSource, runs_of, spread
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
+    from numpy.typing import DTypeLike, NDArray
     from scipy.sparse import csr_matrix
 
 QUEUED_BLOCKS = 2
@@ -140,6 +140,8 @@ class StreamedSource(BlockSource):
             yield start, rows.together()
 
 
+LOOKED_AT_BLOCKS = 4
+"""Blocks that tell what kind of values a matrix holds."""
 ASKED_AHEAD = 1
 """Blocks that are fetched while another thread works on the one before."""
 
@@ -223,6 +225,16 @@ class PulledSource(ExpressionSource):
             for future in waiting:
                 future.cancel()
 
+    def sample_values(self, most: int) -> NDArray[Any]:
+        """Return values of some blocks spread over the matrix; each is asked for."""
+        n_blocks = int(_answered(self._caller.ask(partial(self._read, 1)))["n_blocks"])
+        places = spread(n_blocks, LOOKED_AT_BLOCKS)
+        found = []
+        for place in places:
+            block = _answered(self._caller.ask(partial(self._read, int(place) + 1)))
+            found.append(runs_of(np.asarray(block["data"]), most // len(places)))
+        return np.concatenate(found) if found else np.empty(0)
+
     def _block(self, found: Mapping[str, Any], following: int) -> csr_matrix:
         arrays = (found["indptr"], found["indices"], found["data"])
         return block_from_arrays((int(found["row_start"]), following), *arrays, self.shape)
@@ -288,6 +300,18 @@ class SpilledSource(BlockSource):
         self._file.write(block.indptr.astype(np.int64).tobytes())
         self._file.write(block.indices.astype(np.int32).tobytes())
         self._file.write(block.data.astype(self._dtype).tobytes())
+
+    def sample_values(self, most: int) -> NDArray[Any]:
+        """Return values of blocks spread over the file."""
+        found, place, chosen = [], 0, set(spread(len(self._places), RUNS).tolist())
+        for i, (_, n_rows, n_values) in enumerate(self._places):
+            values_at = place + 8 * (n_rows + 1) + 4 * n_values
+            place = values_at + self._dtype.itemsize * n_values
+            if i in chosen:
+                self._file.seek(values_at)
+                content = self._file.read(self._dtype.itemsize * n_values)
+                found.append(runs_of(np.frombuffer(content, self._dtype), most // len(chosen)))
+        return np.concatenate(found) if found else np.empty(0)
 
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
         """Yield the blocks in row order."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..annotate.checks import genes_to_compare
-from ..engines.base import AnyEngine
+from ..engines.base import Engine
 from ..errors import InternalError
 from ..runs.worker import CancelledWork
 from ..study.clusters import Clusters
@@ -201,12 +201,12 @@ def close_study(handle: str) -> OpenStudy | None:
     return _open.pop(handle, None)
 
 
-def parts_of(engine: AnyEngine[Any]) -> frozenset[str]:
+def parts_of(engine: Engine[Any]) -> frozenset[str]:
     """Return the parts of a study that an engine reads."""
     return engine.capabilities.needs | engine.capabilities.uses
 
 
-def parts_to_send(engine: AnyEngine[Any], sent: Mapping[str, Any]) -> frozenset[str]:
+def parts_to_send(engine: Engine[Any], sent: Mapping[str, Any]) -> frozenset[str]:
     """Return the parts that R should send of an object: of alternatives only the first it has.
 
     Parameters
@@ -219,7 +219,7 @@ def parts_to_send(engine: AnyEngine[Any], sent: Mapping[str, Any]) -> frozenset[
     return parts_of(engine) - frozenset(there[1:])
 
 
-def genes_wanted(study: Study, engine: AnyEngine[Any], parts: frozenset[str]) -> list[str] | None:
+def genes_wanted(study: Study, engine: Engine[Any], parts: frozenset[str]) -> list[str] | None:
     """Return the genes whose normalised values R should send: to compare, and for the engine."""
     if study.cells is None or study.genes is None:
         return None

@@ -13,11 +13,10 @@ from ..errors import CellferryError, CellferryWarning, OptionError
 from .annotate import annotate
 from .artifacts import artifacts
 from .demo import demo
+from .output import EXIT_ERROR, EXIT_USAGE
 from .report import doctor, report
 from .runs import runs
 from .serve import serve
-
-EXIT_ERROR, EXIT_USAGE, EXIT_FAILED_CLUSTERS = 1, 2, 3
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

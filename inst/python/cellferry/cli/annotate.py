@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..engines import CELL_ENGINES, ENGINES
-from .inputs import Input, Request, opened_input
-from .output import output_paths, remember, table, tell_files, write_all
+from ..engines import engine_names
+from .inputs import Input, opened_input
+from .output import EXIT_FAILED_CLUSTERS, output_paths, remember, table, tell_files, write_all
 
 if TYPE_CHECKING:
-    from ..annotations.clusters import Annotations
-    from ..engines.base import CellEngine, Engine
+    from ..annotate.request import AnnotateRequest
+    from ..annotations.cells import CellAnnotations
+    from ..annotations.clusters import Annotations, Level
+    from ..engines.base import Engine
+    from ..runs.run import Run
 
-EXIT_FAILED_CLUSTERS = 3
-
-
-_NAMES = f"{', '.join(ENGINES)}; for cells {', '.join(CELL_ENGINES)}"
+_NAMES = f"{', '.join(engine_names())}; for cells {', '.join(engine_names('cells'))}"
 
 
 def _options(_context: click.Context, _parameter: click.Parameter, given: Any) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def _options(_context: click.Context, _parameter: click.Parameter, given: Any) -
 @click.option("--cells", is_flag=True, help="Annotate every cell of an .h5ad or .rds.")
 @click.option("--key", help="Name of the label column.  [default: cell_type; cell_type_cell]")
 @click.option("--tissue", help="Tissue, for example blood.")
-@click.option("--species", help="Species.  [default: told from the gene names]")
+@click.option("--species", help="Species.  [default: found by the gene names]")
 @click.option("--study-context", default="", help="What the experiment is about.")
 @click.option("--provider", help="Provider of the model, or the base URL of a server.")
 @click.option("--model", help="Model, as the provider names it.")
@@ -99,47 +99,47 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate markers.csv --dry-run
       cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
       cellferry annotate pbmc.h5ad --cells --out pbmc_cells
+      cellferry annotate pbmc.h5ad --cells --dry-run
       cellferry annotate seurat.rds --cells --out pbmc_cells
       cellferry annotate pbmc.h5ad --cells --engine cellatlas --allow-upload --option qc=filter
     """
-    from ..annotate.clusters import plan_clusters
+    from ..annotate.request import AnnotateRequest
+    from ..annotations.delivery import DEFAULT_KEYS
     from ..study.study import Context
-    from .cell_inputs import Asked
-    from .cells import DEFAULT_KEY, annotate_file
 
-    base = out if out is not None else Path(_stem(input_file))
-    if cells:
-        if markers is not None:
-            message = "--cells reads the expression of cells, so --markers cannot be given."
-            raise click.UsageError(message)
-        known = {"tissue": tissue, "species": species, "study_context": study_context}
-        asked = Asked(
-            input_file, base, key or DEFAULT_KEY, group_key, known, allow_upload, overwrite
-        )
-        annotate_file(asked, _cell_engine(engine, options, named), dry_run=dry_run)
-        return
-    request = Request(
+    level: Level = "cells" if cells else "clusters"
+    if cells and markers is not None:
+        message = "--cells reads the expression of cells, so --markers cannot be given."
+        raise click.UsageError(message)
+    base = out if out is not None else default_base(input_file)
+    request = AnnotateRequest(
         input_file,
-        _engine(engine, options, named, base, overwrite),
+        _engine(engine, options, named, base, level, overwrite=overwrite),
+        key or DEFAULT_KEYS[level],
         markers,
         group_key,
-        key or "cell_type",
         Context(tissue, species, study_context),
         overwrite,
         allow_upload,
     )
-    with opened_input(request) as opened:
-        if dry_run:
-            click.echo(plan_clusters(opened.study, request.engine).told())
-            return
-        found = _annotated(opened, request, base)
-    if any(row.status == "failed" for row in found):
-        raise click.exceptions.Exit(EXIT_FAILED_CLUSTERS)
+    annotate_file(request, base, dry_run=dry_run)
+
+
+def default_base(input_file: Path) -> Path:
+    """Return the base name of the files, in the working folder, where none is given."""
+    name = input_file.name.removesuffix(".gz")
+    return Path(name.rpartition(".")[0] or name)
 
 
 def _engine(
-    name: str, options: dict[str, Any], named: dict[str, Any], base: Path, overwrite: bool
-) -> Engine:
+    name: str,
+    options: dict[str, Any],
+    named: dict[str, Any],
+    base: Path,
+    level: Level,
+    *,
+    overwrite: bool,
+) -> Engine[Any]:
     """Make the engine; one that writes files of its own gets the name of the files."""
     from ..engines import create_engine, engine_options
 
@@ -147,71 +147,97 @@ def _engine(
         message = "The name of the files is given with --out."
         raise click.UsageError(message)
     of_files = {"output_name": str(base), "overwrite_files": overwrite}
-    known = engine_options(name)
+    known = engine_options(name, level)
     own = {option: value for option, value in of_files.items() if option in known}
-    return create_engine(name, {**own, **_given(named), **options})
+    given = {option: value for option, value in named.items() if value is not None}
+    return create_engine(name, {**own, **given, **options}, level)
 
 
-def _cell_engine(name: str, options: dict[str, Any], named: dict[str, Any]) -> CellEngine:
-    from ..engines import create_cell_engine
+def annotate_file(
+    request: AnnotateRequest, base: Path, run: Run | None = None, *, dry_run: bool = False
+) -> None:
+    """Annotate what is in a file, or finish a run of it; label its object and write the files.
 
-    return create_cell_engine(name, {**_given(named), **options})
+    Parameters
+    ----------
+    request
+        Its ``data`` is the path of the file.
+    base
+        Base name of the files that are written.
+    run
+        The run to finish; None begins one, in ``<base>_run``.
 
-
-def _given(named: dict[str, Any]) -> dict[str, Any]:
-    return {option: value for option, value in named.items() if value is not None}
-
-
-def _annotated(opened: Input, request: Request, base: Path) -> Annotations:
-    """Run the engine, label the object, write the files and tell of them."""
-    from ..annotate.verb import annotate as run_engine
+    Raises
+    ------
+    click.exceptions.Exit
+        With 3, where something failed.
+    """
+    from ..annotate import verb
     from ..engines.base import WritesFiles
     from ..runs.progress import progress_events
     from ..runs.run import claim_outputs
 
-    paths = output_paths(base, opened.suffix)
-    folder = base.with_name(base.name + "_run")
-    if isinstance(request.engine, WritesFiles):
-        # The engine writes the report itself.
-        paths.pop("report")
-    claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
-    with progress_events(show=True) as on_event:
-        found = run_engine(
-            opened.study,
-            request.engine,
-            allow_upload=request.allow_upload,
-            folder=folder,
-            provenance=opened.provenance,
-            on_event=on_event,
-        )
-    written = _write(found, opened, paths)
-    if isinstance(request.engine, WritesFiles):
-        written += request.engine.files
-    remember(folder, written)
-    click.echo(table(found))
+    with opened_input(request) as opened:
+        if dry_run:
+            click.echo(str(verb.plan(opened.study, request.engine)))
+            return
+        paths = output_paths(base, None if opened.object is None else opened.object.suffix)
+        of_engine = request.engine.files if isinstance(request.engine, WritesFiles) else []
+        if of_engine:
+            # The engine writes the report itself.
+            paths.pop("report")
+        folder = base.with_name(base.name + "_run") if run is None else run.folder
+        claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
+        found: Annotations | CellAnnotations
+        with progress_events(show=True, title=f"Annotating {request.level}") as on_event:
+            if run is None:
+                files = {"input": str(request.data.resolve()), "base": str(base.resolve())}
+                found = verb.annotate(
+                    opened.study,
+                    request.engine,
+                    allow_upload=request.allow_upload,
+                    folder=folder,
+                    provenance={**opened.provenance, **files},
+                    on_event=on_event,
+                )
+            else:
+                found = verb.resume(run, opened.study, engine=request.engine, on_event=on_event)
+        written = _write(found, opened, paths) + of_engine
+        remember(folder, written)
+    show(found)
     tell_files(written)
-    return found
+    exit_with(found)
 
 
-def _stem(path: Path) -> str:
-    name = path.name.removesuffix(".gz")
-    return name.rpartition(".")[0] or name
+def show(found: Annotations | CellAnnotations) -> None:
+    """Print the table; of cells, also how many there are."""
+    click.echo(table(found.summary()))
+    if found.level == "cells":
+        click.echo(found.summary_line())
 
 
-def _write(found: Annotations, opened: Input, paths: dict[str, Path]) -> list[Path]:
+def exit_with(found: Annotations | CellAnnotations) -> None:
+    """End with the documented code where something failed."""
+    if "failed" in found.counts():
+        raise click.exceptions.Exit(EXIT_FAILED_CLUSTERS)
+
+
+def _write(
+    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path]
+) -> list[Path]:
     from ..annotations.report import Embedding, write_report
 
-    embedding = None
-    if opened.study.coordinates is not None:
-        embedding = Embedding(*opened.study.coordinates, opened.study.clusters)
+    summary, embedding = found.summary(), None
+    if opened.coordinates is not None and len(summary):
+        embedding = Embedding(*opened.coordinates, found.groups(opened.study.clusters))
     writers: dict[Path, Any] = {
-        paths["table"]: found.to_csv,
-        paths["record"]: lambda p: p.write_text(found.to_json(), encoding="utf-8"),
+        paths["table"]: summary.to_csv,
+        paths["record"]: lambda p: p.write_text(summary.to_json(), encoding="utf-8"),
     }
     if "report" in paths:
-        writers[paths["report"]] = lambda p: write_report(found, p, embedding=embedding)
-    if "object" in paths:
-        cells = opened.deliver(found)
-        writers[paths["cells"]] = lambda p: cells.to_csv(p, index_label="cell")
-        writers[paths["object"]] = opened.save
+        writers[paths["report"]] = lambda p: write_report(summary, p, embedding=embedding)
+    if opened.object is not None:
+        columns = opened.object.deliver(found)
+        writers[paths["cells"]] = lambda p: columns.to_csv(p, index_label="cell")
+        writers[paths["object"]] = opened.object.save
     return write_all(writers)

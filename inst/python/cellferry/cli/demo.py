@@ -24,7 +24,7 @@ def demo(out: Path) -> None:
     Example:
       cellferry demo --out demo-output
     """
-    from ..annotate.clusters import annotate_clusters
+    from ..annotate import annotate_clusters
     from ..annotations.stored import annotation_report
 
     adata = _blood_cells()

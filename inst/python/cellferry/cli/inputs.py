@@ -2,54 +2,38 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import anndata
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
+    from ..annotate.request import AnnotateRequest
+    from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations
     from ..bridge.rds import RdsObject
-    from ..engines.base import Engine
-    from ..study.study import Context, Study
+    from ..study.study import Study
 
 
-@dataclass(frozen=True)
-class Request:
-    """What the command line says of an input."""
-
-    path: Path
-    engine: Engine
-    markers: Path | None
-    group_key: str | None
-    key: str
-    context: Context
-    overwrite: bool
-    allow_upload: bool
-
-
-class Input(Protocol):
-    """An input whose study was read.
+class FileObject(Protocol):
+    """An object in a file, which can be labelled and written; a marker table is none.
 
     Attributes
     ----------
-    study
-        What the engine reads.
     suffix
-        Of the file that the labelled object is written to; None if there is no object.
-    provenance
-        What the annotations remember of it.
+        Of the file that the labelled object is written to.
     """
 
-    study: Study
-    suffix: str | None
-    provenance: dict[str, Any]
+    suffix: str
 
-    def deliver(self, found: Annotations) -> pd.DataFrame:
+    def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
         """Label the object and return the new columns, one row per cell."""
         ...
 
@@ -58,64 +42,93 @@ class Input(Protocol):
         ...
 
 
-@contextmanager
-def opened_input(request: Request) -> Iterator[Input]:
-    """Read the study of the input, and keep its object until the block ends.
-
-    Raises
-    ------
-    InputError, DeliveryError, DependencyError
-        It cannot be read, labels cannot be written into it, or an .rds is given without R.
-    """
-    suffix = request.path.suffix.lower()
-    if suffix == ".h5ad":
-        yield H5ad.read(request)
-    elif suffix in {".rds", ".rdata", ".rda"}:
-        from ..bridge.rds import RdsObject
-
-        with RdsObject(
-            request.path,
-            request.engine,
-            markers=request.markers,
-            group_key=request.group_key,
-            key=request.key,
-            context=request.context,
-            overwrite=request.overwrite,
-            allow_upload=request.allow_upload,
-        ) as held:
-            study = held.study()
-            yield Rds(held, study, request.key, provenance=held.provenance)
-    else:
-        yield Table.read(request)
-
-
 @dataclass
-class Table:
-    """A marker table: there is no object to label."""
+class Input:
+    """An input whose study was read.
+
+    Attributes
+    ----------
+    study
+        What the engine reads.
+    provenance
+        What the annotations remember of it.
+    object
+        What is labelled and written; None for a marker table.
+    coordinates
+        Name and n x 2 values of an embedding, if there is one.
+    """
 
     study: Study
     provenance: dict[str, Any]
-    suffix: str | None = None
+    object: FileObject | None = None
+    coordinates: tuple[str, NDArray[np.float64]] | None = None
 
-    @classmethod
-    def read(cls, request: Request) -> Table:
-        """Read it, and check the key as for an object."""
-        from ..annotate.clusters import build_study
-        from ..annotations import delivery
 
-        delivery.check_key(request.key, ())
-        study = build_study(
-            request.path, request.markers, group_key=request.group_key, context=request.context
-        )
-        return cls(study, {"key": request.key, "object": "markers"})
+@contextmanager
+def opened_input(request: AnnotateRequest) -> Iterator[Input]:
+    """Read the study of the file of a request, and keep its object until the block ends.
 
-    def deliver(self, found: Annotations) -> pd.DataFrame:
-        """Refuse: only an object has cells."""
-        raise NotImplementedError
+    Raises
+    ------
+    UnsupportedObjectError, InputError, DeliveryError, DependencyError
+        It holds no cells and they are to be annotated, it cannot be read, labels cannot be
+        written into it, or an .rds is given without R.
+    """
+    from ..annotate.request import OF_R
+    from ..errors import UnsupportedObjectError
 
-    def save(self, path: Path) -> None:
-        """Refuse: there is no object."""
-        raise NotImplementedError
+    path: Path = request.data
+    if path.suffix.lower() == ".h5ad":
+        yield _h5ad(request)
+    elif path.suffix.lower() in OF_R:
+        from ..bridge.rds import RdsObject
+
+        with (
+            _marker_file(request.markers) as markers,
+            RdsObject(
+                path,
+                request.engine,
+                level=request.level,
+                markers=markers,
+                group_key=request.group_key,
+                key=request.key,
+                context=request.context,
+                overwrite=request.overwrite,
+                allow_upload=request.allow_upload,
+            ) as held,
+        ):
+            study = held.study()
+            labelled = Rds(held, study, request.key)
+            yield Input(study, held.provenance, labelled, study.coordinates)
+    elif request.level == "cells":
+        message = f'"{path}" is no .h5ad and no .rds, and these are what --cells reads.'
+        hint = "Leave --cells out for a marker table."
+        raise UnsupportedObjectError(message, hint)
+    else:
+        yield Input(request.study(), request.provenance)
+
+
+@contextmanager
+def _marker_file(markers: Any) -> Iterator[Path | None]:
+    """Return a marker table as a file for R; that of a run is written into one that is removed."""
+    if markers is None or isinstance(markers, Path):
+        yield markers
+        return
+    with tempfile.TemporaryDirectory(prefix="cellferry-") as folder:
+        path = Path(folder) / "markers.csv"
+        markers.to_frame().to_csv(path, index=False)
+        yield path
+
+
+def _h5ad(request: AnnotateRequest) -> Input:
+    """Read the file, check the key against its columns, build the study."""
+    from ..study.embeddings import embedding_of
+
+    asked = replace(request, data=read_h5ad(request.data))
+    study = asked.study()
+    labelled = H5ad(asked.data, study, request.key)
+    coordinates = study.coordinates or embedding_of(asked.data)
+    return Input(study, asked.provenance, labelled, coordinates)
 
 
 def read_h5ad(path: Path) -> anndata.AnnData:
@@ -138,27 +151,9 @@ class H5ad:
     adata: Any
     study: Study
     key: str
-    provenance: dict[str, Any]
-    suffix: str | None = ".h5ad"
+    suffix: str = ".h5ad"
 
-    @classmethod
-    def read(cls, request: Request) -> H5ad:
-        """Read the file, check the key against its columns, build the study."""
-        from ..annotate.clusters import build_study
-        from ..annotations import delivery
-
-        adata = read_h5ad(request.path)
-        delivery.check_object_key(adata, request.key, overwrite=request.overwrite)
-        study = build_study(
-            adata,
-            request.markers,
-            group_key=request.group_key,
-            context=request.context,
-            reading=request.engine.capabilities.reading,
-        )
-        return cls(adata, study, request.key, {"key": request.key, "object": "AnnData"})
-
-    def deliver(self, found: Annotations) -> pd.DataFrame:
+    def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
         """Write the columns into ``obs`` and the record into ``uns``."""
         from ..annotations import delivery
 
@@ -178,22 +173,16 @@ class Rds:
     held: RdsObject
     study: Study
     key: str
-    suffix: str | None = ".rds"
-    provenance: dict[str, Any] = field(default_factory=dict)
+    suffix: str = ".rds"
 
-    def deliver(self, found: Annotations) -> pd.DataFrame:
+    def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
         """Let R label its object; the columns are made here too, by the same rules."""
         import anndata
         import pandas as pd
 
-        from ..annotations import delivery
-
         self.held.deliver(found)
         cells = anndata.AnnData(obs=pd.DataFrame(index=pd.Index(self.study.cells or ())))
-        delivery.attach(cells, found, self.study.clusters, self.key)
-        obs: Any = cells.obs
-        frame: pd.DataFrame = obs[list(found.provenance["columns"])]
-        return frame
+        return H5ad(cells, self.study, self.key).deliver(found)
 
     def save(self, path: Path) -> None:
         """Let R write the .rds."""

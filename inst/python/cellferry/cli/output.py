@@ -10,6 +10,8 @@ import click
 
 from ..annotations.clusters import PRINTED, Annotations
 
+EXIT_ERROR, EXIT_USAGE, EXIT_FAILED_CLUSTERS = 1, 2, 3
+
 
 def table(annotations: Annotations) -> str:
     """Return the five printed columns as aligned text.
@@ -27,11 +29,16 @@ def table(annotations: Annotations) -> str:
 
 def aligned(names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
     """Return rows of text in columns, two spaces apart."""
-    widths = [max(len(v) for v in column) for column in zip(names, *rows, strict=True)]
+    # Not a rich table: it takes 200 times as long, and cuts lines to the width of a terminal.
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(names, *rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
         padded = (
-            cell.rjust(width) if name in right else cell.ljust(width)
+            " " * (width - cell_len(cell)) + cell
+            if name in right
+            else cell + " " * (width - cell_len(cell))
             for cell, width, name in zip(cells, widths, names, strict=True)
         )
         return "  ".join(padded).rstrip()
@@ -78,14 +85,13 @@ def remember(folder: Path, written: Sequence[Path]) -> None:
 def write_all(writers: dict[Path, Callable[[Path], object]]) -> list[Path]:
     """Write each file under a temporary name and rename it, so that none is ever half there."""
     from ..errors import OutputError
+    from ..files import replacing
 
     for path, write in writers.items():
-        partial = path.with_name(f".{path.stem}.partial{path.suffix}")
         try:
-            write(partial)
-            partial.replace(path)
+            with replacing(path) as partial:
+                write(partial)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             message = f'The file "{path}" cannot be written: {error.strerror or error}.'
             raise OutputError(message, "Choose another place with --out.") from error
     return list(writers)

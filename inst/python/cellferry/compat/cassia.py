@@ -10,14 +10,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..annotate.clusters import build_study, plan_clusters
-from ..annotate.verb import annotate
+from ..annotate.objects import annotate_clusters
 from ..engines.llm import LLM
 from ..engines.llm.outputs import summary
-from ..errors import InvalidOptionError, listing
-from ..runs.progress import progress_events
 from ..study.markers.read import read_markers
-from ..study.study import Context
+from ..study.options import one_of
 from .cassia_examples import EXAMPLES, example_table
 
 if TYPE_CHECKING:
@@ -103,14 +100,13 @@ def runCASSIA_batch(  # noqa: N802, PLR0917 - the published name and order
         **{"overwrite_files": True, **options},
     )
     markers = read_markers(marker, cluster_column=celltype_column, gene_column=gene_column_name)
-    study = build_study(markers, context=Context(tissue, species))
     if dry_run:
-        sys.stdout.write(plan_clusters(study, engine).told() + "\n")
-        return pd.DataFrame()
-    with progress_events(show=True) as on_event:
-        found = annotate(
-            study, engine, provenance={"key": "cell_type", "object": "markers"}, on_event=on_event
+        plan = annotate_clusters(
+            markers, engine=engine, tissue=tissue, species=species, dry_run=True
         )
+        sys.stdout.write(f"{plan}\n")
+        return pd.DataFrame()
+    found = annotate_clusters(markers, engine=engine, tissue=tissue, species=species)
     return pd.DataFrame(summary(found))
 
 
@@ -132,7 +128,4 @@ def loadmarker(marker_type: str = "processed") -> pd.DataFrame:
     >>> list(loadmarker("processed").columns)
     ['cluster', 'marker_genes']
     """
-    if marker_type not in EXAMPLES:
-        message = f"`marker_type` must be one of {listing(list(EXAMPLES))}."
-        raise InvalidOptionError(message, option="marker_type")
-    return example_table(marker_type)
+    return example_table(one_of("marker_type", marker_type, tuple(EXAMPLES)))

@@ -178,13 +178,12 @@ def _sent(
 def _encoded(
     matrix: Any, names: list[str], asked: tuple[str, str], bounds: tuple[int, int]
 ) -> Iterator[Any]:
-    import numpy as np
-
     from ..engines.cellatlas.payload import MOST_CELLS, Encoder
+    from ..study.expression.kinds import look_at_values
     from ..study.expression.matrix import MatrixSource
 
-    data = matrix.data
-    counts = bool(np.all(data == np.floor(data))) and bool(data.min(initial=0) >= 0)
+    # All of it: what is promised as counts is refused where it holds a fraction.
+    counts = look_at_values(matrix.data).no_count is None
     encoder = Encoder(
         names, model=asked[0], reference_atlas=asked[1], counts=counts,
         chunk_bytes=bounds[1], chunk_cells=min(bounds[0], MOST_CELLS),

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..annotate.checks import check_needs
-from ..annotate.clusters import build_study
+from ..annotate.request import build_study
 from ..annotate.verb import annotate
 from ..engines.cytetype import CyteType as Engine
 from ..engines.service.secrets import Secret

@@ -12,82 +12,70 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import (
+    EngineNeedsError,
     InvalidOptionError,
     UnknownEngineError,
     UnknownOptionError,
     listing,
     nearest,
 )
-from .base import Capabilities, CellEngine, Engine, Plan
+from .base import Capabilities, Engine, Extent, Plan
 
 if TYPE_CHECKING:
     from ..annotations.delivery import Level
 
 __all__ = [
-    "CELL_ENGINES",
     "ENGINES",
-    "ENVIRONMENT",
     "Capabilities",
-    "CellEngine",
     "Engine",
+    "Extent",
     "Plan",
     "check_options",
-    "create_cell_engine",
     "create_engine",
     "engine_class",
     "engine_names",
     "engine_options",
+    "environment_variables",
 ]
 
-ENGINES: dict[str, str] = {
-    "local": "cellferry.engines.local:Local",
-    "llm": "cellferry.engines.llm:LLM",
-    "cytetype": "cellferry.engines.cytetype:CyteType",
+ENGINES: dict[str, dict[Level, str]] = {
+    "local": {
+        "clusters": "cellferry.engines.local:Local",
+        "cells": "cellferry.engines.local.cells:LocalCells",
+    },
+    "llm": {"clusters": "cellferry.engines.llm:LLM"},
+    "cytetype": {"clusters": "cellferry.engines.cytetype:CyteType"},
+    "cellatlas": {"cells": "cellferry.engines.cellatlas:CellAtlas"},
 }
-"""Name -> ``module:class`` for clusters. An engine is added by a line here."""
-
-CELL_ENGINES: dict[str, str] = {
-    "local": "cellferry.engines.local.cells:LocalCells",
-    "cellatlas": "cellferry.engines.cellatlas:CellAtlas",
-}
-"""Name -> ``module:class`` for cells. One name may be in both tables."""
-
-ENVIRONMENT: tuple[str, ...] = (
-    "CELLATLAS_API_KEY", "CELLATLAS_API_URL", "CYTETYPE_API_URL", "CYTETYPE_AUTH_TOKEN",
-    "ANTHROPIC_API_KEY", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_SECRET_ACCESS_KEY",
-    "DEEPSEEK_API_KEY", "FIREWORKS_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY", "GROQ_API_KEY",
-    "HF_TOKEN", "MISTRAL_API_KEY", "NEBIUS_API_KEY", "OPENAI_API_KEY", "OPENROUTER_API_KEY",
-    "TOGETHER_API_KEY", "XAI_API_KEY",
-)  # fmt: skip
-"""Environment variables that engines read. R tells Python when one of them changes."""
+"""Name -> what it answers -> ``module:class``. An engine is added by a line here."""
 
 
 def engine_names(level: Level = "clusters") -> list[str]:
     """Return the names of the engines that answer clusters, or cells."""
-    return list(ENGINES if level == "clusters" else CELL_ENGINES)
+    return [name for name, classes in ENGINES.items() if level in classes]
 
 
 def engine_class(name: str, level: Level = "clusters") -> type[Any]:
     """Return the class registered under a name; raises :class:`UnknownEngineError`."""
-    table = ENGINES if level == "clusters" else CELL_ENGINES
-    if name not in table:
-        guess = nearest(name, list(table))
-        message = f'There is no engine "{name}". Available: {listing(list(table))}.'
-        hint = f'Did you mean "{guess}"?' if guess else ""
-        if name in {**ENGINES, **CELL_ENGINES}:
-            other = "cells" if level == "clusters" else "clusters"
-            message = f'The engine "{name}" answers {other}, not {level}.'
-            hint = _OTHER_VERB[level]
-        raise UnknownEngineError(message, hint)
-    module, _, attribute = table[name].partition(":")
+    if name not in ENGINES or level not in ENGINES[name]:
+        if name in ENGINES:
+            raise UnknownEngineError(*_other_level(name, level))
+        names = engine_names(level)
+        guess = nearest(name, names)
+        message = f'There is no engine "{name}". Available: {listing(names)}.'
+        raise UnknownEngineError(message, f'Did you mean "{guess}"?' if guess else "")
+    module, _, attribute = ENGINES[name][level].partition(":")
     found: type[Any] = getattr(importlib.import_module(module), attribute)
     return found
 
 
-_OTHER_VERB = {
-    "clusters": "Use annotate_cells() or AnnotateCells().",
-    "cells": "Use annotate_clusters() or AnnotateClusters().",
-}
+def _other_level(name: str, level: Level) -> tuple[str, str]:
+    """Return what is wrong, and what to do, where an engine answers only the other level."""
+    other, verbs = {
+        "clusters": ("cells", "annotate_cells() or AnnotateCells()"),
+        "cells": ("clusters", "annotate_clusters() or AnnotateClusters()"),
+    }[level]
+    return f'The engine "{name}" answers {other}, not {level}.', f"Use {verbs}."
 
 
 def engine_options(name: str, level: Level = "clusters") -> dict[str, Any]:
@@ -105,35 +93,57 @@ def engine_options(name: str, level: Level = "clusters") -> dict[str, Any]:
     }
 
 
-def create_engine(engine: str | Engine, options: Mapping[str, Any] | None = None) -> Engine:
-    """Return an engine for clusters from its name and options, or the engine itself.
+def environment_variables() -> list[str]:
+    """Return the variables that engines read: what each class names in ``variables``, if any.
+
+    R tells Python when one of them changes.
+
+    Examples
+    --------
+    >>> "OPENAI_API_KEY" in environment_variables()
+    True
+    """
+    classes = [engine_class(name, level) for name, found in ENGINES.items() for level in found]
+    return sorted({name for made in classes for name in getattr(made, "variables", ())})
+
+
+def create_engine(
+    engine: str | Engine[Any],
+    options: Mapping[str, Any] | None = None,
+    level: Level = "clusters",
+) -> Engine[Any]:
+    """Return an engine from its name and options, or the engine itself.
+
+    Parameters
+    ----------
+    engine
+        Name, or an engine; it must answer ``level``.
+    options
+        Of the class; an engine that is made takes none.
+    level
+        ``"clusters"``: an ``Engine[Annotations]``, ``"cells"``: an ``Engine[CellAnnotations]``.
 
     Raises
     ------
-    UnknownEngineError, UnknownOptionError, InvalidOptionError
+    UnknownEngineError, UnknownOptionError, InvalidOptionError, EngineNeedsError
+
+    Examples
+    --------
+    >>> create_engine("local", {"smooth": True}, "cells").describe()["smooth"]
+    True
     """
-    made: Engine = _create(engine, options, "clusters")
-    return made
-
-
-def create_cell_engine(
-    engine: str | CellEngine, options: Mapping[str, Any] | None = None
-) -> CellEngine:
-    """Return an engine for cells, as :func:`create_engine` does for clusters."""
-    made: CellEngine = _create(engine, options, "cells")
-    return made
-
-
-def _create(engine: Any, options: Mapping[str, Any] | None, level: Level) -> Any:
     options = dict(options or {})
-    if not isinstance(engine, str):
-        if not isinstance(engine, Engine):
-            message = f"`engine` must be a name or an engine, not {type(engine).__name__}."
-            raise InvalidOptionError(message, f"Available: {listing(engine_names(level))}.")
-        check_options(engine.name, options, valid=())
-        return engine
-    check_options(engine, options, valid=tuple(engine_options(engine, level)))
-    return engine_class(engine, level)(**options)
+    if isinstance(engine, str):
+        check_options(engine, options, valid=tuple(engine_options(engine, level)))
+        made: Engine[Any] = engine_class(engine, level)(**options)
+        return made
+    if not isinstance(engine, Engine):
+        message = f"`engine` must be a name or an engine, not {type(engine).__name__}."
+        raise InvalidOptionError(message, f"Available: {listing(engine_names(level))}.")
+    if level not in engine.capabilities.answers:
+        raise EngineNeedsError(*_other_level(engine.name, level))
+    check_options(engine.name, options, valid=())
+    return engine
 
 
 def check_options(engine: str, options: Mapping[str, Any], valid: tuple[str, ...]) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
+from ..errors import counted
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations
     from ..runs.run import Run
     from ..runs.worker import Events
@@ -57,10 +58,6 @@ class Capabilities:
     companions: tuple[str, ...] = ()
 
 
-def _counted(n: int, unit: str) -> str:
-    return f"{n} {unit}" if n == 1 else f"{n} {unit}s"
-
-
 @dataclass(frozen=True)
 class Plan:
     """What a run would do, found without a call: the dry run.
@@ -81,29 +78,34 @@ class Plan:
     cells: int = 0
     """Of an engine that answers cells; 0 for one that answers clusters."""
 
-    def told(self) -> str:
+    def __str__(self) -> str:
         """Return the plan in words.
 
         Examples
         --------
-        >>> Plan("local", 9).told()
-        'local: 9 clusters, 0 calls, 0 bytes sent, cost $0.00'
+        >>> print(Plan("local", 9))
+        local: 9 clusters, 0 calls, 0 bytes sent, cost $0.00
         """
         tokens = ""
         if self.input_tokens or self.output_tokens:
             tokens = f", about {self.input_tokens:,} tokens in and {self.output_tokens:,} out"
         cost = "unknown" if self.cost_usd is None else f"${self.cost_usd:.2f}"
-        asked = _counted(self.cells, "cell") if self.cells else _counted(self.clusters, "cluster")
-        sent = f"{_counted(self.calls, 'call')}, {_counted(self.bytes_sent, 'byte')} sent"
-        first = f"{self.engine}: {asked}, {sent}{tokens}, cost {cost}"
+        units = counted(self.cells, "cell") if self.cells else counted(self.clusters, "cluster")
+        sent = f"{counted(self.calls, 'call')}, {counted(self.bytes_sent, 'byte')} sent"
+        first = f"{self.engine}: {units}, {sent}{tokens}, cost {cost}"
         return "\n".join([first, *(note for note in self.notes if self.calls)])
 
-    __str__ = told
+
+Answer_co = TypeVar("Answer_co", covariant=True)
+"""What an engine returns: Annotations of clusters, or CellAnnotations."""
 
 
 @runtime_checkable
-class Engine(Protocol):
-    """What :func:`cellferry.annotate.verb.annotate` asks of an engine."""
+class Engine(Protocol[Answer_co]):
+    """What :func:`cellferry.annotate.verb.annotate` needs of an engine, whatever it answers.
+
+    ``Engine[Annotations]`` answers clusters, ``Engine[CellAnnotations]`` cells.
+    """
 
     name: str
 
@@ -120,39 +122,13 @@ class Engine(Protocol):
         """Say what a run would cost, without a call."""
         ...
 
-    def run(self, study: Study, run: Run, events: Events) -> Annotations:
-        """Answer every cluster of the study, in its order.
+    def run(self, study: Study, run: Run, events: Events) -> Answer_co:
+        """Answer every cluster of the study, or every cell, in its order.
 
         Called in a worker thread. Finished units go to ``run.record`` and are not done
         again when ``run.finished`` has them; ``events.check()`` between units lets the
         user stop it.
         """
-        ...
-
-
-Found_co = TypeVar("Found_co", covariant=True)
-
-
-class AnyEngine(Protocol[Found_co]):
-    """An engine, whatever it answers; see :class:`Engine`."""
-
-    name: str
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What it answers, needs and sends."""
-        ...
-
-    def describe(self) -> Mapping[str, Any]:
-        """Return its options as plain data for the record of the run; never a secret."""
-        ...
-
-    def plan(self, study: Study) -> Plan:
-        """Say what a run would cost, without a call."""
-        ...
-
-    def run(self, study: Study, run: Run, events: Events) -> Found_co:
-        """Answer everything that was asked."""
         ...
 
 
@@ -195,30 +171,6 @@ class Prepares(Protocol):
 
     def prepare(self) -> None:
         """Raise what would otherwise be found out after something was paid."""
-        ...
-
-
-@runtime_checkable
-class CellEngine(Protocol):
-    """What :func:`cellferry.annotate.verb.annotate` asks of an engine for cells."""
-
-    name: str
-
-    @property
-    def capabilities(self) -> Capabilities:
-        """What it answers (``{"cells"}``), needs and sends."""
-        ...
-
-    def describe(self) -> Mapping[str, Any]:
-        """Return its options as plain data for the record of the run; never a secret."""
-        ...
-
-    def plan(self, study: Study) -> Plan:
-        """Say what a run would cost, without a call."""
-        ...
-
-    def run(self, study: Study, run: Run, events: Events) -> CellAnnotations:
-        """Answer every cell of the study, in its order; otherwise as :class:`Engine`."""
         ...
 
 

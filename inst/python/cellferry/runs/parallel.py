@@ -4,132 +4,132 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from functools import partial
+from typing import Any, TypeVar
 
-from .worker import DRAIN_SECONDS, Events
+from .worker import DRAIN_SECONDS, THREADS, Events
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def run_parallel(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], n_workers: int, events: Events
-) -> list[_Result]:
-    """Return ``function(item)`` of every item in order, done by a few threads.
-
-    The first error stops the others at their next item and is raised. An interrupt is seen
-    at once; the threads are not waited for, as in :func:`run_in_worker`.
-    """
-    todo: queue.SimpleQueue[tuple[int, _Item]] = queue.SimpleQueue()
-    finished: queue.SimpleQueue[tuple[int, Future[_Result]]] = queue.SimpleQueue()
-    stop = threading.Event()
-    total = 0
-    for total, item in enumerate(items, 1):
-        todo.put((total - 1, item))
-
-    def worker() -> None:
-        while not stop.is_set():
-            try:
-                position, item = todo.get_nowait()
-            except queue.Empty:
-                return
-            future: Future[_Result] = Future()
-            try:
-                future.set_result(function(item))
-            except BaseException as error:
-                # Here, not where it is raised: until then this thread would begin the next item.
-                stop.set()
-                future.set_exception(error)
-            finished.put((position, future))
-
-    for _ in range(min(max(n_workers, 1), total)):
-        threading.Thread(target=worker, name="cellferry-parallel", daemon=True).start()
-    results: dict[int, _Result] = {}
-    try:
-        while len(results) < total:
-            events.check()
-            try:
-                position, future = finished.get(timeout=DRAIN_SECONDS)
-            except queue.Empty:
-                continue
-            results[position] = future.result()
-    finally:
-        stop.set()
-    return [results[i] for i in range(total)]
-
-
-def ordered_map(
-    pool: ThreadPoolExecutor,
+def bounded_map(
     function: Callable[[_Item], _Result],
     items: Iterable[_Item],
-    ahead: int,
-) -> Iterator[_Result]:
-    """Yield ``function(item)`` in the order of items, with at most ``ahead`` of them waiting.
+    workers: int | Executor,
+    events: Events | None = None,
+    *,
+    ordered: bool = True,
+    ahead: int | None = None,
+) -> Generator[_Result]:
+    """Yield ``function(item)`` of every item, done by a few threads.
 
-    Unlike ``pool.map`` it does not take all items at once, so memory stays bounded. An
-    error cancels what has not begun.
+    The next item is only taken when there is room for it, so that memory is bounded. After an
+    error none is taken any more. Neither an error nor an interrupt waits for threads that are
+    still at work. Close the generator where it may be left before its end.
+
+    Parameters
+    ----------
+    workers
+        How many threads; or a pool of the caller's, which the caller ends.
+    events
+        Where an interrupt is looked for, also while everything waits.
+    ordered
+        Results come in the order of the items, and errors too: the one that is raised is that
+        of the earliest item. False: each comes as soon as it is there.
+    ahead
+        Items that are at work or wait for it at most. None is as many as there are threads;
+        with a pool it is given.
+
+    Raises
+    ------
+    CancelledWork
+        The user has interrupted.
+
+    Examples
+    --------
+    >>> list(bounded_map(abs, [-1, 2, -3], 2))
+    [1, 2, 3]
     """
-    waiting: deque[Future[_Result]] = deque()
+    pool = _Threads(max(1, workers)) if isinstance(workers, int) else workers
+    most = ahead or (pool.most if isinstance(pool, _Threads) else 1)
+    waiting: list[Future[_Result]] = []
+    todo = iter(items)
+    more = True
     try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        while more or waiting:
+            while more and len(waiting) < most and not any(map(_failed, waiting)):
+                _check(events)
+                try:
+                    waiting.append(pool.submit(function, next(todo)))
+                except StopIteration:
+                    more = False
+            if waiting:
+                # Results may be large: no name here keeps one until the next.
+                yield _take_finished(waiting, ordered, events).result()
     finally:
         for future in waiting:
             future.cancel()
+        if isinstance(pool, _Threads):
+            pool.end()
 
 
-def in_flight(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], most: int, events: Events
-) -> Generator[_Result]:
-    """Yield ``function(item)`` of all items as they are finished, ``most`` at once.
+def _take_finished(
+    waiting: list[Future[_Result]], ordered: bool, events: Events | None
+) -> Future[_Result]:
+    while True:
+        _check(events)
+        done = wait(waiting[:1] if ordered else waiting, DRAIN_SECONDS, FIRST_COMPLETED).done
+        if done:
+            future = max(done, key=_failed)
+            waiting.remove(future)
+            return future
 
-    The next item is only made when there is room for it, so that the memory is bounded. The
-    first error ends everything; an interrupt is seen at once, and blocked threads are not
-    waited for.
+
+def _check(events: Events | None) -> None:
+    if events is not None:
+        events.check()
+
+
+def _failed(future: Future[Any]) -> bool:
+    return future.done() and (future.cancelled() or future.exception() is not None)
+
+
+class _Threads:
+    """Threads that nobody waits for: a blocked socket must not hold the end of the process.
+
+    A pool of the standard library waits for its threads when the process ends.
     """
-    todo: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-    finished: queue.SimpleQueue[Future[_Result]] = queue.SimpleQueue()
 
-    def worker() -> None:
-        while (item := todo.get()) is not None:
-            future: Future[_Result] = Future()
-            try:
-                future.set_result(function(item))
-            except BaseException as error:
-                future.set_exception(error)
+    def __init__(self, most: int) -> None:
+        self.most, self._n = most, 0
+        self._todo: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+
+    def submit(self, function: Callable[[_Item], _Result], item: _Item) -> Future[_Result]:
+        future: Future[_Result] = Future()
+        self._todo.put(partial(_answer, future, function, item))
+        if self._n < self.most:
+            self._n += 1
+            name = f"{THREADS}-parallel"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+        return future
+
+    def end(self) -> None:
+        for _ in range(self._n):
+            self._todo.put(None)
+
+    def _work(self) -> None:
+        while (task := self._todo.get()) is not None:
+            task()
             # The item may be large; it must not live until the next one comes.
-            del item
-            finished.put(future)
+            del task
 
-    for _ in range(most):
-        threading.Thread(target=worker, name="cellferry-flight", daemon=True).start()
-    waiting = iter(items)
-    under_way, more = 0, True
-    try:
-        while more or under_way:
-            while more and under_way < most:
-                events.check()
-                try:
-                    todo.put(next(waiting))
-                except StopIteration:
-                    more = False
-                else:
-                    under_way += 1
-            while under_way and (under_way == most or not more):
-                events.check()
-                try:
-                    future = finished.get(timeout=DRAIN_SECONDS)
-                except queue.Empty:
-                    continue
-                under_way -= 1
-                yield future.result()
-    finally:
-        for _ in range(most):
-            todo.put(None)
+
+def _answer(future: Future[_Result], function: Callable[[_Item], _Result], item: _Item) -> None:
+    if future.set_running_or_notify_cancel():
+        try:
+            future.set_result(function(item))
+        except BaseException as error:
+            future.set_exception(error)

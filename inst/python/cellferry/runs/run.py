@@ -27,7 +27,7 @@ from typing import Any
 from .._version import __version__
 from ..annotations.clusters import Annotations
 from ..errors import OutputError, RunDamagedError, RunNotFoundError, nearest
-from ..files import file_hash, write_whole
+from ..files import file_hash, write_json, write_whole
 
 SCHEMA = "cellferry.run/1"
 STATUSES = ("unfinished", "finished", "failed", "interrupted")
@@ -120,9 +120,7 @@ class Run:
 
     def save(self) -> None:
         """Write ``run.json`` so that a crash leaves the old or the new one, never half."""
-        write_whole(
-            self.folder / "run.json", json.dumps(self.content, ensure_ascii=False, indent=1)
-        )
+        write_json(self.folder / "run.json", self.content, indent=1)
 
     def update(self, **content: Any) -> None:
         """Change parts of the record and save it."""
@@ -159,7 +157,7 @@ class Run:
 
     def store(self, name: str, content: Mapping[str, Any]) -> None:
         """Write one JSON file of the run."""
-        write_whole(self.folder / name, json.dumps(content, ensure_ascii=False))
+        write_json(self.folder / name, content)
 
     def load(self, name: str) -> dict[str, Any]:
         """Read one JSON file of the run; raises :class:`RunDamagedError`."""

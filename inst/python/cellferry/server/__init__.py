@@ -1,10 +1,11 @@
 """``cellferry serve``: the whole job protocol on the user's own machine.
 
 ``settings`` says what may be set, ``service`` is one data folder and everything that works on
-it, ``store`` keeps what was accepted, ``failures`` are the answers to what is refused. ``http``
-has the addresses, who may use them, and the pages; ``uploads`` takes files in parts; ``jobs``
-checks what clients submit, runs it, and translates between the protocol and this package.
-Files of clients are read by ``lookup``, in another process.
+it, ``store`` keeps what was accepted, ``failures`` are the answers to what is refused, and
+``bodies`` is how a request is checked by its model, from which the OpenAPI document is made too.
+``http`` has the addresses, who may use them, and the pages; ``uploads`` takes files in parts;
+``jobs`` checks what clients submit, runs it, and translates between the protocol and this
+package. Files of clients are read by ``lookup``, in another process.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
-NEEDED = ("starlette", "uvicorn")
+NEEDED = ("pydantic", "starlette", "uvicorn")
 
 
 def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
@@ -48,7 +49,9 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
     """
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        message = f"The server needs {' and '.join(missing)}, which is not installed."
+        names = " and ".join(", ".join(missing).rsplit(", ", 1))
+        verb = "is" if len(missing) == 1 else "are"
+        message = f"The server needs {names}, which {verb} not installed."
         raise DependencyError(message, 'Install the extra: pip install "cellferry[server]".')
     import uvicorn
 

@@ -127,5 +127,9 @@ def shown(value: object, most: int = 60) -> str:
     >>> shown("a\\nb")
     "'a\\\\nb'"
     """
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        # JSON may be nested deeper than Python writes.
+        text = "what is nested too deep"
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..engines.service.addresses import is_loopback, origin
 from ..errors import InvalidOptionError
-from .addresses import is_loopback, origin
 
 MIB = 1024**2
 GIB = 1024**3

@@ -4,7 +4,7 @@
 
     server.sqlite     what is known of uploads and jobs (write-ahead log)
     signing.key       what signed addresses are signed with
-    lock.sqlite       held open by the one server that uses the folder
+    lock              held open by the one server that uses the folder
     uploads/<id>      the bytes of an upload
     jobs/<id>/        input.json, arrays.npz, run/, results.json of a job
     incoming/         bodies that are still arriving; emptied at every start
@@ -20,9 +20,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import DataInUseError, OutputError
+from ..files import locked
 from .failures import Code, Failure
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 SCHEMA = 1
 
@@ -80,14 +85,14 @@ class Store:
                 (folder / name).mkdir(parents=True, exist_ok=True)
             # Results and metadata of patients may be in it.
             folder.chmod(0o700)
+            self._lock = _lock(folder)
         except OSError as error:
             message = f'The data folder "{folder}" cannot be written: {error.strerror}.'
             raise OutputError(message, "Choose another with --data.") from error
-        self._lock = _lock(folder)
         try:
             self._sql = _open(folder)
         except sqlite3.DatabaseError as error:
-            self._lock.close()
+            self._lock.release()
             message = f'The database of the data folder "{folder}" cannot be used: {error}.'
             raise OutputError(message, "Choose another folder with --data.") from error
         for left in (folder / "incoming").iterdir():
@@ -135,7 +140,7 @@ class Store:
         """Let go of the folder."""
         with self._mutex:
             self._sql.close()
-            self._lock.close()
+            self._lock.release()
 
 
 def new_id() -> str:
@@ -156,17 +161,11 @@ def now() -> float:
     return time.time()
 
 
-def _lock(folder: Path) -> sqlite3.Connection:
-    # SQLite's own lock works on every system and ends with the process, however it ends.
-    lock = sqlite3.connect(
-        folder / "lock.sqlite", timeout=0.2, isolation_level=None, check_same_thread=False
-    )
-    try:
-        lock.execute("BEGIN EXCLUSIVE")
-    except sqlite3.OperationalError as error:
-        lock.close()
+def _lock(folder: Path) -> BaseFileLock:
+    lock = locked(folder / "lock", seconds=0.2)
+    if lock is None:
         message = f'Another server uses the data folder "{folder}".'
-        raise DataInUseError(message, "Stop it, or choose another folder with --data.") from error
+        raise DataInUseError(message, "Stop it, or choose another folder with --data.")
     return lock
 
 

@@ -97,11 +97,11 @@ def _named(adata: anndata.AnnData, name: str) -> Any:
 
 def _place_x(adata: anndata.AnnData, found: Expression, main: str) -> None:
     kind = value_kind(adata.X)
-    if main in {"counts", "scale.data"} or kind == "normalized":
+    if main in {"counts", "scale.data"} or kind in {"normalized", "linear"}:
         target = main
     elif kind == "scaled":
         target = "scale.data"
-    elif kind == "raw" and main == "data" and "counts" not in found.layers:
+    elif kind == "counts" and main == "data" and "counts" not in found.layers:
         target = "counts"
     else:
         target = main
@@ -116,7 +116,7 @@ def _place_x(adata: anndata.AnnData, found: Expression, main: str) -> None:
 def _place_raw(adata: anndata.AnnData, found: Expression) -> None:
     n_raw = len(adata.raw.var_names)
     kind = value_kind(adata.raw.X)
-    target = "counts" if kind == "raw" else "data"
+    target = "counts" if kind == "counts" else "data"
     if target in found.layers or kind == "scaled":
         why = f'Seurat\'s layer "{target}" is taken by another matrix.'
         found.items.append(Item("raw", "raw", f"{n_raw} genes, {kind}", "left", why))

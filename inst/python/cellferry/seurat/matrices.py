@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidObjectError, UnsupportedObjectError
+from ..study.expression.kinds import Kind, look_at
+from ..study.expression.matrix import MatrixSource
 from .session import call, r_lock
 from .vectors import classes, integers, names, parts, slot
 from .views import new_vector, view
@@ -222,16 +224,6 @@ def graph_from_r(mat: Any) -> Any:
     return shared.T.tocsr()
 
 
-def value_kind(values: Any) -> str:
-    """Return ``raw`` (whole numbers), ``scaled`` (some are negative), ``normalized`` or ``empty``.
-
-    Told from the first 100 000 values, as in R.
-    """
-    data = values.data if _is_sparse(values) else np.asarray(values[:50]).ravel()
-    sample = np.asarray(data[:100_000])
-    sample = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
-    if not len(sample) or not np.any(sample):
-        return "empty"
-    if bool(np.any(sample < 0)):
-        return "scaled"
-    return "raw" if bool(np.all(sample == np.floor(sample))) else "normalized"
+def value_kind(values: Any) -> Kind:
+    """Return the kind of the values of a matrix in memory; NaN and infinite ones do not count."""
+    return look_at(MatrixSource(values, [""] * values.shape[1])).kind_of_finite

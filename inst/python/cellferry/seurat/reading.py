@@ -138,7 +138,8 @@ class _Reading:
         x = found.pop(main)
         kind = matrices.value_kind(x)
         if main == "data" and kind != "normalized":
-            why = f"The values of data look {kind}, not log-normalised."
+            look = "raw" if kind == "counts" else kind
+            why = f"The values of data look {look}, not log-normalised."
             self.items = [
                 Item(i.item, i.kind, i.what, i.action, why) if i.item == main else i
                 for i in self.items

@@ -18,7 +18,9 @@ from ..errors import (
     nearest,
 )
 from .clusters import Clusters
-from .expression.matrix import MatrixSource
+from .embeddings import choose_embedding
+from .expression.kinds import look_at
+from .layers import Matrices, Place, choose_matrices
 from .markers.read import read_markers
 from .markers.table import Markers
 from .study import Context, Study
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
     import anndata
     from numpy.typing import NDArray
 
+    from .expression.matrix import MatrixSource
+    from .expression.source import ExpressionSource
+
 RANKING = "rank_genes_groups"
 USUAL_GROUPS = ("leiden", "louvain", "seurat_clusters", "clusters", "cluster")
-EMBEDDINGS = ("X_umap", "X_tsne", "X_pca")
+GRAPH = "connectivities"
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Reading:
     rank_key
         Where in ``uns`` the ranking is.
     coordinates_key
-        The wanted embedding, in any case of letters; the usual ones are next.
+        The wanted embedding; see :func:`cellferry.study.embeddings.choose_embedding`.
     symbols
         Whether genes get their symbols, from a column of ``var`` if it has them.
     gene_symbols_column
@@ -74,7 +79,6 @@ def study_from_anndata(
     *,
     group_key: str | None = None,
     context: Context | None = None,
-    coordinates_key: str | None = None,
     reading: Reading | None = None,
 ) -> Study:
     """Build a study from an AnnData without changing it.
@@ -82,8 +86,8 @@ def study_from_anndata(
     Parameters
     ----------
     adata
-        Cells x genes. Log-normalised values are read from ``.raw`` where it exists
-        (scanpy ranks genes there), else from ``.X``.
+        Cells x genes. Which matrices are read says :mod:`cellferry.study.layers`; where
+        nothing is log-normalised the best there is is read.
     markers
         Anything :func:`cellferry.read_markers` reads. None: the ranking stored in
         ``uns["rank_genes_groups"]`` if it is of the same group and has fold changes, else
@@ -91,8 +95,6 @@ def study_from_anndata(
     group_key
         Column of ``obs`` with the clusters. None: the group of the stored ranking, else
         the one column with a usual name (``leiden``, ``louvain``, ...).
-    coordinates_key
-        Key in ``obsm``; None takes UMAP, t-SNE or PCA, the first that exists.
     reading
         What the engine asks for; None is the usual way.
 
@@ -102,31 +104,91 @@ def study_from_anndata(
     """
     asked = reading or Reading()
     key = group_key_of(adata, group_key, asked.rank_key)
-    clusters = Clusters.from_column(adata.obs[key])
-    # anndata 0.13 types it as a frame or a lazy one; what is read here is a frame.
-    obs: Any = adata.obs
-    genes, source = _normalized(adata)
-    var = (adata.raw if adata.raw is not None else adata).var
-    wanted = asked.coordinates_key
-    study = Study(
-        clusters=clusters,
-        group_key=key,
-        cells=tuple(str(c) for c in adata.obs_names),
-        genes=genes,
-        normalized=source,
-        counts=_counts(adata, genes),
-        coordinates=embedding_of(adata, coordinates_key)
-        if wanted is None
-        else _nearest_embedding(adata, wanted),
-        obs=obs,
-        context=context or Context(),
-        var=var,
+    study = assemble_study(
+        adata,
+        key,
+        choose_matrices(adata, any_kind=True),
+        coordinates=choose_embedding(adata.obsm, adata.n_obs, asked.coordinates_key),
+        context=context,
     )
     given = (
         read_markers(markers) if markers is not None else _own_markers(adata, study, asked.rank_key)
     )
     study = study.with_parts(markers=given)
     return _with_symbols(study, asked.gene_symbols_column) if asked.symbols else study
+
+
+def study_of_cells(
+    adata: anndata.AnnData, *, group_key: str | None = None, context: Context | None = None
+) -> Study:
+    """Build the study of an AnnData's cells without changing it; clusters may be absent.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes. Which matrices are read says :mod:`cellferry.study.layers`; counts do
+        not take the place of normalised values, and scaled values are not read at all.
+    group_key
+        Column of ``obs`` with clusters to compare with. None: the one column with a usual
+        name, if there is one.
+
+    Raises
+    ------
+    GroupMissingError
+        There is no such column.
+    """
+    usual = [c for c in USUAL_GROUPS if c in adata.obs.columns]
+    key = group_key or (usual[0] if len(usual) == 1 else None)
+    key = None if key is None else group_key_of(adata, key)
+    embedding = choose_embedding(adata.obsm, adata.n_obs)
+    return assemble_study(adata, key, choose_matrices(adata), embedding, context)
+
+
+def assemble_study(
+    adata: Any,
+    group_key: str | None,
+    matrices: Matrices,
+    coordinates: tuple[str, NDArray[Any]] | None = None,
+    context: Context | None = None,
+) -> Study:
+    """Return the study of an AnnData, or of an .h5ad that is open, from what was chosen of it.
+
+    Nothing is copied.
+
+    Parameters
+    ----------
+    group_key
+        Column of ``obs`` with the clusters; None: there are none.
+    """
+    matrices.log()
+    normalized, counts = matrices.normalized, matrices.counts
+    main = normalized or counts
+    cells = tuple(str(c) for c in adata.obs.index)
+    if group_key is None:
+        clusters = Clusters((), np.full(len(cells), -1, dtype=np.int32))
+    else:
+        clusters = Clusters.from_column(adata.obs[group_key])
+    graph = getattr(adata, "obsp", {}).get(GRAPH)
+    return Study(
+        clusters=clusters,
+        group_key=group_key,
+        cells=cells,
+        genes=tuple(str(g) for g in adata.var.index) if main is None else main.genes,
+        normalized=None if normalized is None else normalized.source,
+        counts=None if counts is None else _in_order_of(counts, normalized),
+        coordinates=coordinates,
+        obs=adata.obs,
+        var=adata.var if main is None else main.var,
+        graph=None if graph is None else (GRAPH, graph),
+        context=context or Context(),
+    )
+
+
+def _in_order_of(counts: Place, normalized: Place | None) -> MatrixSource:
+    """Return the counts, in the order of the normalised genes if they are the same genes."""
+    if normalized is None or len(normalized.genes) != len(counts.genes):
+        return counts.source
+    return counts.of_genes(normalized.genes)[0] or counts.source
 
 
 def _with_symbols(study: Study, column: str | None) -> Study:
@@ -157,19 +219,6 @@ def _with_symbols(study: Study, column: str | None) -> Study:
     )
 
 
-def _nearest_embedding(
-    adata: anndata.AnnData, wanted: str
-) -> tuple[str, NDArray[np.float64]] | None:
-    """Return the wanted embedding or the first usual one that is usable, whatever its case."""
-    by_lower = {str(k).lower(): str(k) for k in reversed(list(adata.obsm))}
-    for key in (wanted, *EMBEDDINGS):
-        found = key if key in adata.obsm else by_lower.get(key.lower())
-        usable = None if found is None else embedding_of(adata, found)
-        if usable is not None:
-            return usable
-    return None
-
-
 def group_key_of(adata: anndata.AnnData, group_key: str | None, rank_key: str = RANKING) -> str:
     """Return the column of clusters: the one given, that of the ranking, or a usual one."""
     columns = [str(c) for c in adata.obs.columns]
@@ -196,34 +245,6 @@ def _ranking_group(adata: anndata.AnnData, rank_key: str) -> str | None:
         return None
     found = stored.get("params", {}).get("groupby")
     return None if found is None else str(found)
-
-
-def _normalized(adata: anndata.AnnData) -> tuple[tuple[str, ...], MatrixSource | None]:
-    where = adata.raw if adata.raw is not None else adata
-    genes = tuple(str(g) for g in where.var_names)
-    return genes, None if where.X is None else MatrixSource(where.X, genes)
-
-
-def _counts(adata: anndata.AnnData, genes: tuple[str, ...]) -> MatrixSource | None:
-    """Return the layer of counts if it is of these genes."""
-    if "counts" not in adata.layers or tuple(str(g) for g in adata.var_names) != genes:
-        return None
-    return MatrixSource(adata.layers["counts"], genes)
-
-
-def embedding_of(
-    adata: anndata.AnnData, key: str | None = None
-) -> tuple[str, NDArray[np.float64]] | None:
-    """Return name and n x 2 values of an embedding: the key's, else UMAP, t-SNE or PCA."""
-    chosen = [key] if key is not None else [e for e in EMBEDDINGS if e in adata.obsm]
-    if not chosen:
-        return None
-    if chosen[0] not in adata.obsm:
-        valid = listing([str(k) for k in adata.obsm])
-        message = f'There is no embedding "{chosen[0]}" in obsm; there is {valid}.'
-        raise GroupMissingError(message)
-    values = np.asarray(adata.obsm[chosen[0]], dtype=np.float64)
-    return None if values.ndim != 2 or values.shape[1] < 2 else (chosen[0], values[:, :2])
 
 
 def _own_markers(adata: anndata.AnnData, study: Study, rank_key: str) -> Markers:
@@ -274,11 +295,11 @@ def compute_markers(study: Study) -> Markers:
     if not ranked:
         message = "No cluster has the two cells that a test needs."
         raise MarkersRequiredError(message, recipe)
-    matrix = _stacked(source)
-    problem = _not_normalised(matrix)
+    problem = _not_normalized(source)
     if problem:
         message = f"No markers were given, and none can be computed: {problem}."
         raise MarkersRequiredError(message, recipe)
+    matrix = _stacked(source)
     message = (
         f"No markers were given: ranking {matrix.shape[1]} genes over {matrix.shape[0]} cells in "
         f"{len(study.clusters.names)} clusters with scanpy's t-test, which may take a while."
@@ -295,98 +316,21 @@ def compute_markers(study: Study) -> Markers:
     return markers_from_ranking(light.uns[RANKING])
 
 
-def _stacked(source: Any) -> Any:
+def _stacked(source: ExpressionSource) -> Any:
     from scipy.sparse import vstack
 
     return vstack([block for _, block in source], format="csr")
 
 
-def _not_normalised(matrix: Any) -> str | None:
-    """Say why values are not log-normalised, or None when they look so."""
-    data = matrix.data
-    if len(data) and float(data.min()) < 0:
-        return "the data are scaled (some values are negative)"
-    if len(data) and bool(np.all(data[:100_000] == np.floor(data[:100_000]))):
-        return "the data look like raw counts (all values are whole numbers)"
-    return None
+def _not_normalized(source: ExpressionSource) -> str | None:
+    """Say why values are not log-normalised, or None when they look so.
 
-
-COUNTS_LAYERS = ("counts", "raw_counts")
-GRAPH = "connectivities"
-LOOKED_AT = 2_000
-"""Rows from which it is told what a matrix holds."""
-
-
-def study_of_cells(
-    adata: anndata.AnnData, *, group_key: str | None = None, context: Context | None = None
-) -> Study:
-    """Build the study of an AnnData's cells without changing it; clusters may be absent.
-
-    Parameters
-    ----------
-    adata
-        Cells x genes. Raw counts are looked for in ``layers["counts"]``, ``.raw`` and
-        ``.X``, log-normalised values in ``.raw`` and ``.X``. Nothing is copied.
-    group_key
-        Column of ``obs`` with clusters to compare with. None: the one column with a usual
-        name, if there is one.
-
-    Raises
-    ------
-    GroupMissingError
-        There is no such column.
+    A gene whose values are damaged gets no statistic; the others do.
     """
-    columns = [str(c) for c in adata.obs.columns]
-    usual = [c for c in USUAL_GROUPS if c in columns]
-    key = group_key or (usual[0] if len(usual) == 1 else None)
-    if key is None:
-        clusters = Clusters((), np.full(adata.n_obs, -1, dtype=np.int32))
-    else:
-        clusters = Clusters.from_column(adata.obs[group_key_of(adata, key)])
-    normalized, counts = _matrices(adata)
-    source = normalized if normalized is not None else counts
-    graph = adata.obsp.get(GRAPH)
-    return Study(
-        clusters=clusters,
-        group_key=key,
-        cells=tuple(str(c) for c in adata.obs_names),
-        genes=None if source is None else source.genes,
-        normalized=normalized,
-        counts=counts,
-        obs=adata.obs,
-        graph=None if graph is None else (GRAPH, graph),
-        context=context or Context(),
-    )
-
-
-def _matrices(adata: anndata.AnnData) -> tuple[MatrixSource | None, MatrixSource | None]:
-    """Return the normalised values and the counts, as far as they are there."""
-    names = tuple(str(g) for g in adata.var_names)
-    raw = adata.raw
-    candidates: list[tuple[Any, tuple[str, ...]]] = [
-        (adata.layers[layer], names) for layer in COUNTS_LAYERS if layer in adata.layers
-    ]
-    counts = next((MatrixSource(m, g) for m, g in candidates if looks_like(m) == "counts"), None)
-    normalized = None
-    places = [] if raw is None else [(raw.X, tuple(str(g) for g in raw.var_names))]
-    places += [] if adata.X is None else [(adata.X, names)]
-    for matrix, genes in places:
-        kind = looks_like(matrix)
-        if kind == "counts" and counts is None:
-            counts = MatrixSource(matrix, genes)
-        elif kind == "normalized" and normalized is None:
-            normalized = MatrixSource(matrix, genes)
-    return normalized, counts
-
-
-def looks_like(matrix: Any) -> str:
-    """Tell from its first rows whether a matrix holds ``counts``, ``normalized`` or ``scaled``.
-
-    Counts are whole numbers of at least 0; scaled values have some below 0.
-    """
-    from scipy.sparse import csr_matrix
-
-    data = csr_matrix(matrix[:LOOKED_AT]).data
-    if len(data) and float(data.min()) < 0:
-        return "scaled"
-    return "counts" if bool(np.all(data == np.floor(data))) else "normalized"
+    seen = look_at(source)
+    return {
+        "scaled": "the data are scaled (some values are negative)",
+        "counts": "the data look like raw counts (all values are whole numbers)",
+        "linear": f"the data are not logged (values go up to {seen.largest:,.6g})",
+        "empty": "the data hold nothing but zeros",
+    }.get(seen.kind_of_finite)

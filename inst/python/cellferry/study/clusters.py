@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,9 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+
+_DIGITS = "0123456789"
 
 
 @dataclass(frozen=True)
@@ -106,20 +110,19 @@ def cluster_text(value: Any) -> str | None:
 
 
 def natural_key(text: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a sort key under which "2" comes before "10" and "a2" before "a10"."""
-    key: list[tuple[int, int, str]] = []
-    digits = ""
-    letters = ""
-    for character in [*text, ""]:
-        is_digit = character.isascii() and character.isdigit()
-        if digits and not is_digit:
-            key.append((0, int(digits), digits))
-            digits = ""
-        if letters and (is_digit or not character):
-            key.append((1, 0, letters))
-            letters = ""
-        if is_digit:
-            digits += character
-        else:
-            letters += character
-    return tuple(key)
+    """Return a sort key under which "2" comes before "10" and "a2" before "a10".
+
+    Only the digits 0 to 9 make numbers, and of equal numbers the one with more zeros in front
+    comes first, wherever it stands, as in R. natsort has superscripts and digits of other
+    scripts among the numbers, takes letters apart from their accents, and looks at zeros in
+    front only where all else is equal.
+
+    Examples
+    --------
+    >>> sorted(["a10", "a2", "10", "9", "09"], key=natural_key)
+    ['09', '9', '10', 'a2', 'a10']
+    """
+    return tuple(
+        (0, int(part), part) if part[0] in _DIGITS else (1, 0, part)
+        for part in re.findall(r"[0-9]+|[^0-9]+", text)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 SEED = 42
 """The published client's seed, so that the same cells are drawn."""
-FALLBACKS = ("X_umap", "X_tsne", "X_pca")
 
 
 @dataclass(frozen=True)
@@ -39,26 +38,6 @@ class SampledCoordinates:
     cells: NDArray[np.intp]
     values: NDArray[Any]
     clusters: tuple[str, ...]
-
-
-def resolve_coordinates(
-    available: Mapping[str, Any], key: str, n_cells: int
-) -> tuple[str, NDArray[Any]] | None:
-    """Return name and n x 2 values of the embedding to use, or None.
-
-    The key counts without case; then come UMAP, t-SNE and PCA. An embedding needs one row
-    per cell and two columns. The type of its numbers is kept.
-    """
-    by_lower = {str(name).lower(): name for name in reversed(list(available))}
-    for wanted in (key, *FALLBACKS):
-        name = wanted if wanted in available else by_lower.get(wanted.lower())
-        if name is None:
-            continue
-        values = np.asarray(available[name])
-        numeric = values.dtype.kind in "fiu"
-        if numeric and values.ndim == 2 and values.shape[0] == n_cells and values.shape[1] >= 2:
-            return str(name), values[:, :2]
-    return None
 
 
 def sample_coordinates(

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnsupportedObjectError
-from .build import EMBEDDINGS, RANKING
+from .build import RANKING
+from .embeddings import choose_embedding
+from .layers import choose_matrices
 
 if TYPE_CHECKING:
     import anndata
@@ -62,24 +64,30 @@ def study_report(data: anndata.AnnData) -> pd.DataFrame:
 
 def _rows(data: Any) -> Iterator[Row]:
     yield "cells", "cells", f"{data.n_obs} names", "taken", ""
-    genes = data.raw if data.raw is not None else data
-    yield "genes", "genes", f"{len(genes.var_names)} names", "taken", ""
+    found = choose_matrices(data, any_kind=True)
+    main = found.normalized
+    used = {place.name for place in (main, found.counts) if place is not None}
+    genes = len(data.var_names) if main is None else len(main.genes)
+    yield "genes", "genes", f"{genes} names", "taken", ""
+    instead = UNREAD if main is None else f"{main.name.removesuffix('.X')} is read in its place."
     if data.X is not None:
-        action = ("left", "raw is read in its place.") if data.raw is not None else ("taken", "")
-        yield "X", "layer", _what(data.X), *action
+        yield "X", "layer", _what(data.X), *(("taken", "") if "X" in used else ("left", instead))
     if data.raw is not None:
-        yield "raw", "layer", _what(data.raw.X), "taken", ""
+        action = ("taken", "") if "raw.X" in used else ("left", instead)
+        yield "raw", "layer", _what(data.raw.X), *action
     # From anndata 0.13 on X is also the layer None.
     for name in filter(None, data.layers):
-        yield str(name), "layer", _what(data.layers[name]), "left", UNREAD
+        is_main = main is not None and main.name == f'layers["{name}"]'
+        action = ("taken", "") if is_main else ("left", UNREAD)
+        yield str(name), "layer", _what(data.layers[name]), *action
     for name in data.obs.columns:
         yield str(name), "metadata", str(data.obs[name].dtype), "taken", ""
     for name in data.var.columns:
         yield str(name), "gene metadata", str(data.var[name].dtype), "left", UNREAD
-    drawn = [e for e in EMBEDDINGS if e in data.obsm][:1]
+    drawn = choose_embedding(data.obsm, data.n_obs)
     for name in data.obsm:
         what = f"{data.obsm[name].shape[1]} dimensions"
-        if name not in drawn:
+        if drawn is None or str(name) != drawn[0]:
             yield str(name), "embedding", what, "left", "One embedding is read: UMAP, t-SNE or PCA."
         elif data.obsm[name].shape[1] > 2:
             yield str(name), "embedding", what, "coerced", "The first two dimensions are read."

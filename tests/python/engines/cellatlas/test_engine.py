@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from atlas_server import AtlasServer, label_of
 from cell_data import GENES, cells
 from cellferry import annotate_cells
-from cellferry.annotate.cells import plan_cells, study_for_cells
+from cellferry.annotate import verb
 from cellferry.annotate.checks import check_consent
+from cellferry.annotate.request import build_study
 from cellferry.engines.base import Extent
 from cellferry.engines.cellatlas import CellAtlas
 from cellferry.engines.service.client import Retries
@@ -169,8 +170,8 @@ def test_labels_get_their_ontology_where_the_name_says_it(server, monkeypatch):
 
 
 def test_the_plan_sends_nothing(server):
-    study = study_for_cells(cells(40), None, Context(species="human"))
-    plan = plan_cells(study, engine(server, chunk_size=10))
+    study = build_study(cells(40), context=Context(species="human"), level="cells")
+    plan = verb.plan(study, engine(server, chunk_size=10))
     assert (plan.cells, plan.calls) == (40, 4)
     assert plan.bytes_sent == 8 * study.counts._matrix.nnz
     assert server.requests == []
@@ -188,7 +189,7 @@ def test_an_object_that_was_not_read_has_an_estimate(server, values, each):
 
 
 def test_how_many_values_there_are_is_not_read_where_it_is_known(server):
-    study = study_for_cells(cells(40), None, Context(species="human"))
+    study = build_study(cells(40), context=Context(species="human"), level="cells")
     readings = []
 
     class Known(ExpressionSource):

@@ -4,9 +4,8 @@ import threading
 
 import pytest
 
-from cellferry import annotate_clusters, errors
-from cellferry.annotate.clusters import plan_clusters
-from cellferry.annotate.verb import resume
+from cellferry import annotate_clusters, errors, resume
+from cellferry.annotate import verb
 from cellferry.biology.gene_tables import symbols_by_number
 from cellferry.engines import create_engine
 from cellferry.engines.base import Extent
@@ -139,7 +138,7 @@ def test_to_a_host_that_is_not_this_machine_nothing_goes_unasked():
 
 def test_the_plan_makes_no_call_and_knows_columns_and_bytes(server):
     made = engine(server, obs_columns=["donor"])
-    plan = plan_clusters(study_for(made), made)
+    plan = verb.plan(study_for(made), made)
     assert server.requests == []
     assert plan.columns == ("cluster", "donor")
     assert plan.bytes_sent > 1000

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from cellferry.engines.cytetype.llm_configs import PROVIDERS, VARIABLES, LLMConfigs
+from cellferry.engines.service.llm_configs import LLMConfigs
+from cellferry.engines.service.providers import PROVIDERS, key_variables
 from cellferry.errors import CredentialsRequiredError, InvalidOptionError
 
 CANARY = "canary-7f3a91-secret"
@@ -11,8 +12,7 @@ MODEL = {"provider": "openai", "name": "gpt-4o-mini", "apiKey": CANARY}
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch):
-    names = [n for group in VARIABLES.values() for n in group]
-    for name in [*names, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"]:
+    for name in key_variables():
         monkeypatch.delenv(name, raising=False)
 
 
@@ -48,13 +48,13 @@ def test_without_models_nothing_is_sent():
 def test_the_key_is_neither_in_the_plain_fields_nor_shown():
     aws = {"awsAccessKeyId": CANARY, "awsSecretAccessKey": CANARY, "awsDefaultRegion": "eu"}
     configs = LLMConfigs([MODEL, {"provider": "bedrock", "name": "m", **aws}])
-    assert CANARY not in repr(configs) + json.dumps(configs.plain)
+    assert CANARY not in repr(configs) + json.dumps(configs.describe())
     assert configs.wire()[1]["awsSecretAccessKey"] == CANARY
 
 
 def test_a_missing_key_comes_from_the_environment_of_its_provider(monkeypatch):
     configs = LLMConfigs({"provider": "google", "name": "gemini"})
-    with pytest.raises(CredentialsRequiredError, match="GEMINI_API_KEY and GOOGLE_API_KEY"):
+    with pytest.raises(CredentialsRequiredError, match="GOOGLE_API_KEY or GEMINI_API_KEY"):
         configs.wire()
     monkeypatch.setenv("GOOGLE_API_KEY", CANARY)
     assert configs.wire()[0]["apiKey"] == CANARY

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import paths
 from cellferry import errors
-from cellferry.annotate.clusters import build_study
+from cellferry.annotate.request import build_study
 from cellferry.engines.cytetype.options import Options
 from cellferry.engines.cytetype.payload import CLIENT_VERSION, ClusterIds, build_payload
 from cellferry.study.build import Reading

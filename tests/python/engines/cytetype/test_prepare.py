@@ -4,7 +4,7 @@ import h5py
 import pytest
 
 from cellferry import errors
-from cellferry.annotate.clusters import build_study
+from cellferry.annotate.request import build_study
 from cellferry.engines.cytetype.options import Options
 from cellferry.engines.cytetype.prepare import clean_up, placed, prepare
 from cellferry.runs.run import Run

@@ -11,9 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from cellferry import annotate_clusters
-from cellferry.annotate.clusters import annotate
-from cellferry.annotate.verb import resume
+from cellferry import annotate_clusters, resume
+from cellferry.annotate.verb import annotate
 from cellferry.engines.cytetype import CyteType
 from cellferry.engines.service.client import Retries
 from cytetype_objects import plain

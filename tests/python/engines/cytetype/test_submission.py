@@ -1,13 +1,13 @@
 import pytest
 
 from cellferry import errors
-from cellferry.annotate.clusters import build_study
+from cellferry.annotate.request import build_study
 from cellferry.engines.cytetype.job import Submission
-from cellferry.engines.cytetype.llm_configs import LLMConfigs
 from cellferry.engines.cytetype.options import Options
 from cellferry.engines.cytetype.prepare import prepare
 from cellferry.engines.cytetype.uploads import Uploader
 from cellferry.engines.service.client import Service
+from cellferry.engines.service.llm_configs import LLMConfigs
 from cellferry.runs.run import Run
 from cellferry.runs.worker import Events
 from cytetype_objects import plain

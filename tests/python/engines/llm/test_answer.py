@@ -1,6 +1,7 @@
 import json
 
-from cellferry.engines.llm.answer import annotation_of, payload_of
+from cellferry.annotations.clusters import Annotation
+from cellferry.engines.llm.answer import payload_of
 from cellferry.engines.llm.conversation import Conversation
 from cellferry.engines.llm.endpoints import endpoint
 from llm_cases import answer, question
@@ -10,7 +11,7 @@ ASKED = endpoint(provider="http://localhost/v1", model="m")
 
 def row(outcome, given=None, **changes):
     made = Conversation(question(), outcome, given, **changes)
-    return annotation_of(json.loads(json.dumps(payload_of(made, ASKED))))
+    return Annotation.from_dict(json.loads(json.dumps(payload_of(made, ASKED)))["annotation"])
 
 
 def test_a_passed_answer_fills_the_row():

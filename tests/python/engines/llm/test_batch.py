@@ -11,9 +11,8 @@ import time
 
 import pytest
 
-from cellferry import errors
-from cellferry.annotate.clusters import annotate
-from cellferry.annotate.verb import resume
+from cellferry import errors, resume
+from cellferry.annotate.verb import annotate
 from cellferry.runs.run import Run
 from cellferry.study.build import study_from_markers
 from llm_cases import LABELS, LISTS, TWO, ask, engine, many

@@ -108,6 +108,41 @@ def test_the_key_reaches_the_server_and_nothing_else(llm_server, tmp_path, own_h
     assert [text for text in shown if CANARY in text] == []
 
 
+@pytest.mark.parametrize("by_configs", [False, True])
+def test_extras_reach_the_server_and_no_file(llm_server, tmp_path, own_home, by_configs):
+    """What is sent as it is may hold a secret: of it only the names are remembered."""
+    extras = {
+        "extra_headers": {"X-Gateway-Key": CANARY, "X-Lab": f"lab-{CANARY}"},
+        "extra_body": {"user": f"user-{CANARY}", "deep": {"password": [CANARY]}},
+    }
+    options = {"model_settings": extras}
+    if by_configs:
+        config = {"provider": "openai", "name": "m", "baseUrl": llm_server.url}
+        options = {"provider": "openai", "model": None, "base_url": None,
+                   "llm_configs": [{**config, "modelSettings": extras}]}  # fmt: skip
+    llm_server.script = {("T cell", "annotator"): [f"422:{CANARY}", "..."]}
+    made = engine(llm_server, output_name=str(tmp_path / "x"), **options)
+    found = cellferry.annotate_clusters(TWO, engine=made, species="human", progress=False)
+    assert llm_server.log[0]["headers"]["x-lab"] == f"lab-{CANARY}"
+    assert llm_server.log[0]["body"]["deep"] == {"password": [CANARY]}
+    assert found["0"].label == "B cell"
+    assert "<hidden>" in found["1"].error
+    shown = [repr(made), str(made.describe()), repr(made._settings), found.to_json()]
+    files = [p for root in (tmp_path, own_home) for p in root.rglob("*") if p.is_file()]
+    assert {p.name for p in files} >= {"run.json", "annotations.json", "x_conversations.json"}
+    shown += [p.read_text(encoding="utf-8") for p in files]
+    assert [text for text in shown if CANARY in text] == []
+    assert "X-Gateway-Key" in (tmp_path / "x_run" / "run.json").read_text(encoding="utf-8")
+    run = found.provenance["run"]
+    llm_server.script = {}
+    with pytest.raises(errors.InvalidOptionError, match=r"extra_headers\.X-Gateway-Key"):
+        resume(run)
+    before = len(llm_server.log)
+    given = {k: v for k, v in options.items() if k in {"model_settings", "llm_configs"}}
+    assert resume(run, **given).labels() == {"0": "B cell", "1": "T cell"}
+    assert {r["label"] for r in llm_server.log[before:]} == {"T cell"}
+
+
 def test_a_resumed_run_takes_its_key_from_the_environment_or_asks(llm_server, monkeypatch):
     monkeypatch.delenv("MY_KEY", raising=False)
     llm_server.script = {("B cell", "annotator"): ["refusal"]}

@@ -1,52 +1,76 @@
+"""Which key goes where."""
+
 import pickle
 
 import pytest
 
 from cellferry import errors
-from cellferry.engines.llm.keys import (
-    CUSTOM_VARIABLES,
-    KEY_VARIABLES,
-    Secret,
-    check_url,
-    find_key,
-    is_local,
-    is_loopback,
-    redact,
-)
+from cellferry.engines.llm.endpoints import MODELS_OF, endpoint
+from cellferry.engines.service.providers import PROVIDERS, key_variables
+from cellferry.engines.service.secrets import Secret
 
 
 @pytest.fixture(autouse=True)
 def no_keys(monkeypatch):
-    for names in (*KEY_VARIABLES.values(), CUSTOM_VARIABLES):
-        for name in names:
-            monkeypatch.delenv(name, raising=False)
+    for name in key_variables():
+        monkeypatch.delenv(name, raising=False)
+
+
+def find_key(provider, api_key=None, variable=None, base_url=None):
+    return endpoint(
+        provider=provider, model="a/m", base_url=base_url, api_key=api_key, api_key_env=variable
+    ).key()
 
 
 def test_a_key_is_not_shown_stored_or_sent_to_another_process():
-    secret = Secret("sk-canary")
-    assert "canary" not in f"{secret} {secret!r} {[secret]!r}"
-    with pytest.raises(TypeError, match="cannot be stored"):
-        pickle.dumps(secret)
-    assert secret.reveal() == "sk-canary"
+    found = endpoint(provider="openai", model="m", api_key="sk-canary")
+    assert "canary" not in f"{found} {found!r} {found.api_key} {[found]!r}"
+    with pytest.raises(TypeError, match="not written"):
+        pickle.dumps(found)
+    assert found.key().reveal() == "sk-canary"
 
 
-@pytest.mark.parametrize("provider", [p for p in KEY_VARIABLES if p != "bedrock"])
+@pytest.mark.parametrize("key", ["sk-schlüssel", "sk\n1", 5, ["sk-canary"]])
+def test_a_key_that_no_header_can_carry_is_refused_at_once(key, monkeypatch):
+    with pytest.raises(errors.InvalidOptionError, match="api_key") as caught:
+        endpoint(provider="openai", model="m", api_key=key)
+    assert str(key) not in str(caught.value)
+    monkeypatch.setenv("OPENAI_API_KEY", "schlüssel")
+    with pytest.raises(errors.InvalidOptionError, match="OPENAI_API_KEY has characters"):
+        find_key("openai")
+
+
+@pytest.mark.parametrize("provider", [p for p in MODELS_OF if p != "bedrock"])
 def test_the_usual_variable_is_read_and_named_when_it_is_missing(provider, monkeypatch):
     with pytest.raises(errors.CredentialsRequiredError) as caught:
-        find_key(provider, None, None, None)
-    assert KEY_VARIABLES[provider][0] in caught.value.hint
-    monkeypatch.setenv(KEY_VARIABLES[provider][0], "sk-1")
-    assert find_key(provider, None, None, None).reveal() == "sk-1"
-    assert find_key(provider, Secret("sk-2"), None, None).reveal() == "sk-2"
+        find_key(provider)
+    variable = PROVIDERS[provider].variables[0]
+    assert variable in caught.value.hint
+    monkeypatch.setenv(variable, "sk-1")
+    assert find_key(provider).reveal() == "sk-1"
+    assert find_key(provider, Secret("sk-2", "api_key")).reveal() == "sk-2"
 
 
 def test_the_providers_key_is_never_sent_to_another_address(monkeypatch):
+    other = "https://example.org/v1"
     monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
     with pytest.raises(errors.CredentialsRequiredError, match=r"example\.org"):
-        find_key("openai", None, None, "https://example.org/v1")
-    assert find_key("openai", None, "OPENAI_API_KEY", "https://example.org/v1").reveal() == "sk-1"
+        find_key("openai", base_url=other)
+    assert find_key("openai", variable="OPENAI_API_KEY", base_url=other).reveal() == "sk-1"
     monkeypatch.setenv("CELLFERRY_LLM_API_KEY", "sk-3")
-    assert find_key("openai", None, None, "https://example.org/v1").reveal() == "sk-3"
+    assert find_key("openai", base_url=other).reveal() == "sk-3"
+
+
+def test_the_address_of_the_provider_itself_is_no_other_address(monkeypatch):
+    own = "https://api.openai.com/v1"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
+    assert find_key("openai", base_url=own).reveal() == "sk-1"
+    for url in ("http://api.openai.com/v1", "https://api.openai.com.evil.org/v1",
+                "https://api.openai.com:8443/v1"):  # fmt: skip
+        with pytest.raises(errors.CredentialsRequiredError):
+            find_key("openai", base_url=url)
+    monkeypatch.setenv("CELLFERRY_LLM_API_KEY", "sk-3")
+    assert find_key("openai", base_url=own).reveal() == "sk-3"
 
 
 @pytest.mark.parametrize(
@@ -55,43 +79,11 @@ def test_the_providers_key_is_never_sent_to_another_address(monkeypatch):
      "gpu-node", "0.0.0.0", "my.localhost", "172.20.0.2", "[fd00::1]"],
 )  # fmt: skip
 def test_local_and_private_addresses_need_no_key(host):
-    assert is_local(f"http://{host}:8000/v1")
-    assert find_key("openai", None, None, f"http://{host}:8000/v1") is None
-
-
-@pytest.mark.parametrize("host", ["example.org", "8.8.8.8", "localhost.example.org"])
-def test_other_addresses_are_not_local(host):
-    assert not is_local(f"http://{host}/v1")
-    assert not is_loopback(f"http://{host}/v1")
+    assert find_key("openai", base_url=f"http://{host}:8000/v1") is None
 
 
 def test_a_named_variable_that_is_empty_is_an_error_even_at_home(monkeypatch):
     monkeypatch.setenv("MY_KEY", " ")
     with pytest.raises(errors.CredentialsRequiredError) as caught:
-        find_key("openai", None, "MY_KEY", "http://localhost/v1")
+        find_key("openai", variable="MY_KEY", base_url="http://localhost/v1")
     assert "MY_KEY" in caught.value.hint
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["https://me:sk-canary@host/v1", "https://host/v1?api_key=sk-canary",
-     "https://host/v1?access-token=sk-canary", "ftp://host", "host:80/v1", "http://", "http://[x"],
-)  # fmt: skip
-def test_an_address_that_holds_a_key_or_is_none_is_refused(url):
-    with pytest.raises(errors.InvalidOptionError) as caught:
-        check_url(url)
-    assert "canary" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["http://Host:8/Some/Path/V1", "https://h/openai?api-version=2024-10-21", "http://[::1]/v1/"],
-)
-def test_an_address_is_kept_exactly_as_given(url):
-    assert check_url(url) == url
-
-
-def test_redaction_takes_every_key_out():
-    assert (
-        redact("a sk-1 b sk-2", [Secret("sk-1"), None, Secret("sk-2")]) == "a <hidden> b <hidden>"
-    )

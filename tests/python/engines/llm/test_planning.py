@@ -1,6 +1,6 @@
 import pytest
 
-from cellferry.annotate.clusters import plan_clusters
+from cellferry.annotate import verb
 from cellferry.study.build import study_from_markers
 from llm_cases import LISTS, ask, engine
 
@@ -9,21 +9,21 @@ PRICES = {"input": 3.0, "output": 15.0}
 
 
 def test_a_dry_run_makes_no_call_and_tells_calls_tokens_and_cost(llm_server):
-    plan = plan_clusters(STUDY, engine(llm_server, prices=PRICES))
-    strict = plan_clusters(STUDY, engine(llm_server, prices=PRICES, validator_involvement="v0"))
+    plan = verb.plan(STUDY, engine(llm_server, prices=PRICES))
+    strict = verb.plan(STUDY, engine(llm_server, prices=PRICES, validator_involvement="v0"))
     assert (plan.clusters, plan.calls, strict.calls) == (6, 12, 18)
     paid = (plan.input_tokens * 3 + plan.output_tokens * 15) / 1e6
     assert plan.cost_usd == pytest.approx(paid)
     assert 0 < plan.cost_usd < strict.cost_usd
-    assert "12 calls" in plan.told()
-    assert "tokens in" in plan.told()
+    assert "12 calls" in str(plan)
+    assert "tokens in" in str(plan)
     assert llm_server.log == []
 
 
 def test_an_unknown_price_is_told_as_unknown(llm_server):
-    plan = plan_clusters(STUDY, engine(llm_server))
+    plan = verb.plan(STUDY, engine(llm_server))
     assert plan.cost_usd is None
-    assert "cost unknown" in plan.told()
+    assert "cost unknown" in str(plan)
 
 
 def test_what_an_earlier_run_answered_is_not_planned_again(llm_server, tmp_path):
@@ -31,13 +31,13 @@ def test_what_an_earlier_run_answered_is_not_planned_again(llm_server, tmp_path)
     ask(llm_server, {"0": LISTS["0"]}, **options)
     study = study_from_markers({"0": LISTS["0"], "1": LISTS["1"]})
     study = study.with_parts(context=study.context.__class__(species="human"))
-    plan = plan_clusters(study, engine(llm_server, **options))
+    plan = verb.plan(study, engine(llm_server, **options))
     assert plan.calls == 2
     assert "1 clusters are already answered." in plan.notes
 
 
 def test_the_plan_is_near_what_is_really_sent(llm_server):
-    plan = plan_clusters(STUDY, engine(llm_server))
+    plan = verb.plan(STUDY, engine(llm_server))
     ask(llm_server, {**LISTS, "9": ["ACTB"]})
     sent = sum(len(r["system"]) + len(r["user"]) for r in llm_server.log)
     assert plan.bytes_sent == pytest.approx(sent, rel=0.35)

@@ -5,9 +5,9 @@ import pytest
 
 from cellferry import errors
 from cellferry.engines.llm import providers
-from cellferry.engines.llm.endpoints import PROVIDERS, endpoint
-from cellferry.engines.llm.keys import Secret
+from cellferry.engines.llm.endpoints import MODELS_OF, endpoint
 from cellferry.engines.llm.providers import check_packages, open_model, open_pool
+from cellferry.engines.service.secrets import Secret
 from llm_cases import TWO, ask
 from paths import ROOT
 
@@ -16,12 +16,12 @@ def opened(provider, base_url=None):
     async def main():
         found = endpoint(provider=provider, model="openai/m", base_url=base_url)
         async with open_pool([found], 3, 5.0) as pool:
-            return open_model(found, Secret("sk-1"), pool, 5.0), pool
+            return open_model(found, Secret("sk-1", "api_key"), pool, 5.0), pool
 
     return asyncio.run(main())
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", MODELS_OF)
 def test_every_provider_has_a_model_whose_package_never_tries_again(provider, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     model, pool = opened(provider)
@@ -33,7 +33,7 @@ def test_every_provider_has_a_model_whose_package_never_tries_again(provider, mo
     assert "sk-1" not in repr(model)
 
 
-@pytest.mark.parametrize("provider", [p for p in PROVIDERS if p != "bedrock"])
+@pytest.mark.parametrize("provider", [p for p in MODELS_OF if p != "bedrock"])
 def test_the_address_is_used_as_given(provider):
     model, _ = opened(provider, "http://127.0.0.1:1/Some/Path/V1")
     assert str(model.base_url or "").rstrip("/") == "http://127.0.0.1:1/Some/Path/V1"

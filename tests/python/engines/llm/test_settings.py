@@ -24,8 +24,8 @@ def test_the_same_engine_can_be_made_from_its_description(options):
     assert "canary" not in str(described)
     again = create_engine("llm", described)
     assert again.describe() == described
-    assert [e.describe() for e in again._settings.endpoints] == [
-        e.describe() for e in first._settings.endpoints
+    assert [e.determining() for e in again._settings.endpoints] == [
+        e.determining() for e in first._settings.endpoints
     ]
 
 

@@ -1,8 +1,9 @@
 import pytest
 from pydantic_ai.exceptions import ModelConnectionError, ModelHTTPError
 
-from cellferry.engines.llm.client import TRANSIENT, is_transient, parameters, told_by
+from cellferry.engines.llm.client import is_transient, parameters, pause_of, told_by
 from cellferry.engines.llm.replies import Answer
+from cellferry.engines.service.answers import TRANSIENT
 
 
 @pytest.mark.parametrize("status", sorted(TRANSIENT))
@@ -18,6 +19,21 @@ def test_what_will_not_pass_is_not(status):
 def test_a_pause_of_hours_is_not_waited_for():
     assert is_transient(ModelHTTPError(429, "m", headers={"Retry-After": "30"}))
     assert not is_transient(ModelHTTPError(429, "m", headers={"Retry-After": "7200"}))
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [({"Retry-After": "0.5"}, 0.5), ({"retry-after": "3"}, 3.0), ({"Retry-After": "-4"}, 0.0),
+     ({"Retry-After-Ms": "1500", "Retry-After": "9"}, 1.5), ({"Retry-After": "soon"}, None),
+     ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0), (None, None)],
+)  # fmt: skip
+def test_the_pause_is_read_as_of_any_service(headers, seconds):
+    assert pause_of(ModelHTTPError(429, "m", headers=headers)) == seconds
+
+
+def test_a_pause_that_stands_in_the_body_is_known_too():
+    assert pause_of(ModelHTTPError(429, "m", retry_after=14.0)) == 14.0
+    assert pause_of(ModelConnectionError(model_name="m", message="lost")) is None
 
 
 def test_a_lost_connection_is_tried_again_and_a_fault_of_ours_is_not():

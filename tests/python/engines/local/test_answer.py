@@ -2,8 +2,8 @@ import json
 
 import pytest
 
+from cellferry.annotations.clusters import Annotation
 from cellferry.engines.local import Local
-from cellferry.engines.local.answer import annotation_of
 from local_tables import answers, listed, lists, table
 
 B_CELL = ["MS4A1", "CD79A", "CD19", "CD79B", "BANK1", "CD22"]
@@ -108,4 +108,4 @@ def test_markers_raised_elsewhere_are_silent_here():
 def test_a_stored_answer_is_the_answer(genes):
     found = answers(Local(), table({"0": genes}))["0"]
     payload = {"annotation": json.loads(json.dumps(found.__dict__))}
-    assert annotation_of(payload) == found
+    assert Annotation.from_dict(payload["annotation"]) == found

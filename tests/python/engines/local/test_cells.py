@@ -80,3 +80,19 @@ def test_counts_in_the_place_of_normalised_values_are_read_as_counts():
     meant = annotate_cells(Study(rows, counts=counts, **common), progress=False)
     assert told.provenance["read"] == "counts"
     assert told.to_frame().equals(meant.to_frame())
+
+
+def test_linear_values_are_logged_as_counts_are():
+    adata = cells(60)
+    rows = Clusters((), np.full(60, -1, dtype=np.int32))
+    common = {"cells": tuple(adata.obs_names), "genes": tuple(GENES)}
+    counts = adata.layers["counts"].toarray()
+    cpm = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) * 1e6 + (counts > 0) * 0.25
+    found = annotate_cells(
+        Study(rows, normalized=MatrixSource(cpm, GENES), **common), progress=False
+    )
+    meant = annotate_cells(
+        Study(rows, counts=MatrixSource(counts, GENES), **common), progress=False
+    )
+    assert found.provenance["read"] == "linear"
+    assert found.to_frame()["label"].equals(meant.to_frame()["label"])

@@ -39,7 +39,49 @@ def test_any_json_body_can_be_explained(body):
      ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
 )  # fmt: skip
 def test_retry_after(given, seconds):
-    assert http_answers.retry_after(answer(429, headers={"Retry-After": given})) == seconds
+    response = answer(429, headers={"Retry-After": given})
+    assert http_answers.retry_after(response.headers) == seconds
+    assert http_answers.retry_after({"retry-after": given}) == seconds
+
+
+@pytest.mark.parametrize(("given", "seconds"), [("1500", 1.5), ("x", 9.0), ("-1", 0.0)])
+def test_milliseconds_win_where_they_are_given(given, seconds):
+    assert http_answers.retry_after({"retry-after-ms": given, "retry-after": "9"}) == seconds
+
+
+@given(st.text(max_size=30))
+def test_any_retry_after_is_a_pause_or_nothing(text):
+    found = http_answers.retry_after({"retry-after": text, "retry-after-ms": text})
+    assert found is None or 0 <= found < float("inf")
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 499, 500, 502, 503, 504, 507, 520, 521,
+                                    522, 523, 524, 529])  # fmt: skip
+def test_services_and_models_try_the_same_again(status):
+    """House review: 499, 507, 521 and 523 were tried again by one, 409 by the other."""
+    from pydantic_ai.exceptions import ModelHTTPError
+
+    from cellferry.engines.llm.client import is_transient
+
+    assert http_answers.is_transient(http_answers.error_of(answer(status), b""))
+    assert is_transient(ModelHTTPError(status, "m"))
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 410, 413, 415, 422, 501, 505])
+def test_what_will_not_pass_is_tried_once_by_both(status):
+    from pydantic_ai.exceptions import ModelHTTPError
+
+    from cellferry.engines.llm.client import is_transient
+
+    assert not http_answers.is_transient(http_answers.error_of(answer(status), b""))
+    assert not is_transient(ModelHTTPError(status, "m"))
+
+
+def test_a_conflict_that_is_named_stays_unless_the_service_says_when_to_come_back():
+    body = json.dumps({"error_code": "JOB_CONFLICT", "message": "m"}).encode()
+    assert not http_answers.is_transient(http_answers.error_of(answer(409), body))
+    soon = answer(409, headers={"Retry-After": "1"})
+    assert http_answers.is_transient(http_answers.error_of(soon, body))
 
 
 def test_an_answer_must_be_an_object_with_its_members():

@@ -1,12 +1,28 @@
+"""One judge of what a secret is, and the one object that has one."""
+
+import copy
+import dataclasses
 import json
 import logging
 import pickle
+import threading
+from urllib.parse import quote
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellferry.engines.service.secrets import HIDDEN, Secret, find_secret, redact, redacted
+from cellferry.engines.service.secrets import (
+    HIDDEN,
+    Secret,
+    find_secret,
+    names_secret,
+    redact,
+    redacted,
+    secrets_in,
+    withheld,
+)
 from cellferry.errors import CredentialsRequiredError, InvalidOptionError
 
 CANARY = "canary-7f3a91-secret"
@@ -15,6 +31,7 @@ CANARY = "canary-7f3a91-secret"
 def test_a_secret_is_shown_nowhere(caplog):
     secret = Secret(CANARY, "auth_token")
     shown = [repr(secret), str(secret), f"{secret}", f"{secret:>40}", repr([secret])]
+    shown += ["%s %r" % (secret, secret), "{0!s:.9}".format(secret), ascii(secret)]  # noqa: UP030, UP031, UP032
     with caplog.at_level(logging.INFO):
         logging.getLogger("x").info("token %s", secret)
     assert not any(CANARY in text for text in [*shown, caplog.text])
@@ -22,11 +39,39 @@ def test_a_secret_is_shown_nowhere(caplog):
     assert not hasattr(secret, "__dict__")
 
 
-def test_a_secret_is_not_written():
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_secret_is_not_written(protocol):
+    secret = Secret(CANARY, "auth_token")
+    for content in (secret, {"x": [secret]}):
+        with pytest.raises(TypeError, match="not written"):
+            pickle.dumps(content, protocol)
+    for write in (json.dumps, orjson.dumps):
+        with pytest.raises(TypeError):
+            write({"x": secret})
     with pytest.raises(TypeError, match="not written"):
-        pickle.dumps(Secret(CANARY, "auth_token"))
-    with pytest.raises(TypeError):
-        json.dumps({"x": Secret(CANARY, "auth_token")})
+        secret.__getstate__()
+
+
+def test_a_copy_is_the_secret_itself():
+    secret = Secret(CANARY, "auth_token")
+    assert copy.copy(secret) is secret
+    assert copy.deepcopy({"x": [secret]})["x"][0] is secret
+
+    @dataclasses.dataclass
+    class Holder:
+        key: Secret
+
+    assert dataclasses.asdict(Holder(secret)) == {"key": secret}
+    assert CANARY not in repr(Holder(secret))
+
+
+def test_equal_secrets_have_equal_hashes_and_are_all_hidden():
+    one, two = Secret(CANARY, "a"), Secret(CANARY, "b")
+    assert one == two
+    assert len({one, two}) == 1
+    del one
+    assert CANARY not in redact(f"x {CANARY}")
+    assert two != CANARY
 
 
 @pytest.mark.parametrize("value", ["", "  ", "two\nlines", "tök", 7])
@@ -54,6 +99,7 @@ def test_a_secret_comes_from_the_argument_then_from_the_environment(monkeypatch)
         '{{"apiKey": "{}"}}',
         "{{'api_key': '{}'}}",
         "auth_token={}",
+        "x-api-key: {}",
         "https://u:{}@example.org/x",
         "https://example.org/p?a=1&X-Amz-Signature={}",
         "awsSecretAccessKey: {}",
@@ -63,6 +109,22 @@ def test_what_looks_like_a_secret_is_hidden_even_when_it_is_unknown(text):
     found = redact(text.format("abcdef0123456789"))
     assert "abcdef0123456789" not in found
     assert HIDDEN in found
+
+
+def test_words_of_a_model_lose_living_secrets_only():
+    secret = Secret(CANARY, "api_key")
+    said = f"A bearer cell, key: {CANARY}; api_key: none"
+    assert redact(said, guess=False) == f"A bearer cell, key: {HIDDEN}; api_key: none"
+    assert secret.reveal() == CANARY
+
+
+@pytest.mark.parametrize("value", ["sk/a+b=c&d", 'sk"quoted"', "sk\\back"])
+def test_a_secret_is_hidden_as_it_stands_in_urls_and_json_too(value):
+    secret = Secret(value, "test")
+    forms = [json.dumps({"x": value}), f"https://h/?q={quote(value, safe='')}"]
+    for text in [value, *forms]:
+        assert HIDDEN in redact(text, guess=False)
+    assert secret.reveal() == value
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
@@ -78,3 +140,102 @@ def test_a_living_secret_is_hidden_in_any_text_and_structure(before, after):
 def test_ordinary_text_is_left_alone(text):
     if "bearer" not in text.lower():
         assert redact(text) == text
+
+
+def test_secrets_may_be_made_while_others_are_hidden():
+    stop = threading.Event()
+    keys = []
+
+    def make():
+        while not stop.is_set():
+            keys.append(Secret(f"sk-{len(keys):06d}", "test"))
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    try:
+        for _ in range(300):
+            redact("nothing")
+            del keys[:-5]
+    finally:
+        stop.set()
+        thread.join()
+
+
+SECRET_NAMES = [
+    "api_key", "apiKey", "API-KEY", "x-api-key", "apikey", "auth_token", "authToken", "password",
+    "awsSecretAccessKey", "awsAccessKeyId", "aws_session_token", "client_secret", "Authorization",
+    "Proxy-Authorization", "Cookie", "private_key", "credentials", "subscription-key",
+]  # fmt: skip
+PERHAPS = ["key", "gateway_key", "sig", "signature", "X-Amz-Signature"]
+PLAIN_NAMES = [
+    "group_key", "rank_key", "coordinates_key", "cache_key", "prompt_cache_key", "key_markers",
+    "max_tokens", "input_tokens", "tokens", "top_k", "temperature", "keys", "secretory", "monkey",
+    "cluster", "", "author",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_names_of_secrets(name):
+    assert names_secret(name)
+    assert names_secret(name, sure=True)
+
+
+@pytest.mark.parametrize("name", PERHAPS)
+def test_names_that_may_be_of_a_secret(name):
+    """Refused in an address; in data of others hiding them would be a loss."""
+    assert names_secret(name)
+    assert not names_secret(name, sure=True)
+
+
+@pytest.mark.parametrize("name", PLAIN_NAMES)
+def test_names_of_no_secret(name):
+    assert not names_secret(name)
+    assert not names_secret(name, sure=True)
+
+
+@pytest.mark.parametrize("extra", ["extra_headers", "extra_body", "extra_query"])
+def test_of_the_extras_of_a_request_only_the_names_are_kept(extra):
+    given = {"temperature": 0.5, extra: {"X-Lab": CANARY, "n": 3, "deep": {"y": [CANARY]}}}
+    kept = redacted(given)
+    assert kept == {"temperature": 0.5, extra: {"X-Lab": HIDDEN, "n": HIDDEN, "deep": HIDDEN}}
+    assert withheld(kept) == [f"{extra}.X-Lab", f"{extra}.n", f"{extra}.deep"]
+    assert withheld(given) == []
+    assert redacted({extra: CANARY}) == {extra: HIDDEN}
+    assert redacted({extra: None}) == {extra: None}
+    assert redacted({extra: {}}) == {extra: {}}
+
+
+def test_values_under_the_name_of_a_secret_are_hidden_wherever_they_are():
+    given = {"a": [{"apiKey": "x", "n": 1}], "password": 5, "api_key": None, "s": Secret("x", "y")}
+    assert redacted(given) == {
+        "a": [{"apiKey": HIDDEN, "n": 1}], "password": HIDDEN, "api_key": None, "s": HIDDEN,
+    }  # fmt: skip
+    assert withheld(redacted(given)) == ["a.0.apiKey", "password", "s"]
+
+
+def test_secrets_in_settings_are_known_to_redaction():
+    settings = {
+        "top_p": 1, "api_key": "abcd-1", "signature": "T cell signature",
+        "extra_headers": {"Authorization": "Bearer abcd-2", "X-Lab-Key": "abcd-3", "X-T": "B cell"},
+        "extra_body": {"deep": {"password": ["abcd-4", None, 5, "", HIDDEN, "t\u00f6k"]}},
+    }  # fmt: skip
+    found = secrets_in(settings, "model_settings")
+    text = "abcd-1 Bearer abcd-2; abcd-2, abcd-3 abcd-4 B cell, T cell signature"
+    shown = redact(text, guess=False)
+    assert "abcd" not in shown
+    assert shown.endswith("B cell, T cell signature")
+    assert found[0].source == "model_settings.api_key"
+    assert secrets_in(None, "x") == secrets_in({}, "x") == ()
+
+
+_PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("ABxy 1"),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["a", "label", "k"]), inner),
+    max_leaves=20,
+)
+
+
+@given(_PLAIN)
+def test_data_without_secrets_come_back_as_they_are(content):
+    assert redacted(content) == content
+    assert withheld(content) == []

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import secrets
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..._version import __version__
 from ...errors import OutputError
+from ...files import write_whole
 from ..clusters import STATUSES
 from .confidence import WIDTH as CONFIDENCE_WIDTH
 from .confidence import draw_confidence
@@ -111,7 +111,9 @@ def write_report(
         raise OutputError(message, "Choose another name, or pass overwrite=True.", path=str(target))
     page = render(annotations, title=title, embedding=embedding)
     try:
-        _replace(file, page)
+        # A lone surrogate is no text that UTF-8 can hold; one bad gene name must not
+        # cost the whole report.
+        write_whole(file, page.encode("utf-8", "replace"))
     except OSError as error:
         raise _cannot_write(path, error) from error
     return target
@@ -245,16 +247,3 @@ def _cannot_write(path: str | os.PathLike[str], error: Exception) -> OutputError
     message = f'The report "{path}" cannot be written: {reason}.'
     hint = "Choose a file name in a folder that exists and that you may write to."
     return OutputError(message, hint, path=str(path))
-
-
-def _replace(target: Path, page: str) -> None:
-    # In the same folder, because only there replacing is one step.
-    partial = target.with_name(f".cellferry-{secrets.token_hex(4)}.partial")
-    try:
-        # A lone surrogate is no text that UTF-8 can hold; one bad gene name must not
-        # cost the whole report.
-        with partial.open("x", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(page)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...study.expression.kinds import Look, look_at
 from ..inputs import Candidate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-SAMPLED_CELLS = 200
-SEED = 42
 SLICE = 1 << 15
 LARGEST = np.iinfo(np.int32).max
 
@@ -40,9 +39,8 @@ class NotCountsError(Exception):
 def judge(candidates: Sequence[Candidate]) -> tuple[list[CountsVerdict], list[Candidate]]:
     """Return what is thought of every candidate, and those that look like counts, best first.
 
-    A matrix of a whole-number type holds counts; of others, 200 cells drawn with seed 42
-    must hold only whole numbers from 0. The rest, and a matrix that can be read only once, is
-    checked while it is written.
+    What is looked at says :mod:`cellferry.study.expression.kinds`. The rest, and a matrix that
+    can be read only once, is checked while it is written.
     """
     verdicts, usable = [], []
     for candidate in candidates:
@@ -55,16 +53,20 @@ def judge(candidates: Sequence[Candidate]) -> tuple[list[CountsVerdict], list[Ca
             verdicts.append(CountsVerdict(candidate.name, True, text))
             usable.append(candidate)
             continue
-        values = candidate.source.sample_values(SAMPLED_CELLS, SEED)
-        wrong = values[~_are_counts(values)]
-        if len(wrong):
-            text = f"it holds {wrong[0]:g}, which is no count"
-            verdicts.append(CountsVerdict(candidate.name, False, text))
-        else:
-            text = "the sampled values are all whole numbers"
-            verdicts.append(CountsVerdict(candidate.name, True, text))
+        problem = _problem(candidate.look or look_at(candidate.source))
+        text = problem or "the sampled values are all whole numbers"
+        verdicts.append(CountsVerdict(candidate.name, not problem, text))
+        if not problem:
             usable.append(candidate)
     return verdicts, usable
+
+
+def _problem(seen: Look) -> str:
+    """Return why values are no counts, the empty text where they are."""
+    wrong = seen.no_count
+    if wrong is None and seen.largest > LARGEST:
+        wrong = seen.largest
+    return "" if wrong is None else f"it holds {wrong:g}, which is no count"
 
 
 def _are_counts(values: NDArray[Any]) -> NDArray[np.bool_]:

@@ -8,41 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...biology.genes import identifier_kind
-from ...biology.symbols import KNOWN_COLUMNS
-from ...errors import GroupMissingError, listing, nearest
-
 if TYPE_CHECKING:
     import h5py
     import pandas as pd
     from numpy.typing import NDArray
 
 MISSING_BOOL = -1
-
-
-def symbols_column(var: pd.DataFrame, given: str | None) -> str | None:
-    """Return the column of gene symbols: the given one, else one of a usual name that holds
-    symbols, else None (the names of the genes are used).
-
-    Raises
-    ------
-    GroupMissingError
-        There is no such column.
-    """
-    columns = [str(c) for c in var.columns]
-    if given is not None:
-        if given in columns:
-            return given
-        guess = nearest(given, columns)
-        message = f'The var of this object has no column "{given}"; it has {listing(columns)}.'
-        hint = f'Did you mean "{guess}"?' if guess else "Leave gene_symbols_column out."
-        raise GroupMissingError(message, hint)
-    for name in KNOWN_COLUMNS:
-        if name in columns:
-            values = var.iloc[:, columns.index(name)].dropna()
-            if len(values) and identifier_kind(values) == "symbol":
-                return name
-    return None
 
 
 def dataset_name(column: str, position: int, taken: Sequence[str]) -> str:

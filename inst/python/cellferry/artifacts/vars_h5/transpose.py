@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InternalError
-from ...runs.parallel import ordered_map
+from ...runs.parallel import bounded_map
 from ...study.expression.blocks import cuts
 from ..machine import processors
 
@@ -164,7 +164,7 @@ class Transposed:
         few = len(self._pieces) <= MOST_PIECES
         runs = cuts(self.indptr, GROUP_VALUES if few else LARGE_GROUP_VALUES, self._length)
         batches = iter(lambda: list(islice(runs, BATCH if few else 1)), [])
-        for batch in ordered_map(pool, self._joined_batch, batches, processors() + 1):
+        for batch in bounded_map(self._joined_batch, batches, pool, ahead=processors() + 1):
             yield from batch
 
     def _joined_batch(

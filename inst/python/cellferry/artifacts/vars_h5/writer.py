@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...runs.parallel import ordered_map
+from ...runs.parallel import bounded_map
 from ...runs.worker import Events
 from ...study.expression.blocks import canonical
 from ...study.expression.source import Axis, ExpressionSource
@@ -25,7 +25,7 @@ from ..inputs import Candidate, Inputs
 from ..machine import available_memory, processors
 from .counts import CountsVerdict, NotCountsError, as_counts, judge
 from .file import new_hdf5
-from .genes import symbols_column, write_var_metadata
+from .genes import write_var_metadata
 from .matrix import MatrixWriter
 from .transpose import Pieces
 
@@ -67,7 +67,6 @@ class VarsWriter:
         """Write the file; whoever gave the path makes it durable and names it."""
         study = self.inputs.study
         normalized: ExpressionSource = study.require("normalized", "artifacts")
-        symbols = symbols_column(self.inputs.var, self.gene_symbols_column)
         verdicts, candidates = judge(self.inputs.candidates)
         with (
             new_hdf5(path) as (file, self._under),
@@ -77,7 +76,9 @@ class VarsWriter:
                 first = candidates[0] if candidates else None
                 shared = first if first is not None and first.source is normalized else None
                 refused = self._normalized(file, normalized, shared)
-                write_var_metadata(file, normalized.genes, self.inputs.var, symbols)
+                write_var_metadata(
+                    file, normalized.genes, self.inputs.var, self.gene_symbols_column
+                )
                 if refused is not None or shared is None:
                     verdicts = self._counts(file, candidates, verdicts, refused)
             except BaseException:
@@ -183,7 +184,7 @@ class VarsWriter:
                 yield start, block
             tell(total)
 
-        return ordered_map(self._pool, work, told(), processors() + 1)
+        return bounded_map(work, told(), self._pool, self.events, ahead=processors() + 1)
 
     def _progress(self, total: int, unit: str, text: str) -> Callable[[int], None]:
         self.events.emit("started", 0, total, unit, text)

@@ -92,6 +92,7 @@ class CellAtlas:
     """
 
     name = NAME
+    variables = (ADDRESS_VARIABLE, KEY_VARIABLE)
 
     def __init__(
         self,

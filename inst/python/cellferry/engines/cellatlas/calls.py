@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from ...annotations.cells import OK, UNKNOWN_STATUS
 from ...annotations.clusters import UNKNOWN
 from ...annotations.texts import TextLists, Texts
+from ...biology.text import says_unknown
 from ...errors import ServiceAnswerError
-
-UNKNOWN_WORDS = frozenset({"unknown", "unassigned", "unclassified", "undetermined"})
-"""Labels, in lower case, by which a service says that it does not know."""
 
 _HINT = "The service speaks another protocol, or another version of it."
 
@@ -76,7 +74,7 @@ def check_answer(answer: Any, n_cells: int) -> list[dict[str, Any]]:
 def columns_of(calls: list[dict[str, Any]]) -> Calls:
     """Return checked calls as columns; missing alternates, markers and confidences are none."""
     known = [c["label"].strip() for c in calls]
-    labels = [UNKNOWN if x.lower() in UNKNOWN_WORDS else x for x in known]
+    labels = [UNKNOWN if says_unknown(x) else x for x in known]
     sure = [c.get("confidence") for c in calls]
     return Calls(
         Texts.of(labels),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...errors import InvalidOptionError, listing
+from ...study.options import flag, number, one_of, or_none, text, whole_number
 from .payload import MOST_CELLS
 
 HOSTED = "https://scirouter-gateway-production.up.railway.app/v1/singlecell/annotate"
@@ -38,35 +38,19 @@ class Options:
         return asdict(self)
 
 
-_WHOLE = {
-    "chunk_size": (1, MOST_CELLS), "chunk_bytes": (LEAST_BYTES, MOST_BYTES),
-    "parallel": (1, 32), "min_counts": (0, 10**9),
-}  # fmt: skip
-_NUMBERS = {"timeout": (0.001, 86_400), "max_mitochondrial": (0, 1)}
-_CHOICES = {"values": VALUES, "qc": QC}
-
-
 def checked(options: Options) -> Options:
-    """Return the options with their types settled; raises :class:`InvalidOptionError`."""
-    changed: dict[str, Any] = {}
-    for name, (least, most) in {**_WHOLE, **_NUMBERS}.items():
-        value = getattr(options, name)
-        whole = name in _WHOLE
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not is_number or not least <= value <= most or (whole and value % 1 != 0):
-            what = "a whole number" if whole else "a number"
-            message = f"`{name}` must be {what} from {least:,} to {most:,}, not {value!r}."
-            raise InvalidOptionError(message, option=name)
-        changed[name] = int(value) if whole else float(value)
-    for name, valid in _CHOICES.items():
-        if getattr(options, name) not in valid:
-            message = f"`{name}` must be one of {listing(valid)}, not {getattr(options, name)!r}."
-            raise InvalidOptionError(message, option=name)
-    for name in ("model", "reference_atlas"):
-        value = getattr(options, name)
-        if not isinstance(value, str) or not value:
-            raise InvalidOptionError(f"`{name}` must be text.", option=name)  # noqa: EM102
-    if options.compress is not None and not isinstance(options.compress, bool):
-        message = f"`compress` must be True, False or None, not {options.compress!r}."
-        raise InvalidOptionError(message, option="compress")
-    return Options(**{**asdict(options), **changed})
+    """Return the options with their types settled; raises ``InvalidOptionError``."""
+    return Options(
+        api_url=options.api_url,
+        model=text("model", options.model),
+        reference_atlas=text("reference_atlas", options.reference_atlas),
+        timeout=number("timeout", options.timeout, 0.001, 86_400),
+        chunk_size=whole_number("chunk_size", options.chunk_size, 1, MOST_CELLS),
+        chunk_bytes=whole_number("chunk_bytes", options.chunk_bytes, LEAST_BYTES, MOST_BYTES),
+        parallel=whole_number("parallel", options.parallel, 1, 32),
+        compress=or_none(flag, "compress", options.compress),
+        values=one_of("values", options.values, VALUES),
+        qc=one_of("qc", options.qc, QC),
+        min_counts=whole_number("min_counts", options.min_counts, 0, 10**9),
+        max_mitochondrial=number("max_mitochondrial", options.max_mitochondrial, 0, 1),
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...biology.gene_tables import resolve
-from ...biology.genes import Species, identifier_kind
+from ...biology.genes import identifier_kind, species_of
 from ...errors import CellsQualityWarning, GeneIdentifiersError, GenesUnrecognisedWarning, listing
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def check_genes(genes: Sequence[str], species: str | None) -> dict[str, Any]:
         hint = "Make them unique: adata.var_names_make_unique(), or in R make.unique(rownames(x))."
         raise GeneIdentifiersError(message, hint, examples=twice[:10])
     kind = identifier_kind(genes)
-    vocabulary: Species = "mouse" if species == "mouse" else "human"
+    vocabulary = species_of(species) or "human"
     known = sum(resolve(g, vocabulary) is not None for g in genes)
     found = {"genes": len(genes), "recognised": known, "of": f"{vocabulary} symbols"}
     if kind != "symbol":

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import OutputError, ServiceRejectedError, ServiceTooLargeError
-from ...files import file_hash
-from ...runs.parallel import in_flight
+from ...files import file_hash, write_whole
+from ...runs.parallel import bounded_map
 from ..service.addresses import is_loopback
 from ..service.client import Reply, Service
 from .calls import check_answer
@@ -97,7 +97,9 @@ class Sender:
         while True:
             # As many as were under way, because the others are halved before they are sent.
             too_large: list[Chunk] = []
-            under_way = in_flight(self._ask, missing(waiting), self.parallel, self.events)
+            under_way = bounded_map(
+                self._ask, missing(waiting), self.parallel, self.events, ordered=False
+            )
             # Closed here: threads would wait for more until the traceback of an error is gone.
             with closing(under_way):
                 for chunk, text in under_way:
@@ -172,9 +174,7 @@ class Sender:
         path = folder / f"{sent.number:06d}-{sent.key[:12]}.json.gz"
         try:
             folder.mkdir(exist_ok=True)
-            partial = path.with_name(f".{path.name}.partial")
-            partial.write_bytes(text)
-            partial.replace(path)
+            write_whole(path, text)
         except OSError as error:
             message = f'The answer cannot be written to "{path}": {error.strerror}.'
             raise OutputError(message, "Make room and resume the run.") from error

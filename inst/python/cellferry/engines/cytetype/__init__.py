@@ -14,9 +14,10 @@ from ...annotations.clusters import Annotations
 from ...errors import CellferryError
 from ..base import USUAL_SPARSITY, Capabilities, Extent, Plan
 from ..service.addresses import is_loopback
+from ..service.llm_configs import LLMConfigs
+from ..service.providers import key_variables
 from ..service.secrets import Secret, find_secret, redacted
-from .llm_configs import LLMConfigs
-from .options import TOKEN_VARIABLE, Options, checked
+from .options import ADDRESS_VARIABLE, TOKEN_VARIABLE, Options, checked
 
 if TYPE_CHECKING:
     from ...runs.run import Run
@@ -97,6 +98,7 @@ class CyteType:
     """
 
     name = NAME
+    variables = (ADDRESS_VARIABLE, TOKEN_VARIABLE, *key_variables())
 
     def __init__(
         self,
@@ -162,8 +164,7 @@ class CyteType:
 
     def describe(self) -> Mapping[str, Any]:
         """Return the options without any secret; the keys of models are left out."""
-        configs = redacted(self._models.plain) or None
-        return {**self.options.describe(), "llm_configs": configs}
+        return {**self.options.describe(), "llm_configs": self._models.describe()}
 
     def plan(self, study: Study) -> Plan:
         """Return about how many bytes would be sent, and which metadata columns."""

@@ -6,11 +6,11 @@ contradicts itself gives a failed row, never a label.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...annotations.clusters import UNKNOWN, Annotation
+from ...biology.text import ontology_id, says_unknown
 
 if TYPE_CHECKING:
     from .payload import ClusterIds
@@ -19,8 +19,6 @@ ENGINE = "cytetype"
 
 STATED: dict[str, float] = {"High": 0.9, "Moderate": 0.6, "Low": 0.3}
 """The reviewer's word -> confidence, of the kind "stated"."""
-
-_ONTOLOGY_ID = re.compile(r"CL[:_](\d{7})")
 
 
 def rows_of(
@@ -75,11 +73,10 @@ def row_of(cluster: str, identifier: str, entry: Any, state: str) -> Annotation:
         return _failed(cluster, error)
     deep = _record(_record(told.get("fullOutput")).get("cellType"))
     label = _text(told.get("annotation")) or _text(deep.get("label"))
-    if not label or label.lower() in {"unknown", "unassigned", "n/a"}:
+    if not label or says_unknown(label):
         label = UNKNOWN
     review = _record(latest.get("review"))
     confidence = STATED.get(str(review.get("confidence")))
-    identity = _ONTOLOGY_ID.fullmatch(_text(told.get("cellOntologyTerm")) or "")
     term = _text(told.get("cellOntologyTermName"))
     return Annotation(
         cluster,
@@ -87,7 +84,7 @@ def row_of(cluster: str, identifier: str, entry: Any, state: str) -> Annotation:
         label=label,
         detail=_text(told.get("granularAnnotation")),
         state=_text(told.get("cellState")),
-        ontology_id=f"CL:{identity[1]}" if identity else None,
+        ontology_id=ontology_id(_text(told.get("cellOntologyTerm")) or ""),
         ontology_label=None if term in {None, UNKNOWN} else term,
         confidence=confidence,
         confidence_kind=None if confidence is None else "stated",

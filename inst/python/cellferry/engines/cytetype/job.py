@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ...runs.run import Run
     from ...runs.worker import Events
     from ..service.client import Service
-    from .llm_configs import LLMConfigs
+    from ..service.llm_configs import LLMConfigs
     from .options import Options
     from .prepare import Prepared
     from .uploads import Uploader

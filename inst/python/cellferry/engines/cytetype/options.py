@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...errors import InvalidOptionError, listing
+from ...errors import InvalidOptionError
+from ...study.options import flag, number, one_of, or_none, path, text, whole_number
 from ..service.addresses import check_address
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Options:
 
 
 _WHOLE = {
-    "n_top_genes": 1, "max_metadata_categories": 0, "pcent_batch_size": 1,
+    "n_top_genes": 1, "max_metadata_categories": 1, "pcent_batch_size": 1,
     "max_cells_per_group": 1, "upload_max_workers": 1, "min_percentage": 0,
 }  # fmt: skip
 _SECONDS = ("upload_timeout_seconds", "poll_interval_seconds", "timeout_seconds")
@@ -99,62 +99,26 @@ def checked(options: Options) -> Options:
     InvalidOptionError
         Names the option and what is valid.
     """
-    changed: dict[str, Any] = {}
+    given: dict[str, Any] = asdict(options)
     for name, least in _WHOLE.items():
-        changed[name] = whole_number(name, getattr(options, name), least)
-    changed["n_parallel_clusters"] = whole_number(
-        "n_parallel_clusters", options.n_parallel_clusters, 1, MOST_PARALLEL
-    )
+        given[name] = whole_number(name, given[name], least)
+    name = "n_parallel_clusters"
+    given[name] = whole_number(name, given[name], 1, MOST_PARALLEL)
     for name in _SECONDS:
-        changed[name] = number(name, getattr(options, name), above=0)
+        given[name] = number(name, given[name], above=0)
     for name in _FLAGS:
-        if not isinstance(getattr(options, name), bool):
-            message = f"`{name}` must be True or False, not {getattr(options, name)!r}."
-            raise InvalidOptionError(message, option=name)
+        given[name] = flag(name, given[name])
     for name in _TEXTS:
-        text(name, getattr(options, name))
+        given[name] = text(name, given[name])
     for name in _PATHS:
-        value = getattr(options, name)
-        if isinstance(value, Path):
-            value = str(value)
-        changed[name] = text(name, value)
-    if options.gene_symbols_column is not None:
-        text("gene_symbols_column", options.gene_symbols_column)
-    if options.visibility is not None and options.visibility not in VISIBILITIES:
-        message = f"`visibility` must be one of {listing(VISIBILITIES)}, or None."
-        raise InvalidOptionError(message, option="visibility")
+        given[name] = path(name, given[name])
+    or_none(text, "gene_symbols_column", options.gene_symbols_column)
+    or_none(one_of, "visibility", options.visibility, VISIBILITIES)
     if options.api_url is not None:
-        changed["api_url"] = check_address(options.api_url)
-    changed["metadata"] = _metadata(options.metadata)
-    changed["obs_columns"] = _columns(options.obs_columns)
-    return replace(options, **changed)
-
-
-def whole_number(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """Return a whole number within its limits; raises :class:`InvalidOptionError`."""
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
-    if not fits or value < least or (most is not None and value > most):
-        limits = f"of at least {least}" if most is None else f"from {least} to {most}"
-        message = f"`{name}` must be a whole number {limits}, not {value!r}."
-        raise InvalidOptionError(message, option=name)
-    return int(value)
-
-
-def number(name: str, value: Any, *, above: float) -> float:
-    """Return a finite number above a limit; raises :class:`InvalidOptionError`."""
-    fits = isinstance(value, int | float) and not isinstance(value, bool)
-    if not fits or not above < value < float("inf"):
-        message = f"`{name}` must be a number above {above:g}, not {value!r}."
-        raise InvalidOptionError(message, option=name)
-    return float(value)
-
-
-def text(name: str, value: Any) -> str:
-    """Return a text that is not empty; raises :class:`InvalidOptionError`."""
-    if not isinstance(value, str) or not value:
-        message = f"`{name}` must be text that is not empty, not {value!r}."
-        raise InvalidOptionError(message, option=name)
-    return value
+        given["api_url"] = check_address(options.api_url)
+    given["metadata"] = _metadata(options.metadata)
+    given["obs_columns"] = _columns(options.obs_columns)
+    return Options(**given)
 
 
 def _metadata(given: Any) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import EngineNeedsError, OutputError, RunDamagedError
+from ...files import write_json
 from .payload import build_payload
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def _save_query(payload: Mapping[str, Any], run: Run, options: Options) -> None:
     if not options.overwrite_files:
         run.claim(path)
     try:
-        path.write_text(json.dumps(payload, ensure_ascii=False), encoding="utf-8")
+        write_json(path, payload)
     except OSError as error:
         message = f'The query cannot be written to "{path}": {error.strerror}.'
         raise OutputError(

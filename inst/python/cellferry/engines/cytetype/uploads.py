@@ -13,7 +13,6 @@ import datetime
 import hashlib
 import json
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -29,7 +28,8 @@ from ...errors import (
     ServiceRejectedError,
     ServiceTooLargeError,
 )
-from ...runs.parallel import run_parallel
+from ...files import PRIVATE, write_json
+from ...runs.parallel import bounded_map
 from ...runs.run import home
 from ..service.addresses import is_loopback
 from ..service.answers import is_page, object_of
@@ -228,7 +228,8 @@ class Uploader:
                 done = len(tags)
             self._events.emit("progress", done, upload.n_parts, f"{name} part {i + 1}")
 
-        run_parallel(part, todo, self._workers, self._events)
+        for _ in bounded_map(part, todo, self._workers, self._events, ordered=False):
+            pass
         file.check()
         return self._complete(file, upload, tags)
 
@@ -408,7 +409,8 @@ class UploadRecord:
         plain = {a: [asdict(k) for k in known] for a, known in content.items()}
         # It only saves work: that it cannot be written stops nothing.
         with contextlib.suppress(OSError):
-            _write_private(self.path, json.dumps(plain))
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.path, plain, mode=PRIVATE)
 
     def _read(self) -> dict[str, list[Known]]:
         try:
@@ -420,7 +422,7 @@ class UploadRecord:
 
 def store_signed(folder: Path, upload_id: str, urls: Sequence[str]) -> None:
     """Keep the signed addresses of an upload that is under way."""
-    _write_private(folder / f"signed-{upload_id}.json", json.dumps(list(urls)))
+    write_json(folder / f"signed-{upload_id}.json", list(urls), mode=PRIVATE)
 
 
 def load_signed(folder: Path, upload_id: str) -> tuple[str, ...] | None:
@@ -435,17 +437,3 @@ def load_signed(folder: Path, upload_id: str) -> tuple[str, ...] | None:
 def forget_signed(folder: Path, upload_id: str) -> None:
     """Delete the signed addresses of an upload."""
     (folder / f"signed-{upload_id}.json").unlink(missing_ok=True)
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as target:
-            target.write(text)
-            target.flush()
-            os.fsync(target.fileno())
-        Path(partial).replace(path)
-    except OSError:
-        Path(partial).unlink(missing_ok=True)
-        raise

@@ -1,6 +1,6 @@
 """The LLM engine: every cluster answered, every answer checked, nothing paid for twice.
 
-``options`` and ``keys`` say whom to ask, ``questions`` what; ``batch`` leads one
+``settings`` and ``endpoints`` say whom to ask, ``questions`` what; ``batch`` leads one
 ``conversation`` per cluster over a ``client``; ``schema``, ``reading`` and ``checks`` judge
 what comes back; ``answer`` and ``outputs`` hand it on.
 """
@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ...annotations.clusters import Annotation, Annotations
 from ...errors import CellferryError
 from ..base import Capabilities, Plan
+from ..service.providers import key_variables
+from ..service.secrets import Secret, redact
 from .batch import make_plan
-from .keys import Secret, find_key, redact
 from .outputs import check_files, output_files, run_folder, write_files
 from .providers import check_packages
 from .questions import VERSION as PROMPT_VERSION
@@ -76,7 +77,9 @@ class LLM:
     reasoning
         ``"low"``, ``"medium"`` or ``"high"``, for models that reason.
     model_settings
-        More settings of the model, for example ``{"max_tokens": 4096}``.
+        More settings of the model, for example ``{"max_tokens": 4096}``. What is sent as it
+        is (``extra_headers``, ``extra_body``, ``extra_query``) may hold secrets: of these only
+        the names are stored, and a run that is resumed needs ``model_settings`` again.
     validator_involvement
         ``"v1"``: a validating call judges each answer. ``"v0"``, strict: the validator also
         annotates without sight of the answer, and more than one step of the Cell Ontology
@@ -114,6 +117,7 @@ class LLM:
     """
 
     name = ENGINE
+    variables = key_variables()
 
     def __init__(
         self,
@@ -148,6 +152,7 @@ class LLM:
         for found in self._settings.endpoints:
             check_packages(found.provider)
         self._settings.check_prices()
+        self._made: tuple[Study, dict[str, Question]] | None = None
 
     def __repr__(self) -> str:
         e = self._settings.annotator
@@ -183,10 +188,7 @@ class LLM:
             check_files(self._settings.output_name, overwrite=self._settings.overwrite_files)
 
     def _keys(self) -> tuple[Secret | None, ...]:
-        return tuple(
-            find_key(e.provider, e.api_key, e.api_key_env, e.base_url)
-            for e in self._settings.endpoints
-        )
+        return tuple(e.key() for e in self._settings.endpoints)
 
     def plan(self, study: Study) -> Plan:
         """Return calls, tokens and estimated cost without a call: the dry run."""
@@ -194,13 +196,19 @@ class LLM:
         return make_plan(questions, n, self._settings, self.folder)
 
     def _questions(self, study: Study) -> dict[str, Question]:
+        """Return the questions about a study; the plan and the run need the same."""
+        if self._made is None or self._made[0] is not study:
+            self._made = (study, self._new_questions(study))
+        return self._made[1]
+
+    def _new_questions(self, study: Study) -> dict[str, Question]:
         s = self._settings
         chosen = study.require("markers", self.name).select(
             s.ranking_method, ascending=s.ascending, n_genes=s.n_genes
         )
         determining = {
             "version": VERSION,
-            "models": [e.describe() for e in s.endpoints],
+            "models": [e.determining() for e in s.endpoints],
             "validator_involvement": s.validator_involvement,
             "other_clusters": s.other_clusters,
         }
@@ -219,13 +227,12 @@ class LLM:
         try:
             return self._run(study, run, events, keys)
         except CellferryError as error:
-            error.message = redact(error.message, keys)
+            error.message = redact(error.message)
             raise
 
     def _run(
         self, study: Study, run: Run, events: Events, keys: tuple[Secret | None, ...]
     ) -> Annotations:
-        from .answer import annotation_of
         from .batch import Batch
 
         questions = self._questions(study)
@@ -239,7 +246,8 @@ class LLM:
         rows = []
         for name in names:
             if name in batch.payloads:
-                rows.append(replace(annotation_of(batch.payloads[name]), cluster=name))
+                row = Annotation.from_dict(batch.payloads[name]["annotation"])
+                rows.append(replace(row, cluster=name))
             else:
                 rows.append(self._skipped(name, name in questions, batch.stopped, study))
         provenance = {

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ...annotations.clusters import UNKNOWN, Annotation
+from ...annotations.clusters import UNKNOWN
 from ...biology.ontology import cell_ontology
 from .checks import resolved_term
 
@@ -47,13 +46,6 @@ def payload_of(made: Conversation, asked: Endpoint) -> dict[str, Any]:
         "conversation": made.messages,
     }
     return {"annotation": row, "evidence": evidence}
-
-
-def annotation_of(payload: Mapping[str, Any]) -> Annotation:
-    """Return the annotation of a payload, also of one that was stored as JSON."""
-    stored = payload["annotation"]
-    values: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
-    return Annotation(**values)
 
 
 def _known(answer: Answer) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from .questions import prompt
 if TYPE_CHECKING:
     from ...runs.run import Run
     from ...runs.worker import Events
-    from .keys import Secret
+    from ..service.secrets import Secret
     from .questions import Question
     from .settings import Settings
 
@@ -80,7 +80,7 @@ class Batch:
             clients = [
                 Client(
                     e, open_model(e, key, pool, s.timeout), gate, budget, s.output_mode,
-                    s.prices, modes, self.keys,
+                    s.prices, modes,
                 )
                 for e, key in zip(s.endpoints, self.keys, strict=True)
             ]  # fmt: skip

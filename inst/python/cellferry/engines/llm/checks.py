@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ...annotations.clusters import UNKNOWN
-from ...biology.ontology import ROOT, cell_ontology, normalised
+from ...biology.ontology import ROOT, cell_ontology
+from ...biology.text import normalized, ontology_id, says_unknown
 from ...errors import listing
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def check_answer(answer: Answer, question: Question) -> list[str]:
 
 def is_unknown(answer: Answer) -> bool:
     """Whether the model abstained."""
-    return normalised(answer.main_type) in {UNKNOWN.casefold(), "unknown cell", "unknown cell type"}
+    return says_unknown(answer.main_type)
 
 
 def ontology_problem(main_type: str, subtypes: Sequence[str], identifier: str | None) -> str | None:
@@ -62,8 +62,8 @@ def ontology_problem(main_type: str, subtypes: Sequence[str], identifier: str | 
     if identifier is None:
         return None
     ontology = cell_ontology()
-    wanted = identifier.strip().replace("_", ":").upper()
-    if wanted not in ontology:
+    wanted = ontology_id(identifier)
+    if wanted is None or wanted not in ontology:
         return f'There is no term "{identifier[:40]}" in the Cell Ontology.'
     current = ontology.current(wanted)
     if current is None:
@@ -72,7 +72,7 @@ def ontology_problem(main_type: str, subtypes: Sequence[str], identifier: str | 
     meant = [t for t in map(term_of, (main_type, *subtypes[:1])) if t is not None]
     if any(ontology.related(current, term) for term in meant):
         return None
-    if not meant and set(normalised(label).split()) & set(normalised(main_type).split()) - {"cell"}:
+    if not meant and set(normalized(label).split()) & set(normalized(main_type).split()) - {"cell"}:
         return None
     return f'The ontology term {current} is "{label}", which is not "{main_type}" or a kind of it.'
 
@@ -99,15 +99,15 @@ def term_of(label: str) -> str | None:
 def resolved_term(answer: Answer) -> str | None:
     """Return the id an answer stands for: its own if it is valid, else that of its label."""
     if answer.ontology_id is not None:
-        wanted = answer.ontology_id.strip().replace("_", ":").upper()
-        if wanted in cell_ontology():
+        wanted = ontology_id(answer.ontology_id)
+        if wanted is not None and wanted in cell_ontology():
             return cell_ontology().current(wanted)
     return term_of(answer.main_type)
 
 
 def disagreement(answer: Answer, other: Answer) -> str | None:
     """Return in words how far two independent answers are apart, or None if they agree."""
-    if normalised(answer.main_type) == normalised(other.main_type):
+    if normalized(answer.main_type) == normalized(other.main_type):
         return None
     one, two = resolved_term(answer), resolved_term(other)
     second = (

@@ -39,8 +39,9 @@ from pydantic_ai.tools import ToolDefinition
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from ...errors import CredentialsRequiredError, ServiceError
+from ..service.answers import TRANSIENT, retry_after
+from ..service.secrets import redact
 from .endpoints import cost
-from .keys import redact
 from .limits import LONGEST_PAUSE, Budget, Gate, Hold
 from .questions import fill
 from .replies import UnreadableReplyError, read_answer
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
     from .endpoints import Endpoint
-    from .keys import Secret
 
 MODES = ("tool", "schema", "prompted")
 """Ways to get an answer in a form, in the order in which they are tried."""
@@ -97,8 +97,6 @@ class Client:
     ----------
     modes
         Endpoint -> mode that it answers in; shared, so that it is found out once.
-    secrets
-        What must not appear in any message.
     """
 
     endpoint: Endpoint
@@ -108,7 +106,6 @@ class Client:
     output_mode: str
     prices: Mapping[str, float] | None
     modes: dict[Any, str]
-    secrets: tuple[Secret | None, ...] = ()
     dropped: set[str] = field(default_factory=set)
     base_wait: float = 0.5
 
@@ -154,7 +151,7 @@ class Client:
         await self.gate.went_well()
         if response.finish_reason == "content_filter":
             refusal = (response.provider_details or {}).get("refusal") or text_of(response)
-            message = f"The model refused to answer: {self._safe(refusal)[:300] or 'no reason'}"
+            message = f"The model refused to answer: {redact(refusal)[:300] or 'no reason'}"
             raise RefusedError(message)
         calls = [p.args_as_json_str() for p in response.parts if isinstance(p, ToolCallPart)]
         text = "\n".join(calls) or text_of(response)
@@ -168,7 +165,7 @@ class Client:
             if response.finish_reason == "length":
                 problem += " It was cut off at the limit of output tokens."
         return Reply(
-            answer, self._safe(text), problem, bool(calls), mode,
+            answer, redact(text, guess=False), problem, bool(calls), mode,
             response.model_name or self.endpoint.model, usage.input_tokens,
             usage.output_tokens, paid, seconds,
         )  # fmt: skip
@@ -208,7 +205,7 @@ class Client:
                     raise self._failure(first) from None
                 mode = following
             except ContentFilterError as error:
-                message = f"The model refused to answer: {self._safe(str(error))[:300]}"
+                message = f"The model refused to answer: {redact(str(error))[:300]}"
                 raise RefusedError(message) from None
             except ModelAPIError as error:
                 raise self._failure(error) from None
@@ -218,9 +215,9 @@ class Client:
                     mode = following
                     continue
                 message = f'The model "{self.endpoint.model}" cannot be asked like this.'
-                raise ServiceError(message, self._safe(str(error))) from None
+                raise ServiceError(message, redact(str(error))) from None
             except UnexpectedModelBehavior as error:
-                message = f"The reply could not be read: {self._safe(str(error))[:300]}"
+                message = f"The reply could not be read: {redact(str(error))[:300]}"
                 raise CallFailedError(message) from None
 
     def _drop_setting(self, error: ModelHTTPError) -> bool:
@@ -262,19 +259,18 @@ class Client:
                         )
                     except ModelHTTPError as error:
                         if error.status_code == 429:
-                            self.gate.slow_down(error.retry_after)
+                            self.gate.slow_down(pause_of(error))
                         raise
         raise AssertionError  # pragma: no cover - tenacity returns or raises
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        asked: float | None = getattr(error, "retry_after", None)
-        if asked is not None:
+        if (asked := pause_of(error)) is not None:
             return asked
         return min(self.base_wait * 2.0 ** (state.attempt_number - 1), 30.0)
 
     def _failure(self, error: ModelAPIError) -> Exception:
-        told = self._safe(told_by(error))
+        told = redact(told_by(error))
         where = self.endpoint.host or self.endpoint.base_url
         status = getattr(error, "status_code", None)
         if isinstance(error, ModelAuthenticationError) or status in {401, 403}:
@@ -288,14 +284,10 @@ class Client:
             return ServiceError(message, "Check `model` and `base_url`.")
         return CallFailedError(f"{where} could not answer: {told}")
 
-    def _safe(self, text: str) -> str:
-        return redact(text, self.secrets)
-
 
 TRANSPORT_ATTEMPTS = 6
 BUSY_ATTEMPTS = 20
 """Attempts where the service only says that it is busy (429): it will answer in the end."""
-TRANSIENT = {408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529}
 
 
 def parameters(
@@ -330,9 +322,18 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ModelQuotaExceededError):
         return False
     if isinstance(error, ModelHTTPError):
-        asked = error.retry_after
+        asked = pause_of(error)
         return error.status_code in TRANSIENT and (asked is None or asked <= LONGEST_PAUSE)
     return isinstance(error, ModelConnectionError)
+
+
+def pause_of(error: BaseException | None) -> float | None:
+    """Return the seconds that a service asks us to wait; None if it does not say."""
+    if not isinstance(error, ModelHTTPError):
+        return None
+    asked = retry_after(error.headers or {})
+    # Google says it in the body, which the package reads.
+    return error.retry_after if asked is None else asked
 
 
 def enough(state: RetryCallState) -> bool:

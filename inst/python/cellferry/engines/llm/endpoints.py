@@ -6,30 +6,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...errors import InvalidOptionError, listing, nearest
-from .keys import KEY_VARIABLES, Secret, check_url, host_of, is_loopback
+from ...errors import CredentialsRequiredError, InvalidOptionError
+from ...study.options import number, one_of, text
+from ..service.addresses import check_base_url, host_of, is_loopback, is_own_network
+from ..service.llm_configs import LLMConfigs, check_withheld
+from ..service.providers import PROVIDERS, find_provider, variables_for
+from ..service.secrets import Secret, secret_of_environment, secrets_in
 
-PROVIDERS: tuple[str, ...] = tuple(KEY_VARIABLES)
-
-DEFAULT_MODELS: dict[str, str] = {
-    "openrouter": "anthropic/claude-sonnet-4.5",
-    "anthropic": "claude-sonnet-4-6",
-}
-
-API_HOSTS: dict[str, str] = {
-    "anthropic": "api.anthropic.com",
-    "bedrock": "bedrock-runtime.amazonaws.com",
-    "google": "generativelanguage.googleapis.com",
-    "groq": "api.groq.com",
-    "mistral": "api.mistral.ai",
-    "openai": "api.openai.com",
-    "openrouter": "openrouter.ai",
-}
+MODELS_OF: tuple[str, ...] = tuple(name for name, p in PROVIDERS.items() if p.package)
+"""The providers that this engine has models of."""
 
 EFFORTS = ("low", "medium", "high")
 OUTPUT_MODES = ("auto", "tool", "schema", "prompted")
@@ -44,7 +33,8 @@ _CONFIG_FIELDS = ("provider", "name", "apiKey", "baseUrl", "modelSettings")
 class Endpoint:
     """One model at one place, and how it is asked.
 
-    ``settings`` are model settings (temperature, max_tokens, ...) as they are sent.
+    ``settings`` are model settings (temperature, max_tokens, ...) as they are sent, and
+    ``secrets`` those in them.
     """
 
     provider: str
@@ -52,28 +42,58 @@ class Endpoint:
     base_url: str | None = None
     api_key: Secret | None = field(default=None, repr=False)
     api_key_env: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secrets: tuple[Secret, ...] = ()
 
     @property
     def host(self) -> str | None:
         """Where calls go; None if they stay on this machine."""
         if self.base_url is None:
-            return API_HOSTS[self.provider]
-        return None if is_loopback(self.base_url) else host_of(self.base_url)
+            return PROVIDERS[self.provider].host
+        host = host_of(self.base_url)
+        return None if is_loopback(host) else host
 
     @property
     def address(self) -> tuple[str, str | None, str]:
         """What tells endpoints apart."""
         return self.provider, self.base_url, self.model
 
-    def describe(self) -> dict[str, Any]:
-        """Return all but the key as plain data."""
+    def determining(self) -> dict[str, Any]:
+        """Return all that an answer depends on. To be hashed only: settings may hold secrets."""
         return {
             "provider": self.provider,
             "model": self.model,
             "base_url": self.base_url,
             "settings": dict(self.settings),
         }
+
+    def key(self) -> Secret | None:
+        """Return the key to use, or None where none is needed; the one that was given wins.
+
+        Raises
+        ------
+        CredentialsRequiredError
+            One is needed and there is none; the message names the variables.
+        InvalidOptionError
+            A secret of the settings was left out of the record that this was made from.
+        """
+        check_withheld(self.settings, "model_settings")
+        if self.api_key is not None:
+            return self.api_key
+        named = self.api_key_env
+        names = variables_for(self.provider, self.base_url) if named is None else (named,)
+        if (found := secret_of_environment(names)) is not None:
+            return found
+        own = self.base_url is not None and is_own_network(host_of(self.base_url))
+        if named is None and (self.provider == "bedrock" or own):
+            # Bedrock finds its own credentials; a server of one's own asks for none.
+            return None
+        where = f'the provider "{self.provider}"'
+        if self.base_url is not None:
+            where = f'"{host_of(self.base_url)}"'
+        message = f"A key for {where} is needed and none was found."
+        hint = f"Set the environment variable {' or '.join(names)}, or pass `api_key`."
+        raise CredentialsRequiredError(message, hint, provider=self.provider, variables=list(names))
 
 
 def endpoint(
@@ -91,26 +111,15 @@ def endpoint(
     ------
     InvalidOptionError
     """
-    provider = text_option("provider", provider)
-    if provider.lower().startswith(("http://", "https://")):
-        if base_url is not None:
-            message = "`provider` is itself a base URL, so `base_url` cannot be given beside it."
-            raise InvalidOptionError(message, option="base_url")
-        provider, base_url = "openai", provider
-    name = provider.lower()
-    if name not in PROVIDERS:
-        guess = nearest(name, PROVIDERS)
-        message = f'`provider` is "{provider}". Valid: {listing(PROVIDERS)}, or a base URL.'
-        hint = f'Did you mean "{guess}"?' if guess else "Servers of your own: pass `base_url`."
-        raise InvalidOptionError(message, hint, option="provider")
     if base_url is not None:
-        base_url = check_url(text_option("base_url", base_url))
+        base_url = check_base_url(text("base_url", base_url).strip())
+    name, base_url = find_provider(provider, base_url, valid=MODELS_OF)
     if model is None and base_url is None:
-        model = DEFAULT_MODELS.get(name)
+        model = PROVIDERS[name].default_model
     if model is None:
         message = f'`model` must be given for the provider "{name}".'
         raise InvalidOptionError(message, "It has no default model.", option="model")
-    model = text_option("model", model)
+    model = text("model", model).strip()
     settings = dict(settings or {})
     if name == "anthropic":
         settings.setdefault("max_tokens", ANTHROPIC_MAX_TOKENS)
@@ -121,46 +130,43 @@ def endpoint(
         name,
         model,
         base_url,
-        _secret(api_key),
-        None if api_key_env is None else text_option("api_key_env", api_key_env),
+        api_key if api_key is None or isinstance(api_key, Secret) else Secret(api_key, "api_key"),
+        None if api_key_env is None else text("api_key_env", api_key_env).strip(),
         settings,
+        secrets_in(settings, "model_settings"),
     )
 
 
-def endpoints_from_configs(configs: Any, settings: Mapping[str, Any]) -> tuple[Endpoint, ...]:
+def models_of(configs: Any) -> LLMConfigs:
     """Return the annotator, and the validator if there is one, of CyteType's ``llm_configs``.
 
     The first entry annotates. The second, if there is one, validates: another model makes
     other mistakes.
+
+    Raises
+    ------
+    InvalidOptionError
     """
-    if isinstance(configs, Mapping):
-        configs = [configs]
-    if not isinstance(configs, Sequence) or isinstance(configs, str) or not 1 <= len(configs) <= 2:
+    entries = [configs] if isinstance(configs, Mapping) else configs
+    if not isinstance(entries, Sequence) or isinstance(entries, str) or not 1 <= len(entries) <= 2:
         message = "`llm_configs` must be a list of one or two models: annotator and validator."
         raise InvalidOptionError(message, option="llm_configs")
-    return tuple(_from_config(config, settings) for config in configs)
+    return LLMConfigs(entries, fields=_CONFIG_FIELDS, providers=MODELS_OF, needs_name=False)
 
 
-def _from_config(config: Any, settings: Mapping[str, Any]) -> Endpoint:
-    if not isinstance(config, Mapping):
-        message = "Each entry of `llm_configs` must be a dict."
-        raise InvalidOptionError(message, f"Its fields: {listing(_CONFIG_FIELDS)}.")
-    for name in config:
-        if name not in _CONFIG_FIELDS:
-            guess = nearest(str(name), _CONFIG_FIELDS)
-            message = f"An entry of `llm_configs` has no field `{name}`."
-            hint = f"Did you mean `{guess}`?" if guess else f"Valid: {listing(_CONFIG_FIELDS)}."
-            raise InvalidOptionError(message, hint, option="llm_configs")
-    own = config.get("modelSettings") or {}
-    if not isinstance(own, Mapping):
-        message = "`modelSettings` must be a dict, for example of temperature and max_tokens."
-        raise InvalidOptionError(message, option="llm_configs")
-    return endpoint(
-        provider=config.get("provider"),
-        model=config.get("name"),
-        base_url=config.get("baseUrl"),
-        api_key=config.get("apiKey"),
-        settings={**settings, **own},
+def endpoints_from_configs(
+    configs: LLMConfigs, settings: Mapping[str, Any]
+) -> tuple[Endpoint, ...]:
+    """Return the endpoints of the models; what an entry sets itself wins over ``settings``."""
+    return tuple(
+        endpoint(
+            provider=config.plain["provider"],
+            model=config.plain.get("name"),
+            base_url=config.plain.get("baseUrl"),
+            api_key=config.secrets.get("apiKey"),
+            settings={**settings, **config.plain.get("modelSettings", {})},
+        )
+        for config in configs
     )
 
 
@@ -168,13 +174,10 @@ def settings_of(temperature: Any, reasoning: Any, extra: Any) -> dict[str, Any]:
     """Return the model settings of ``temperature``, ``reasoning`` and ``model_settings``."""
     settings: dict[str, Any] = {}
     if temperature is not None:
-        settings["temperature"] = number_option("temperature", temperature, least=0)
+        settings["temperature"] = number("temperature", temperature, 0)
     if reasoning is not None:
         effort = reasoning.get("effort") if isinstance(reasoning, Mapping) else reasoning
-        if effort not in EFFORTS:
-            message = f"`reasoning` must be one of {listing(EFFORTS)} or None."
-            raise InvalidOptionError(message, option="reasoning")
-        settings["reasoning"] = effort
+        settings["reasoning"] = one_of("reasoning", effort, EFFORTS, none=True)
     if extra is not None:
         if not isinstance(extra, Mapping):
             message = "`model_settings` must be a dict, for example {'max_tokens': 4096}."
@@ -190,69 +193,9 @@ def prices_option(prices: Any) -> dict[str, float] | None:
     if not isinstance(prices, Mapping) or set(prices) != {"input", "output"}:
         message = "`prices` must have `input` and `output`, in USD per million tokens."
         raise InvalidOptionError(message, option="prices")
-    return {name: number_option("prices", prices[name], least=0) for name in ("input", "output")}
+    return {name: number("prices", prices[name], 0) for name in ("input", "output")}
 
 
-def text_option(option: str, value: Any) -> str:
-    """Return a text that is not empty, or raise; what was given is not repeated."""
-    if not isinstance(value, str) or not value.strip():
-        message = f"`{option}` must be text, not {_kind(value)}."
-        raise InvalidOptionError(message, option=option)
-    return value.strip()
-
-
-def choice_option(option: str, value: Any, valid: Sequence[str]) -> str:
-    """Return one of the valid texts, or raise."""
-    if value not in valid:
-        message = f"`{option}` must be one of {listing(list(valid))}."
-        raise InvalidOptionError(message, option=option)
-    return str(value)
-
-
-def number_option(option: str, value: Any, least: float) -> float:
-    """Return a finite number of at least `least`, or raise."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value < least:
-        message = f"`{option}` must be a number of at least {least:g}, not {_kind(value)}."
-        raise InvalidOptionError(message, option=option)
-    return float(value)
-
-
-def whole_option(option: str, value: Any, least: int) -> int:
-    """Return a whole number of at least `least`, or raise."""
-    number = number_option(option, value, least)
-    if number % 1:
-        message = f"`{option}` must be a whole number, not {value!r}."
-        raise InvalidOptionError(message, option=option)
-    return int(number)
-
-
-def flag_option(option: str, value: Any) -> bool:
-    """Return True or False, or raise."""
-    if not isinstance(value, bool):
-        message = f"`{option}` must be True or False, not {_kind(value)}."
-        raise InvalidOptionError(message, option=option)
-    return value
-
-
-def _secret(value: Any) -> Secret | None:
-    if value is None or isinstance(value, Secret):
-        return value
-    if not isinstance(value, str) or not value.strip():
-        message = "`api_key` must be text."
-        raise InvalidOptionError(message, option="api_key")
-    return Secret(value.strip())
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return repr(value)
-    if isinstance(value, str):
-        return "empty" if not value.strip() else "text"
-    return "None" if value is None else type(value).__name__
-
-
-_NAMES_THERE = {"bedrock": "aws"}
 _PER = 1_000_000
 
 
@@ -277,7 +220,7 @@ def cost(
     from genai_prices import Usage, calc_price
 
     usage = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
-    provider = _NAMES_THERE.get(endpoint.provider, endpoint.provider)
+    provider = PROVIDERS[endpoint.provider].price_name or endpoint.provider
     try:
         return float(calc_price(usage, endpoint.model, provider_id=provider).total_price)
     except LookupError:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import OutputError
-from ...files import write_whole
+from ...files import write_json, write_whole
 from ...runs.run import Run, claim_outputs
 from .questions import PROMPTS, VERSION, prompt
 
@@ -105,9 +104,7 @@ def write_files(name: str, found: Annotations, study: Study, run: Run) -> None:
     if study.coordinates is not None:
         embedding = Embedding(*study.coordinates, study.clusters)
     _write_summary(found, files["summary"])
-    write_whole(
-        files["conversations"], json.dumps(conversations(found), ensure_ascii=False, indent=1)
-    )
+    write_json(files["conversations"], conversations(found), indent=1)
     write_report(found, files["report"], embedding=embedding)
     for path in files.values():
         run.wrote(path)

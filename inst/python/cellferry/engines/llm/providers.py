@@ -13,25 +13,17 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...errors import CredentialsRequiredError, DependencyError, InvalidOptionError
-from .keys import is_local, redact
+from ..service.addresses import host_of, is_own_network
+from ..service.providers import PROVIDERS
+from ..service.secrets import redact
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
+    from ..service.secrets import Secret
     from .endpoints import Endpoint
-    from .keys import Secret
 
 REQUIREMENT = "pydantic-ai-slim[anthropic,bedrock,google,groq,mistral,openai,openrouter]>=2.60,<3"
-
-PACKAGES: dict[str, str] = {
-    "anthropic": "anthropic",
-    "bedrock": "boto3",
-    "google": "google.genai",
-    "groq": "groq",
-    "mistral": "mistralai",
-    "openai": "openai",
-    "openrouter": "openai",
-}
 
 NO_KEY = "not-needed"
 """What is sent where a server of one's own asks for no key; the packages want some text."""
@@ -39,7 +31,8 @@ NO_KEY = "not-needed"
 
 def check_packages(provider: str) -> None:
     """Raise :class:`DependencyError` with the line that installs what is missing."""
-    missing = [name for name in ("pydantic_ai", PACKAGES[provider]) if not _found(name)]
+    needed = ("pydantic_ai", PROVIDERS[provider].package)
+    missing = [name for name in needed if name is not None and not _found(name)]
     if missing:
         message = f'The engine "llm" needs the Python package {missing[0]}.'
         raise DependencyError(message, f'Run: "{sys.executable}" -m pip install "{REQUIREMENT}"')
@@ -80,7 +73,7 @@ class Pool:
 async def open_pool(endpoints: list[Endpoint], workers: int, timeout: float) -> AsyncIterator[Pool]:
     """Yield the connection pool of a run and close it afterwards."""
     # A proxy of the environment must not see calls to one's own network.
-    local = all(e.base_url is not None and is_local(e.base_url) for e in endpoints)
+    local = all(e.base_url is not None and is_own_network(host_of(e.base_url)) for e in endpoints)
     pool = Pool(connections=workers, timeout=timeout, environment=not local)
     try:
         yield pool
@@ -97,7 +90,11 @@ def open_model(endpoint: Endpoint, key: Secret | None, pool: Pool, timeout: floa
         return _MAKERS[endpoint.provider](endpoint, secret, pool, timeout)
     except UserError as error:
         message = f'The model "{endpoint.model}" of {endpoint.provider} cannot be used.'
-        raise InvalidOptionError(message, redact(str(error), [key])) from None
+        raise InvalidOptionError(message, redact(str(error))) from None
+
+
+def _base_url(endpoint: Endpoint) -> str:
+    return endpoint.base_url or PROVIDERS[endpoint.provider].base_urls[0]
 
 
 def _openai(endpoint: Endpoint, key: str, pool: Pool, timeout: float) -> Model:
@@ -107,7 +104,7 @@ def _openai(endpoint: Endpoint, key: str, pool: Pool, timeout: float) -> Model:
     from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
     client = AsyncOpenAI(
-        base_url=endpoint.base_url or "https://api.openai.com/v1",
+        base_url=_base_url(endpoint),
         api_key=key, http_client=pool.client("httpx2"), max_retries=0, timeout=timeout,
     )  # fmt: skip
     if endpoint.base_url is None:
@@ -122,7 +119,7 @@ def _openrouter(endpoint: Endpoint, key: str, pool: Pool, timeout: float) -> Mod
     from pydantic_ai.providers.openrouter import OpenRouterProvider
 
     client = AsyncOpenAI(
-        base_url=endpoint.base_url or "https://openrouter.ai/api/v1",
+        base_url=_base_url(endpoint),
         api_key=key, http_client=pool.client("httpx2"), max_retries=0, timeout=timeout,
     )  # fmt: skip
     return OpenRouterModel(endpoint.model, provider=OpenRouterProvider(openai_client=client))
@@ -134,7 +131,7 @@ def _anthropic(endpoint: Endpoint, key: str, pool: Pool, timeout: float) -> Mode
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
     client = AsyncAnthropic(
-        base_url=endpoint.base_url or "https://api.anthropic.com",
+        base_url=_base_url(endpoint),
         api_key=key, http_client=pool.client("httpx2"), max_retries=0, timeout=timeout,
     )  # fmt: skip
     return AnthropicModel(endpoint.model, provider=AnthropicProvider(anthropic_client=client))

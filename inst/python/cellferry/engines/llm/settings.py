@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import InvalidOptionError
 from ...study.markers.select import check_selection
+from ...study.options import flag, number, one_of, or_none, text, whole_number
+from ..service.llm_configs import LLMConfigs
+from ..service.secrets import redacted
 from .endpoints import (
     OUTPUT_MODES,
     Endpoint,
-    choice_option,
     cost,
     endpoint,
     endpoints_from_configs,
-    flag_option,
-    number_option,
+    models_of,
     prices_option,
     settings_of,
-    text_option,
-    whole_option,
 )
 
 
@@ -29,8 +28,8 @@ class Settings:
     """The options of :class:`cellferry.engines.llm.LLM`; see there."""
 
     endpoints: tuple[Endpoint, ...]
-    from_configs: bool
-    model_settings: Mapping[str, Any]
+    configs: LLMConfigs | None
+    model_settings: Mapping[str, Any] = field(repr=False)
     output_name: str | None
     overwrite_files: bool
     n_genes: int
@@ -65,34 +64,32 @@ class Settings:
     @classmethod
     def checked(cls, given: Mapping[str, Any]) -> Settings:
         """Return the settings of the arguments; raises :class:`InvalidOptionError`."""
+        configs = None
+        if given["llm_configs"] is not None:
+            configs = models_of(given["llm_configs"])
         said = {k: given[k] for k in ("temperature", "reasoning", "model_settings")}
-        n_genes = whole_option("n_genes", given["n_genes"], 1)
-        check_selection(given["ranking_method"], given["ascending"], n_genes)
+        n_genes = check_selection(given["ranking_method"], given["ascending"], given["n_genes"])
         return cls(
-            endpoints=_endpoints(given, settings_of(*said.values())),
-            from_configs=given["llm_configs"] is not None,
+            endpoints=_endpoints(given, configs, settings_of(*said.values())),
+            configs=configs,
             model_settings=said,
             output_name=_optional_text(given, "output_name"),
-            overwrite_files=flag_option("overwrite_files", given["overwrite_files"]),
+            overwrite_files=flag("overwrite_files", given["overwrite_files"]),
             n_genes=n_genes,
             ranking_method=given["ranking_method"],
             ascending=given["ascending"],
             additional_info=_optional_text(given, "additional_info"),
-            validator_involvement=choice_option(
+            validator_involvement=one_of(
                 "validator_involvement", given["validator_involvement"], ("v1", "v0")
             ),
-            max_workers=whole_option("max_workers", given["max_workers"], 1),
-            max_retries=whole_option("max_retries", given["max_retries"], 0),
-            max_cost_usd=None
-            if given["max_cost_usd"] is None
-            else number_option("max_cost_usd", given["max_cost_usd"], 0),
-            max_tokens=None
-            if given["max_tokens"] is None
-            else whole_option("max_tokens", given["max_tokens"], 1),
+            max_workers=whole_number("max_workers", given["max_workers"], 1),
+            max_retries=whole_number("max_retries", given["max_retries"], 0),
+            max_cost_usd=or_none(number, "max_cost_usd", given["max_cost_usd"], 0),
+            max_tokens=or_none(whole_number, "max_tokens", given["max_tokens"], 1),
             prices=prices_option(given["prices"]),
-            output_mode=choice_option("output_mode", given["output_mode"], OUTPUT_MODES),
-            other_clusters=flag_option("other_clusters", given["other_clusters"]),
-            timeout=number_option("timeout", given["timeout"], 0.001),
+            output_mode=one_of("output_mode", given["output_mode"], OUTPUT_MODES),
+            other_clusters=flag("other_clusters", given["other_clusters"]),
+            timeout=number("timeout", given["timeout"], 0.001),
         )
 
     def check_prices(self) -> None:
@@ -106,41 +103,34 @@ class Settings:
                 raise InvalidOptionError(message, hint, option="max_cost_usd")
 
     def describe(self) -> dict[str, Any]:
-        """Return the options but for keys, from which the same engine can be made again."""
+        """Return the options but for secrets, from which the same engine can be made again."""
         plain = {
             name: getattr(self, name)
             for name in self.__dataclass_fields__
-            if name not in {"endpoints", "from_configs", "model_settings"}
+            if name not in {"endpoints", "configs", "model_settings"}
         }
         e = self.annotator
-        if not self.from_configs:
+        settings = redacted(self.model_settings)
+        if self.configs is None:
             whom = {"provider": e.provider, "model": e.model, "base_url": e.base_url}
-            return {**whom, "api_key_env": e.api_key_env, **self.model_settings, **plain}
-        configs = [
-            {
-                "provider": found.provider,
-                "name": found.model,
-                "baseUrl": found.base_url,
-                "modelSettings": dict(found.settings),
-            }
-            for found in self.endpoints
-        ]
-        # Each configuration already holds the common settings.
-        return {"llm_configs": configs, "temperature": None, **plain}
+            return {**whom, "api_key_env": e.api_key_env, **settings, **plain}
+        return {"llm_configs": self.configs.describe(), **settings, **plain}
 
 
-def _endpoints(given: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Endpoint, ...]:
-    if given["llm_configs"] is None:
+def _endpoints(
+    given: Mapping[str, Any], configs: LLMConfigs | None, settings: Mapping[str, Any]
+) -> tuple[Endpoint, ...]:
+    if configs is None:
         whom = {k: given[k] for k in ("provider", "model", "base_url", "api_key", "api_key_env")}
         return (endpoint(**whom, settings=settings),)
     for option in ("model", "base_url", "api_key", "api_key_env"):
         if given[option] is not None:
             message = f"`{option}` cannot be given beside `llm_configs`."
             raise InvalidOptionError(message, option=option)
-    return endpoints_from_configs(given["llm_configs"], settings)
+    return endpoints_from_configs(configs, settings)
 
 
 def _optional_text(given: Mapping[str, Any], option: str) -> str | None:
     value = given[option]
     empty = value is None or (isinstance(value, str) and not value.strip())
-    return None if empty else text_option(option, value)
+    return None if empty else text(option, value).strip()

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from ...annotations.clusters import Annotation, Annotations
 from ...biology.gene_tables import aliases
-from ...biology.genes import Species, detect_species
+from ...biology.genes import Species, detect_species, species_of
 from ...errors import InvalidOptionError, KnowledgeError, RunDamagedError
+from ...study.options import flag, whole_number
 from ..base import Capabilities, Plan
-from .answer import ENGINE, Reader, annotation_of
+from .answer import ENGINE, Reader
 from .evidence import Evidence, Prevalence, with_prevalence
 from .hierarchy import Hierarchy
 from .knowledge.base import Knowledge
@@ -39,8 +40,6 @@ VERSION = 3
 """Raised when the same input gives another answer, so that no old unit is reused."""
 
 EXPRESSION_FILE = "prevalence.json"
-
-_SPECIES_NAMES: dict[str, Species] = {"homo sapiens": "human", "mus musculus": "mouse"}
 
 
 class Local:
@@ -82,9 +81,9 @@ class Local:
         knowledge: Any = None,
         knowledge_only: bool = False,
     ) -> None:
-        self.n_genes = _whole_number("n_genes", n_genes)
-        self.tissue_only = _flag("tissue_only", tissue_only)
-        self.knowledge_only = _flag("knowledge_only", knowledge_only)
+        self.n_genes = whole_number("n_genes", n_genes, 1)
+        self.tissue_only = flag("tissue_only", tissue_only)
+        self.knowledge_only = flag("knowledge_only", knowledge_only)
         if self.knowledge_only and knowledge is None:
             message = "`knowledge_only` needs a table of your own, and none is given."
             raise InvalidOptionError(message, "Give it as `knowledge`.", option="knowledge")
@@ -151,8 +150,8 @@ class Local:
         if not tissues:
             # What most clusters are tells the tissue, and the tissue tells siblings apart.
             columns = sorted(set(markers.cluster.tolist()))
-            first = [reader.answer(markers.clusters[c], c, None) for c in columns]
-            suggested = suggested_tissue(map(annotation_of, first), knowledge)
+            first = [reader.answer(markers.clusters[c], c, None)["annotation"] for c in columns]
+            suggested = suggested_tissue(map(Annotation.from_dict, first), knowledge)
             if suggested is not None:
                 tissues = tissues_of(suggested)
                 reader = _reader(knowledge, evidence, species, tissues)
@@ -172,7 +171,7 @@ class Local:
                     column = markers.clusters.index(cluster)
                     payload = reader.answer(cluster, column, sizes.get(cluster))
                     run.record(cluster, unit, payload)
-                rows.append(annotation_of(payload))
+                rows.append(Annotation.from_dict(payload["annotation"]))
                 details[cluster] = payload["evidence"]
             else:
                 rows.append(_skipped(cluster, sizes.get(cluster)))
@@ -203,9 +202,9 @@ class Local:
     def _species(self, study: Study, markers: Markers) -> tuple[Species, str]:
         """Return the vocabulary to use, and why: stated, detected, or the better match."""
         stated = (study.context.species or "").strip().casefold()
-        stated = _SPECIES_NAMES.get(stated, stated)
-        if stated in SPECIES:
-            return stated, "stated"
+        meant = species_of(stated)
+        if meant is not None:
+            return meant, "stated"
         genes = sorted(set(map(str, markers.gene)))
         guess = detect_species(genes)
         if not stated and guess.species is not None:
@@ -259,18 +258,3 @@ def _reader(
 def _skipped(cluster: str, n_cells: int | None) -> Annotation:
     error = "The marker table has no rows for this cluster."
     return Annotation(cluster, "skipped", n_cells=n_cells, error=error, engine=ENGINE)
-
-
-def _whole_number(option: str, value: Any) -> int:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not value >= 1 or value % 1 != 0:
-        message = f"`{option}` must be a whole number of at least 1, not {value!r}."
-        raise InvalidOptionError(message, option=option)
-    return int(value)
-
-
-def _flag(option: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        message = f"`{option}` must be True or False, not {value!r}."
-        raise InvalidOptionError(message, option=option)
-    return value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...annotations.clusters import UNKNOWN, Annotation
+from ...annotations.clusters import UNKNOWN
 from .choose import MIN_FIT, OWN_SIGNIFICANCE, choose, residual, supporters
 from .score import SUPPORT, Lookup, Signal, score_types
 
@@ -69,13 +69,6 @@ class Reader:
     def names(self, types: Iterable[int]) -> list[str]:
         """Return the names of types."""
         return [self.hierarchy.profiles.names[i] for i in types]
-
-
-def annotation_of(payload: dict[str, Any]) -> Annotation:
-    """Return the annotation of an answer, also of one that was stored as JSON."""
-    stored = payload["annotation"]
-    values: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
-    return Annotation(**values)
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,10 @@ from .secrets import redact
 if TYPE_CHECKING:
     import httpx
 
-TRANSIENT = frozenset({408, 425, 429, 499, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524, 529})
-"""Status codes after which the same request may succeed."""
+TRANSIENT = frozenset(
+    {408, 409, 425, 429, 499, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524, 529}
+)
+"""Status codes after which the same request may succeed, of services and of models."""
 
 FINAL_CODES = frozenset({"QUOTA_EXCEEDED", "LICENSE_EXPIRED", "LLM_VALIDATION_FAILED"})
 """Error codes of a service that another try does not change, whatever the status."""
@@ -73,7 +75,7 @@ def error_of(response: httpx.Response, content: bytes) -> ServiceError:
     code, told = explained(response, content)
     if code:
         data["error_code"] = code
-    if (seconds := retry_after(response)) is not None:
+    if (seconds := retry_after(response.headers)) is not None:
         data["retry_after"] = seconds
     cls, hint = _class_of(status, code)
     what = f"{host} refused the request" if status < 500 else f"{host} has a fault of its own"
@@ -178,24 +180,41 @@ def object_of(content: Any, host: str, **kinds: type) -> Mapping[str, Any]:
 
 def is_transient(error: ServiceError) -> bool:
     """Say whether the same request may succeed when it is sent again."""
-    if error.data.get("error_code") in FINAL_CODES:
+    code = error.data.get("error_code")
+    if code in FINAL_CODES:
         return False
+    if error.data.get("status") == 409 and code:
+        # Without a name a conflict is one with another request that is under way, as object
+        # stores mean it. One that is named stays, unless the service says when to come back.
+        return error.data.get("retry_after") is not None
     return error.data.get("status") in TRANSIENT or bool(error.data.get("transient"))
 
 
-def retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds of ``Retry-After``, given as seconds or as a date; None if absent."""
-    given = response.headers.get("retry-after", "").strip()
-    if not given:
-        return None
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a service asks for before the next try; None if it does not say.
+
+    Parameters
+    ----------
+    headers
+        With names in lower case, or found in any case: ``retry-after-ms`` (milliseconds),
+        else ``Retry-After`` (seconds, or a date).
+    """
     try:
-        seconds = float(given)
-    except ValueError:
-        try:
-            when = email.utils.parsedate_to_datetime(given)
-        except ValueError:
-            return None
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=datetime.UTC)
-        seconds = (when - datetime.datetime.now(datetime.UTC)).total_seconds()
+        seconds = float(headers["retry-after-ms"]) / 1000
+    except (KeyError, ValueError):
+        seconds = _seconds_of(headers.get("retry-after", "").strip())
     return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _seconds_of(given: str) -> float:
+    try:
+        return float(given)
+    except ValueError:
+        pass
+    try:
+        when = email.utils.parsedate_to_datetime(given)
+    except (ValueError, OverflowError):
+        return math.nan
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=datetime.UTC)
+    return (when - datetime.datetime.now(datetime.UTC)).total_seconds()

@@ -3,35 +3,50 @@
 A :class:`Secret` comes from an argument or from the environment. It has no text in ``repr``,
 ``str``, ``format``, pickles and JSON; only :meth:`Secret.reveal` gives it away, and only the
 code that sends a request calls that. :func:`redact` hides the value of every secret that is
-alive, and whatever looks like one, in text that comes from elsewhere.
+alive, and whatever looks like one, in text that comes from elsewhere; :func:`redacted` does so
+in nested data, by the names of members too.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import weakref
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn, Self
+from urllib.parse import quote
 
 from ...errors import CredentialsRequiredError, InvalidOptionError
 
 HIDDEN = "<hidden>"
 
+EXTRAS = frozenset({"extra_headers", "extra_body", "extra_query"})
+"""Settings of a model that are sent as they are: any value in them may be a secret."""
+
 _SHORTEST = 4
 """Shorter values are not searched for: they would hide ordinary words."""
-
-_alive: weakref.WeakSet[Secret] = weakref.WeakSet()
 
 _LOOKS_SECRET = (
     re.compile(r"(?i)(\bbearer\s+)[^\s\"',;<>]+"),
     re.compile(
-        r"(?i)([\"']?(?:api_?key|auth_?token|access_?key(?:_?id)?|secret_?access_?key|password)"
-        r"[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&<>}]+"
+        r"(?i)([\"']?(?:api[-_]?key|auth[-_]?token|access[-_]?key(?:[-_]?id)?|password"
+        r"|secret[-_]?access[-_]?key)[\"']?\s*[:=]\s*[\"']?)[^\s\"',;&<>}]+"
     ),
     re.compile(r"(?i)([?&](?:x-amz-signature|x-amz-credential|signature|token|key)=)[^&\s\"']+"),
     re.compile(r"(//)[^/@\s:]+:[^/@\s]+(?=@)"),
 )
+
+_ALWAYS = {
+    "apikey", "authorization", "cookie", "credential", "credentials", "password", "secret",
+    "token",
+}  # fmt: skip
+_PERHAPS = {"key", "sig", "signature"}
+_OF_A_KEY = {
+    "access", "api", "auth", "client", "encryption", "private", "secret", "signing",
+    "subscription",
+}  # fmt: skip
+_OF_NO_KEY = {"cache", "coordinates", "group", "rank"}
 
 
 class Secret:
@@ -43,6 +58,11 @@ class Secret:
         The text itself.
     source
         Where it came from, for messages: an option or an environment variable.
+
+    Raises
+    ------
+    InvalidOptionError
+        It is no line of ASCII text; what was given is not repeated.
 
     Examples
     --------
@@ -65,7 +85,7 @@ class Secret:
             raise InvalidOptionError(message, "Copy it again, without quotes or spaces.")
         self._value = value.strip()
         self.source = source
-        _alive.add(self)
+        _alive[id(self)] = self
 
     def reveal(self) -> str:
         """Return the value. For the request that sends it, nothing else."""
@@ -74,18 +94,39 @@ class Secret:
     def __repr__(self) -> str:
         return f"<secret from {self.source}>"
 
-    def __format__(self, _spec: str) -> str:
-        return repr(self)
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._value == self._value
 
     def __hash__(self) -> int:
-        return id(self)
+        return hash(self._value)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: Any) -> Self:
+        return self
 
     def __reduce_ex__(self, _protocol: Any) -> NoReturn:
         message = f"The secret from {self.source} is not written to files or other processes."
         raise TypeError(message)
+
+    def __getstate__(self) -> NoReturn:
+        self.__reduce_ex__(0)
+
+
+# By identity: equal secrets from two places live and die apart.
+_alive: weakref.WeakValueDictionary[int, Secret] = weakref.WeakValueDictionary()
+
+
+def secret_of_environment(variables: Iterable[str]) -> Secret | None:
+    """Return the secret of the first of these environment variables that is not empty."""
+    for name in variables:
+        if value := os.environ.get(name, "").strip():
+            return Secret(value, name)
+    return None
 
 
 def find_secret(
@@ -120,39 +161,142 @@ def find_secret(
         return value
     if value is not None and value != "":
         return Secret(value, option)
-    given = os.environ.get(variable, "").strip()
-    if given:
-        return Secret(given, variable)
-    if required_for is None:
-        return None
+    found = secret_of_environment([variable])
+    if found is not None or required_for is None:
+        return found
     message = f"{required_for} needs the secret `{option}`, which is never stored."
     hint = f"Set the environment variable {variable} and try again."
     raise CredentialsRequiredError(message, hint, option=option, variable=variable, provider=host)
 
 
-def redact(text: str) -> str:
+def names_secret(name: str, *, sure: bool = False) -> bool:
+    """Say whether a member, header or parameter of that name has a secret for its value.
+
+    Parameters
+    ----------
+    sure
+        Only what hardly ever is anything else. Without it any key and signature is meant,
+        which is right where a secret is refused, and wrong where data would be lost.
+
+    Examples
+    --------
+    >>> [names_secret(name) for name in ("awsAccessKeyId", "X-Api-Key", "max_tokens", "rank_key")]
+    [True, True, False, False]
+    >>> names_secret("signature"), names_secret("signature", sure=True)
+    (True, False)
+    """
+    spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name)
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", spaced.lower()) if word]
+    if words[-1:] == ["id"]:
+        words.pop()
+    *before, last = words or [""]
+    if last in _ALWAYS:
+        return True
+    if last not in _PERHAPS:
+        return False
+    of = before[-1] if before else ""
+    return of in _OF_A_KEY if sure else of not in _OF_NO_KEY
+
+
+def redact(text: str, *, guess: bool = True) -> str:
     """Return text without the value of any living secret, and without what looks like one.
+
+    Parameters
+    ----------
+    guess
+        Whether to hide what looks like a secret. False for what a model says of cells,
+        where such words may mean something else.
 
     Examples
     --------
     >>> redact("Authorization: Bearer abc.def")
     'Authorization: Bearer <hidden>'
     """
-    for secret in sorted(_alive, key=lambda s: -len(s.reveal())):
-        value = secret.reveal()
-        if len(value) >= _SHORTEST:
-            text = text.replace(value, HIDDEN)
-    for pattern in _LOOKS_SECRET:
+    values = {secret.reveal() for ref in _alive.valuerefs() if (secret := ref()) is not None}
+    forms = {form for v in values for form in (v, quote(v, safe=""), json.dumps(v)[1:-1])}
+    for form in sorted(forms, key=len, reverse=True):
+        if len(form) >= _SHORTEST:
+            text = text.replace(form, HIDDEN)
+    for pattern in _LOOKS_SECRET if guess else ():
         text = pattern.sub(lambda found: found.group(1) + HIDDEN, text)
     return text
 
 
 def redacted(content: Any) -> Any:
-    """Return plain data in which every text, keys of mappings too, went through :func:`redact`."""
+    """Return plain data without secrets: what may be described, stored and shown.
+
+    Every text, keys of mappings too, went through :func:`redact`. The value of a member whose
+    name is that of a secret is hidden. Of :data:`EXTRAS` only the names are left.
+
+    Examples
+    --------
+    >>> redacted({"temperature": 0, "extra_headers": {"X-Lab": "a1"}, "apiKey": "sk-1"})
+    {'temperature': 0, 'extra_headers': {'X-Lab': '<hidden>'}, 'apiKey': '<hidden>'}
+    """
     if isinstance(content, str):
         return redact(content)
+    if isinstance(content, Secret):
+        return HIDDEN
     if isinstance(content, Mapping):
-        return {redact(str(k)): redacted(v) for k, v in content.items()}
+        return {redact(str(name)): _member(str(name), v) for name, v in content.items()}
     if isinstance(content, list | tuple):
         return [redacted(v) for v in content]
     return content
+
+
+def _member(name: str, value: Any) -> Any:
+    if name in EXTRAS and isinstance(value, Mapping):
+        return {redact(str(inner)): HIDDEN for inner in value}
+    if name in EXTRAS or (names_secret(name, sure=True) and not isinstance(value, Mapping | list)):
+        return None if value is None else HIDDEN
+    return redacted(value)
+
+
+def secrets_in(settings: Any, source: str, *, extras: bool = False) -> tuple[Secret, ...]:
+    """Return the secrets of settings, by the names of members, so that :func:`redact` knows them.
+
+    Parameters
+    ----------
+    source
+        Where the settings come from.
+    extras
+        Whether they are within :data:`EXTRAS`, where any key is one.
+
+    Examples
+    --------
+    >>> secrets_in({"extra_headers": {"X-Lab-Key": "a1b2", "X-Title": "lab"}}, "model_settings")
+    (<secret from model_settings.extra_headers.X-Lab-Key>,)
+    """
+    if not isinstance(settings, Mapping):
+        return ()
+    found: list[Secret] = []
+    for name, value in settings.items():
+        where = f"{source}.{name}"
+        if names_secret(str(name), sure=not extras):
+            texts = value if isinstance(value, list) else [value]
+            for text in (v.strip() for v in texts if isinstance(v, str)):
+                # "Bearer abc" is echoed as "abc" too.
+                parts = dict.fromkeys([text, *text.split()[-1:]])
+                usable = (p for p in parts if p not in {"", HIDDEN} and p.isascii())
+                found += [Secret(part, where) for part in usable if part.isprintable()]
+        found += secrets_in(value, where, extras=extras or name in EXTRAS)
+    return tuple(found)
+
+
+def withheld(content: Any, where: str = "") -> list[str]:
+    """Return where in stored data a secret was, as ``extra_headers.X-Lab``.
+
+    Examples
+    --------
+    >>> withheld({"top_p": 1, "extra_headers": {"X-Lab": "<hidden>"}})
+    ['extra_headers.X-Lab']
+    """
+    if isinstance(content, str):
+        return [where] if HIDDEN in content else []
+    if isinstance(content, Mapping):
+        members: Iterable[tuple[Any, Any]] = content.items()
+    elif isinstance(content, list | tuple):
+        members = enumerate(content)
+    else:
+        return []
+    return [at for name, v in members for at in withheld(v, f"{where}.{name}".lstrip("."))]

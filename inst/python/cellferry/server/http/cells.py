@@ -7,11 +7,54 @@ not say that it takes gzip, so that clients send none.
 
 from __future__ import annotations
 
+from typing import Annotated, Any, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
 from ...errors import InvalidOptionError
 from ..failures import fail
-from .schemas import Schema, object_of
 
 PATH = "/v1/singlecell/annotate"
+
+Position = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class Matrix(TypedDict):
+    """Counts or normalized values, compressed by cell."""
+
+    indptr: Annotated[list[Position], Field(min_length=1)]
+    indices: list[Position]
+    data: list[Annotated[float, Field(ge=0)]]
+    shape: Annotated[
+        list[Position],
+        Field(min_length=2, max_length=2, description="Cells, then genes; send many in chunks."),
+    ]
+
+
+class Cells(TypedDict):
+    """Cells to annotate. The engine itself checks them, without a copy of the matrix."""
+
+    genes: Annotated[list[str], Field(json_schema_extra={"uniqueItems": True})]
+    matrix: Matrix
+    model: NotRequired[str | None]
+    reference_atlas: NotRequired[str | None]
+
+
+class Call(TypedDict):
+    """What a cell is."""
+
+    label: str
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    alternates: list[str]
+    markers: list[str]
+
+
+class Calls(TypedDict):
+    """A call for each cell, and who made them."""
+
+    calls: list[Call]
+    engine: dict[str, Any]
 
 
 def answer_cells(body: bytes) -> bytes:
@@ -28,37 +71,3 @@ def answer_cells(body: bytes) -> bytes:
         return answer_request(body)
     except InvalidOptionError as error:
         fail(error.message, error)
-
-
-def cell_schemas() -> dict[str, Schema]:
-    """Return the schemas of the request and of the answer."""
-    from ...engines.local.cells.requests import MOST_CELLS
-
-    text: Schema = {"type": "string"}
-    texts: Schema = {"type": "array", "items": text}
-    position: Schema = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
-    positions: Schema = {"type": "array", "items": position}
-    optional: Schema = {"anyOf": [text, {"type": "null"}]}
-    size: Schema = {**position, "description": f"Cells (at most {MOST_CELLS}), then genes."}
-    shape: Schema = {"type": "array", "items": size, "minItems": 2, "maxItems": 2}
-    values: Schema = {"type": "array", "items": {"type": "number", "minimum": 0}}
-    matrix = object_of(
-        {"indptr": {**positions, "minItems": 1}, "indices": positions, "data": values,
-         "shape": shape},
-        every=True,
-    )  # fmt: skip
-    call = object_of(
-        {"label": text, "confidence": {"type": "number", "minimum": 0, "maximum": 1},
-         "alternates": texts, "markers": texts},
-        every=True,
-    )  # fmt: skip
-    return {
-        "Cells": object_of(
-            {"genes": {**texts, "uniqueItems": True}, "matrix": matrix, "model": optional,
-             "reference_atlas": optional},
-            required=("genes", "matrix"),
-        ),
-        "Calls": object_of(
-            {"calls": {"type": "array", "items": call}, "engine": {"type": "object"}}, every=True
-        ),
-    }  # fmt: skip

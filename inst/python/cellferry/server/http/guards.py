@@ -21,7 +21,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from ..addresses import ip_address, is_loopback
+from ...engines.service.addresses import ip_address, is_loopback
 from ..failures import Code, Failure, shown
 from ..settings import Settings
 from ..uploads.signed import SIGNED_PATH
@@ -122,10 +122,13 @@ class Guards:
 
     def _is_our_name(self, host: str) -> bool:
         try:
-            name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+            name = urlsplit(f"//{host}").hostname or ""
         except ValueError:
             return False
-        if is_loopback(name) or name in {h.lower() for h in self._settings.allowed_hosts}:
+        if is_loopback(name):
+            return True
+        name = name.rstrip(".")
+        if name in {h.lower() for h in self._settings.allowed_hosts}:
             return True
         if self._settings.is_loopback:
             return False

@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
 from ..._version import __version__
+from ..bodies import Schema, or_empty
 from ..failures import CODES
+from ..jobs.llm_configs import Credentials
+from ..jobs.payload import Submission
+from ..lookup.counts import CountsRequest
 from ..settings import FILE_KINDS
 from ..uploads.signed import SIGNED_PATH
-from .cells import PATH, cell_schemas
-from .schemas import COUNT, ID, TEXT, Schema, ref, schemas
+from . import bodies, cells
+
+TEXT: Schema = {"type": "string"}
+ID: Schema = {"type": "string", "format": "uuid"}
+POSITION: Schema = {"type": "integer", "minimum": 0, "maximum": 10**9}
+REFERENCE = "#/components/schemas/{model}"
+BODIES = (
+    Submission, Credentials, CountsRequest, cells.Cells, cells.Calls, bodies.Initiate,
+    bodies.Initiated, bodies.Chunk, bodies.Complete, bodies.Uploaded, bodies.Upload, bodies.Job,
+    bodies.Status, bodies.Results, bodies.Expression, bodies.Counts, bodies.Health, bodies.Failure,
+)  # fmt: skip
+
+
+class _Untitled(GenerateJsonSchema):
+    """Schemas whose fields have no title beside their name."""
+
+    def field_title_should_be_set(self, _schema: Any) -> bool:
+        return False
+
+
+@cache
+def schemas() -> dict[str, Schema]:
+    """Return name -> schema of every body, made from the models."""
+    _, found = TypeAdapter.json_schemas(
+        [(body, "validation", TypeAdapter(body)) for body in BODIES],
+        ref_template=REFERENCE,
+        schema_generator=_Untitled,
+    )
+    return found["$defs"]  # type: ignore[no-any-return]
+
+
+def ref(name: str) -> Schema:
+    """Return a reference to a schema of :func:`schemas`."""
+    return {"$ref": REFERENCE.format(model=name)}
 
 
 def document() -> dict[str, Any]:
@@ -24,7 +64,7 @@ def document() -> dict[str, Any]:
         "security": [{"bearer": []}, {}],
         "paths": _paths(),
         "components": {
-            "schemas": {**schemas(), **cell_schemas()},
+            "schemas": schemas(),
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -33,10 +73,8 @@ def document() -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     kind = _parameter("file_kind", {"enum": list(FILE_KINDS)})
     upload, job = _parameter("upload_id", ID), _parameter("job_id", ID)
-    position = _parameter("idx", {**COUNT, "maximum": 10**9})
-    nothing = [{"type": "array", "maxItems": 0}, {"type": "null"}]
-    end = {"anyOf": [ref("Complete"), *nothing]}
-    begin = {"anyOf": [ref("Initiate"), *nothing]}
+    position = _parameter("idx", POSITION)
+    begin, end = or_empty(ref("Initiate")), or_empty(ref("Complete"))
     return {
         "/health": {"get": _operation("Whether the server is there", "Health")},
         "/openapi.json": {"get": _operation("This document", {"type": "object"})},
@@ -65,7 +103,7 @@ def _paths() -> dict[str, Any]:
         "/annotate": {
             "post": _operation("Submit a job", "Job", [_idempotency()], ref("Submission"))
         },
-        PATH: {"post": _operation("A call for each cell", "Calls", body=ref("Cells"))},
+        cells.PATH: {"post": _operation("A call for each cell", "Calls", body=ref("Cells"))},
         "/status/{job_id}": {"get": _operation("How far a job is", "Status", [job])},
         "/results/{job_id}": {"get": _operation("Results of a job", "Results", [job])},
         "/report/{job_id}": {"get": _page("The report of a job, a page", [job])},

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
-import orjson
 from starlette.requests import ClientDisconnect, Request
 
+from ..bodies import parsed
 from ..failures import Code, Failure, fail, shown
 
 SMALL_BODY = 1024**2
@@ -51,10 +51,7 @@ async def read_json(request: Request, *, optional: bool = False) -> Any:
     if optional and not body:
         return None
     check_content_type(request, "application/json")
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Failure(Code.BAD_REQUEST, f"The body is not valid JSON: {error}.") from error
+    return parsed(body)
 
 
 def check_content_type(request: Request, wanted: str, *, optional: bool = False) -> None:

@@ -22,11 +22,13 @@ from starlette.routing import Route
 
 from ..._version import __version__
 from ...annotations.report import script_hash
-from ..failures import Failure, fail, shown
-from ..jobs.llm_configs import read_llm_configs
+from ..bodies import filled, read
+from ..failures import Failure, fail
+from ..jobs.llm_configs import Credentials, allowed
 from ..jobs.payload import read_submission
 from ..store import now
-from ..uploads.signed import MOST_SIGNED, SIGNED_PATH, etag, read_parts
+from ..uploads.signed import MOST_SIGNED, SIGNED_PATH, etag
+from . import bodies
 from .cells import PATH, answer_cells
 from .guards import COOKIE, POLICY, refused
 from .openapi import document
@@ -76,7 +78,8 @@ class Routes:
 
     async def health(self, _request: Request) -> Response:
         """Say that the server is there, and which it is."""
-        return JSONResponse({"status": "ok", "server": "cellferry", "version": __version__})
+        answer = bodies.Health(status="ok", server="cellferry", version=__version__)
+        return JSONResponse(answer)
 
     async def openapi(self, _request: Request) -> Response:
         """Return the description of all addresses."""
@@ -84,41 +87,35 @@ class Routes:
 
     async def initiate(self, request: Request) -> Response:
         """Begin an upload."""
-        content = await read_json(request, optional=True)
-        if content is None or content == []:
-            content = {}
-        if not isinstance(content, dict):
-            fail(f"The body must be an object, not {shown(content)}.")
-        size = content.get("file_size_bytes")
-        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
-            fail(f"`file_size_bytes` must be a whole number, not {shown(size)}.")
+        sent = read(bodies.Initiate, filled(await read_json(request, optional=True)))
         kind = request.path_params["file_kind"]
-        upload = await run_sync(self._server.uploads.initiate, kind, size)
-        return JSONResponse(
-            {
-                "upload_id": upload.id,
-                "chunk_size_bytes": upload.chunk_bytes,
-                "max_size_bytes": self._server.settings.largest(kind),
-                "expires_at": upload.expires_at,
-                **self._signed(request, upload),
-            }
+        upload = await run_sync(self._server.uploads.initiate, kind, sent.file_size_bytes)
+        answer = bodies.Initiated(
+            upload_id=upload.id,
+            chunk_size_bytes=upload.chunk_bytes,
+            max_size_bytes=self._server.settings.largest(kind),
+            expires_at=upload.expires_at,
         )
+        if addresses := self._signed(request, upload):
+            answer["r2_upload_id"] = upload.id
+            answer["presigned_urls"] = addresses
+        return JSONResponse(answer)
 
-    def _signed(self, request: Request, upload: Upload) -> dict[str, Any]:
+    def _signed(self, request: Request, upload: Upload) -> list[str]:
         """Return the signed addresses of an upload where this server gives them."""
         settings = self._server.settings
         n = None if upload.size is None else -(-upload.size // upload.chunk_bytes)
         if not settings.signed_parts or not n or n > MOST_SIGNED:
-            return {}
+            return []
         base = settings.public_url or f"{request.url.scheme}://{request.headers['host']}"
         expires = int(now() + 3600 * settings.signed_hours)
-        addresses = [base + self._server.signer.path(upload.id, i, expires) for i in range(n)]
-        return {"r2_upload_id": upload.id, "presigned_urls": addresses}
+        return [base + self._server.signer.path(upload.id, i, expires) for i in range(n)]
 
     async def chunk(self, request: Request) -> Response:
         """Take one chunk."""
         upload, position, size = await self._take_chunk(request)
-        return JSONResponse({"upload_id": upload.id, "chunk": position, "size_bytes": size})
+        answer = bodies.Chunk(upload_id=upload.id, chunk=position, size_bytes=size)
+        return JSONResponse(answer)
 
     async def part(self, request: Request) -> Response:
         """Take one chunk at a signed address; its ETag confirms the content."""
@@ -139,22 +136,19 @@ class Routes:
 
     async def complete(self, request: Request) -> Response:
         """Check a whole file and keep it."""
-        content = await read_json(request, optional=True)
-        if not isinstance(content, dict | None) and content != []:
-            fail(f"The body must be empty or an object, not {shown(content)}.")
-        parts = read_parts(content or {})
+        sent = read(bodies.Complete, filled(await read_json(request, optional=True)))
+        parts = [(part.number, part.etag) for part in sent.parts or ()]
         upload = await run_sync(self._server.uploads.find, request.path_params["upload_id"])
         if upload.state != "complete":
             upload = await run_sync(self._server.complete_upload, upload, parts)
-        return JSONResponse(
-            {
-                "upload_id": upload.id,
-                "file_kind": upload.kind,
-                "file_name": upload.file_name,
-                "size_bytes": upload.size,
-                "expires_at": upload.expires_at,
-            }
+        answer = bodies.Uploaded(
+            upload_id=upload.id,
+            file_kind=upload.kind,
+            file_name=upload.file_name,
+            size_bytes=upload.size or 0,
+            expires_at=upload.expires_at,
         )
+        return JSONResponse(answer)
 
     async def upload(self, request: Request) -> Response:
         """Say what has arrived of an upload, for a client that goes on after a crash."""
@@ -164,17 +158,16 @@ class Routes:
             return found, self._server.uploads.received(found)
 
         upload, chunks = await run_sync(read)
-        return JSONResponse(
-            {
-                "upload_id": upload.id,
-                "file_kind": upload.kind,
-                "state": upload.state,
-                "size_bytes": upload.size,
-                "chunk_size_bytes": upload.chunk_bytes,
-                "received_chunks": list(chunks),
-                "expires_at": upload.expires_at,
-            }
+        answer = bodies.Upload(
+            upload_id=upload.id,
+            file_kind=upload.kind,
+            state=upload.state,
+            size_bytes=upload.size,
+            chunk_size_bytes=upload.chunk_bytes,
+            received_chunks=list(chunks),
+            expires_at=upload.expires_at,
         )
+        return JSONResponse(answer)
 
     async def annotate(self, request: Request) -> Response:
         """Accept a job. Its body may hold keys and is never written to disk."""
@@ -190,7 +183,7 @@ class Routes:
         async with self._bodies:
             body = await read_body(request, settings.body_bytes)
             job_id = await run_sync(accept, body, limiter=self._parsing)
-        return JSONResponse({"job_id": job_id})
+        return JSONResponse(bodies.Job(job_id=job_id))
 
     async def cells(self, request: Request) -> Response:
         """Answer cells at once; one request at a time, because a parsed one is large."""
@@ -225,12 +218,10 @@ class Routes:
     async def credentials(self, request: Request) -> Response:
         """Give keys to a job that lost them in a restart."""
         content = await read_json(request)
-        if not isinstance(content, dict):
-            fail("The body must be an object with `llm_configs`.")
         job = await self._job(request)
-        configs = read_llm_configs(content.get("llm_configs"), self._server.settings)
+        configs = allowed(read(Credentials, content).llm_configs, self._server.settings)
         await run_sync(self._server.jobs.give_keys, job, configs)
-        return JSONResponse({"job_id": job.id})
+        return JSONResponse(bodies.Job(job_id=job.id))
 
     async def expression(self, request: Request) -> Response:
         """Return a gene's expression over the embedding."""

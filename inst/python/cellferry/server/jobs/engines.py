@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...annotations.clusters import Annotation, Annotations
 from ...engines import create_engine
 from ...engines.base import Capabilities, Engine, Plan
-from ...engines.llm.endpoints import PROVIDERS
+from ...engines.llm.endpoints import MODELS_OF
 from ...engines.llm.providers import check_packages
 from ...errors import CellferryError, DependencyError, InternalError, listing
 from ...runs.worker import CancelledWork, Events
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .llm_configs import LLMConfig
 
 
-def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine:
+def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations]:
     """Return the engine of a job: the local one, or the language models it asks for.
 
     Parameters
@@ -48,7 +48,7 @@ class Isolating:
     the markers of all, so that its answer is the same.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine[Annotations]) -> None:
         self._engine = engine
         self.name = engine.name
 
@@ -99,7 +99,7 @@ class Isolating:
 NAME = "llm"
 
 
-def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine:
+def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations]:
     """Return the LLM engine of a request, clusters in parallel as asked.
 
     The first entry that annotates does so; one for the reviewer, or a second one, checks.
@@ -126,9 +126,9 @@ def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine:
 
 def _check(config: LLMConfig) -> None:
     """Tell at once what would fail the job later."""
-    if config.provider not in PROVIDERS:
+    if config.provider not in MODELS_OF:
         message = (
-            f"This server has no models of {config.provider}; it has {listing(PROVIDERS)}. "
+            f"This server has no models of {config.provider}; it has {listing(MODELS_OF)}. "
             "Any OpenAI-compatible one is reached as openai with its `baseUrl`."
         )
         raise Failure(Code.LLM_VALIDATION_FAILED, message)

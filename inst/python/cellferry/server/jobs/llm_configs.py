@@ -7,164 +7,119 @@ us, whatever a name resolves to at which moment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from ..addresses import origin
-from ..failures import Code, Failure, shown
+from pydantic import ConfigDict, Field, GetPydanticSchema, Strict, model_validator
+from pydantic.alias_generators import to_camel
+from pydantic_core import core_schema
+
+from ...engines.service.addresses import origin
+from ...engines.service.llm_configs import AGENTS
+from ...engines.service.providers import PROVIDERS
+from ...engines.service.secrets import Secret
+from ...errors import InvalidOptionError
+from ..bodies import FIRST_ERROR, ONE_OR_MORE, Body, Map, one_of, refuse
+from ..failures import Code, Failure
 from ..settings import Settings
 
-PROVIDERS: tuple[str, ...] = (
-    "anthropic",
-    "bedrock",
-    "deepseek",
-    "fireworks",
-    "google",
-    "groq",
-    "huggingface",
-    "mistral",
-    "nebius",
-    "openai",
-    "openrouter",
-    "together",
-    "vertex",
-    "xai",
-)
-
-AGENTS: tuple[str, ...] = (
-    "contextualizer",
-    "annotator",
-    "reviewer",
-    "summarizer",
-    "clinician",
-    "chat",
-)
-
-PUBLIC_ORIGINS: frozenset[str] = frozenset(
-    f"https://{host}"
-    for host in (
-        "api.anthropic.com",
-        "api.deepseek.com",
-        "api.fireworks.ai",
-        "generativelanguage.googleapis.com",
-        "api.groq.com",
-        "router.huggingface.co",
-        "api-inference.huggingface.co",
-        "api.mistral.ai",
-        "api.studio.nebius.com",
-        "api.tokenfactory.nebius.com",
-        "api.openai.com",
-        "openrouter.ai",
-        "api.together.xyz",
-        "api.x.ai",
-    )
+PUBLIC_ORIGINS: frozenset[str | None] = frozenset(
+    origin(url) for provider in PROVIDERS.values() for url in provider.base_urls
 )
 """Where the known providers are; others must be allowed when the server is started."""
 
 MOST_CONFIGS = 50
+LONGEST = 10_000
 
 
-@dataclass(frozen=True)
-class LLMConfig:
-    """One entry of ``llm_configs``; its repr shows no secret."""
+def _secret(text: str) -> Secret:
+    try:
+        found = Secret(text, "llm_configs")
+    except InvalidOptionError:
+        refuse("must be one line of ASCII text")
+    return found
 
-    provider: str
-    name: str
-    api_key: str | None = field(default=None, repr=False)
-    base_url: str | None = None
-    aws: Mapping[str, str] = field(default_factory=dict, repr=False)
-    model_settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    target_agents: tuple[str, ...] = ()
+
+Option = Annotated[str, Field(max_length=LONGEST)]
+Key = Annotated[
+    Secret,
+    GetPydanticSchema(
+        lambda _kind, _handler: core_schema.no_info_after_validator_function(
+            _secret, core_schema.str_schema(max_length=LONGEST)
+        )
+    ),
+]
+Agent = Annotated[str, one_of(AGENTS)]
+_AWS = ("aws_access_key_id", "aws_secret_access_key", "aws_default_region")
+_OURS = ("target_agents", "skip_validation", "allow_fallback")
+
+
+class LLMConfig(Body):
+    """A language model and the key for it: ``apiKey``, or all three of AWS."""
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    provider: Annotated[str, one_of(tuple(PROVIDERS))]
+    name: Annotated[str, Field(min_length=1, max_length=LONGEST)]
+    api_key: Key | None = Field(None, repr=False)
+    base_url: Option | None = None
+    aws_access_key_id: Key | None = Field(None, repr=False)
+    aws_secret_access_key: Key | None = Field(None, repr=False)
+    aws_default_region: Option | None = None
+    model_settings: Map[str, Any] = Field(default_factory=dict, repr=False)
+    target_agents: Annotated[tuple[Agent, ...], Strict(False), ONE_OR_MORE] = Field((), repr=False)
+    skip_validation: bool | None = None
+    allow_fallback: bool | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_text(cls, given: Any) -> Any:
+        return {k: v for k, v in given.items() if v != ""} if isinstance(given, dict) else given
+
+    @model_validator(mode="after")
+    def _has_a_key(self) -> LLMConfig:
+        aws = [getattr(self, name) is not None for name in _AWS]
+        if self.api_key is None and not any(aws):
+            refuse("must have either `apiKey` or all AWS credentials")
+        if self.api_key is None and not all(aws):
+            refuse("must have all AWS credentials if it has any of them")
+        return self
 
     def to_wire(self) -> dict[str, Any]:
         """Return the entry as the client sent it, secrets and all; for the engine only."""
-        found = {
-            "provider": self.provider,
-            "name": self.name,
-            "apiKey": self.api_key,
-            "baseUrl": self.base_url,
-            "modelSettings": dict(self.model_settings),
-            **self.aws,
+        return {
+            to_camel(name): value.reveal() if isinstance(value, Secret) else value
+            for name, value in self
+            if value and name not in _OURS
         }
-        return {name: value for name, value in found.items() if value}
 
 
-def read_llm_configs(value: Any, settings: Settings) -> tuple[LLMConfig, ...]:
-    """Check ``llm_configs``; raises :class:`Failure` without repeating a secret."""
-    if value is None or value == []:
-        return ()
-    # R sends a single config without the list around it.
-    entries = [value] if isinstance(value, dict) else value
-    if not isinstance(entries, list) or len(entries) > MOST_CONFIGS:
-        _fail("`llm_configs` must be a list of objects.")
-    return tuple(_read(entry, i, settings) for i, entry in enumerate(entries))
+LLMConfigs = Annotated[list[LLMConfig], Field(max_length=MOST_CONFIGS), FIRST_ERROR, ONE_OR_MORE]
 
 
-def _read(entry: Any, i: int, settings: Settings) -> LLMConfig:
-    where = f"llm_configs[{i}]"
-    if not isinstance(entry, dict):
-        _fail(f"`{where}` must be an object.")
-    provider = entry.get("provider")
-    if provider not in PROVIDERS:
-        message = f"`{where}.provider` must be one of {', '.join(PROVIDERS)}, not "
-        _fail(f"{message}{shown(provider)}.")
-    texts: dict[str, str | None] = {}
-    for name in ("name", "apiKey", "baseUrl", *_AWS):
-        text = entry.get(name)
-        if text is not None and (not isinstance(text, str) or len(text) > 10_000):
-            _fail(f"`{where}.{name}` must be text.")
-        texts[name] = text or None
-    if texts["name"] is None:
-        _fail(f"`{where}.name` must name a model.")
-    aws = {name: value for name in _AWS if (value := texts[name])}
-    if texts["apiKey"] is None and not aws:
-        _fail(f"`{where}`: either apiKey or all AWS credentials must be provided.")
-    if texts["apiKey"] is None and len(aws) < len(_AWS):
-        _fail(f"`{where}`: all AWS credentials must be provided if any of them are.")
-    options = entry.get("modelSettings")
-    if options is not None and options != [] and not isinstance(options, dict):
-        _fail(f"`{where}.modelSettings` must be an object.")
-    if texts["baseUrl"] is not None:
-        check_base_url(texts["baseUrl"], settings, f"{where}.baseUrl")
-    for flag in ("skipValidation", "allowFallback"):
-        if entry.get(flag) not in (None, True, False):
-            _fail(f"`{where}.{flag}` must be true or false.")
-    return LLMConfig(
-        provider=provider,
-        name=texts["name"],
-        api_key=texts["apiKey"],
-        base_url=texts["baseUrl"],
-        aws=aws,
-        model_settings=dict(options or {}),
-        target_agents=_agents(entry.get("targetAgents"), where),
-    )
+class Credentials(Body):
+    """Keys for a job that lost them; at least one entry is needed."""
+
+    llm_configs: LLMConfigs = Field(repr=False)
 
 
-_AWS = ("awsAccessKeyId", "awsSecretAccessKey", "awsDefaultRegion")
-
-
-def _agents(value: Any, where: str) -> tuple[str, ...]:
-    # R sends one agent as bare text.
-    agents = [value] if isinstance(value, str) else [] if value is None else value
-    if not isinstance(agents, list) or any(agent not in AGENTS for agent in agents):
-        _fail(f"`{where}.targetAgents` may hold {', '.join(AGENTS)}.")
-    return tuple(agents)
+def allowed(configs: Sequence[LLMConfig], settings: Settings) -> tuple[LLMConfig, ...]:
+    """Return configs whose addresses this server may call; raises :class:`Failure`."""
+    for i, config in enumerate(configs):
+        if config.base_url is not None:
+            check_base_url(config.base_url, settings, f"llm_configs[{i}].baseUrl")
+    return tuple(configs)
 
 
 def check_base_url(url: str, settings: Settings, where: str = "baseUrl") -> None:
     """Raise :class:`Failure` unless the origin of a URL is one that may be called."""
     found = origin(url)
     if found is None:
-        _fail(f"`{where}` must be an http or https address without a user name.")
-    if found in PUBLIC_ORIGINS | {origin(u) for u in settings.base_urls}:
-        return
-    message = (
-        f"`{where}` points to {found}, which this server may not call. "
-        "Whoever runs it can allow it: cellferry serve --allow-base-url ORIGIN."
-    )
-    _fail(message)
-
-
-def _fail(message: str) -> NoReturn:
-    raise Failure(Code.LLM_VALIDATION_FAILED, message)
+        message = f"`{where}` must be an http or https address without a user name."
+        raise Failure(Code.LLM_VALIDATION_FAILED, message)
+    if found not in PUBLIC_ORIGINS | {origin(u) for u in settings.base_urls}:
+        message = (
+            f"`{where}` points to {found}, which this server may not call. "
+            "Whoever runs it can allow it: cellferry serve --allow-base-url ORIGIN."
+        )
+        raise Failure(Code.LLM_VALIDATION_FAILED, message)

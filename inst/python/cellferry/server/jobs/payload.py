@@ -7,27 +7,119 @@ means a missing number), so these are taken; what could do harm or makes no sens
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
 
 from ...study.clusters import natural_key
-from ..failures import Code, Failure, fail, shown
-from ..settings import FILE_KINDS, Settings
-from ..store import is_id
-from .llm_configs import LLMConfig, read_llm_configs
+from ..bodies import (
+    FIRST_ERROR,
+    LONGEST_NAME,
+    ONE_OR_MORE,
+    OR_EMPTY,
+    WHOLE,
+    Body,
+    Id,
+    Map,
+    Name,
+    Text,
+    must,
+    one_of,
+    parsed,
+    read,
+    refuse,
+)
+from ..failures import Code, Failure, fail
+from ..settings import Settings
+from .llm_configs import LLMConfig, LLMConfigs, allowed
 
 VISIBILITIES: tuple[str, ...] = ("private", "org", "public")
-LONGEST_NAME = 1000
-"""Characters of an id, label, gene or column name."""
-LONGEST_TEXT = 100_000
 MOST_GENES = 200_000
 MOST_PARALLEL = 50
+
+ClusterId = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+Genes = Annotated[list[Name], Field(max_length=MOST_GENES), FIRST_ERROR, ONE_OR_MORE]
+Percent = Annotated[
+    Annotated[float, Field(ge=0, le=100)] | Literal["NaN", "NA"] | None,
+    must("must be a percentage from 0 to 100, not {given}"),
+]
+Parallel = Annotated[
+    int,
+    Field(ge=1, le=MOST_PARALLEL),
+    WHOLE,
+    must(f"must be 1 to {MOST_PARALLEL}, not {{given}}"),
+]
+Pair = Annotated[list[float | None], Field(min_length=2, max_length=2), FIRST_ERROR]
+
+
+class VisualizationData(Body):
+    """Cells of an embedding: two coordinates of each, and its cluster."""
+
+    model_config = ConfigDict(strict=False)
+
+    coordinates: Annotated[
+        Annotated[list[Pair], FIRST_ERROR] | None,
+        must("must be pairs of numbers, as many as `clusters`, not {given}"),
+    ] = None
+    clusters: list[Any] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_cells(cls, given: Any) -> Any:
+        nothing = isinstance(given, dict) and given.get("coordinates") in (None, [])
+        return {} if nothing else given
+
+    @model_validator(mode="after")
+    def _as_many(self) -> VisualizationData:
+        if len(self.coordinates or ()) != len(self.clusters):
+            refuse("must have as many `clusters` as `coordinates`")
+        return self
+
+
+class InputData(Body):
+    """What a job is about; ``markerGenes`` must have genes for at least one cluster.
+
+    Genes are ranked, best first. ``expressionData`` has percentages of cells by gene and
+    cluster; "NaN", "NA" and null are unknown.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel)
+
+    study_info: Text | None = None
+    info_tags: Map[Name, Text] = Field(default_factory=dict)
+    cluster_labels: Map[ClusterId, Name] = Field(default_factory=dict)
+    cluster_metadata: Map[str, Map[str, Map[str, Any]]] = Field(default_factory=dict)
+    marker_genes: Annotated[dict[ClusterId, Genes], Field(min_length=1), FIRST_ERROR]
+    visualization_data: Annotated[VisualizationData, OR_EMPTY] = VisualizationData()
+    expression_data: Annotated[
+        dict[Name, Map[str, Percent]], Field(max_length=MOST_GENES), FIRST_ERROR, OR_EMPTY
+    ] = Field(default_factory=dict)
+    n_parallel_clusters: Parallel | None = None
+    client_info: Map[str, Any] = Field(default_factory=dict)
+
+
+class UploadedFiles(Body):
+    """The uploads that belong to a job."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    obs_duckdb: Id | None = None
+    vars_h5: Id | None = None
+
+
+class Submission(Body):
+    """A job. ``llm_configs`` has keys: they are never stored and never shown."""
+
+    visibility: Annotated[str, one_of(VISIBILITIES)] | None = None
+    input_data: InputData
+    llm_configs: LLMConfigs = Field(default_factory=list, repr=False)
+    uploaded_files: Annotated[UploadedFiles, OR_EMPTY] = UploadedFiles()
 
 
 @dataclass(frozen=True)
@@ -99,8 +191,8 @@ class JobInput:
 
 
 @dataclass(frozen=True)
-class Submission:
-    """A whole body of ``/annotate``. ``llm_configs`` holds keys: never stored, never shown."""
+class JobRequest:
+    """A whole submission, reduced. ``llm_configs`` has keys: never stored, never shown."""
 
     job: JobInput
     llm_configs: tuple[LLMConfig, ...] = field(repr=False)
@@ -108,175 +200,71 @@ class Submission:
     visibility: str
 
 
-def read_submission(body: bytes, settings: Settings) -> Submission:
+def read_submission(body: bytes, settings: Settings) -> JobRequest:
     """Parse and check a body; raises :class:`Failure` that names what is wrong."""
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Failure(Code.BAD_REQUEST, f"The body is not valid JSON: {error}.") from error
-    envelope = _map(content, "the body", empty_list=False)
-    if "input_data" not in envelope:
-        fail("The body must have `input_data`.")
-    visibility = envelope.get("visibility")
-    if visibility is not None and visibility not in VISIBILITIES:
-        fail(f"`visibility` must be one of {VISIBILITIES}, not {shown(visibility)}.")
-    return Submission(
-        job=read_job(_map(envelope["input_data"], "input_data", empty_list=False), settings),
-        llm_configs=read_llm_configs(envelope.get("llm_configs"), settings),
-        uploads=_uploads(envelope.get("uploaded_files")),
-        visibility=visibility or "private",
+    sent = read(Submission, parsed(body))
+    return JobRequest(
+        job=job_of(sent.input_data, settings),
+        llm_configs=allowed(sent.llm_configs, settings),
+        uploads=sent.uploaded_files.model_dump(exclude_none=True),
+        visibility=sent.visibility or "private",
     )
 
 
-def read_job(data: Mapping[str, Any], settings: Settings) -> JobInput:
-    """Return what ``input_data`` says; raises :class:`Failure`."""
+def job_of(data: InputData, settings: Settings) -> JobInput:
+    """Return what a job needs of ``input_data``; raises :class:`Failure`."""
     markers = {
-        _name(cluster, "markerGenes"): _genes(genes, f"markerGenes[{shown(cluster)}]")
-        for cluster, genes in _map(data.get("markerGenes"), "markerGenes").items()
+        cluster: [name for gene in genes if (name := gene.strip())]
+        for cluster, genes in data.marker_genes.items()
     }
-    given = {
-        _name(cluster, "clusterLabels"): _text(label, "clusterLabels", LONGEST_NAME)
-        for cluster, label in _map(data.get("clusterLabels"), "clusterLabels").items()
-    }
-    names = sorted({*given, *markers}, key=natural_key)
+    names = sorted({*data.cluster_labels, *markers}, key=natural_key)
     if len(names) > settings.clusters:
         message = f"The job has {len(names)} clusters; this server takes {settings.clusters}."
         raise Failure(Code.PAYLOAD_TOO_LARGE, message)
     if not any(markers.values()):
         fail("`markerGenes` must have genes for at least one cluster.")
-    genes, percentages = _percentages(data.get("expressionData"), names)
-    coordinates, points = _points(data.get("visualizationData"), names)
-    client = _map(data.get("clientInfo"), "clientInfo")
-    study = data.get("studyInfo")
+    position = {name: i for i, name in enumerate(names)}
+    coordinates, points = _points(data.visualization_data, position)
+    client = (data.client_info.get(name) for name in ("clientType", "clientVersion"))
     return JobInput(
-        study_info=_text("" if study is None else study, "studyInfo", LONGEST_TEXT),
-        tags=_tags(data.get("infoTags")),
-        labels={name: given.get(name, name) for name in names},
+        study_info=data.study_info or "",
+        tags=data.info_tags,
+        labels={name: data.cluster_labels.get(name, name) for name in names},
         markers={name: markers[name] for name in names if markers.get(name)},
-        metadata=_metadata(data.get("clusterMetadata"), set(names)),
-        genes=genes,
-        percentages=percentages,
+        metadata={
+            cluster: {column: _numbers(shares) for column, shares in columns.items()}
+            for cluster, columns in data.cluster_metadata.items()
+            # Clients also send unused categories.
+            if cluster in position
+        },
+        genes=tuple(data.expression_data),
+        percentages=_percentages(data.expression_data, position),
         coordinates=coordinates,
         points=points,
-        parallel=_parallel(data.get("nParallelClusters")),
-        client=" ".join(str(client.get(k) or "")[:50] for k in ("clientType", "clientVersion")),
+        parallel=data.n_parallel_clusters or 2,
+        client=" ".join(str(text or "")[:50] for text in client),
     )
 
 
-def _map(value: Any, what: str, *, empty_list: bool = True) -> Mapping[str, Any]:
-    # R writes an empty named list as [].
-    if value is None or (empty_list and value == []):
-        return {}
-    if not isinstance(value, dict):
-        fail(f"`{what}` must be an object, not {shown(value)}.")
-    return value
+def _numbers(shares: dict[str, Any]) -> dict[str, Any]:
+    return {name: share for name, share in shares.items() if isinstance(share, int | float)}
 
 
-def _text(value: Any, what: str, most: int) -> str:
-    if not isinstance(value, str):
-        fail(f"`{what}` must be text, not {shown(value)}.")
-    if len(value) > most:
-        fail(f"`{what}` may have {most} characters, not {len(value)}.")
-    return value
-
-
-def _name(value: str, what: str) -> str:
-    if not value:
-        fail(f"A cluster of `{what}` has an empty id.")
-    return _text(value, what, LONGEST_NAME)
-
-
-def _genes(value: Any, what: str) -> list[str]:
-    genes = [value] if isinstance(value, str) else value
-    if genes is None:
-        return []
-    if not isinstance(genes, list) or len(genes) > MOST_GENES:
-        fail(f"`{what}` must be a list of at most {MOST_GENES} genes.")
-    named = [_text(gene, what, LONGEST_NAME).strip() for gene in genes]
-    return [gene for gene in named if gene]
-
-
-def _tags(value: Any) -> dict[str, str]:
-    tags = _map(value, "infoTags")
-    return {
-        _text(name, "infoTags", LONGEST_NAME): _text(text, f"infoTags[{shown(name)}]", LONGEST_TEXT)
-        for name, text in tags.items()
-    }
-
-
-def _metadata(value: Any, names: set[str]) -> dict[str, dict[str, dict[str, Any]]]:
-    """Keep what is of our clusters; clients also send unused categories."""
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for cluster, columns in _map(value, "clusterMetadata").items():
-        where = f"clusterMetadata[{shown(cluster)}]"
-        kept = {}
-        for column, shares in _map(columns, where).items():
-            numbers = _map(shares, f"{where}[{shown(column)}]")
-            kept[column] = {k: v for k, v in numbers.items() if isinstance(v, int | float)}
-        if cluster in names:
-            found[cluster] = kept
-    return found
-
-
-def _percentages(value: Any, names: list[str]) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    by_gene = _map(value, "expressionData")
-    if len(by_gene) > MOST_GENES:
-        fail(f"`expressionData` may have {MOST_GENES} genes, not {len(by_gene)}.")
-    position = {name: i for i, name in enumerate(names)}
-    table = np.full((len(by_gene), len(names)), np.nan, dtype=np.float32)
-    for row, (gene, of_clusters) in enumerate(by_gene.items()):
-        where = f"expressionData[{shown(gene)}]"
-        _text(gene, "expressionData", LONGEST_NAME)
-        for cluster, percent in _map(of_clusters, where).items():
-            if cluster in position:
-                table[row, position[cluster]] = _percent(percent, where)
-    return tuple(by_gene), table
-
-
-def _percent(value: Any, where: str) -> float:
-    if value is None or value in ("NaN", "NA"):
-        return math.nan
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
-        fail(f"`{where}` must have percentages from 0 to 100, not {shown(value)}.")
-    return float(value)
+def _percentages(
+    by_gene: dict[str, dict[str, float | Literal["NaN", "NA"] | None]], position: dict[str, int]
+) -> NDArray[np.float32]:
+    table = np.full((len(by_gene), len(position)), math.nan, dtype=np.float32)
+    for row, of_clusters in zip(table, by_gene.values(), strict=True):
+        for cluster, percent in of_clusters.items():
+            if isinstance(percent, float) and cluster in position:
+                row[position[cluster]] = percent
+    return table
 
 
 def _points(
-    value: Any, names: list[str]
+    sent: VisualizationData, position: dict[str, int]
 ) -> tuple[NDArray[np.float32] | None, NDArray[np.int32] | None]:
-    picture = _map(value, "visualizationData")
-    pairs, clusters = picture.get("coordinates"), picture.get("clusters")
-    if pairs is None or pairs == []:
+    if sent.coordinates is None:
         return None, None
-    if not isinstance(pairs, list) or not isinstance(clusters, list) or len(pairs) != len(clusters):
-        fail("`visualizationData` must have as many `clusters` as `coordinates`.")
-    try:
-        table = np.array(pairs, dtype=np.float32)
-    except (TypeError, ValueError, OverflowError) as error:
-        fail("`visualizationData.coordinates` must be pairs of numbers.", error)
-    if table.ndim != 2 or table.shape[1] != 2:
-        fail("`visualizationData.coordinates` must be pairs of numbers.")
-    position = {name: i for i, name in enumerate(names)}
-    codes = [position.get(c, -1) if isinstance(c, str) else -1 for c in clusters]
-    return table, np.array(codes, dtype=np.int32)
-
-
-def _parallel(value: Any) -> int:
-    if value is None:
-        return 2
-    if isinstance(value, bool) or value not in range(1, MOST_PARALLEL + 1):
-        fail(f"`nParallelClusters` must be 1 to {MOST_PARALLEL}, not {shown(value)}.")
-    return int(value)
-
-
-def _uploads(value: Any) -> dict[str, str]:
-    found = {}
-    for kind, identifier in _map(value, "uploaded_files").items():
-        if kind not in FILE_KINDS:
-            fail(f"`uploaded_files` may name {FILE_KINDS}, not {shown(kind)}.")
-        if identifier is None:
-            continue
-        if not isinstance(identifier, str) or not is_id(identifier):
-            fail(f"`uploaded_files.{kind}` is no id of an upload: {shown(identifier)}.")
-        found[kind] = identifier
-    return found
+    codes = [position.get(c, -1) if isinstance(c, str) else -1 for c in sent.clusters]
+    return np.array(sent.coordinates, dtype=np.float32), np.array(codes, dtype=np.int32)

@@ -17,13 +17,13 @@ import orjson
 
 from ...annotations.clusters import Annotations
 from ...errors import CellferryError
-from ...runs.worker import Event
+from ...runs.worker import CancelledWork, Event
 from ..failures import Code, Failure
 from ..settings import Settings
 from ..store import Store, new_id, now
 from .engines import engine_of
 from .evidence import Evidence
-from .payload import JobInput, Submission
+from .payload import JobInput, JobRequest
 from .records import Job, JobRecords
 from .study import check_job
 from .work import answer
@@ -36,10 +36,6 @@ MOST_ATTEMPTS = 20
 """How often a job is begun, if the server ends each time."""
 
 logger = logging.getLogger("cellferry.server")
-
-
-class _Stopping(KeyboardInterrupt):
-    """The server ends; the job goes on at its next start."""
 
 
 class Jobs:
@@ -93,7 +89,7 @@ class Jobs:
             self._keys.pop(identifier, None)
             shutil.rmtree(self._store.job_folder(identifier), ignore_errors=True)
 
-    def submit(self, submission: Submission, request_key: str | None = None) -> str:
+    def submit(self, submission: JobRequest, request_key: str | None = None) -> str:
         """Accept a job and return its id; the same request key gives the same job.
 
         Raises
@@ -203,8 +199,9 @@ class Jobs:
         while (identifier := self._queue.get()) is not None and not self._stopping.is_set():
             try:
                 self._work(self.records.find(identifier))
-            except _Stopping:
-                return
+            except CancelledWork:
+                # The server ends; the job goes on at its next start.
+                continue
             except Exception as error:
                 expected = isinstance(error, CellferryError | Failure)
                 logger.log(
@@ -252,14 +249,14 @@ class Jobs:
     def _on_event(self, identifier: str) -> Callable[[Event], None]:
         def on_event(event: Event) -> None:
             if self._stopping.is_set():
-                raise _Stopping
+                raise CancelledWork
             if event.kind == "progress" and event.unit:
                 self.records.set_clusters(identifier, {event.unit: "completed"})
 
         return on_event
 
 
-def _hash(job: JobInput, submission: Submission) -> str:
+def _hash(job: JobInput, submission: JobRequest) -> str:
     """Hash what a job is about; never a key."""
     digest = hashlib.sha256()
     plain = {"labels": job.labels, "markers": job.markers, "tags": job.tags}

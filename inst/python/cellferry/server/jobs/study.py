@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...annotate.checks import check_needs
 from ...annotations.clusters import Annotations
-from ...biology.genes import detect_species, require_symbols
+from ...biology.genes import detect_species, require_symbols, species_of
 from ...errors import CellferryError
 from ...study.clusters import Clusters
 from ...study.markers.read import read_markers
@@ -24,7 +24,6 @@ MOSTLY = 0.95
 
 _SPECIES_TAGS = ("species", "organism")
 _TISSUE_TAGS = ("tissue", "organ")
-_SPECIES = {"human": "human", "homo sapiens": "human", "mouse": "mouse", "mus musculus": "mouse"}
 
 
 def study_of(job: JobInput, sizes: Mapping[str, int] | None = None) -> Study:
@@ -46,7 +45,7 @@ def study_of(job: JobInput, sizes: Mapping[str, int] | None = None) -> Study:
     if genes is not None and len(listed & set(genes)) < MOSTLY * len(listed):
         genes = None
     seen = genes or sorted(listed)
-    species = _SPECIES.get(_tag(job.tags, _SPECIES_TAGS).casefold())
+    species = species_of(_tag(job.tags, _SPECIES_TAGS))
     return Study(
         clusters=Clusters(names, sizes=counts),
         group_key="clusters",
@@ -61,7 +60,7 @@ def study_of(job: JobInput, sizes: Mapping[str, int] | None = None) -> Study:
     )
 
 
-def check_job(job: JobInput, engine: Engine) -> None:
+def check_job(job: JobInput, engine: Engine[Annotations]) -> None:
     """Raise :class:`~..failures.Failure` if no engine could make anything of the job."""
     genes = [gene for of_cluster in job.markers.values() for gene in of_cluster]
     try:

@@ -5,7 +5,6 @@ Everything it writes appears whole or not at all, and is the same when it is don
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import orjson
 
 from ...annotate.verb import execute
 from ...annotations.clusters import Annotations
+from ...files import write_whole
 from ...runs.run import Run
 from ...runs.worker import Event
 from .results import results_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def answer(
     job: JobInput,
-    engine: Engine,
+    engine: Engine[Annotations],
     evidence: Evidence,
     folder: Path,
     *,
@@ -62,22 +62,13 @@ def answer(
         for row in found
     }
     told = Annotations(found.rows, explained, found.provenance, payload_markers(job))
-    _write(folder / "annotations.json", told.to_json().encode())
-    _write(folder / "results.json", orjson.dumps(results))
+    write_whole(folder / "annotations.json", told.to_json())
+    write_whole(folder / "results.json", orjson.dumps(results))
     return found
 
 
-def _run(folder: Path, engine: Engine) -> Run:
+def _run(folder: Path, engine: Engine[Annotations]) -> Run:
     if (folder / "run.json").exists():
         return Run.open(folder)
     # Not remembered in the user's data folder: a job is found by its server.
     return Run.create(engine.name, folder, remembered=False, provenance={})
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

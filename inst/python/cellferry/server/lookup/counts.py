@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import Annotated, Any
 
-from ..failures import fail, shown
+from pydantic import ConfigDict, Field, model_validator
+
+from ..bodies import FIRST_ERROR, Body, must, one_of, read, refuse
 
 MOST_FILTERS = 20
 MOST_VALUES = 1000
@@ -20,6 +21,53 @@ OPERATORS: tuple[str, ...] = (
     "not_null",
 )
 
+Value = str | bool | int | Annotated[float, Field(allow_inf_nan=False)]
+Values = Annotated[list[Value], Field(min_length=1, max_length=MOST_VALUES), FIRST_ERROR]
+
+
+class Filter(Body):
+    """A condition on a column of the metadata.
+
+    ``in`` and ``not_in`` have a list of values, ``is_null`` and ``not_null`` have none, ``lt``,
+    ``le``, ``gt`` and ``ge`` a number.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    column: str
+    op: Annotated[str, one_of(OPERATORS)]
+    value: Annotated[
+        Value | Values | None,
+        must(
+            "must be text, a finite number, true or false, or a list of 1 to "
+            f"{MOST_VALUES} of these, not {{given}}"
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _value_of_the_operator(self) -> Filter:
+        value = self.value
+        if self.op in {"is_null", "not_null"}:
+            if value is not None:
+                refuse("must not have a `value`, because `op` is about its absence")
+        elif self.op in {"in", "not_in"}:
+            if not isinstance(value, list):
+                refuse("must have a list as `value`")
+        elif value is None or isinstance(value, list):
+            refuse("must have text, a number, true or false as `value`")
+        elif self.op in COMPARISONS and isinstance(value, str | bool):
+            refuse("must have a number as `value`")
+        return self
+
+
+class CountsRequest(Body):
+    """Which cells are counted, and by which column."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    filters: Annotated[list[Filter], Field(max_length=MOST_FILTERS)] | None = None
+    group_by: str | None = None
+
 
 def read_counts(content: Any) -> tuple[list[dict[str, Any]], str | None]:
     """Return filters and grouping column of a body; raises :class:`~..failures.Failure`.
@@ -29,51 +77,5 @@ def read_counts(content: Any) -> tuple[list[dict[str, Any]], str | None]:
     >>> read_counts({"filters": [{"column": "donor", "op": "eq", "value": "d1"}]})
     ([{'column': 'donor', 'op': 'eq', 'value': 'd1'}], None)
     """
-    if not isinstance(content, dict):
-        fail("The body must be an object with `filters` and `group_by`.")
-    unknown = sorted(set(content) - {"filters", "group_by"})
-    if unknown:
-        fail(f"The body may have `filters` and `group_by`, not {shown(unknown[0])}.")
-    group_by = content.get("group_by")
-    if group_by is not None and not isinstance(group_by, str):
-        fail(f"`group_by` must name a column, not {shown(group_by)}.")
-    filters = content.get("filters")
-    if filters is None:
-        filters = []
-    if not isinstance(filters, list) or len(filters) > MOST_FILTERS:
-        fail(f"`filters` must be a list of at most {MOST_FILTERS}.")
-    return [_filter(f, i) for i, f in enumerate(filters)], group_by
-
-
-def _filter(given: Any, i: int) -> dict[str, Any]:
-    where = f"filters[{i}]"
-    if not isinstance(given, dict) or not set(given) <= {"column", "op", "value"}:
-        fail(f"`{where}` must be an object with `column`, `op` and `value`.")
-    column, operator, value = given.get("column"), given.get("op"), given.get("value")
-    if not isinstance(column, str):
-        fail(f"`{where}.column` must name a column, not {shown(column)}.")
-    if not isinstance(operator, str) or operator not in OPERATORS:
-        fail(f"`{where}.op` must be one of {', '.join(OPERATORS)}, not {shown(operator)}.")
-    if operator in {"is_null", "not_null"}:
-        if value is not None:
-            fail(f"`{where}.value` has no meaning with {operator}.")
-        return {"column": column, "op": operator}
-    if operator in {"in", "not_in"}:
-        if not isinstance(value, list) or not 0 < len(value) <= MOST_VALUES:
-            fail(f"`{where}.value` must be a list of 1 to {MOST_VALUES} values.")
-        values = value
-    else:
-        values = [value]
-    for one in values:
-        _check_value(one, f"{where}.value", number=operator in COMPARISONS)
-    return {"column": column, "op": operator, "value": value}
-
-
-def _check_value(value: Any, where: str, *, number: bool) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and not is_number:
-        fail(f"`{where}` must be a number, not {shown(value)}.")
-    if not isinstance(value, str | bool) and not is_number:
-        fail(f"`{where}` must be text, a number, true or false, not {shown(value)}.")
-    if is_number and not math.isfinite(value):
-        fail(f"`{where}` must be a finite number.")
+    sent = read(CountsRequest, content)
+    return [f.model_dump(exclude_none=True) for f in sent.filters or ()], sent.group_by

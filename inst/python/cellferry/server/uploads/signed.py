@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from ..failures import Code, Failure, fail, shown
+from ...files import PRIVATE, write_whole
+from ..failures import Code, Failure, fail
 from ..store import now
 
 SIGNED_PATH = "/part/"
@@ -33,7 +32,7 @@ class Signer:
     Examples
     --------
     >>> Signer(b"k").path("u", 0, 2_000_000_000)[:41]
-    '/part/u/0?expires=2000000000&signature=c7'
+    '/part/u/0?expires=2000000000&signature=5a'
     """
 
     def __init__(self, key: bytes) -> None:
@@ -44,13 +43,7 @@ class Signer:
         """Return the signer of a data folder; addresses stay good after a restart."""
         path = folder / "signing.key"
         if not path.exists():
-            partial = path.with_name(".signing.key.partial")
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(secrets.token_bytes(32))
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
+            write_whole(path, secrets.token_bytes(32), mode=PRIVATE)
         return cls(path.read_bytes())
 
     def path(self, upload: str, position: int, expires: int) -> str:
@@ -80,28 +73,6 @@ class Signer:
 def etag(sha256: str) -> str:
     """Return the ETag of a chunk, in quotes as HTTP wants it."""
     return f'"{sha256}"'
-
-
-def read_parts(content: Mapping[str, Any]) -> list[tuple[int, str]]:
-    """Return number and ETag of the parts that a client lists, none where it lists none.
-
-    Examples
-    --------
-    >>> read_parts({"parts": [{"ETag": '"a"', "PartNumber": 1}]}), read_parts({})
-    ([(1, '"a"')], [])
-    """
-    parts = content.get("parts")
-    if parts is None:
-        return []
-    if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
-        fail("`parts` must be a list of objects.")
-    found = [(part.get("PartNumber"), part.get("ETag")) for part in parts]
-    for number, tag in found:
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            fail(f"`PartNumber` must be a whole number from 1, not {shown(number)}.")
-        if not isinstance(tag, str):
-            fail(f"`ETag` must be text, not {shown(tag)}.")
-    return found
 
 
 def check_parts(parts: Sequence[tuple[int, str]], hashes: Mapping[int, str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InvalidObjectError
-from .source import Axis, ExpressionSource
+from .source import RUNS, Axis, ExpressionSource, runs_of, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -165,6 +165,16 @@ class BlockSource(ExpressionSource):
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
         """Yield the blocks in row order."""
         yield from self._blocks
+
+    def sample_values(self, most: int) -> NDArray[Any]:
+        """Return values of blocks spread over the matrix."""
+        if not self._blocks:
+            # A subclass has them elsewhere.
+            return super().sample_values(most)
+        several = len(self._blocks) if self.nnz <= most else RUNS
+        chosen = [self._blocks[i][1].data for i in spread(len(self._blocks), several)]
+        share = most if self.nnz <= most else most // len(chosen)
+        return np.concatenate([runs_of(values, share) for values in chosen])
 
 
 def block_from_arrays(

@@ -9,11 +9,15 @@ import numpy as np
 
 from ...errors import InvalidObjectError
 from .blocks import BLOCK_ROWS, BLOCK_VALUES, _compressed, cuts, sharing
-from .source import Axis, ExpressionSource
+from .source import RUNS, Axis, ExpressionSource, runs_of, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csc_matrix, csr_matrix
+
+
+CHUNKS_OF_A_FILE = 32
+"""Chunks of a dense matrix in a file that are looked at; they are about 1 MB each."""
 
 
 class MatrixSource(ExpressionSource):
@@ -93,15 +97,32 @@ class MatrixSource(ExpressionSource):
                 part = matrix[start:stop] if axis == "cells" else matrix[:, start:stop]
                 yield start, _compressed(part, axis)
 
-    def sample_values(self, n_cells: int, seed: int) -> NDArray[Any]:
-        """Return the values of cells drawn at random, or of the first block of genes."""
-        if self.axis == "genes":
-            return super().sample_values(n_cells, seed)
-        n = self.shape[0]
-        rows = np.arange(n)
-        if n > n_cells:
-            rows = np.sort(np.random.default_rng(seed).choice(n, n_cells, replace=False))
-        return np.asarray(_compressed(self._matrix[rows], "cells").data)
+    def sample_values(self, most: int) -> NDArray[Any]:
+        """Return values spread over the whole matrix, whichever of its genes are wanted.
+
+        Of a sparse matrix runs of the values that are stored, of a dense one some genes of some
+        cells, or whole chunks of the file that it is in.
+        """
+        matrix = self._matrix
+        if getattr(matrix, "format", "") in {"csr", "csc"}:
+            # In memory, or a backed matrix of anndata.
+            stored = matrix.group["data"] if hasattr(matrix, "group") else matrix.data
+            return runs_of(stored, most)
+        n_cells, n_genes = map(int, matrix.shape)
+        chunks = getattr(matrix, "chunks", None)
+        if chunks is not None and all(isinstance(n, int) for n in chunks):
+            return _some_chunks(matrix, chunks, most)
+        if isinstance(matrix, np.ndarray):
+            side = max(1, int(most**0.5))
+            genes = spread(n_genes, max(side, most // max(1, n_cells)))
+            cells = spread(n_cells, most // max(1, len(genes)))
+            return np.asarray(matrix[np.ix_(cells, genes)]).ravel()
+        cells = spread(n_cells, max(1, most // max(1, n_genes)))
+        if len(cells) == n_cells:
+            return np.asarray(_compressed(matrix[:], "cells").data)
+        some = cells[spread(len(cells), RUNS)]
+        parts = [_compressed(matrix[cell : cell + 1], "cells").data for cell in some]
+        return np.concatenate(parts) if parts else np.empty(0)
 
     def _cuts(self, axis: Axis, most: int) -> Iterator[tuple[int, int]]:
         length = int(self._matrix.shape[0 if axis == "cells" else 1])
@@ -113,6 +134,20 @@ class MatrixSource(ExpressionSource):
         step = max(1, min(most, BLOCK_VALUES // across)) if _is_dense(self._matrix) else most
         for start in range(0, length, step):
             yield start, min(start + step, length)
+
+
+def _some_chunks(matrix: Any, chunks: tuple[int, ...], most: int) -> NDArray[Any]:
+    """Return values of chunks spread over a dense matrix in a file; whole ones are read."""
+    counts = [-(-int(n) // size) for n, size in zip(matrix.shape, chunks, strict=True)]
+    n_chunks, is_small = counts[0] * counts[1], matrix.shape[0] * matrix.shape[1] <= most
+    places = spread(n_chunks, n_chunks if is_small else CHUNKS_OF_A_FILE)
+    found = []
+    for row, column in zip(*np.unravel_index(places, counts), strict=True):
+        rows = slice(int(row) * chunks[0], (int(row) + 1) * chunks[0])
+        columns = slice(int(column) * chunks[1], (int(column) + 1) * chunks[1])
+        values = matrix[rows, columns].ravel()
+        found.append(values if is_small else runs_of(values, most // len(places)))
+    return np.concatenate(found) if found else np.empty(0)
 
 
 def _is_dense(matrix: Any) -> bool:

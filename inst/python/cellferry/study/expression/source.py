@@ -14,6 +14,42 @@ if TYPE_CHECKING:
 
 Axis = Literal["cells", "genes"]
 
+RUNS = 128
+"""Pieces of a matrix that values to be looked at are taken from."""
+FIRST_BLOCKS = 2
+
+
+def spread(length: int, n: int) -> NDArray[np.intp]:
+    """Return at most ``n`` different positions, the first and the last among them.
+
+    Examples
+    --------
+    >>> spread(10, 4).tolist(), spread(3, 4).tolist()
+    ([0, 3, 6, 9], [0, 1, 2])
+    """
+    return np.unique(np.linspace(0, length - 1, min(length, n)).astype(np.intp))
+
+
+def runs_of(values: Any, most: int) -> NDArray[Any]:
+    """Return about ``most`` of the values, or all, in runs spread evenly over them.
+
+    Parameters
+    ----------
+    values
+        Anything that has a length and can be sliced, such as a dataset of a file.
+
+    Examples
+    --------
+    >>> len(runs_of(np.arange(1000), 128)), len(runs_of(np.arange(1000), 5000))
+    (128, 1000)
+    """
+    length = len(values)
+    if length <= most:
+        return np.asarray(values[:])
+    run = max(1, most // RUNS)
+    starts = spread(length - run + 1, RUNS)
+    return np.concatenate([values[start : start + run] for start in starts])
+
 
 class ExpressionSource(ABC):
     """A matrix of cells x genes as blocks of rows.
@@ -68,15 +104,19 @@ class ExpressionSource(ABC):
         """How many values are stored, at most; None where only reading tells."""
         return None
 
-    def sample_values(self, n_cells: int, seed: int) -> NDArray[Any]:
-        """Return the stored values of some cells, to be looked at.
+    def sample_values(self, most: int) -> NDArray[Any]:
+        """Return about ``most`` of the stored values, or all, to be looked at.
 
-        They are those of the first block, where ``n_cells`` cannot be drawn at random.
+        They are spread over the whole matrix; where that would take reading all of it, they
+        are those of the first :data:`FIRST_BLOCKS` blocks that hold any.
         """
-        del seed
-        for _, block in self.blocks(n_cells):
-            return np.asarray(block.data)
-        return np.empty(0)
+        found: list[NDArray[Any]] = []
+        for _, block in self:
+            if block.nnz:
+                found.append(runs_of(block.data, most // FIRST_BLOCKS))
+            if len(found) == FIRST_BLOCKS:
+                break
+        return np.concatenate(found) if found else np.empty(0)
 
     def renamed(self, genes: Sequence[str]) -> ExpressionSource:
         """Return the same expression under other names of its genes."""
@@ -122,9 +162,9 @@ class RenamedSource(ExpressionSource):
         """As of the source."""
         return self._source.stored_values
 
-    def sample_values(self, n_cells: int, seed: int) -> NDArray[Any]:
-        """Return the values of the source."""
-        return self._source.sample_values(n_cells, seed)
+    def sample_values(self, most: int) -> NDArray[Any]:
+        """Return values of the source."""
+        return self._source.sample_values(most)
 
     def close(self) -> None:
         """Close the source."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...errors import ArtifactValuesError
 from .blocks import sharing
+from .kinds import LARGEST_LOGARITHM, Kind, first_fraction, kind_of_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,12 +19,18 @@ if TYPE_CHECKING:
     from ..clusters import Clusters
     from .source import Axis, ExpressionSource
 
-LARGEST_LOGARITHM = 20.0
-"""log1p of a count is below 16 even for ten million per cell; larger values are no logarithms."""
 SAMPLED_CELLS = 200
 FEW_CLUSTERS = 64
 
 NormalisationKind = Literal["log_normalised", "raw_counts", "scaled", "not_logged", "empty"]
+_NAMES: dict[Kind, NormalisationKind] = {
+    "normalized": "log_normalised",
+    "counts": "raw_counts",
+    "linear": "not_logged",
+    "scaled": "scaled",
+    "empty": "empty",
+}
+"""The names that results have had since 0.1.0. Damaged values are refused when they are met."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ class ExpressionStatistics:
         if not (np.isfinite(smallest) and np.isfinite(largest)):
             raise self._not_finite(start, block, axis)
         # Once a fraction was met there is nothing left to find out.
-        all_whole = self._all_whole and _all_whole(data)
+        all_whole = self._all_whole and first_fraction(data) is None
         has_zeros = smallest <= 0
         expressed = self._expressed(start, block, axis, has_zeros=has_zeros)
         total = _common_total(block) if axis == "cells" and start == 0 else None
@@ -131,21 +138,19 @@ class ExpressionStatistics:
     def normalisation(self) -> Normalisation:
         """Return the verdict on all blocks added so far."""
         low, high = self._smallest, self._largest
-        if low < 0:
-            text = f"Some values are negative (the smallest is {low:.4g}): the data are scaled."
-            return Normalisation("scaled", text, low, high)
-        if high == 0:
-            return Normalisation("empty", "All values are zero.", low, high)
-        if self._all_whole:
-            text = f"All values are whole numbers up to {high:.4g}: these are raw counts."
-            return Normalisation("raw_counts", text, low, high)
-        if high > LARGEST_LOGARITHM:
-            text = f"The largest value is {high:.4g}, too large for a logarithm of counts."
-            return Normalisation("not_logged", text, low, high)
-        text = f"The values are fractions from 0 to {high:.4g}, as log-normalised counts are"
-        if self._total is not None:
-            text += f"; before the logarithm the sampled cells sum to {self._total:,.0f}"
-        return Normalisation("log_normalised", f"{text}.", low, high, self._total)
+        kind = _NAMES[kind_of_range(low, high, all_whole=self._all_whole)]
+        if kind == "log_normalised":
+            text = f"The values are fractions from 0 to {high:.4g}, as log-normalised counts are"
+            if self._total is not None:
+                text += f"; before the logarithm the sampled cells sum to {self._total:,.0f}"
+            return Normalisation(kind, f"{text}.", low, high, self._total)
+        text = {
+            "scaled": f"Some values are negative (the smallest is {low:.4g}): the data are scaled.",
+            "empty": "All values are zero.",
+            "raw_counts": f"All values are whole numbers up to {high:.4g}: these are raw counts.",
+            "not_logged": f"The largest value is {high:.4g}, too large for a logarithm of counts.",
+        }[kind]
+        return Normalisation(kind, text, low, high)
 
     def _expressed(
         self, start: int, block: csr_matrix | csc_matrix, axis: Axis, *, has_zeros: bool
@@ -208,16 +213,6 @@ class ExpressionStatistics:
         )
         hint = "Find out where it comes from: normalising a cell without counts divides by zero."
         return ArtifactValuesError(message, hint, gene=str(self._genes[gene]), cell=str(cell_name))
-
-
-def _all_whole(data: NDArray[Any]) -> bool:
-    if data.dtype.kind in "iub":
-        return True
-    # Most matrices are decided by their first values.
-    first = data[:1000]
-    if not bool(np.all(first == np.floor(first))):
-        return False
-    return bool(np.all(data == np.floor(data)))
 
 
 def _common_total(block: csr_matrix | csc_matrix) -> float | None:

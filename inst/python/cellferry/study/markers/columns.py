@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ...biology.text import token_of
 from ...errors import (
     InvalidOptionError,
     MarkersFormatError,
@@ -87,17 +88,6 @@ class Layout:
     statistics: dict[str, tuple[str, float]] = field(default_factory=dict)
     source: str = "seurat"
     guessed: bool = False
-
-
-def plain(name: str) -> str:
-    """Return a column name without case, dots, underscores, hyphens and spaces.
-
-    Examples
-    --------
-    >>> plain("Avg.log2_FC")
-    'avglog2fc'
-    """
-    return "".join(c for c in name.lower() if c not in "._- ")
 
 
 def find_layout(
@@ -183,7 +173,7 @@ def _statistics(
     for statistic, exact in STATISTICS.items():
         column = _one(statistic, free, exact, what)
         if column is not None:
-            natural = statistic == "avg_log2fc" and plain(column) == "avglogfc"
+            natural = statistic == "avg_log2fc" and token_of(column) == "avglogfc"
             found[statistic] = (column, LOG2_OF_NATURAL if natural else 1.0)
     roc = "myAUC" in free
     # The difference that test.use = "roc" reports is of natural logarithms in every version of
@@ -214,7 +204,7 @@ def _one(role: str, free: Sequence[str], exact: Sequence[str], what: str) -> str
     for name in exact:
         if name in free:
             return name
-    alike = [n for n in free if plain(n) in ALIASES[role]]
+    alike = [n for n in free if token_of(n) in ALIASES[role]]
     if len(alike) > 1:
         message = f"{what} has several columns that could be the {role}: {listing(alike)}."
         hint = "Rename or remove all but one of them."

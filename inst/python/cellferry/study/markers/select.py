@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from ...errors import InvalidOptionError, MarkersStatisticError, listing, nearest
+from ...errors import MarkersStatisticError, listing
+from ..options import flag, number, one_of, or_none, whole_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -88,24 +88,15 @@ def check_selection(
     ascending: bool | None,
     n_genes: int,
     **thresholds: float | None,
-) -> None:
-    """Raise :class:`InvalidOptionError` for the first value that is not valid."""
-    if ranking_method not in ASCENDING:
-        guess = nearest(str(ranking_method), list(ASCENDING))
-        message = f'`ranking_method` is "{ranking_method}". Valid: {listing(list(ASCENDING))}.'
-        raise InvalidOptionError(message, f'Did you mean "{guess}"?' if guess else "")
-    if ascending is not None and not isinstance(ascending, bool | np.bool_):
-        message = f"`ascending` must be True, False or None, not {ascending!r}."
-        raise InvalidOptionError(message, "None takes the usual direction of the ranking method.")
-    whole = isinstance(n_genes, int | np.integer) and not isinstance(n_genes, bool)
-    if not whole or n_genes < 1:
-        message = f"`n_genes` must be a whole number of at least 1, not {n_genes!r}."
-        raise InvalidOptionError(message, "The default is 50.")
+) -> int:
+    """Return the number of genes; raises ``InvalidOptionError`` for what is not valid."""
+    one_of("ranking_method", ranking_method, tuple(ASCENDING))
+    usual = "None takes the usual direction of the ranking method."
+    or_none(flag, "ascending", ascending, hint=usual)
+    found = whole_number("n_genes", n_genes, 1, hint="The default is 50.")
     for name, value in thresholds.items():
-        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        if value is not None and (not number or math.isnan(value)):
-            message = f"`{name}` must be a number or None, not {value!r}."
-            raise InvalidOptionError(message, "None switches the filter off.")
+        or_none(number, name, value, hint="None switches the filter off.")
+    return found
 
 
 def ranking_values(markers: MarkerColumns, method: str) -> NDArray[np.float64]:

@@ -158,7 +158,7 @@ class Markers:
         >>> {name: chosen.genes for name, chosen in markers.select(n_genes=2).items()}
         {'0': ('CD79A', 'MS4A1'), '1': ('IL7R',)}
         """
-        check_selection(
+        n_genes = check_selection(
             ranking_method,
             ascending,
             n_genes,

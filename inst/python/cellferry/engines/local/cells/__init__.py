@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ....biology.genes import species_of
 from ....errors import EngineNeedsError
+from ....study.expression.kinds import NOT_LOGGED, Kind, look_at
+from ....study.options import flag
 from ...base import Capabilities, Plan
-from .. import Local, _flag
+from .. import Local
 from ..answer import ENGINE
 from ..knowledge.types import SPECIES
 from .answer import CellScorer, Fits, best_species, row_blocks
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from ....study.study import Study
     from ..knowledge.base import Knowledge
 
-VERSION = 1
+VERSION = 2
 """Raised when the same cells get another answer."""
 OWN_PART = 0.5
 """What a cell counts beside its neighbours when fits are smoothed."""
@@ -69,7 +72,7 @@ class LocalCells:
         self._local = Local(
             tissue_only=tissue_only, knowledge=knowledge, knowledge_only=knowledge_only
         )
-        self.smooth = _flag("smooth", smooth)
+        self.smooth = flag("smooth", smooth)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -104,11 +107,11 @@ class LocalCells:
 
     def run(self, study: Study, run: Run, events: Events) -> CellAnnotations:  # noqa: ARG002
         """Answer every cell, in the study's order."""
-        source, counts = expression_of(study, self.name)
+        source, kind = expression_of(study, self.name)
         cells: tuple[str, ...] = study.require("cells", self.name)
         knowledge = self._knowledge(study)
         species, how = self._species(study)
-        scorer = CellScorer(knowledge, species, source.genes, counts=counts)
+        scorer = CellScorer(knowledge, species, source.genes, counts=kind in NOT_LOGGED)
         fits = self._smoothed(scorer, source, study, events) if self.smooth else None
         choices = []
         for start, choice in scorer.choices(source, fits):
@@ -120,7 +123,7 @@ class LocalCells:
             "knowledge": knowledge.digest,
             "species": species,
             "species_from": how,
-            "read": "counts" if counts else "normalized",
+            "read": kind if kind in NOT_LOGGED else "normalized",
         }
         found = scorer.answer(cells, choices, provenance)
         return found.with_notes(
@@ -154,26 +157,18 @@ class LocalCells:
 
     def _species(self, study: Study) -> tuple[Species, str]:
         """Return the vocabulary to use, and why: told, or the better match."""
-        told = (study.context.species or "").strip().casefold()
-        told = {"homo sapiens": "human", "mus musculus": "mouse"}.get(told, told)
-        for species in SPECIES:
-            if told == species:
-                return species, "of the study"
+        stated = species_of(study.context.species)
+        if stated is not None:
+            return stated, "of the study"
         return best_species(self._local._table, study.genes or ()), "whose markers match best"
 
 
-def expression_of(study: Study, engine: str) -> tuple[ExpressionSource, bool]:
-    """Return the normalised values, else the counts, and whether it is counts.
+def expression_of(study: Study, engine: str) -> tuple[ExpressionSource, Kind]:
+    """Return the normalised values, else the counts, and their kind.
 
     A Seurat object that was not normalised has its counts in the place of the values.
     """
     if study.normalized is None and study.counts is not None:
-        return study.counts, True
+        return study.counts, "counts"
     source: ExpressionSource = study.require("normalized", engine)
-    return source, _are_counts(source)
-
-
-def _are_counts(source: ExpressionSource) -> bool:
-    """Tell from its first rows with values whether a source holds whole numbers only."""
-    first = next((block for _, block in source if block.nnz), None)
-    return first is not None and bool(np.all(first.data == np.floor(first.data)))
+    return source, look_at(source).kind

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import numpy as np
 from ....annotations.cells import OK, UNKNOWN_STATUS, CellAnnotations
 from ....annotations.clusters import UNKNOWN
 from ....annotations.texts import TextLists, Texts
+from ....runs.parallel import bounded_map
 from ..answer import ENGINE
 from ..hierarchy import Hierarchy
 from ..knowledge.types import SPECIES
@@ -43,7 +42,7 @@ class CellScorer:
     genes
         Names of the columns of the data.
     counts
-        Whether the values are raw counts.
+        Whether the values are raw counts, or linear as CPM are: not logged yet.
     """
 
     def __init__(
@@ -82,24 +81,13 @@ class CellScorer:
 
         ``fits`` gives those of the rows from a start to a stop where they were made before.
         """
-        waiting: deque[tuple[int, Future[CellChoice]]] = deque()
-        pool = ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="cellferry-cells")
 
-        def answer(start: int, block: csr_matrix) -> CellChoice:
+        def answer(given: tuple[int, csr_matrix]) -> tuple[int, CellChoice]:
+            start, block = given
             stop = start + block.shape[0]
-            return self.choose(block, None if fits is None else fits(start, stop))
+            return start, self.choose(block, None if fits is None else fits(start, stop))
 
-        try:
-            for start, block in row_blocks(source):
-                waiting.append((start, pool.submit(answer, start, block)))
-                while len(waiting) > WORKERS:
-                    first, future = waiting.popleft()
-                    yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        return bounded_map(answer, row_blocks(source), WORKERS, ahead=WORKERS + 1)
 
     def answer(
         self, cells: tuple[str, ...], choices: Sequence[CellChoice], notes: Mapping[str, Any]

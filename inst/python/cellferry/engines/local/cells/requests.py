@@ -16,6 +16,7 @@ import numpy as np
 
 from ...._version import __version__
 from ....errors import InvalidObjectError, InvalidOptionError
+from ....study.expression.kinds import NOT_LOGGED, look_at_values
 from ....study.symbols import symbols_of
 from ..knowledge.packaged import packaged_knowledge
 from .answer import CellScorer, best_species
@@ -55,7 +56,7 @@ def answer_request(body: bytes | bytearray) -> bytes:
     import orjson
 
     genes, matrix = read_request(body)
-    counts = bool(np.all(matrix.data == np.floor(matrix.data)))
+    counts = look_at_values(matrix.data).kind in NOT_LOGGED
     scorer, species = _scorer(genes, counts=counts)
     names = tuple(map(str, range(matrix.shape[0])))
     try:

@@ -92,7 +92,8 @@ class CellProfiles:
     def strengths(self, block: csr_matrix, *, counts: bool) -> csr_matrix:
         """Return cells x k strengths of a block of cells x all genes.
 
-        ``counts``: the values are raw counts, normalised here to 10,000 per cell and logged.
+        ``counts``: the values are raw counts, or linear, and are normalised here to 10,000 per
+        cell and logged.
 
         Raises
         ------

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ....biology.genes import detect_species
+from ....biology.text import ontology_id_in
 from ....errors import InvalidOptionError, KnowledgeError
 from .table import NOT_KNOWN, read_types, types_from_rows
 
@@ -19,7 +19,6 @@ LIST_TIER = 2
 """Tier of a gene of a list without tiers."""
 REQUIRED = {"name", "positive"}
 
-_IDENTIFIER = re.compile(r"CL[:_](\d{7})")
 
 Columns = dict[str, list[str]]
 Plain = str | Columns
@@ -133,8 +132,7 @@ def _term(text: str) -> tuple[str, str]:
     """Return the Cell Ontology term whose id is part of a text, as id and label."""
     from ....biology.ontology import cell_ontology
 
-    match = _IDENTIFIER.search(text)
-    identifier = f"CL:{match[1]}" if match else ""
+    identifier = ontology_id_in(text) or ""
     ontology = cell_ontology()
     return (identifier, ontology[identifier].label) if identifier in ontology else ("", "")
 

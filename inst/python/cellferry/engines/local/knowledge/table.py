@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ....biology.text import ontology_id
 from ....errors import KnowledgeError, listing
 from .types import CellType, Marker
 
@@ -41,7 +42,6 @@ NOT_KNOWN = "-"
 
 _SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _MARKER = re.compile(rf"({_SYMBOL.pattern}(?:/{_SYMBOL.pattern})*)(?:\*([123]))?")
-_ONTOLOGY_ID = re.compile(r"CL:\d{7}")
 
 
 def read_types(path: str | os.PathLike[str]) -> tuple[CellType, ...]:
@@ -133,7 +133,7 @@ def _cell_type(place: _Place, cells: dict[str, str]) -> CellType:
         raise place.error(
             column="kind", problem=f'"{kind}" is not a kind', hint=f"Valid: {listing(KINDS)}."
         )
-    if identifier and not _ONTOLOGY_ID.fullmatch(identifier):
+    if identifier and ontology_id(identifier) != identifier:
         problem = f'"{identifier}" is not a Cell Ontology id'
         raise place.error(column="ontology_id", problem=problem, hint="It looks like CL:0000236.")
     if bool(identifier) != bool(cells["ontology_label"]):

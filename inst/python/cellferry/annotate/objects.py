@@ -1,0 +1,337 @@
+"""Annotating objects: the clusters or the cells of an AnnData, which is labelled in place."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from ..annotations import delivery
+from ..annotations.cells import CellAnnotations
+from ..annotations.clusters import Annotations
+from ..engines import create_engine
+from ..engines.base import Engine, Plan
+from ..errors import RunMismatchError
+from ..runs.run import Run
+from ..study.study import Context
+from . import verb
+from .request import AnnotateRequest, is_anndata
+
+if TYPE_CHECKING:
+    import anndata
+
+    from ..annotations.clusters import Level
+    from ..study.study import Study
+
+
+@overload
+def annotate_clusters(
+    data: Any, markers: Any = None, *, dry_run: Literal[True], **arguments: Any
+) -> Plan: ...
+
+
+@overload
+def annotate_clusters(
+    data: Any, markers: Any = None, *, dry_run: Literal[False] = False, **arguments: Any
+) -> Annotations: ...
+
+
+def annotate_clusters(
+    data: anndata.AnnData | Any,
+    markers: Any = None,
+    *,
+    engine: str | Engine[Annotations] = "local",
+    group_key: str | None = None,
+    key: str = "cell_type",
+    tissue: str | None = None,
+    species: str | None = None,
+    study_context: str = "",
+    overwrite: bool = False,
+    allow_upload: bool = False,
+    progress: bool = True,
+    dry_run: bool = False,
+    resume: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Annotations | Plan:
+    """Annotate the clusters of an AnnData (labelled in place) or of a marker table.
+
+    Parameters
+    ----------
+    data
+        AnnData (cells x genes), or a marker table: DataFrame, path, or dict of lists.
+    markers
+        Marker table for an AnnData. None: its stored ranking with fold changes, else
+        scanpy's t-test.
+    engine
+        Name of an engine, or an engine.
+    group_key
+        Column of ``obs`` with the clusters; for a marker table, its cluster column.
+    key
+        Name of the label column; ``<key>_confidence``, ``_detail``, ``_ontology_id`` and
+        ``_status`` go beside it, the record to ``adata.uns["cellferry"][key]``.
+    tissue, species, study_context
+        What is known of the sample. Species None is found by the gene names.
+    overwrite
+        Replace columns of these names that cellferry did not write.
+    allow_upload
+        Let the engine send expression or metadata off the machine.
+    progress
+        Show a progress bar on a terminal or in a notebook.
+    dry_run
+        Only tell what would be done: calls, bytes, tokens and estimated cost. No call is
+        made, no key and no consent is needed, and nothing is labelled or written.
+    resume
+        Id or folder of a run of the same object that was stopped: only what is missing is done.
+        Engine, options, key, markers and what is known of the sample are those of the run;
+        only options that no run records, such as a key, are given again.
+    **options
+        Options of the engine.
+
+    Returns
+    -------
+    Annotations
+        One row per cluster. After a dry run the :class:`cellferry.engines.base.Plan`.
+
+    Raises
+    ------
+    CellferryError
+        A class of :mod:`cellferry.errors`; the AnnData is then unchanged.
+
+    Examples
+    --------
+    >>> found = annotate_clusters({"a": ["CD79A", "MS4A1", "CD79B", "CD19", "BANK1"]})
+    >>> found["a"].label
+    'B cell'
+    >>> print(annotate_clusters({"a": ["CD79A", "MS4A1"]}, dry_run=True))
+    local: 1 cluster, 0 calls, 0 bytes sent, cost $0.00
+    """
+    chosen, run = _engine_and_run(engine, options, resume, "clusters")
+    request = AnnotateRequest(
+        data,
+        chosen,
+        key,
+        markers,
+        group_key,
+        Context(tissue, species, study_context),
+        overwrite,
+        allow_upload,
+    )
+    found: Annotations | Plan = _annotate(request, run, dry_run=dry_run, progress=progress)
+    return found
+
+
+@overload
+def annotate_cells(data: Any, *, dry_run: Literal[True], **arguments: Any) -> Plan: ...
+
+
+@overload
+def annotate_cells(
+    data: Any, *, dry_run: Literal[False] = False, **arguments: Any
+) -> CellAnnotations: ...
+
+
+def annotate_cells(
+    data: anndata.AnnData | Study,
+    *,
+    engine: str | Engine[CellAnnotations] = "local",
+    group_key: str | None = None,
+    key: str = "cell_type_cell",
+    tissue: str | None = None,
+    species: str | None = None,
+    study_context: str = "",
+    overwrite: bool = False,
+    allow_upload: bool = False,
+    progress: bool = True,
+    dry_run: bool = False,
+    resume: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> CellAnnotations | Plan:
+    """Annotate every cell of an AnnData, which is labelled in place.
+
+    Parameters
+    ----------
+    data
+        AnnData (cells x genes) with log-normalised values or raw counts; never made dense.
+    engine
+        Name of an engine that answers cells, or such an engine.
+    group_key
+        Column of ``obs`` with clusters to compare with: what most cells of a cluster are
+        goes to ``<key>_majority``, their share to ``<key>_majority_share``, and whether a
+        cell differs to ``<key>_disagrees``. None: the one column with a usual name.
+    key
+        Name of the label column; ``<key>_detail``, ``_confidence``, ``_ontology_id`` and
+        ``_status`` go beside it, the summary to ``adata.uns["cellferry"][key]``, and the
+        evidence of each cell to ``cells.npz`` of the run.
+    tissue, species, study_context
+        What is known of the sample. Species None is found by the gene names.
+    overwrite
+        Replace columns of these names that cellferry did not write.
+    allow_upload
+        Let the engine send expression off the machine.
+    progress
+        Show a progress bar on a terminal or in a notebook.
+    dry_run
+        Return the plan (calls, bytes, cost) and do nothing; needs no consent and no key.
+    resume
+        As for clusters.
+    **options
+        Options of the engine.
+
+    Returns
+    -------
+    CellAnnotations
+        One answer per cell, as columns. After a dry run the
+        :class:`cellferry.engines.base.Plan`.
+
+    Raises
+    ------
+    CellferryError
+        A class of :mod:`cellferry.errors`; the AnnData is then unchanged.
+
+    Examples
+    --------
+    >>> import anndata, numpy
+    >>> adata = anndata.AnnData(numpy.array([[3.0, 2.5, 2.0, 1.5, 0.0]]))
+    >>> adata.var_names = ["CD79A", "MS4A1", "CD79B", "CD19", "CD3E"]
+    >>> annotate_cells(adata, species="human").label.levels
+    ('B cell',)
+    >>> print(annotate_cells(adata, species="human", overwrite=True, dry_run=True))
+    local: 1 cell, 0 calls, 0 bytes sent, cost $0.00
+    """
+    chosen, run = _engine_and_run(engine, options, resume, "cells")
+    request = AnnotateRequest(
+        data,
+        chosen,
+        key,
+        None,
+        group_key,
+        Context(tissue, species, study_context),
+        overwrite,
+        allow_upload,
+    )
+    found: CellAnnotations | Plan = _annotate(request, run, dry_run=dry_run, progress=progress)
+    return found
+
+
+def resume(
+    run: str | os.PathLike[str],
+    data: anndata.AnnData | Study | Any = None,
+    *,
+    overwrite: bool = False,
+    allow_upload: bool = False,
+    progress: bool = True,
+    **options: Any,
+) -> Annotations | CellAnnotations:
+    """Finish an annotation that was stopped; only what is missing is done and paid.
+
+    A run that is finished gives its answer, so this also brings back labels that were never
+    written.
+
+    Parameters
+    ----------
+    run
+        Id of the run, or its folder. ``cellferry runs list`` and
+        :func:`cellferry.runs.run.list_runs` know them.
+    data
+        The AnnData or marker table that was annotated, in any order of cells; that it is the
+        same is checked. An AnnData gets the labels, under the key of the run. None: clusters
+        are finished from what the run keeps. A run about cells that is not finished needs it,
+        because expression is never kept in a run.
+    overwrite
+        Replace columns of these names that cellferry did not write.
+    allow_upload
+        Consent to another host than that of the run.
+    progress
+        Show a progress bar on a terminal or in a notebook.
+    **options
+        Options of the engine that no run records: ``api_key`` or ``auth_token``. None are
+        needed where they are in the environment.
+
+    Returns
+    -------
+    Annotations or CellAnnotations
+        What the run is about.
+
+    Raises
+    ------
+    RunNotFoundError, RunDamagedError
+        There is no such run, or it cannot be read.
+    RunMismatchError
+        The object is another one.
+    EngineNeedsError
+        A run about cells needs its object.
+    CredentialsRequiredError
+        A key is needed again.
+
+    Examples
+    --------
+    >>> found = annotate_clusters({"a": ["CD79A", "MS4A1", "CD79B", "CD19", "BANK1"]})
+    >>> resume(found.provenance["run"])["a"].label
+    'B cell'
+    """
+    from ..runs.progress import progress_events
+
+    opened = Run.open(run)
+    level = verb.level_of_run(opened)
+    if data is not None:
+        engine = verb.engine_of(opened, options)
+        request = AnnotateRequest(
+            data,
+            engine,
+            delivery.DEFAULT_KEYS[level],
+            overwrite=overwrite,
+            allow_upload=allow_upload,
+        )
+        found: Annotations | CellAnnotations = _annotate(request, opened, progress=progress)
+        return found
+    with progress_events(show=progress, title=f"Annotating {level}") as on_event:
+        return verb.resume(opened, options=options, allow_upload=allow_upload, on_event=on_event)
+
+
+def _engine_and_run(
+    engine: str | Engine[Any],
+    options: dict[str, Any],
+    identifier: str | os.PathLike[str] | None,
+    level: Level,
+) -> tuple[Engine[Any], Run | None]:
+    """Return the engine, which is that of the run if one is to be finished."""
+    if identifier is None:
+        return create_engine(engine, options, level), None
+    run = Run.open(identifier)
+    own = verb.level_of_run(run)
+    if own != level:
+        message = f'The run "{run.id}" is about {own}, not about {level}.'
+        raise RunMismatchError(message, f"Use annotate_{own}(), or cellferry.resume(run, data).")
+    return verb.engine_of(run, options), run
+
+
+def _annotate(
+    request: AnnotateRequest, run: Run | None, *, dry_run: bool = False, progress: bool
+) -> Any:
+    """Annotate what is asked for, or finish a run of it, and label the object in place."""
+    from ..runs.progress import progress_events
+
+    if run is not None:
+        request = request.of_run(run)
+    study = request.study()
+    if dry_run:
+        return verb.plan(study, request.engine)
+    with progress_events(show=progress, title=f"Annotating {request.level}") as on_event:
+        if run is None:
+            found = verb.annotate(
+                study,
+                request.engine,
+                allow_upload=request.allow_upload,
+                provenance=request.provenance,
+                on_event=on_event,
+            )
+        else:
+            found = verb.resume(
+                run,
+                study,
+                engine=request.engine,
+                allow_upload=request.allow_upload,
+                on_event=on_event,
+            )
+    if is_anndata(request.data):
+        delivery.attach(request.data, found, study.clusters, request.key)
+    return found

@@ -1,0 +1,179 @@
+"""One request to annotate: clusters or cells, from Python or the command line."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..annotations import delivery
+from ..engines.base import Engine
+from ..errors import InvalidOptionError, RunMismatchError, UnsupportedObjectError
+from ..study.markers.table import Markers
+from ..study.record import study_from_record
+from ..study.study import Context, Study
+from .verb import level_of
+
+if TYPE_CHECKING:
+    from ..annotations.clusters import Level
+    from ..runs.run import Run
+    from ..study.build import Reading
+
+logger = logging.getLogger("cellferry")
+
+OF_R = (".rds", ".rdata", ".rda")
+"""Files with an object of R. Others but ``.h5ad`` are marker tables."""
+
+
+@dataclass(frozen=True)
+class AnnotateRequest:
+    """What is to be annotated, by what, and where the labels go.
+
+    Attributes
+    ----------
+    data
+        AnnData, marker table or study; on the command line the path of a file.
+    engine
+        Its level, clusters or cells, is that of the request.
+    key
+        Name of the label column.
+    markers
+        Marker table for an object with clusters; None is its own.
+    group_key
+        Column with the clusters, in the metadata or the marker table.
+    context
+        What is known of the sample.
+    overwrite, allow_upload
+        Whether columns of others may be replaced, and whether data may leave the machine.
+    """
+
+    data: Any
+    engine: Engine[Any]
+    key: str
+    markers: Any = None
+    group_key: str | None = None
+    context: Context = field(default_factory=Context)
+    overwrite: bool = False
+    allow_upload: bool = False
+
+    @property
+    def level(self) -> Level:
+        """What is answered: clusters or cells."""
+        return level_of(self.engine)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What the run remembers of the request."""
+        kind = "study" if isinstance(self.data, Study) else "markers"
+        return {"key": self.key, "object": "AnnData" if is_anndata(self.data) else kind}
+
+    def study(self) -> Study:
+        """Check the key against the object, and return the study of it.
+
+        Raises
+        ------
+        CellferryError
+            Labels cannot be written under the key, or the object cannot be read.
+        """
+        if is_anndata(self.data):
+            replaced = delivery.check_object_key(
+                self.data, self.key, overwrite=self.overwrite, level=self.level
+            )
+            if replaced:
+                logger.info("Replacing the columns %s.", ", ".join(replaced))
+        else:
+            delivery.check_key(self.key, (), level=self.level)
+        return build_study(
+            self.data,
+            self.markers,
+            group_key=self.group_key,
+            context=self.context,
+            reading=self.engine.capabilities.reading,
+            level=self.level,
+        )
+
+    def of_run(self, run: Run) -> AnnotateRequest:
+        """Return the request as it was when the run was made: key, clusters, markers, context.
+
+        Raises
+        ------
+        RunMismatchError
+            The run labels under another key than the one that was given.
+        """
+        stored = study_from_record(run.load("study.json"))
+        key = str(run.content["provenance"].get("key") or self.key)
+        if self.key not in {key, delivery.DEFAULT_KEYS[self.level]}:
+            message = f'The run "{run.id}" labels under the key "{key}", not under "{self.key}".'
+            raise RunMismatchError(message, "Leave `key` out, or annotate anew.")
+        suffix = self.data.suffix.lower() if isinstance(self.data, Path) else ""
+        with_markers = is_anndata(self.data) or suffix in {".h5ad", *OF_R}
+        return replace(
+            self,
+            key=key,
+            group_key=self.group_key or stored.group_key,
+            # Those of an object may be computed anew, which takes long and is not needed.
+            markers=stored.markers if with_markers and self.level == "clusters" else None,
+            context=stored.context,
+        )
+
+
+def build_study(
+    data: Any,
+    markers: Any = None,
+    *,
+    group_key: str | None = None,
+    context: Context | None = None,
+    reading: Reading | None = None,
+    level: Level = "clusters",
+) -> Study:
+    """Return the study of an AnnData, a marker table, or a study itself.
+
+    Parameters
+    ----------
+    reading
+        What the engine's capabilities say of reading an AnnData.
+    level
+        Whether the clusters or the cells of it are annotated; a marker table has no cells.
+
+    Raises
+    ------
+    UnsupportedObjectError
+        The object is none of these.
+    """
+    from ..study.build import study_from_anndata, study_from_markers, study_of_cells
+
+    if isinstance(data, Study):
+        return data
+    if is_anndata(data):
+        if level == "cells":
+            return study_of_cells(data, group_key=group_key, context=context)
+        return study_from_anndata(
+            data, markers, group_key=group_key, context=context, reading=reading
+        )
+    if type(data).__module__.startswith("rpy2."):
+        message = "This is an object of R, which would not be labelled in place."
+        recipe = f"adata = cellferry.seurat.to_anndata(x); annotate_{level}(adata); "
+        raise UnsupportedObjectError(message, f"{recipe}x = cellferry.seurat.to_seurat(adata)")
+    if level == "cells":
+        message = f"cellferry cannot annotate the cells of an object of {type(data).__name__}."
+        hint = "Valid: AnnData. Clusters of a marker table: annotate_clusters()."
+        raise UnsupportedObjectError(message, hint)
+    if markers is not None:
+        message = "`data` is itself a marker table, so `markers` cannot be given beside it."
+        raise InvalidOptionError(message, "Pass an AnnData as `data`, or leave `markers` out.")
+    if not (isinstance(data, Markers | Mapping | str | Path) or _is_frame(data)):
+        message = f"cellferry cannot read an object of type {type(data).__name__}."
+        hint = "Valid: AnnData, or a marker table (DataFrame, path, or dict of lists)."
+        raise UnsupportedObjectError(message, hint)
+    return study_from_markers(data, group_key=group_key, context=context)
+
+
+def is_anndata(data: Any) -> bool:
+    """Whether this is an AnnData, without importing anndata."""
+    return any(f"{c.__module__}.{c.__name__}".endswith(".AnnData") for c in type(data).__mro__)
+
+
+def _is_frame(data: Any) -> bool:
+    return any(c.__name__ == "DataFrame" for c in type(data).__mro__)
