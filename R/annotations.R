@@ -1,17 +1,3 @@
-# Column -> kind, the same table as that of the Python package; a test compares the two.
-annotation_columns <- c(
-  cluster = "text", n_cells = "integer", label = "text", detail = "text", state = "text",
-  ontology_id = "text", ontology_label = "text", confidence = "real", confidence_kind = "text",
-  status = "text", error = "text", alternatives = "texts", mixed = "texts",
-  supporting = "texts", conflicting = "texts", missing = "texts", justification = "text",
-  engine = "text", model = "text", provider = "text", n_markers = "integer",
-  iterations = "integer", input_tokens = "integer", output_tokens = "integer",
-  cost_usd = "real", seconds = "real"
-)
-printed_columns <- c("cluster", "n_cells", "label", "confidence", "status")
-annotation_statuses <- c("ok", "unknown", "failed", "skipped")
-annotation_schema <- "cellferry.annotations/1"
-
 #' The annotations that an object holds
 #'
 #' Returns the table that [AnnotateClusters()] stored: one row per cluster, with the evidence. It

@@ -147,7 +147,7 @@ backend <- function() {
   .globals$bridge
 }
 
-# What the core says of itself: version, engines and their options, codes, columns.
+# What the core says of itself: version, engines and their options, packages.
 describe_backend <- function() {
   backend()
   .globals$describe

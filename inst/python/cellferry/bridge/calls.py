@@ -21,11 +21,11 @@ from ..annotate.checks import check_consent
 from ..annotate.clusters import plan_clusters
 from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
-from ..annotations.clusters import COLUMNS, PRINTED, Annotations
+from ..annotations.clusters import COLUMNS, Annotations
 from ..engines import CELL_ENGINES, ENGINES, ENVIRONMENT, engine_options
 from ..engines.base import AnyEngine, Estimates, Extent, Plan, Prepares
 from ..engines.llm.keys import key_variables
-from ..errors import InternalError, error_codes, warning_codes
+from ..errors import InternalError
 from ..runs.run import Run, list_runs
 from ..runs.worker import at_work
 from ..study.clusters import Clusters
@@ -57,11 +57,6 @@ def _describe(_request: Message, _out: wire.Outgoing, _on_event: OnEvent | None)
         "engines": {name: engine_options(name) for name in ENGINES},
         "cell_engines": {name: engine_options(name, "cells") for name in CELL_ENGINES},
         "key_variables": sorted({*key_variables(), *ENVIRONMENT}),
-        "errors": error_codes(),
-        "warnings": warning_codes(),
-        "columns": COLUMNS,
-        "printed": list(PRINTED),
-        "suffixes": list(delivery.COLUMN_SOURCES),
         "dependencies": installed_versions(),
     }
 
