@@ -30,8 +30,8 @@ with_options <- function(engine, options, level = "clusters") {
   known <- described[[if (level == "cells") "cell_engines" else "engines"]]
   if (chosen$name %in% names(known)) {
     valid <- if (is.character(engine)) names(known[[chosen$name]]) else character()
-    verb <- if (level == "cells") AnnotateCells else AnnotateClusters
-    check_dots(options, chosen$name, valid, names(formals(verb)))
+    verb <- if (level == "cells") "AnnotateCells" else "AnnotateClusters"
+    check_dots(options, verb, chosen$name, valid)
     if (level == "cells") {
       chosen$options <- cell_options(
         chosen$options, described$engines[[chosen$name]], known[[chosen$name]]

@@ -77,7 +77,7 @@ BuildArtifacts.Seurat <- function(object, group.by = "ident", assay = NULL,
                                   max_cells_per_group = 1000L, obs_columns = NULL,
                                   cell_names = TRUE, require_artifacts = TRUE, overwrite = FALSE,
                                   verbose = TRUE, ...) {
-  check_empty_dots(list(...), "BuildArtifacts")
+  check_dots(list(...), "BuildArtifacts")
   check_text(group.by, "group.by")
   check_text(assay, "assay", null = TRUE)
   check_text(vars_h5_path, "vars_h5_path")

@@ -241,7 +241,7 @@ as_engine <- function(engine) {
   if (inherits(engine, "cellferry_engine")) {
     return(engine)
   }
-  if (is.character(engine) && length(engine) == 1L && !is.na(engine)) {
+  if (rlang::is_string(engine)) {
     return(new_engine(engine))
   }
   invalid_argument(engine, "engine", "the name of an engine, or an engine such as LocalEngine()")
