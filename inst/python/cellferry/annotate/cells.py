@@ -136,9 +136,12 @@ def resume_cells(
     engine: CellEngine,
     *,
     allow_upload: bool = False,
+    checked: bool = False,
     on_event: OnEvent | None = None,
 ) -> CellAnnotations:
     """Finish a run about cells with its object, or return its answer if it is finished.
+
+    With ``checked`` consent and keys were checked before.
 
     Raises
     ------
@@ -152,9 +155,11 @@ def resume_cells(
         return CellAnnotations.load(run.folder / CELLS_FILE)
     check_needs(engine, study, "cells")
     study = check_study(study, "cells")
-    check_consent(engine, engine.plan(study), allow_upload=allow_upload)
-    if isinstance(engine, Prepares):
-        engine.prepare()
+    plan = engine.plan(study)
+    if not checked:
+        check_consent(engine, plan, allow_upload=allow_upload)
+        if isinstance(engine, Prepares):
+            engine.prepare()
     return execute(run, study, engine, on_event)
 
 

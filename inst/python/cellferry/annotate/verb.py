@@ -25,6 +25,7 @@ from ..runs.run import Run
 from ..runs.worker import Event, Events, run_in_worker
 from ..study.record import input_hash, study_from_record, study_record
 from ..study.study import Study
+from ..study.symbols import with_gene_symbols
 from .checks import check_consent, check_needs, check_same_clustering, check_study
 from .completion import Found, complete
 
@@ -39,6 +40,7 @@ def annotate(
     engine: AnyEngine[Found],
     *,
     allow_upload: bool = False,
+    checked: bool = False,
     folder: Path | None = None,
     provenance: Mapping[str, Any] | None = None,
     on_event: OnEvent | None = None,
@@ -53,6 +55,9 @@ def annotate(
         What is read, and who reads it.
     allow_upload
         Whether expression and metadata may leave the machine.
+    checked
+        Whether consent and what the engine prepares (keys, paths) were checked before the study
+        was read, and are not to be checked again.
     folder
         Where the run is kept; None is the user's data folder.
     provenance
@@ -71,9 +76,11 @@ def annotate(
     check_needs(engine, study, level)
     study = check_study(study, level)
     check_same_clustering(study)
-    check_consent(engine, engine.plan(study), allow_upload=allow_upload)
-    if isinstance(engine, Prepares):
-        engine.prepare()
+    plan = engine.plan(study)
+    if not checked:
+        check_consent(engine, plan, allow_upload=allow_upload)
+        if isinstance(engine, Prepares):
+            engine.prepare()
     run = Run.create(
         engine.name,
         folder or (engine.folder if isinstance(engine, WritesFiles) else None),
@@ -128,6 +135,7 @@ def resume(
     identifier: str,
     study: Study | None = None,
     *,
+    engine: AnyEngine[Annotations] | None = None,
     secrets: Mapping[str, Any] | None = None,
     on_event: OnEvent | None = None,
 ) -> Annotations:
@@ -139,6 +147,8 @@ def resume(
         Id of the run, or its folder.
     study
         The object it was made from, to prove that it is the same one.
+    engine
+        The engine of the run, with its options, if the caller has made and prepared it.
     secrets
         Options that no run records, such as ``{"api_key": ...}``.
 
@@ -161,9 +171,12 @@ def resume(
     stored = study_from_record(run.load("study.json"))
     if study is not None and study.normalized is not None:
         # A run that was stopped before its data were on disk needs the object's.
-        stored = study.with_parts(markers=stored.markers, context=stored.context)
-    options = {**run.content["options"], **(secrets or {})}
-    engine = create_engine(run.content["engine"], options)
-    if isinstance(engine, Prepares):
-        engine.prepare()
+        names = stored.gene_names or study.gene_names
+        study = with_gene_symbols(study) if stored.gene_names else study
+        stored = study.with_parts(markers=stored.markers, context=stored.context, gene_names=names)
+    if engine is None:
+        options = {**run.content["options"], **(secrets or {})}
+        engine = create_engine(run.content["engine"], options)
+        if isinstance(engine, Prepares):
+            engine.prepare()
     return execute(run, stored, engine, on_event)

@@ -45,10 +45,17 @@ def with_symbols(study: Study) -> Study:
     # Of several identifiers of one symbol, one that the table names is the one that is meant.
     given = {g: s for s, g in zip(study.genes or (), names or (), strict=True) if s != g}
     given |= {g: str(s) for s, g in zip(study.markers.gene, genes, strict=True) if str(s) != g}
+    return with_gene_symbols(study).with_parts(markers=markers, gene_names=given)
+
+
+def with_gene_symbols(study: Study) -> Study:
+    """Return the study with symbols for Ensembl identifiers of its genes and its expression.
+
+    Its marker table has symbols already: it was renamed before it was stored.
+    """
     normalized, counts = (_renamed(source) for source in (study.normalized, study.counts))
-    return study.with_parts(
-        markers=markers, genes=names, gene_names=given, normalized=normalized, counts=counts
-    )
+    genes = None if study.genes is None else symbols_of(study.genes)
+    return study.with_parts(genes=genes, normalized=normalized, counts=counts)
 
 
 def with_expression_symbols(study: Study) -> Study:
