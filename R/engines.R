@@ -249,8 +249,8 @@ as_engine <- function(engine) {
 
 json_engine <- function(engine) {
   options <- reveal_secrets(engine$options)
-  for (option in names(asked_keys(engine))) {
-    options[[option]] <- options[[option]] %||% asked_keys(engine)[[option]]
+  for (option in names(prompted_keys(engine))) {
+    options[[option]] <- options[[option]] %||% prompted_keys(engine)[[option]]
   }
   share_keys(options[["api_key_env"]])
   list(name = json_text(engine$name), options = json_record(lapply(options, json_value)))

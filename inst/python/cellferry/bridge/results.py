@@ -1,4 +1,4 @@
-"""Cells for R: engines that answer them, and their answers as columns of raw bytes."""
+"""The answers of engines for R: the record, its table, and columns of raw bytes to be written."""
 
 from __future__ import annotations
 
@@ -7,58 +7,68 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
-from ..annotations.clusters import COLUMNS
-from ..annotations.delivery import cell_columns
+from ..annotations.clusters import COLUMNS, Annotations
 from ..annotations.texts import Texts
-from ..engines import create_cell_engine, create_engine
-from ..runs.run import Run
+from ..errors import InternalError
 from . import wire
 
 if TYPE_CHECKING:
-    from ..annotations.delivery import Level
     from ..study.study import Study
-    from .studies import Message
+    from .wire import Message
 
 
-def level_asked(request: Message) -> Level:
-    """Return what R asks for: clusters or cells."""
-    return "cells" if request.get("level") == "cells" else "clusters"
-
-
-def engine_asked(request: Message) -> Any:
-    """Return the engine that R asks for; with ``run``, the one of that run."""
-    name, options = request["engine"]["name"], dict(request["engine"]["options"])
-    if request.get("run") is not None:
-        content = Run.open(request["run"]).content
-        name, options = content["engine"], {**content["options"], **options}
-    if level_asked(request) == "cells":
-        return create_cell_engine(name, options)
-    return create_engine(name, options)
-
-
-def cell_results(
-    found: CellAnnotations, study: Study, out: wire.Outgoing, replaced: Sequence[str] = ()
+def results(
+    found: Annotations | CellAnnotations,
+    study: Study | None,
+    out: wire.Outgoing,
+    replaced: Sequence[str] = (),
 ) -> Message:
-    """Return the summary as a table, and one value per cell for every metadata column.
+    """Return the record and its table, and the values of every metadata column.
 
-    The frame ``delivery`` has the names of the cells in its column ``cluster``.
+    The frame ``delivery`` has one row for each cluster, or for each cell; its column ``cluster``
+    has their names. Of cells the table is a summary, and the study is needed.
     """
-    table = found.summary()
-    key = str(found.provenance.get("key") or "cell_type_cell")
-    delivered = [out.column("cluster", "text", found.cells)]
-    for column in cell_columns(found, key, study.clusters):
-        delivered.append(out.record(column.name, _record(column.values)))
-    columns = [out.column(name, kind, table.column(name)) for name, kind in COLUMNS.items()]
+    names: Sequence[str]
+    if isinstance(found, CellAnnotations):
+        table, names = found.summary(), found.cells
+        key = str(found.provenance.get("key") or "cell_type_cell")
+        columns = _cell_columns(found, study, key, out)
+    else:
+        table, names = found, found.column("cluster")
+        key = str(found.provenance.get("key") or "cell_type")
+        columns = _cluster_columns(found, key, out)
+    made = [out.column(name, kind, table.column(name)) for name, kind in COLUMNS.items()]
+    delivered = [out.column("cluster", "text", names), *columns]
     return {
         "run": found.provenance.get("run"),
         "key": key,
         "json": table.to_json(),
-        "table": out.frame(columns, len(table)),
-        "delivery": out.frame(delivered, len(found)),
+        "table": out.frame(made, len(table)),
+        "delivery": out.frame(delivered, len(names)),
         "replaced": list(replaced),
         "summary": found.summary_line(),
     }
+
+
+def _cluster_columns(found: Annotations, key: str, out: wire.Outgoing) -> list[Message]:
+    clusters, made = found.column("cluster"), []
+    for column in delivery.columns(found, key):
+        values = [column.by_cluster[c] for c in clusters]
+        kind = "real" if column.levels is None else "category"
+        made.append(out.column(column.name, kind, values, column.levels))
+    return made
+
+
+def _cell_columns(
+    found: CellAnnotations, study: Study | None, key: str, out: wire.Outgoing
+) -> list[Message]:
+    if study is None:
+        message = "Labels of cells cannot be sent without the study of the cells."
+        raise InternalError(message)
+    columns = delivery.cell_columns(found, key, study.clusters)
+    return [out.record(column.name, _record(column.values)) for column in columns]
 
 
 def _record(values: Any) -> dict[str, Any]:
