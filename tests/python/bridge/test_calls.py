@@ -99,9 +99,10 @@ def test_a_study_goes_in_blocks_to_python_and_labels_come_back():
     answer, buffers = ask("annotate", {"handle": answer["value"]["handle"]}, (), events.append)
     assert answer["ok"], answer
     value = answer["value"]
-    assert read(value["table"], buffers, "cluster") == ["10", "2"]
-    assert read(value["table"], buffers, "n_cells") == [10, 10]
-    assert read(value["delivery"], buffers, "cell_type") == read(value["table"], buffers, "label")
+    table = annotations.Annotations.from_json(value["json"])
+    assert table.column("cluster") == ["10", "2"]
+    assert table.column("n_cells") == [10, 10]
+    assert read(value["delivery"], buffers, "cell_type") == table.column("label")
     assert read(value["delivery"], buffers, "cell_type")[0] == "B cell"
     assert 0 < read(value["delivery"], buffers, "cell_type_confidence")[0] <= 1
     assert events
@@ -343,4 +344,4 @@ def test_a_table_alone_names_its_own_clusters():
     answer = begin(body, message)
     assert (answer["value"]["normalized"], answer["value"]["counts"]) == (None, False)
     answer, buffers = ask("annotate", {"handle": answer["value"]["handle"]})
-    assert read(answer["value"]["table"], buffers, "cluster") == ["10", "2"]
+    assert read(answer["value"]["delivery"], buffers, "cluster") == ["10", "2"]

@@ -3,6 +3,7 @@ import pytest
 
 from cell_data import answer
 from cellferry.annotations.cells import CellAnnotations
+from cellferry.annotations.clusters import Annotations
 from cellferry.bridge import wire
 from cellferry.bridge.requests import engine_of, level_of
 from cellferry.bridge.results import results
@@ -47,7 +48,7 @@ def test_results_are_columns_of_raw_bytes():
     mask = wire.vector(columns["k_confidence"]["mask"], out.buffers)
     assert mask.tolist() == np.isnan(found.confidence).astype(int).tolist()
     assert columns["k_disagrees"]["kind"] == "logical"
-    assert value["table"]["n"] == 3
+    assert len(Annotations.from_json(value["json"])) == 3
     assert isinstance(found, CellAnnotations)
 
 

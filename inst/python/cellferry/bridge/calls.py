@@ -137,7 +137,7 @@ def _annotate(message: Message, out: wire.Outgoing, callback: Callback | None) -
     request = _requested(opened)
     with opened.read_by(None if callback is None else ask_by(callback)) as study:
         found = _annotated(request, study, opened.provenance, _notifier(callback))
-    return results(found, study, out, request.replaced)
+    return results(found, study, out)
 
 
 def _annotated(

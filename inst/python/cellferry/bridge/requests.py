@@ -29,8 +29,6 @@ class Request:
     ----------
     key
         Name of the label column.
-    replaced
-        Columns of the object that are cellferry's own and will be written anew.
     run
         The run to go on with, if it is not a new one.
     parameters
@@ -40,7 +38,6 @@ class Request:
     engine: AnyEngine[Any]
     level: Level
     key: str
-    replaced: tuple[str, ...] = ()
     run: Run | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
@@ -98,7 +95,7 @@ def open_request(
     if replaced:
         logger.info("Replacing the columns %s.", ", ".join(replaced))
     parameters = message.get("parameters") or {}
-    request = Request(engine, level_of(message), message["key"], tuple(replaced), run, parameters)
+    request = Request(engine, level_of(message), message["key"], run, parameters)
     return {
         "handle": keep(request),
         "needs": sorted(request.parts & engine.capabilities.needs),

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
-from ..annotations.clusters import COLUMNS, Annotations
+from ..annotations.clusters import Annotations
 from ..annotations.texts import Texts
 from ..errors import InternalError
 from . import wire
@@ -20,15 +20,12 @@ if TYPE_CHECKING:
 
 
 def results(
-    found: Annotations | CellAnnotations,
-    study: Study | None,
-    out: wire.Outgoing,
-    replaced: Sequence[str] = (),
+    found: Annotations | CellAnnotations, study: Study | None, out: wire.Outgoing
 ) -> Message:
-    """Return the record and its table, and the values of every metadata column.
+    """Return the record, of which R makes the table, and the values of every metadata column.
 
     The frame ``delivery`` has one row for each cluster, or for each cell; its column ``cluster``
-    has their names. Of cells the table is a summary, and the study is needed.
+    has their names. Of cells the record is a summary, and the study is needed.
     """
     names: Sequence[str]
     if isinstance(found, CellAnnotations):
@@ -39,16 +36,12 @@ def results(
         table, names = found, found.column("cluster")
         key = str(found.provenance.get("key") or "cell_type")
         columns = _cluster_columns(found, key, out)
-    made = [out.column(name, kind, table.column(name)) for name, kind in COLUMNS.items()]
     delivered = [out.column("cluster", "text", names), *columns]
     return {
         "run": found.provenance.get("run"),
         "key": key,
         "json": table.to_json(),
-        "table": out.frame(made, len(table)),
         "delivery": out.frame(delivered, len(names)),
-        "replaced": list(replaced),
-        "summary": found.summary_line(),
     }
 
 
