@@ -29,7 +29,7 @@ def test_the_engine_is_of_the_level_that_is_asked_for():
 
 
 def test_a_run_brings_its_own_options():
-    run = Run.create("local", options={"smooth": True})
+    run = Run.create("local", level="cells", options={"smooth": True})
     assert engine_of(message(level="cells"), run).smooth
 
 
