@@ -72,6 +72,8 @@ annotations_missing <- function(key, known) {
 }
 
 parse_annotations <- function(json) {
+  # What makes the text may fail, and that is no fault of the text.
+  force(json)
   parsed <- tryCatch(from_json(json), error = function(cnd) NULL)
   if (!identical(parsed$schema, annotation_schema)) {
     cellferry_stop(

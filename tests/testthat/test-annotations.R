@@ -156,3 +156,8 @@ test_that("the report is one file", {
   AnnotationReport(Annotations(object), file)
   expect_true(file.exists(file))
 })
+
+test_that("an error of what makes the record is not taken for a damaged record", {
+  expect_error(parse_annotations(stop("no answer")), "no answer")
+  expect_error(parse_annotations("{}"), class = "cellferry_annotations_format_error")
+})
