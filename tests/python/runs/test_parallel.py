@@ -208,16 +208,16 @@ def test_results_come_in_order_and_few_items_are_taken_ahead():
 
 
 def test_an_error_stops_what_has_not_begun():
-    begun, gate = [], threading.Event()
+    begun, released = [], threading.Event()
 
     def work(i):
         if i == 0:
             raise ValueError("no")
-        gate.wait(5)
+        released.wait(5)
         begun.append(i)
 
     with ThreadPoolExecutor(1) as pool:
         with pytest.raises(ValueError, match="no"):
             list(bounded_map(work, range(9), pool, ahead=9))
-        gate.set()
+        released.set()
     assert len(begun) <= 1

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A matrix that may hold raw counts, cells x the genes of the study.
+    """A matrix that may be raw counts, cells x the genes of the study.
 
     ``look`` is what was seen of its values, where somebody has looked at them.
     """

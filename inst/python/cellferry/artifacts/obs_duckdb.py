@@ -55,7 +55,7 @@ def obs_table(
     """Return the table as a frame of its own; the study's metadata is not touched.
 
     Columns: the metadata, ``__vis_coordinates_{key}_1`` and ``_2``, :data:`CELL_NAMES`.
-    A database does not tell "Sample" from "sample": the second becomes "sample_1".
+    A database does not distinguish "Sample" from "sample": the second becomes "sample_1".
     """
     import pandas as pd
 
@@ -77,7 +77,7 @@ def obs_table(
     return pd.DataFrame(made)
 
 
-def tell_renamed(
+def warn_of_renamed(
     study: Study, columns: Sequence[str] | None = None, *, cell_names: bool = True
 ) -> None:
     """Warn of the columns that :func:`obs_table` renames; apart, because it is not always called
@@ -90,8 +90,8 @@ def tell_renamed(
         names.append(CELL_NAMES)
     renamed = [(old, new) for old, new in zip(names, _distinct(names), strict=True) if old != new]
     if renamed:
-        told = ", ".join(f'"{old}" is "{new}"' for old, new in renamed[:10])
-        message = f"Columns of obs are renamed in obs.duckdb, where names differ by more: {told}."
+        listed = ", ".join(f'"{old}" is "{new}"' for old, new in renamed[:10])
+        message = f"Columns of obs are renamed in obs.duckdb, where names differ by more: {listed}."
         warnings.warn(ColumnsRenamedWarning(message), stacklevel=4)
 
 

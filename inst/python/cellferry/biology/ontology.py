@@ -58,7 +58,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Ontology:
-    """Terms by id, and what can be asked of them.
+    """Terms by id, and what can be looked up of them.
 
     Unknown ids raise ``KeyError``; ask ``id in ontology`` first.
     """

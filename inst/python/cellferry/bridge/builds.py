@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..artifacts import Artifacts, Build, BuildOptions, tell
+from ..artifacts import Artifacts, Build, BuildOptions, warn_of_values
 from ..artifacts.inputs import open_inputs
 from ..errors import InternalError, InterruptedRunError
 from ..runs.worker import Event, Worker
@@ -137,7 +137,7 @@ def finish(
     """Finish a build and return the statistics as R takes them."""
     opened = opened_build(request["handle"])
     built = opened.finish(on_event)
-    tell(built)
+    warn_of_values(built)
     return _described(built, opened.study, out)
 
 

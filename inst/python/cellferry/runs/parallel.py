@@ -26,7 +26,7 @@ def bounded_map(
 ) -> Generator[_Result]:
     """Yield ``function(item)`` of every item, done by a few threads.
 
-    The next item is only taken when there is room for it, so that memory is bounded. After an
+    The next item is only taken when fewer are under way, so that memory is bounded. After an
     error none is taken any more. Neither an error nor an interrupt waits for threads that are
     still at work. Close the generator where it may be left before its end.
 
@@ -98,7 +98,7 @@ def _failed(future: Future[Any]) -> bool:
 
 
 class _Threads:
-    """Threads that nobody waits for: a blocked socket must not hold the end of the process.
+    """Threads that nobody waits for: a blocked socket must not delay the end of the process.
 
     A pool of the standard library waits for its threads when the process ends.
     """

@@ -116,7 +116,7 @@ class Run:
             return cls(content["id"], folder, content)
         except (OSError, ValueError, KeyError, TypeError) as error:
             message = f'The record of the run in "{folder}" cannot be read.'
-            raise RunDamagedError(message, "Its journal.jsonl may still hold results.") from error
+            raise RunDamagedError(message, "Its journal.jsonl may still have results.") from error
 
     def save(self) -> None:
         """Write ``run.json`` so that a crash leaves the old or the new one, never half."""

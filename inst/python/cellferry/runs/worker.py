@@ -52,7 +52,7 @@ class Events:
     def emit(
         self, kind: EventKind, done: int = 0, total: int = 0, unit: str = "", text: str = ""
     ) -> None:
-        """Tell the caller's thread that something happened."""
+        """Notify the caller's thread that something happened."""
         self._queue.put(Event(kind, done, total, unit, text))
 
     @property
@@ -215,7 +215,7 @@ class Worker(Generic[_Result]):
     """``work(events)`` in a thread of its own, begun at once.
 
     The thread is never waited for when the process ends: a blocked socket in the work must not
-    hold the user's prompt.
+    block the user's prompt.
     """
 
     def __init__(self, work: Callable[[Events], _Result]) -> None:

@@ -102,20 +102,22 @@ def study_from_anndata(
     ------
     GroupMissingError, GroupEmptyError, MarkersRequiredError, MarkersError
     """
-    asked = reading or Reading()
-    key = group_key_of(adata, group_key, asked.rank_key)
+    wishes = reading or Reading()
+    key = group_key_of(adata, group_key, wishes.rank_key)
     study = assemble_study(
         adata,
         key,
         choose_matrices(adata, any_kind=True),
-        coordinates=choose_embedding(adata.obsm, adata.n_obs, asked.coordinates_key),
+        coordinates=choose_embedding(adata.obsm, adata.n_obs, wishes.coordinates_key),
         context=context,
     )
     given = (
-        read_markers(markers) if markers is not None else _own_markers(adata, study, asked.rank_key)
+        read_markers(markers)
+        if markers is not None
+        else _own_markers(adata, study, wishes.rank_key)
     )
     study = study.with_parts(markers=given)
-    return _with_symbols(study, asked.gene_symbols_column) if asked.symbols else study
+    return _with_symbols(study, wishes.gene_symbols_column) if wishes.symbols else study
 
 
 def study_of_cells(
@@ -228,9 +230,9 @@ def group_key_of(adata: anndata.AnnData, group_key: str | None, rank_key: str = 
         guess = nearest(group_key, columns)
         message = f'The obs of this AnnData has no column "{group_key}"; it has {listing(columns)}.'
         raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
-    ranked = _ranking_group(adata, rank_key)
-    if ranked in columns:
-        return str(ranked)
+    groups_to_rank = _ranking_group(adata, rank_key)
+    if groups_to_rank in columns:
+        return str(groups_to_rank)
     usual = [c for c in USUAL_GROUPS if c in columns]
     if len(usual) == 1:
         return usual[0]
@@ -291,8 +293,8 @@ def compute_markers(study: Study) -> Markers:
         message = "No markers were given, and scanpy, which would compute them, is not installed."
         raise MarkersRequiredError(message, recipe) from error
     counts = study.clusters.counts() or {}
-    ranked = [name for name in study.clusters.names if counts[name] > 1]
-    if not ranked:
+    groups_to_rank = [name for name in study.clusters.names if counts[name] > 1]
+    if not groups_to_rank:
         message = "No cluster has the two cells that a test needs."
         raise MarkersRequiredError(message, recipe)
     problem = _not_normalized(source)
@@ -312,7 +314,7 @@ def compute_markers(study: Study) -> Markers:
         obs=pd.DataFrame({"group": groups}, index=[f"cell{i}" for i in range(int(inside.sum()))]),
         var=pd.DataFrame(index=pd.Index(source.genes, dtype="object")),
     )
-    scanpy.tl.rank_genes_groups(light, "group", groups=ranked, method="t-test", pts=True)
+    scanpy.tl.rank_genes_groups(light, "group", groups=groups_to_rank, method="t-test", pts=True)
     return markers_from_ranking(light.uns[RANKING])
 
 
@@ -332,5 +334,5 @@ def _not_normalized(source: ExpressionSource) -> str | None:
         "scaled": "the data are scaled (some values are negative)",
         "counts": "the data look like raw counts (all values are whole numbers)",
         "linear": f"the data are not logged (values go up to {seen.largest:,.6g})",
-        "empty": "the data hold nothing but zeros",
+        "empty": "the data have nothing but zeros",
     }.get(seen.kind_of_finite)

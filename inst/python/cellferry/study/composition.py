@@ -1,4 +1,4 @@
-"""What the metadata of the cells tell: composition of clusters, and a sample to draw."""
+"""What the metadata of the cells show: composition of clusters, and a sample to draw."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Matrices:
     normalized, counts
         None where there are none.
     places_of_counts
-        The best first, whatever they hold.
+        The best first, whatever they contain.
     """
 
     normalized: Place | None
@@ -196,6 +196,6 @@ def _is_filled(x: Place, raw: Place) -> bool:
     if not x.source.in_memory or raw.look.kind != "normalized":
         return False
     here, there = x.source.stored_values, raw.source.stored_values
-    # A dense matrix holds a value everywhere; so may the raw that it was made of.
+    # A dense matrix has a value everywhere; so may the raw that it was made of.
     here = len(x.genes) * x.source.shape[0] if here is None else here
     return there is not None and here >= _FILLED * there

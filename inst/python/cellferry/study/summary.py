@@ -38,7 +38,7 @@ class Summary:
     coordinates
         A sample of cells to draw, or None without an embedding.
     normalisation
-        Whether the values are log-normalised, and what tells.
+        Whether the values are log-normalised, and what shows it.
     top_genes
         Cluster -> its best genes of the ranking stored in the object, if there is one.
     """
@@ -94,7 +94,7 @@ def summarise(
     study
         Needs clusters with cells, and ``normalized``.
     on_block
-        Told how many rows (or columns, for a CSC matrix) have been read.
+        Called with how many rows (or columns, for a CSC matrix) have been read.
 
     Raises
     ------

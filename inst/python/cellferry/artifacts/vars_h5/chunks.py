@@ -111,7 +111,7 @@ class ChunkedArray:
             return
         while len(self._waiting) >= self._ahead:
             self._write_oldest()
-        size = lz4.room_for(chunk * self._dtype.itemsize)
+        size = lz4.largest_size(chunk * self._dtype.itemsize)
         while len(self._buffers) < len(batch):
             self._buffers.append(pages(size))
         buffers = [self._buffers.pop() for _ in batch]

@@ -1,4 +1,4 @@
-"""Where the raw counts are: every place is looked at, and what was found is told."""
+"""Where the raw counts are: every place is looked at, and what was found is reported."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def pages(size: int) -> NDArray[np.uint8]:
     return np.frombuffer(mmap.mmap(-1, max(1, size)), np.uint8)
 
 
-class SteadyFile(io.RawIOBase):
+class DirectIOFile(io.RawIOBase):
     """The file object; :meth:`check` raises what went wrong."""
 
     def __init__(self, path: Path) -> None:
@@ -158,7 +158,7 @@ def _open_uncached(path: Path) -> int | None:
 
 
 @contextmanager
-def new_hdf5(path: Path) -> Iterator[tuple[h5py.File, SteadyFile]]:
+def new_hdf5(path: Path) -> Iterator[tuple[h5py.File, DirectIOFile]]:
     """Yield a new HDF5 file and the file under it; raises what went wrong in either.
 
     Raises
@@ -168,7 +168,7 @@ def new_hdf5(path: Path) -> Iterator[tuple[h5py.File, SteadyFile]]:
     """
     import h5py
 
-    with SteadyFile(path) as under:
+    with DirectIOFile(path) as under:
         try:
             large = {"alignment_threshold": LARGE, "alignment_interval": PAGE}
             with h5py.File(under, "w", **large) as file:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InvalidObjectError
-from ...study.expression.blocks import sharing
+from ...study.expression.blocks import sparse_view
 from ...study.expression.source import Axis
 from .chunks import ChunkedArray
 from .transpose import Pieces, Transposed
@@ -84,7 +84,7 @@ class MatrixWriter:
             return _Rows(block.indptr, block.indices, data)
         # A CSC block of genes is the CSR of the same arrays, genes x cells.
         shape = block.shape if self._blocks == "cells" else block.shape[::-1]
-        rows = sharing((data, block.indices, block.indptr), shape)
+        rows = sparse_view((data, block.indices, block.indptr), shape)
         return self._transposed.turned(rows)
 
     def add(self, prepared: Any) -> None:

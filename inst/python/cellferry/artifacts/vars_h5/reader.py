@@ -154,7 +154,7 @@ class VarsFile:
     def column(self, name: str) -> pd.Series[Any]:
         """Return a column of gene metadata by its original name, with its original kind.
 
-        A missing text cannot be told from an empty one; both are read as "".
+        A missing text cannot be distinguished from an empty one; both are read as "".
         """
         import pandas as pd
 

@@ -1,7 +1,7 @@
 """Reading an HDF5 file that anybody may have made.
 
 Refused: links that lead to another file or place, datasets stored in other files (external
-storage, virtual datasets), and datasets whose declared size their stored bytes cannot hold.
+storage, virtual datasets), and datasets whose declared size their stored bytes cannot fill.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def safe_dataset(parent: h5py.Group, name: str, kinds: str = "iufbOS") -> h5py.D
     properties = found.id.get_create_plist()
     if found.is_virtual or properties.get_external_count():
         message = f'"{where}" is stored outside of the file, and is not read.'
-        raise ArtifactFormatError(message, "Only files that hold all their data are safe.")
+        raise ArtifactFormatError(message, "Only files that contain all their data are safe.")
     filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
     if filters - KNOWN_FILTERS:
         message = f'"{where}" uses the filters {sorted(filters)}, of which some are not known.'
@@ -98,7 +98,7 @@ def _within(parent: h5py.Group, name: str) -> Any:
         raise ArtifactFormatError(message)
     if not isinstance(link, h5py.HardLink):
         message = f'"{_path(parent, name)}" is a link to another place, and is not followed.'
-        raise ArtifactFormatError(message, "Only files that hold all their data are safe.")
+        raise ArtifactFormatError(message, "Only files that contain all their data are safe.")
     return parent[name]
 
 

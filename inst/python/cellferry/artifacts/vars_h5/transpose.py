@@ -22,7 +22,7 @@ import numpy as np
 
 from ...errors import InternalError
 from ...runs.parallel import bounded_map
-from ...study.expression.blocks import cuts
+from ...study.expression.blocks import row_ranges
 from ..machine import processors
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Piece:
     """In the one array, if there is one."""
 
 
-class _Room:
+class _SharedArrays:
     """One array for all pieces; each takes its place on the thread that makes it."""
 
     def __init__(self, values: int, dtype: np.dtype[Any]) -> None:
@@ -109,7 +109,7 @@ class Transposed:
         self._memory, self._file = pieces.memory, pieces.file
         size = (pieces.values or 0) * (self._dtype.itemsize + 4)
         fits = pieces.values is not None and pieces.values <= MOST_VALUES and size <= self._memory
-        self._room = _Room(pieces.values or 0, self._dtype) if fits else None
+        self._shared = _SharedArrays(pieces.values or 0, self._dtype) if fits else None
         self._pieces: list[Piece] = []
         self._written = 0
         self.indptr = np.zeros(self._length + 1, dtype=np.int64)
@@ -119,13 +119,13 @@ class Transposed:
         n_rows = block.shape[0]
         # The whole is taken to be as dense as the block.
         most = max(PIECE_VALUES, int(block.nnz / max(1, n_rows) * self._across / MOST_PIECES))
-        if self._room is None:
+        if self._shared is None:
             # Memory for the whole block: large arrays come in large pages, far faster.
             place, (indices, data) = 0, (np.empty(block.nnz, t) for t in (np.int32, self._dtype))
         else:
-            place, (indices, data) = self._room.take(block.nnz)
+            place, (indices, data) = self._shared.take(block.nnz)
         made = []
-        for start, stop in cuts(block.indptr, most, max(1, n_rows)):
+        for start, stop in row_ranges(block.indptr, most, max(1, n_rows)):
             given = slice(int(block.indptr[start]), int(block.indptr[stop]))
             here = slice(place + given.start, place + given.stop)
             pointers = block.indptr[start : stop + 1] - given.start
@@ -146,7 +146,7 @@ class Transposed:
         assert not isinstance(data, int)
         # A small piece that would still fit is a view that keeps all of its block in memory.
         fits = not self._written and data.nbytes + indices.nbytes <= self._memory
-        if self._room is not None or fits:
+        if self._shared is not None or fits:
             self._memory -= data.nbytes + indices.nbytes
             return piece
         place = self._written
@@ -162,7 +162,7 @@ class Transposed:
     ) -> Iterator[tuple[int, NDArray[np.int32], NDArray[Any]]]:
         """Yield ``(row that follows, indices, data)``: runs of the whole, in order."""
         few = len(self._pieces) <= MOST_PIECES
-        runs = cuts(self.indptr, GROUP_VALUES if few else LARGE_GROUP_VALUES, self._length)
+        runs = row_ranges(self.indptr, GROUP_VALUES if few else LARGE_GROUP_VALUES, self._length)
         batches = iter(lambda: list(islice(runs, BATCH if few else 1)), [])
         for batch in bounded_map(self._joined_batch, batches, pool, ahead=processors() + 1):
             yield from batch
@@ -175,9 +175,9 @@ class Transposed:
     def _joined(self, run: tuple[int, int]) -> tuple[int, NDArray[np.int32], NDArray[Any]]:
         start, stop = run
         pointers = [piece.indptr[start : stop + 1] for piece in self._pieces]
-        if self._room is not None:
+        if self._shared is not None:
             places = np.array([piece.place for piece in self._pieces])
-            arrays = self._room.arrays
+            arrays = self._shared.arrays
         else:
             arrays = self._side_by_side(pointers)
             pointers = [row - row[0] for row in pointers]

@@ -53,7 +53,7 @@ class VarsWriter:
     batch
         Most cells of one step.
     events
-        Told of progress; stops the work when the user interrupts.
+        Receives progress; stops the work when the user interrupts.
     """
 
     inputs: Inputs
@@ -176,25 +176,25 @@ class VarsWriter:
         self, source: ExpressionSource, axis: Axis, what: str, work: Callable[[Any], Any]
     ) -> Iterator[Any]:
         total = source.shape[0 if axis == "cells" else 1]
-        tell = self._progress(total, axis, f"Reading the {what}")
+        report = self._progress(total, axis, f"Reading the {what}")
 
-        def told() -> Iterator[tuple[int, Any]]:
+        def reported() -> Iterator[tuple[int, Any]]:
             for start, block in source.blocks(self.batch):
-                tell(start)
+                report(start)
                 yield start, block
-            tell(total)
+            report(total)
 
-        return bounded_map(work, told(), self._pool, self.events, ahead=processors() + 1)
+        return bounded_map(work, reported(), self._pool, self.events, ahead=processors() + 1)
 
     def _progress(self, total: int, unit: str, text: str) -> Callable[[int], None]:
         self.events.emit("started", 0, total, unit, text)
 
-        def tell(done: int) -> None:
+        def report(done: int) -> None:
             self.events.check()
             self._under.check()
             self.events.emit("progress", done, total, unit, text)
 
-        return tell
+        return report
 
 
 def _length(block: csr_matrix | csc_matrix, axis: Axis) -> int:

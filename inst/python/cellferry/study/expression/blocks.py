@@ -22,14 +22,14 @@ BLOCK_VALUES = 4_000_000
 """Most values of one block, stored or dense: 32 MB of a sparse matrix."""
 
 
-def cuts(indptr: NDArray[Any], values: int, most: int) -> Iterator[tuple[int, int]]:
+def row_ranges(indptr: NDArray[Any], values: int, most: int) -> Iterator[tuple[int, int]]:
     """Yield ``(start, stop)`` of runs of rows with at most ``values`` values and ``most`` rows.
 
     A row with more values is a run of its own.
 
     Examples
     --------
-    >>> list(cuts(np.array([0, 2, 4, 9, 9, 10]), values=4, most=9))
+    >>> list(row_ranges(np.array([0, 2, 4, 9, 9, 10]), values=4, most=9))
     [(0, 2), (2, 3), (3, 5)]
     """
     length, start = len(indptr) - 1, 0
@@ -40,7 +40,7 @@ def cuts(indptr: NDArray[Any], values: int, most: int) -> Iterator[tuple[int, in
         start = stop
 
 
-def sharing(
+def sparse_view(
     arrays: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
     shape: tuple[int, int],
     axis: Axis = "cells",
@@ -52,7 +52,7 @@ def sharing(
     Examples
     --------
     >>> whole = np.arange(9.0)
-    >>> block = sharing((whole[2:4], np.array([0, 2]), np.array([0, 2])), (1, 3))
+    >>> block = sparse_view((whole[2:4], np.array([0, 2]), np.array([0, 2])), (1, 3))
     >>> block.toarray().tolist(), np.shares_memory(block.data, whole)
     ([[2.0, 0.0, 3.0]], True)
     """
@@ -64,7 +64,7 @@ def sharing(
 
 
 @dataclass(frozen=True)
-class Rows:
+class BlockRun:
     """Blocks that follow each other and are not put together yet.
 
     Putting together takes long enough to be done by the thread that works on the block.
@@ -72,7 +72,7 @@ class Rows:
 
     blocks: tuple[csr_matrix, ...]
 
-    def together(self) -> csr_matrix:
+    def concat(self) -> csr_matrix:
         """Return one block."""
         from scipy.sparse import csr_matrix
 
@@ -94,8 +94,8 @@ def canonical(block: Any) -> Any:
 
     Looking takes long enough to be done by the thread that works on the block.
     """
-    if isinstance(block, Rows):
-        block = block.together()
+    if isinstance(block, BlockRun):
+        block = block.concat()
     if block.has_canonical_format:
         return block
     block = block.copy()
@@ -211,5 +211,5 @@ def block_from_arrays(
     if not fits:
         message = f"The block of {n_rows} rows at row {row_start} does not fit the matrix."
         raise InvalidObjectError(message, "The sparse matrix of the object is damaged.")
-    block: csr_matrix = sharing((data, indices, indptr), (n_rows, shape[1]))
+    block: csr_matrix = sparse_view((data, indices, indptr), (n_rows, shape[1]))
     return block if block.has_sorted_indices else block.sorted_indices()

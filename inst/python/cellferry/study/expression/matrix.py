@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InvalidObjectError
-from .blocks import BLOCK_ROWS, BLOCK_VALUES, _compressed, cuts, sharing
+from .blocks import BLOCK_ROWS, BLOCK_VALUES, _compressed, row_ranges, sparse_view
 from .source import RUNS, Axis, ExpressionSource, runs_of, spread
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ class MatrixSource(ExpressionSource):
 
     @property
     def stored_values(self) -> int | None:
-        """How many values are stored, at most; None where only reading tells."""
+        """How many values are stored, at most; None where only reading shows it."""
         return int(self._matrix.nnz) if hasattr(self._matrix, "nnz") else None
 
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
         """Yield ``(row_start, CSR block)`` in row order."""
-        for start, stop in self._cuts("cells", BLOCK_ROWS):
+        for start, stop in self._ranges("cells", BLOCK_ROWS):
             block = _compressed(self._matrix[start:stop], "cells")
             if self._columns is not None:
                 block = block[:, self._columns]
@@ -90,7 +90,7 @@ class MatrixSource(ExpressionSource):
         if self._columns is not None:
             yield from self
             return
-        for start, stop in self._cuts(axis, most):
+        for start, stop in self._ranges(axis, most):
             if _in_memory(matrix, axis):
                 yield start, _shared(matrix, start, stop, axis)
             else:
@@ -124,11 +124,11 @@ class MatrixSource(ExpressionSource):
         parts = [_compressed(matrix[cell : cell + 1], "cells").data for cell in some]
         return np.concatenate(parts) if parts else np.empty(0)
 
-    def _cuts(self, axis: Axis, most: int) -> Iterator[tuple[int, int]]:
+    def _ranges(self, axis: Axis, most: int) -> Iterator[tuple[int, int]]:
         length = int(self._matrix.shape[0 if axis == "cells" else 1])
         indptr = _pointers(self._matrix, axis)
         if indptr is not None:
-            yield from cuts(indptr, BLOCK_VALUES, most)
+            yield from row_ranges(indptr, BLOCK_VALUES, most)
             return
         across = max(1, int(self._matrix.shape[1 if axis == "cells" else 0]))
         step = max(1, min(most, BLOCK_VALUES // across)) if _is_dense(self._matrix) else most
@@ -175,5 +175,5 @@ def _shared(matrix: Any, start: int, stop: int, axis: Axis) -> csr_matrix | csc_
     arrays = (matrix.data[first:last], matrix.indices[first:last], pointers - first)
     across = int(matrix.shape[1 if axis == "cells" else 0])
     shape = (stop - start, across) if axis == "cells" else (across, stop - start)
-    block: csr_matrix | csc_matrix = sharing(arrays, shape, axis)
+    block: csr_matrix | csc_matrix = sparse_view(arrays, shape, axis)
     return block

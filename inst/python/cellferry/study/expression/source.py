@@ -101,14 +101,14 @@ class ExpressionSource(ABC):
 
     @property
     def stored_values(self) -> int | None:
-        """How many values are stored, at most; None where only reading tells."""
+        """How many values are stored, at most; None where only reading shows it."""
         return None
 
     def sample_values(self, most: int) -> NDArray[Any]:
         """Return about ``most`` of the stored values, or all, to be looked at.
 
         They are spread over the whole matrix; where that would take reading all of it, they
-        are those of the first :data:`FIRST_BLOCKS` blocks that hold any.
+        are those of the first :data:`FIRST_BLOCKS` blocks that have any.
         """
         found: list[NDArray[Any]] = []
         for _, block in self:
@@ -122,8 +122,8 @@ class ExpressionSource(ABC):
         """Return the same expression under other names of its genes."""
         return RenamedSource(self, genes)
 
-    def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Give back what is held beside the values; nobody reads it any more."""
+    def close(self) -> None:  # noqa: B027 - most keep nothing
+        """Give back what is kept beside the values; nobody reads it any more."""
 
 
 class RenamedSource(ExpressionSource):

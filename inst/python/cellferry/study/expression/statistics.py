@@ -1,4 +1,4 @@
-"""What one read of the matrix tells: who expresses what, and whether it is normalised."""
+"""What one read of the matrix shows: who expresses what, and whether it is normalised."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ...errors import ArtifactValuesError
-from .blocks import sharing
+from .blocks import sparse_view
 from .kinds import LARGEST_LOGARITHM, Kind, first_fraction, kind_of_range
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _NAMES: dict[Kind, NormalisationKind] = {
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Whether the values are log-normalised, and what tells.
+    """Whether the values are log-normalised, and what shows it.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Normalisation:
     total: float | None = None
 
     @property
-    def is_log_normalised(self) -> bool:
+    def is_log_normalized(self) -> bool:
         """Whether the values are what CyteType and the local engine expect."""
         return self.kind == "log_normalised"
 
@@ -161,12 +161,12 @@ class ExpressionStatistics:
         values = (block.data != 0).astype(small) if has_zeros else self._ones(block.nnz, small)
         if axis == "cells":
             codes = self._codes[start : start + n_cells]
-            pattern = sharing((values, block.indices, block.indptr), block.shape)
+            pattern = sparse_view((values, block.indices, block.indptr), block.shape)
             if few:
                 return self._counted(codes, pattern)
             return np.asarray((self._member(codes) @ pattern).toarray(), dtype=np.int64)
         by_gene = (block.shape[1], n_cells)
-        pattern = sharing((values, block.indices, block.indptr), by_gene)
+        pattern = sparse_view((values, block.indices, block.indptr), by_gene)
         member = self._member(self._codes)
         return np.asarray((pattern @ member.T.tocsr()).toarray().T, dtype=np.int64)
 
@@ -252,7 +252,7 @@ def fraction_expressed(source: ExpressionSource, clusters: Clusters) -> NDArray[
         member = csr_matrix(
             (np.ones(len(rows)), (codes[rows], rows)), shape=(n_clusters, block.shape[0])
         )
-        above = sharing((block.data > 0, block.indices, block.indptr), block.shape)
+        above = sparse_view((block.data > 0, block.indices, block.indptr), block.shape)
         expressed += (member @ above.astype(np.float64)).toarray()
     sizes = np.bincount(clusters.codes[clusters.codes >= 0], minlength=n_clusters)
     return np.asarray(expressed / np.maximum(sizes, 1)[:, None])

@@ -1,7 +1,7 @@
 """A marker table in a text file as columns of exact text: CSV or TSV, also gzipped.
 
-Nothing is guessed about the values here. pandas is not used on purpose: it turns the
-clusters "007" and "1.0" into numbers and the gene "NA" into a missing value.
+Nothing is guessed about the values here: "007" and "NA" stay text. Python's own reader is used,
+because it is there before pandas is and its errors name the line.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ def _split(text: str, file: Path, what: str) -> tuple[str, list[tuple[int, list[
         message = f"{what} has one column only; its first line is: {first[:80]}"
         hint = (
             "Columns must be separated by commas, tabs or semicolons. In R, write.csv() does it; "
-            "write.table() separates by spaces unless told otherwise."
+            "write.table() separates by spaces unless `sep` says otherwise."
         )
         raise MarkersFormatError(message, hint)
     try:

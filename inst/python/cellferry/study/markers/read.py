@@ -79,7 +79,7 @@ def read_markers(
     MarkersUnreadableError
         No such file, or not a text file.
     MarkersFormatError
-        The columns are in no known format, or ambiguous, or hold impossible values.
+        The columns are in no known format, or ambiguous, or have impossible values.
     MarkersEmptyError
         No rows.
     MarkersStatisticError
@@ -216,8 +216,8 @@ def _from_columns(columns: Columns, cluster_column: str | None, gene_column: str
     # write.csv() and to_csv() put row names into a column without a name. Row names are never
     # genes: R makes them unique by adding ".1".
     named = [n for n in columns.values if n.strip() and not n.startswith("Unnamed: ")]
-    asked = [c for c in (cluster_column, gene_column) if c in columns.values and c not in named]
-    layout = find_layout([*named, *asked], what, cluster_column, gene_column)
+    requested = [c for c in (cluster_column, gene_column) if c in columns.values and c not in named]
+    layout = find_layout([*named, *requested], what, cluster_column, gene_column)
     labels, cells = columns.values[layout.cluster], columns.values[layout.gene]
     levels = columns.levels.get(layout.cluster)
     found = {

@@ -1,4 +1,4 @@
-"""The choice of genes from a marker table: filter, rank, once each, cut."""
+"""The choice of genes from a marker table: filter, rank, once each, the first n."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _statistic(markers: MarkerColumns, method: str) -> NDArray[np.float64] | Non
     return markers.pct_1 - markers.pct_2
 
 
-def passing(
+def passes_filter(
     markers: MarkerColumns,
     max_p_val_adj: float | None,
     min_avg_log2fc: float | None,
@@ -155,7 +155,7 @@ def passing(
     return np.flatnonzero(keep)
 
 
-def ranked(
+def rank_rows(
     markers: MarkerColumns, rows: NDArray[np.intp], method: str, ascending: bool | None
 ) -> NDArray[np.intp]:
     """Return the rows sorted by cluster, and best first within each; see Markers.select."""
@@ -181,7 +181,7 @@ def ranked(
     return rows[np.lexsort(keys)]
 
 
-def cut(markers: MarkerColumns, order: NDArray[np.intp], n_genes: int) -> dict[str, Selection]:
+def top_n(markers: MarkerColumns, order: NDArray[np.intp], n_genes: int) -> dict[str, Selection]:
     """Return the first `n_genes` different genes of each cluster; `order` is by cluster."""
     codes = markers.gene_codes[order]
     pairs = markers.cluster[order].astype(np.int64) * (len(markers.gene) + 1) + codes

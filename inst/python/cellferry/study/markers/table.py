@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import MarkersClustersError, MarkersFormatError, listing
-from .select import Selection, check_selection, cut, passing, possible_methods, ranked
+from .select import Selection, check_selection, passes_filter, possible_methods, rank_rows, top_n
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,9 +169,9 @@ class Markers:
         if self.source == "list":
             order: NDArray[np.intp] = np.argsort(self.cluster, kind="stable")
         else:
-            rows = passing(self, max_p_val_adj, min_avg_log2fc, min_pct)
-            order = ranked(self, rows, ranking_method, ascending)
-        return cut(self, order, n_genes)
+            rows = passes_filter(self, max_p_val_adj, min_avg_log2fc, min_pct)
+            order = rank_rows(self, rows, ranking_method, ascending)
+        return top_n(self, order, n_genes)
 
     def subset(self, clusters: Iterable[str]) -> Markers:
         """Return the table of some clusters only, in this table's order.
@@ -181,10 +181,10 @@ class Markers:
         MarkersClustersError
             The table has no such cluster.
         """
-        asked = {*clusters}
-        codes = [i for i, name in enumerate(self.clusters) if name in asked]
+        wanted = {*clusters}
+        codes = [i for i, name in enumerate(self.clusters) if name in wanted]
         names = tuple(self.clusters[i] for i in codes)
-        self._check_clusters(sorted(asked - {*names}))
+        self._check_clusters(sorted(wanted - {*names}))
         rows = np.flatnonzero(np.isin(self.cluster, codes))
         position = np.full(len(self.clusters), -1, dtype=np.int32)
         position[codes] = np.arange(len(codes), dtype=np.int32)
