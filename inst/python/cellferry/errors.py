@@ -48,7 +48,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 ISSUE_URL = "https://github.com/cellferry/cellferry/issues"
 
@@ -68,7 +68,7 @@ class CellferryError(Exception):
 
     code: ClassVar[str] = "error"
 
-    def __init__(self, message: str, hint: str = "", **data: Any) -> None:
+    def __init__(self, message: str, hint: str = "", **data: object) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -77,7 +77,7 @@ class CellferryError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the error as plain data, the form in which it crosses to R and to the CLI."""
         return {
             "code": self.code,
@@ -100,7 +100,7 @@ class CellferryWarning(UserWarning):
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the warning as plain data, the form in which it crosses to R."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
 
@@ -295,6 +295,12 @@ class ServiceError(EngineError):
     """A remote service did not do what was asked."""
 
     code = "service"
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the service wants to be left alone, where it says so."""
+        seconds = self.data.get("retry_after")
+        return float(seconds) if isinstance(seconds, int | float) else None
 
 
 class ServiceUnreachableError(ServiceError):

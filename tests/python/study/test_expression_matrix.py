@@ -6,8 +6,9 @@ from scipy import sparse
 
 from cellferry.errors import InvalidObjectError
 from cellferry.study.expression import matrix as expression
-from cellferry.study.expression.blocks import BlockRun, BlockSource, canonical
+from cellferry.study.expression.blocks import BlockSource, canonical
 from cellferry.study.expression.matrix import MatrixSource, row_ranges
+from cellferry.study.expression.source import BlockRun
 from cellferry.study.expression.statistics import fraction_expressed
 from cellferry.study.study import Clusters
 

@@ -20,15 +20,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..runs.worker import run_in_worker
 from .build import Artifacts, Build, BuildOptions, warn_of_values
 from .inputs import open_inputs
 
+if TYPE_CHECKING:
+    import anndata
+
+    from ..study.study import Study
+
 
 def build_artifacts(
-    data: Any,
+    data: anndata.AnnData | str | Path | Study,
     *,
     group_key: str | None = None,
     vars_h5_path: str | Path = "vars.h5",

@@ -25,6 +25,7 @@ from .targets import as_build_error, check_target
 
 if TYPE_CHECKING:
     from ..runs.worker import Events
+    from ..study.expression.statistics import ExpressionStatistics
     from ..study.study import Study
     from ..study.summary import Summary, SummaryOptions
     from .vars_h5.counts import CountsVerdict
@@ -182,7 +183,7 @@ class Build:
         return Artifacts(made["vars.h5"], made["obs.duckdb"], summary, counts, errors, seconds)
 
     def _vars(
-        self, statistics: Any, events: Events, seconds: dict[str, float]
+        self, statistics: ExpressionStatistics, events: Events, seconds: dict[str, float]
     ) -> tuple[CountsVerdict, ...]:
         from .targets import Workspace
         from .vars_h5.writer import VarsWriter

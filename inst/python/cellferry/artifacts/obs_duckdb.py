@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TABLE = "obs"
 CELL_NAMES = "__cell_name"
 STORAGE_VERSION = "v1.0.0"
-"""Any duckdb from 1.0 opens the file; the default of duckdb 2 is closed to all 1.x."""
+"""Every duckdb from 1.0 opens the file; the default of duckdb 2 is closed to all 1.x."""
 LEAST_MEMORY = 256 << 20
 
 
@@ -59,7 +59,7 @@ def obs_table(
     """
     import pandas as pd
 
-    values: list[tuple[str, Any]] = []
+    values: list[tuple[str, pd.Series]] = []
     obs = study.obs
     for position in range(0 if obs is None else obs.shape[1]):
         assert obs is not None
@@ -95,7 +95,7 @@ def warn_of_renamed(
         warnings.warn(ColumnsRenamedWarning(message), stacklevel=4)
 
 
-def storable(column: pd.Series[Any]) -> pd.Series[Any]:
+def storable(column: pd.Series) -> pd.Series:
     """Return a column of a type that duckdb stores without loss.
 
     Categories become text (an ENUM), a column of texts and other things becomes text,
@@ -132,7 +132,7 @@ def storable(column: pd.Series[Any]) -> pd.Series[Any]:
     return _text(column)
 
 
-def _enum(column: pd.Series[Any]) -> pd.Series[Any]:
+def _enum(column: pd.Series) -> pd.Series:
     import pandas as pd
 
     names = [_clean(str(c)) for c in column.cat.categories]
@@ -145,7 +145,7 @@ def _enum(column: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series(pd.Categorical.from_codes(moved, pd.Index(different, dtype=object)))
 
 
-def _text(column: pd.Series[Any]) -> pd.Series[Any]:
+def _text(column: pd.Series) -> pd.Series:
     import pandas as pd
 
     missing = np.asarray(column.isna())
@@ -158,7 +158,7 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _fits(column: pd.Series[Any]) -> bool:
+def _fits(column: pd.Series) -> bool:
     present = column.dropna()
     return len(present) == 0 or (min(present) >= -(2**63) and max(present) < 2**63)
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from ..errors import InvalidObjectError
 from ..runs.worker import DRAIN_SECONDS, Caller, CancelledWork
-from ..study.expression.blocks import BLOCK_VALUES, BlockRun, BlockSource, block_from_arrays
-from ..study.expression.source import RUNS, ExpressionSource, runs_of, spread
+from ..study.expression.blocks import BLOCK_VALUES, BlockSource, block_from_arrays
+from ..study.expression.source import RUNS, BlockRun, ExpressionSource, runs_of, spread
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray

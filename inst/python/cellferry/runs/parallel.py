@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from .worker import DRAIN_SECONDS, THREADS, Events
 
@@ -93,7 +93,7 @@ def _check(events: Events | None) -> None:
         events.check()
 
 
-def _failed(future: Future[Any]) -> bool:
+def _failed(future: Future[_Result]) -> bool:
     return future.done() and (future.cancelled() or future.exception() is not None)
 
 

@@ -27,7 +27,7 @@ from typing import Any
 from .._version import __version__
 from ..annotations.clusters import Annotations
 from ..errors import OutputError, RunDamagedError, RunNotFoundError, nearest
-from ..files import file_hash, write_json, write_whole
+from ..files import Json, file_hash, write_json, write_whole
 
 SCHEMA = "cellferry.run/1"
 STATUSES = ("unfinished", "finished", "failed", "interrupted")
@@ -59,7 +59,7 @@ class Run:
 
     @classmethod
     def create(
-        cls, engine: str, folder: Path | None = None, *, remembered: bool = True, **content: Any
+        cls, engine: str, folder: Path | None = None, *, remembered: bool = True, **content: object
     ) -> Run:
         """Make the folder and write ``run.json``.
 
@@ -122,12 +122,12 @@ class Run:
         """Write ``run.json`` so that a crash leaves the old or the new one, never half."""
         write_json(self.folder / "run.json", self.content, indent=1)
 
-    def update(self, **content: Any) -> None:
+    def update(self, **content: object) -> None:
         """Change parts of the record and save it."""
         self.content.update(content)
         self.save()
 
-    def record(self, unit: str, key: str, payload: Mapping[str, Any]) -> None:
+    def record(self, unit: str, key: str, payload: Mapping[str, Json]) -> None:
         """Make one finished unit durable.
 
         Parameters
@@ -155,7 +155,7 @@ class Run:
         whole = path.read_bytes()[: _complete_bytes(path)]
         return {entry["key"]: entry["payload"] for entry in map(json.loads, whole.splitlines())}
 
-    def store(self, name: str, content: Mapping[str, Any]) -> None:
+    def store(self, name: str, content: Mapping[str, Json]) -> None:
         """Write one JSON file of the run."""
         write_json(self.folder / name, content)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from ..errors import (
 from .clusters import Clusters
 from .embeddings import choose_embedding
 from .expression.kinds import look_at
-from .layers import Matrices, Place, choose_matrices
+from .layers import AnnDataLike, Matrices, Place, choose_matrices
 from .markers.read import read_markers
 from .markers.table import Markers
 from .study import Context, Study
@@ -28,9 +28,11 @@ from .study import Context, Study
 if TYPE_CHECKING:
     import anndata
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
     from .expression.matrix import MatrixSource
     from .expression.source import ExpressionSource
+    from .markers.read import Source
 
 RANKING = "rank_genes_groups"
 USUAL_GROUPS = ("leiden", "louvain", "seurat_clusters", "clusters", "cluster")
@@ -60,7 +62,7 @@ class Reading:
 
 
 def study_from_markers(
-    markers: Any, *, group_key: str | None = None, context: Context | None = None
+    markers: Source, *, group_key: str | None = None, context: Context | None = None
 ) -> Study:
     """Build a study from a marker table alone; ``group_key`` names its cluster column."""
     if not isinstance(markers, Markers):
@@ -75,7 +77,7 @@ def study_from_markers(
 
 def study_from_anndata(
     adata: anndata.AnnData,
-    markers: Any = None,
+    markers: Source | None = None,
     *,
     group_key: str | None = None,
     context: Context | None = None,
@@ -147,10 +149,10 @@ def study_of_cells(
 
 
 def assemble_study(
-    adata: Any,
+    adata: AnnDataLike,
     group_key: str | None,
     matrices: Matrices,
-    coordinates: tuple[str, NDArray[Any]] | None = None,
+    coordinates: tuple[str, NDArray[np.number]] | None = None,
     context: Context | None = None,
 ) -> Study:
     """Return the study of an AnnData, or of an .h5ad that is open, from what was chosen of it.
@@ -318,10 +320,11 @@ def compute_markers(study: Study) -> Markers:
     return markers_from_ranking(light.uns[RANKING])
 
 
-def _stacked(source: ExpressionSource) -> Any:
+def _stacked(source: ExpressionSource) -> csr_matrix:
     from scipy.sparse import vstack
 
-    return vstack([block for _, block in source], format="csr")
+    stacked: csr_matrix = vstack([block for _, block in source], format="csr")
+    return stacked
 
 
 def _not_normalized(source: ExpressionSource) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,12 +36,12 @@ class SampledCoordinates:
 
     key: str
     cells: NDArray[np.intp]
-    values: NDArray[Any]
+    values: NDArray[np.number]
     clusters: tuple[str, ...]
 
 
 def sample_coordinates(
-    key: str, values: NDArray[Any], clusters: Clusters, max_cells_per_group: int = 1000
+    key: str, values: NDArray[np.number], clusters: Clusters, max_cells_per_group: int = 1000
 ) -> SampledCoordinates:
     """Draw at most so many cells of each cluster, the same ones as the published client.
 
@@ -121,7 +121,7 @@ def aggregate_metadata(
     return result
 
 
-def _coded(column: pd.Series[Any]) -> tuple[NDArray[np.intp], list[str]] | None:
+def _coded(column: pd.Series) -> tuple[NDArray[np.intp], list[str]] | None:
     """Return a code per cell (-1: missing) and the texts, or None for numbers and the like."""
     import pandas as pd
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .expression.source import ExpressionSource
     from .study import Study
 
 
@@ -114,13 +113,14 @@ def summarise(
     ([[100.0, 50.0]], 'log_normalised')
     """
     options = options or SummaryOptions()
-    source: ExpressionSource = study.require("normalized", "summary")
+    source = study.require("normalized", "summary")
     statistics = ExpressionStatistics(source.genes, study.clusters, study.cells)
     axis = source.axis
     for start, block in source.blocks(options.pcent_batch_size):
-        statistics.add(statistics.of_block(start, canonical(block), axis))
+        read = canonical(block)
+        statistics.add(statistics.of_block(start, read, axis))
         if on_block is not None:
-            on_block(start + block.shape[0 if axis == "cells" else 1])
+            on_block(start + read.shape[0 if axis == "cells" else 1])
     return assemble(study, statistics, options)
 
 

@@ -19,12 +19,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     import h5py
+    from _typeshed import ReadableBuffer, WriteableBuffer
     from numpy.typing import NDArray
 
 PAGE = 4096
@@ -65,7 +66,7 @@ class DirectIOFile(io.RawIOBase):
         """Return the place."""
         return self._place
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill a buffer; what was never written reads as zeros, as in a sparse file."""
         view = memoryview(buffer).cast("B")
         os.lseek(self._descriptor, self._place, os.SEEK_SET)
@@ -75,7 +76,7 @@ class DirectIOFile(io.RawIOBase):
         self._place += len(view)
         return len(view)
 
-    def write(self, data: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         """Write all of the data, or remember why not."""
         view = memoryview(data).cast("B")
         if self._error is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def write_var_metadata(
             dataset.attrs["missing_sentinel"] = sentinel
 
 
-def encoded(column: pd.Series[Any]) -> tuple[list[str] | NDArray[Any], int | None]:
+def encoded(column: pd.Series) -> tuple[list[str] | NDArray[np.number], int | None]:
     """Return a column as it is stored, and the value that stands for a missing one.
 
     Categories and everything that is neither boolean nor a number become text, missing
@@ -90,7 +90,7 @@ def encoded(column: pd.Series[Any]) -> tuple[list[str] | NDArray[Any], int | Non
     return texts(column), None
 
 
-def texts(values: pd.Series[Any] | pd.Index[Any]) -> list[str]:
+def texts(values: pd.Series | pd.Index) -> list[str]:
     """Return values as text, a missing one as the empty text."""
     missing = np.asarray(values.isna())
     return ["" if gone else str(v) for v, gone in zip(values, missing, strict=True)]

@@ -16,7 +16,6 @@ import functools
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +57,9 @@ def largest_size(size: int) -> int:
     return _HEADER.size + size
 
 
-def compress(pieces: Sequence[NDArray[Any]], out: NDArray[np.uint8] | None = None) -> memoryview:
+def compress(
+    pieces: Sequence[NDArray[np.number]], out: NDArray[np.uint8] | None = None
+) -> memoryview:
     """Return the chunk of arrays that follow each other.
 
     Parameters
@@ -97,7 +98,7 @@ def compress(pieces: Sequence[NDArray[Any]], out: NDArray[np.uint8] | None = Non
 
 
 def _smaller(
-    function: Callable[..., int], values: NDArray[Any], buffer: NDArray[np.uint8] | None
+    function: Callable[..., int], values: NDArray[np.number], buffer: NDArray[np.uint8] | None
 ) -> memoryview | None:
     """Return the chunk of values that get smaller, made in ``buffer`` or anew; else None."""
     size = values.nbytes

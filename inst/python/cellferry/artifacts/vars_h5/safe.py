@@ -7,7 +7,7 @@ storage, virtual datasets), and datasets whose declared size their stored bytes 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def attribute(group: h5py.Group, name: str) -> int:
     return int(values.ravel()[0])
 
 
-def _within(parent: h5py.Group, name: str) -> Any:
+def _within(parent: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     import h5py
 
     link = parent.get(name, getlink=True) if name in parent.keys() else None  # noqa: SIM118

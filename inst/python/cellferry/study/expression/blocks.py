@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 import numpy as np
 
 from ...errors import InvalidObjectError
-from .source import RUNS, Axis, ExpressionSource, runs_of, spread
+from .source import RUNS, Axis, Block, BlockRun, ExpressionSource, Matrix, runs_of, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
+
+    Arrays: TypeAlias = tuple[
+        NDArray[np.number | np.bool_], NDArray[np.integer], NDArray[np.integer]
+    ]
 
 
 BLOCK_ROWS = 20_000
@@ -22,7 +25,7 @@ BLOCK_VALUES = 4_000_000
 """Most values of one block, stored or dense: 32 MB of a sparse matrix."""
 
 
-def row_ranges(indptr: NDArray[Any], values: int, most: int) -> Iterator[tuple[int, int]]:
+def row_ranges(indptr: NDArray[np.integer], values: int, most: int) -> Iterator[tuple[int, int]]:
     """Yield ``(start, stop)`` of runs of rows with at most ``values`` values and ``most`` rows.
 
     A row with more values is a run of its own.
@@ -40,11 +43,17 @@ def row_ranges(indptr: NDArray[Any], values: int, most: int) -> Iterator[tuple[i
         start = stop
 
 
+@overload
 def sparse_view(
-    arrays: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
-    shape: tuple[int, int],
-    axis: Axis = "cells",
-) -> Any:
+    arrays: Arrays, shape: tuple[int, int], axis: Literal["cells"] = "cells"
+) -> csr_matrix: ...
+
+
+@overload
+def sparse_view(arrays: Arrays, shape: tuple[int, int], axis: Axis) -> Block: ...
+
+
+def sparse_view(arrays: Arrays, shape: tuple[int, int], axis: Axis = "cells") -> Block:
     """Return ``(data, indices, indptr)`` as a sparse matrix of these very arrays, unchecked.
 
     SciPy's constructor copies what is a view of arrays of twice the size, ``copy=False`` or not.
@@ -58,38 +67,13 @@ def sparse_view(
     """
     from scipy.sparse import csc_matrix, csr_matrix
 
-    made = (csr_matrix if axis == "cells" else csc_matrix)(shape, dtype=arrays[0].dtype)
-    made.data, made.indices, made.indptr = arrays
+    made = csr_matrix(shape) if axis == "cells" else csc_matrix(shape)
+    for name, values in zip(("data", "indices", "indptr"), arrays, strict=True):
+        setattr(made, name, values)
     return made
 
 
-@dataclass(frozen=True)
-class BlockRun:
-    """Blocks that follow each other and are not put together yet.
-
-    Putting together takes long enough to be done by the thread that works on the block.
-    """
-
-    blocks: tuple[csr_matrix, ...]
-
-    def concat(self) -> csr_matrix:
-        """Return one block."""
-        from scipy.sparse import csr_matrix
-
-        if len(self.blocks) == 1:
-            return self.blocks[0]
-        ends = np.cumsum([0, *(block.nnz for block in self.blocks)])
-        pointers = [b.indptr[1:] + end for b, end in zip(self.blocks, ends[:-1], strict=True)]
-        arrays = (
-            np.concatenate([block.data for block in self.blocks]),
-            np.concatenate([block.indices for block in self.blocks]),
-            np.concatenate([[0], *pointers]).astype(np.int32),
-        )
-        n_rows = sum(int(block.shape[0]) for block in self.blocks)
-        return csr_matrix(arrays, shape=(n_rows, self.blocks[0].shape[1]), copy=False)
-
-
-def canonical(block: Any) -> Any:
+def canonical(block: Block | BlockRun) -> Block:
     """Return a block with sorted indices and no duplicates: itself, or a copy if it has to.
 
     Looking takes long enough to be done by the thread that works on the block.
@@ -103,7 +87,15 @@ def canonical(block: Any) -> Any:
     return block
 
 
-def _compressed(part: Any, axis: Axis) -> Any:
+@overload
+def _compressed(part: Matrix, axis: Literal["cells"]) -> csr_matrix: ...
+
+
+@overload
+def _compressed(part: Matrix, axis: Axis) -> Block: ...
+
+
+def _compressed(part: Matrix, axis: Axis) -> Block:
     """Return rows or columns that belong to nobody else as a canonical sparse matrix."""
     from scipy.sparse import csc_matrix, csr_matrix
 
@@ -166,7 +158,7 @@ class BlockSource(ExpressionSource):
         """Yield the blocks in row order."""
         yield from self._blocks
 
-    def sample_values(self, most: int) -> NDArray[Any]:
+    def sample_values(self, most: int) -> NDArray[np.number]:
         """Return values of blocks spread over the matrix."""
         if not self._blocks:
             # A subclass has them elsewhere.
@@ -181,7 +173,7 @@ def block_from_arrays(
     rows: tuple[int, int],
     indptr: NDArray[np.int32],
     indices: NDArray[np.int32],
-    data: NDArray[Any],
+    data: NDArray[np.number],
     shape: tuple[int, int],
 ) -> csr_matrix:
     """Return a block of a matrix from the arrays of its CSR form, which it shares.
@@ -211,5 +203,5 @@ def block_from_arrays(
     if not fits:
         message = f"The block of {n_rows} rows at row {row_start} does not fit the matrix."
         raise InvalidObjectError(message, "The sparse matrix of the object is damaged.")
-    block: csr_matrix = sparse_view((data, indices, indptr), (n_rows, shape[1]))
+    block = sparse_view((data, indices, indptr), (n_rows, shape[1]))
     return block if block.has_sorted_indices else block.sorted_indices()

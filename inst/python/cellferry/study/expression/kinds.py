@@ -11,7 +11,7 @@ is looked at whole. ``value_kind()`` in R follows the same rules;
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -90,7 +90,7 @@ class Look:
         return next((value for value in found if value is not None), None)
 
 
-def look_at_values(values: NDArray[Any]) -> Look:
+def look_at_values(values: NDArray[np.number]) -> Look:
     """Return what is seen of all of some values.
 
     Examples
@@ -109,7 +109,7 @@ def look_at_values(values: NDArray[Any]) -> Look:
     return Look(smallest, largest, first_fraction(values), not_finite)
 
 
-def first_fraction(values: NDArray[Any]) -> float | None:
+def first_fraction(values: NDArray[np.number]) -> float | None:
     """Return the first of some finite values that is no whole number, None if all are whole."""
     if values.dtype.kind in "iub":
         return None

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import InvalidObjectError
 from .blocks import BLOCK_ROWS, BLOCK_VALUES, _compressed, row_ranges, sparse_view
-from .source import RUNS, Axis, ExpressionSource, runs_of, spread
+from .source import RUNS, Axis, Block, ExpressionSource, Matrix, runs_of, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy.sparse import csc_matrix, csr_matrix
+    from scipy.sparse import csr_matrix
 
 
 CHUNKS_OF_A_FILE = 32
@@ -33,7 +33,7 @@ class MatrixSource(ExpressionSource):
         Only these columns, in this order; names that do not exist are left out.
     """
 
-    def __init__(self, matrix: Any, genes: Sequence[str], wanted: Sequence[str] | None = None):
+    def __init__(self, matrix: Matrix, genes: Sequence[str], wanted: Sequence[str] | None = None):
         if matrix.shape[1] != len(genes):
             message = f"The matrix has {matrix.shape[1]} columns and {len(genes)} gene names."
             raise InvalidObjectError(message)
@@ -79,7 +79,7 @@ class MatrixSource(ExpressionSource):
                 block.sort_indices()
             yield start, block
 
-    def blocks(self, most: int = BLOCK_ROWS) -> Iterator[tuple[int, csr_matrix | csc_matrix]]:
+    def blocks(self, most: int = BLOCK_ROWS) -> Iterator[tuple[int, Block]]:
         """Yield ``(start, block)`` along :attr:`axis`, compressed along it, covering it once.
 
         The blocks of a sparse matrix in memory share its arrays: read them, never change
@@ -97,7 +97,7 @@ class MatrixSource(ExpressionSource):
                 part = matrix[start:stop] if axis == "cells" else matrix[:, start:stop]
                 yield start, _compressed(part, axis)
 
-    def sample_values(self, most: int) -> NDArray[Any]:
+    def sample_values(self, most: int) -> NDArray[np.number]:
         """Return values spread over the whole matrix, whichever of its genes are wanted.
 
         Of a sparse matrix runs of the values that are stored, of a dense one some genes of some
@@ -136,7 +136,7 @@ class MatrixSource(ExpressionSource):
             yield start, min(start + step, length)
 
 
-def _some_chunks(matrix: Any, chunks: tuple[int, ...], most: int) -> NDArray[Any]:
+def _some_chunks(matrix: Matrix, chunks: tuple[int, ...], most: int) -> NDArray[np.number]:
     """Return values of chunks spread over a dense matrix in a file; whole ones are read."""
     counts = [-(-int(n) // size) for n, size in zip(matrix.shape, chunks, strict=True)]
     n_chunks, is_small = counts[0] * counts[1], matrix.shape[0] * matrix.shape[1] <= most
@@ -150,16 +150,16 @@ def _some_chunks(matrix: Any, chunks: tuple[int, ...], most: int) -> NDArray[Any
     return np.concatenate(found) if found else np.empty(0)
 
 
-def _is_dense(matrix: Any) -> bool:
+def _is_dense(matrix: Matrix) -> bool:
     return not hasattr(matrix, "format")
 
 
-def _in_memory(matrix: Any, axis: Axis) -> bool:
+def _in_memory(matrix: Matrix, axis: Axis) -> bool:
     wanted = "csr" if axis == "cells" else "csc"
     return getattr(matrix, "format", "") == wanted and hasattr(matrix, "indptr")
 
 
-def _pointers(matrix: Any, axis: Axis) -> NDArray[Any] | None:
+def _pointers(matrix: Matrix, axis: Axis) -> NDArray[np.integer] | None:
     """Return the pointers of a matrix compressed along the axis, in memory or backed."""
     if _in_memory(matrix, axis):
         return np.asarray(matrix.indptr)
@@ -169,11 +169,10 @@ def _pointers(matrix: Any, axis: Axis) -> NDArray[Any] | None:
     return None
 
 
-def _shared(matrix: Any, start: int, stop: int, axis: Axis) -> csr_matrix | csc_matrix:
+def _shared(matrix: Matrix, start: int, stop: int, axis: Axis) -> Block:
     pointers = matrix.indptr[start : stop + 1]
     first, last = int(pointers[0]), int(pointers[-1])
     arrays = (matrix.data[first:last], matrix.indices[first:last], pointers - first)
     across = int(matrix.shape[1 if axis == "cells" else 0])
     shape = (stop - start, across) if axis == "cells" else (across, stop - start)
-    block: csr_matrix | csc_matrix = sparse_view(arrays, shape, axis)
-    return block
+    return sparse_view(arrays, shape, axis)

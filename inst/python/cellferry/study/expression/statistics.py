@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,10 +14,10 @@ from .kinds import LARGEST_LOGARITHM, Kind, first_fraction, kind_of_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy.sparse import csc_matrix, csr_matrix
+    from scipy.sparse import csr_matrix
 
     from ..clusters import Clusters
-    from .source import Axis, ExpressionSource
+    from .source import Axis, Block, ExpressionSource
 
 SAMPLED_CELLS = 200
 FEW_CLUSTERS = 64
@@ -99,9 +99,9 @@ class ExpressionStatistics:
         self.expressed = np.zeros((self._n_clusters, len(genes)), dtype=np.int64)
         self._smallest, self._largest, self._all_whole = 0.0, 0.0, True
         self._total: float | None = None
-        self._kept: NDArray[Any] = np.ones(0, dtype=np.int32)
+        self._kept: NDArray[np.number] = np.ones(0, dtype=np.int32)
 
-    def of_block(self, start: int, block: csr_matrix | csc_matrix, axis: Axis) -> BlockStatistics:
+    def of_block(self, start: int, block: Block, axis: Axis) -> BlockStatistics:
         """Return what a block adds.
 
         Raises
@@ -153,7 +153,7 @@ class ExpressionStatistics:
         return Normalisation(kind, text, low, high)
 
     def _expressed(
-        self, start: int, block: csr_matrix | csc_matrix, axis: Axis, *, has_zeros: bool
+        self, start: int, block: Block, axis: Axis, *, has_zeros: bool
     ) -> NDArray[np.int64]:
         n_cells = block.shape[0]
         few = self._n_clusters <= FEW_CLUSTERS and n_cells <= np.iinfo(np.uint16).max
@@ -185,22 +185,20 @@ class ExpressionStatistics:
         counted = np.ascontiguousarray(pattern.T @ table.view(np.uint32)).view(part)
         return np.asarray(counted[:, : self._n_clusters].T, dtype=np.int64)
 
-    def _ones(self, n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    def _ones(self, n: int, dtype: np.dtype) -> NDArray[np.number]:
         # Kept, because blocks are alike in size and fresh memory is slow.
         if len(self._kept) < n or self._kept.dtype != dtype:
             self._kept = np.ones(n, dtype=dtype)
         return self._kept[:n]
 
-    def _member(self, codes: NDArray[np.int32]) -> Any:
+    def _member(self, codes: NDArray[np.int32]) -> csr_matrix:
         from scipy.sparse import csr_matrix
 
         cells = np.flatnonzero(codes >= 0)
         ones = np.ones(len(cells), dtype=np.int32)
         return csr_matrix((ones, (codes[cells], cells)), shape=(self._n_clusters, len(codes)))
 
-    def _not_finite(
-        self, start: int, block: csr_matrix | csc_matrix, axis: Axis
-    ) -> ArtifactValuesError:
+    def _not_finite(self, start: int, block: Block, axis: Axis) -> ArtifactValuesError:
         wrong = np.flatnonzero(~np.isfinite(block.data))
         major = start + int(np.searchsorted(block.indptr, wrong[0], side="right")) - 1
         minor = int(block.indices[wrong[0]])
@@ -215,7 +213,7 @@ class ExpressionStatistics:
         return ArtifactValuesError(message, hint, gene=str(self._genes[gene]), cell=str(cell_name))
 
 
-def _common_total(block: csr_matrix | csc_matrix) -> float | None:
+def _common_total(block: Block) -> float | None:
     """Return the sum of exp(value) - 1 of a cell if the first cells agree within 1 %."""
     n = min(SAMPLED_CELLS, block.shape[0])
     if n == 0 or float(block.data[: block.indptr[n]].max(initial=0)) > LARGEST_LOGARITHM:

@@ -15,12 +15,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...errors import MarkersEmptyError, MarkersFormatError, MarkersUnreadableError, listing
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+
+Cells: TypeAlias = "Sequence[object] | NDArray[np.generic]"
+"""One value per row: text from a file, anything from a data frame."""
 
 SEPARATORS: tuple[str, ...] = (",", "\t", ";")
 
@@ -72,9 +76,9 @@ class Columns:
         The decimal mark of numbers that are text.
     """
 
-    values: dict[str, Sequence[Any] | NDArray[Any]]
+    values: dict[str, Cells]
     what: str
-    levels: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    levels: dict[str, tuple[object, ...]] = field(default_factory=dict)
     decimal: str = "."
 
 
@@ -106,9 +110,7 @@ def read_text_columns(path: str | os.PathLike[str]) -> Columns:
     for line, row in zip(lines[1:], rows, strict=True):
         if len(row) != len(header):
             raise _ragged(what, line, row, header)
-    values: dict[str, Sequence[Any] | NDArray[Any]] = dict(
-        zip(header, zip(*rows, strict=True), strict=True)
-    )
+    values: dict[str, Cells] = dict(zip(header, zip(*rows, strict=True), strict=True))
     # With ";" between columns, the comma is free to be the decimal mark: write.csv2() of R.
     return Columns(values, what, decimal="," if separator == ";" else ".")
 

@@ -55,7 +55,7 @@ class MarkerColumns(Protocol):
 
     @property
     def score(self) -> NDArray[np.float64] | None:
-        """Any other score; larger is better."""
+        """Another score; larger is better."""
 
 
 ASCENDING: dict[str, bool] = {

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import MarkersClustersError, MarkersFormatError, listing
+from ...files import Json
 from .select import Selection, check_selection, passes_filter, possible_methods, rank_rows, top_n
 
 if TYPE_CHECKING:
@@ -205,7 +206,9 @@ class Markers:
         """
         import pandas as pd
 
-        columns: dict[str, Any] = {STATISTICS[k]: v for k, v in self._statistics().items()}
+        columns: dict[str, NDArray[np.float64] | NDArray[np.object_] | pd.Categorical] = {
+            STATISTICS[k]: v for k, v in self._statistics().items()
+        }
         score = columns.pop("Score", None)
         columns["cluster"] = pd.Categorical.from_codes(
             self.cluster, categories=pd.Index(self.clusters, dtype=object), ordered=True
@@ -235,7 +238,7 @@ class Markers:
         ordered = lines if self.source == "list" else sorted(lines)
         return hashlib.sha256(b"\x1e".join([head.encode(), *ordered])).hexdigest()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Return the table as plain data for JSON: NaN is None, infinity is text."""
         return {
             "schema": SCHEMA,
