@@ -640,6 +640,13 @@ def nearest(name: str, valid: list[str] | tuple[str, ...]) -> str | None:
 
     Dots, underscores and case do not count, so ``group_by`` finds ``group.by``.
 
+    Parameters
+    ----------
+    name
+        What was given.
+    valid
+        What is valid.
+
     Examples
     --------
     >>> nearest("group_by", ["group.by", "key"])
@@ -668,6 +675,13 @@ def counted(n: int, what: str) -> str:
 
 def listing(names: list[str] | tuple[str, ...], most: int = 10) -> str:
     """Return names quoted and joined for a message, cut after `most`.
+
+    Parameters
+    ----------
+    names
+        In order.
+    most
+        How many are shown.
 
     Examples
     --------

@@ -78,6 +78,17 @@ def open_inputs(
     """Yield the inputs of an AnnData, of the path of an .h5ad file (read piece by piece), of
     a :class:`Study`, or the inputs themselves.
 
+    Parameters
+    ----------
+    data
+        What is read.
+    group_key
+        Column of ``obs`` with the clusters.
+    coordinates_key
+        The wanted embedding.
+    rank_key
+        Where in ``uns`` the ranking is.
+
     Raises
     ------
     UnsupportedObjectError, InvalidObjectError, GroupMissingError, GroupEmptyError, InputError
@@ -210,6 +221,17 @@ def top_genes(
 
     As the published client does: of the first ``n_top_genes``, those that the matrix does
     not have are left out. A ranking of another column gives nothing.
+
+    Parameters
+    ----------
+    ranking
+        What is stored, or None.
+    genes
+        Names in the matrix.
+    n_top_genes
+        How many of each group are looked at.
+    study
+        Whose clusters and group they must be.
     """
     if ranking is None:
         return {}

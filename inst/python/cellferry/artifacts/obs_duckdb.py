@@ -31,6 +31,13 @@ LEAST_MEMORY = 256 << 20
 def check_columns(study: Study, columns: Sequence[str] | None) -> tuple[str, ...] | None:
     """Return the columns that may leave, with the column of clusters; None is all of them.
 
+    Parameters
+    ----------
+    study
+        Whose ``obs`` it is.
+    columns
+        Names of columns; None is all.
+
     Raises
     ------
     GroupMissingError
@@ -56,6 +63,15 @@ def obs_table(
 
     Columns: the metadata, ``__vis_coordinates_{key}_1`` and ``_2``, :data:`CELL_NAMES`.
     A database does not distinguish "Sample" from "sample": the second becomes "sample_1".
+
+    Parameters
+    ----------
+    study
+        Cells, metadata, coordinates.
+    columns
+        Only these columns of the metadata; None is all.
+    cell_names
+        Whether the names of the cells are a column.
     """
     import pandas as pd
 

@@ -144,7 +144,7 @@ def is_identifier(value: str) -> bool:
 
 
 def require_symbols(genes: Iterable[object], what: str) -> None:
-    """Raise :class:`GeneIdentifiersError` if most of the genes are not symbols.
+    """Refuse genes that are mostly not symbols.
 
     Parameters
     ----------
@@ -152,6 +152,11 @@ def require_symbols(genes: Iterable[object], what: str) -> None:
         Names of genes, for example of a marker table.
     what
         What they are the genes of, for the message: "marker table".
+
+    Raises
+    ------
+    GeneIdentifiersError
+        They are identifiers; says how to get symbols.
     """
     names = _names(genes)
     kind = identifier_kind(names)

@@ -32,6 +32,8 @@ def bounded_map(
 
     Parameters
     ----------
+    function, items
+        Called with each item, in any thread; items are taken in the caller's.
     workers
         How many threads; or a pool of the caller's, which the caller ends.
     events

@@ -66,6 +66,17 @@ class Run:
         A run in a folder of the caller's is found by its id as well, unless it is not to be
         ``remembered`` in the user's data folder.
 
+        Parameters
+        ----------
+        engine
+            Its name.
+        folder
+            Where the run is; None is a new folder in the user's data folder.
+        remembered
+            Whether it is found by its id.
+        content
+            More of the record, JSON-serialisable: parameters, hashes; never a secret.
+
         Raises
         ------
         OutputError
@@ -177,6 +188,13 @@ class Run:
 
     def claim(self, path: Path, overwrite: bool = False) -> None:
         """Check that an output may be written: absent, or written by a run and unchanged.
+
+        Parameters
+        ----------
+        path
+            The output.
+        overwrite
+            True allows every file.
 
         Raises
         ------

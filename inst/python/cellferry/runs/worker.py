@@ -53,7 +53,13 @@ class Events:
     def emit(
         self, kind: EventKind, done: int = 0, total: int = 0, unit: str = "", text: str = ""
     ) -> None:
-        """Notify the caller's thread that something happened."""
+        """Notify the caller's thread that something happened.
+
+        Parameters
+        ----------
+        kind, done, total, unit, text
+            See :class:`Event`.
+        """
         self._queue.put(Event(kind, done, total, unit, text))
 
     @property
@@ -297,5 +303,13 @@ def at_work() -> bool:
 def run_in_worker(
     work: Callable[[Events], _Result], on_event: Callable[[Event], None] | None = None
 ) -> _Result:
-    """Run ``work(events)`` in a worker thread and deliver its events here."""
+    """Run ``work(events)`` in a worker thread and deliver its events here.
+
+    Parameters
+    ----------
+    work
+        Called in the thread with :class:`Events`, by which it reports and sees an interrupt.
+    on_event
+        Called with each event in the caller's thread; None drops them.
+    """
     return Worker(work).result(on_event)

@@ -64,7 +64,22 @@ class Reading:
 def study_from_markers(
     markers: Source, *, group_key: str | None = None, context: Context | None = None
 ) -> Study:
-    """Build a study from a marker table alone; ``group_key`` names its cluster column."""
+    """Build a study from a marker table alone; ``group_key`` names its cluster column.
+
+    Parameters
+    ----------
+    markers
+        Anything :func:`cellferry.read_markers` reads.
+    group_key
+        Name of its column of clusters; None looks for it.
+    context
+        What is known beside the data.
+
+    Raises
+    ------
+    MarkersError, InvalidOptionError
+        The table cannot be read, or has no such column.
+    """
     if not isinstance(markers, Markers):
         markers = read_markers(markers, cluster_column=group_key)
     return Study(
@@ -97,6 +112,8 @@ def study_from_anndata(
     group_key
         Column of ``obs`` with the clusters. None: the group of the stored ranking, else
         the one column with a usual name (``leiden``, ``louvain``, ...).
+    context
+        What is known beside the data: tissue, species, a sentence, metadata.
     reading
         What the engine asks for; None is the usual way.
 
@@ -135,6 +152,8 @@ def study_of_cells(
     group_key
         Column of ``obs`` with clusters to compare with. None: the one column with a usual
         name, if there is one.
+    context
+        What is known beside the data.
 
     Raises
     ------
@@ -161,8 +180,16 @@ def assemble_study(
 
     Parameters
     ----------
+    adata
+        Cells x genes.
     group_key
         Column of ``obs`` with the clusters; None: there are none.
+    matrices
+        What :func:`cellferry.study.layers.choose_matrices` chose.
+    coordinates
+        Name and n x 2 numbers of the embedding, or None.
+    context
+        What is known beside the data.
     """
     matrices.log()
     normalized, counts = matrices.normalized, matrices.counts
@@ -224,7 +251,22 @@ def _with_symbols(study: Study, column: str | None) -> Study:
 
 
 def group_key_of(adata: anndata.AnnData, group_key: str | None, rank_key: str = RANKING) -> str:
-    """Return the column of clusters: the one given, that of the ranking, or a usual one."""
+    """Return the column of clusters: the one given, that of the ranking, or a usual one.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes; its ``obs`` and ``uns`` are looked at.
+    group_key
+        Column of ``obs``; None takes that of the ranking, else the one with a usual name.
+    rank_key
+        Where in ``uns`` the ranking is.
+
+    Raises
+    ------
+    GroupMissingError
+        There is no such column, or not exactly one usual one.
+    """
     columns = [str(c) for c in adata.obs.columns]
     if group_key is not None:
         if group_key in columns:

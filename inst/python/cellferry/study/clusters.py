@@ -44,6 +44,13 @@ class Clusters:
 
         Without ``levels`` the order is natural: "2" comes before "10".
 
+        Parameters
+        ----------
+        labels
+            n values: text, numbers, or missing (None, NaN, NA).
+        levels
+            All clusters in order, also unused ones; None sorts the labels naturally.
+
         Examples
         --------
         >>> Clusters.from_labels(["10", "2", None]).names
@@ -65,6 +72,11 @@ class Clusters:
     @classmethod
     def from_column(cls, column: pd.Series) -> Clusters:
         """Build from a column of metadata; categories decide the order.
+
+        Parameters
+        ----------
+        column
+            n values; one without categories is read as by :meth:`from_labels`.
 
         Examples
         --------

@@ -48,6 +48,17 @@ def sample_coordinates(
     Each cluster is drawn on its own without replacement with seed 42, clusters in the order
     in which they first occur. Cells whose coordinates are not finite are not drawn (the
     published client then fails to send its request).
+
+    Parameters
+    ----------
+    key
+        Name of the embedding.
+    values
+        n x 2 numbers.
+    clusters
+        Of the n cells.
+    max_cells_per_group
+        Most cells of each cluster.
     """
     codes = clusters.codes
     assert codes is not None
@@ -81,6 +92,8 @@ def aggregate_metadata(
     ----------
     obs
         Cell metadata. Columns of text and categories count; numbers and booleans do not.
+    clusters
+        Of its cells.
     group_key
         The column of the clusters themselves, left out.
     min_percentage

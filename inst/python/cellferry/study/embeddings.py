@@ -25,6 +25,15 @@ def choose_embedding(
     The key comes first, then UMAP, t-SNE and PCA; the case of letters does not count. An
     embedding needs one row per cell and two columns of numbers, whose type is kept.
 
+    Parameters
+    ----------
+    available
+        Name -> array or data frame, n cells x dimensions, such as ``adata.obsm``.
+    n_cells
+        Rows that an embedding must have.
+    key
+        The wanted name; None has no wish.
+
     Examples
     --------
     >>> choose_embedding({"X_pca": np.zeros((3, 9)), "X_UMAP": np.zeros((3, 2))}, 3)[0]
@@ -46,6 +55,13 @@ def embedding_of(
     adata: anndata.AnnData, key: str | None = None
 ) -> tuple[str, NDArray[np.number]] | None:
     """Return the embedding of an AnnData to use, or None; one that is named must be there.
+
+    Parameters
+    ----------
+    adata
+        Its ``obsm`` is looked at.
+    key
+        Name of an embedding that must be there; None takes the best.
 
     Raises
     ------

@@ -21,6 +21,8 @@ def open_h5ad(path: Path, uns: Collection[str] = ()) -> Iterator[OpenH5ad]:
 
     Parameters
     ----------
+    path
+        The file.
     uns
         What is read of ``uns``.
 

@@ -3,6 +3,10 @@
 Each check is given the name of the option and its value, returns the value with its type settled,
 and raises :class:`~cellferry.errors.InvalidOptionError`, which names the option, what is valid
 and what was given. For an option that may be None see :func:`or_none`.
+
+All have the same parameters: `option` is the name, `value` what was given, `hint` a sentence on
+what to do next, and `none` only says in the message that None is valid too. `least`, `most` and
+`above` are limits of numbers, of which None is none.
 """
 
 from __future__ import annotations

@@ -126,7 +126,20 @@ class Study:
     def require(self, part: str, engine: str) -> object: ...
 
     def require(self, part: str, engine: str) -> object:
-        """Return a part, or raise :class:`EngineNeedsError` that says how to give it."""
+        """Return a part that must be there.
+
+        Parameters
+        ----------
+        part
+            Name of a part, such as ``"counts"``.
+        engine
+            Who needs it, for the message.
+
+        Raises
+        ------
+        EngineNeedsError
+            The study has none.
+        """
         value = getattr(self, part)
         if value is not None:
             return value

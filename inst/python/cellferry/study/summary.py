@@ -92,6 +92,8 @@ def summarise(
     ----------
     study
         Needs clusters with cells, and ``normalized``.
+    options
+        None is the defaults.
     on_block
         Called with how many rows (or columns, for a CSC matrix) have been read.
 
@@ -130,7 +132,19 @@ def assemble(
     options: SummaryOptions,
     top_genes: Mapping[str, Iterable[str]] | None = None,
 ) -> Summary:
-    """Return the summary of a study whose matrix has been read into ``statistics``."""
+    """Return the summary of a study whose matrix has been read into ``statistics``.
+
+    Parameters
+    ----------
+    study
+        Has clusters with cells, and ``normalized``.
+    statistics
+        Of all blocks of that matrix.
+    options
+        How the summary is made.
+    top_genes
+        Cluster -> genes of a stored ranking, best first; None is none.
+    """
     clusters, source = study.clusters, study.normalized
     assert source is not None
     metadata = {}

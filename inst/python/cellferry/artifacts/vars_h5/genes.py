@@ -19,6 +19,13 @@ MISSING_BOOL = -1
 def dataset_name(column: str, position: int, taken: Sequence[str]) -> str:
     """Return the name of the dataset of a column, as the published writers form it.
 
+    Parameters
+    ----------
+    column, position
+        Name of the column, and its place among all.
+    taken
+        Names of datasets that are there already.
+
     Examples
     --------
     >>> dataset_name("pct counts (%)", 0, [])
@@ -40,7 +47,19 @@ def dataset_name(column: str, position: int, taken: Sequence[str]) -> str:
 def write_var_metadata(
     file: h5py.File, genes: Sequence[str], var: pd.DataFrame, gene_symbols_column: str | None
 ) -> None:
-    """Write ``info/var``: names, index and columns of the genes, uncompressed."""
+    """Write ``info/var``: names, index and columns of the genes, uncompressed.
+
+    Parameters
+    ----------
+    file
+        An open vars.h5.
+    genes
+        Names of the genes, in the order of the matrix.
+    var
+        Their metadata, in the same order.
+    gene_symbols_column
+        The column of symbols, if there is one.
+    """
     group = file.create_group("info/var")
     if gene_symbols_column is not None:
         group.attrs["gene_symbols_column"] = gene_symbols_column

@@ -127,11 +127,27 @@ class VarsFile:
         ----------
         gene
             Name (the first of duplicates) or position.
+
+        Raises
+        ------
+        InvalidOptionError
+            There is no such gene; names the nearest.
         """
         return self._normalized.row(self._locate(gene))
 
     def cell_counts(self, cell: int) -> tuple[NDArray[np.int64], NDArray[np.number]]:
-        """Return the genes (positions, ascending) that a cell has counts of, and the counts."""
+        """Return the genes (positions, ascending) that a cell has counts of, and the counts.
+
+        Parameters
+        ----------
+        cell
+            Position, from 0.
+
+        Raises
+        ------
+        InvalidOptionError
+            There are no counts, or no such cell.
+        """
         if self._counts is None:
             message = f'"{self.path}" holds no raw counts.'
             raise InvalidOptionError(message, "Build it from data with a counts layer.")
@@ -155,6 +171,16 @@ class VarsFile:
         """Return a column of gene metadata by its original name, with its original kind.
 
         A missing text cannot be distinguished from an empty one; both are read as "".
+
+        Parameters
+        ----------
+        name
+            As it was in the object; see :attr:`columns`.
+
+        Raises
+        ------
+        InvalidOptionError
+            There is no such column; names the nearest.
         """
         import pandas as pd
 

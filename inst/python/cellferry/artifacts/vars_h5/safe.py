@@ -39,7 +39,13 @@ def open_file(path: Path) -> h5py.File:
 
 
 def group_of(parent: h5py.Group, name: str) -> h5py.Group:
-    """Return a group that is really in the file."""
+    """Return a group that is really in the file.
+
+    Raises
+    ------
+    ArtifactFormatError
+        There is none, or it is not safe to read.
+    """
     import h5py
 
     found = _within(parent, name)
@@ -56,6 +62,11 @@ def safe_dataset(parent: h5py.Group, name: str, kinds: str = "iufbOS") -> h5py.D
     ----------
     kinds
         Kinds of NumPy types that are expected.
+
+    Raises
+    ------
+    ArtifactFormatError
+        There is none, or it is not safe to read.
     """
     import h5py
 
@@ -81,7 +92,13 @@ def safe_dataset(parent: h5py.Group, name: str, kinds: str = "iufbOS") -> h5py.D
 
 
 def attribute(group: h5py.Group, name: str) -> int:
-    """Return a whole number from 0; both flavours' widths and shapes are read."""
+    """Return a whole number from 0; both flavours' widths and shapes are read.
+
+    Raises
+    ------
+    ArtifactFormatError
+        There is none, or it is no such number.
+    """
     values = np.asarray(group.attrs.get(name, ()))
     if values.size != 1 or values.dtype.kind not in "iu" or int(values.ravel()[0]) < 0:
         message = f'"{group.name}" has no whole number "{name}", so this is no vars.h5.'

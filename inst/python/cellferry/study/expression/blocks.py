@@ -30,6 +30,13 @@ def row_ranges(indptr: NDArray[np.integer], values: int, most: int) -> Iterator[
 
     A row with more values is a run of its own.
 
+    Parameters
+    ----------
+    indptr
+        Pointers of a sparse matrix, one more than its rows.
+    values, most
+        Most values and most rows of a run.
+
     Examples
     --------
     >>> list(row_ranges(np.array([0, 2, 4, 9, 9, 10]), values=4, most=9))
@@ -57,6 +64,15 @@ def sparse_view(arrays: Arrays, shape: tuple[int, int], axis: Axis = "cells") ->
     """Return ``(data, indices, indptr)`` as a sparse matrix of these very arrays, unchecked.
 
     SciPy's constructor copies what is a view of arrays of twice the size, ``copy=False`` or not.
+
+    Parameters
+    ----------
+    arrays
+        ``data``, ``indices`` and ``indptr``.
+    shape
+        Cells x genes.
+    axis
+        Along what it is compressed: ``"cells"`` makes a CSR, ``"genes"`` a CSC matrix.
 
     Examples
     --------
@@ -144,7 +160,20 @@ class BlockSource(ExpressionSource):
         indices: NDArray[np.int32],
         data: NDArray[np.float64],
     ) -> None:
-        """Take the next block; raises :class:`InvalidObjectError` if it does not fit."""
+        """Take the next block; raises :class:`InvalidObjectError` if it does not fit.
+
+        Parameters
+        ----------
+        row_start
+            The first row of the block; it must follow the last block.
+        indptr, indices, data
+            Arrays of its CSR form.
+
+        Raises
+        ------
+        InvalidObjectError
+            The block does not fit.
+        """
         block = block_from_arrays(
             (row_start, self.rows_received), indptr, indices, data, self.shape
         )
@@ -182,6 +211,8 @@ def block_from_arrays(
     ----------
     rows
         The row that it begins at, and the one that comes next.
+    indptr, indices, data
+        The arrays.
     shape
         Of the whole matrix.
 

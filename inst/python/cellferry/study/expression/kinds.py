@@ -38,6 +38,13 @@ def kind_of_range(
 ) -> Kind:
     """Return the kind of values that range from ``smallest`` to ``largest``, zeros included.
 
+    Parameters
+    ----------
+    smallest, largest
+        Of all values.
+    all_whole, all_finite
+        Whether all are whole numbers; whether none is NaN or infinite.
+
     Examples
     --------
     >>> kind_of_range(0, 7, all_whole=True), kind_of_range(0, 2000.25, all_whole=False)
@@ -93,6 +100,11 @@ class Look:
 def look_at_values(values: NDArray[np.number]) -> Look:
     """Return what is seen of all of some values.
 
+    Parameters
+    ----------
+    values
+        Numbers in one dimension, of any type.
+
     Examples
     --------
     >>> look_at_values(np.array([0.0, 2.0, 7.0])).kind, look_at_values(np.array([0.5, -1])).kind
@@ -126,6 +138,11 @@ def look_at(source: ExpressionSource) -> Look:
 
     Deterministic. A few values of another kind can be missed in a matrix of more than
     :data:`LOOKED_AT` values: whoever must be sure looks at every value.
+
+    Parameters
+    ----------
+    source
+        Cells x genes; about :data:`LOOKED_AT` of its values are looked at.
 
     Raises
     ------

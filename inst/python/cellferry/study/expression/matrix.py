@@ -48,7 +48,18 @@ class MatrixSource(ExpressionSource):
         self.shape: tuple[int, int] = (int(matrix.shape[0]), len(self.genes))
 
     def only(self, wanted: Sequence[str]) -> MatrixSource:
-        """Return the same matrix with only some of its genes."""
+        """Return the same matrix with only some of its genes.
+
+        Parameters
+        ----------
+        wanted
+            Names of genes, in the order they are to have; unknown ones are left out.
+
+        Raises
+        ------
+        ValueError
+            It has only some of the genes already.
+        """
         if self._columns is not None:
             message = "A source of some genes cannot be narrowed again."
             raise ValueError(message)

@@ -28,6 +28,13 @@ FIRST_BLOCKS = 2
 def spread(length: int, n: int) -> NDArray[np.intp]:
     """Return at most ``n`` different positions, the first and the last among them.
 
+    Parameters
+    ----------
+    length
+        Positions are from 0 to ``length - 1``.
+    n
+        How many are wanted.
+
     Examples
     --------
     >>> spread(10, 4).tolist(), spread(3, 4).tolist()
@@ -43,6 +50,8 @@ def runs_of(values: NDArray[np.number], most: int) -> NDArray[np.number]:
     ----------
     values
         Anything that has a length and can be sliced, such as a dataset of a file.
+    most
+        How many are wanted.
 
     Examples
     --------

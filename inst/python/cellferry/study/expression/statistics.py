@@ -104,6 +104,15 @@ class ExpressionStatistics:
     def of_block(self, start: int, block: Block, axis: Axis) -> BlockStatistics:
         """Return what a block adds.
 
+        Parameters
+        ----------
+        start
+            The first row (or column) of the block.
+        block
+            Cells x genes, canonical, compressed along ``axis``.
+        axis
+            What the blocks are made of.
+
         Raises
         ------
         ArtifactValuesError
@@ -234,6 +243,18 @@ def fraction_expressed(source: ExpressionSource, clusters: Clusters) -> NDArray[
     Shape clusters x genes of the source, values 0..1; one read of the source. It is
     Seurat's ``pct.1`` and scanpy's ``pct_nz_group``. None for a source with negative
     values: those are scaled data, in which "above zero" says nothing.
+
+    Parameters
+    ----------
+    source
+        n cells x genes.
+    clusters
+        Of the n cells.
+
+    Raises
+    ------
+    ValueError
+        The clusters have no cells.
     """
     from scipy.sparse import csr_matrix
 

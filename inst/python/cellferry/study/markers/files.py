@@ -85,6 +85,11 @@ class Columns:
 def read_text_columns(path: str | os.PathLike[str]) -> Columns:
     """Read a text file with one header line; the separator is found among , tab and ;.
 
+    Parameters
+    ----------
+    path
+        A text file in UTF-8, also gzipped.
+
     Raises
     ------
     MarkersUnreadableError

@@ -310,6 +310,20 @@ def assemble(
     Rows without a cluster or a gene ("") are left out and counted in the log; a cluster
     that loses all of its rows stays. Statistics without any value are left out.
 
+    Parameters
+    ----------
+    what
+        What the table is called in messages.
+    labels, genes
+        Per row, its cluster and its gene.
+    levels
+        All clusters in order; None orders them naturally.
+    statistics
+        Field of :class:`Markers` -> float64 per row, NaN where missing. Percentages may be
+        fractions or of 0..100.
+    source
+        ``"seurat"``, ``"scanpy"`` or ``"list"``.
+
     Raises
     ------
     MarkersEmptyError, MarkersFormatError
@@ -348,6 +362,15 @@ def assemble_lists(
 
     A cluster without genes stays as a cluster without rows, so that nobody loses it.
 
+    Parameters
+    ----------
+    what
+        What the table is called in messages.
+    labels, lists
+        Per row, its cluster and its genes.
+    levels
+        All clusters in order; None orders them naturally.
+
     Raises
     ------
     MarkersEmptyError
@@ -381,6 +404,13 @@ def assemble_lists(
 
 def cluster_order(texts: Sequence[str], levels: Sequence[object] | None) -> tuple[str, ...]:
     """Return each cluster once: in the order of the levels, else in natural order.
+
+    Parameters
+    ----------
+    texts
+        Clusters that are there, also several times.
+    levels
+        All clusters in order, of any type; None sorts naturally.
 
     Examples
     --------

@@ -92,6 +92,13 @@ def fractions(
 
     If either exceeds 1, both are percentages of 0..100 and are divided by 100.
 
+    Parameters
+    ----------
+    statistics
+        Field of ``Markers`` -> float64 per row.
+    what
+        What the table is called in messages.
+
     Raises
     ------
     MarkersFormatError
