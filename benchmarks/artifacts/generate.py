@@ -39,7 +39,7 @@ def _profiles(n_genes: int) -> np.ndarray:
 def blocks(
     n_cells: int, n_genes: int = N_GENES
 ) -> Iterator[tuple[sparse.csr_matrix, sparse.csr_matrix, np.ndarray]]:
-    """Yield raw counts, log-normalised values (both float32 CSR) and cluster of each cell."""
+    """Yield raw counts, log-normalized values (both float32 CSR) and cluster of each cell."""
     means = _profiles(n_genes)
     for number, start in enumerate(range(0, n_cells, BLOCK_CELLS)):
         random = np.random.default_rng([SEED, 1, number])
@@ -103,7 +103,7 @@ def _var(n_genes: int) -> Any:
 
 
 def in_memory(n_cells: int, n_genes: int = N_GENES) -> Any:
-    """Return the AnnData: X log-normalised, layers["counts"], clusters, an embedding."""
+    """Return the AnnData: X log-normalized, layers["counts"], clusters, an embedding."""
     import anndata
 
     made = list(blocks(n_cells, n_genes))
@@ -162,7 +162,7 @@ def write_h5ad(path: Path, n_cells: int, n_genes: int = N_GENES, *, counts: bool
     partial.unlink()
 
 
-def cut_h5ad(source: Path, path: Path, n_cells: int) -> None:
+def subset_h5ad(source: Path, path: Path, n_cells: int) -> None:
     """Write the first cells of a file that :func:`write_h5ad` made."""
     import anndata
     import h5py

@@ -36,7 +36,7 @@ def picture(points: list[dict[str, Any]]) -> str:
         top = min(at(p["cells"], p[n])[1] for n in ("total", "processor_seconds"))
         drawn.append(_text(x - (6 if anchor == "end" else 0), top - 9, memory, anchor))
     middle = (LEFT + WIDTH - RIGHT) / 2
-    what = "cells x 20,000 genes: normalised values and counts"
+    what = "cells x 20,000 genes: normalized values and counts"
     drawn.append(_text(middle, HEIGHT - 8, what, "middle"))
     drawn.append(_text(LEFT, 16, "by the clock", "start", CLOCK))
     drawn.append(_text(LEFT + 96, 16, "processor time", "start", PROCESSOR))

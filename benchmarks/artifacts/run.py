@@ -4,7 +4,7 @@
 
 1. Generates a reproducible matrix (see generate.py) and measures both, and a Seurat object
    of the same values in R, alternating, each run in a process of its own; prints medians,
-   ratios, and whether the files hold the same. All of it twice: see measure.py.
+   ratios, and whether the files contain the same. All of it twice: see measure.py.
 2. With --curve: four files of up to ten times the cells, read piece by piece, counts
    included; writes curve.json and man/figures/artifacts.svg.
 
@@ -92,7 +92,7 @@ def beside(folder: Path, cells: int, runs: int) -> None:
     every = {memory: compared(commands, memory, runs) for memory in ("found", "touched")}
     if "theirs" in commands:
         same = same_content(folder / "ours.h5", folder / "theirs.h5")
-        print(f"vars.h5 of both hold {'the same' if same else 'DIFFERENT'} values")
+        print(f"vars.h5 of both contain {'the same' if same else 'DIFFERENT'} values")
     (folder / "beside.json").write_text(json.dumps(every, indent=1))
 
 
@@ -162,7 +162,7 @@ def curve(folder: Path, largest: int) -> None:
     for cells in (largest // 8, largest // 4, largest // 2, largest):
         source = folder / f"curve{cells}.h5ad"
         if source != whole:
-            generate.cut_h5ad(whole, source, cells)
+            generate.subset_h5ad(whole, source, cells)
         found = measured([sys.executable, HERE / "ours.py", folder, source, "--file"], environment)
         if source != whole:
             source.unlink()

@@ -12,12 +12,15 @@ import platform
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+"""What JSON can say: what was read from it, and what is written to it."""
 
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 _DAY = 86_400

@@ -182,7 +182,7 @@ def _encoded(
     from ..study.expression.kinds import look_at_values
     from ..study.expression.matrix import MatrixSource
 
-    # All of it: what is promised as counts is refused where it holds a fraction.
+    # All of it: what is promised as counts is refused where it has a fraction.
     counts = look_at_values(matrix.data).no_count is None
     encoder = Encoder(
         names, model=asked[0], reference_atlas=asked[1], counts=counts,

@@ -42,7 +42,7 @@ class CyteType:
     Parameters
     ----------
     adata
-        Log-normalised cells x genes, ranked by ``scanpy.tl.rank_genes_groups``.
+        Log-normalized cells x genes, ranked by ``scanpy.tl.rank_genes_groups``.
     group_key
         Column of ``obs`` with the clusters.
     rank_key, gene_symbols_column, n_top_genes, aggregate_metadata, min_percentage,

@@ -75,8 +75,8 @@ def published(found: Annotations, study: Study) -> dict[str, Any]:
 
 def _flat(row: Annotation, identifier: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
     latest = _record(_record(evidence.get(row.cluster)).get("latest"))
-    told, review = _record(latest.get("annotation")), _record(latest.get("review"))
-    deep = _record(_record(told.get("fullOutput")).get("cellType"))
+    answer, review = _record(latest.get("annotation")), _record(latest.get("review"))
+    deep = _record(_record(answer.get("fullOutput")).get("cellType"))
     heterogeneous = review.get("isHeterogeneous")
     flat: dict[str, Any] = {
         "clusterId": identifier,
@@ -88,8 +88,8 @@ def _flat(row: Annotation, identifier: str, evidence: Mapping[str, Any]) -> dict
         "justification": row.justification or "",
         "supportingMarkers": list(row.supporting),
         "conflictingMarkers": list(row.conflicting),
-        "missingExpression": _words(told, deep, "missingExpression", "missingGenes"),
-        "unexpectedExpression": _words(told, deep, "unexpectedExpression", "unexpectedGenes"),
+        "missingExpression": _words(answer, deep, "missingExpression", "missingGenes"),
+        "unexpectedExpression": _words(answer, deep, "unexpectedExpression", "unexpectedGenes"),
         "reviewerConfidence": None if row.confidence is None else _word(row),
         "isHeterogeneous": heterogeneous if isinstance(heterogeneous, bool) else None,
         "heterogeneityType": next(iter(row.mixed), None),
@@ -97,11 +97,11 @@ def _flat(row: Annotation, identifier: str, evidence: Mapping[str, Any]) -> dict
     return {**flat, "error": row.error} if row.error else flat
 
 
-def _words(told: Mapping[str, Any], deep: Mapping[str, Any], flat: str, genes: str) -> str:
+def _words(answer: Mapping[str, Any], deep: Mapping[str, Any], flat: str, genes: str) -> str:
     """Return an old text field, or what a newer service has in its place."""
     listed = deep.get(genes)
     joined = ", ".join(str(g) for g in listed) if isinstance(listed, list) else ""
-    for text in (told.get(flat), deep.get(f"{genes}Reasoning"), joined):
+    for text in (answer.get(flat), deep.get(f"{genes}Reasoning"), joined):
         if isinstance(text, str) and text.strip():
             return text
     return ""

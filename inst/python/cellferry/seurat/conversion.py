@@ -27,7 +27,7 @@ def converter(anndata_as: AnnDataAs = "Seurat", *, assay: str | None = None) -> 
     * data frames convert with the same care, factors are ``Categorical``;
     * vectors and sparse matrices convert as in anndata2ri.
 
-    The rules hold in this thread and in this block only.
+    The rules apply in this thread and in this block only.
 
     Parameters
     ----------

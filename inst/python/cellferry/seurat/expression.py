@@ -1,4 +1,4 @@
-"""Which matrix of an AnnData holds counts, normalised and scaled values."""
+"""Which matrix of an AnnData has counts, normalized and scaled values."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_VALUES = 2**31 - 1
-"""Values that one sparse matrix of R can hold."""
+"""Values that one sparse matrix of R can have."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class FromR:
 def matrix_from_parts(found: Any, cells: Any, genes: Any, *, copy: bool = False) -> FromR:
     """Return the matrix of what ``layer_parts()`` returned.
 
-    A single dgCMatrix, dgRMatrix or numeric matrix that holds all cells and genes in their order
+    A single dgCMatrix, dgRMatrix or numeric matrix that has all cells and genes in their order
     is shared; anything else is read block by block into a new CSR.
 
     Parameters
@@ -149,7 +149,7 @@ def transposed_to_r(values: Any, name: str) -> Any:
     Raises
     ------
     InvalidObjectError
-        The matrix is damaged, or has more values than R can hold.
+        The matrix is damaged, or has more values than R can have.
     UnsupportedObjectError
         It is not in memory.
     """
@@ -186,14 +186,14 @@ def canonical(values: Any, form: str, name: str) -> Any:
     Raises
     ------
     InvalidObjectError
-        Indices are out of range, values are not real numbers, or R cannot hold that many.
+        Indices are out of range, values are not real numbers, or R cannot have that many.
     """
     if values.nnz > MOST_VALUES:
-        message = f"{name} has {values.nnz} values, and one matrix of R can hold {MOST_VALUES}."
+        message = f"{name} has {values.nnz} values, and one matrix of R can have {MOST_VALUES}."
         hint = "Convert parts of the cells, and merge() them in Seurat 5, which keeps them apart."
         raise InvalidObjectError(message, hint)
     if values.dtype.kind not in "fiub":
-        message = f"{name} holds values of type {values.dtype}, and R needs real numbers."
+        message = f"{name} has values of type {values.dtype}, and R needs real numbers."
         raise InvalidObjectError(message)
     made = values if values.format == form else values.asformat(form)
     try:

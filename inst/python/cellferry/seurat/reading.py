@@ -13,7 +13,7 @@ from ..errors import LayerMissingError, listing
 from . import matrices
 from .columns import frame_from_r, values_from_r
 from .session import call, r_lock
-from .transfer import Item, report_frame, tell
+from .transfer import Item, log_items, report_frame
 from .vectors import names, parts, text, text_vector, texts
 from .views import view
 
@@ -43,7 +43,7 @@ def to_anndata(robj: Any, *, assay: str | None = None, copy: bool = False) -> an
     ``data`` (else ``counts``)   ``X``, cells x genes, float64
     ``counts``, other layers     ``layers``
     ``meta.data``                ``obs``: levels, order, NA, dates and types are kept
-    active identity              ``obs["ident"]``, or the column that holds the same
+    active identity              ``obs["ident"]``, or the column with the same values
     feature metadata             ``var``, and ``highly_variable``
     reductions                   ``obsm["X_pca"]``, loadings in ``varm``
     graphs                       ``obsp``
@@ -68,7 +68,7 @@ def to_anndata(robj: Any, *, assay: str | None = None, copy: bool = False) -> an
     UnsupportedObjectError, InvalidObjectError, ObjectOutdatedError
         It is none of these classes, contradicts itself, or is of another Seurat.
     LayerMissingError
-        The assay holds no values.
+        The assay has no values.
     EmbeddingError, DependencyError
         R cannot run in this process; see :mod:`cellferry.seurat`.
 
@@ -113,7 +113,7 @@ class _Reading:
         self.graphs(adata)
         self.annotations(adata)
         self.others()
-        tell(self.items, "to_anndata()")
+        log_items(self.items, "to_anndata()")
         adata.uns[SOURCE] = {**self.kept, "report": report_frame(self.items)}
         return adata
 
@@ -131,7 +131,7 @@ class _Reading:
             if matrix is not None:
                 found[name] = matrix
         if not found:
-            message = f'The assay "{text(self.assay)}" holds no values.'
+            message = f'The assay "{text(self.assay)}" has no values.'
             raise LayerMissingError(message, "Choose another one with assay=.")
         main = main if main in found else "counts" if "counts" in found else next(iter(found))
         self.kept["X"] = main

@@ -27,9 +27,9 @@ INSTALL = 'pip install --no-cache-dir "cellferry[r]"'
 # and messages are collected; rpy2 would write them to the console.
 _CATCHING = """
 function(f, arguments) {
-  told <- list()
+  conditions <- list()
   keep <- function(cnd) {
-    told[[length(told) + 1L]] <<- c(
+    conditions[[length(conditions) + 1L]] <<- c(
       if (inherits(cnd, "warning")) "warning" else "message",
       class(cnd)[1], sub("\\n$", "", conditionMessage(cnd))
     )
@@ -47,7 +47,7 @@ function(f, arguments) {
       invokeRestart("muffleMessage")
     }
   )
-  c(value, list(told = unlist(told)))
+  c(value, list(conditions = unlist(conditions)))
 }
 """
 
@@ -81,11 +81,11 @@ def r_interface() -> Any:
 
 
 def _imported() -> Any:
-    told = logging.getLogger("rpy2.rinterface_lib.openrlib")
-    level = told.level
+    rpy2_logger = logging.getLogger("rpy2.rinterface_lib.openrlib")
+    level = rpy2_logger.level
     try:
         # In ABI mode, which needs no compiler, rpy2 says that it is not in API mode.
-        told.setLevel(logging.CRITICAL)
+        rpy2_logger.setLevel(logging.CRITICAL)
         from rpy2 import rinterface
     except ImportError as error:
         message = f"rpy2, which runs R inside Python, is not installed: {error}."
@@ -95,13 +95,13 @@ def _imported() -> Any:
         hint = "Check that `R --version` works in this shell, and `python -m rpy2.situation`."
         raise errors.DependencyError(message, hint) from error
     finally:
-        told.setLevel(level)
+        rpy2_logger.setLevel(level)
     return rinterface
 
 
 @contextmanager
 def r_lock() -> Iterator[Any]:
-    """Hold R for this thread alone and yield ``rpy2.rinterface``."""
+    """Lock R for this thread alone and yield ``rpy2.rinterface``."""
     rinterface = r_interface()
     with rinterface.openrlib.rlock:
         yield rinterface
@@ -127,7 +127,7 @@ def call(name: str, /, *arguments: Any, **named: Any) -> Any:
             given.names = rinterface.StrSexpVector([n or "" for n, _ in pairs])
         answer = _evaluate(_state["catching"], function, given)
         parts = dict(zip(answer.names, answer, strict=True))
-        _tell(list(parts["told"]) if parts["told"] is not rinterface.NULL else [])
+        _report(list(parts["conditions"]) if parts["conditions"] is not rinterface.NULL else [])
         if "value" not in parts:
             raise errors.error_from_r(str(parts["class"][0]), str(parts["text"][0]), f"{name}()")
         return parts["value"]
@@ -180,8 +180,10 @@ def _environment() -> Any:
     return environment
 
 
-def _tell(told: list[Any]) -> None:
-    for kind, class_name, text in zip(told[::3], told[1::3], told[2::3], strict=True):
+def _report(conditions: list[Any]) -> None:
+    for kind, class_name, text in zip(
+        conditions[::3], conditions[1::3], conditions[2::3], strict=True
+    ):
         if kind == "warning":
             errors.warn_from_r(str(class_name), str(text))
         else:

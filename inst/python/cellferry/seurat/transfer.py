@@ -56,7 +56,7 @@ def report_frame(items: Sequence[Item]) -> pd.DataFrame:
     return pd.DataFrame([astuple(i) for i in items], columns=columns, dtype="object")
 
 
-def tell(items: Sequence[Item], where: str) -> None:
+def log_items(items: Sequence[Item], where: str) -> None:
     """Say once, in one line of the log, what was coerced or left."""
     for action, word in (("coerced", "changed"), ("left", "left behind")):
         found = [f"{i.kind} {i.item}" for i in items if i.action == action]

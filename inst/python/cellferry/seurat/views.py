@@ -1,7 +1,7 @@
 """R's vectors as numpy arrays without a copy, and numpy arrays as R's vectors with one.
 
 ``np.asarray(vector)`` of rpy2 does not keep the R object alive: after R's next garbage
-collection the array reads freed memory. The views made here hold it.
+collection the array reads freed memory. The views made here keep it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ INTEGER_NA = np.iinfo(np.int32).min
 """R's missing integer and missing logical."""
 
 
-class _Held:
+class _VectorMemory:
     """The memory of one R vector; as the ``base`` of an array it keeps the vector alive."""
 
     def __init__(self, vector: Any, pointer: int, dtype: np.dtype[Any], writeable: bool) -> None:
@@ -65,7 +65,7 @@ def _view(vector: Any, *, writeable: bool) -> NDArray[Any]:
             return np.empty(0, dtype)
         ffi = rinterface.openrlib.ffi
         pointer = int(ffi.cast("uintptr_t", vector._R_GET_PTR(vector.__sexp__._cdata)))
-        return np.asarray(_Held(vector, pointer, dtype, writeable))
+        return np.asarray(_VectorMemory(vector, pointer, dtype, writeable))
 
 
 def _type(vector: Any, rinterface: Any) -> str:

@@ -16,7 +16,7 @@ from .columns import check_names, frame_to_r, record_to_r, seurat_genes
 from .expression import expression_of
 from .reading import LOADINGS, SOURCE
 from .session import call, r_lock
-from .transfer import Item, report_frame, tell
+from .transfer import Item, log_items, report_frame
 from .vectors import integers, named_list, text_vector
 from .views import new_vector
 
@@ -39,7 +39,7 @@ def to_seurat(
     """Convert an AnnData to a Seurat object, of the Seurat that R has.
 
     Seurat 4 gets an ``Assay``, Seurat 5 an ``Assay5``. The AnnData is not changed. The table of
-    :func:`to_anndata` holds in the other direction; beside it, ``obsm`` without ``X_`` keeps its
+    :func:`to_anndata` applies in the other direction; beside it, ``obsm`` without ``X_`` keeps its
     name, and values are float64 in R. ``raw`` is counts or data if no layer is.
 
     Seurat does not take ``_`` and ``|`` in names of genes: they become ``-``, and the feature
@@ -53,7 +53,7 @@ def to_seurat(
     assay
         Name of the assay; None is the one it came from, else ``RNA``.
     counts, data
-        Which matrix it is: ``"X"``, ``"raw"`` or a layer. None tells from names and values.
+        Which matrix it is: ``"X"``, ``"raw"`` or a layer. None decides by names and values.
     ident
         Column of ``obs`` that becomes the active identity; None is what it was in Seurat.
 
@@ -132,7 +132,7 @@ class _Writing:
             "idents": idents,
         }
         self.others()
-        tell(self.items, "to_seurat()")
+        log_items(self.items, "to_seurat()")
         return call("construct_seurat", named_list({**made, "misc": self.misc()}))
 
     def remembered(self, name: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ EXPIRY_SECONDS = 600.0
 def create_app(settings: Settings) -> ASGIApp:
     """Return the server as an ASGI application.
 
-    It takes hold of the data folder when it is made, and works while its lifespan lasts.
+    It locks the data folder when it is made, and works while its lifespan lasts.
     """
     server = Server(settings)
 

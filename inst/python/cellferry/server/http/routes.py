@@ -170,7 +170,7 @@ class Routes:
         return JSONResponse(answer)
 
     async def annotate(self, request: Request) -> Response:
-        """Accept a job. Its body may hold keys and is never written to disk."""
+        """Accept a job. Its body may contain keys and is never written to disk."""
         check_content_type(request, "application/json")
         key = request.headers.get("idempotency-key")
         if key is not None and re.fullmatch(KEY, key) is None:

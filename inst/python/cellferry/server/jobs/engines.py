@@ -33,18 +33,18 @@ def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations
     Raises
     ------
     Failure
-        Language models are asked for and this installation has none.
+        Language models are requested and this installation has none.
     """
     if not configs:
-        return Isolating(create_engine("local"))
+        return PerClusterFallback(create_engine("local"))
 
-    return Isolating(llm_engine(configs, parallel))
+    return PerClusterFallback(llm_engine(configs, parallel))
 
 
-class Isolating:
+class PerClusterFallback:
     """An engine whose unexpected errors cost the cluster they happen in, not the job.
 
-    All clusters are asked for at once; only when that breaks is each asked for alone, with
+    All clusters are annotated at once; only when that breaks is each annotated alone, with
     the markers of all, so that its answer is the same.
     """
 
@@ -90,8 +90,8 @@ class Isolating:
                 raise
             except Exception as error:
                 reason = error.message if isinstance(error, CellferryError) else "an internal error"
-                told = f"{type(error).__name__}: {reason}"
-                rows.append(Annotation(cluster, "failed", error=told, engine=self.name))
+                message = f"{type(error).__name__}: {reason}"
+                rows.append(Annotation(cluster, "failed", error=message, engine=self.name))
             events.emit("progress", done=done, total=len(study.clusters.names), unit=cluster)
         return Annotations(tuple(rows), evidence, provenance)
 
@@ -100,7 +100,7 @@ NAME = "llm"
 
 
 def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations]:
-    """Return the LLM engine of a request, clusters in parallel as asked.
+    """Return the LLM engine of a request, clusters in parallel as requested.
 
     The first entry that annotates does so; one for the reviewer, or a second one, checks.
 
@@ -125,7 +125,7 @@ def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotation
 
 
 def _check(config: LLMConfig) -> None:
-    """Tell at once what would fail the job later."""
+    """Refuse at once what would fail the job later."""
     if config.provider not in MODELS_OF:
         message = (
             f"This server has no models of {config.provider}; it has {listing(MODELS_OF)}. "

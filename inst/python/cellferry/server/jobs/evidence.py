@@ -78,8 +78,8 @@ class Evidence:
                 check()
                 return self._of_cluster(row.cluster, self._genes(row))
 
-            told = dict(zip((row.cluster for row in rows), pool.map(one, rows), strict=True))
-        return {cluster: value for cluster, value in told.items() if value is not None}
+            expressions = dict(zip((row.cluster for row in rows), pool.map(one, rows), strict=True))
+        return {cluster: value for cluster, value in expressions.items() if value is not None}
 
     def _genes(self, row: Annotation) -> list[str]:
         named = (*row.supporting, *row.conflicting, *row.missing)
@@ -108,14 +108,14 @@ class Evidence:
         position = names.index(cluster)
         size = np.array([(self.sizes or {})[name] for name in names], dtype=np.float64)
         rest = size.sum() - size[position]
-        told = []
+        entries = []
         for gene in genes:
             if gene not in found:
                 continue
             cells, sums = (
                 np.array(found[gene][what], dtype=np.float64) for what in ("cells", "sums")
             )
-            told.append(
+            entries.append(
                 _known(
                     gene,
                     percent=_share(100 * cells[position], size[position]),
@@ -124,14 +124,14 @@ class Evidence:
                     meanElsewhere=_share(sums.sum() - sums[position], rest),
                 )
             )
-        return {"source": "vars.h5", "genes": told}
+        return {"source": "vars.h5", "genes": entries}
 
     def _sent(self, cluster: str, genes: list[str]) -> dict[str, Any] | None:
         if not self._job.genes:
             return None
         row_of = {gene: i for i, gene in enumerate(self._job.genes)}
         position = list(self._job.labels).index(cluster)
-        told = []
+        entries = []
         for gene in genes:
             if gene not in row_of:
                 continue
@@ -139,14 +139,14 @@ class Evidence:
             others = np.delete(percent, position)
             others = others[np.isfinite(others)]
             # Elsewhere is of clusters, not of cells: their sizes are not known here.
-            told.append(
+            entries.append(
                 _known(
                     gene,
                     percent=_rounded(percent[position]),
                     percentElsewhere=_rounded(others.mean()) if len(others) else None,
                 )
             )
-        return {"source": "expressionData", "genes": told}
+        return {"source": "expressionData", "genes": entries}
 
 
 def _known(gene: str, **values: float | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Language models that a client asks for: checked, held in memory, never written.
+"""Language models that a client asks for: checked, kept in memory, never written.
 
 The server would call whatever address ``baseUrl`` names, with the client's words in the
 body. Only listed origins are called, so that nobody reaches the private network through

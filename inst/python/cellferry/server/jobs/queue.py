@@ -211,8 +211,8 @@ class Jobs:
                     type(error).__name__,
                     exc_info=None if expected else error,
                 )
-                told = getattr(error, "message", "An internal error; the server's log has it.")
-                self._fail(identifier, str(told))
+                reason = getattr(error, "message", "An internal error; the server's log has it.")
+                self._fail(identifier, str(reason))
 
     def _fail(self, identifier: str, reason: str) -> None:
         states = self.records.clusters(identifier).items()

@@ -30,12 +30,12 @@ def study_of(job: JobInput, sizes: Mapping[str, int] | None = None) -> Study:
     """Return the study of a job.
 
     Its clusters are the ids of the job. Genes that the client measured are known to the
-    engine, so that a marker that is absent can be told from one that was not measured.
+    engine, so that a marker that is absent can be distinguished from one that was not measured.
 
     Parameters
     ----------
     sizes
-        Cells per cluster id, where the artifacts tell them.
+        Cells per cluster id, where the artifacts have them.
     """
     names = tuple(job.labels)
     counts = None if sizes is None else tuple(int(sizes.get(name, 0)) for name in names)

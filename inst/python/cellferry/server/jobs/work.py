@@ -36,7 +36,7 @@ def answer(
 ) -> Annotations:
     """Answer a job, write ``results.json`` and ``annotations.json``, return the answers.
 
-    Clusters that an earlier attempt finished are not asked for again: they are in the
+    Clusters that an earlier attempt finished are not annotated again: they are in the
     journal of the job's run.
 
     Parameters
@@ -61,8 +61,8 @@ def answer(
         }
         for row in found
     }
-    told = Annotations(found.rows, explained, found.provenance, payload_markers(job))
-    write_whole(folder / "annotations.json", told.to_json())
+    stored = Annotations(found.rows, explained, found.provenance, payload_markers(job))
+    write_whole(folder / "annotations.json", stored.to_json())
     write_whole(folder / "results.json", orjson.dumps(results))
     return found
 

@@ -47,7 +47,7 @@ class Readers:
         ------
         Failure
             The file is refused, or the helper ended or took too long: INVALID_ARTIFACT.
-            What was asked for is not in it: the code of the helper.
+            What was requested is not in it: the code of the helper.
         """
         request = {"operation": operation, **arguments}
         with self._free:

@@ -2,7 +2,7 @@
 
 Runs in the helper process only, and is the one seam to :mod:`cellferry.artifacts`, whose
 reader refuses what it meets. Here the file is walked through before, because a file that
-a stranger sent should hold nothing else either, and is told of when it is uploaded.
+a stranger sent should contain nothing else either, and is refused when it is uploaded.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def inspect(path: str) -> dict[str, int]:
 
 
 class CheckedFile:
-    """An open vars.h5 that was walked through and holds nothing that it should not.
+    """An open vars.h5 that was walked through and contains nothing that it should not.
 
     Raises
     ------
@@ -150,5 +150,5 @@ def _check_dataset(dataset: h5py.Dataset) -> None:
         raise Failure(Code.INVALID_ARTIFACT, message)
     declared = float(np.prod(dataset.shape or (), dtype=np.float64)) * dataset.dtype.itemsize
     if declared > MOST_RATIO * (dataset.id.get_storage_size() + 1024):
-        message = f"{where} declares far more than it holds."
+        message = f"{where} declares far more values than it has."
         raise Failure(Code.INVALID_ARTIFACT, message)
