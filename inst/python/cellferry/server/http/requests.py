@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from typing import Any
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
@@ -45,7 +44,7 @@ async def read_body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-async def read_json(request: Request, *, optional: bool = False) -> Any:
+async def read_json(request: Request, *, optional: bool = False) -> object:
     """Return a small JSON body; ``optional`` takes an empty one as None."""
     body = await read_body(request, SMALL_BODY)
     if optional and not body:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...annotations.clusters import Annotation, Annotations
 from ...engines import create_engine
@@ -16,7 +16,7 @@ from ...study.clusters import Clusters
 from ..failures import Code, Failure
 
 if TYPE_CHECKING:
-    from ...engines.base import Engine
+    from ...files import Json
     from ...runs.run import Run
     from ...study.study import Study
     from .llm_configs import LLMConfig
@@ -57,7 +57,7 @@ class PerClusterFallback:
         """Those of the engine."""
         return self._engine.capabilities
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, Json]:
         """Return the options of the engine."""
         return self._engine.describe()
 
@@ -75,8 +75,8 @@ class PerClusterFallback:
         except Exception:
             pass
         rows: list[Annotation] = []
-        evidence: dict[str, Any] = {}
-        provenance: dict[str, Any] = {}
+        evidence: dict[str, Json] = {}
+        provenance: dict[str, Json] = {}
         sizes = study.clusters.counts()
         for done, cluster in enumerate(study.clusters.names, 1):
             events.check()

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from ...annotations.clusters import Annotation, Annotations
 from ..failures import Failure
 
 if TYPE_CHECKING:
+    from ...files import Json
+    from ..lookup.obs_duckdb import GroupColumn
     from ..lookup.process import Readers
+    from ..lookup.queries import Prevalence
     from .payload import JobInput
 
 MOST_GENES = 25
@@ -47,7 +50,9 @@ class Evidence:
             return None
         labels = list(self._job.labels.values())
         try:
-            found = self._readers.call("group_column", path=str(self._obs), labels=labels)
+            found: GroupColumn | None = self._readers.call(
+                "group_column", path=str(self._obs), labels=labels
+            )
         except Failure as failure:
             self.notes.append(failure.message)
             return None
@@ -57,11 +62,9 @@ class Evidence:
             return None
         by_label = found["sizes"]
         self.sizes = {name: by_label[label] for name, label in self._job.labels.items()}
-        return str(found["column"])
+        return found["column"]
 
-    def of(
-        self, found: Annotations, parallel: int, check: Callable[[], None]
-    ) -> dict[str, dict[str, Any]]:
+    def of(self, found: Annotations, parallel: int, check: Callable[[], None]) -> dict[str, Json]:
         """Return cluster -> expression of the genes of its answer.
 
         Parameters
@@ -74,7 +77,7 @@ class Evidence:
         rows = [row for row in found if row.label is not None]
         with ThreadPoolExecutor(parallel, thread_name_prefix="cellferry-evidence") as pool:
 
-            def one(row: Annotation) -> dict[str, Any] | None:
+            def one(row: Annotation) -> dict[str, Json] | None:
                 check()
                 return self._of_cluster(row.cluster, self._genes(row))
 
@@ -86,7 +89,7 @@ class Evidence:
         best = self._job.markers.get(row.cluster, [])[:5]
         return list(dict.fromkeys((*named, *best)))[:MOST_GENES]
 
-    def _of_cluster(self, cluster: str, genes: list[str]) -> dict[str, Any] | None:
+    def _of_cluster(self, cluster: str, genes: list[str]) -> dict[str, Json] | None:
         if self._vars is not None and self._obs is not None and self._column is not None:
             try:
                 return self._measured(cluster, genes)
@@ -95,9 +98,9 @@ class Evidence:
                     self.notes.append(failure.message)
         return self._sent(cluster, genes)
 
-    def _measured(self, cluster: str, genes: list[str]) -> dict[str, Any]:
+    def _measured(self, cluster: str, genes: list[str]) -> dict[str, Json]:
         names = list(self._job.labels)
-        found = self._readers.call(
+        found: dict[str, Prevalence] = self._readers.call(
             "prevalence",
             vars_path=str(self._vars),
             obs_path=str(self._obs),
@@ -112,9 +115,8 @@ class Evidence:
         for gene in genes:
             if gene not in found:
                 continue
-            cells, sums = (
-                np.array(found[gene][what], dtype=np.float64) for what in ("cells", "sums")
-            )
+            cells = np.array(found[gene]["cells"], dtype=np.float64)
+            sums = np.array(found[gene]["sums"], dtype=np.float64)
             entries.append(
                 _known(
                     gene,
@@ -126,7 +128,7 @@ class Evidence:
             )
         return {"source": "vars.h5", "genes": entries}
 
-    def _sent(self, cluster: str, genes: list[str]) -> dict[str, Any] | None:
+    def _sent(self, cluster: str, genes: list[str]) -> dict[str, Json] | None:
         if not self._job.genes:
             return None
         row_of = {gene: i for i, gene in enumerate(self._job.genes)}
@@ -149,7 +151,7 @@ class Evidence:
         return {"source": "expressionData", "genes": entries}
 
 
-def _known(gene: str, **values: float | None) -> dict[str, Any]:
+def _known(gene: str, **values: float | None) -> dict[str, Json]:
     return {"gene": gene, **{k: v for k, v in values.items() if v is not None}}
 
 

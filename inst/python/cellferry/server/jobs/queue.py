@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -24,7 +24,7 @@ from ..store import Store, new_id, now
 from .engines import engine_of
 from .evidence import Evidence
 from .payload import JobInput, JobRequest
-from .records import Job, JobRecords
+from .records import Job, JobRecords, Status
 from .study import check_job
 from .work import answer
 
@@ -155,9 +155,9 @@ class Jobs:
         self.records.set_state(job.id, "pending")
         self._queue.put(job.id)
 
-    def status(self, job: Job) -> dict[str, Any]:
+    def status(self, job: Job) -> Status:
         """Return the body of ``/status``."""
-        found: dict[str, Any] = {"jobStatus": job.state, "clusterStatus": self._states(job)}
+        found = Status(jobStatus=job.state, clusterStatus=self._states(job))
         if job.error:
             found["message"] = job.error
         elif job.state == "credentials_required":

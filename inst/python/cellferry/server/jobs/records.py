@@ -5,7 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Annotated, NotRequired
 
+from typing_extensions import TypedDict
+
+from ..bodies import one_of
 from ..failures import Code, Failure, fail, shown
 from ..store import Store, is_id, now
 
@@ -17,6 +21,7 @@ JOB_STATES: tuple[str, ...] = (
     "credentials_required",
 )
 UNFINISHED: tuple[str, ...] = ("pending", "processing")
+CLUSTER_STATES: tuple[str, ...] = ("pending", "processing", "completed", "failed")
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,14 @@ class Job:
     request_hash: str
     error: str | None
     created: float
+
+
+class Status(TypedDict):
+    """How far a job is."""
+
+    jobStatus: Annotated[str, one_of(JOB_STATES)]
+    clusterStatus: dict[str, Annotated[str, one_of(CLUSTER_STATES)]]
+    message: NotRequired[str]
 
 
 class JobRecords:

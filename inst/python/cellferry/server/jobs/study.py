@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...annotate.checks import check_needs
 from ...annotations.clusters import Annotations
@@ -75,10 +75,10 @@ def _tag(tags: Mapping[str, str], names: Sequence[str]) -> str:
     return next((by_name[name] for name in names if by_name.get(name)), "")
 
 
-def payload_markers(job: JobInput, most: int = 50) -> dict[str, list[Any]]:
+def payload_markers(job: JobInput, most: int = 50) -> dict[str, list[str | float | None]]:
     """Return the markers of a job as columns, with ``pct.1`` from its percentages."""
     row_of = {gene: i for i, gene in enumerate(job.genes)}
-    columns: dict[str, list[Any]] = {"cluster": [], "gene": [], "pct.1": []}
+    columns: dict[str, list[str | float | None]] = {"cluster": [], "gene": [], "pct.1": []}
     for position, cluster in enumerate(job.labels):
         for gene in job.markers.get(cluster, [])[:most]:
             row = row_of.get(gene)

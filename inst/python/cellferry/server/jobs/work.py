@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -21,6 +21,7 @@ from .study import payload_markers, study_of
 
 if TYPE_CHECKING:
     from ...engines.base import Engine
+    from ...files import Json
     from .evidence import Evidence
     from .payload import JobInput
 
@@ -54,7 +55,7 @@ def answer(
     results = results_of(
         found, study_info=job.study_info, expression=expression, notes=evidence.notes
     )
-    explained: dict[str, Any] = {
+    explained: dict[str, Json] = {
         row.cluster: {
             **(found.evidence.get(row.cluster) or {}),
             **({"expression": expression[row.cluster]} if row.cluster in expression else {}),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -105,7 +105,7 @@ def _cached(path: str, _changed: int, _size: int) -> CheckedFile:
     return CheckedFile(path)
 
 
-def _walk(group: h5py.Group, depth: int, seen: set[Any]) -> Iterator[Any]:
+def _walk(group: h5py.Group, depth: int, seen: set[int]) -> Iterator[h5py.Group | h5py.Dataset]:
     """Yield every object once; links out of the file or around in it are refused."""
     if depth > DEPTH:
         message = "The file is nested too deeply."
