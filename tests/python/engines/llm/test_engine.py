@@ -139,7 +139,7 @@ def test_extras_reach_the_server_and_no_file(llm_server, tmp_path, own_home, by_
         resume(run)
     before = len(llm_server.log)
     given = {k: v for k, v in options.items() if k in {"model_settings", "llm_configs"}}
-    assert resume(run, secrets=given).labels() == {"0": "B cell", "1": "T cell"}
+    assert resume(run, **given).labels() == {"0": "B cell", "1": "T cell"}
     assert {r["label"] for r in llm_server.log[before:]} == {"T cell"}
 
 
