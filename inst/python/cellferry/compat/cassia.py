@@ -20,11 +20,13 @@ from .cassia_examples import EXAMPLES, example_table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..study.markers.read import Source
+
 __all__ = ["loadmarker", "runCASSIA_batch"]
 
 
 def runCASSIA_batch(  # noqa: N802, PLR0917 - the published name and order
-    marker: Any,
+    marker: Source,
     output_name: str,
     model: str | None = None,
     tissue: str | None = None,

@@ -14,15 +14,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from ..engines.cellatlas.options import ADDRESS_VARIABLE, HOSTED, KEY_VARIABLE
 from ..engines.service.addresses import check_address, is_loopback
 from ..engines.service.secrets import Secret, find_secret
 
 if TYPE_CHECKING:
+    import anndata
+    import numpy as np
+    from numpy.typing import NDArray
+    from scipy.sparse import csc_array, csc_matrix, csr_array, csr_matrix
+
+    from ..engines.cellatlas.payload import Chunk
     from ..runs.run import Run
     from ..runs.worker import Events
+
+    Matrix: TypeAlias = (
+        csr_array | csc_array | csr_matrix | csc_matrix | NDArray[np.number] | list[list[float]]
+    )
 
 API_URL = HOSTED
 API_KEY = ""
@@ -31,7 +41,38 @@ CHUNK_BYTES = 24 * 1024**2
 """A chunk of ``annotate_large`` ends here where ``chunk_size`` has not ended it before."""
 
 
-def sparse_to_payload(X: Any, genes: Iterable[Any]) -> dict[str, Any]:  # noqa: N803
+class Compressed(TypedDict):
+    """A matrix of cells x genes, compressed by cell."""
+
+    indptr: list[int]
+    indices: list[int]
+    data: list[float]
+    shape: list[int]
+
+
+class Payload(TypedDict):
+    """The part of a request that is about the cells."""
+
+    genes: list[str]
+    matrix: Compressed
+
+
+class Call(TypedDict, total=False):
+    """What a cell is: every call has a ``label``; ``confidence`` is 0..1."""
+
+    label: str
+    confidence: float | None
+    alternates: list[str]
+    markers: list[str]
+
+
+class Answer(TypedDict):
+    """A call for each row of the matrix, and whatever else the service says."""
+
+    calls: list[Call]
+
+
+def sparse_to_payload(X: Matrix, genes: Iterable[object]) -> Payload:  # noqa: N803
     """Return a cells x genes matrix as the service's ``genes`` and ``matrix``.
 
     Parameters
@@ -66,11 +107,11 @@ def sparse_to_payload(X: Any, genes: Iterable[Any]) -> dict[str, Any]:  # noqa: 
 
 
 def annotate(
-    X: Any,  # noqa: N803
-    genes: Iterable[Any],
+    X: Matrix,  # noqa: N803
+    genes: Iterable[object],
     model: str = "geneformer",
     atlas: str = "human-core-2026",
-) -> dict[str, Any]:
+) -> Answer:
     """Annotate cells in one request and return the service's answer.
 
     ``calls`` has one entry per row with ``label``, ``confidence``, ``alternates`` and
@@ -95,19 +136,19 @@ def annotate(
     whole = next(_encoded(matrix, names, (model, atlas), (matrix.shape[0], 2**62)), None)
     body = whole.body if whole is not None else _empty(names, model, atlas)
 
-    def read(reply: Reply) -> dict[str, Any]:
-        answer: dict[str, Any] = reply.json()
+    def read(reply: Reply) -> Answer:
+        answer: Answer = reply.json()
         check_answer(answer, matrix.shape[0])
         return answer
 
     with Service(_address(), token=_key(), read_seconds=TIMEOUT) as service:
-        found: dict[str, Any] = service.request(
+        found: Answer = service.request(
             "POST", "", content=body, headers={"Content-Type": "application/json"}, read=read
         )
     return found
 
 
-def annotate_adata(adata: Any, model: str = "geneformer") -> Any:
+def annotate_adata(adata: anndata.AnnData, model: str = "geneformer") -> anndata.AnnData:
     """Write ``cell_type`` and ``cell_type_confidence`` into ``adata.obs``, and return adata.
 
     Columns of these names are replaced, as in the tutorial.
@@ -120,12 +161,12 @@ def annotate_adata(adata: Any, model: str = "geneformer") -> Any:
 
 
 def annotate_large(
-    X: Any,  # noqa: N803
-    genes: Iterable[Any],
+    X: Matrix,  # noqa: N803
+    genes: Iterable[object],
     chunk_size: int = 50_000,
     *,
     resume: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Call]:
     """Annotate any number of cells in chunks and return the calls in the order of the rows.
 
     Each answered chunk is kept in a run. When something stops it, the error names the run in
@@ -146,7 +187,7 @@ def annotate_large(
     names = _names(matrix, genes)
     run = Run.open(resume) if resume else Run.create("cellatlas", options={"compat": True})
 
-    def work(events: Events) -> list[dict[str, Any]]:
+    def work(events: Events) -> list[Call]:
         return _sent(matrix, names, chunk_size, run, events)
 
     try:
@@ -163,8 +204,8 @@ def annotate_large(
 
 
 def _sent(
-    matrix: Any, names: list[str], chunk_size: int, run: Run, events: Events
-) -> list[dict[str, Any]]:
+    matrix: csr_matrix, names: list[str], chunk_size: int, run: Run, events: Events
+) -> list[Call]:
     from ..engines.cellatlas.sending import Sender
     from ..engines.service.client import Service
 
@@ -176,16 +217,17 @@ def _sent(
 
 
 def _encoded(
-    matrix: Any, names: list[str], asked: tuple[str, str], bounds: tuple[int, int]
-) -> Iterator[Any]:
+    matrix: csr_matrix, names: list[str], engine: tuple[str, str], bounds: tuple[int, int]
+) -> Iterator[Chunk]:
     from ..engines.cellatlas.payload import MOST_CELLS, Encoder
     from ..study.expression.kinds import look_at_values
     from ..study.expression.matrix import MatrixSource
 
+    model, atlas = engine
     # All of it: what is promised as counts is refused where it has a fraction.
     counts = look_at_values(matrix.data).no_count is None
     encoder = Encoder(
-        names, model=asked[0], reference_atlas=asked[1], counts=counts,
+        names, model=model, reference_atlas=atlas, counts=counts,
         chunk_bytes=bounds[1], chunk_cells=min(bounds[0], MOST_CELLS),
     )  # fmt: skip
     return encoder.chunks(MatrixSource(matrix, names))
@@ -200,13 +242,13 @@ def _empty(names: list[str], model: str, atlas: str) -> bytes:
     )
 
 
-def _csr(X: Any) -> Any:  # noqa: N803
+def _csr(X: Matrix) -> csr_matrix:  # noqa: N803
     from scipy.sparse import csr_matrix
 
     return X if isinstance(X, csr_matrix) else csr_matrix(X)
 
 
-def _names(matrix: Any, genes: Iterable[Any]) -> list[str]:
+def _names(matrix: csr_matrix, genes: Iterable[object]) -> list[str]:
     names = [str(g) for g in genes]
     if len(names) != matrix.shape[1]:
         message = f"The matrix has {matrix.shape[1]} columns and {len(names)} gene names are given."

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import anndata
 
     from ..annotations.clusters import Annotations
+    from ..files import Json
 
 logger = logging.getLogger("cellferry")
 
@@ -105,14 +106,14 @@ class CyteType:
     def __repr__(self) -> str:
         return f"<CyteType of {self.adata.n_obs} cells by {self.group_key!r}>"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_token": None}
 
     def run(  # noqa: PLR0917 - the published signature
         self,
         study_context: str = "",
-        llm_configs: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        llm_configs: Sequence[Mapping[str, Json]] | Mapping[str, Json] | None = None,
+        metadata: Mapping[str, Json] | None = None,
         n_parallel_clusters: int = 2,
         results_prefix: str = "cytetype",
         poll_interval_seconds: float = 30,
@@ -198,11 +199,11 @@ class CyteType:
         logger.info("Report: %s", found.provenance["report_url"])
         return self.adata
 
-    def get_results(self, results_prefix: str = "cytetype") -> dict[str, Any] | None:
+    def get_results(self, results_prefix: str = "cytetype") -> dict[str, Json] | None:
         """Return the results stored in the AnnData, in the published form, or None."""
         return stored_results(self.adata, results_prefix)
 
-    def get_job_details(self, results_prefix: str = "cytetype") -> dict[str, Any] | None:
+    def get_job_details(self, results_prefix: str = "cytetype") -> dict[str, Json] | None:
         """Return id, report and address of the job stored in the AnnData, or None."""
         return job_details(self.adata, results_prefix)
 
@@ -236,12 +237,12 @@ class CyteType:
         return dict(self._payload["markerGenes"])
 
     @property
-    def group_metadata(self) -> dict[str, Any]:
+    def group_metadata(self) -> dict[str, dict[str, dict[str, float]]]:
         """Id -> column -> value -> percentage."""
         return dict(self._payload["clusterMetadata"])
 
     @property
-    def visualization_data(self) -> dict[str, Any]:
+    def visualization_data(self) -> dict[str, Json]:
         """Sampled coordinates, and the id of the cluster of each."""
         return dict(self._payload["visualizationData"])
 

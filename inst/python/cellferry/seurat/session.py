@@ -13,7 +13,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
 
 from .. import errors
 from ..bridge.r_code import r_sources
@@ -51,10 +52,13 @@ function(f, arguments) {
 }
 """
 
-_state: dict[str, Any] = {}
+RObject: TypeAlias = Any
+"""An object or a function of R, as rpy2 has it: rpy2 comes without types."""
+
+_state: dict[str, RObject] = {}
 
 
-def r_interface() -> Any:
+def r_interface() -> ModuleType:
     """Return ``rpy2.rinterface`` with R running.
 
     Raises
@@ -66,7 +70,8 @@ def r_interface() -> Any:
     """
     refuse_inside_r()
     if "rinterface" in _state:
-        return _state["rinterface"]
+        running: ModuleType = _state["rinterface"]
+        return running
     rinterface = _imported()
     with rinterface.openrlib.rlock:
         if not rinterface.embedded.isinitialized():
@@ -80,7 +85,7 @@ def r_interface() -> Any:
     return rinterface
 
 
-def _imported() -> Any:
+def _imported() -> ModuleType:
     rpy2_logger = logging.getLogger("rpy2.rinterface_lib.openrlib")
     level = rpy2_logger.level
     try:
@@ -100,14 +105,14 @@ def _imported() -> Any:
 
 
 @contextmanager
-def r_lock() -> Iterator[Any]:
+def r_lock() -> Iterator[ModuleType]:
     """Lock R for this thread alone and yield ``rpy2.rinterface``."""
     rinterface = r_interface()
     with rinterface.openrlib.rlock:
         yield rinterface
 
 
-def call(name: str, /, *arguments: Any, **named: Any) -> Any:
+def call(name: str, /, *arguments: RObject, **named: RObject) -> RObject:
     """Call one of our R functions, or ``package::function``, and return what it returns.
 
     Arguments are R objects of rpy2's low level; None is NULL.
@@ -133,7 +138,7 @@ def call(name: str, /, *arguments: Any, **named: Any) -> Any:
         return parts["value"]
 
 
-def r_function(name: str) -> Any:
+def r_function(name: str) -> RObject:
     """Return one of our R functions, or an exported one named ``package::function``."""
     with r_lock() as rinterface:
         package, _, function = name.rpartition("::")
@@ -144,13 +149,13 @@ def r_function(name: str) -> Any:
         return _environment()[function]
 
 
-def _evaluate(function: Any, *arguments: Any) -> Any:
+def _evaluate(function: RObject, *arguments: RObject) -> RObject:
     # Not function(...): that one reads a context variable.
     rinterface = _state["rinterface"]
     return function.rcall([(None, a) for a in arguments], rinterface.globalenv)
 
 
-def _environment() -> Any:
+def _environment() -> RObject:
     """Return the environment with our R functions, made on first use."""
     if "environment" in _state:
         return _state["environment"]
@@ -180,7 +185,7 @@ def _environment() -> Any:
     return environment
 
 
-def _report(conditions: list[Any]) -> None:
+def _report(conditions: list[RObject]) -> None:
     for kind, class_name, text in zip(
         conditions[::3], conditions[1::3], conditions[2::3], strict=True
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from ..errors import listing
 
@@ -40,6 +40,19 @@ class Item:
     what: str
     action: str
     why: str = ""
+
+
+class Reduction(TypedDict, total=False):
+    """What an AnnData remembers of a reduction, beside its values.
+
+    ``loadings`` is their name in ``varm``, ``loading_genes`` the genes that have some, in order.
+    """
+
+    name: str
+    key: str
+    stdev: list[float]
+    loadings: str
+    loading_genes: list[str]
 
 
 def report_frame(items: Sequence[Item]) -> pd.DataFrame:
