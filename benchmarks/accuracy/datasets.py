@@ -10,7 +10,7 @@ import tarfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import anndata
 import numpy as np
@@ -162,7 +162,7 @@ def _study(adata: anndata.AnnData, key: str) -> Study:
         warnings.simplefilter("ignore")
         scanpy.tl.rank_genes_groups(adata, key, method="t-test", pts=True, use_raw=False)
         frame = scanpy.get.rank_genes_groups_df(adata, None)
-    found: Any = frame[
+    found = frame[
         (frame["logfoldchanges"] > 0.25) & (frame["pct_nz_group"] > 0.1) & (frame["pvals"] < 0.01)
     ]
     groups = tuple(adata.obs[key].cat.categories)

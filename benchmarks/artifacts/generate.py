@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
+
+if TYPE_CHECKING:
+    import anndata
+    import pandas as pd
 
 SEED = 4
 BLOCK_CELLS = 2_500
@@ -69,7 +73,7 @@ def blocks(
         yield counts, normal, clusters[:n]
 
 
-def _obs(clusters: np.ndarray) -> Any:
+def _obs(clusters: np.ndarray) -> pd.DataFrame:
     import pandas as pd
 
     n = len(clusters)
@@ -90,7 +94,7 @@ def _obs(clusters: np.ndarray) -> Any:
     )
 
 
-def _var(n_genes: int) -> Any:
+def _var(n_genes: int) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(
@@ -102,7 +106,7 @@ def _var(n_genes: int) -> Any:
     )
 
 
-def in_memory(n_cells: int, n_genes: int = N_GENES) -> Any:
+def in_memory(n_cells: int, n_genes: int = N_GENES) -> anndata.AnnData:
     """Return the AnnData: X log-normalized, layers["counts"], clusters, an embedding."""
     import anndata
 
@@ -136,7 +140,7 @@ def write_h5ad(path: Path, n_cells: int, n_genes: int = N_GENES, *, counts: bool
             group.attrs["shape"] = np.array([n_cells, n_genes], dtype=np.int64)
             for name, dtype in (("indices", "i4"), ("data", "f4")):
                 group.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(1 << 20,))
-        pointers: dict[str, list[Any]] = {key: [np.zeros(1, dtype=np.int64)] for key in keys}
+        pointers: dict[str, list[np.ndarray]] = {key: [np.zeros(1, dtype=np.int64)] for key in keys}
         start = 0
         for made in blocks(n_cells, n_genes):
             for key, which in keys.items():

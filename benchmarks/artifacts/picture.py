@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from measure import Figures
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 620, 320, 62, 44, 40, 24
 CLOCK, PROCESSOR = "#0072b2", "#d55e00"
 
 
-def picture(points: list[dict[str, Any]]) -> str:
+def picture(points: list[Figures]) -> str:
     """Return an SVG of the points, each with its peak of extra memory."""
     most_cells = max(p["cells"] for p in points)
     most_seconds = max(max(p["total"], p["processor_seconds"]) for p in points)

@@ -22,9 +22,9 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import generate
+from measure import Figures
 from picture import picture
 
 HERE = Path(__file__).resolve().parent
@@ -33,7 +33,7 @@ VERSION = "cytetype==0.19.4"
 PICTURE = ROOT / "man" / "figures" / "artifacts.svg"
 
 
-def measured(command: list[Any], environment: dict[str, str]) -> dict[str, Any]:
+def measured(command: list[str | Path], environment: dict[str, str]) -> Figures:
     done = subprocess.run(
         [str(c) for c in command], check=True, capture_output=True, text=True, env=environment
     )
@@ -97,10 +97,10 @@ def beside(folder: Path, cells: int, runs: int) -> None:
 
 
 def compared(
-    commands: dict[str, tuple[list[Any], dict[str, str]]], memory: str, runs: int
-) -> dict[str, list[dict[str, Any]]]:
+    commands: dict[str, tuple[list[str | Path], dict[str, str]]], memory: str, runs: int
+) -> dict[str, list[Figures]]:
     """Measure all commands in turn, print what was found, and return it."""
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
+    found: dict[str, list[Figures]] = {name: [] for name in commands}
     for _ in range(runs):
         for name, (command, environment) in commands.items():
             load = os.getloadavg()[0]
@@ -121,7 +121,7 @@ def compared(
     return found
 
 
-def commands_of(folder: Path, source: Path) -> dict[str, tuple[list[Any], dict[str, str]]]:
+def commands_of(folder: Path, source: Path) -> dict[str, tuple[list[str | Path], dict[str, str]]]:
     """Return what is measured: ours, theirs where it is installed, and ours from R."""
     environment = clean_environment()
     own = {**environment, "PYTHONPATH": str(ROOT / "inst" / "python")}
@@ -138,7 +138,7 @@ def commands_of(folder: Path, source: Path) -> dict[str, tuple[list[Any], dict[s
     return commands
 
 
-def report(rows: list[dict[str, Any]]) -> None:
+def report(rows: list[Figures]) -> None:
     totals = sorted(r["total"] for r in rows)
     processor = statistics.median(r["processor_seconds"] for r in rows)
     print(
@@ -154,7 +154,7 @@ def report(rows: list[dict[str, Any]]) -> None:
 def curve(folder: Path, largest: int) -> None:
     own = {"PYTHONPATH": str(ROOT / "inst" / "python"), "MEMORY": "touched"}
     environment = {**clean_environment(), **own}
-    points: list[dict[str, Any]] = []
+    points: list[Figures] = []
     whole = folder / f"curve{largest}.h5ad"
     if not whole.exists():
         print(f"generating {largest} cells ...", flush=True)
