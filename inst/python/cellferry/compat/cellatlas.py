@@ -117,6 +117,16 @@ def annotate(
     ``calls`` has one entry per row with ``label``, ``confidence``, ``alternates`` and
     ``markers``.
 
+    Parameters
+    ----------
+    X
+        Cells x genes, counts or normalized values of 0 or more: SciPy sparse, or anything a CSR
+        matrix can be made of.
+    genes
+        Names of its columns, in their order.
+    model, atlas
+        Names that the service knows.
+
     Raises
     ------
     ServiceError
@@ -152,6 +162,18 @@ def annotate_adata(adata: anndata.AnnData, model: str = "geneformer") -> anndata
     """Write ``cell_type`` and ``cell_type_confidence`` into ``adata.obs``, and return adata.
 
     Columns of these names are replaced, as in the tutorial.
+
+    Parameters
+    ----------
+    adata
+        ``X`` is sent, at most 100,000 cells; ``var_names`` name its genes. Changed in place.
+    model
+        Name that the service knows.
+
+    Raises
+    ------
+    ServiceError, ValueError
+        As in :func:`annotate`; ``adata`` is then as it was.
     """
     result = annotate(adata.X, adata.var_names, model=model)
     calls = result["calls"]
@@ -174,10 +196,23 @@ def annotate_large(
 
     Parameters
     ----------
+    X
+        Cells x genes, as in :func:`annotate`.
+    genes
+        Names of its columns, in their order.
     chunk_size
         Most cells of a request.
     resume
         Id of a run of the same matrix.
+
+    Raises
+    ------
+    ServiceError
+        One class for each kind of failure; see :mod:`cellferry.errors`.
+    RunNotFoundError
+        There is no run of the id ``resume``.
+    ValueError
+        There are more or fewer names than columns.
     """
     from ..errors import CellferryError
     from ..runs.run import Run

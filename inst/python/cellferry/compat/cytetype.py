@@ -137,17 +137,25 @@ class CyteType:
 
         Parameters
         ----------
+        study_context
+            What the samples are, in free text for the service.
+        llm_configs, metadata, n_parallel_clusters, poll_interval_seconds, timeout_seconds,
+        save_query, query_filename, upload_timeout_seconds, upload_max_workers,
+        require_artifacts, visibility, cleanup_artifacts
+            As in :class:`cellferry.engines.cytetype.CyteType`.
+        api_url, auth_token, vars_h5_path, obs_duckdb_path
+            In place of those of the constructor; None leaves these.
         results_prefix
             Beginning of the names of columns and ``uns`` entries.
         show_progress
             Show a bar on a terminal or in a notebook.
         override_existing_results
             Replace the results of an earlier job under the same prefix.
-        **others
-            As in :class:`cellferry.engines.cytetype.CyteType`.
 
         Raises
         ------
+        ColumnExistsError
+            There are results of an earlier job under this prefix.
         CellferryError
             The AnnData is then as it was; ``data["run"]`` names the run to resume.
         """
@@ -200,11 +208,23 @@ class CyteType:
         return self.adata
 
     def get_results(self, results_prefix: str = "cytetype") -> dict[str, Json] | None:
-        """Return the results stored in the AnnData, in the published form, or None."""
+        """Return the results stored in the AnnData, in the published form, or None.
+
+        Parameters
+        ----------
+        results_prefix
+            That of :meth:`run`.
+        """
         return stored_results(self.adata, results_prefix)
 
     def get_job_details(self, results_prefix: str = "cytetype") -> dict[str, Json] | None:
-        """Return id, report and address of the job stored in the AnnData, or None."""
+        """Return id, report and address of the job stored in the AnnData, or None.
+
+        Parameters
+        ----------
+        results_prefix
+            That of :meth:`run`.
+        """
         return job_details(self.adata, results_prefix)
 
     def cleanup(self) -> None:

@@ -28,6 +28,22 @@ def write_results(adata: anndata.AnnData, found: Annotations, study: Study, pref
 
     A cell of a cluster that failed has "Unknown", as in the package; the reason is in the
     stored results. A cell without a cluster has a missing value.
+
+    Parameters
+    ----------
+    adata
+        The cells of the study, in its order; changed in place.
+    found
+        A row per cluster of the study, with the provenance of a CyteType job.
+    study
+        Has the cluster of each cell, and the group key that ends the names of columns.
+    prefix
+        Beginning of the names of columns and ``uns`` entries.
+
+    Raises
+    ------
+    ValueError
+        The study has clusters without cells.
     """
     import pandas as pd
 

@@ -69,7 +69,15 @@ class Server:
         return self.uploads.complete(upload, size)
 
     def expression(self, job: Job, gene: str, most: int) -> Json:
-        """Return a gene over the embedding; raises :class:`Failure`."""
+        """Return a gene over the embedding; raises :class:`Failure`.
+
+        Parameters
+        ----------
+        gene
+            Symbol or identifier.
+        most
+            Cells that are returned at most.
+        """
         files = self._files(job, "vars_h5")
         obs = files.get("obs_duckdb")
         found: Json = self.readers.call(
@@ -78,7 +86,13 @@ class Server:
         return found
 
     def counts(self, job: Job, content: object) -> Json:
-        """Return how many cells pass a filter; raises :class:`Failure`."""
+        """Return how many cells pass a filter; raises :class:`Failure`.
+
+        Parameters
+        ----------
+        content
+            The JSON of the body: :class:`~.lookup.counts.CountsRequest`.
+        """
         filters, group_by = read_counts(content)
         files = self._files(job, "obs_duckdb")
         found: Json = self.readers.call(

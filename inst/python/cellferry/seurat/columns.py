@@ -79,7 +79,15 @@ def frame_from_r(columns: RObject, index: list[str], kind: str) -> FrameFromR:
 
 
 def values_from_r(kind: str, column: Mapping[str, RObject]) -> tuple[Values, Note, str]:
-    """Return the values of one column of R for a Series, its note, and what is lost."""
+    """Return the values of one column of R for a Series, its note, and what is lost.
+
+    Parameters
+    ----------
+    kind
+        One of the kinds of :mod:`cellferry.bridge.columns`.
+    column
+        ``values`` and what belongs to the kind: ``levels``, ``ordered``, ``storage``, ``tz``.
+    """
     given = column["values"]
     record: Record = {"kind": kind}
     if kind == "text":
@@ -100,7 +108,17 @@ def values_from_r(kind: str, column: Mapping[str, RObject]) -> tuple[Values, Not
 def frame_to_r(
     frame: pd.DataFrame, kind: str, notes: Mapping[str, Mapping[str, object]] | None = None
 ) -> tuple[RObject, list[Item]]:
-    """Return the columns of a frame as the R list that ``vector_of()`` reads, and the report."""
+    """Return the columns of a frame as the R list that ``vector_of()`` reads, and the report.
+
+    Parameters
+    ----------
+    frame
+        Of two columns with one name the second is left.
+    kind
+        ``obs``, ``var``, ... for the report.
+    notes
+        Column -> note of the R type that it had; see :func:`values_from_r`.
+    """
     made, items, seen = [], [], set()
     for position, label in enumerate(frame.columns):
         series, name = frame.iloc[:, position], str(label)
@@ -174,7 +192,15 @@ def seurat_genes(genes: Sequence[str]) -> list[str]:
 
 
 def check_names(names: Sequence[str], what: str, recipe: str) -> None:
-    """Raise :class:`InvalidObjectError` if names are empty or not unique."""
+    """Raise :class:`InvalidObjectError` if names are empty or not unique.
+
+    Parameters
+    ----------
+    what
+        What the names are of, in the plural, for the message.
+    recipe
+        The call that makes them unique.
+    """
     if any(not n for n in names):
         message = f"Some {what} have an empty name."
         raise InvalidObjectError(message, f"Name all {what}.")

@@ -25,7 +25,19 @@ class Expression:
     items: list[Item] = field(default_factory=list)
 
     def put(self, layer: str, values: Matrix, item: str, kind: str, why: str = "") -> None:
-        """Give a layer its values, and say so."""
+        """Give a layer its values, and report it.
+
+        Parameters
+        ----------
+        layer
+            Name in Seurat.
+        values
+            Cells x genes.
+        item, kind
+            Where the values were in the AnnData: its name there, and ``X``, ``raw`` or ``layer``.
+        why
+            What is lost; empty where nothing is.
+        """
         self.layers[layer] = values
         rows, columns = values.shape
         self.items.append(

@@ -159,6 +159,13 @@ def transposed_to_r(values: object, name: str) -> RObject:
 
     Sparse values become a dgCMatrix, dense ones a matrix.
 
+    Parameters
+    ----------
+    values
+        2-D, in memory: a NumPy array or SciPy sparse, of any numeric dtype.
+    name
+        What the matrix is called in a message.
+
     Raises
     ------
     InvalidObjectError
@@ -180,7 +187,20 @@ def transposed_to_r(values: object, name: str) -> RObject:
 
 
 def sparse_to_r(values: Sparse, name: str) -> RObject:
-    """Return a canonical CSR of n x m as the dgCMatrix of m x n; of a CSC, that of n x m."""
+    """Return a canonical CSR of n x m as the dgCMatrix of m x n; of a CSC, that of n x m.
+
+    Parameters
+    ----------
+    values
+        What :func:`canonical` returned.
+    name
+        What the matrix is called in a message.
+
+    Raises
+    ------
+    InvalidObjectError
+        A side is longer than an integer of R.
+    """
     rows, columns = values.shape
     dim = (columns, rows) if values.format == "csr" else (rows, columns)
     if max(values.shape) > MOST_VALUES:
@@ -195,6 +215,15 @@ def sparse_to_r(values: Sparse, name: str) -> RObject:
 
 def canonical(values: Sparse, form: Literal["csr", "csc"], name: str) -> Sparse:
     """Return a sparse matrix in CSR or CSC with sorted, unique indices; the given one is unchanged.
+
+    Parameters
+    ----------
+    values
+        SciPy sparse, of any format and numeric dtype.
+    form
+        ``"csr"`` or ``"csc"``.
+    name
+        What the matrix is called in a message.
 
     Raises
     ------

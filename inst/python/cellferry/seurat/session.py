@@ -1,5 +1,5 @@
-"""R inside this process: started once, with the R files that know Seurat in an environment of
-their own, called under rpy2's lock and with its conditions as our own errors.
+"""R inside this process: started once, with our own R code, called under rpy2's lock and with R's
+conditions as our own errors.
 
 Everything here is rpy2's low level (``rinterface``). The high level keeps its conversion rules
 in a context variable, which a worker thread does not inherit.
@@ -115,7 +115,12 @@ def r_lock() -> Iterator[ModuleType]:
 def call(name: str, /, *arguments: RObject, **named: RObject) -> RObject:
     """Call one of our R functions, or ``package::function``, and return what it returns.
 
-    Arguments are R objects of rpy2's low level; None is NULL.
+    Parameters
+    ----------
+    name
+        A function of the R code of cellferry, or ``package::function``.
+    *arguments, **named
+        R objects of rpy2's low level; None is NULL.
 
     Raises
     ------

@@ -70,7 +70,15 @@ def report_frame(items: Sequence[Item]) -> pd.DataFrame:
 
 
 def log_items(items: Sequence[Item], where: str) -> None:
-    """Say once, in one line of the log, what was coerced or left."""
+    """Log what was coerced and what was left, a line for each at level INFO.
+
+    Parameters
+    ----------
+    items
+        The whole report of a conversion.
+    where
+        The function that converts; the line begins with it.
+    """
     for action, word in (("coerced", "changed"), ("left", "left behind")):
         found = [f"{i.kind} {i.item}" for i in items if i.action == action]
         if found:

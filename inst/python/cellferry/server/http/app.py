@@ -22,6 +22,11 @@ def create_app(settings: Settings) -> ASGIApp:
     """Return the server as an ASGI application.
 
     It locks the data folder when it is made, and works while its lifespan lasts.
+
+    Raises
+    ------
+    DataInUseError, OutputError
+        The data folder is used by another server, or cannot be written.
     """
     server = Server(settings)
 

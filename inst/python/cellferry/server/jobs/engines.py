@@ -27,6 +27,8 @@ def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations
 
     Parameters
     ----------
+    configs
+        Language models with their keys; none for the local engine.
     parallel
         Clusters at once. The local engine answers a cluster in milliseconds, one by one.
 
@@ -46,6 +48,11 @@ class PerClusterFallback:
 
     All clusters are annotated at once; only when that breaks is each annotated alone, with
     the markers of all, so that its answer is the same.
+
+    Parameters
+    ----------
+    engine
+        An engine of clusters; name, capabilities, options and plan are those of this one.
     """
 
     def __init__(self, engine: Engine[Annotations]) -> None:

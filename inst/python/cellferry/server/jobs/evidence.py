@@ -27,6 +27,15 @@ MOST_GENES = 25
 class Evidence:
     """What the data say of the genes that an answer names.
 
+    Parameters
+    ----------
+    readers
+        The processes that read files of clients.
+    artifacts
+        Kind -> file of the uploads of the job.
+    job
+        Its percentages are reported where the files have no answer.
+
     Attributes
     ----------
     sizes
@@ -67,8 +76,13 @@ class Evidence:
     def of(self, found: Annotations, parallel: int, check: Callable[[], None]) -> dict[str, Json]:
         """Return cluster -> expression of the genes of its answer.
 
+        Percentages are 0 to 100, of the cells of the cluster and of all others; means are of
+        the values in ``vars.h5``.
+
         Parameters
         ----------
+        found
+            Clusters without a label are left out.
         parallel
             Clusters at once.
         check

@@ -112,7 +112,15 @@ def allowed(configs: Sequence[LLMConfig], settings: Settings) -> tuple[LLMConfig
 
 
 def check_base_url(url: str, settings: Settings, where: str = "baseUrl") -> None:
-    """Raise :class:`Failure` unless the origin of a URL is one that may be called."""
+    """Raise :class:`Failure` unless the origin of a URL is one that may be called.
+
+    Parameters
+    ----------
+    settings
+        Has the origins that are allowed beside :data:`PUBLIC_ORIGINS`.
+    where
+        The field of the body, for the message.
+    """
     found = origin(url)
     if found is None:
         message = f"`{where}` must be an http or https address without a user name."

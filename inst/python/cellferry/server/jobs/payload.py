@@ -202,7 +202,20 @@ class JobRequest:
 
 
 def read_submission(body: bytes, settings: Settings) -> JobRequest:
-    """Parse and check a body; raises :class:`Failure` that names what is wrong."""
+    """Parse and check a body.
+
+    Parameters
+    ----------
+    body
+        JSON as :class:`Submission` describes it.
+    settings
+        Has the most clusters of a job, and the origins that may be called.
+
+    Raises
+    ------
+    Failure
+        Something is wrong with the body; the message names it.
+    """
     sent = read(Submission, parsed(body))
     return JobRequest(
         job=job_of(sent.input_data, settings),

@@ -92,9 +92,18 @@ class Jobs:
     def submit(self, submission: JobRequest, request_key: str | None = None) -> str:
         """Accept a job and return its id; the same request key gives the same job.
 
+        Parameters
+        ----------
+        submission
+            A checked body.
+        request_key
+            The client's ``Idempotency-Key``, or None.
+
         Raises
         ------
         Failure
+            No engine can answer the job, too many wait, an upload is missing, the disk is full,
+            or the request key belongs to another job.
         """
         job, configs = submission.job, submission.llm_configs
         engine = engine_of(configs, self._parallel(job))

@@ -91,6 +91,23 @@ class JobRecords:
     ) -> None:
         """Accept a job: when this returns, it is on disk.
 
+        Parameters
+        ----------
+        identifier
+            Id of the new job.
+        clusters
+            Ids of its clusters, in the order in which they are shown.
+        uploads
+            Kind -> id of its uploads.
+        visibility
+            One of :data:`~.payload.VISIBILITIES`.
+        needs_keys
+            Whether it cannot go on after a restart without keys.
+        request_key, request_hash
+            The client's ``Idempotency-Key`` or None, and the hash of what the job is about.
+        most_waiting
+            Unfinished jobs that this server takes.
+
         Raises
         ------
         Failure

@@ -32,6 +32,10 @@ def results_of(
 
     Parameters
     ----------
+    found
+        A row per cluster of the job.
+    study_info
+        What the client said of the study.
     expression
         Cluster -> what was looked up in the artifacts.
     notes

@@ -76,7 +76,17 @@ def _tag(tags: Mapping[str, str], names: Sequence[str]) -> str:
 
 
 def payload_markers(job: JobInput, most: int = 50) -> dict[str, list[str | float | None]]:
-    """Return the markers of a job as columns, with ``pct.1`` from its percentages."""
+    """Return the markers of a job as columns, with ``pct.1`` from its percentages.
+
+    Parameters
+    ----------
+    most
+        Markers of a cluster, the best ones.
+
+    Returns
+    -------
+    ``cluster``, ``gene`` and ``pct.1`` (a fraction 0..1 or None), of equal length.
+    """
     row_of = {gene: i for i, gene in enumerate(job.genes)}
     columns: dict[str, list[str | float | None]] = {"cluster": [], "gene": [], "pct.1": []}
     for position, cluster in enumerate(job.labels):

@@ -42,6 +42,10 @@ def answer(
 
     Parameters
     ----------
+    engine
+        Answers clusters.
+    evidence
+        Where expression is looked up, and what the sizes of the clusters are.
     folder
         The job's own.
     parallel

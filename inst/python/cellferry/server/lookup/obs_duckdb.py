@@ -89,7 +89,20 @@ def inspect(path: str) -> Content:
 
 
 class ObsFile:
-    """An open, checked obs.duckdb."""
+    """An open, checked obs.duckdb.
+
+    Attributes
+    ----------
+    n_cells
+        Rows of its table.
+    columns
+        Column -> type of DuckDB.
+
+    Raises
+    ------
+    Failure
+        INVALID_ARTIFACT, with what was found.
+    """
 
     def __init__(self, path: str) -> None:
         try:
@@ -203,7 +216,22 @@ def group_column(path: str, labels: Sequence[str]) -> GroupColumn | None:
 
 
 def counts(path: str, filters: Sequence[Condition], group_by: str | None = None) -> Counts:
-    """Return how many cells pass all filters, and how many per value of a column."""
+    """Return how many cells pass all filters, and how many per value of a column.
+
+    Parameters
+    ----------
+    path
+        An ``obs.duckdb``.
+    filters
+        Conditions that all must be true; none lets every cell pass.
+    group_by
+        Column whose :data:`MOST_GROUPS` most frequent values are counted, or None.
+
+    Raises
+    ------
+    Failure
+        The file is refused, or has no such column.
+    """
     database = _open(path)
     where, values = _where(database, filters)
     (n_cells,) = database.sql.execute(

@@ -28,6 +28,20 @@ def expression(vars_path: str, obs_path: str | None, gene: str, max_cells: int) 
 
     Only this gene is read, and of the metadata only the two coordinates. Of more than
     ``max_cells`` cells every k-th is returned; ``n_expressing`` and ``mean`` are of all.
+
+    Parameters
+    ----------
+    vars_path, obs_path
+        The artifacts of a job; without ``obs_path`` there are no coordinates.
+    gene
+        Symbol or identifier.
+    max_cells
+        Cells that are returned at most.
+
+    Raises
+    ------
+    Failure
+        A file is refused, there is no such gene, or the files are of different cells.
     """
     matrix = vars_h5.opened(vars_path)
     cells, values = matrix.column(matrix.position(gene))
@@ -57,7 +71,22 @@ def expression(vars_path: str, obs_path: str | None, gene: str, max_cells: int) 
 def prevalence(
     vars_path: str, obs_path: str, column: str, labels: Sequence[str], genes: Sequence[str]
 ) -> dict[str, Prevalence]:
-    """Return per gene how many cells of each label express it, and the sum of its values."""
+    """Return per gene how many cells of each label express it, and the sum of its values.
+
+    Parameters
+    ----------
+    vars_path, obs_path
+        The artifacts of a job.
+    column, labels
+        The column of the metadata with the clusters, and its values in the order of the result.
+    genes
+        Symbols or identifiers; those that the file does not have are left out.
+
+    Raises
+    ------
+    Failure
+        A file is refused, there is no such column, or the files are of different cells.
+    """
     matrix, metadata = vars_h5.opened(vars_path), obs_duckdb.opened(obs_path)
     _check_same_cells(matrix, metadata)
     codes = metadata.codes(column, labels)

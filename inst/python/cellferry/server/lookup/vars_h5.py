@@ -79,14 +79,14 @@ class CheckedFile:
         return found
 
     def position(self, gene: str) -> int:
-        """Return the column of a gene, by symbol or by identifier."""
+        """Return the column of a gene, by symbol or by identifier; raises :class:`Failure`."""
         if gene not in self._symbols:
             message = "The expression matrix has no such gene."
             raise Failure(Code.NOT_FOUND, message)
         return self._symbols[gene]
 
     def column(self, gene: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the cells with a value of a gene, and the values."""
+        """Return the cells with a value of a gene, and the values; raises :class:`Failure`."""
         try:
             cells, values = self._file.gene(gene)
         except (ArtifactFormatError, InvalidOptionError) as error:
