@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from ..engines.cellatlas.options import ADDRESS_VARIABLE, HOSTED, KEY_VARIABLE
 from ..engines.service.addresses import check_address, is_loopback
@@ -57,21 +57,6 @@ class Payload(TypedDict):
     matrix: Compressed
 
 
-class Call(TypedDict, total=False):
-    """What a cell is: every call has a ``label``; ``confidence`` is 0..1."""
-
-    label: str
-    confidence: float | None
-    alternates: list[str]
-    markers: list[str]
-
-
-class Answer(TypedDict):
-    """A call for each row of the matrix, and whatever else the service says."""
-
-    calls: list[Call]
-
-
 def sparse_to_payload(X: Matrix, genes: Iterable[object]) -> Payload:  # noqa: N803
     """Return a cells x genes matrix as the service's ``genes`` and ``matrix``.
 
@@ -111,7 +96,7 @@ def annotate(
     genes: Iterable[object],
     model: str = "geneformer",
     atlas: str = "human-core-2026",
-) -> Answer:
+) -> dict[str, Any]:
     """Annotate cells in one request and return the service's answer.
 
     ``calls`` has one entry per row with ``label``, ``confidence``, ``alternates`` and
@@ -146,13 +131,13 @@ def annotate(
     whole = next(_encoded(matrix, names, (model, atlas), (matrix.shape[0], 2**62)), None)
     body = whole.body if whole is not None else _empty(names, model, atlas)
 
-    def read(reply: Reply) -> Answer:
-        answer: Answer = reply.json()
+    def read(reply: Reply) -> dict[str, Any]:
+        answer: dict[str, Any] = reply.json()
         check_answer(answer, matrix.shape[0])
         return answer
 
     with Service(_address(), token=_key(), read_seconds=TIMEOUT) as service:
-        found: Answer = service.request(
+        found: dict[str, Any] = service.request(
             "POST", "", content=body, headers={"Content-Type": "application/json"}, read=read
         )
     return found
@@ -188,7 +173,7 @@ def annotate_large(
     chunk_size: int = 50_000,
     *,
     resume: str | None = None,
-) -> list[Call]:
+) -> list[dict[str, Any]]:
     """Annotate any number of cells in chunks and return the calls in the order of the rows.
 
     Each answered chunk is kept in a run. When something stops it, the error names the run in
@@ -222,7 +207,7 @@ def annotate_large(
     names = _names(matrix, genes)
     run = Run.open(resume) if resume else Run.create("cellatlas", options={"compat": True})
 
-    def work(events: Events) -> list[Call]:
+    def work(events: Events) -> list[dict[str, Any]]:
         return _sent(matrix, names, chunk_size, run, events)
 
     try:
@@ -239,8 +224,8 @@ def annotate_large(
 
 
 def _sent(
-    matrix: csr_matrix, names: list[str], chunk_size: int, run: Run, events: Events
-) -> list[Call]:
+    matrix: Any, names: list[str], chunk_size: int, run: Run, events: Events
+) -> list[dict[str, Any]]:
     from ..engines.cellatlas.sending import Sender
     from ..engines.service.client import Service
 

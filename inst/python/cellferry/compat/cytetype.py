@@ -20,6 +20,7 @@ from ..annotate.verb import annotate
 from ..engines.cytetype import CyteType as Engine
 from ..engines.service.secrets import Secret
 from ..errors import ColumnExistsError, InvalidOptionError
+from ..files import Json
 from ..study.clusters import Clusters
 from ..study.study import Context, Study
 from .cytetype_results import job_details, stored_results, write_results
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     import anndata
 
     from ..annotations.clusters import Annotations
-    from ..files import Json
 
 logger = logging.getLogger("cellferry")
 
