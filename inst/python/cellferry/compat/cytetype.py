@@ -257,12 +257,12 @@ class CyteType:
         return dict(self._payload["markerGenes"])
 
     @property
-    def group_metadata(self) -> dict[str, dict[str, dict[str, float]]]:
+    def group_metadata(self) -> dict[str, object]:
         """Id -> column -> value -> percentage."""
         return dict(self._payload["clusterMetadata"])
 
     @property
-    def visualization_data(self) -> dict[str, Json]:
+    def visualization_data(self) -> dict[str, object]:
         """Sampled coordinates, and the id of the cluster of each."""
         return dict(self._payload["visualizationData"])
 

@@ -64,7 +64,7 @@ class PerClusterFallback:
         """Those of the engine."""
         return self._engine.capabilities
 
-    def describe(self) -> Mapping[str, Json]:
+    def describe(self) -> Mapping[str, object]:
         """Return the options of the engine."""
         return self._engine.describe()
 
