@@ -1,7 +1,8 @@
 """Draw man/figures/architecture.svg, the picture of ARCHITECTURE.md.
 
-The layers are those of pyproject.toml ([tool.importlinter]); the text of a room is the first line
-of its docstring. What is drawn by hand is the way from a study to the labels, beside the layers.
+The layers are those of pyproject.toml ([tool.importlinter]); the text of a package is the first
+line of its docstring. What is drawn by hand is the way from a study to the labels, beside the
+layers.
 """
 
 import ast
@@ -22,14 +23,14 @@ CHIP = (110, 26)
 
 STYLE = """
 svg { font-family: system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; }
-.page { fill: #ffffff; } .room { fill: #f3f5f8; stroke: #c3cad3; }
+.page { fill: #ffffff; } .package { fill: #f3f5f8; stroke: #c3cad3; }
 .name { fill: #14202e; font-weight: 600; font-size: 14px; }
 .text { fill: #44505e; font-size: 12px; }
 .marked { fill: #e3effb; stroke: #0b62b0; } .chip { fill: #0b62b0; }
 .label { fill: #ffffff; font-weight: 600; font-size: 13px; }
 .arrow { stroke: #0b62b0; stroke-width: 2; fill: none; } .head { fill: #0b62b0; }
 @media (prefers-color-scheme: dark) {
-.page { fill: #0d1117; } .room { fill: #1a212b; stroke: #3d4754; }
+.page { fill: #0d1117; } .package { fill: #1a212b; stroke: #3d4754; }
 .name { fill: #eef2f6; } .text { fill: #b4bfcb; }
 .marked { fill: #12304d; stroke: #6cb2f7; } .chip { fill: #6cb2f7; } .label { fill: #08131f; }
 .arrow { stroke: #6cb2f7; } .head { fill: #6cb2f7; } }
@@ -37,17 +38,17 @@ svg { font-family: system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-
 
 
 def layers() -> list[list[str]]:
-    """Return the rooms of each layer, the highest layer first."""
+    """Return the packages of each layer, the highest layer first."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = project["tool"]["importlinter"]["contracts"]
-    (rooms,) = (contract for contract in contracts if contract["name"] == "rooms")
-    return [[name.strip() for name in layer.split("|")] for layer in rooms["layers"]]
+    (packages,) = (contract for contract in contracts if contract["name"] == "packages")
+    return [[name.strip() for name in layer.split("|")] for layer in packages["layers"]]
 
 
-def first_line(room: str) -> str:
-    """Return the first line of the docstring of a room, which is a folder or a module."""
-    folder = PACKAGE / room / "__init__.py"
-    path = folder if folder.exists() else PACKAGE / f"{room}.py"
+def first_line(package: str) -> str:
+    """Return the first line of the docstring of a package, which is a folder or a module."""
+    folder = PACKAGE / package / "__init__.py"
+    path = folder if folder.exists() else PACKAGE / f"{package}.py"
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return text.partition("\n")[0].replace("``", "")
 
@@ -121,27 +122,28 @@ def picture() -> str:
     for i, layer in enumerate(found):
         whole = WIDTH - 2 * MARGIN - (FLOW if i in beside else 0)
         width = (whole - GAP * (len(layer) - 1)) / len(layer)
-        texts = {room: wrapped(first_line(room), width - 2 * PAD, TEXT_SIZE) for room in layer}
+        space = width - 2 * PAD
+        texts = {name: wrapped(first_line(name), space, TEXT_SIZE) for name in layer}
         height = 2 * PAD + NAME_SIZE + 2 + LINE * max(map(len, texts.values()))
-        for j, (room, lines) in enumerate(texts.items()):
+        for j, (package, lines) in enumerate(texts.items()):
             left = MARGIN + j * (width + GAP)
-            style = "marked" if room in marked else "room"
+            style = "marked" if package in marked else "package"
             drawn.append(rectangle(left, top, (width, height), style))
-            drawn.append(text_at(left + PAD, top + PAD + NAME_SIZE - 2, room, "name"))
+            drawn.append(text_at(left + PAD, top + PAD + NAME_SIZE - 2, package, "name"))
             for k, line in enumerate(lines):
                 y = top + PAD + NAME_SIZE + LINE * (k + 1) - 1
                 drawn.append(text_at(left + PAD, y, line, "text"))
-            middle[room] = top + height / 2
+            middle[package] = top + height / 2
         top += height + GAP
     bottom = top - GAP + MARGIN
     drawn += flow(middle)
-    caption = "Each room may import only what stands below it."
+    caption = "Each package may import only what stands below it."
     size = f'width="{WIDTH}" height="{bottom:g}" viewBox="0 0 {WIDTH} {bottom:g}"'
     order = escape("; ".join(map(" | ".join, found)))
     way = "A Study goes to an engine, which returns Annotations, which are delivered."
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">',
-        "<title>The rooms of cellferry</title>",
+        "<title>The packages of cellferry</title>",
         f"<desc>{caption} From the top: {order}. {way}</desc>",
         f"<style>{STYLE}</style>",
         rectangle(0, 0, (WIDTH, bottom), "page"),

@@ -5,7 +5,7 @@ Run when a newer release of the Cell Ontology is wanted, with a Python that has 
     pip download --no-deps cellxgene-ontology-guide==1.11.1 -d /tmp/wheels
     python scripts/build_ontology.py /tmp/wheels/cellxgene_ontology_guide-1.11.1-*.whl
 
-The wheel is 98 MB and holds many ontologies; the extract is about 0.1 MB. Only what names,
+The wheel is 98 MB and contains many ontologies; the extract is about 0.1 MB. Only what names,
 relates and replaces terms is kept: labels, synonyms, direct parents, obsolete terms.
 """
 

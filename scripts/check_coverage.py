@@ -14,7 +14,8 @@ import sys
 import warnings
 from pathlib import Path
 
-from cellferry.biology.ontology import cell_ontology, normalised
+from cellferry.biology.ontology import cell_ontology
+from cellferry.biology.text import normalized
 from cellferry.engines.local import Local
 from cellferry.engines.local.knowledge.packaged import packaged_knowledge
 from cellferry.errors import RunDamagedError
@@ -48,13 +49,13 @@ def main() -> None:
         for row in csv.DictReader(file, delimiter="\t"):
             sets.setdefault(row["tissue"], {}).setdefault(row["cell_type"], []).append(row["gene"])
     knowledge, ontology = packaged_knowledge(), cell_ontology()
-    names = {normalised(n) for t in knowledge.types for n in (t.name, t.ontology_label or "")}
+    names = {normalized(n) for t in knowledge.types for n in (t.name, t.ontology_label or "")}
     ids = {t.ontology_id for t in knowledge.types}
     types = {name for tissue in sets.values() for name in tissue}
 
     def known(name: str) -> bool:
         match = ontology.find(name)
-        return normalised(name) in names or (match is not None and match.term.id in ids)
+        return normalized(name) in names or (match is not None and match.term.id in ids)
 
     missing = sorted(name for name in types if not known(name))
     print(f"{len(types) - len(missing)} of {len(types)} types have a counterpart by name.")

@@ -12,7 +12,7 @@ from cellferry.study.study import Study
 class Dataset:
     """One labelled object as a study, with the truth of its groups.
 
-    ``tissue`` is what a user would say of the sample; the engine is asked with and without.
+    ``tissue`` is what a user would say of the sample; the engine is run with and without.
     ``kind`` is ``clusters`` (of an object, or a marker table of one), ``ten best genes`` or
     ``published lists``.
     """

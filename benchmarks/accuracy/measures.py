@@ -26,7 +26,7 @@ LINEAGES = (
     "stem cell",
     "neural progenitor cell",
 )
-"""Terms that a biologist would call the lineage; the first that holds a term is its lineage."""
+"""Terms that a biologist would call the lineage; the first that contains a term is its lineage."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
+
+if TYPE_CHECKING:
+    import anndata
+    import pandas as pd
 
 SEED = 4
 BLOCK_CELLS = 2_500
@@ -39,7 +43,7 @@ def _profiles(n_genes: int) -> np.ndarray:
 def blocks(
     n_cells: int, n_genes: int = N_GENES
 ) -> Iterator[tuple[sparse.csr_matrix, sparse.csr_matrix, np.ndarray]]:
-    """Yield raw counts, log-normalised values (both float32 CSR) and cluster of each cell."""
+    """Yield raw counts, log-normalized values (both float32 CSR) and cluster of each cell."""
     means = _profiles(n_genes)
     for number, start in enumerate(range(0, n_cells, BLOCK_CELLS)):
         random = np.random.default_rng([SEED, 1, number])
@@ -69,7 +73,7 @@ def blocks(
         yield counts, normal, clusters[:n]
 
 
-def _obs(clusters: np.ndarray) -> Any:
+def _obs(clusters: np.ndarray) -> pd.DataFrame:
     import pandas as pd
 
     n = len(clusters)
@@ -90,7 +94,7 @@ def _obs(clusters: np.ndarray) -> Any:
     )
 
 
-def _var(n_genes: int) -> Any:
+def _var(n_genes: int) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(
@@ -102,8 +106,8 @@ def _var(n_genes: int) -> Any:
     )
 
 
-def in_memory(n_cells: int, n_genes: int = N_GENES) -> Any:
-    """Return the AnnData: X log-normalised, layers["counts"], clusters, an embedding."""
+def in_memory(n_cells: int, n_genes: int = N_GENES) -> anndata.AnnData:
+    """Return the AnnData: X log-normalized, layers["counts"], clusters, an embedding."""
     import anndata
 
     made = list(blocks(n_cells, n_genes))
@@ -136,7 +140,7 @@ def write_h5ad(path: Path, n_cells: int, n_genes: int = N_GENES, *, counts: bool
             group.attrs["shape"] = np.array([n_cells, n_genes], dtype=np.int64)
             for name, dtype in (("indices", "i4"), ("data", "f4")):
                 group.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(1 << 20,))
-        pointers: dict[str, list[Any]] = {key: [np.zeros(1, dtype=np.int64)] for key in keys}
+        pointers: dict[str, list[np.ndarray]] = {key: [np.zeros(1, dtype=np.int64)] for key in keys}
         start = 0
         for made in blocks(n_cells, n_genes):
             for key, which in keys.items():
@@ -162,7 +166,7 @@ def write_h5ad(path: Path, n_cells: int, n_genes: int = N_GENES, *, counts: bool
     partial.unlink()
 
 
-def cut_h5ad(source: Path, path: Path, n_cells: int) -> None:
+def subset_h5ad(source: Path, path: Path, n_cells: int) -> None:
     """Write the first cells of a file that :func:`write_h5ad` made."""
     import anndata
     import h5py

@@ -14,10 +14,25 @@ import mmap
 import os
 import time
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 TOUCHED = 4 << 30
 PAUSE = 5
 STATUS = Path("/proc/self/status")
+
+
+class Figures(TypedDict):
+    """What one run took: seconds and bytes."""
+
+    what: str
+    total: float
+    processor_seconds: float
+    fsync: float
+    extra_memory: int
+    vars_h5_bytes: int
+    obs_duckdb_bytes: int
+    load: NotRequired[float]
+    cells: NotRequired[int]
 
 
 def prepare(size: int = TOUCHED) -> None:

@@ -14,16 +14,16 @@ import sys
 import time
 import warnings
 from pathlib import Path
-from typing import Any
 
 import anndata
 import numpy as np
 from measure import forget_peak, prepare, resident
 
 from cellferry import build_artifacts
+from cellferry.artifacts.build import Artifacts
 
 
-def build(data: Any, folder: Path, name: str) -> Any:
+def build(data: anndata.AnnData | str, folder: Path, name: str) -> Artifacts:
     return build_artifacts(
         data,
         group_key="leiden",

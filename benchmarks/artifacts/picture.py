@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from measure import Figures
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 620, 320, 62, 44, 40, 24
 CLOCK, PROCESSOR = "#0072b2", "#d55e00"
 
 
-def picture(points: list[dict[str, Any]]) -> str:
+def picture(points: list[Figures]) -> str:
     """Return an SVG of the points, each with its peak of extra memory."""
     most_cells = max(p["cells"] for p in points)
     most_seconds = max(max(p["total"], p["processor_seconds"]) for p in points)
@@ -36,7 +36,7 @@ def picture(points: list[dict[str, Any]]) -> str:
         top = min(at(p["cells"], p[n])[1] for n in ("total", "processor_seconds"))
         drawn.append(_text(x - (6 if anchor == "end" else 0), top - 9, memory, anchor))
     middle = (LEFT + WIDTH - RIGHT) / 2
-    what = "cells x 20,000 genes: normalised values and counts"
+    what = "cells x 20,000 genes: normalized values and counts"
     drawn.append(_text(middle, HEIGHT - 8, what, "middle"))
     drawn.append(_text(LEFT, 16, "by the clock", "start", CLOCK))
     drawn.append(_text(LEFT + 96, 16, "processor time", "start", PROCESSOR))

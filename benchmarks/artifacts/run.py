@@ -4,7 +4,7 @@
 
 1. Generates a reproducible matrix (see generate.py) and measures both, and a Seurat object
    of the same values in R, alternating, each run in a process of its own; prints medians,
-   ratios, and whether the files hold the same. All of it twice: see measure.py.
+   ratios, and whether the files contain the same. All of it twice: see measure.py.
 2. With --curve: four files of up to ten times the cells, read piece by piece, counts
    included; writes curve.json and man/figures/artifacts.svg.
 
@@ -22,9 +22,9 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import generate
+from measure import Figures
 from picture import picture
 
 HERE = Path(__file__).resolve().parent
@@ -33,7 +33,7 @@ VERSION = "cytetype==0.19.4"
 PICTURE = ROOT / "man" / "figures" / "artifacts.svg"
 
 
-def measured(command: list[Any], environment: dict[str, str]) -> dict[str, Any]:
+def measured(command: list[str | Path], environment: dict[str, str]) -> Figures:
     done = subprocess.run(
         [str(c) for c in command], check=True, capture_output=True, text=True, env=environment
     )
@@ -92,15 +92,15 @@ def beside(folder: Path, cells: int, runs: int) -> None:
     every = {memory: compared(commands, memory, runs) for memory in ("found", "touched")}
     if "theirs" in commands:
         same = same_content(folder / "ours.h5", folder / "theirs.h5")
-        print(f"vars.h5 of both hold {'the same' if same else 'DIFFERENT'} values")
+        print(f"vars.h5 of both contain {'the same' if same else 'DIFFERENT'} values")
     (folder / "beside.json").write_text(json.dumps(every, indent=1))
 
 
 def compared(
-    commands: dict[str, tuple[list[Any], dict[str, str]]], memory: str, runs: int
-) -> dict[str, list[dict[str, Any]]]:
+    commands: dict[str, tuple[list[str | Path], dict[str, str]]], memory: str, runs: int
+) -> dict[str, list[Figures]]:
     """Measure all commands in turn, print what was found, and return it."""
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in commands}
+    found: dict[str, list[Figures]] = {name: [] for name in commands}
     for _ in range(runs):
         for name, (command, environment) in commands.items():
             load = os.getloadavg()[0]
@@ -121,7 +121,7 @@ def compared(
     return found
 
 
-def commands_of(folder: Path, source: Path) -> dict[str, tuple[list[Any], dict[str, str]]]:
+def commands_of(folder: Path, source: Path) -> dict[str, tuple[list[str | Path], dict[str, str]]]:
     """Return what is measured: ours, theirs where it is installed, and ours from R."""
     environment = clean_environment()
     own = {**environment, "PYTHONPATH": str(ROOT / "inst" / "python")}
@@ -138,7 +138,7 @@ def commands_of(folder: Path, source: Path) -> dict[str, tuple[list[Any], dict[s
     return commands
 
 
-def report(rows: list[dict[str, Any]]) -> None:
+def report(rows: list[Figures]) -> None:
     totals = sorted(r["total"] for r in rows)
     processor = statistics.median(r["processor_seconds"] for r in rows)
     print(
@@ -154,7 +154,7 @@ def report(rows: list[dict[str, Any]]) -> None:
 def curve(folder: Path, largest: int) -> None:
     own = {"PYTHONPATH": str(ROOT / "inst" / "python"), "MEMORY": "touched"}
     environment = {**clean_environment(), **own}
-    points: list[dict[str, Any]] = []
+    points: list[Figures] = []
     whole = folder / f"curve{largest}.h5ad"
     if not whole.exists():
         print(f"generating {largest} cells ...", flush=True)
@@ -162,7 +162,7 @@ def curve(folder: Path, largest: int) -> None:
     for cells in (largest // 8, largest // 4, largest // 2, largest):
         source = folder / f"curve{cells}.h5ad"
         if source != whole:
-            generate.cut_h5ad(whole, source, cells)
+            generate.subset_h5ad(whole, source, cells)
         found = measured([sys.executable, HERE / "ours.py", folder, source, "--file"], environment)
         if source != whole:
             source.unlink()

@@ -48,9 +48,9 @@ def agreement():
     for smooth in (False, True):
         adata = scanpy.datasets.pbmc68k_reduced()
         found = annotate_cells(adata, smooth=smooth, progress=False)
-        told = [lineage_of(x) for x in found.label.values()]
+        called = [lineage_of(x) for x in found.label.values()]
         truth = [BULK[x] for x in adata.obs["bulk_labels"]]
-        table = collections.Counter(zip(truth, told, strict=True))
+        table = collections.Counter(zip(truth, called, strict=True))
         n = len(truth)
         right = sum(k for (a, b), k in table.items() if a == b)
         wrong = sum(k for (a, b), k in table.items() if b is not None and a != b)
@@ -74,9 +74,9 @@ def speed(n_cells):
 
     made = Generated(n_cells, counts=False)
     matrix = vstack([block for _, block in made], format="csr")
-    asked = study(n_cells, counts=False, source=MatrixSource(matrix, made.genes))
+    cells = study(n_cells, counts=False, source=MatrixSource(matrix, made.genes))
     before, begun = most_megabytes(), time.perf_counter()
-    annotate_cells(asked, progress=False)
+    annotate_cells(cells, progress=False)
     seconds = time.perf_counter() - begun
     print(
         f"local: {n_cells:,} cells, {matrix.nnz:,} values in {seconds:.1f} s "
@@ -105,10 +105,10 @@ def stream(n_cells):
     from .data import study
 
     with serving() as address:
-        asked = study(n_cells, counts=True)
+        cells = study(n_cells, counts=True)
         engine = CellAtlas(api_url=address, qc="off")
         before, begun = most_megabytes(), time.perf_counter()
-        found = annotate_cells(asked, engine=engine, progress=False)
+        found = annotate_cells(cells, engine=engine, progress=False)
         seconds = time.perf_counter() - begun
         with urllib.request.urlopen(address) as reply:
             of_server = int(reply.read())
@@ -136,26 +136,26 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", nargs="*", default=["agreement", "speed", "stream", "from_r"])
     parser.add_argument("--cells", type=int, default=100_000)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     warnings.simplefilter("ignore")
-    if len(asked.what) > 1:
+    if len(options.what) > 1:
         # Each in a process of its own, so that the peak of one is not that of another.
-        for what in asked.what:
-            command = [sys.executable, "-m", "benchmarks.cells", what, "--cells", str(asked.cells)]
-            subprocess.run(command, check=True)
+        for what in options.what:
+            command = [sys.executable, "-m", "benchmarks.cells", what]
+            subprocess.run([*command, "--cells", str(options.cells)], check=True)
         return
     with tempfile.TemporaryDirectory() as home:
         os.environ["CELLFERRY_HOME"] = home
-        what = asked.what[0]
+        what = options.what[0]
         if what == "agreement":
             agreement()
         elif what == "speed":
-            speed(asked.cells)
+            speed(options.cells)
         elif what == "stream":
-            stream(asked.cells)
+            stream(options.cells)
         else:
             # Both matrices of the object have a value for each of these; R has to make them.
-            from_r(min(asked.cells, MOST_FROM_R))
+            from_r(min(options.cells, MOST_FROM_R))
 
 
 if __name__ == "__main__":

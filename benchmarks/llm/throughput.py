@@ -4,7 +4,7 @@
 
 The server is another process. The ideal is the number of calls made, divided by the workers,
 times the server's delay. The time is that of the whole annotation, from the checks to the files
-of the run; starting Python and importing the model's package are told apart.
+of the run; starting Python and importing the model's package are measured separately.
 """
 
 from __future__ import annotations

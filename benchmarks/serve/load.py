@@ -65,10 +65,10 @@ def main() -> None:
         idle = server.memory_bytes()
         _, alone, expected = run_job(server, content)
         one = server.memory_bytes()
-        gate = threading.Barrier(options.jobs)
+        barrier = threading.Barrier(options.jobs)
 
         def client(_: int) -> tuple[float, float, dict[str, str]]:
-            gate.wait()
+            barrier.wait()
             return run_job(server, content)
 
         begun = time.perf_counter()

@@ -21,13 +21,13 @@ warm <- function(bytes) {
 }
 
 # The bytes of the matrix as arrays of numpy, to be copied by a Python expression.
-hold_in_python <- function(expression) {
+keep_in_python <- function(expression) {
   reticulate::py_run_string(sprintf(paste(
     "import numpy as np",
-    "held = (np.ones(%d, 'f8'), np.ones(%d, 'i4'), np.ones(%d, 'i4'))",
+    "kept = (np.ones(%d, 'f8'), np.ones(%d, 'i4'), np.ones(%d, 'i4'))",
     "def copy():",
     "    global copied",
-    "    copied = [%s for values in held]",
+    "    copied = [%s for values in kept]",
     sep = "\n"
   ), length(mat@x), length(mat@x), length(mat@p), expression))
   rm(mat, envir = globalenv())
@@ -36,8 +36,8 @@ hold_in_python <- function(expression) {
 mat <- make_matrix(millions * 1e6)
 bytes <- 12 * length(mat@x) + 4 * length(mat@p)
 prepare <- list(
-  copy = function() hold_in_python("bytearray(values.data)"),
-  copy_huge = function() hold_in_python("values.copy()"),
+  copy = function() keep_in_python("bytearray(values.data)"),
+  copy_huge = function() keep_in_python("values.copy()"),
   cellferry = function() make_object(mat),
   cellferry_split = function() make_object(mat, 4L),
   reticulate = function() {

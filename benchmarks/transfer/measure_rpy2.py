@@ -3,12 +3,19 @@
 Prints JSON: seconds, extra peak memory in bytes, bytes of the matrix, or an error.
 """
 
+from __future__ import annotations
+
 import json
 import mmap
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from rpy2.rinterface import Sexp
+    from rpy2.robjects.conversion import Converter
 
 HERE = Path(__file__).resolve().parent
 
@@ -28,34 +35,34 @@ def warm(size: int) -> None:
             touched[start : start + len(zeros)] = zeros
 
 
-def anndata2ri_rules() -> Any:
+def anndata2ri_rules() -> Converter:
     import anndata2ri
     from rpy2.robjects import default_converter
 
     return default_converter + anndata2ri.converter
 
 
-def to_anndata(robj: Any) -> Any:
+def to_anndata(robj: Sexp) -> AnnData:
     from cellferry.seurat import to_anndata as convert
 
     return convert(robj)
 
 
-def to_seurat(adata: Any) -> Any:
+def to_seurat(adata: AnnData) -> Sexp:
     from cellferry.seurat import to_seurat as convert
 
     return convert(adata)
 
 
-def anndata2ri_read(robj: Any) -> Any:
+def anndata2ri_read(robj: Sexp) -> AnnData:
     return anndata2ri_rules().rpy2py(robj)
 
 
-def anndata2ri_write(adata: Any) -> Any:
+def anndata2ri_write(adata: AnnData) -> Sexp:
     return anndata2ri_rules().py2rpy(adata)
 
 
-def make_adata(values: int, genes: int = 30_000, per_cell: int = 2_000) -> Any:
+def make_adata(values: int, genes: int = 30_000, per_cell: int = 2_000) -> AnnData:
     """Return the matrix of objects.R as an AnnData."""
     import anndata
     import numpy as np
@@ -77,7 +84,8 @@ def make_adata(values: int, genes: int = 30_000, per_cell: int = 2_000) -> Any:
 def main() -> int:
     method, millions = sys.argv[1], float(sys.argv[2])
     values = int(millions * 1e6)
-    answer: dict[str, Any] = {"bytes": 12 * values + 4 * (values // 2_000 + 1)}
+    size = 12 * values + 4 * (values // 2_000 + 1)
+    answer: dict[str, float | str] = {"bytes": size}
     try:
         import rpy2.robjects as ro
 
@@ -94,7 +102,7 @@ def main() -> int:
         # Imports and the sourcing of R code are not part of a transfer.
         convert(small)
         ro.r("invisible(gc())")
-        warm(4 * answer["bytes"])
+        warm(4 * size)
         before = memory("VmRSS")
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
         start, started = time.perf_counter(), time.process_time()

@@ -5,7 +5,7 @@ suppressPackageStartupMessages({
   library(SeuratObject)
 })
 
-# Cells with 2000 of 30000 genes each; log-normalised values.
+# Cells with 2000 of 30000 genes each; log-normalized values.
 make_matrix <- function(values, genes = 30000L, per_cell = 2000L) {
   set.seed(1)
   n <- values %/% per_cell

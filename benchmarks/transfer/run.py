@@ -3,7 +3,7 @@
 Beside every way there is a plain copy of the same bytes into freshly allocated memory: as the
 system gives it, which is what R and Python do too, and in huge pages, which numpy asks for. Every
 figure is the fastest of three, each from a process of its own, all in one run. On a busy machine
-the seconds of processor time tell more than those of the clock. To run it:
+the seconds of processor time say more than those of the clock. To run it:
 ``make bench-transfer``, or ``python benchmarks/transfer/run.py 10 40 70`` (millions of values).
 """
 

@@ -148,7 +148,7 @@ def test_giving_the_address_or_the_token_is_consent_and_the_default_address_is_n
         CyteType(plain(), "cluster").run("", **QUICK)
 
 
-def test_cells_without_a_cluster_are_a_cluster_of_their_own_if_asked(server):
+def test_cells_without_a_cluster_are_a_cluster_of_their_own_if_requested(server):
     adata = plain()
     adata.obs["cluster"] = adata.obs["cluster"].where(np.arange(adata.n_obs) > 9)
     annotator = CyteType(adata, "cluster", api_url=server.url, label_na=True)

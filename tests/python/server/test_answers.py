@@ -71,10 +71,10 @@ def test_there_is_no_null():
 def test_every_cluster_keeps_its_own_label(pairs):
     found = Annotations(tuple(Annotation(c, "ok", label=label) for c, label in pairs))
     wire = json.loads(json.dumps(results_of(found)))
-    told = {c: a["latest"]["annotation"]["annotation"] for c, a in wire["annotations"].items()}
-    assert told == dict(pairs)
+    labels = {c: a["latest"]["annotation"]["annotation"] for c, a in wire["annotations"].items()}
+    assert labels == dict(pairs)
     ids = [c for group in wire["clusterCategories"] for c in group["clusterIds"]]
-    assert sorted(ids) == sorted(told)
+    assert sorted(ids) == sorted(labels)
 
 
 @pytest.mark.parametrize(

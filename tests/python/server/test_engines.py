@@ -8,7 +8,7 @@ from cellferry.errors import CredentialsRequiredError
 from cellferry.runs.run import Run
 from cellferry.runs.worker import CancelledWork, Events
 from cellferry.server.failures import Code, Failure
-from cellferry.server.jobs.engines import Isolating, engine_of
+from cellferry.server.jobs.engines import PerClusterFallback, engine_of
 from cellferry.server.jobs.llm_configs import LLMConfig
 from cellferry.study.markers.read import read_markers
 from cellferry.study.study import Clusters, Study
@@ -22,10 +22,10 @@ def study(*names):
 
 
 def model(key="k"):
-    return Isolating(SlowModel(llm_configs=[{"name": "m", "apiKey": key}], max_workers=1))
+    return PerClusterFallback(SlowModel(llm_configs=[{"name": "m", "apiKey": key}], max_workers=1))
 
 
-def test_the_local_engine_by_default_and_the_model_when_asked(monkeypatch):
+def test_the_local_engine_by_default_and_the_model_when_requested(monkeypatch):
     assert engine_of((), 2).name == "local"
     monkeypatch.delitem(ENGINES, "llm", raising=False)
     with pytest.raises(Failure) as caught:
@@ -64,19 +64,19 @@ def test_it_stops_when_it_is_told_to(tmp_path):
 
 def test_alone_and_together_the_local_engine_says_the_same(tmp_path):
     class Once:
-        """The local engine, which breaks when it is asked for more than one cluster."""
+        """The local engine, which breaks when it is given more than one cluster."""
 
         def __init__(self):
             self._engine = engine_of((), 1)._engine
             self.name = "local"
 
-        def run(self, asked, run, events):
-            if len(asked.clusters.names) > 1:
+        def run(self, study, run, events):
+            if len(study.clusters.names) > 1:
                 raise RuntimeError
-            return self._engine.run(asked, run, events)
+            return self._engine.run(study, run, events)
 
     table = {"0": ["CD79A", "MS4A1", "CD79B", "CD19"], "1": ["CD3D", "CD3E", "IL7R", "TRAC"]}
     both = Study(Clusters(("0", "1"), sizes=(3, 4)), markers=read_markers(table))
     whole = engine_of((), 1).run(both, Run.create("local", tmp_path / "a"), Events())
-    parts = Isolating(Once()).run(both, Run.create("local", tmp_path / "b"), Events())
+    parts = PerClusterFallback(Once()).run(both, Run.create("local", tmp_path / "b"), Events())
     assert parts.rows == whole.rows

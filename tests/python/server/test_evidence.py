@@ -45,13 +45,13 @@ def nothing():
 def test_measured_in_the_artifacts(readers, files):
     evidence = Evidence(readers, files, job())
     assert evidence.sizes == {"0": 30, "1": 30, "2": 30}
-    told = evidence.of(FOUND, 2, nothing)
-    assert set(told) == {"0", "2"}
-    assert told["0"]["source"] == "vars.h5"
-    assert [g["gene"] for g in told["0"]["genes"]] == ["CD79A", "CD3D"]
+    expressions = evidence.of(FOUND, 2, nothing)
+    assert set(expressions) == {"0", "2"}
+    assert expressions["0"]["source"] == "vars.h5"
+    assert [g["gene"] for g in expressions["0"]["genes"]] == ["CD79A", "CD3D"]
     values = matrix().toarray()[:, GENES.index("CD79A")]
     inside = np.arange(N_CELLS) % 3 == 0
-    first = told["0"]["genes"][0]
+    first = expressions["0"]["genes"][0]
     assert first["percent"] == pytest.approx(100 * (values[inside] > 0).mean(), abs=0.01)
     assert first["percentElsewhere"] == pytest.approx(100 * (values[~inside] > 0).mean(), abs=0.01)
     assert first["mean"] == pytest.approx(values[inside].mean(), abs=0.01)

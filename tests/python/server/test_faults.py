@@ -134,7 +134,7 @@ def test_truncated_duplicated_and_repeated(server, content):
     random.Random(1).shuffle(order)
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         answers = [*pool.map(lambda i: put_chunk(server, identifier, i, chunks[i]), order)]
-    # Of two at the same moment the earlier may be told that it was overtaken.
+    # Of two at the same moment the earlier may learn that it was overtaken.
     assert {a.status_code for a in answers} <= {200, 499}
     survived()
     survived = tried("complete four times at once")
@@ -158,7 +158,7 @@ def test_an_expired_upload(tmp_path, content):
 
 
 def test_killed_in_mid_poll(tmp_path):
-    """A slow job, the server killed three times: no cluster asked twice, all labels there."""
+    """A slow job, the server killed three times: no cluster annotated twice, all labels there."""
     markers = {f"c{i:02}": ["CD3D"] for i in range(12)}
     calls = tmp_path / "calls"
     environment = {"SLOW_MODEL_SECONDS": "0.15", "SLOW_MODEL_CALLS": str(calls)}
@@ -179,9 +179,9 @@ def test_killed_in_mid_poll(tmp_path):
             survived()
         server.wait_for(job)
         assert labels(server, job) == {c: f"label {c}" for c in markers}
-        # The cluster that was asked for when it was killed may be asked for again.
-        asked = Counter(calls.read_text().split())
-        assert sum(asked.values()) <= len(markers) + 3
+        # The cluster that was requested when it was killed may be requested again.
+        requests = Counter(calls.read_text().split())
+        assert sum(requests.values()) <= len(markers) + 3
         for path in server.data.rglob("*"):
             assert not path.is_file() or b"canary" not in path.read_bytes(), path
         assert "canary" not in server.log.read_text()

@@ -1,4 +1,4 @@
-"""Who may talk to the server: Host, Origin, Content-Type, token; what the log says."""
+"""Who may use the server: Host, Origin, Content-Type, token; what the log says."""
 
 import socket
 import time
@@ -155,7 +155,7 @@ def test_no_token_and_no_line_break_gets_into_the_log(guarded):
     assert not [line for line in log.splitlines() if line.startswith("FORGED")]
 
 
-def test_log_lines_are_cut(server):
+def test_log_lines_are_shortened(server):
     assert len(logged_path({"path": "/" + "x" * 10_000})) <= 200
 
 

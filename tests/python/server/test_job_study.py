@@ -69,8 +69,8 @@ def test_people_read_the_users_names_unless_they_are_ambiguous():
         {},
         {"cluster": ["0"], "gene": ["A"]},
     )
-    told = named(found, job(labels={"0": "b", "1": "t"}))
-    assert told.labels() == {"b": "B", "t": "T"}
-    assert told.evidence == {"b": {"x": 1}}
-    assert told.markers["cluster"] == ["b"]
+    renamed = named(found, job(labels={"0": "b", "1": "t"}))
+    assert renamed.labels() == {"b": "B", "t": "T"}
+    assert renamed.evidence == {"b": {"x": 1}}
+    assert renamed.markers["cluster"] == ["b"]
     assert named(found, job(labels={"0": "b", "1": "b"})) is found

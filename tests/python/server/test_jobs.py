@@ -182,12 +182,12 @@ def test_a_job_that_lost_its_keys_waits_for_them(running, monkeypatch, tmp_path)
     # The same request once more brings the keys along.
     assert running.submit(key="k", llm_configs=CONFIGS) == identifier
     job = running.wait(identifier, "completed")
-    asked = calls.read_text().split()
-    assert (asked.count("0"), set(asked)) == (1, set(MARKERS))
+    requested = calls.read_text().split()
+    assert (requested.count("0"), set(requested)) == (1, set(MARKERS))
     assert refusal(running.jobs.give_keys, job, CONFIGS) is Code.JOB_CONFLICT
     assert running.jobs._keys == {}
-    held = [p for p in running.store.folder.rglob("*") if p.is_file()]
-    assert not [p for p in held if b"canary" in p.read_bytes()]
+    stored = [p for p in running.store.folder.rglob("*") if p.is_file()]
+    assert not [p for p in stored if b"canary" in p.read_bytes()]
 
 
 def test_finished_jobs_are_kept_unless_a_number_of_days_is_set(running):

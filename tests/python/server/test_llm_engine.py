@@ -44,7 +44,7 @@ def test_without_an_annotator_there_is_no_engine():
     assert caught.value.code is Code.LLM_VALIDATION_FAILED
 
 
-def test_what_the_engine_refuses_is_told(monkeypatch):
+def test_what_the_engine_refuses_is_reported(monkeypatch):
     monkeypatch.setitem(ENGINES, "llm", {"clusters": "cellferry.engines.local:Local"})
     with pytest.raises(Failure, match="has no option"):
         llm_engine([config("a")], 1)
@@ -63,7 +63,7 @@ GENES = {
 LABELS = {"0": "B cell", "1": "T cell", "2": "Monocyte", "3": "Platelet"}
 
 
-def asked_for(model, **more):
+def configs_of(model, **more):
     return [
         {"provider": "openai", "name": "m", "apiKey": CANARY, "baseUrl": f"{model.url}/v1", **more}
     ]
@@ -89,9 +89,9 @@ def real(monkeypatch):
 
 def test_the_models_of_a_request_annotate_its_clusters(real, llm_server, tmp_path):
     with ServerProcess(tmp_path / "data", "--allow-base-url", llm_server.url) as server:
-        # What is sent as it is may hold a secret too.
+        # What is sent as it is may contain a secret too.
         settings = {"top_p": 0.5, "extra_headers": {"X-Lab": CANARY}, "extra_body": {"x": CANARY}}
-        job = submit(server, GENES, llm_configs=asked_for(llm_server, modelSettings=settings))
+        job = submit(server, GENES, llm_configs=configs_of(llm_server, modelSettings=settings))
         server.wait_for(job)
         assert labels_of(server, job) == LABELS
         latest = server.client.get(f"/results/{job}").json()["annotations"]["0"]["latest"]
@@ -110,7 +110,7 @@ def test_the_models_of_a_request_annotate_its_clusters(real, llm_server, tmp_pat
 def test_one_cluster_that_the_model_never_answers_fails_alone(real, llm_server, tmp_path):
     llm_server.script[("Monocyte", "annotator")] = ["400", "..."]
     with ServerProcess(tmp_path / "data", "--allow-base-url", llm_server.url) as server:
-        job = submit(server, GENES, llm_configs=asked_for(llm_server))
+        job = submit(server, GENES, llm_configs=configs_of(llm_server))
         status = server.wait_for(job)
         assert status["clusterStatus"] == {
             "0": "completed", "1": "completed", "2": "failed", "3": "completed"
@@ -122,7 +122,7 @@ def test_one_cluster_that_the_model_never_answers_fails_alone(real, llm_server, 
 def test_a_key_that_is_refused_fails_the_job_and_is_not_repeated(real, llm_server, tmp_path):
     llm_server.script[("*", "*")] = [f"401:Incorrect API key provided: {CANARY}", "..."]
     with ServerProcess(tmp_path / "data", "--allow-base-url", llm_server.url) as server:
-        job = submit(server, GENES, llm_configs=asked_for(llm_server))
+        job = submit(server, GENES, llm_configs=configs_of(llm_server))
         end = time.monotonic() + 60
         while (status := server.client.get(f"/status/{job}").json())["jobStatus"] != "failed":
             assert time.monotonic() < end, status
@@ -135,7 +135,7 @@ def test_killed_in_the_middle_the_job_waits_for_its_keys_and_asks_nothing_twice(
     real, llm_server, tmp_path
 ):
     llm_server.delay = 0.4
-    body = asked_for(llm_server)
+    body = configs_of(llm_server)
     with ServerProcess(tmp_path / "data", "--allow-base-url", llm_server.url) as server:
         job = submit(server, GENES, llm_configs=body, nParallelClusters=1)
         end = time.monotonic() + 60
@@ -161,7 +161,7 @@ def test_killed_in_the_middle_the_job_waits_for_its_keys_and_asks_nothing_twice(
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("entry", "message"),
     [
         ({"provider": "xai", "name": "m", "apiKey": CANARY}, "no models of xai"),
         (
@@ -176,8 +176,8 @@ def test_killed_in_the_middle_the_job_waits_for_its_keys_and_asks_nothing_twice(
         ),
     ],
 )
-def test_what_the_engine_cannot_do_is_told_when_the_job_is_submitted(real, entry, told):
-    with pytest.raises(Failure, match=told) as caught:
+def test_what_the_engine_cannot_do_is_reported_when_the_job_is_submitted(real, entry, message):
+    with pytest.raises(Failure, match=message) as caught:
         llm_engine([LLMConfig.model_validate(entry)], 1)
     assert caught.value.code is Code.LLM_VALIDATION_FAILED
     assert CANARY not in caught.value.message

@@ -107,15 +107,15 @@ def opened(server, browser):
     server.wait_for(job)
     context = browser.new_context()
     tab = context.new_page()
-    trouble, asked = [], []
+    trouble, requests = [], []
     tab.on("pageerror", lambda error: trouble.append(str(error)))
     tab.on("console", lambda m: trouble.append(m.text) if m.type == "error" else None)
-    tab.on("request", lambda request: asked.append(request.url))
+    tab.on("request", lambda request: requests.append(request.url))
     answer = tab.goto(f"{server.url}/report/{job}")
     assert "script-src" in answer.headers["content-security-policy"]
     yield tab
     assert trouble == []
-    assert asked == [f"{server.url}/report/{job}"]
+    assert requests == [f"{server.url}/report/{job}"]
     assert tab.evaluate("window.hit") is None
     context.close()
 

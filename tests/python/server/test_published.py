@@ -14,7 +14,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture(scope="module")
 def source(ranked_blood, tmp_path_factory):
-    """Scanpy's blood cells as a user of the client has them: symbols, ranked, log-normalised."""
+    """Scanpy's blood cells as a user of the client has them: symbols, ranked, log-normalized."""
     folder = tmp_path_factory.mktemp("published")
     adata = ranked_blood.raw.to_adata()
     adata.uns = {"rank_genes_groups": ranked_blood.uns["rank_genes_groups"]}

@@ -109,12 +109,12 @@ def test_limits(uploads, tmp_path, monkeypatch):
 
 def test_space_is_promised_once(uploads, tmp_path, monkeypatch):
     """Uploads that have begun count with what they will still bring."""
-    asked = []
-    monkeypatch.setattr(uploads._store, "check_space", asked.append)
+    checked = []
+    monkeypatch.setattr(uploads._store, "check_space", checked.append)
     first = uploads.initiate("vars_h5", 8)
     send(uploads, first, 0, b"abcd")
     uploads.initiate("vars_h5", 100)
-    assert [n for n in asked if n] == [8, 104]
+    assert [n for n in checked if n] == [8, 104]
 
 
 def test_an_expired_upload_is_gone_and_one_of_a_job_is_kept(uploads, tmp_path):

@@ -23,11 +23,11 @@ def work(folder, engine=None, on_event=lambda _event: None):
 def test_files_and_answers(tmp_path):
     found = work(tmp_path)
     results = orjson.loads((tmp_path / "results.json").read_bytes())
-    told = {
+    labels = {
         name: value["latest"]["annotation"]["annotation"]
         for name, value in results["annotations"].items()
     }
-    assert told == found.labels() == {"0": "B cell", "1": "T cell", "2": "Classical monocyte"}
+    assert labels == found.labels() == {"0": "B cell", "1": "T cell", "2": "Classical monocyte"}
     kept = Annotations.from_json((tmp_path / "annotations.json").read_text())
     assert kept.rows == found.rows
     assert kept.markers["gene"][:2] == ["CD79A", "MS4A1"]

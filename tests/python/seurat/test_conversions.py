@@ -1,4 +1,4 @@
-"""The door of cellferry.seurat: what it imports, and where it must not be opened."""
+"""The entry point of cellferry.seurat: what it imports, and where it must not be imported."""
 
 import json
 import os

@@ -21,7 +21,7 @@ def adata(x=None, genes=("a", "b", "c"), raw=None, **layers):
     return made
 
 
-def told(found):
+def actions(found):
     return {(i.item, i.action) for i in found.items}
 
 
@@ -32,7 +32,7 @@ def same(found, **expected):
         np.testing.assert_array_equal(got.toarray() if sp.issparse(got) else got, values)
 
 
-def test_normalised_x_is_data_and_the_layer_counts_is_counts():
+def test_normalized_x_is_data_and_the_layer_counts_is_counts():
     same(expression_of(adata(sp.csr_matrix(DATA), counts=COUNTS)), data=DATA, counts=COUNTS)
 
 
@@ -40,7 +40,7 @@ def test_whole_numbers_in_x_are_counts():
     same(expression_of(adata(COUNTS)), counts=COUNTS)
 
 
-def test_raw_counts_beside_normalised_x():
+def test_raw_counts_beside_normalized_x():
     found = expression_of(adata(DATA, raw=adata(COUNTS)))
     same(found, data=DATA, counts=COUNTS)
 
@@ -48,7 +48,7 @@ def test_raw_counts_beside_normalised_x():
 def test_scaled_x_is_scale_data_and_raw_is_the_data():
     found = expression_of(adata(SCALED, raw=adata(DATA)))
     same(found, **{"scale.data": SCALED, "data": DATA})
-    assert ("X", "coerced") in told(found)
+    assert ("X", "coerced") in actions(found)
 
 
 def test_raw_is_joined_by_the_names_of_genes():
@@ -61,7 +61,7 @@ def test_raw_is_joined_by_the_names_of_genes():
 
 def test_raw_is_left_when_its_place_is_taken():
     found = expression_of(adata(DATA, counts=COUNTS, raw=adata(COUNTS)))
-    assert ("raw", "left") in told(found)
+    assert ("raw", "left") in actions(found)
     same(found, data=DATA, counts=COUNTS)
 
 
@@ -70,7 +70,7 @@ def test_the_choice_of_the_user_comes_first():
         adata(COUNTS, spliced=COUNTS + 1, norm=DATA), counts="spliced", data="norm"
     )
     same(found, counts=COUNTS + 1, data=DATA)
-    assert ("X", "left") in told(found)
+    assert ("X", "left") in actions(found)
 
 
 @pytest.mark.parametrize("main", ["counts", "scale.data"])

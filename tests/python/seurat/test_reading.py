@@ -89,11 +89,11 @@ def test_identities_without_a_column_become_one():
 
 
 def test_what_anndata_cannot_hold_is_reported_once():
-    told = report_of(to_anndata(pbmc()))
-    assert told["layer", "data"] == told["layer", "counts"] == "taken"
-    assert told["layer", "scale.data"] == "left"
-    assert told["command", "FindClusters"] == "left"
-    assert told["part of a reduction", "pca: jackstraw"] == "left"
+    report = report_of(to_anndata(pbmc()))
+    assert report["layer", "data"] == report["layer", "counts"] == "taken"
+    assert report["layer", "scale.data"] == "left"
+    assert report["command", "FindClusters"] == "left"
+    assert report["part of a reduction", "pca: jackstraw"] == "left"
 
 
 def test_the_result_can_be_written_and_read(tmp_path):

@@ -1,6 +1,6 @@
 import logging
 
-from cellferry.seurat.transfer import ACTIONS, Item, report_frame, tell
+from cellferry.seurat.transfer import ACTIONS, Item, log_items, report_frame
 
 ITEMS = [
     Item("nCount", "obs", "real", "taken"),
@@ -19,8 +19,8 @@ def test_the_report_is_a_frame_of_text_with_five_columns():
 
 def test_what_was_changed_or_left_is_said_once(caplog):
     with caplog.at_level(logging.INFO, logger="cellferry"):
-        tell(ITEMS, "to_anndata()")
-        tell(ITEMS[:1], "to_anndata()")
+        log_items(ITEMS, "to_anndata()")
+        log_items(ITEMS[:1], "to_anndata()")
     assert [r.getMessage() for r in caplog.records] == [
         'to_anndata(): changed "obs when".',
         'to_anndata(): left behind "command history".',

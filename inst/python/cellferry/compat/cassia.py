@@ -20,11 +20,13 @@ from .cassia_examples import EXAMPLES, example_table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..study.markers.read import Source
+
 __all__ = ["loadmarker", "runCASSIA_batch"]
 
 
 def runCASSIA_batch(  # noqa: N802, PLR0917 - the published name and order
-    marker: Any,
+    marker: Source,
     output_name: str,
     model: str | None = None,
     tissue: str | None = None,
@@ -58,7 +60,7 @@ def runCASSIA_batch(  # noqa: N802, PLR0917 - the published name and order
         None is ``anthropic/claude-sonnet-4.5`` for openrouter.
     tissue, species
         None, ``"none"`` or ``"tissue blind"``: the tissue is unknown, and none is assumed.
-        A species of None is told from the gene names.
+        A species of None is found from the gene names.
     provider
         Name of a provider, or the base URL of an OpenAI-compatible server.
     max_workers, n_genes, additional_info, temperature, validator_involvement, reasoning,

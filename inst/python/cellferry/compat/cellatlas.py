@@ -14,15 +14,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from ..engines.cellatlas.options import ADDRESS_VARIABLE, HOSTED, KEY_VARIABLE
 from ..engines.service.addresses import check_address, is_loopback
 from ..engines.service.secrets import Secret, find_secret
 
 if TYPE_CHECKING:
+    import anndata
+    import numpy as np
+    from numpy.typing import NDArray
+    from scipy.sparse import csc_array, csc_matrix, csr_array, csr_matrix
+
+    from ..engines.cellatlas.payload import Chunk
     from ..runs.run import Run
     from ..runs.worker import Events
+
+    Matrix: TypeAlias = (
+        csr_array | csc_array | csr_matrix | csc_matrix | NDArray[np.number] | list[list[float]]
+    )
 
 API_URL = HOSTED
 API_KEY = ""
@@ -31,7 +41,23 @@ CHUNK_BYTES = 24 * 1024**2
 """A chunk of ``annotate_large`` ends here where ``chunk_size`` has not ended it before."""
 
 
-def sparse_to_payload(X: Any, genes: Iterable[Any]) -> dict[str, Any]:  # noqa: N803
+class Compressed(TypedDict):
+    """A matrix of cells x genes, compressed by cell."""
+
+    indptr: list[int]
+    indices: list[int]
+    data: list[float]
+    shape: list[int]
+
+
+class Payload(TypedDict):
+    """The part of a request that is about the cells."""
+
+    genes: list[str]
+    matrix: Compressed
+
+
+def sparse_to_payload(X: Matrix, genes: Iterable[object]) -> Payload:  # noqa: N803
     """Return a cells x genes matrix as the service's ``genes`` and ``matrix``.
 
     Parameters
@@ -66,8 +92,8 @@ def sparse_to_payload(X: Any, genes: Iterable[Any]) -> dict[str, Any]:  # noqa: 
 
 
 def annotate(
-    X: Any,  # noqa: N803
-    genes: Iterable[Any],
+    X: Matrix,  # noqa: N803
+    genes: Iterable[object],
     model: str = "geneformer",
     atlas: str = "human-core-2026",
 ) -> dict[str, Any]:
@@ -75,6 +101,16 @@ def annotate(
 
     ``calls`` has one entry per row with ``label``, ``confidence``, ``alternates`` and
     ``markers``.
+
+    Parameters
+    ----------
+    X
+        Cells x genes, counts or normalized values of 0 or more: SciPy sparse, or anything a CSR
+        matrix can be made of.
+    genes
+        Names of its columns, in their order.
+    model, atlas
+        Names that the service knows.
 
     Raises
     ------
@@ -107,10 +143,22 @@ def annotate(
     return found
 
 
-def annotate_adata(adata: Any, model: str = "geneformer") -> Any:
+def annotate_adata(adata: anndata.AnnData, model: str = "geneformer") -> anndata.AnnData:
     """Write ``cell_type`` and ``cell_type_confidence`` into ``adata.obs``, and return adata.
 
     Columns of these names are replaced, as in the tutorial.
+
+    Parameters
+    ----------
+    adata
+        ``X`` is sent, at most 100,000 cells; ``var_names`` name its genes. Changed in place.
+    model
+        Name that the service knows.
+
+    Raises
+    ------
+    ServiceError, ValueError
+        As in :func:`annotate`; ``adata`` is then as it was.
     """
     result = annotate(adata.X, adata.var_names, model=model)
     calls = result["calls"]
@@ -120,8 +168,8 @@ def annotate_adata(adata: Any, model: str = "geneformer") -> Any:
 
 
 def annotate_large(
-    X: Any,  # noqa: N803
-    genes: Iterable[Any],
+    X: Matrix,  # noqa: N803
+    genes: Iterable[object],
     chunk_size: int = 50_000,
     *,
     resume: str | None = None,
@@ -133,10 +181,23 @@ def annotate_large(
 
     Parameters
     ----------
+    X
+        Cells x genes, as in :func:`annotate`.
+    genes
+        Names of its columns, in their order.
     chunk_size
         Most cells of a request.
     resume
         Id of a run of the same matrix.
+
+    Raises
+    ------
+    ServiceError
+        One class for each kind of failure; see :mod:`cellferry.errors`.
+    RunNotFoundError
+        There is no run of the id ``resume``.
+    ValueError
+        There are more or fewer names than columns.
     """
     from ..errors import CellferryError
     from ..runs.run import Run
@@ -176,16 +237,17 @@ def _sent(
 
 
 def _encoded(
-    matrix: Any, names: list[str], asked: tuple[str, str], bounds: tuple[int, int]
-) -> Iterator[Any]:
+    matrix: csr_matrix, names: list[str], engine: tuple[str, str], bounds: tuple[int, int]
+) -> Iterator[Chunk]:
     from ..engines.cellatlas.payload import MOST_CELLS, Encoder
     from ..study.expression.kinds import look_at_values
     from ..study.expression.matrix import MatrixSource
 
-    # All of it: what is promised as counts is refused where it holds a fraction.
+    model, atlas = engine
+    # All of it: what is promised as counts is refused where it has a fraction.
     counts = look_at_values(matrix.data).no_count is None
     encoder = Encoder(
-        names, model=asked[0], reference_atlas=asked[1], counts=counts,
+        names, model=model, reference_atlas=atlas, counts=counts,
         chunk_bytes=bounds[1], chunk_cells=min(bounds[0], MOST_CELLS),
     )  # fmt: skip
     return encoder.chunks(MatrixSource(matrix, names))
@@ -200,13 +262,13 @@ def _empty(names: list[str], model: str, atlas: str) -> bytes:
     )
 
 
-def _csr(X: Any) -> Any:  # noqa: N803
+def _csr(X: Matrix) -> csr_matrix:  # noqa: N803
     from scipy.sparse import csr_matrix
 
     return X if isinstance(X, csr_matrix) else csr_matrix(X)
 
 
-def _names(matrix: Any, genes: Iterable[Any]) -> list[str]:
+def _names(matrix: csr_matrix, genes: Iterable[object]) -> list[str]:
     names = [str(g) for g in genes]
     if len(names) != matrix.shape[1]:
         message = f"The matrix has {matrix.shape[1]} columns and {len(names)} gene names are given."

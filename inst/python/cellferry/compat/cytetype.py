@@ -20,6 +20,7 @@ from ..annotate.verb import annotate
 from ..engines.cytetype import CyteType as Engine
 from ..engines.service.secrets import Secret
 from ..errors import ColumnExistsError, InvalidOptionError
+from ..files import Json
 from ..study.clusters import Clusters
 from ..study.study import Context, Study
 from .cytetype_results import job_details, stored_results, write_results
@@ -42,7 +43,7 @@ class CyteType:
     Parameters
     ----------
     adata
-        Log-normalised cells x genes, ranked by ``scanpy.tl.rank_genes_groups``.
+        Log-normalized cells x genes, ranked by ``scanpy.tl.rank_genes_groups``.
     group_key
         Column of ``obs`` with the clusters.
     rank_key, gene_symbols_column, n_top_genes, aggregate_metadata, min_percentage,
@@ -105,14 +106,14 @@ class CyteType:
     def __repr__(self) -> str:
         return f"<CyteType of {self.adata.n_obs} cells by {self.group_key!r}>"
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_token": None}
 
     def run(  # noqa: PLR0917 - the published signature
         self,
         study_context: str = "",
-        llm_configs: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        llm_configs: Sequence[Mapping[str, Json]] | Mapping[str, Json] | None = None,
+        metadata: Mapping[str, Json] | None = None,
         n_parallel_clusters: int = 2,
         results_prefix: str = "cytetype",
         poll_interval_seconds: float = 30,
@@ -136,17 +137,25 @@ class CyteType:
 
         Parameters
         ----------
+        study_context
+            What the samples are, in free text for the service.
+        llm_configs, metadata, n_parallel_clusters, poll_interval_seconds, timeout_seconds,
+        save_query, query_filename, upload_timeout_seconds, upload_max_workers,
+        require_artifacts, visibility, cleanup_artifacts
+            As in :class:`cellferry.engines.cytetype.CyteType`.
+        api_url, auth_token, vars_h5_path, obs_duckdb_path
+            In place of those of the constructor; None leaves these.
         results_prefix
             Beginning of the names of columns and ``uns`` entries.
         show_progress
             Show a bar on a terminal or in a notebook.
         override_existing_results
             Replace the results of an earlier job under the same prefix.
-        **others
-            As in :class:`cellferry.engines.cytetype.CyteType`.
 
         Raises
         ------
+        ColumnExistsError
+            There are results of an earlier job under this prefix.
         CellferryError
             The AnnData is then as it was; ``data["run"]`` names the run to resume.
         """
@@ -198,12 +207,24 @@ class CyteType:
         logger.info("Report: %s", found.provenance["report_url"])
         return self.adata
 
-    def get_results(self, results_prefix: str = "cytetype") -> dict[str, Any] | None:
-        """Return the results stored in the AnnData, in the published form, or None."""
+    def get_results(self, results_prefix: str = "cytetype") -> dict[str, Json] | None:
+        """Return the results stored in the AnnData, in the published form, or None.
+
+        Parameters
+        ----------
+        results_prefix
+            That of :meth:`run`.
+        """
         return stored_results(self.adata, results_prefix)
 
-    def get_job_details(self, results_prefix: str = "cytetype") -> dict[str, Any] | None:
-        """Return id, report and address of the job stored in the AnnData, or None."""
+    def get_job_details(self, results_prefix: str = "cytetype") -> dict[str, Json] | None:
+        """Return id, report and address of the job stored in the AnnData, or None.
+
+        Parameters
+        ----------
+        results_prefix
+            That of :meth:`run`.
+        """
         return job_details(self.adata, results_prefix)
 
     def cleanup(self) -> None:
@@ -236,12 +257,12 @@ class CyteType:
         return dict(self._payload["markerGenes"])
 
     @property
-    def group_metadata(self) -> dict[str, Any]:
+    def group_metadata(self) -> dict[str, object]:
         """Id -> column -> value -> percentage."""
         return dict(self._payload["clusterMetadata"])
 
     @property
-    def visualization_data(self) -> dict[str, Any]:
+    def visualization_data(self) -> dict[str, object]:
         """Sampled coordinates, and the id of the cluster of each."""
         return dict(self._payload["visualizationData"])
 

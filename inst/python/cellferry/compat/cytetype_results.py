@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import anndata
 
     from ..annotations.clusters import Annotation, Annotations
+    from ..files import Json
     from ..study.study import Study
 
 UNKNOWN = "Unknown"
@@ -27,6 +28,22 @@ def write_results(adata: anndata.AnnData, found: Annotations, study: Study, pref
 
     A cell of a cluster that failed has "Unknown", as in the package; the reason is in the
     stored results. A cell without a cluster has a missing value.
+
+    Parameters
+    ----------
+    adata
+        The cells of the study, in its order; changed in place.
+    found
+        A row per cluster of the study, with the provenance of a CyteType job.
+    study
+        Has the cluster of each cell, and the group key that ends the names of columns.
+    prefix
+        Beginning of the names of columns and ``uns`` entries.
+
+    Raises
+    ------
+    ValueError
+        The study has clusters without cells.
     """
     import pandas as pd
 
@@ -59,7 +76,7 @@ def write_results(adata: anndata.AnnData, found: Annotations, study: Study, pref
     adata.uns[f"{prefix}_results"] = {"job_id": job, "result": result}
 
 
-def published(found: Annotations, study: Study) -> dict[str, Any]:
+def published(found: Annotations, study: Study) -> dict[str, Json]:
     """Return annotations in the form in which the package returns its results."""
     ids = ClusterIds.of(study.clusters.names).by_cluster
     service = found.provenance["service"]
@@ -73,12 +90,12 @@ def published(found: Annotations, study: Study) -> dict[str, Any]:
     }
 
 
-def _flat(row: Annotation, identifier: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
+def _flat(row: Annotation, identifier: str, evidence: Mapping[str, object]) -> dict[str, Json]:
     latest = _record(_record(evidence.get(row.cluster)).get("latest"))
-    told, review = _record(latest.get("annotation")), _record(latest.get("review"))
-    deep = _record(_record(told.get("fullOutput")).get("cellType"))
+    answer, review = _record(latest.get("annotation")), _record(latest.get("review"))
+    deep = _record(_record(answer.get("fullOutput")).get("cellType"))
     heterogeneous = review.get("isHeterogeneous")
-    flat: dict[str, Any] = {
+    flat: dict[str, Json] = {
         "clusterId": identifier,
         "annotation": row.label or UNKNOWN,
         "ontologyTerm": row.ontology_label or UNKNOWN,
@@ -88,8 +105,8 @@ def _flat(row: Annotation, identifier: str, evidence: Mapping[str, Any]) -> dict
         "justification": row.justification or "",
         "supportingMarkers": list(row.supporting),
         "conflictingMarkers": list(row.conflicting),
-        "missingExpression": _words(told, deep, "missingExpression", "missingGenes"),
-        "unexpectedExpression": _words(told, deep, "unexpectedExpression", "unexpectedGenes"),
+        "missingExpression": _words(answer, deep, "missingExpression", "missingGenes"),
+        "unexpectedExpression": _words(answer, deep, "unexpectedExpression", "unexpectedGenes"),
         "reviewerConfidence": None if row.confidence is None else _word(row),
         "isHeterogeneous": heterogeneous if isinstance(heterogeneous, bool) else None,
         "heterogeneityType": next(iter(row.mixed), None),
@@ -97,11 +114,11 @@ def _flat(row: Annotation, identifier: str, evidence: Mapping[str, Any]) -> dict
     return {**flat, "error": row.error} if row.error else flat
 
 
-def _words(told: Mapping[str, Any], deep: Mapping[str, Any], flat: str, genes: str) -> str:
+def _words(answer: Mapping[str, object], deep: Mapping[str, object], flat: str, genes: str) -> str:
     """Return an old text field, or what a newer service has in its place."""
     listed = deep.get(genes)
     joined = ", ".join(str(g) for g in listed) if isinstance(listed, list) else ""
-    for text in (told.get(flat), deep.get(f"{genes}Reasoning"), joined):
+    for text in (answer.get(flat), deep.get(f"{genes}Reasoning"), joined):
         if isinstance(text, str) and text.strip():
             return text
     return ""
@@ -111,7 +128,7 @@ def _word(row: Annotation) -> str:
     return UNKNOWN if row.confidence is None else _WORDS.get(row.confidence, UNKNOWN)
 
 
-def stored_results(adata: anndata.AnnData, prefix: str) -> dict[str, Any] | None:
+def stored_results(adata: anndata.AnnData, prefix: str) -> dict[str, Json] | None:
     """Return the results stored under a prefix, of this and of older releases, or None."""
     stored = adata.uns.get(f"{prefix}_results")
     result = stored.get("result") if isinstance(stored, Mapping) else None
@@ -124,11 +141,11 @@ def stored_results(adata: anndata.AnnData, prefix: str) -> dict[str, Any] | None
     return found if isinstance(found, dict) else None
 
 
-def job_details(adata: anndata.AnnData, prefix: str) -> dict[str, Any] | None:
+def job_details(adata: anndata.AnnData, prefix: str) -> dict[str, Json] | None:
     """Return what is stored of the job under a prefix, or None."""
     stored = adata.uns.get(f"{prefix}_jobDetails")
     return dict(stored) if isinstance(stored, Mapping) else None
 
 
-def _record(value: Any) -> Mapping[str, Any]:
+def _record(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}

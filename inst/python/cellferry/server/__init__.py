@@ -30,7 +30,7 @@ NEEDED = ("pydantic", "starlette", "uvicorn")
 
 
 def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
-    """Run a server until it is interrupted or told to end.
+    """Run a server until it is interrupted or a signal ends it.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         names = " and ".join(", ".join(missing).rsplit(", ", 1))
-        verb = "is" if len(missing) == 1 else "are"
-        message = f"The server needs {names}, which {verb} not installed."
+        be = "is" if len(missing) == 1 else "are"
+        message = f"The server needs {names}, which {be} not installed."
         raise DependencyError(message, 'Install the extra: pip install "cellferry[server]".')
     import uvicorn
 

@@ -28,6 +28,7 @@ from .failures import Code, Failure, shown
 from .store import is_id
 
 Schema = dict[str, Any]
+"""A JSON schema, as pydantic has it."""
 _MUST: LiteralString = "must"
 
 LONGEST_NAME = 1000
@@ -60,7 +61,7 @@ def one_of(names: Sequence[str]) -> GetPydanticSchema:
     return GetPydanticSchema(lambda _kind, _handler: core_schema.literal_schema([*names]))
 
 
-def filled(value: Any) -> Any:
+def filled(value: object) -> object:
     """Return an empty object where R or a client means one."""
     return {} if value is None or value == [] else value
 
@@ -70,7 +71,7 @@ def or_empty(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}, {"type": "array", "maxItems": 0}]}
 
 
-def _listed(value: Any) -> Any:
+def _listed(value: object) -> object:
     return [] if value is None else [value] if isinstance(value, str | dict) else value
 
 
@@ -116,7 +117,7 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, hide_input_in_errors=True)
 
 
-def parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> object:
     """Return the JSON of a body; raises :class:`Failure`."""
     try:
         return orjson.loads(body)
@@ -127,7 +128,7 @@ def parsed(body: bytes) -> Any:
 _Body = TypeVar("_Body", bound=Body)
 
 
-def read(model: type[_Body], content: Any) -> _Body:
+def read(model: type[_Body], content: object) -> _Body:
     """Return a body as its model; raises :class:`Failure` that names what is wrong.
 
     Examples
@@ -208,7 +209,7 @@ def _fields(model: type[BaseModel] | None) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in found.items()}
 
 
-def _models(kind: Any) -> Iterator[type[BaseModel]]:
+def _models(kind: object) -> Iterator[type[BaseModel]]:
     """Yield the models that an annotation names."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         yield kind

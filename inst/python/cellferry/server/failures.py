@@ -1,4 +1,4 @@
-"""What a client is told when a request cannot be served: one body, one table of codes.
+"""What a client receives when a request cannot be served: one body, one table of codes.
 
 The body is the protocol's ``{"detail": {"error_code": ..., "message": ...}}``: published
 clients treat any other as a broken network and go on for hours.
@@ -68,7 +68,7 @@ CODES: dict[Code, Meaning] = {
     Code.UNSUPPORTED_MEDIA_TYPE: Meaning(415, "The Content-Type or Content-Encoding is not taken."),
     Code.VALIDATION_ERROR: Meaning(422, "A value is not valid; the message names it."),
     Code.INVALID_ARTIFACT: Meaning(
-        422, "The uploaded file is damaged, or holds what it should not."
+        422, "The uploaded file is damaged, or contains what it should not."
     ),
     Code.LLM_VALIDATION_FAILED: Meaning(422, "An entry of llm_configs cannot be used here."),
     Code.NO_EXPRESSION: Meaning(422, "The job was submitted without the file that this needs."),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from ..files import Json
 from .failures import Code, Failure
 from .jobs.queue import Jobs
 from .jobs.records import Job
@@ -68,25 +68,37 @@ class Server:
             raise
         return self.uploads.complete(upload, size)
 
-    def expression(self, job: Job, gene: str, most: int) -> Any:
-        """Return a gene over the embedding; raises :class:`Failure`."""
+    def expression(self, job: Job, gene: str, most: int) -> Json:
+        """Return a gene over the embedding; raises :class:`Failure`.
+
+        Parameters
+        ----------
+        gene
+            Symbol or identifier.
+        most
+            Cells that are returned at most.
+        """
         files = self._files(job, "vars_h5")
         obs = files.get("obs_duckdb")
-        return self.readers.call(
-            "expression",
-            vars_path=files["vars_h5"],
-            obs_path=obs,
-            gene=gene,
-            max_cells=most,
+        found: Json = self.readers.call(
+            "expression", vars_path=files["vars_h5"], obs_path=obs, gene=gene, max_cells=most
         )
+        return found
 
-    def counts(self, job: Job, content: Any) -> Any:
-        """Return how many cells pass a filter; raises :class:`Failure`."""
+    def counts(self, job: Job, content: object) -> Json:
+        """Return how many cells pass a filter; raises :class:`Failure`.
+
+        Parameters
+        ----------
+        content
+            The JSON of the body: :class:`~.lookup.counts.CountsRequest`.
+        """
         filters, group_by = read_counts(content)
         files = self._files(job, "obs_duckdb")
-        return self.readers.call(
+        found: Json = self.readers.call(
             "counts", path=files["obs_duckdb"], filters=filters, group_by=group_by
         )
+        return found
 
     def _files(self, job: Job, needed: str) -> dict[str, str]:
         files = {kind: str(path) for kind, path in self.jobs.artifacts(job).items()}

@@ -25,7 +25,7 @@ class Settings:
     host, port
         Where to listen. Port 0 takes a free one.
     token
-        What clients must send as ``Authorization: Bearer``. None: nothing is asked for,
+        What clients must send as ``Authorization: Bearer``. None: no token is needed,
         which is only possible on loopback.
     allowed_hosts
         Names, beside the address itself, under which browsers may reach the server.

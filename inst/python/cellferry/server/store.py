@@ -4,7 +4,7 @@
 
     server.sqlite     what is known of uploads and jobs (write-ahead log)
     signing.key       what signed addresses are signed with
-    lock              held open by the one server that uses the folder
+    lock              kept open by the one server that uses the folder
     uploads/<id>      the bytes of an upload
     jobs/<id>/        input.json, arrays.npz, run/, results.json of a job
     incoming/         bodies that are still arriving; emptied at every start

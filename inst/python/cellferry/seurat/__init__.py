@@ -8,7 +8,7 @@ one process crash or hang when it ends. The ``.rds`` command line needs none of 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .session import refuse_inside_r
 
@@ -28,7 +28,7 @@ _WHERE = {
 __all__ = ["converter", "to_anndata", "to_seurat"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _WHERE:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)

@@ -10,19 +10,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from ..bridge.columns import Note, Record, record_from_series, values_from_record
 from ..errors import InvalidObjectError, listing
-from .session import r_lock
+from .session import RObject, r_lock
 from .transfer import Item
 from .vectors import flag, named_list, names, parts, text, text_vector, texts
 from .views import INTEGER_NA, new_vector, view
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
+    from pandas.api.extensions import ExtensionArray
+
+    Values: TypeAlias = ExtensionArray | NDArray[np.generic]
 
 
 @dataclass
@@ -34,7 +38,7 @@ class FrameFromR:
     items: list[Item] = field(default_factory=list)
 
 
-def frame_from_r(columns: Any, index: list[str], kind: str) -> FrameFromR:
+def frame_from_r(columns: RObject, index: list[str], kind: str) -> FrameFromR:
     """Return the frame of an R list of columns.
 
     Parameters
@@ -50,7 +54,7 @@ def frame_from_r(columns: Any, index: list[str], kind: str) -> FrameFromR:
 
     rows = pd.Index(index, dtype="object")
     found = FrameFromR(pd.DataFrame(index=rows))
-    made: dict[str, Any] = {}
+    made: dict[str, pd.Series] = {}
     for column in map(parts, columns):
         name, what = text(column["name"]) or "", text(column["kind"]) or ""
         action, why = text(column["action"]) or "taken", text(column["why"]) or ""
@@ -74,8 +78,16 @@ def frame_from_r(columns: Any, index: list[str], kind: str) -> FrameFromR:
     return found
 
 
-def values_from_r(kind: str, column: Mapping[str, Any]) -> tuple[Any, Note, str]:
-    """Return the values of one column of R for a Series, its note, and what is lost."""
+def values_from_r(kind: str, column: Mapping[str, RObject]) -> tuple[Values, Note, str]:
+    """Return the values of one column of R for a Series, its note, and what is lost.
+
+    Parameters
+    ----------
+    kind
+        One of the kinds of :mod:`cellferry.bridge.columns`.
+    column
+        ``values`` and what belongs to the kind: ``levels``, ``ordered``, ``storage``, ``tz``.
+    """
     given = column["values"]
     record: Record = {"kind": kind}
     if kind == "text":
@@ -94,9 +106,19 @@ def values_from_r(kind: str, column: Mapping[str, Any]) -> tuple[Any, Note, str]
 
 
 def frame_to_r(
-    frame: pd.DataFrame, kind: str, notes: Mapping[str, Mapping[str, Any]] | None = None
-) -> tuple[Any, list[Item]]:
-    """Return the columns of a frame as the R list that ``vector_of()`` reads, and the report."""
+    frame: pd.DataFrame, kind: str, notes: Mapping[str, Mapping[str, object]] | None = None
+) -> tuple[RObject, list[Item]]:
+    """Return the columns of a frame as the R list that ``vector_of()`` reads, and the report.
+
+    Parameters
+    ----------
+    frame
+        Of two columns with one name the second is left.
+    kind
+        ``obs``, ``var``, ... for the report.
+    notes
+        Column -> note of the R type that it had; see :func:`values_from_r`.
+    """
     made, items, seen = [], [], set()
     for position, label in enumerate(frame.columns):
         series, name = frame.iloc[:, position], str(label)
@@ -115,7 +137,7 @@ def frame_to_r(
         return rinterface.ListSexpVector(made), items
 
 
-def record_to_r(name: str, record: Mapping[str, Any]) -> Any:
+def record_to_r(name: str, record: Record) -> RObject:
     """Return one record as the R list that ``vector_of()`` reads."""
     kind, values = record["kind"], record["values"]
     made = {"name": text_vector([name]), "kind": text_vector([kind])}
@@ -170,7 +192,15 @@ def seurat_genes(genes: Sequence[str]) -> list[str]:
 
 
 def check_names(names: Sequence[str], what: str, recipe: str) -> None:
-    """Raise :class:`InvalidObjectError` if names are empty or not unique."""
+    """Raise :class:`InvalidObjectError` if names are empty or not unique.
+
+    Parameters
+    ----------
+    what
+        What the names are of, in the plural, for the message.
+    recipe
+        The call that makes them unique.
+    """
     if any(not n for n in names):
         message = f"Some {what} have an empty name."
         raise InvalidObjectError(message, f"Name all {what}.")

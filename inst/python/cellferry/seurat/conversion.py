@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import DependencyError, InvalidOptionError
 from .columns import frame_from_r, frame_to_r
-from .session import INSTALL, call, r_interface
+from .session import INSTALL, RObject, call, r_interface
 from .vectors import names, text_vector
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rpy2.robjects.conversion import Converter
 
 AnnDataAs = Literal["Seurat", "SingleCellExperiment"]
 
 
 @contextmanager
-def converter(anndata_as: AnnDataAs = "Seurat", *, assay: str | None = None) -> Iterator[Any]:
+def converter(anndata_as: AnnDataAs = "Seurat", *, assay: str | None = None) -> Iterator[Converter]:
     """Convert what crosses to and from R by rpy2 inside a ``with`` block.
 
     Built on anndata2ri, which brings numpy, pandas and sparse matrices. Inside the block
@@ -27,7 +31,7 @@ def converter(anndata_as: AnnDataAs = "Seurat", *, assay: str | None = None) -> 
     * data frames convert with the same care, factors are ``Categorical``;
     * vectors and sparse matrices convert as in anndata2ri.
 
-    The rules hold in this thread and in this block only.
+    The rules apply in this thread and in this block only.
 
     Parameters
     ----------
@@ -66,7 +70,7 @@ def converter(anndata_as: AnnDataAs = "Seurat", *, assay: str | None = None) -> 
         yield rules
 
 
-def _rules(anndata_as: str, assay: str | None) -> Any:
+def _rules(anndata_as: str, assay: str | None) -> Converter:
     try:
         import anndata2ri
     except ImportError as error:
@@ -85,7 +89,7 @@ def _rules(anndata_as: str, assay: str | None) -> Any:
     rules = conversion.Converter("cellferry", template=base)
     other_s4 = base.rpy2py.dispatch(SexpS4)
 
-    def from_r(robj: Any) -> Any:
+    def from_r(robj: RObject) -> object:
         if _is(robj, "Seurat"):
             return to_anndata(robj, assay=assay)
         return to_anndata(robj) if _is(robj, "SingleCellExperiment") else other_s4(robj)
@@ -98,18 +102,19 @@ def _rules(anndata_as: str, assay: str | None) -> Any:
     return rules
 
 
-def _frame_from_r(robj: Any) -> Any:
+def _frame_from_r(robj: RObject) -> pd.DataFrame:
     """Return a data frame by our exact columns; one with other columns by pandas2ri."""
     from rpy2.robjects import pandas2ri
 
     rows = names(call("base::row.names", robj))
     found = frame_from_r(call("extract_metadata_columns", robj), rows, "frame")
     if any(item.action == "left" for item in found.items):
-        return pandas2ri.rpy2py_dataframe(robj)
+        frame: pd.DataFrame = pandas2ri.rpy2py_dataframe(robj)
+        return frame
     return found.frame
 
 
-def _frame_to_r(frame: Any) -> Any:
+def _frame_to_r(frame: pd.DataFrame) -> RObject:
     from rpy2.robjects import pandas2ri
     from rpy2.robjects.vectors import DataFrame
 
@@ -120,5 +125,5 @@ def _frame_to_r(frame: Any) -> Any:
     return DataFrame(call("construct_frame", columns, rows))
 
 
-def _is(robj: Any, class_name: str) -> bool:
+def _is(robj: RObject, class_name: str) -> bool:
     return bool(call("base::inherits", robj, text_vector([class_name]))[0])

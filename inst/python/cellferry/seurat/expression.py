@@ -1,9 +1,9 @@
-"""Which matrix of an AnnData holds counts, normalised and scaled values."""
+"""Which matrix of an AnnData has counts, normalized and scaled values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import InvalidOptionError, LayerMissingError, listing, nearest
 from .matrices import value_kind
@@ -12,6 +12,8 @@ from .transfer import Item
 if TYPE_CHECKING:
     import anndata
 
+    from .matrices import Matrix
+
 SEURAT_LAYERS = ("counts", "data", "scale.data")
 
 
@@ -19,11 +21,23 @@ SEURAT_LAYERS = ("counts", "data", "scale.data")
 class Expression:
     """Seurat's layers by name (cells x genes), where each came from, and the report."""
 
-    layers: dict[str, Any] = field(default_factory=dict)
+    layers: dict[str, Matrix] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
 
-    def put(self, layer: str, values: Any, item: str, kind: str, why: str = "") -> None:
-        """Give a layer its values, and say so."""
+    def put(self, layer: str, values: Matrix, item: str, kind: str, why: str = "") -> None:
+        """Give a layer its values, and report it.
+
+        Parameters
+        ----------
+        layer
+            Name in Seurat.
+        values
+            Cells x genes.
+        item, kind
+            Where the values were in the AnnData: its name there, and ``X``, ``raw`` or ``layer``.
+        why
+            What is lost; empty where nothing is.
+        """
         self.layers[layer] = values
         rows, columns = values.shape
         self.items.append(
@@ -65,9 +79,8 @@ def expression_of(
             kind = chosen if chosen in {"X", "raw"} else "layer"
             found.put(layer, _named(adata, chosen), chosen, kind)
             used.add(chosen)
-    layers: Any = adata.layers
     # In anndata 0.13 the layer None is X.
-    names = [str(n) for n in layers if n is not None]
+    names = [str(n) for n in adata.layers if n is not None]
     for name in names:
         if name in used or name in found.layers:
             continue
@@ -82,13 +95,15 @@ def expression_of(
     return found
 
 
-def _named(adata: anndata.AnnData, name: str) -> Any:
+def _named(adata: anndata.AnnData, name: str) -> Matrix:
     if name == "X" and adata.X is not None:
-        return adata.X
+        main: Matrix = adata.X
+        return main
     if name == "raw" and adata.raw is not None:
         return _raw_of(adata)[0]
     if name in adata.layers:
-        return adata.layers[name]
+        layer: Matrix = adata.layers[name]
+        return layer
     valid = ["X", "raw", *map(str, adata.layers)]
     guess = nearest(name, valid)
     message = f'This AnnData has no matrix "{name}"; valid are {listing(valid)}.'
@@ -125,7 +140,7 @@ def _place_raw(adata: anndata.AnnData, found: Expression) -> None:
     found.put(target, values, "raw", "raw", lost)
 
 
-def _raw_of(adata: anndata.AnnData) -> tuple[Any, str]:
+def _raw_of(adata: anndata.AnnData) -> tuple[Matrix, str]:
     """Return raw for the genes of the AnnData, and what is lost."""
     genes = adata.raw.var_names
     if list(genes) == list(adata.var_names):

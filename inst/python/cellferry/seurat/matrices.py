@@ -7,36 +7,46 @@ other.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeGuard
 
 import numpy as np
 
 from ..errors import InvalidObjectError, UnsupportedObjectError
 from ..study.expression.kinds import Kind, look_at
 from ..study.expression.matrix import MatrixSource
-from .session import call, r_lock
+from .session import RObject, call, r_lock
 from .vectors import classes, integers, names, parts, slot
 from .views import new_vector, view
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from types import ModuleType
+
+    from numpy.typing import ArrayLike, NDArray
+    from scipy.sparse import csc_matrix, csr_matrix
+
+    Sparse: TypeAlias = csr_matrix | csc_matrix
+    Matrix: TypeAlias = Sparse | NDArray[np.float64]
 
 MOST_VALUES = 2**31 - 1
-"""Values that one sparse matrix of R can hold."""
+"""Values that one sparse matrix of R can have."""
+_INDICES = {"dgCMatrix": "i", "dgRMatrix": "j"}
+"""Class of R -> its slot with the indices, beside the values ``x`` and the pointers ``p``."""
 
 
 @dataclass(frozen=True)
 class FromR:
     """A matrix of cells x genes, and whether it shares the memory of R."""
 
-    values: Any
+    values: Matrix
     is_shared: bool
 
 
-def matrix_from_parts(found: Any, cells: Any, genes: Any, *, copy: bool = False) -> FromR:
+def matrix_from_parts(
+    found: RObject, cells: RObject, genes: RObject, *, copy: bool = False
+) -> FromR:
     """Return the matrix of what ``layer_parts()`` returned.
 
-    A single dgCMatrix, dgRMatrix or numeric matrix that holds all cells and genes in their order
+    A single dgCMatrix, dgRMatrix or numeric matrix that has all cells and genes in their order
     is shared; anything else is read block by block into a new CSR.
 
     Parameters
@@ -64,47 +74,50 @@ def matrix_from_parts(found: Any, cells: Any, genes: Any, *, copy: bool = False)
         return FromR(_assembled(read, n, (len(cells), len(genes)), rinterface), False)
 
 
-def shared_matrix(mat: Any) -> Any:
+def shared_matrix(mat: RObject) -> Matrix | None:
     """Return a matrix of genes x cells of R as cells x genes in R's memory, else None.
 
     The arrays are read-only; a write raises. Use ``.copy()`` to edit.
     """
-    from scipy.sparse import csc_matrix, csr_matrix
-
     kind = classes(mat)[0]
     if kind == "matrix":
         return _shared_dense(mat)
-    index = {"dgCMatrix": "i", "dgRMatrix": "j"}.get(kind)
-    if index is None:
-        return None
+    return _shared_sparse(mat, kind) if kind in _INDICES else None
+
+
+def _shared_sparse(mat: RObject, kind: str) -> Sparse:
+    from scipy.sparse import csc_matrix, csr_matrix
+
     n_genes, n_cells = (int(n) for n in slot(mat, "Dim"))
-    vectors: Any = tuple(view(slot(mat, name)) for name in ("x", index, "p"))
-    cls = csr_matrix if kind == "dgCMatrix" else csc_matrix
-    made = cls(vectors, shape=(n_cells, n_genes), copy=False)
+    index, pointers = (
+        np.asarray(view(slot(mat, name)), dtype=np.int32) for name in (_INDICES[kind], "p")
+    )
+    cls: type[Sparse] = csr_matrix if kind == "dgCMatrix" else csc_matrix
+    made = cls((view(slot(mat, "x")), index, pointers), shape=(n_cells, n_genes), copy=False)
     # R has checked the order of indices, and scipy would try to write where it finds out itself.
     made.has_sorted_indices = True
     made.has_canonical_format = True
     return made
 
 
-def _shared_dense(mat: Any) -> NDArray[np.float64] | None:
+def _shared_dense(mat: RObject) -> NDArray[np.float64] | None:
     with r_lock() as rinterface:
         if not isinstance(mat, rinterface.FloatSexpVector):
             return None
         n_genes, n_cells = (int(n) for n in slot(mat, "dim"))
     # R's columns one after another are the rows here.
-    return view(mat).reshape(n_cells, n_genes)
+    return np.asarray(view(mat), dtype=np.float64).reshape(n_cells, n_genes)
 
 
-def _assembled(read: Any, n: int, shape: tuple[int, int], rinterface: Any) -> Any:
+def _assembled(read: RObject, n: int, shape: tuple[int, int], rinterface: ModuleType) -> csr_matrix:
     from scipy.sparse import csr_matrix, vstack
 
     stacked = []
     for k in range(1, n + 1):
         block = parts(read.rcall([(None, integers([k]))], rinterface.globalenv))
-        arrays = (view(block[name]) for name in ("data", "indices", "indptr"))
+        data, indices, pointers = (view(block[k]) for k in ("data", "indices", "indptr"))
         rows = int(block["n_rows"][0])
-        stacked.append(csr_matrix(tuple(arrays), shape=(rows, shape[1]), copy=False))
+        stacked.append(csr_matrix((data, indices, pointers), shape=(rows, shape[1]), copy=False))
     if not stacked:
         return csr_matrix(shape, dtype="f8")
     # vstack() makes the pointers 64-bit where the parts together need it.
@@ -114,26 +127,26 @@ def _assembled(read: Any, n: int, shape: tuple[int, int], rinterface: Any) -> An
     return made
 
 
-def plain_matrix(mat: Any) -> NDArray[np.float64]:
+def plain_matrix(mat: RObject) -> NDArray[np.float64]:
     """Return a numeric matrix of R, rows as rows, as an array of its own."""
     n_rows, n_columns = (int(n) for n in slot(mat, "dim"))
     return np.asarray(view(mat), dtype="f8").reshape((n_rows, n_columns), order="F").copy(order="C")
 
 
-def row_names(mat: Any) -> list[str]:
+def row_names(mat: RObject) -> list[str]:
     """Return the row names of a matrix of R; none is an empty list."""
     with r_lock() as rinterface:
         found = slot(mat, "dimnames")
         return [] if found is rinterface.NULL else names(found[0])
 
 
-def dense_to_r(values: Any) -> Any:
+def dense_to_r(values: ArrayLike) -> RObject:
     """Return an array of n x m as a matrix of R, rows as rows."""
     made = new_vector(np.asarray(values).ravel(order="F"), "double")
     return _with_dim(made, np.shape(values))
 
 
-def _with_dim(vector: Any, shape: tuple[int, ...]) -> Any:
+def _with_dim(vector: RObject, shape: tuple[int, ...]) -> RObject:
     with r_lock() as rinterface:
         symbol = rinterface.StrSexpVector(["dim"])
         return rinterface.baseenv["attr<-"].rcall(
@@ -141,15 +154,22 @@ def _with_dim(vector: Any, shape: tuple[int, ...]) -> Any:
         )
 
 
-def transposed_to_r(values: Any, name: str) -> Any:
+def transposed_to_r(values: object, name: str) -> RObject:
     """Return cells x genes as R's matrix of genes x cells, one copy and no transposition.
 
     Sparse values become a dgCMatrix, dense ones a matrix.
 
+    Parameters
+    ----------
+    values
+        2-D, in memory: a NumPy array or SciPy sparse, of any numeric dtype.
+    name
+        What the matrix is called in a message.
+
     Raises
     ------
     InvalidObjectError
-        The matrix is damaged, or has more values than R can hold.
+        The matrix is damaged, or has more values than R can have.
     UnsupportedObjectError
         It is not in memory.
     """
@@ -166,8 +186,21 @@ def transposed_to_r(values: Any, name: str) -> Any:
     return sparse_to_r(canonical(values, "csr", name), name)
 
 
-def sparse_to_r(values: Any, name: str) -> Any:
-    """Return a canonical CSR of n x m as the dgCMatrix of m x n; of a CSC, that of n x m."""
+def sparse_to_r(values: Sparse, name: str) -> RObject:
+    """Return a canonical CSR of n x m as the dgCMatrix of m x n; of a CSC, that of n x m.
+
+    Parameters
+    ----------
+    values
+        What :func:`canonical` returned.
+    name
+        What the matrix is called in a message.
+
+    Raises
+    ------
+    InvalidObjectError
+        A side is longer than an integer of R.
+    """
     rows, columns = values.shape
     dim = (columns, rows) if values.format == "csr" else (rows, columns)
     if max(values.shape) > MOST_VALUES:
@@ -180,20 +213,29 @@ def sparse_to_r(values: Any, name: str) -> Any:
     )  # fmt: skip
 
 
-def canonical(values: Any, form: str, name: str) -> Any:
+def canonical(values: Sparse, form: Literal["csr", "csc"], name: str) -> Sparse:
     """Return a sparse matrix in CSR or CSC with sorted, unique indices; the given one is unchanged.
+
+    Parameters
+    ----------
+    values
+        SciPy sparse, of any format and numeric dtype.
+    form
+        ``"csr"`` or ``"csc"``.
+    name
+        What the matrix is called in a message.
 
     Raises
     ------
     InvalidObjectError
-        Indices are out of range, values are not real numbers, or R cannot hold that many.
+        Indices are out of range, values are not real numbers, or R cannot have that many.
     """
     if values.nnz > MOST_VALUES:
-        message = f"{name} has {values.nnz} values, and one matrix of R can hold {MOST_VALUES}."
+        message = f"{name} has {values.nnz} values, and one matrix of R can have {MOST_VALUES}."
         hint = "Convert parts of the cells, and merge() them in Seurat 5, which keeps them apart."
         raise InvalidObjectError(message, hint)
     if values.dtype.kind not in "fiub":
-        message = f"{name} holds values of type {values.dtype}, and R needs real numbers."
+        message = f"{name} has values of type {values.dtype}, and R needs real numbers."
         raise InvalidObjectError(message)
     made = values if values.format == form else values.asformat(form)
     try:
@@ -207,23 +249,22 @@ def canonical(values: Any, form: str, name: str) -> Any:
     return made
 
 
-def _is_sparse(values: Any) -> bool:
+def _is_sparse(values: object) -> TypeGuard[Sparse]:
     from scipy.sparse import issparse
 
     return bool(issparse(values))
 
 
-def graph_to_r(values: Any, name: str) -> Any:
+def graph_to_r(values: Sparse, name: str) -> RObject:
     """Return an n x n sparse matrix as the dgCMatrix with the same rows and columns."""
     return sparse_to_r(canonical(values, "csc", name), name)
 
 
-def graph_from_r(mat: Any) -> Any:
+def graph_from_r(mat: RObject) -> csr_matrix:
     """Return a dgCMatrix of n x n as a CSR with the same rows and columns, a copy."""
-    shared = shared_matrix(mat)
-    return shared.T.tocsr()
+    return _shared_sparse(mat, "dgCMatrix").T.tocsr()
 
 
-def value_kind(values: Any) -> Kind:
+def value_kind(values: Matrix) -> Kind:
     """Return the kind of the values of a matrix in memory; NaN and infinite ones do not count."""
     return look_at(MatrixSource(values, [""] * values.shape[1])).kind_of_finite

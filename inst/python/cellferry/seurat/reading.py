@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,13 +12,16 @@ from ..annotations.delivery import STORE
 from ..errors import LayerMissingError, listing
 from . import matrices
 from .columns import frame_from_r, values_from_r
-from .session import call, r_lock
-from .transfer import Item, report_frame, tell
+from .session import RObject, call, r_lock
+from .transfer import Item, Reduction, log_items, report_frame
 from .vectors import names, parts, text, text_vector, texts
 from .views import view
 
 if TYPE_CHECKING:
     import anndata
+    import pandas as pd
+
+    from .matrices import Matrix
 
 SOURCE = "seurat"
 """Name under ``uns`` for what AnnData has no place for: identities, keys, R types, the report."""
@@ -30,7 +33,7 @@ LOADINGS = {"pca": "PCs"}
 """Reduction -> name of its loadings in ``varm``, as scanpy has it."""
 
 
-def to_anndata(robj: Any, *, assay: str | None = None, copy: bool = False) -> anndata.AnnData:
+def to_anndata(robj: RObject, *, assay: str | None = None, copy: bool = False) -> anndata.AnnData:
     """Convert a Seurat object (3, 4 or 5) or a SingleCellExperiment of rpy2 to an AnnData.
 
     Nothing is joined, transposed or densified. A whole ``dgCMatrix`` shares R's memory: treat
@@ -43,7 +46,7 @@ def to_anndata(robj: Any, *, assay: str | None = None, copy: bool = False) -> an
     ``data`` (else ``counts``)   ``X``, cells x genes, float64
     ``counts``, other layers     ``layers``
     ``meta.data``                ``obs``: levels, order, NA, dates and types are kept
-    active identity              ``obs["ident"]``, or the column that holds the same
+    active identity              ``obs["ident"]``, or the column with the same values
     feature metadata             ``var``, and ``highly_variable``
     reductions                   ``obsm["X_pca"]``, loadings in ``varm``
     graphs                       ``obsp``
@@ -68,7 +71,7 @@ def to_anndata(robj: Any, *, assay: str | None = None, copy: bool = False) -> an
     UnsupportedObjectError, InvalidObjectError, ObjectOutdatedError
         It is none of these classes, contradicts itself, or is of another Seurat.
     LayerMissingError
-        The assay holds no values.
+        The assay has no values.
     EmbeddingError, DependencyError
         R cannot run in this process; see :mod:`cellferry.seurat`.
 
@@ -86,14 +89,14 @@ def to_anndata(robj: Any, *, assay: str | None = None, copy: bool = False) -> an
 class _Reading:
     """One conversion: the object, where each part goes, and the report."""
 
-    def __init__(self, robj: Any, assay: str | None, *, copy: bool) -> None:
+    def __init__(self, robj: RObject, assay: str | None, *, copy: bool) -> None:
         self.object = call("check_object", robj)
         self.copy = copy
         self.assay = call("extract_assay", self.object, text_vector([assay]) if assay else None)
         self.cells = call("extract_cells", self.object)
         self.genes = call("extract_all_genes", self.object, self.assay)
         self.items: list[Item] = []
-        self.kept: dict[str, Any] = {"assay": text(self.assay) or ""}
+        self.kept: dict[str, object] = {"assay": text(self.assay) or ""}
 
     def run(self) -> anndata.AnnData:
         import anndata
@@ -113,17 +116,17 @@ class _Reading:
         self.graphs(adata)
         self.annotations(adata)
         self.others()
-        tell(self.items, "to_anndata()")
+        log_items(self.items, "to_anndata()")
         adata.uns[SOURCE] = {**self.kept, "report": report_frame(self.items)}
         return adata
 
-    def keep(self, name: str, value: Any) -> None:
+    def keep(self, name: str, value: object) -> None:
         """Remember something under ``uns["seurat"]``, as JSON so that it survives any file."""
         if value:
             self.kept[name] = json.dumps(value)
 
-    def expression(self) -> tuple[Any, dict[str, Any]]:
-        found: dict[str, Any] = {}
+    def expression(self) -> tuple[Matrix, dict[str, Matrix]]:
+        found: dict[str, Matrix] = {}
         experiment = text(call("object_kind", self.object)) != "Seurat"
         main = text(self.assay) or "logcounts" if experiment else "data"
         for name in names(call("extract_layer_names", self.object, self.assay)):
@@ -131,7 +134,7 @@ class _Reading:
             if matrix is not None:
                 found[name] = matrix
         if not found:
-            message = f'The assay "{text(self.assay)}" holds no values.'
+            message = f'The assay "{text(self.assay)}" has no values.'
             raise LayerMissingError(message, "Choose another one with assay=.")
         main = main if main in found else "counts" if "counts" in found else next(iter(found))
         self.kept["X"] = main
@@ -146,7 +149,7 @@ class _Reading:
             ]
         return x, found
 
-    def layer(self, name: str, experiment: bool) -> Any:
+    def layer(self, name: str, experiment: bool) -> Matrix | None:
         assay = text_vector([name]) if experiment else self.assay
         layer = text_vector(["data" if experiment else name])
         stored = call("layer_parts", self.object, assay, layer)
@@ -165,7 +168,7 @@ class _Reading:
         self.items.append(Item(name, "layer", what, "taken"))
         return made.values
 
-    def covers(self, stored: Any) -> bool:
+    def covers(self, stored: RObject) -> bool:
         """Whether parts have all genes: a gene that is absent would become a scaled zero."""
         return all(len(parts(part)["genes"]) == len(self.genes) for part in stored)
 
@@ -197,7 +200,7 @@ class _Reading:
         self.items.append(Item("variable features", "var", f"{len(found)} genes", "taken"))
 
     def reductions(self, adata: anndata.AnnData) -> None:
-        about: dict[str, Any] = {}
+        about: dict[str, Reduction] = {}
         for name, found in parts(call("extract_reductions", self.object)).items():
             reduction = parts(found)
             values = matrices.plain_matrix(reduction["values"])
@@ -209,8 +212,10 @@ class _Reading:
         self.keep("reductions", about)
 
     def loadings(
-        self, adata: anndata.AnnData, name: str, reduction: Mapping[str, Any], about: dict[str, Any]
+        self, adata: anndata.AnnData, name: str, reduction: Mapping[str, RObject], about: Reduction
     ) -> None:
+        import pandas as pd
+
         with r_lock() as rinterface:
             null = rinterface.NULL
             if reduction["stdev"] is not null:
@@ -219,8 +224,8 @@ class _Reading:
             if reduction["loadings"] is null:
                 return
             genes = matrices.row_names(reduction["loadings"])
-        index: Any = adata.var_names
-        rows = index.get_indexer(genes) if index.is_unique else None
+        index: pd.Index = adata.var_names
+        rows = index.get_indexer(pd.Index(genes)) if index.is_unique else None
         if rows is None or not len(genes) or (rows < 0).any():
             why = "Its loadings are of genes that the assay does not have."
             self.items.append(Item(name, "loadings", f"{len(genes)} genes", "left", why))

@@ -1,5 +1,5 @@
-"""R inside this process: started once, with the R files that know Seurat in an environment of
-their own, called under rpy2's lock and with its conditions as our own errors.
+"""R inside this process: started once, with our own R code, called under rpy2's lock and with R's
+conditions as our own errors.
 
 Everything here is rpy2's low level (``rinterface``). The high level keeps its conversion rules
 in a context variable, which a worker thread does not inherit.
@@ -13,7 +13,8 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeAlias
 
 from .. import errors
 from ..bridge.r_code import r_sources
@@ -27,9 +28,9 @@ INSTALL = 'pip install --no-cache-dir "cellferry[r]"'
 # and messages are collected; rpy2 would write them to the console.
 _CATCHING = """
 function(f, arguments) {
-  told <- list()
+  conditions <- list()
   keep <- function(cnd) {
-    told[[length(told) + 1L]] <<- c(
+    conditions[[length(conditions) + 1L]] <<- c(
       if (inherits(cnd, "warning")) "warning" else "message",
       class(cnd)[1], sub("\\n$", "", conditionMessage(cnd))
     )
@@ -47,14 +48,17 @@ function(f, arguments) {
       invokeRestart("muffleMessage")
     }
   )
-  c(value, list(told = unlist(told)))
+  c(value, list(conditions = unlist(conditions)))
 }
 """
 
-_state: dict[str, Any] = {}
+RObject: TypeAlias = Any
+"""An object or a function of R, as rpy2 has it: rpy2 comes without types."""
+
+_state: dict[str, RObject] = {}
 
 
-def r_interface() -> Any:
+def r_interface() -> ModuleType:
     """Return ``rpy2.rinterface`` with R running.
 
     Raises
@@ -66,7 +70,8 @@ def r_interface() -> Any:
     """
     refuse_inside_r()
     if "rinterface" in _state:
-        return _state["rinterface"]
+        running: ModuleType = _state["rinterface"]
+        return running
     rinterface = _imported()
     with rinterface.openrlib.rlock:
         if not rinterface.embedded.isinitialized():
@@ -80,12 +85,12 @@ def r_interface() -> Any:
     return rinterface
 
 
-def _imported() -> Any:
-    told = logging.getLogger("rpy2.rinterface_lib.openrlib")
-    level = told.level
+def _imported() -> ModuleType:
+    rpy2_logger = logging.getLogger("rpy2.rinterface_lib.openrlib")
+    level = rpy2_logger.level
     try:
         # In ABI mode, which needs no compiler, rpy2 says that it is not in API mode.
-        told.setLevel(logging.CRITICAL)
+        rpy2_logger.setLevel(logging.CRITICAL)
         from rpy2 import rinterface
     except ImportError as error:
         message = f"rpy2, which runs R inside Python, is not installed: {error}."
@@ -95,22 +100,27 @@ def _imported() -> Any:
         hint = "Check that `R --version` works in this shell, and `python -m rpy2.situation`."
         raise errors.DependencyError(message, hint) from error
     finally:
-        told.setLevel(level)
+        rpy2_logger.setLevel(level)
     return rinterface
 
 
 @contextmanager
-def r_lock() -> Iterator[Any]:
-    """Hold R for this thread alone and yield ``rpy2.rinterface``."""
+def r_lock() -> Iterator[ModuleType]:
+    """Lock R for this thread alone and yield ``rpy2.rinterface``."""
     rinterface = r_interface()
     with rinterface.openrlib.rlock:
         yield rinterface
 
 
-def call(name: str, /, *arguments: Any, **named: Any) -> Any:
+def call(name: str, /, *arguments: RObject, **named: RObject) -> RObject:
     """Call one of our R functions, or ``package::function``, and return what it returns.
 
-    Arguments are R objects of rpy2's low level; None is NULL.
+    Parameters
+    ----------
+    name
+        A function of the R code of cellferry, or ``package::function``.
+    *arguments, **named
+        R objects of rpy2's low level; None is NULL.
 
     Raises
     ------
@@ -127,13 +137,13 @@ def call(name: str, /, *arguments: Any, **named: Any) -> Any:
             given.names = rinterface.StrSexpVector([n or "" for n, _ in pairs])
         answer = _evaluate(_state["catching"], function, given)
         parts = dict(zip(answer.names, answer, strict=True))
-        _tell(list(parts["told"]) if parts["told"] is not rinterface.NULL else [])
+        _report(list(parts["conditions"]) if parts["conditions"] is not rinterface.NULL else [])
         if "value" not in parts:
             raise errors.error_from_r(str(parts["class"][0]), str(parts["text"][0]), f"{name}()")
         return parts["value"]
 
 
-def r_function(name: str) -> Any:
+def r_function(name: str) -> RObject:
     """Return one of our R functions, or an exported one named ``package::function``."""
     with r_lock() as rinterface:
         package, _, function = name.rpartition("::")
@@ -144,13 +154,13 @@ def r_function(name: str) -> Any:
         return _environment()[function]
 
 
-def _evaluate(function: Any, *arguments: Any) -> Any:
+def _evaluate(function: RObject, *arguments: RObject) -> RObject:
     # Not function(...): that one reads a context variable.
     rinterface = _state["rinterface"]
     return function.rcall([(None, a) for a in arguments], rinterface.globalenv)
 
 
-def _environment() -> Any:
+def _environment() -> RObject:
     """Return the environment with our R functions, made on first use."""
     if "environment" in _state:
         return _state["environment"]
@@ -180,8 +190,10 @@ def _environment() -> Any:
     return environment
 
 
-def _tell(told: list[Any]) -> None:
-    for kind, class_name, text in zip(told[::3], told[1::3], told[2::3], strict=True):
+def _report(conditions: list[RObject]) -> None:
+    for kind, class_name, text in zip(
+        conditions[::3], conditions[1::3], conditions[2::3], strict=True
+    ):
         if kind == "warning":
             errors.warn_from_r(str(class_name), str(text))
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from ..errors import listing
 
@@ -42,6 +42,19 @@ class Item:
     why: str = ""
 
 
+class Reduction(TypedDict, total=False):
+    """What an AnnData remembers of a reduction, beside its values.
+
+    ``loadings`` is their name in ``varm``, ``loading_genes`` the genes that have some, in order.
+    """
+
+    name: str
+    key: str
+    stdev: list[float]
+    loadings: str
+    loading_genes: list[str]
+
+
 def report_frame(items: Sequence[Item]) -> pd.DataFrame:
     """Return the report as a frame of text with the columns of :class:`Item`.
 
@@ -56,8 +69,16 @@ def report_frame(items: Sequence[Item]) -> pd.DataFrame:
     return pd.DataFrame([astuple(i) for i in items], columns=columns, dtype="object")
 
 
-def tell(items: Sequence[Item], where: str) -> None:
-    """Say once, in one line of the log, what was coerced or left."""
+def log_items(items: Sequence[Item], where: str) -> None:
+    """Log what was coerced and what was left, a line for each at level INFO.
+
+    Parameters
+    ----------
+    items
+        The whole report of a conversion.
+    where
+        The function that converts; the line begins with it.
+    """
     for action, word in (("coerced", "changed"), ("left", "left behind")):
         found = [f"{i.kind} {i.item}" for i in items if i.action == action]
         if found:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
-from .session import r_lock
+from .session import RObject, r_lock
 
 # Joining text in R and splitting it here is five times as fast as one call for each element.
 _SEPARATOR = "\x1f"
@@ -30,21 +30,21 @@ function(text, gone) {
   x
 }
 """
-_made: dict[str, Any] = {}
+_made: dict[str, RObject] = {}
 
 
-def _helper(code: str, rinterface: Any) -> Any:
+def _helper(code: str, rinterface: ModuleType) -> RObject:
     if code not in _made:
         _made[code] = rinterface.evalr(code)
     return _made[code]
 
 
-def _run(code: str, rinterface: Any, *arguments: Any) -> Any:
+def _run(code: str, rinterface: ModuleType, *arguments: RObject) -> RObject:
     pairs = [(None, a) for a in arguments]
     return _helper(code, rinterface).rcall(pairs, rinterface.globalenv)
 
 
-def texts(vector: Any) -> list[str | None]:
+def texts(vector: RObject) -> list[str | None]:
     """Return an R character vector as a list; NA is None, NULL an empty list."""
     with r_lock() as rinterface:
         if vector is rinterface.NULL or not len(vector):
@@ -60,12 +60,12 @@ def texts(vector: Any) -> list[str | None]:
         return found
 
 
-def names(vector: Any) -> list[str]:
+def names(vector: RObject) -> list[str]:
     """Return an R character vector without NA."""
     return [t for t in texts(vector) if t is not None]
 
 
-def text_vector(values: Iterable[str | None]) -> Any:
+def text_vector(values: Iterable[str | None]) -> RObject:
     """Return an R character vector, UTF-8; None is NA."""
     with r_lock() as rinterface:
         listed = list(values)
@@ -79,13 +79,13 @@ def text_vector(values: Iterable[str | None]) -> Any:
         return _run(_SPLIT, rinterface, joined, rinterface.IntSexpVector(gone.tolist()))
 
 
-def text(vector: Any) -> str | None:
+def text(vector: RObject) -> str | None:
     """Return the one text of an R vector, None for NULL, NA or nothing."""
     found = texts(vector)
     return found[0] if found else None
 
 
-def parts(vector: Any) -> dict[str, Any]:
+def parts(vector: RObject) -> dict[str, RObject]:
     """Return a named R list as a dict of R objects; NULL is empty."""
     with r_lock() as rinterface:
         if vector is rinterface.NULL:
@@ -93,7 +93,7 @@ def parts(vector: Any) -> dict[str, Any]:
         return {str(n): v for n, v in zip(names(vector.names), vector, strict=True)}
 
 
-def named_list(values: Mapping[str, Any]) -> Any:
+def named_list(values: Mapping[str, RObject]) -> RObject:
     """Return a named R list; None is NULL."""
     with r_lock() as rinterface:
         null = rinterface.NULL
@@ -102,19 +102,19 @@ def named_list(values: Mapping[str, Any]) -> Any:
         return made
 
 
-def integers(values: Sequence[int]) -> Any:
+def integers(values: Sequence[int]) -> RObject:
     """Return a short R integer vector."""
     with r_lock() as rinterface:
         return rinterface.IntSexpVector(list(values))
 
 
-def flag(value: bool) -> Any:
+def flag(value: bool) -> RObject:
     """Return R's TRUE or FALSE."""
     with r_lock() as rinterface:
         return rinterface.BoolSexpVector([value])
 
 
-def slot(thing: Any, name: str) -> Any:
+def slot(thing: RObject, name: str) -> RObject:
     """Return a slot of an S4 object, or an attribute; NULL if there is none."""
     with r_lock() as rinterface:
         attributes = rinterface.baseenv["attr"]
@@ -125,7 +125,7 @@ def slot(thing: Any, name: str) -> Any:
         )  # fmt: skip
 
 
-def classes(thing: Any) -> list[str]:
+def classes(thing: RObject) -> list[str]:
     """Return the classes of an R object, its own first."""
     with r_lock() as rinterface:
         found = rinterface.baseenv["class"].rcall([(None, thing)], rinterface.globalenv)

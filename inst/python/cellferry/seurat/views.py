@@ -1,21 +1,23 @@
 """R's vectors as numpy arrays without a copy, and numpy arrays as R's vectors with one.
 
 ``np.asarray(vector)`` of rpy2 does not keep the R object alive: after R's next garbage
-collection the array reads freed memory. The views made here hold it.
+collection the array reads freed memory. The views made here keep it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .session import r_lock
+from .session import RObject, r_lock
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from numpy.typing import NDArray
 
-DTYPES: dict[str, np.dtype[Any]] = {
+DTYPES: dict[str, np.dtype[np.number]] = {
     "double": np.dtype("f8"),
     "integer": np.dtype("i4"),
     "logical": np.dtype("i4"),
@@ -27,10 +29,12 @@ INTEGER_NA = np.iinfo(np.int32).min
 """R's missing integer and missing logical."""
 
 
-class _Held:
+class _VectorMemory:
     """The memory of one R vector; as the ``base`` of an array it keeps the vector alive."""
 
-    def __init__(self, vector: Any, pointer: int, dtype: np.dtype[Any], writeable: bool) -> None:
+    def __init__(
+        self, vector: RObject, pointer: int, dtype: np.dtype[np.number], writeable: bool
+    ) -> None:
         self._vector = vector
         self.__array_interface__ = {
             "shape": (len(vector),),
@@ -40,7 +44,7 @@ class _Held:
         }
 
 
-def view(vector: Any) -> NDArray[Any]:
+def view(vector: RObject) -> NDArray[np.number]:
     """Return the memory of an R vector as a read-only array that keeps the vector alive.
 
     R does not change a vector that something else refers to, so neither side sees the other
@@ -58,17 +62,17 @@ def view(vector: Any) -> NDArray[Any]:
     return _view(vector, writeable=False)
 
 
-def _view(vector: Any, *, writeable: bool) -> NDArray[Any]:
+def _view(vector: RObject, *, writeable: bool) -> NDArray[np.number]:
     with r_lock() as rinterface:
         dtype = DTYPES[_type(vector, rinterface)]
         if not len(vector):
             return np.empty(0, dtype)
         ffi = rinterface.openrlib.ffi
         pointer = int(ffi.cast("uintptr_t", vector._R_GET_PTR(vector.__sexp__._cdata)))
-        return np.asarray(_Held(vector, pointer, dtype, writeable))
+        return np.asarray(_VectorMemory(vector, pointer, dtype, writeable))
 
 
-def _type(vector: Any, rinterface: Any) -> str:
+def _type(vector: RObject, rinterface: ModuleType) -> str:
     kinds = (
         (rinterface.FloatSexpVector, "double"),
         (rinterface.IntSexpVector, "integer"),
@@ -82,7 +86,7 @@ def _type(vector: Any, rinterface: Any) -> str:
     raise TypeError(message)
 
 
-def new_vector(values: NDArray[Any], kind: str) -> Any:
+def new_vector(values: NDArray[np.number], kind: str) -> RObject:
     """Return a new R vector with these values, converted on the way into R's memory.
 
     One pass over the values, whatever their dtype; rpy2 itself goes through a Python loop for

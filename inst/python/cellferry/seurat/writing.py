@@ -15,13 +15,20 @@ from . import matrices
 from .columns import check_names, frame_to_r, record_to_r, seurat_genes
 from .expression import expression_of
 from .reading import LOADINGS, SOURCE
-from .session import call, r_lock
-from .transfer import Item, report_frame, tell
+from .session import RObject, call, r_lock
+from .transfer import Item, Reduction, log_items, report_frame
 from .vectors import integers, named_list, text_vector
 from .views import new_vector
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import anndata
+    import pandas as pd
+    from numpy.typing import NDArray
+    from rpy2.robjects.methods import RS4
+
+    from .matrices import Matrix
 
 KEYS = {"pca": "PC_", "umap": "UMAP_", "tsne": "tSNE_"}
 ORIGINAL_NAME = "original_name"
@@ -35,11 +42,11 @@ def to_seurat(
     counts: str | None = None,
     data: str | None = None,
     ident: str | None = None,
-) -> Any:
+) -> RS4:
     """Convert an AnnData to a Seurat object, of the Seurat that R has.
 
     Seurat 4 gets an ``Assay``, Seurat 5 an ``Assay5``. The AnnData is not changed. The table of
-    :func:`to_anndata` holds in the other direction; beside it, ``obsm`` without ``X_`` keeps its
+    :func:`to_anndata` applies in the other direction; beside it, ``obsm`` without ``X_`` keeps its
     name, and values are float64 in R. ``raw`` is counts or data if no layer is.
 
     Seurat does not take ``_`` and ``|`` in names of genes: they become ``-``, and the feature
@@ -53,7 +60,7 @@ def to_seurat(
     assay
         Name of the assay; None is the one it came from, else ``RNA``.
     counts, data
-        Which matrix it is: ``"X"``, ``"raw"`` or a layer. None tells from names and values.
+        Which matrix it is: ``"X"``, ``"raw"`` or a layer. None decides by names and values.
     ident
         Column of ``obs`` that becomes the active identity; None is what it was in Seurat.
 
@@ -96,12 +103,12 @@ class _Writing:
     def __init__(self, adata: anndata.AnnData) -> None:
         self.adata = adata
         kept = adata.uns.get(SOURCE, {})
-        self.kept: dict[str, Any] = dict(kept) if hasattr(kept, "items") else {}
+        self.kept: dict[str, str | Sequence[str]] = dict(kept) if hasattr(kept, "items") else {}
         self.items: list[Item] = []
 
     def run(
         self, assay: str | None, counts: str | None, data: str | None, ident: str | None
-    ) -> Any:
+    ) -> RObject:
         adata = self.adata
         cells = [str(n) for n in adata.obs_names]
         originals = [str(n) for n in adata.var_names]
@@ -132,7 +139,7 @@ class _Writing:
             "idents": idents,
         }
         self.others()
-        tell(self.items, "to_seurat()")
+        log_items(self.items, "to_seurat()")
         return call("construct_seurat", named_list({**made, "misc": self.misc()}))
 
     def remembered(self, name: str) -> dict[str, Any]:
@@ -142,7 +149,7 @@ class _Writing:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def layers(self, layers: dict[str, Any]) -> Any:
+    def layers(self, layers: dict[str, Matrix]) -> RObject:
         layered = bool(call("makes_layered")[0])
         made = {}
         for name, values in layers.items():
@@ -160,7 +167,7 @@ class _Writing:
         self.items = [i for i in self.items if (i.item, i.kind) != (name, kind)]
         self.items.append(Item(name, kind, "", "left", why))
 
-    def idents(self, ident: str | None) -> Any:
+    def idents(self, ident: str | None) -> RObject:
         column = ident or str(self.kept.get("active_ident") or "")
         if column not in self.adata.obs:
             if ident is None:
@@ -175,16 +182,16 @@ class _Writing:
         record, _ = record_from_series(series)
         return None if record is None else record_to_r("ident", record)
 
-    def metadata(self) -> Any:
+    def metadata(self) -> RObject:
         added = str(self.kept.get("added_ident") or "")
-        obs: Any = self.adata.obs
+        obs: pd.DataFrame = self.adata.obs
         frame = obs.drop(columns=[added], errors="ignore")
         columns, items = frame_to_r(frame, "obs", self.remembered("obs_types"))
         self.items += items
         return columns
 
-    def features(self, originals: list[str]) -> tuple[Any, Any]:
-        frame: Any = self.adata.var
+    def features(self, originals: list[str]) -> tuple[RObject, RObject]:
+        frame: pd.DataFrame = self.adata.var
         variable = [str(g) for g in self.kept.get("variable_features", ())]
         if "highly_variable" in frame:
             chosen = frame["highly_variable"].fillna(False).astype(bool)
@@ -205,8 +212,9 @@ class _Writing:
         self.items += items
         return columns, text_vector([self.genes[position[g]] for g in variable if g in position])
 
-    def reductions(self) -> Any:
-        made, about = [], self.remembered("reductions")
+    def reductions(self) -> RObject:
+        made = []
+        about: dict[str, Reduction] = self.remembered("reductions")
         names = {str(k): str(k).removeprefix("X_") for k in self.adata.obsm}
         for key, short in names.items():
             values = _numbers(self.adata.obsm[key])
@@ -227,8 +235,8 @@ class _Writing:
             self.items.append(Item(key, "obsm", f"{values.shape[1]} dimensions", "taken"))
         return _r_list(made)
 
-    def loadings(self, name: str, kept: dict[str, Any]) -> dict[str, Any]:
-        record: dict[str, Any] = {}
+    def loadings(self, name: str, kept: Reduction) -> dict[str, RObject]:
+        record: dict[str, RObject] = {}
         if "stdev" in kept:
             record["stdev"] = new_vector(np.array(kept["stdev"], dtype="f8"), "double")
         where = str(kept.get("loadings", LOADINGS.get(name, "")))
@@ -245,7 +253,7 @@ class _Writing:
         self.items.append(Item(str(where), "varm", f"{len(rows)} genes", "taken"))
         return record
 
-    def graphs(self, assay: str) -> Any:
+    def graphs(self, assay: str) -> RObject:
         made = []
         for key in self.adata.obsp:
             values = self.adata.obsp[key]
@@ -267,8 +275,8 @@ class _Writing:
         for key in sorted(set(self.adata.uns) - {STORE, SOURCE}):
             self.left(str(key), "uns", "Seurat has no place for it.")
 
-    def misc(self) -> Any:
-        made: dict[str, Any] = {}
+    def misc(self) -> RObject:
+        made: dict[str, RObject] = {}
         stored = self.adata.uns.get(STORE)
         if stored:
             made[STORE] = named_list({str(k): text_vector([str(v)]) for k, v in stored.items()})
@@ -283,9 +291,11 @@ def _key(name: str) -> str:
     return f"{letters or 'dim'}_"
 
 
-def _numbers(values: Any) -> Any:
+def _numbers(values: object) -> NDArray[np.float64] | None:
     """Return 2-D float64 of an embedding, or None where it is not one."""
-    if hasattr(values, "to_numpy"):
+    import pandas as pd
+
+    if isinstance(values, pd.DataFrame):
         if not all(dtype.kind in "fiub" for dtype in values.dtypes):
             return None
         values = values.to_numpy()
@@ -294,6 +304,6 @@ def _numbers(values: Any) -> Any:
     return values.astype("f8", copy=False) if values.shape[1] else None
 
 
-def _r_list(values: list[Any]) -> Any:
+def _r_list(values: list[RObject]) -> RObject:
     with r_lock() as rinterface:
         return rinterface.ListSexpVector(values)

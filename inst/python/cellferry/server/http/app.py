@@ -21,7 +21,12 @@ EXPIRY_SECONDS = 600.0
 def create_app(settings: Settings) -> ASGIApp:
     """Return the server as an ASGI application.
 
-    It takes hold of the data folder when it is made, and works while its lifespan lasts.
+    It locks the data folder when it is made, and works while its lifespan lasts.
+
+    Raises
+    ------
+    DataInUseError, OutputError
+        The data folder is used by another server, or cannot be written.
     """
     server = Server(settings)
 

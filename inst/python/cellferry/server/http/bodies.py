@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from ..bodies import FIRST_ERROR, WHOLE, Body, Id, must, one_of
 from ..failures import CODES
-from ..jobs.records import JOB_STATES
 from ..settings import FILE_KINDS
 
 Count = Annotated[int, Field(ge=0)]
 Kind = Annotated[str, one_of(FILE_KINDS)]
 Numbers = list[float | None]
-_CLUSTER_STATES = ("pending", "processing", "completed", "failed")
 
 
 class Initiate(Body):
@@ -109,23 +107,15 @@ class Job(TypedDict):
     job_id: Id
 
 
-class Status(TypedDict):
-    """How far a job is."""
-
-    jobStatus: Annotated[str, one_of(JOB_STATES)]
-    clusterStatus: dict[str, Annotated[str, one_of(_CLUSTER_STATES)]]
-    message: NotRequired[str]
-
-
 class Results(TypedDict):
     """What was found."""
 
-    annotations: dict[str, Any]
-    summary: dict[str, Any]
-    clusterCategories: list[Any]
+    annotations: dict[str, object]
+    summary: dict[str, object]
+    clusterCategories: list[object]
     studyContext: str
-    failures: dict[str, Any]
-    provenance: dict[str, Any]
+    failures: dict[str, object]
+    provenance: dict[str, object]
 
 
 class Expression(TypedDict):
@@ -147,5 +137,5 @@ class Counts(TypedDict):
 
     total: Count
     count: Count
-    groups: NotRequired[list[Any]]
+    groups: NotRequired[list[object]]
     truncated: NotRequired[bool]

@@ -7,7 +7,7 @@ not say that it takes gzip, so that clients send none.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -54,7 +54,7 @@ class Calls(TypedDict):
     """A call for each cell, and who made them."""
 
     calls: list[Call]
-    engine: dict[str, Any]
+    engine: dict[str, object]
 
 
 def answer_cells(body: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What every request passes: who may talk to this server, and what every answer carries.
+"""What every request passes: who may use this server, and what every answer carries.
 
 A web page that a user has open must not be able to use a server on that user's machine.
 So the Host must be a name of this server (against DNS rebinding) and a request that a
@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, urlsplit
 
 import anyio
@@ -56,7 +56,7 @@ HEADERS: Mapping[str, str] = {
 class Guards:
     """The one middleware around the routes.
 
-    It calls the router itself and not Starlette's own middleware, which would tell errors in
+    It calls the router itself and not Starlette's own middleware, which would report errors in
     another form of body.
     """
 
@@ -72,12 +72,12 @@ class Guards:
             await self._app(scope, receive, send)
             return
         begun = time.perf_counter()
-        told: dict[str, Any] = {"status": 500, "started": False}
+        sent: list[int] = []
         body = _Body(receive, self._settings.idle_seconds)
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                told.update(status=message["status"], started=True)
+                sent.append(message["status"])
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
@@ -90,7 +90,7 @@ class Guards:
             failure = failure_of(error)
             if failure.code is Code.INTERNAL_ERROR:
                 logger.exception("%s %s failed.", scope["method"], logged_path(scope))
-            if not told["started"]:
+            if not sent:
                 # Who still sends would see a broken connection instead of the answer.
                 await body.drain(self._settings.chunk_bytes)
                 response = JSONResponse(failure.body(), failure.status, failure.headers)
@@ -100,7 +100,7 @@ class Guards:
                 "%s %s %s %.0f ms",
                 scope["method"],
                 logged_path(scope),
-                told["status"],
+                sent[0] if sent else 500,
                 1000 * (time.perf_counter() - begun),
             )
 
@@ -191,7 +191,7 @@ def logged_path(scope: Scope) -> str:
 
 
 def failure_of(error: Exception) -> Failure:
-    """Return how an error is told to the client."""
+    """Return how an error is reported to the client."""
     if isinstance(error, Failure):
         return error
     if isinstance(error, HTTPException):

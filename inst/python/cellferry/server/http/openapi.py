@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
@@ -13,6 +12,7 @@ from ..bodies import Schema, or_empty
 from ..failures import CODES
 from ..jobs.llm_configs import Credentials
 from ..jobs.payload import Submission
+from ..jobs.records import Status
 from ..lookup.counts import CountsRequest
 from ..settings import FILE_KINDS
 from ..uploads.signed import SIGNED_PATH
@@ -25,14 +25,14 @@ REFERENCE = "#/components/schemas/{model}"
 BODIES = (
     Submission, Credentials, CountsRequest, cells.Cells, cells.Calls, bodies.Initiate,
     bodies.Initiated, bodies.Chunk, bodies.Complete, bodies.Uploaded, bodies.Upload, bodies.Job,
-    bodies.Status, bodies.Results, bodies.Expression, bodies.Counts, bodies.Health, bodies.Failure,
+    Status, bodies.Results, bodies.Expression, bodies.Counts, bodies.Health, bodies.Failure,
 )  # fmt: skip
 
 
 class _Untitled(GenerateJsonSchema):
     """Schemas whose fields have no title beside their name."""
 
-    def field_title_should_be_set(self, _schema: Any) -> bool:
+    def field_title_should_be_set(self, _schema: object) -> bool:
         return False
 
 
@@ -52,7 +52,7 @@ def ref(name: str) -> Schema:
     return {"$ref": REFERENCE.format(model=name)}
 
 
-def document() -> dict[str, Any]:
+def document() -> Schema:
     """Return the document, OpenAPI 3.1."""
     return {
         "openapi": "3.1.0",
@@ -70,7 +70,7 @@ def document() -> dict[str, Any]:
     }
 
 
-def _paths() -> dict[str, Any]:
+def _paths() -> Schema:
     kind = _parameter("file_kind", {"enum": list(FILE_KINDS)})
     upload, job = _parameter("upload_id", ID), _parameter("job_id", ID)
     position = _parameter("idx", POSITION)
@@ -148,9 +148,9 @@ def _operation(
     body: Schema | None = None,
     *,
     optional: bool = False,
-) -> dict[str, Any]:
+) -> Schema:
     schema = ref(answer) if isinstance(answer, str) else answer
-    found: dict[str, Any] = {
+    found: Schema = {
         "summary": summary,
         "parameters": parameters or [],
         "responses": {"200": _response("Done", schema), **_failures()},
@@ -161,7 +161,7 @@ def _operation(
     return found
 
 
-def _page(summary: str, parameters: list[Schema]) -> dict[str, Any]:
+def _page(summary: str, parameters: list[Schema]) -> Schema:
     page = {"description": "The page", "content": {"text/html": {"schema": TEXT}}}
     return {
         "summary": summary,
@@ -170,7 +170,7 @@ def _page(summary: str, parameters: list[Schema]) -> dict[str, Any]:
     }
 
 
-def _failures() -> dict[str, Any]:
+def _failures() -> Schema:
     by_status: dict[int, list[str]] = {}
     for name, code in CODES.items():
         by_status.setdefault(code.status, []).append(f"{name}: {code.text}")
@@ -180,5 +180,5 @@ def _failures() -> dict[str, Any]:
     }
 
 
-def _response(description: str, schema: Schema) -> dict[str, Any]:
+def _response(description: str, schema: Schema) -> Schema:
     return {"description": description, "content": {"application/json": {"schema": schema}}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ..jobs.study import named
 if TYPE_CHECKING:
     from ..jobs.payload import JobInput
     from ..jobs.queue import Jobs
-    from ..jobs.records import Job
+    from ..jobs.records import Job, Status
 
 WAITING_SECONDS = 5
 
@@ -37,7 +37,7 @@ def _embedding(job: JobInput) -> Embedding | None:
     return Embedding("Embedding", job.coordinates.astype(np.float64), clusters)
 
 
-def waiting_page(status: dict[str, Any]) -> str:
+def waiting_page(status: Status) -> str:
     """Return a page that says how far a job is, and looks again until it is done."""
     states = list(status["clusterStatus"].values())
     done = sum(state == "completed" for state in states)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from typing import Any
 
 import anyio
 from starlette.requests import ClientDisconnect, Request
@@ -28,7 +27,18 @@ async def pieces(request: Request) -> AsyncIterator[bytes]:
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """Return the whole body; raises :class:`Failure` if it is larger than ``most`` bytes."""
+    """Return the whole body.
+
+    Parameters
+    ----------
+    most
+        Bytes that it may have.
+
+    Raises
+    ------
+    Failure
+        It is larger, it takes longer than :data:`BODY_SECONDS`, or the client goes away.
+    """
     declared = declared_length(request)
     if declared is not None and declared > most:
         raise _too_large(declared, most)
@@ -45,8 +55,19 @@ async def read_body(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-async def read_json(request: Request, *, optional: bool = False) -> Any:
-    """Return a small JSON body; ``optional`` takes an empty one as None."""
+async def read_json(request: Request, *, optional: bool = False) -> object:
+    """Return the JSON of a body of at most :data:`SMALL_BODY` bytes.
+
+    Parameters
+    ----------
+    optional
+        Take an empty body as None.
+
+    Raises
+    ------
+    Failure
+        It is too large, no JSON, or not declared as ``application/json``.
+    """
     body = await read_body(request, SMALL_BODY)
     if optional and not body:
         return None
@@ -72,7 +93,21 @@ def declared_length(request: Request) -> int | None:
 
 
 def whole(text: str, what: str, least: int, most: int) -> int:
-    """Return a number of a path or query; raises :class:`Failure`.
+    """Return a whole number of a path or query.
+
+    Parameters
+    ----------
+    text
+        What was sent.
+    what
+        The name of the parameter, for the message.
+    least, most
+        Bounds, both valid.
+
+    Raises
+    ------
+    Failure
+        It is no number, or out of bounds.
 
     Examples
     --------

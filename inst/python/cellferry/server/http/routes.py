@@ -7,7 +7,7 @@ failures are shared.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.to_thread import run_sync
@@ -170,7 +170,7 @@ class Routes:
         return JSONResponse(answer)
 
     async def annotate(self, request: Request) -> Response:
-        """Accept a job. Its body may hold keys and is never written to disk."""
+        """Accept a job. Its body may contain keys and is never written to disk."""
         check_content_type(request, "application/json")
         key = request.headers.get("idempotency-key")
         if key is not None and re.fullmatch(KEY, key) is None:
@@ -230,14 +230,14 @@ class Routes:
         if not gene:
             fail("`gene` must name a gene.")
         most = whole(request.query_params.get("max_cells", "20000"), "max_cells", 1, 200_000)
-        found: Any = await run_sync(self._server.expression, job, gene, most)
+        found = await run_sync(self._server.expression, job, gene, most)
         return JSONResponse(found)
 
     async def counts(self, request: Request) -> Response:
         """Return how many cells pass a filter of the metadata."""
         content = await read_json(request)
         job = await self._job(request)
-        found: Any = await run_sync(self._server.counts, job, content)
+        found = await run_sync(self._server.counts, job, content)
         return JSONResponse(found)
 
     async def _job(self, request: Request) -> Job:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...annotations.clusters import Annotation, Annotations
 from ...engines import create_engine
@@ -16,7 +16,7 @@ from ...study.clusters import Clusters
 from ..failures import Code, Failure
 
 if TYPE_CHECKING:
-    from ...engines.base import Engine
+    from ...files import Json
     from ...runs.run import Run
     from ...study.study import Study
     from .llm_configs import LLMConfig
@@ -27,25 +27,32 @@ def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations
 
     Parameters
     ----------
+    configs
+        Language models with their keys; none for the local engine.
     parallel
         Clusters at once. The local engine answers a cluster in milliseconds, one by one.
 
     Raises
     ------
     Failure
-        Language models are asked for and this installation has none.
+        Language models are requested and this installation has none.
     """
     if not configs:
-        return Isolating(create_engine("local"))
+        return PerClusterFallback(create_engine("local"))
 
-    return Isolating(llm_engine(configs, parallel))
+    return PerClusterFallback(llm_engine(configs, parallel))
 
 
-class Isolating:
+class PerClusterFallback:
     """An engine whose unexpected errors cost the cluster they happen in, not the job.
 
-    All clusters are asked for at once; only when that breaks is each asked for alone, with
+    All clusters are annotated at once; only when that breaks is each annotated alone, with
     the markers of all, so that its answer is the same.
+
+    Parameters
+    ----------
+    engine
+        An engine of clusters; name, capabilities, options and plan are those of this one.
     """
 
     def __init__(self, engine: Engine[Annotations]) -> None:
@@ -57,7 +64,7 @@ class Isolating:
         """Those of the engine."""
         return self._engine.capabilities
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return the options of the engine."""
         return self._engine.describe()
 
@@ -75,8 +82,8 @@ class Isolating:
         except Exception:
             pass
         rows: list[Annotation] = []
-        evidence: dict[str, Any] = {}
-        provenance: dict[str, Any] = {}
+        evidence: dict[str, Json] = {}
+        provenance: dict[str, Json] = {}
         sizes = study.clusters.counts()
         for done, cluster in enumerate(study.clusters.names, 1):
             events.check()
@@ -90,8 +97,8 @@ class Isolating:
                 raise
             except Exception as error:
                 reason = error.message if isinstance(error, CellferryError) else "an internal error"
-                told = f"{type(error).__name__}: {reason}"
-                rows.append(Annotation(cluster, "failed", error=told, engine=self.name))
+                message = f"{type(error).__name__}: {reason}"
+                rows.append(Annotation(cluster, "failed", error=message, engine=self.name))
             events.emit("progress", done=done, total=len(study.clusters.names), unit=cluster)
         return Annotations(tuple(rows), evidence, provenance)
 
@@ -100,7 +107,7 @@ NAME = "llm"
 
 
 def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations]:
-    """Return the LLM engine of a request, clusters in parallel as asked.
+    """Return the LLM engine of a request, clusters in parallel as requested.
 
     The first entry that annotates does so; one for the reviewer, or a second one, checks.
 
@@ -125,7 +132,7 @@ def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotation
 
 
 def _check(config: LLMConfig) -> None:
-    """Tell at once what would fail the job later."""
+    """Refuse at once what would fail the job later."""
     if config.provider not in MODELS_OF:
         message = (
             f"This server has no models of {config.provider}; it has {listing(MODELS_OF)}. "

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +14,10 @@ from ...annotations.clusters import Annotation, Annotations
 from ..failures import Failure
 
 if TYPE_CHECKING:
+    from ...files import Json
+    from ..lookup.obs_duckdb import GroupColumn
     from ..lookup.process import Readers
+    from ..lookup.queries import Prevalence
     from .payload import JobInput
 
 MOST_GENES = 25
@@ -23,6 +26,15 @@ MOST_GENES = 25
 
 class Evidence:
     """What the data say of the genes that an answer names.
+
+    Parameters
+    ----------
+    readers
+        The processes that read files of clients.
+    artifacts
+        Kind -> file of the uploads of the job.
+    job
+        Its percentages are reported where the files have no answer.
 
     Attributes
     ----------
@@ -47,7 +59,9 @@ class Evidence:
             return None
         labels = list(self._job.labels.values())
         try:
-            found = self._readers.call("group_column", path=str(self._obs), labels=labels)
+            found: GroupColumn | None = self._readers.call(
+                "group_column", path=str(self._obs), labels=labels
+            )
         except Failure as failure:
             self.notes.append(failure.message)
             return None
@@ -57,15 +71,18 @@ class Evidence:
             return None
         by_label = found["sizes"]
         self.sizes = {name: by_label[label] for name, label in self._job.labels.items()}
-        return str(found["column"])
+        return found["column"]
 
-    def of(
-        self, found: Annotations, parallel: int, check: Callable[[], None]
-    ) -> dict[str, dict[str, Any]]:
+    def of(self, found: Annotations, parallel: int, check: Callable[[], None]) -> dict[str, Json]:
         """Return cluster -> expression of the genes of its answer.
+
+        Percentages are 0 to 100, of the cells of the cluster and of all others; means are of
+        the values in ``vars.h5``.
 
         Parameters
         ----------
+        found
+            Clusters without a label are left out.
         parallel
             Clusters at once.
         check
@@ -74,19 +91,19 @@ class Evidence:
         rows = [row for row in found if row.label is not None]
         with ThreadPoolExecutor(parallel, thread_name_prefix="cellferry-evidence") as pool:
 
-            def one(row: Annotation) -> dict[str, Any] | None:
+            def one(row: Annotation) -> dict[str, Json] | None:
                 check()
                 return self._of_cluster(row.cluster, self._genes(row))
 
-            told = dict(zip((row.cluster for row in rows), pool.map(one, rows), strict=True))
-        return {cluster: value for cluster, value in told.items() if value is not None}
+            expressions = dict(zip((row.cluster for row in rows), pool.map(one, rows), strict=True))
+        return {cluster: value for cluster, value in expressions.items() if value is not None}
 
     def _genes(self, row: Annotation) -> list[str]:
         named = (*row.supporting, *row.conflicting, *row.missing)
         best = self._job.markers.get(row.cluster, [])[:5]
         return list(dict.fromkeys((*named, *best)))[:MOST_GENES]
 
-    def _of_cluster(self, cluster: str, genes: list[str]) -> dict[str, Any] | None:
+    def _of_cluster(self, cluster: str, genes: list[str]) -> dict[str, Json] | None:
         if self._vars is not None and self._obs is not None and self._column is not None:
             try:
                 return self._measured(cluster, genes)
@@ -95,9 +112,9 @@ class Evidence:
                     self.notes.append(failure.message)
         return self._sent(cluster, genes)
 
-    def _measured(self, cluster: str, genes: list[str]) -> dict[str, Any]:
+    def _measured(self, cluster: str, genes: list[str]) -> dict[str, Json]:
         names = list(self._job.labels)
-        found = self._readers.call(
+        found: dict[str, Prevalence] = self._readers.call(
             "prevalence",
             vars_path=str(self._vars),
             obs_path=str(self._obs),
@@ -108,14 +125,13 @@ class Evidence:
         position = names.index(cluster)
         size = np.array([(self.sizes or {})[name] for name in names], dtype=np.float64)
         rest = size.sum() - size[position]
-        told = []
+        entries = []
         for gene in genes:
             if gene not in found:
                 continue
-            cells, sums = (
-                np.array(found[gene][what], dtype=np.float64) for what in ("cells", "sums")
-            )
-            told.append(
+            cells = np.array(found[gene]["cells"], dtype=np.float64)
+            sums = np.array(found[gene]["sums"], dtype=np.float64)
+            entries.append(
                 _known(
                     gene,
                     percent=_share(100 * cells[position], size[position]),
@@ -124,14 +140,14 @@ class Evidence:
                     meanElsewhere=_share(sums.sum() - sums[position], rest),
                 )
             )
-        return {"source": "vars.h5", "genes": told}
+        return {"source": "vars.h5", "genes": entries}
 
-    def _sent(self, cluster: str, genes: list[str]) -> dict[str, Any] | None:
+    def _sent(self, cluster: str, genes: list[str]) -> dict[str, Json] | None:
         if not self._job.genes:
             return None
         row_of = {gene: i for i, gene in enumerate(self._job.genes)}
         position = list(self._job.labels).index(cluster)
-        told = []
+        entries = []
         for gene in genes:
             if gene not in row_of:
                 continue
@@ -139,17 +155,17 @@ class Evidence:
             others = np.delete(percent, position)
             others = others[np.isfinite(others)]
             # Elsewhere is of clusters, not of cells: their sizes are not known here.
-            told.append(
+            entries.append(
                 _known(
                     gene,
                     percent=_rounded(percent[position]),
                     percentElsewhere=_rounded(others.mean()) if len(others) else None,
                 )
             )
-        return {"source": "expressionData", "genes": told}
+        return {"source": "expressionData", "genes": entries}
 
 
-def _known(gene: str, **values: float | None) -> dict[str, Any]:
+def _known(gene: str, **values: float | None) -> dict[str, Json]:
     return {"gene": gene, **{k: v for k, v in values.items() if v is not None}}
 
 

@@ -1,4 +1,4 @@
-"""Language models that a client asks for: checked, held in memory, never written.
+"""Language models that a client asks for: checked, kept in memory, never written.
 
 The server would call whatever address ``baseUrl`` names, with the client's words in the
 body. Only listed origins are called, so that nobody reaches the private network through
@@ -8,7 +8,7 @@ us, whatever a name resolves to at which moment.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import ConfigDict, Field, GetPydanticSchema, Strict, model_validator
 from pydantic.alias_generators import to_camel
@@ -66,14 +66,14 @@ class LLMConfig(Body):
     aws_access_key_id: Key | None = Field(None, repr=False)
     aws_secret_access_key: Key | None = Field(None, repr=False)
     aws_default_region: Option | None = None
-    model_settings: Map[str, Any] = Field(default_factory=dict, repr=False)
+    model_settings: Map[str, object] = Field(default_factory=dict, repr=False)
     target_agents: Annotated[tuple[Agent, ...], Strict(False), ONE_OR_MORE] = Field((), repr=False)
     skip_validation: bool | None = None
     allow_fallback: bool | None = None
 
     @model_validator(mode="before")
     @classmethod
-    def _without_empty_text(cls, given: Any) -> Any:
+    def _without_empty_text(cls, given: object) -> object:
         return {k: v for k, v in given.items() if v != ""} if isinstance(given, dict) else given
 
     @model_validator(mode="after")
@@ -85,7 +85,7 @@ class LLMConfig(Body):
             refuse("must have all AWS credentials if it has any of them")
         return self
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self) -> dict[str, object]:
         """Return the entry as the client sent it, secrets and all; for the engine only."""
         return {
             to_camel(name): value.reveal() if isinstance(value, Secret) else value
@@ -112,7 +112,15 @@ def allowed(configs: Sequence[LLMConfig], settings: Settings) -> tuple[LLMConfig
 
 
 def check_base_url(url: str, settings: Settings, where: str = "baseUrl") -> None:
-    """Raise :class:`Failure` unless the origin of a URL is one that may be called."""
+    """Raise :class:`Failure` unless the origin of a URL is one that may be called.
+
+    Parameters
+    ----------
+    settings
+        Has the origins that are allowed beside :data:`PUBLIC_ORIGINS`.
+    where
+        The field of the body, for the message.
+    """
     found = origin(url)
     if found is None:
         message = f"`{where}` must be an http or https address without a user name."

@@ -7,9 +7,10 @@ means a missing number), so these are taken; what could do harm or makes no sens
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import orjson
@@ -67,11 +68,11 @@ class VisualizationData(Body):
         Annotated[list[Pair], FIRST_ERROR] | None,
         must("must be pairs of numbers, as many as `clusters`, not {given}"),
     ] = None
-    clusters: list[Any] = Field(default_factory=list)
+    clusters: list[object] = Field(default_factory=list)
 
     @model_validator(mode="before")
     @classmethod
-    def _without_cells(cls, given: Any) -> Any:
+    def _without_cells(cls, given: object) -> object:
         nothing = isinstance(given, dict) and given.get("coordinates") in (None, [])
         return {} if nothing else given
 
@@ -94,14 +95,14 @@ class InputData(Body):
     study_info: Text | None = None
     info_tags: Map[Name, Text] = Field(default_factory=dict)
     cluster_labels: Map[ClusterId, Name] = Field(default_factory=dict)
-    cluster_metadata: Map[str, Map[str, Map[str, Any]]] = Field(default_factory=dict)
+    cluster_metadata: Map[str, Map[str, Map[str, object]]] = Field(default_factory=dict)
     marker_genes: Annotated[dict[ClusterId, Genes], Field(min_length=1), FIRST_ERROR]
     visualization_data: Annotated[VisualizationData, OR_EMPTY] = VisualizationData()
     expression_data: Annotated[
         dict[Name, Map[str, Percent]], Field(max_length=MOST_GENES), FIRST_ERROR, OR_EMPTY
     ] = Field(default_factory=dict)
     n_parallel_clusters: Parallel | None = None
-    client_info: Map[str, Any] = Field(default_factory=dict)
+    client_info: Map[str, object] = Field(default_factory=dict)
 
 
 class UploadedFiles(Body):
@@ -143,7 +144,7 @@ class JobInput:
     tags: dict[str, str]
     labels: dict[str, str]
     markers: dict[str, list[str]]
-    metadata: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    metadata: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     genes: tuple[str, ...] = ()
     percentages: NDArray[np.float32] = field(
         default_factory=lambda: np.empty((0, 0), dtype=np.float32)
@@ -201,7 +202,20 @@ class JobRequest:
 
 
 def read_submission(body: bytes, settings: Settings) -> JobRequest:
-    """Parse and check a body; raises :class:`Failure` that names what is wrong."""
+    """Parse and check a body.
+
+    Parameters
+    ----------
+    body
+        JSON as :class:`Submission` describes it.
+    settings
+        Has the most clusters of a job, and the origins that may be called.
+
+    Raises
+    ------
+    Failure
+        Something is wrong with the body; the message names it.
+    """
     sent = read(Submission, parsed(body))
     return JobRequest(
         job=job_of(sent.input_data, settings),
@@ -246,7 +260,7 @@ def job_of(data: InputData, settings: Settings) -> JobInput:
     )
 
 
-def _numbers(shares: dict[str, Any]) -> dict[str, Any]:
+def _numbers(shares: Mapping[str, object]) -> dict[str, float]:
     return {name: share for name, share in shares.items() if isinstance(share, int | float)}
 
 

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -24,7 +24,7 @@ from ..store import Store, new_id, now
 from .engines import engine_of
 from .evidence import Evidence
 from .payload import JobInput, JobRequest
-from .records import Job, JobRecords
+from .records import Job, JobRecords, Status
 from .study import check_job
 from .work import answer
 
@@ -92,9 +92,18 @@ class Jobs:
     def submit(self, submission: JobRequest, request_key: str | None = None) -> str:
         """Accept a job and return its id; the same request key gives the same job.
 
+        Parameters
+        ----------
+        submission
+            A checked body.
+        request_key
+            The client's ``Idempotency-Key``, or None.
+
         Raises
         ------
         Failure
+            No engine can answer the job, too many wait, an upload is missing, the disk is full,
+            or the request key belongs to another job.
         """
         job, configs = submission.job, submission.llm_configs
         engine = engine_of(configs, self._parallel(job))
@@ -155,9 +164,9 @@ class Jobs:
         self.records.set_state(job.id, "pending")
         self._queue.put(job.id)
 
-    def status(self, job: Job) -> dict[str, Any]:
+    def status(self, job: Job) -> Status:
         """Return the body of ``/status``."""
-        found: dict[str, Any] = {"jobStatus": job.state, "clusterStatus": self._states(job)}
+        found = Status(jobStatus=job.state, clusterStatus=self._states(job))
         if job.error:
             found["message"] = job.error
         elif job.state == "credentials_required":
@@ -211,8 +220,8 @@ class Jobs:
                     type(error).__name__,
                     exc_info=None if expected else error,
                 )
-                told = getattr(error, "message", "An internal error; the server's log has it.")
-                self._fail(identifier, str(told))
+                reason = getattr(error, "message", "An internal error; the server's log has it.")
+                self._fail(identifier, str(reason))
 
     def _fail(self, identifier: str, reason: str) -> None:
         states = self.records.clusters(identifier).items()

@@ -5,7 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Annotated, NotRequired
 
+from typing_extensions import TypedDict
+
+from ..bodies import one_of
 from ..failures import Code, Failure, fail, shown
 from ..store import Store, is_id, now
 
@@ -17,6 +21,7 @@ JOB_STATES: tuple[str, ...] = (
     "credentials_required",
 )
 UNFINISHED: tuple[str, ...] = ("pending", "processing")
+CLUSTER_STATES: tuple[str, ...] = ("pending", "processing", "completed", "failed")
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,14 @@ class Job:
     request_hash: str
     error: str | None
     created: float
+
+
+class Status(TypedDict):
+    """How far a job is."""
+
+    jobStatus: Annotated[str, one_of(JOB_STATES)]
+    clusterStatus: dict[str, Annotated[str, one_of(CLUSTER_STATES)]]
+    message: NotRequired[str]
 
 
 class JobRecords:
@@ -77,6 +90,23 @@ class JobRecords:
         most_waiting: int,
     ) -> None:
         """Accept a job: when this returns, it is on disk.
+
+        Parameters
+        ----------
+        identifier
+            Id of the new job.
+        clusters
+            Ids of its clusters, in the order in which they are shown.
+        uploads
+            Kind -> id of its uploads.
+        visibility
+            One of :data:`~.payload.VISIBILITIES`.
+        needs_keys
+            Whether it cannot go on after a restart without keys.
+        request_key, request_hash
+            The client's ``Idempotency-Key`` or None, and the hash of what the job is about.
+        most_waiting
+            Unfinished jobs that this server takes.
 
         Raises
         ------

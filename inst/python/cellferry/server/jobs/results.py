@@ -8,9 +8,12 @@ object. Clusters without an answer have no entry and a reason under ``failures``
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...annotations.clusters import UNKNOWN, Annotation, Annotations
+
+if TYPE_CHECKING:
+    from ...files import Json
 
 CONFIDENCE: tuple[tuple[float, str], ...] = ((0.75, "High"), (0.5, "Moderate"), (0.0, "Low"))
 """Least confidence (0..1) of each grade."""
@@ -22,13 +25,17 @@ def results_of(
     found: Annotations,
     *,
     study_info: str = "",
-    expression: Mapping[str, Any] | None = None,
+    expression: Mapping[str, Json] | None = None,
     notes: Iterable[str] = (),
-) -> dict[str, Any]:
+) -> dict[str, Json]:
     """Return the body of ``/results``.
 
     Parameters
     ----------
+    found
+        A row per cluster of the job.
+    study_info
+        What the client said of the study.
     expression
         Cluster -> what was looked up in the artifacts.
     notes
@@ -60,10 +67,10 @@ def results_of(
     }
 
 
-def _latest(row: Annotation, found: Annotations, expression: Any) -> dict[str, Any]:
+def _latest(row: Annotation, found: Annotations, expression: Json) -> dict[str, Json]:
     label = row.label or UNKNOWN
     evidence = found.evidence.get(row.cluster)
-    cell_type: dict[str, Any] = {
+    cell_type: dict[str, Json] = {
         "label": label,
         "conclusion": row.justification or "",
         "keySupportingGenes": list(row.supporting),
@@ -77,7 +84,7 @@ def _latest(row: Annotation, found: Annotations, expression: Any) -> dict[str, A
         cell_type["expressionEvidence"] = expression
     if evidence is not None:
         cell_type["evidence"] = evidence
-    full_output = {
+    full_output: dict[str, Json] = {
         "cellType": cell_type,
         "refinedCandidatesWithReasoning": [
             {"label": name, "reasoning": ""} for name in row.alternatives
@@ -104,17 +111,14 @@ def _latest(row: Annotation, found: Annotations, expression: Any) -> dict[str, A
     }
 
 
-def review(row: Annotation) -> dict[str, Any]:
+def review(row: Annotation) -> dict[str, Json]:
     """Return how sure the answer is, in the protocol's words and as our number."""
-    found: dict[str, Any] = {
+    assessment = {"heterogeneityType": "mixture of " + " and ".join(row.mixed)}
+    found: dict[str, Json] = {
         "confidence": grade(row.confidence),
         "isHeterogeneous": bool(row.mixed),
-        "fullOutput": {"heterogeneityAssessment": {}},
+        "fullOutput": {"heterogeneityAssessment": assessment if row.mixed else {}},
     }
-    if row.mixed:
-        found["fullOutput"]["heterogeneityAssessment"] = {
-            "heterogeneityType": "mixture of " + " and ".join(row.mixed)
-        }
     if row.confidence is not None:
         found["confidenceValue"] = row.confidence
         found["confidenceKind"] = row.confidence_kind
@@ -132,7 +136,7 @@ def grade(confidence: float | None) -> str:
     return next((name for least, name in CONFIDENCE if (confidence or 0.0) >= least), "Low")
 
 
-def categories(rows: Iterable[Annotation]) -> list[dict[str, Any]]:
+def categories(rows: Iterable[Annotation]) -> list[dict[str, Json]]:
     """Return the lineages of the answers, each with its clusters, for dot plots."""
     found: dict[str, list[str]] = {}
     for row in rows:

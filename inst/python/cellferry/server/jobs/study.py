@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...annotate.checks import check_needs
 from ...annotations.clusters import Annotations
@@ -30,12 +30,12 @@ def study_of(job: JobInput, sizes: Mapping[str, int] | None = None) -> Study:
     """Return the study of a job.
 
     Its clusters are the ids of the job. Genes that the client measured are known to the
-    engine, so that a marker that is absent can be told from one that was not measured.
+    engine, so that a marker that is absent can be distinguished from one that was not measured.
 
     Parameters
     ----------
     sizes
-        Cells per cluster id, where the artifacts tell them.
+        Cells per cluster id, where the artifacts have them.
     """
     names = tuple(job.labels)
     counts = None if sizes is None else tuple(int(sizes.get(name, 0)) for name in names)
@@ -75,10 +75,20 @@ def _tag(tags: Mapping[str, str], names: Sequence[str]) -> str:
     return next((by_name[name] for name in names if by_name.get(name)), "")
 
 
-def payload_markers(job: JobInput, most: int = 50) -> dict[str, list[Any]]:
-    """Return the markers of a job as columns, with ``pct.1`` from its percentages."""
+def payload_markers(job: JobInput, most: int = 50) -> dict[str, list[str | float | None]]:
+    """Return the markers of a job as columns, with ``pct.1`` from its percentages.
+
+    Parameters
+    ----------
+    most
+        Markers of a cluster, the best ones.
+
+    Returns
+    -------
+    ``cluster``, ``gene`` and ``pct.1`` (a fraction 0..1 or None), of equal length.
+    """
     row_of = {gene: i for i, gene in enumerate(job.genes)}
-    columns: dict[str, list[Any]] = {"cluster": [], "gene": [], "pct.1": []}
+    columns: dict[str, list[str | float | None]] = {"cluster": [], "gene": [], "pct.1": []}
     for position, cluster in enumerate(job.labels):
         for gene in job.markers.get(cluster, [])[:most]:
             row = row_of.get(gene)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -21,6 +21,7 @@ from .study import payload_markers, study_of
 
 if TYPE_CHECKING:
     from ...engines.base import Engine
+    from ...files import Json
     from .evidence import Evidence
     from .payload import JobInput
 
@@ -36,11 +37,15 @@ def answer(
 ) -> Annotations:
     """Answer a job, write ``results.json`` and ``annotations.json``, return the answers.
 
-    Clusters that an earlier attempt finished are not asked for again: they are in the
+    Clusters that an earlier attempt finished are not annotated again: they are in the
     journal of the job's run.
 
     Parameters
     ----------
+    engine
+        Answers clusters.
+    evidence
+        Where expression is looked up, and what the sizes of the clusters are.
     folder
         The job's own.
     parallel
@@ -54,15 +59,15 @@ def answer(
     results = results_of(
         found, study_info=job.study_info, expression=expression, notes=evidence.notes
     )
-    explained: dict[str, Any] = {
+    explained: dict[str, Json] = {
         row.cluster: {
             **(found.evidence.get(row.cluster) or {}),
             **({"expression": expression[row.cluster]} if row.cluster in expression else {}),
         }
         for row in found
     }
-    told = Annotations(found.rows, explained, found.provenance, payload_markers(job))
-    write_whole(folder / "annotations.json", told.to_json())
+    stored = Annotations(found.rows, explained, found.provenance, payload_markers(job))
+    write_whole(folder / "annotations.json", stored.to_json())
     write_whole(folder / "results.json", orjson.dumps(results))
     return found
 

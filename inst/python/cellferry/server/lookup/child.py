@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import orjson
 
@@ -35,11 +35,19 @@ def limit() -> None:
         resource.setrlimit(what, (limit, limit))
 
 
-def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+class Answer(TypedDict, total=False):
+    """A result, or the code and the message of what is wrong."""
+
+    result: Any
+    code: str
+    error: str
+
+
+def answer(request: Mapping[str, object]) -> Answer:
     """Return the answer to one request."""
     arguments = dict(request)
     try:
-        return {"result": operations()[arguments.pop("operation")](**arguments)}
+        return {"result": operations()[str(arguments.pop("operation"))](**arguments)}
     except Failure as failure:
         return {"code": failure.code.value, "error": failure.message}
     except MemoryError:
@@ -50,7 +58,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
         return {"code": "INVALID_ARTIFACT", "error": message}
 
 
-def operations() -> dict[str, Callable[..., Any]]:
+def operations() -> dict[str, Callable[..., object]]:
     """Return name -> function; the libraries are loaded with the first request."""
     from . import obs_duckdb, vars_h5
     from . import queries as artifact_queries

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -69,7 +69,7 @@ class CountsRequest(Body):
     group_by: str | None = None
 
 
-def read_counts(content: Any) -> tuple[list[dict[str, Any]], str | None]:
+def read_counts(content: object) -> tuple[list[dict[str, object]], str | None]:
     """Return filters and grouping column of a body; raises :class:`~..failures.Failure`.
 
     Examples

@@ -7,14 +7,20 @@ as parameters; names must be those of columns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypeAlias, TypedDict
 
 import duckdb
+import numpy as np
 
 from ..failures import Code, Failure
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Scalar: TypeAlias = str | int | float | bool
 
 TABLE = "obs"
 COORDINATES = "__vis_coordinates_"
@@ -37,14 +43,66 @@ _NUMERIC = ("INT", "FLOAT", "DOUBLE", "DECIMAL", "REAL")
 _COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 
 
-def inspect(path: str) -> dict[str, Any]:
+class Content(TypedDict):
+    """How many rows a table has, and column -> type."""
+
+    n_cells: int
+    columns: dict[str, str]
+
+
+class GroupColumn(TypedDict):
+    """A column, its cells per label, and all cells."""
+
+    column: str
+    sizes: dict[str, int]
+    n_cells: int
+
+
+class Condition(TypedDict):
+    """A condition on a column, checked by :mod:`.counts`."""
+
+    column: str
+    op: str
+    value: NotRequired[Scalar | list[Scalar]]
+
+
+class GroupCount(TypedDict):
+    """How many cells have a value."""
+
+    value: str | None
+    count: int
+
+
+class Counts(TypedDict):
+    """How many cells there are and pass, and per value of a column where one is given."""
+
+    total: int
+    count: int
+    groups: NotRequired[list[GroupCount]]
+    truncated: NotRequired[bool]
+
+
+def inspect(path: str) -> Content:
     """Return the number of rows and the columns; raises :class:`Failure`."""
     database = _open(path)
     return {"n_cells": database.n_cells, "columns": database.columns}
 
 
 class ObsFile:
-    """An open, checked obs.duckdb."""
+    """An open, checked obs.duckdb.
+
+    Attributes
+    ----------
+    n_cells
+        Rows of its table.
+    columns
+        Column -> type of DuckDB.
+
+    Raises
+    ------
+    Failure
+        INVALID_ARTIFACT, with what was found.
+    """
 
     def __init__(self, path: str) -> None:
         try:
@@ -82,10 +140,10 @@ class ObsFile:
             message = "The table has computed columns, which artifacts do not have."
             raise Failure(Code.INVALID_ARTIFACT, message)
 
-    def _all(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    def _all(self, query: str, *values: Scalar) -> list[tuple[Any, ...]]:
         return self.sql.execute(query, list(values)).fetchall()
 
-    def column(self, name: Any) -> str:
+    def column(self, name: object) -> str:
         """Return a column's name as it stands in a query; raises if there is none."""
         if not isinstance(name, str) or name not in self.columns:
             message = "The metadata have no such column."
@@ -106,10 +164,8 @@ class ObsFile:
                 return name
         return None
 
-    def codes(self, column: str, labels: Sequence[str]) -> Any:
+    def codes(self, column: str, labels: Sequence[str]) -> NDArray[np.int32]:
         """Return per cell the position of its label as an int32 array, -1 without."""
-        import numpy as np
-
         found = np.full(self.n_cells, -1, dtype=np.int32)
         name = self.column(column)
         for code, label in enumerate(labels):
@@ -119,7 +175,9 @@ class ObsFile:
             found[rows] = code
         return found
 
-    def coordinates(self, step: int) -> tuple[str, Any, Any, Any] | None:
+    def coordinates(
+        self, step: int
+    ) -> tuple[str, NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]] | None:
         """Return the embedding's name, and rows, x and y of every ``step``-th cell."""
         firsts = [c for c in self.columns if c.startswith(COORDINATES) and c.endswith("_1")]
         for first in firsts:
@@ -133,7 +191,9 @@ class ObsFile:
                 [step],
             ).fetchnumpy()
             name = first.removeprefix(COORDINATES).removesuffix("_1")
-            return name, found["row"], found["x"], found["y"]
+            # A column with NULL is a masked array.
+            rows, x, y = (np.asanyarray(found[key]) for key in ("row", "x", "y"))
+            return name, rows, x, y
         return None
 
 
@@ -142,7 +202,7 @@ def opened(path: str) -> ObsFile:
     return _open(path)
 
 
-def group_column(path: str, labels: Sequence[str]) -> dict[str, Any] | None:
+def group_column(path: str, labels: Sequence[str]) -> GroupColumn | None:
     """Return the column whose values are these labels and its cells per label, or None."""
     database = _open(path)
     column = database.group_column(labels)
@@ -155,16 +215,29 @@ def group_column(path: str, labels: Sequence[str]) -> dict[str, Any] | None:
     return {"column": column, "sizes": dict(rows), "n_cells": database.n_cells}
 
 
-def counts(
-    path: str, filters: Sequence[Mapping[str, Any]], group_by: str | None = None
-) -> dict[str, Any]:
-    """Return how many cells pass all filters, and how many per value of a column."""
+def counts(path: str, filters: Sequence[Condition], group_by: str | None = None) -> Counts:
+    """Return how many cells pass all filters, and how many per value of a column.
+
+    Parameters
+    ----------
+    path
+        An ``obs.duckdb``.
+    filters
+        Conditions that all must be true; none lets every cell pass.
+    group_by
+        Column whose :data:`MOST_GROUPS` most frequent values are counted, or None.
+
+    Raises
+    ------
+    Failure
+        The file is refused, or has no such column.
+    """
     database = _open(path)
     where, values = _where(database, filters)
     (n_cells,) = database.sql.execute(
         f"SELECT count(*) FROM {TABLE} WHERE {where}", values
     ).fetchone() or (0,)
-    result: dict[str, Any] = {"total": database.n_cells, "count": n_cells}
+    result = Counts(total=database.n_cells, count=n_cells)
     if group_by is not None:
         name = database.column(group_by)
         rows = database.sql.execute(
@@ -177,9 +250,9 @@ def counts(
     return result
 
 
-def _where(database: ObsFile, filters: Sequence[Mapping[str, Any]]) -> tuple[str, list[Any]]:
+def _where(database: ObsFile, filters: Sequence[Condition]) -> tuple[str, list[str | float]]:
     conditions: list[str] = ["true"]
-    values: list[Any] = []
+    values: list[str | float] = []
     for condition in filters:
         name = database.column(condition.get("column"))
         operator, value = condition["op"], condition.get("value")
@@ -187,9 +260,9 @@ def _where(database: ObsFile, filters: Sequence[Mapping[str, Any]]) -> tuple[str
             conditions.append(f"{name} IS {'NOT ' if operator == 'not_null' else ''}NULL")
         elif operator in _COMPARISONS:
             conditions.append(f"TRY_CAST({name} AS DOUBLE) {_COMPARISONS[operator]} ?")
-            values.append(float(value or 0))
+            values.append(float(value) if isinstance(value, int | float) else 0.0)
         else:
-            wanted: list[Any] = value if isinstance(value, list) else [value]
+            wanted = value if isinstance(value, list) else [value]
             alike = " OR ".join(_equal(database, str(condition["column"]), v) for v in wanted)
             negative = operator in {"ne", "not_in"}
             conditions.append(f"{'NOT ' if negative else ''}coalesce({alike or 'false'}, false)")
@@ -197,7 +270,7 @@ def _where(database: ObsFile, filters: Sequence[Mapping[str, Any]]) -> tuple[str
     return " AND ".join(f"({c})" for c in conditions), values
 
 
-def _equal(database: ObsFile, column: str, value: Any) -> str:
+def _equal(database: ObsFile, column: str, value: Scalar | None) -> str:
     name = database.column(column)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and any(kind in database.columns[column] for kind in _NUMERIC):
@@ -205,7 +278,7 @@ def _equal(database: ObsFile, column: str, value: Any) -> str:
     return f"CAST({name} AS VARCHAR) = ?"
 
 
-def _comparable(value: Any) -> str:
+def _comparable(value: Scalar | None) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -12,11 +12,16 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ..failures import Code, Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .child import Answer
 
 SECONDS = 60.0
 CALLS_PER_PROCESS = 500
@@ -40,14 +45,14 @@ class Readers:
         self._idle: list[_Process] = []
         self._closed = False
 
-    def call(self, operation: str, **arguments: Any) -> Any:
+    def call(self, operation: str, **arguments: object) -> Any:
         """Have a helper do one operation of :mod:`.child` and return its result.
 
         Raises
         ------
         Failure
             The file is refused, or the helper ended or took too long: INVALID_ARTIFACT.
-            What was asked for is not in it: the code of the helper.
+            What was requested is not in it: the code of the helper.
         """
         request = {"operation": operation, **arguments}
         with self._free:
@@ -105,7 +110,7 @@ class _Process:
             cwd="/" if os.name == "posix" else None,
         )
 
-    def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+    def ask(self, request: Mapping[str, object], seconds: float) -> Answer | None:
         """Return the answer, or None if the process ended or was ended."""
         self.calls += 1
         watch = threading.Timer(seconds, self._kill)
@@ -117,7 +122,7 @@ class _Process:
             self._process.stdin.write(orjson.dumps(request) + b"\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
-            answer: dict[str, Any] | None = orjson.loads(line) if line.endswith(b"\n") else None
+            answer: Answer | None = orjson.loads(line) if line.endswith(b"\n") else None
         except (OSError, ValueError):
             answer = None
         finally:

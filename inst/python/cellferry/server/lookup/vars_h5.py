@@ -2,7 +2,7 @@
 
 Runs in the helper process only, and is the one seam to :mod:`cellferry.artifacts`, whose
 reader refuses what it meets. Here the file is walked through before, because a file that
-a stranger sent should hold nothing else either, and is told of when it is uploaded.
+a stranger sent should contain nothing else either, and is refused when it is uploaded.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -40,7 +40,7 @@ def inspect(path: str) -> dict[str, int]:
 
 
 class CheckedFile:
-    """An open vars.h5 that was walked through and holds nothing that it should not.
+    """An open vars.h5 that was walked through and contains nothing that it should not.
 
     Raises
     ------
@@ -79,14 +79,14 @@ class CheckedFile:
         return found
 
     def position(self, gene: str) -> int:
-        """Return the column of a gene, by symbol or by identifier."""
+        """Return the column of a gene, by symbol or by identifier; raises :class:`Failure`."""
         if gene not in self._symbols:
             message = "The expression matrix has no such gene."
             raise Failure(Code.NOT_FOUND, message)
         return self._symbols[gene]
 
     def column(self, gene: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the cells with a value of a gene, and the values."""
+        """Return the cells with a value of a gene, and the values; raises :class:`Failure`."""
         try:
             cells, values = self._file.gene(gene)
         except (ArtifactFormatError, InvalidOptionError) as error:
@@ -105,7 +105,7 @@ def _cached(path: str, _changed: int, _size: int) -> CheckedFile:
     return CheckedFile(path)
 
 
-def _walk(group: h5py.Group, depth: int, seen: set[Any]) -> Iterator[Any]:
+def _walk(group: h5py.Group, depth: int, seen: set[int]) -> Iterator[h5py.Group | h5py.Dataset]:
     """Yield every object once; links out of the file or around in it are refused."""
     if depth > DEPTH:
         message = "The file is nested too deeply."
@@ -150,5 +150,5 @@ def _check_dataset(dataset: h5py.Dataset) -> None:
         raise Failure(Code.INVALID_ARTIFACT, message)
     declared = float(np.prod(dataset.shape or (), dtype=np.float64)) * dataset.dtype.itemsize
     if declared > MOST_RATIO * (dataset.id.get_storage_size() + 1024):
-        message = f"{where} declares far more than it holds."
+        message = f"{where} declares far more values than it has."
         raise Failure(Code.INVALID_ARTIFACT, message)

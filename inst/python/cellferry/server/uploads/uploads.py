@@ -151,6 +151,19 @@ class Uploads:
         Of two requests for one chunk the later one wins, because the earlier is a
         connection that broke without our noticing.
 
+        Parameters
+        ----------
+        position
+            Of the chunk, from 0.
+        declared
+            Content-Length in bytes, or None where the client does not say.
+        body
+            The bytes as they come.
+
+        Returns
+        -------
+        Bytes of the chunk.
+
         Raises
         ------
         Failure
