@@ -6,12 +6,12 @@ from cellferry.engines.llm.conversation import Conversation
 from cellferry.engines.llm.endpoints import endpoint
 from llm_cases import answer, question
 
-ASKED = endpoint(provider="http://localhost/v1", model="m")
+ENDPOINT = endpoint(provider="http://localhost/v1", model="m")
 
 
 def row(outcome, given=None, **changes):
     made = Conversation(question(), outcome, given, **changes)
-    return Annotation.from_dict(json.loads(json.dumps(payload_of(made, ASKED)))["annotation"])
+    return Annotation.from_dict(json.loads(json.dumps(payload_of(made, ENDPOINT)))["annotation"])
 
 
 def test_a_passed_answer_fills_the_row():

@@ -17,8 +17,8 @@ from ...errors import CellferryError
 from ..base import Capabilities, Plan
 from ..service.providers import key_variables
 from ..service.secrets import Secret, redact
-from .batch import make_plan
 from .outputs import check_files, output_files, run_folder, write_files
+from .planning import make_plan
 from .providers import check_packages
 from .questions import VERSION as PROMPT_VERSION
 from .questions import Question, make_questions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from ...annotations.clusters import UNKNOWN
 from ...biology.ontology import cell_ontology
@@ -16,19 +16,30 @@ if TYPE_CHECKING:
 ENGINE = "llm"
 
 
-def payload_of(made: Conversation, asked: Endpoint) -> dict[str, Any]:
-    """Return ``{"annotation": ..., "evidence": ...}`` of a conversation as plain data."""
+class Payload(TypedDict):
+    """What the journal keeps of a cluster: its row and its evidence, as plain data."""
+
+    annotation: dict[str, object]
+    evidence: dict[str, object]
+
+
+def payload_of(made: Conversation, endpoint: Endpoint) -> Payload:
+    """Return the row and the evidence of a conversation.
+
+    Parameters
+    ----------
+    endpoint
+        That of the annotator.
+    """
     answer = made.answer
-    row: dict[str, Any] = {
+    row: dict[str, object] = {
         "cluster": made.question.cluster,
         "engine": ENGINE,
-        "model": made.model or asked.model,
-        "provider": asked.provider,
+        "model": made.model or endpoint.model,
+        "provider": endpoint.provider,
         "n_markers": len(made.question.genes),
         "iterations": len(made.rounds) or None,
-        "input_tokens": made.input_tokens,
-        "output_tokens": made.output_tokens,
-        "cost_usd": made.cost_usd,
+        **made.usage._asdict(),
         "seconds": made.seconds,
     }
     if made.outcome == "failed" or answer is None:
@@ -37,7 +48,7 @@ def payload_of(made: Conversation, asked: Endpoint) -> dict[str, Any]:
         row.update(_known(answer), status="ok")
     else:
         row.update(_unknown(made, answer), status="unknown", label=UNKNOWN)
-    evidence = {
+    evidence: dict[str, object] = {
         "genes": list(made.question.genes),
         "token": made.question.token,
         "outcome": made.outcome,
@@ -48,7 +59,7 @@ def payload_of(made: Conversation, asked: Endpoint) -> dict[str, Any]:
     return {"annotation": row, "evidence": evidence}
 
 
-def _known(answer: Answer) -> dict[str, Any]:
+def _known(answer: Answer) -> dict[str, object]:
     term = resolved_term(answer)
     subtypes = [s for s in answer.subtypes if s != answer.main_type]
     return {
@@ -67,7 +78,7 @@ def _known(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _unknown(made: Conversation, answer: Answer) -> dict[str, Any]:
+def _unknown(made: Conversation, answer: Answer) -> dict[str, object]:
     listed = set(made.question.genes)
     if made.outcome == "abstained":
         return {
