@@ -96,7 +96,7 @@ def engine_options(name: str, level: Level = "clusters") -> dict[str, Any]:
 def environment_variables() -> list[str]:
     """Return the variables that engines read: what each class names in ``variables``, if any.
 
-    R tells Python when one of them changes.
+    R lets Python know when one of them changes.
 
     Examples
     --------

@@ -220,7 +220,7 @@ def test_a_service_that_answers_nothing_is_given_up_early(llm_server):
 
 
 @pytest.mark.slow
-def test_nobody_at_the_address_is_told_with_the_address(monkeypatch):
+def test_nobody_at_the_address_is_reported_with_the_address(monkeypatch):
     from cellferry.engines.llm.client import Client
 
     monkeypatch.setattr(Client, "base_wait", 0.01)
@@ -232,7 +232,7 @@ def test_nobody_at_the_address_is_told_with_the_address(monkeypatch):
         ask(Nobody, many(9))
 
 
-def test_progress_is_told_for_every_cluster(llm_server):
+def test_progress_is_reported_for_every_cluster(llm_server):
     events = []
     annotate(study_from_markers(LISTS), engine(llm_server), on_event=events.append)
     assert [e.done for e in events] == [0, 1, 2, 3, 4, 5]

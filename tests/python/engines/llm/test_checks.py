@@ -15,7 +15,7 @@ def test_a_right_answer_passes():
     assert check_answer(answer(), question()) == []
 
 
-def test_another_clusters_token_is_the_only_problem_told():
+def test_another_clusters_token_is_the_only_problem_reported():
     other = question(("CD3D", "CD3E", "TRAC"))
     problems = check_answer(answer(other, supporting_genes=["NOPE"]), question())
     assert len(problems) == 1

@@ -75,7 +75,7 @@ def test_what_leaves_the_machine_is_said(llm_server):
     assert (away.host, away.sends) == ("api.anthropic.com", frozenset({"markers"}))
 
 
-def test_a_missing_key_is_told_before_a_run_is_made(own_home, monkeypatch):
+def test_a_missing_key_is_reported_before_a_run_is_made(own_home, monkeypatch):
     monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
     with pytest.raises(errors.CredentialsRequiredError, match="openrouter"):
         cellferry.annotate_clusters(TWO, engine="llm", species="human")

@@ -52,7 +52,7 @@ def test_each_mode_asks_for_the_schema_in_its_way():
     assert '"supporting_genes"' in system
 
 
-def test_what_a_service_said_is_told_short():
+def test_what_a_service_said_is_repeated_short():
     body = {"error": {"message": "no " * 500}}
     said = said_by(ModelHTTPError(400, "m", body))
     assert said.startswith("status 400, no no")

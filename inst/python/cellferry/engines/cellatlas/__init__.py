@@ -237,7 +237,7 @@ class CellAtlas:
         return source, counts
 
     def _look(self, study: Study, *, quiet: bool = False) -> tuple[Quality | None, dict[str, Any]]:
-        """Return quality and genes of a study; looked at once, and told of once."""
+        """Return quality and genes of a study; looked at once, and warned of once."""
         from .quality import check_genes, measure
 
         if self._looked is None or self._looked[0] is not study:
@@ -273,7 +273,7 @@ def _merged(
         rows.append(chunk.rows)
     at: NDArray[np.intp] = np.concatenate(rows)
     if not np.array_equal(at, expected):
-        message = "The chunks do not hold every cell exactly once."
+        message = "The chunks do not have every cell exactly once."
         raise InternalError(message)
     calls = Calls.joined(parts)
     label, status = np.full(n, -1, np.int32), np.full(n, SKIPPED, np.uint8)

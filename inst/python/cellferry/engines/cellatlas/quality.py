@@ -60,9 +60,9 @@ class Quality:
         flagged = {k: n for k, n in self.numbers["flagged"].items() if n}
         if not flagged:
             return
-        told = ", ".join(f"{n} {what}" for what, n in flagged.items())
+        reasons = ", ".join(f"{n} {what}" for what, n in flagged.items())
         bad = int((~self.good).sum())
-        message = f"{bad} of {len(self.reasons)} cells should not be annotated: {told}."
+        message = f"{bad} of {len(self.reasons)} cells should not be annotated: {reasons}."
         hint = (
             'They are left out (qc = "filter") and get no label.'
             if filtered
@@ -165,7 +165,7 @@ def check_genes(genes: Sequence[str], species: str | None) -> dict[str, Any]:
     if twice:
         message = (
             f"{len(twice)} gene names stand for several columns ({listing(twice, 3)}), so that the "
-            "service could not tell them apart."
+            "service could not distinguish them."
         )
         hint = "Make them unique: adata.var_names_make_unique(), or in R make.unique(rownames(x))."
         raise GeneIdentifiersError(message, hint, examples=twice[:10])

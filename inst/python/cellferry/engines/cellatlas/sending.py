@@ -87,7 +87,7 @@ class Sender:
                 if found is not None:
                     answered.append(found)
                     done += len(chunk.rows)
-                    self._told(done, len(cells))
+                    self._report(done, len(cells))
                 elif len(chunk.body) > self._largest and len(chunk.rows) > 1:
                     yield from missing(chunk.halves())
                 else:
@@ -110,7 +110,7 @@ class Sender:
                     answered.append(self._keep(chunk, text, cells))
                     self.sent += 1
                     done += chunk.n_cells
-                    self._told(done, len(cells))
+                    self._report(done, len(cells))
             if not too_large:
                 return sorted(answered, key=lambda a: int(a.rows[0]))
             waiting = too_large
@@ -120,7 +120,7 @@ class Sender:
         self._largest = min(self._largest, len(chunk.body) * 3 // 4)
         self.run.update(largest_body=self._largest)
 
-    def _told(self, done: int, total: int) -> None:
+    def _report(self, done: int, total: int) -> None:
         self.events.emit("progress", done=done, total=total, unit="cell")
 
     def _ask(self, chunk: Chunk) -> tuple[_Sent | Chunk, bytes]:

@@ -80,7 +80,7 @@ class CyteType:
         Whether it is an error if an artifact cannot be built or uploaded. False goes on
         without: the report then has no expression or metadata to look up.
     save_query, query_filename
-        Whether and where the payload is kept as JSON; it never holds a key.
+        Whether and where the payload is kept as JSON; a key is never in it.
     poll_interval_seconds, timeout_seconds
         Longest pause between two looks at the job; longest wait for it.
     overwrite_files

@@ -62,38 +62,38 @@ def rows_of(
 def row_of(cluster: str, identifier: str, entry: Any, state: str) -> Annotation:
     """Return the row of one cluster from its entry, which may be missing or damaged."""
     latest = _record(_record(entry).get("latest"))
-    told = _record(latest.get("annotation"))
-    if not told:
+    found = _record(latest.get("annotation"))
+    if not found:
         if state == "failed":
             return _failed(cluster, "The service could not annotate this cluster.")
         return _failed(cluster, "The service returned no annotation for this cluster.")
-    own = told.get("clusterId", identifier)
+    own = found.get("clusterId", identifier)
     if own is not None and str(own) != identifier:
         error = f'The answer says that it is for the cluster "{own}", so it is not used.'
         return _failed(cluster, error)
-    deep = _record(_record(told.get("fullOutput")).get("cellType"))
-    label = _text(told.get("annotation")) or _text(deep.get("label"))
+    deep = _record(_record(found.get("fullOutput")).get("cellType"))
+    label = _text(found.get("annotation")) or _text(deep.get("label"))
     if not label or says_unknown(label):
         label = UNKNOWN
     review = _record(latest.get("review"))
     confidence = STATED.get(str(review.get("confidence")))
-    term = _text(told.get("cellOntologyTermName"))
+    term = _text(found.get("cellOntologyTermName"))
     return Annotation(
         cluster,
         "unknown" if label == UNKNOWN else "ok",
         label=label,
-        detail=_text(told.get("granularAnnotation")),
-        state=_text(told.get("cellState")),
-        ontology_id=ontology_id(_text(told.get("cellOntologyTerm")) or ""),
+        detail=_text(found.get("granularAnnotation")),
+        state=_text(found.get("cellState")),
+        ontology_id=ontology_id(_text(found.get("cellOntologyTerm")) or ""),
         ontology_label=None if term in {None, UNKNOWN} else term,
         confidence=confidence,
         confidence_kind=None if confidence is None else "stated",
-        alternatives=_candidates(told, label),
+        alternatives=_candidates(found, label),
         mixed=_mixed(review),
-        supporting=_texts(told.get("supportingMarkers")) or _texts(deep.get("keySupportingGenes")),
-        conflicting=_texts(told.get("conflictingMarkers")) or _texts(deep.get("unexpectedGenes")),
-        missing=_texts(deep.get("missingGenes")) or _texts(told.get("missingExpression")),
-        justification=_text(told.get("justification")) or _text(deep.get("conclusion")),
+        supporting=_texts(found.get("supportingMarkers")) or _texts(deep.get("keySupportingGenes")),
+        conflicting=_texts(found.get("conflictingMarkers")) or _texts(deep.get("unexpectedGenes")),
+        missing=_texts(deep.get("missingGenes")) or _texts(found.get("missingExpression")),
+        justification=_text(found.get("justification")) or _text(deep.get("conclusion")),
         engine=ENGINE,
     )
 
@@ -102,8 +102,8 @@ def _failed(cluster: str, error: str) -> Annotation:
     return Annotation(cluster, "failed", error=error, engine=ENGINE)
 
 
-def _candidates(told: Mapping[str, Any], label: str) -> tuple[str, ...]:
-    given = _record(told.get("fullOutput")).get("refinedCandidatesWithReasoning")
+def _candidates(answer: Mapping[str, Any], label: str) -> tuple[str, ...]:
+    given = _record(answer.get("fullOutput")).get("refinedCandidatesWithReasoning")
     listed = given if isinstance(given, list) else []
     found = (_text(_record(c).get("label")) for c in listed)
     return tuple(dict.fromkeys(c for c in found if c and c != label))

@@ -95,7 +95,7 @@ class Job:
         Parameters
         ----------
         envelope
-            Makes the request; told whether earlier uploads may be named again.
+            Makes the request, given whether earlier uploads may be named again.
         key
             Hash of what is asked.
         may_reuse
@@ -110,9 +110,9 @@ class Job:
                 raise
             answer = self._post(envelope(False), once)
         host = self._service.host
-        told = object_of(answer, host, job_id=str)
+        accepted = object_of(answer, host, job_id=str)
         # Written before anything else happens: from here on the job can be found again.
-        self._run.update(remote_job_id=safe_id(told["job_id"], host))
+        self._run.update(remote_job_id=safe_id(accepted["job_id"], host))
         self._run.update(remote={"api_url": self._service.address, "report_url": self.report_url})
 
     def renew(self, models: Callable[[], list[dict[str, Any]] | None]) -> None:
@@ -187,8 +187,8 @@ class Job:
                     renewed = True
                     renew()
                     continue
-                told = redact(str(status.get("message") or ""))
-                if self._is_over(status["jobStatus"], clusters, told):
+                explanation = redact(str(status.get("message") or ""))
+                if self._is_over(status["jobStatus"], clusters, explanation):
                     return clusters
                 self._events.wait(min(pause, left))
             pause = min(pause * POLL_GROWTH, self._poll_seconds)
@@ -197,7 +197,7 @@ class Job:
         answer = self._service.get(f"/status/{self.id}")
         return object_of(answer, self._service.host, jobStatus=str)
 
-    def _is_over(self, state: str, clusters: Mapping[str, str], told: str) -> bool:
+    def _is_over(self, state: str, clusters: Mapping[str, str], explanation: str) -> bool:
         if state == "credentials_required":
             message = (
                 f"{self._service.host} was restarted and no longer has the keys of the models."
@@ -205,17 +205,17 @@ class Job:
             raise CredentialsRequiredError(message, "Resume with the keys in the environment.")
         self._gave_up = state == "failed"
         if self._gave_up and "completed" not in clusters.values():
-            raise self._lost([c for c, s in clusters.items() if s == "failed"], told)
+            raise self._lost([c for c, s in clusters.items() if s == "failed"], explanation)
         return state in FINISHED
 
-    def _lost(self, failed: list[str], told: str) -> ServiceJobError:
+    def _lost(self, failed: list[str], explanation: str) -> ServiceJobError:
         """Return the error of a job that failed, after which resuming submits it anew."""
         message = f"{self._service.host} gave up on the job {self.id}"
         hint = "Resume the run to submit it again, or ask the operator of the service."
         attempt = int(self._run.content.get("attempt", 0)) + 1
         self._run.update(attempt=attempt, remote_job_id=None)
         return ServiceJobError(
-            f"{message}: {told}" if told else f"{message}.", hint, clusters=failed
+            f"{message}: {explanation}" if explanation else f"{message}.", hint, clusters=failed
         )
 
     def _report(

@@ -190,8 +190,8 @@ class Uploader:
 
     def _beginning(self, file: _File, answer: Any) -> _Upload:
         host = self._service.host
-        told = object_of(answer, host, upload_id=str, chunk_size_bytes=int)
-        size, limit = told["chunk_size_bytes"], told.get("max_size_bytes")
+        accepted = object_of(answer, host, upload_id=str, chunk_size_bytes=int)
+        size, limit = accepted["chunk_size_bytes"], accepted.get("max_size_bytes")
         if isinstance(limit, int) and file.size > limit:
             message = f"{NAMES[file.kind]} has {file.size:,} bytes, and {host} takes {limit:,}."
             raise ServiceTooLargeError(message, "Leave out columns: obs_columns=.", host=host)
@@ -199,11 +199,11 @@ class Uploader:
         if size <= 0 or n_parts > MOST_PARTS:
             message = f"{host} wants parts of {size} bytes, which cannot be."
             raise ServiceAnswerError(message, "The service speaks another protocol.", host=host)
-        urls = told.get("presigned_urls")
-        if urls is None or told.get("r2_upload_id") is None:
-            return _Upload(safe_id(told["upload_id"], host), size, n_parts)
+        urls = accepted.get("presigned_urls")
+        if urls is None or accepted.get("r2_upload_id") is None:
+            return _Upload(safe_id(accepted["upload_id"], host), size, n_parts)
         return _Upload(
-            safe_id(told["upload_id"], host), size, n_parts, signed_urls(urls, n_parts, host)
+            safe_id(accepted["upload_id"], host), size, n_parts, signed_urls(urls, n_parts, host)
         )
 
     def _finish(self, file: _File, upload: _Upload) -> str:
@@ -255,17 +255,19 @@ class Uploader:
         path = f"/upload/{upload.upload_id}/complete"
         answer = self._service.post(path, body, seconds=self._seconds)
         host = self._service.host
-        told = object_of(answer, host, upload_id=str)
-        same_kind = told.get("file_kind", file.kind) == file.kind
-        same_size = told.get("size_bytes", file.size) == file.size
+        accepted = object_of(answer, host, upload_id=str)
+        same_kind = accepted.get("file_kind", file.kind) == file.kind
+        same_size = accepted.get("size_bytes", file.size) == file.size
         if not (same_kind and same_size):
             message = (
-                f"{host} has another file than the one sent: {told.get('file_kind')}, "
-                f"{told.get('size_bytes')} bytes instead of {file.kind}, {file.size}."
+                f"{host} has another file than the one sent: {accepted.get('file_kind')}, "
+                f"{accepted.get('size_bytes')} bytes instead of {file.kind}, {file.size}."
             )
             raise ServiceAnswerError(message, "Resume the run; it is sent again.", host=host)
-        identifier = safe_id(told["upload_id"], host)
-        self._record.add(Known(file.kind, file.sha256, identifier, str(told.get("expires_at", ""))))
+        identifier = safe_id(accepted["upload_id"], host)
+        self._record.add(
+            Known(file.kind, file.sha256, identifier, str(accepted.get("expires_at", "")))
+        )
         forget_signed(self._run.folder, upload.upload_id)
         return identifier
 
@@ -318,7 +320,7 @@ def no_etag(reply: Reply) -> str:
     Raises
     ------
     ServicePageError
-        Something before the service answered, and the part never arrived.
+        Something before the service accepted, and the part never arrived.
     """
     if is_page(reply.response, reply.content):
         reply.json()

@@ -55,7 +55,7 @@ class LLM:
         Address to use instead of the provider's, exactly as given. Local and private
         addresses need no key.
     api_key, api_key_env
-        The key, or the name of the environment variable that holds it. None: the
+        The key, or the name of the environment variable that has it. None: the
         provider's usual variable, for example ``OPENAI_API_KEY``; for a ``base_url`` it is
         ``CELLFERRY_LLM_API_KEY``. Keys are never stored.
     llm_configs
@@ -78,7 +78,7 @@ class LLM:
         ``"low"``, ``"medium"`` or ``"high"``, for models that reason.
     model_settings
         More settings of the model, for example ``{"max_tokens": 4096}``. What is sent as it
-        is (``extra_headers``, ``extra_body``, ``extra_query``) may hold secrets: of these only
+        is (``extra_headers``, ``extra_body``, ``extra_query``) may contain secrets: of these only
         the names are stored, and a run that is resumed needs ``model_settings`` again.
     validator_involvement
         ``"v1"``: a validating call judges each answer. ``"v0"``, strict: the validator also
@@ -261,8 +261,10 @@ class LLM:
         evidence = {name: p["evidence"] for name, p in batch.payloads.items()}
         return Annotations(tuple(rows), evidence, provenance)
 
-    def _skipped(self, cluster: str, asked: bool, stopped: str | None, study: Study) -> Annotation:
-        if asked:
+    def _skipped(
+        self, cluster: str, has_question: bool, stopped: str | None, study: Study
+    ) -> Annotation:
+        if has_question:
             error = f"Not asked: {stopped} was reached. Resuming the run goes on."
         elif study.markers is not None and cluster in study.markers.clusters:
             error = (

@@ -55,11 +55,11 @@ class Endpoint:
 
     @property
     def address(self) -> tuple[str, str | None, str]:
-        """What tells endpoints apart."""
+        """What makes endpoints different ones."""
         return self.provider, self.base_url, self.model
 
     def determining(self) -> dict[str, Any]:
-        """Return all that an answer depends on. To be hashed only: settings may hold secrets."""
+        """Return all that an answer depends on. To be hashed only: settings may contain secrets."""
         return {
             "provider": self.provider,
             "model": self.model,

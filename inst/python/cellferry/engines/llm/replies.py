@@ -1,6 +1,6 @@
 """Replies: from what a model sent to an answer of the schema, or to the reason why not.
 
-Tool calls, plain JSON, fenced JSON and JSON in prose are read. Where a reply holds several
+Tool calls, plain JSON, fenced JSON and JSON in prose are read. Where a reply has several
 different answers none is taken: nothing is guessed.
 """
 
@@ -46,7 +46,7 @@ def read_answer(texts: list[str], schema: type[_Schema]) -> _Schema:
             try:
                 answer = schema.model_validate(candidate)
             except ValidationError as error:
-                problem = f"The JSON of the reply does not fit: {_told(error)}."
+                problem = f"The JSON of the reply does not fit: {_listed(error)}."
             else:
                 if answer not in found:
                     found.append(answer)
@@ -84,7 +84,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         position = text.find("{", end)
 
 
-def _told(error: ValidationError) -> str:
+def _listed(error: ValidationError) -> str:
     problems = [
         f"{'.'.join(map(str, e['loc'])) or 'object'}: {e['msg'].lower()}"
         for e in error.errors(include_input=False, include_url=False)

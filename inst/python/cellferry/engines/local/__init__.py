@@ -148,7 +148,7 @@ class Local:
         reader = _reader(knowledge, evidence, species, tissues)
         suggested = None
         if not tissues:
-            # What most clusters are tells the tissue, and the tissue tells siblings apart.
+            # What most clusters are shows the tissue, and the tissue distinguishes siblings.
             columns = sorted(set(markers.cluster.tolist()))
             first = [reader.answer(markers.clusters[c], c, None)["annotation"] for c in columns]
             suggested = suggested_tissue(map(Annotation.from_dict, first), knowledge)

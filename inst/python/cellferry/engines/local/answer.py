@@ -54,17 +54,17 @@ class Reader:
         profiles = self.hierarchy.profiles
         scores = score_types(profiles, Signal.read(profiles, self.evidence, column, self.lookup))
         choice = choose(self.hierarchy, scores)
-        told = _Told(self, scores, choice, column)
-        annotation = told.unknown() if choice.label is None else told.known(choice.label)
+        found = _Findings(self, scores, choice, column)
+        annotation = found.unknown() if choice.label is None else found.known(choice.label)
         annotation.update(
             cluster=cluster,
             n_cells=n_cells,
             state="; ".join(self.names(choice.states)) or None,
-            mixed=told.mixed(),
+            mixed=found.mixed(),
             engine=ENGINE,
             n_markers=int(self.evidence.listed[column]),
         )
-        return {"annotation": annotation, "evidence": told.evidence()}
+        return {"annotation": annotation, "evidence": found.evidence()}
 
     def names(self, types: Iterable[int]) -> list[str]:
         """Return the names of types."""
@@ -72,7 +72,7 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Findings:
     reader: Reader
     scores: Scores
     choice: Choice
@@ -139,7 +139,7 @@ class _Told:
         return [int(g) for g in supporters(hierarchy.profiles, left, partner)]
 
     def missing(self, label: int) -> list[str]:
-        """Return the most telling markers of the type that the data do not have.
+        """Return the most specific markers of the type that the data do not have.
 
         Where the genes of the data are not known: that no cluster of the table names.
         """
@@ -182,13 +182,13 @@ class _Told:
         return order[:ALTERNATIVES]
 
     def figures(self, genes: Iterable[int]) -> str:
-        told = []
+        parts = []
         for gene in genes:
             fold, part = self.scores.signal.fold[gene], self.scores.signal.prevalence[gene]
             figures = [f"log2 fold change {fold:.1f}"] if np.isfinite(fold) else []
             figures += [f"in {100 * part:.0f} % of cells"] if np.isfinite(part) else []
-            told.append(self.symbol(gene) + (f" ({', '.join(figures)})" if figures else ""))
-        return ", ".join(told)
+            parts.append(self.symbol(gene) + (f" ({', '.join(figures)})" if figures else ""))
+        return ", ".join(parts)
 
     def why(self, label: int) -> str:
         hierarchy, choice = self.reader.hierarchy, self.choice

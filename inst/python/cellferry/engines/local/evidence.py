@@ -200,10 +200,10 @@ ALIKE = 0.4
 WEAKEST = 0.1
 """Part of a cluster's genes that are the weakest of the table."""
 RARE = 0.05
-"""Prevalence below which (or above 1 minus which) a gene tells nothing of depth."""
+"""Prevalence below which (or above 1 minus which) a gene says nothing of depth."""
 MOST = 0.999
 FEWEST = 50
-"""Telling genes without which depths count as equal."""
+"""Informative genes without which depths count as equal."""
 BACKGROUND = 2.0
 """Multiple of the mean prevalence of all markers that an alike gene must exceed."""
 
@@ -293,10 +293,10 @@ def at_depth(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> NDArr
         Fractions, genes x clusters.
     """
     within, beyond = (-np.log1p(-np.clip(x, 0, MOST)) for x in (inside, outside))
-    telling = (outside > RARE) & (outside < 1 - RARE) & (inside > RARE) & (inside < 1 - RARE)
+    informative = (outside > RARE) & (outside < 1 - RARE) & (inside > RARE) & (inside < 1 - RARE)
     depth = np.ones(inside.shape[1])
-    for cluster in np.flatnonzero(telling.sum(axis=0) >= FEWEST):
-        genes = telling[:, cluster]
+    for cluster in np.flatnonzero(informative.sum(axis=0) >= FEWEST):
+        genes = informative[:, cluster]
         depth[cluster] = np.median(within[genes, cluster] / beyond[genes, cluster])
     return np.asarray(1 - np.exp(-depth * beyond), dtype=np.float64)
 
@@ -335,7 +335,7 @@ def with_prevalence(
 
     strength = extended(evidence.strength, 0.0)
     fold = extended(evidence.fold, np.nan)
-    told = extended(evidence.prevalence, np.nan)
+    shares = extended(evidence.prevalence, np.nan)
     rows = np.array([index[g] for g in prevalence.genes], dtype=np.intp)
     inside = np.where(known, prevalence.inside[:, column], np.nan)
     if not prevalence.genes:
@@ -350,5 +350,5 @@ def with_prevalence(
     value = np.where(alike, np.maximum(value, ALIKE * clear), value)
     unlisted = (strength[rows] == 0) & np.isfinite(value)
     strength[rows] = np.where(unlisted, value, strength[rows])
-    told[rows] = np.where(np.isfinite(told[rows]), told[rows], inside)
-    return replace(evidence, genes=index, strength=strength, fold=fold, prevalence=told)
+    shares[rows] = np.where(np.isfinite(shares[rows]), shares[rows], inside)
+    return replace(evidence, genes=index, strength=strength, fold=fold, prevalence=shares)

@@ -61,7 +61,7 @@ _BY_STATUS: dict[int, tuple[type[ServiceError], str]] = {
 def error_of(response: httpx.Response, content: bytes) -> ServiceError:
     """Return the error of an answer that is not a success.
 
-    ``data`` holds ``status``, ``host``, and where known ``error_code`` (the service's own)
+    ``data`` has ``status``, ``host``, and where known ``error_code`` (the service's own)
     and ``retry_after`` (seconds).
     """
     status, host = response.status_code, response.request.url.host
@@ -72,14 +72,14 @@ def error_of(response: httpx.Response, content: bytes) -> ServiceError:
         message = f"{host} points to {where}, and redirects are not followed (HTTP {status})."
         hint = "Use the address of the service itself, with https."
         return ServiceRedirectError(message, hint, **data)
-    code, told = explained(response, content)
+    code, words = explained(response, content)
     if code:
         data["error_code"] = code
     if (seconds := retry_after(response.headers)) is not None:
         data["retry_after"] = seconds
     cls, hint = _class_of(status, code)
     what = f"{host} refused the request" if status < 500 else f"{host} has a fault of its own"
-    detail = f": {told}" if told else "."
+    detail = f": {words}" if words else "."
     return cls(f"{what} (HTTP {status}{', ' + code if code else ''}){detail}", hint, **data)
 
 
@@ -111,9 +111,9 @@ def explained(response: httpx.Response, content: bytes) -> tuple[str, str]:
         return "", _short(content.decode("utf-8", "replace"))
     detail = body.get("detail", body) if isinstance(body, dict) else body
     if isinstance(detail, dict):
-        code, told = detail.get("error_code"), detail.get("message")
-        if isinstance(code, str) or isinstance(told, str):
-            return _short(str(code or "")), _short(str(told or ""))
+        code, words = detail.get("error_code"), detail.get("message")
+        if isinstance(code, str) or isinstance(words, str):
+            return _short(str(code or "")), _short(str(words or ""))
     if isinstance(detail, str):
         return "", _short(detail)
     if isinstance(detail, list) and all(isinstance(d, dict) and "msg" in d for d in detail):

@@ -35,7 +35,7 @@ class LLMConfig:
     Attributes
     ----------
     plain
-        Its fields but for the secrets, those that were given. ``modelSettings`` may hold
+        Its fields but for the secrets, those that were given. ``modelSettings`` may contain
         secrets too: see :meth:`describe`.
     secrets
         Field -> secret, where one was given.
@@ -148,7 +148,7 @@ class LLMConfigs:
         return [entry.describe() for entry in self] or None
 
     def wire(self) -> list[dict[str, Any]] | None:
-        """Return what a request holds, keys included; None when there is no entry.
+        """Return what a request contains, keys included; None when there is no entry.
 
         Raises
         ------
@@ -200,7 +200,7 @@ class LLMConfigs:
 def check_withheld(settings: Any, option: str) -> None:
     """Raise :class:`InvalidOptionError` for settings whose secrets were left out of a record."""
     if missing := withheld(settings):
-        message = f"`{option}` holds what no run stores: {listing(missing)}."
+        message = f"`{option}` contains what no run stores: {listing(missing)}."
         hint = f"Give `{option}` again, with these values."
         raise InvalidOptionError(message, hint, option=option)
 

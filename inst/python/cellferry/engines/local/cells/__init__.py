@@ -42,7 +42,7 @@ class LocalCells:
     ----------
     smooth
         Average the fits of a cell with those of its neighbours in the object's own graph
-        (``obsp["connectivities"]``, or the graph of ``FindNeighbors()``). Holds cells x
+        (``obsp["connectivities"]``, or the graph of ``FindNeighbors()``). Keeps cells x
         types numbers of 4 bytes, and reads the matrix twice.
     tissue_only
         Consider only types that occur in the study's tissue.
@@ -156,7 +156,7 @@ class LocalCells:
         return self._local._knowledge_for(study)
 
     def _species(self, study: Study) -> tuple[Species, str]:
-        """Return the vocabulary to use, and why: told, or the better match."""
+        """Return the vocabulary to use, and why: stated, or the better match."""
         stated = species_of(study.context.species)
         if stated is not None:
             return stated, "of the study"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..knowledge.base import Knowledge
 
 BLOCK_ROWS = 4_096
-"""Cells whose fits are held at once: 4,096 x 250 types are 4 MB."""
+"""Cells whose fits are in memory at once: 4,096 x 250 types are 4 MB."""
 WORKERS = 2
 
 Fits = Callable[[int, int], "NDArray[np.float32]"]

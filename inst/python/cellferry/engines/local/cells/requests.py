@@ -113,7 +113,7 @@ def read_request(body: bytes | bytearray) -> tuple[tuple[str, ...], csr_matrix]:
     nnz = matrix.nnz
     matrix.sum_duplicates()
     if matrix.nnz != nnz:
-        _refuse("A row of the matrix holds a gene twice.")
+        _refuse("A row of the matrix has a gene twice.")
     return symbols_of(genes), matrix
 
 
@@ -130,7 +130,7 @@ def _array(stored: dict[str, Any], name: str, *, whole: bool) -> NDArray[Any]:
         what = "whole numbers" if whole else "numbers"
         _refuse(f"`matrix.{name}` must be a list of {what}.")
     if len(found) and not np.all(np.isfinite(found)):
-        _refuse(f"`matrix.{name}` must hold finite numbers.")
+        _refuse(f"`matrix.{name}` must have finite numbers.")
     return found if whole else found.astype(np.float32)
 
 

@@ -93,7 +93,7 @@ def _read_gmt(path: Path) -> Columns:
         sets.append((name, [g for g in rest[1:] if g]))
         notes[name] = rest[0]
     if not sets:
-        message = f'The file "{path.name}" holds no gene set.'
+        message = f'The file "{path.name}" has no gene set.'
         raise KnowledgeError(message, "Each line is a name, a note and genes, separated by tabs.")
     return _columns_of_sets(sets, notes)
 
