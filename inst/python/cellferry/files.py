@@ -12,12 +12,15 @@ import platform
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+
+Json: TypeAlias = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
+"""What was read from JSON, or can be written as JSON."""
 
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 _DAY = 86_400

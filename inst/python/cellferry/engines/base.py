@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar, runtime_checkable
 
 from ..errors import counted
 
@@ -96,6 +96,13 @@ class Plan:
         return "\n".join([first, *(note for note in self.notes if self.calls)])
 
 
+class Payload(TypedDict):
+    """What the journal keeps of a cluster: its row and its evidence, as plain data."""
+
+    annotation: dict[str, object]
+    evidence: dict[str, object]
+
+
 Answer_co = TypeVar("Answer_co", covariant=True)
 """What an engine returns: Annotations of clusters, or CellAnnotations."""
 
@@ -114,7 +121,7 @@ class Engine(Protocol[Answer_co]):
         """What it answers, needs and sends."""
         ...
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return its options as plain data for the record of the run; never a secret."""
         ...
 

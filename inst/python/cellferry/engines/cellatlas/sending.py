@@ -10,14 +10,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from ...errors import OutputError, ServiceRejectedError, ServiceTooLargeError
-from ...files import file_hash, write_whole
+from ...files import Json, file_hash, write_whole
 from ...runs.parallel import bounded_map
 from ..service.addresses import is_loopback
 from ..service.client import Reply, Service
@@ -34,6 +34,15 @@ if TYPE_CHECKING:
 FOLDER = "chunks"
 
 
+class Kept(TypedDict):
+    """What the journal says of an answered chunk."""
+
+    file: str
+    sha256: str
+    cells: int
+    names: str
+
+
 @dataclass(frozen=True, eq=False)
 class Answered:
     """A chunk and the file with its answer."""
@@ -42,11 +51,11 @@ class Answered:
     rows: NDArray[np.intp]
     file: Path
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> Mapping[str, Json]:
         """Return the answer of the service as it came."""
         import orjson
 
-        found: dict[str, Any] = orjson.loads(gzip.decompress(self.file.read_bytes()))
+        found: Mapping[str, Json] = orjson.loads(gzip.decompress(self.file.read_bytes()))
         return found
 
 
@@ -149,7 +158,7 @@ class Sender:
                 raise
             return chunk, b""
 
-    def _posted(self, body: bytes, read: Any) -> bytes:
+    def _posted(self, body: bytes, read: Callable[[Reply], bytes]) -> bytes:
         try:
             return self._post(body, read)
         except ServiceRejectedError as error:
@@ -158,13 +167,12 @@ class Sender:
             self._gzip, self._may_learn = False, False
             return self._post(body, read)
 
-    def _post(self, body: bytes, read: Any) -> bytes:
+    def _post(self, body: bytes, read: Callable[[Reply], bytes]) -> bytes:
         headers = {"Content-Type": "application/json"}
         if self._gzip:
             body = gzip.compress(body, compresslevel=1)
             headers["Content-Encoding"] = "gzip"
-        found: bytes = self.service.request("POST", "", content=body, headers=headers, read=read)
-        return found
+        return self.service.request("POST", "", content=body, headers=headers, read=read)
 
     def _key(self, chunk: Chunk) -> str:
         return hashlib.sha256(f"{self.service.address}\x1f{chunk.key}".encode()).hexdigest()
@@ -179,7 +187,7 @@ class Sender:
             message = f'The answer cannot be written to "{path}": {error.strerror}.'
             raise OutputError(message, "Make room and resume the run.") from error
         first, last = int(sent.rows[0]), int(sent.rows[-1])
-        payload = {
+        payload: Kept = {
             "file": f"{FOLDER}/{path.name}",
             "sha256": hashlib.sha256(text).hexdigest(),
             "cells": len(sent.rows),
@@ -190,7 +198,7 @@ class Sender:
         return Answered(sent.number, sent.rows, path)
 
     def _found(
-        self, chunk: Chunk, finished: dict[str, Any], cells: tuple[str, ...]
+        self, chunk: Chunk, finished: Mapping[str, Kept], cells: tuple[str, ...]
     ) -> Answered | None:
         """Return the answer that an earlier process of this run got, if it is whole."""
         kept = finished.get(self._key(chunk))

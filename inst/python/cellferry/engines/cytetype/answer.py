@@ -7,7 +7,7 @@ contradicts itself gives a failed row, never a label.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...annotations.clusters import UNKNOWN, Annotation
 from ...biology.text import ontology_id, says_unknown
@@ -22,12 +22,12 @@ STATED: dict[str, float] = {"High": 0.9, "Moderate": 0.6, "Low": 0.3}
 
 
 def rows_of(
-    results: Mapping[str, Any],
+    results: Mapping[str, object],
     states: Mapping[str, str],
     names: tuple[str, ...],
     ids: ClusterIds,
     with_markers: Collection[str] | None = None,
-) -> tuple[tuple[Annotation, ...], dict[str, Any]]:
+) -> tuple[tuple[Annotation, ...], dict[str, object]]:
     """Return the row of every cluster in order, and the evidence: all that was returned.
 
     Parameters
@@ -44,8 +44,9 @@ def rows_of(
         The clusters that markers were sent for; any other one that has no answer is skipped,
         not failed. None: all.
     """
-    entries = results["annotations"]
-    rows, evidence = [], {}
+    entries = _record(results["annotations"])
+    rows: list[Annotation] = []
+    evidence: dict[str, object] = {}
     for name in names:
         identifier = ids.by_cluster[name]
         entry = entries.get(identifier)
@@ -59,7 +60,7 @@ def rows_of(
     return tuple(rows), evidence
 
 
-def row_of(cluster: str, identifier: str, entry: Any, state: str) -> Annotation:
+def row_of(cluster: str, identifier: str, entry: object, state: str) -> Annotation:
     """Return the row of one cluster from its entry, which may be missing or damaged."""
     latest = _record(_record(entry).get("latest"))
     found = _record(latest.get("annotation"))
@@ -102,14 +103,14 @@ def _failed(cluster: str, error: str) -> Annotation:
     return Annotation(cluster, "failed", error=error, engine=ENGINE)
 
 
-def _candidates(answer: Mapping[str, Any], label: str) -> tuple[str, ...]:
+def _candidates(answer: Mapping[str, object], label: str) -> tuple[str, ...]:
     given = _record(answer.get("fullOutput")).get("refinedCandidatesWithReasoning")
     listed = given if isinstance(given, list) else []
     found = (_text(_record(c).get("label")) for c in listed)
     return tuple(dict.fromkeys(c for c in found if c and c != label))
 
 
-def _mixed(review: Mapping[str, Any]) -> tuple[str, ...]:
+def _mixed(review: Mapping[str, object]) -> tuple[str, ...]:
     if review.get("isHeterogeneous") is not True:
         return ()
     full = _record(review.get("fullOutput"))
@@ -117,17 +118,17 @@ def _mixed(review: Mapping[str, Any]) -> tuple[str, ...]:
     return (kind or "heterogeneous",)
 
 
-def _record(value: Any) -> Mapping[str, Any]:
+def _record(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     if not isinstance(value, str) or not value.strip():
         return None
     # Control characters have no place in a label and break terminals and files.
     return "".join(c if c.isprintable() else " " for c in value).strip() or None
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def _texts(value: object) -> tuple[str, ...]:
     listed = value if isinstance(value, list) else [value]
     return tuple(dict.fromkeys(t for t in map(_text, listed) if t))

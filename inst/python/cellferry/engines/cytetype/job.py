@@ -28,6 +28,7 @@ from ...errors import (
     ServiceTimeoutError,
     ServiceUnreachableError,
 )
+from ...files import Json
 from ..service.answers import object_of
 from ..service.secrets import redact
 from .uploads import safe_id
@@ -88,7 +89,7 @@ class Job:
         return f"{self._service.address}/report/{self.id}"
 
     def submit(
-        self, envelope: Callable[[bool], dict[str, Any]], key: str, *, may_reuse: bool
+        self, envelope: Callable[[bool], dict[str, object]], key: str, *, may_reuse: bool
     ) -> None:
         """Submit the job.
 
@@ -115,7 +116,7 @@ class Job:
         self._run.update(remote_job_id=safe_id(accepted["job_id"], host))
         self._run.update(remote={"api_url": self._service.address, "report_url": self.report_url})
 
-    def renew(self, models: Callable[[], list[dict[str, Any]] | None]) -> None:
+    def renew(self, models: Callable[[], list[dict[str, object]] | None]) -> None:
         """Give the service the keys of the models again, for the same job.
 
         Parameters
@@ -129,7 +130,7 @@ class Job:
         attempt = int(self._run.content.get("attempt", 0))
         return hashlib.sha256(f"{self._run.id}\x1f{key}\x1f{attempt}".encode()).hexdigest()
 
-    def _post(self, envelope: Mapping[str, Any], key: str) -> Any:
+    def _post(self, envelope: Mapping[str, object], key: str) -> Json:
         return self._service.post("/annotate", envelope, key=key, seconds=SUBMIT_SECONDS)
 
     def follow(self, labels: Mapping[str, str], renew: Callable[[], None]) -> dict[str, str]:
@@ -238,7 +239,7 @@ class Job:
         hint = "It goes on at the service: resume the run to wait again."
         return ServiceTimeoutError(message, hint, job=self.id)
 
-    def results(self) -> Mapping[str, Any]:
+    def results(self) -> Mapping[str, object]:
         """Return the results of the finished job, as the service gives them."""
         try:
             answer = self._service.get(f"/results/{self.id}", seconds=SUBMIT_SECONDS)
@@ -249,7 +250,7 @@ class Job:
         return object_of(answer, self._service.host, annotations=dict)
 
 
-def _states(status: Mapping[str, Any]) -> dict[str, str]:
+def _states(status: Mapping[str, object]) -> dict[str, str]:
     given = status.get("clusterStatus")
     if given is None:
         return {}
@@ -271,7 +272,7 @@ class Submission:
         self._prepared, self._uploader = prepared, uploader
         self._options, self._models = options, models
 
-    def envelope(self, reuse: bool) -> dict[str, Any]:
+    def envelope(self, reuse: bool) -> dict[str, object]:
         """Return the request, once the artifacts are with the service.
 
         Parameters
@@ -286,7 +287,7 @@ class Submission:
             link for reporting an issue.
         """
         uploads = self._uploads(reuse)
-        request: dict[str, Any] = {
+        request: dict[str, object] = {
             "input_data": self._prepared.payload,
             "llm_configs": self._models.wire(),
         }

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ...errors import (
@@ -28,7 +28,7 @@ from ...errors import (
     ServiceRejectedError,
     ServiceTooLargeError,
 )
-from ...files import PRIVATE, write_json
+from ...files import PRIVATE, Json, write_json
 from ...runs.parallel import bounded_map
 from ...runs.run import home
 from ..service.addresses import is_loopback
@@ -162,7 +162,7 @@ class Uploader:
 
     # --- begin, parts, complete ---------------------------------------------------------
 
-    def _key(self, file: _File, *more: Any) -> str:
+    def _key(self, file: _File, *more: object) -> str:
         parts = ["upload", self._service.address, file.kind, file.sha256, *map(str, more)]
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
@@ -188,7 +188,7 @@ class Uploader:
         )
         return upload
 
-    def _beginning(self, file: _File, answer: Any) -> _Upload:
+    def _beginning(self, file: _File, answer: Json) -> _Upload:
         host = self._service.host
         accepted = object_of(answer, host, upload_id=str, chunk_size_bytes=int)
         size, limit = accepted["chunk_size_bytes"], accepted.get("max_size_bytes")
@@ -238,7 +238,7 @@ class Uploader:
         length = min(upload.part_size, file.size - start)
         signed = upload.urls is not None
         where = upload.urls[i] if upload.urls is not None else None
-        tag: str = self._service.request(
+        return self._service.request(
             "PUT",
             where or f"/upload/{upload.upload_id}/chunk/{i}",
             content=pieces_of(file.path, start, length, self._events.check),
@@ -246,10 +246,9 @@ class Uploader:
             seconds=self._seconds,
             read=etag_of if signed else no_etag,
         )
-        return tag
 
     def _complete(self, file: _File, upload: _Upload, tags: Mapping[int, str]) -> str:
-        body: Any = {}
+        body: dict[str, object] = {}
         if upload.urls is not None:
             body = {"parts": [{"ETag": tags[i], "PartNumber": i + 1} for i in sorted(tags)]}
         path = f"/upload/{upload.upload_id}/complete"
@@ -274,7 +273,7 @@ class Uploader:
     def _forget(self, file: _File) -> None:
         self._note(f"begin {file.kind} again", self._key(file), upload_id=None, signed=False)
 
-    def _note(self, unit: str, key: str, **payload: Any) -> None:
+    def _note(self, unit: str, key: str, **payload: object) -> None:
         with self._lock:
             self._run.record(unit, key, payload)
 
@@ -336,7 +335,7 @@ def safe_id(identifier: str, host: str) -> str:
     return identifier
 
 
-def signed_urls(given: Any, n_parts: int, host: str) -> tuple[str, ...]:
+def signed_urls(given: object, n_parts: int, host: str) -> tuple[str, ...]:
     """Return the signed address of each part: https, or this machine if the service is it."""
     if not isinstance(given, list) or len(given) < n_parts:
         n = len(given) if isinstance(given, list) else 0
@@ -403,7 +402,7 @@ class UploadRecord:
         """Name an upload of this content no more."""
         self._change(lambda kept: [k for k in kept if (k.kind, k.sha256) != (kind, sha256)])
 
-    def _change(self, change: Any) -> None:
+    def _change(self, change: Callable[[list[Known]], list[Known]]) -> None:
         content = self._read()
         now = datetime.datetime.now(datetime.UTC)
         kept = [k for k in content.get(self._address, []) if k.is_valid(now)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...annotations.clusters import Annotation, Annotations
 from ...errors import CellferryError
@@ -127,7 +127,7 @@ class LLM:
         base_url: str | None = None,
         api_key: str | None = None,
         api_key_env: str | None = None,
-        llm_configs: Any = None,
+        llm_configs: object = None,
         output_name: str | None = None,
         overwrite_files: bool = False,
         n_genes: int = 50,
@@ -136,7 +136,7 @@ class LLM:
         additional_info: str | None = None,
         temperature: float | None = 0,
         reasoning: str | None = None,
-        model_settings: Mapping[str, Any] | None = None,
+        model_settings: Mapping[str, object] | None = None,
         validator_involvement: str = "v1",
         max_workers: int = 4,
         max_retries: int = 1,
@@ -166,7 +166,7 @@ class LLM:
         sends = frozenset({"markers"} if hosts else ())
         return Capabilities(sends=sends, host=" and ".join(hosts) or None)
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return the options but for keys, from which the same engine can be made again."""
         return self._settings.describe()
 

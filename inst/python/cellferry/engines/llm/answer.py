@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 from ...annotations.clusters import UNKNOWN
 from ...biology.ontology import cell_ontology
+from ..base import Payload
 from .checks import resolved_term
 
 if TYPE_CHECKING:
@@ -14,13 +15,6 @@ if TYPE_CHECKING:
     from .replies import Answer
 
 ENGINE = "llm"
-
-
-class Payload(TypedDict):
-    """What the journal keeps of a cluster: its row and its evidence, as plain data."""
-
-    annotation: dict[str, object]
-    evidence: dict[str, object]
 
 
 def payload_of(made: Conversation, endpoint: Endpoint) -> Payload:

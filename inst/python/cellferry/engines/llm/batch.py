@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from ...errors import ServiceError
 from ...runs.worker import CancelledWork
-from .answer import Payload, payload_of
+from ..base import Payload
+from .answer import payload_of
 from .checks import term_of
 from .client import Address, Client
 from .conversation import Session

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
@@ -58,7 +58,7 @@ def read_answer(texts: list[str], schema: type[_Schema]) -> _Schema:
     return found[0]
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
+def _objects(text: str) -> Iterator[dict[str, object]]:
     """Yield the outermost JSON objects of a text."""
     try:
         whole = json.loads(text, strict=False)
@@ -92,7 +92,7 @@ def _listed(error: ValidationError) -> str:
     return "; ".join(problems[:5])
 
 
-def _texts(value: Any) -> Any:
+def _texts(value: object) -> object:
     """Read one text as a list of one, and nothing as no text; never as letters."""
     if value is None:
         return []
@@ -101,7 +101,7 @@ def _texts(value: Any) -> Any:
     return value
 
 
-def _nothing(value: Any) -> Any:
+def _nothing(value: object) -> object:
     if isinstance(value, str) and value.strip().lower() in {"", "null", "none", "n/a"}:
         return None
     return value

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...annotations.clusters import UNKNOWN
+from ..base import Payload
 from .choose import MIN_FIT, OWN_SIGNIFICANCE, choose, residual, supporters
 from .score import SUPPORT, Lookup, Signal, score_types
 
@@ -43,8 +44,8 @@ class Reader:
         """Where the genes of the profiles are in the evidence."""
         return Lookup.build(self.hierarchy.profiles, self.evidence)
 
-    def answer(self, cluster: str, column: int, n_cells: int | None) -> dict[str, Any]:
-        """Return ``{"annotation": ..., "evidence": ...}`` of a cluster as plain data.
+    def answer(self, cluster: str, column: int, n_cells: int | None) -> Payload:
+        """Return the row and the evidence of a cluster as plain data.
 
         Parameters
         ----------
@@ -78,7 +79,7 @@ class _Findings:
     choice: Choice
     column: int
 
-    def known(self, label: int) -> dict[str, Any]:
+    def known(self, label: int) -> dict[str, object]:
         hierarchy, choice = self.reader.hierarchy, self.choice
         name = hierarchy.profiles.names[label]
         identifier, ontology_label = hierarchy.knowledge.ontology(name)
@@ -102,7 +103,7 @@ class _Findings:
         compared = [i for i in (label, self.choice.rival, self.choice.partner) if i is not None]
         return "graded" if self.reader.hierarchy.own[compared].any() else "calibrated"
 
-    def unknown(self) -> dict[str, Any]:
+    def unknown(self) -> dict[str, object]:
         best = self.choice.begun
         return {
             "status": "unknown",
@@ -229,7 +230,7 @@ class _Findings:
             return f"{text}, but {rival} fits nearly as well: either could be wrong."
         return f"{text}, which is too little: at least {MIN_FIT} on several genes is needed."
 
-    def evidence(self) -> dict[str, Any]:
+    def evidence(self) -> dict[str, object]:
         hierarchy, scores, choice = self.reader.hierarchy, self.scores, self.choice
         usable = ~hierarchy.state & ~hierarchy.compartment
         order = [int(i) for i in np.argsort(-scores.fit, kind="stable") if usable[i]]
@@ -241,7 +242,7 @@ class _Findings:
             "silent": [] if choice.label is None else self.silent(choice.label),
         }
 
-    def candidate(self, i: int) -> dict[str, Any]:
+    def candidate(self, i: int) -> dict[str, object]:
         profiles, scores = self.reader.hierarchy.profiles, self.scores
         genes = supporters(profiles, scores, i)
         return {

@@ -8,19 +8,19 @@ shift of a gene in all cells can decide alone, and nothing is divided by ``pct_2
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from ...study.expression.statistics import fraction_expressed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from ...study.expression.source import ExpressionSource
     from ...study.markers.table import Markers
     from ...study.study import Study
 
@@ -208,6 +208,11 @@ BACKGROUND = 2.0
 """Multiple of the mean prevalence of all markers that an alike gene must exceed."""
 
 
+@runtime_checkable
+class _Narrowable(Protocol):
+    def only(self, wanted: Sequence[str]) -> ExpressionSource: ...
+
+
 @dataclass(frozen=True)
 class Prevalence:
     """Fractions of expressing cells.
@@ -230,11 +235,11 @@ class Prevalence:
     @classmethod
     def from_study(cls, study: Study, wanted: Iterable[str]) -> Prevalence | None:
         """Read the study's expression once; None without one, or for scaled data."""
-        source: Any = study.normalized
+        source: ExpressionSource | None = study.normalized
         if source is None or study.clusters.codes is None:
             return None
         names = set(wanted)
-        if hasattr(source, "only"):
+        if isinstance(source, _Narrowable):
             kept = [g for g in dict.fromkeys(source.genes) if g in names]
             source = source if len(kept) == len(source.genes) else source.only(kept)
         fractions = fraction_expressed(source, study.clusters)
@@ -261,7 +266,7 @@ class Prevalence:
         names = "\x1f".join([*self.genes, *sorted(self.clusters)])
         return hashlib.sha256(names.encode() + content.astype(">f8").tobytes()).hexdigest()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Sequence[object]]:
         """Return plain data for the folder of the run."""
         return {
             "genes": list(self.genes),
@@ -271,13 +276,15 @@ class Prevalence:
         }
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> Prevalence:
+    def from_dict(cls, stored: Mapping[str, Sequence[object]]) -> Prevalence:
         """Read what :meth:`to_dict` wrote."""
         shape = (len(stored["genes"]), len(stored["clusters"]))
         inside, outside = (
-            np.array(stored[k], dtype=np.float64).reshape(shape) for k in ("inside", "outside")
+            np.array(values, dtype=np.float64).reshape(shape)
+            for values in (stored["inside"], stored["outside"])
         )
-        return cls(tuple(stored["genes"]), tuple(stored["clusters"]), inside, outside)
+        genes, clusters = (tuple(map(str, stored[k])) for k in ("genes", "clusters"))
+        return cls(genes, clusters, inside, outside)
 
 
 def at_depth(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -28,6 +28,7 @@ from ...errors import (
     ServiceTooLargeError,
     ServiceUnreachableError,
 )
+from ...files import Json
 from .secrets import redact
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def error_of(response: httpx.Response, content: bytes) -> ServiceError:
     and ``retry_after`` (seconds).
     """
     status, host = response.status_code, response.request.url.host
-    data: dict[str, Any] = {"status": status, "host": host}
+    data: dict[str, object] = {"status": status, "host": host}
     if 300 <= status < 400:
         target = urlsplit(response.headers.get("location", ""))
         where = f"{target.scheme}://{target.hostname}" if target.hostname else "another address"
@@ -134,7 +135,7 @@ def is_page(response: httpx.Response, content: bytes) -> bool:
     return "text/html" in kind or start.startswith((b"<!doctype html", b"<html"))
 
 
-def json_of(response: httpx.Response, content: bytes) -> Any:
+def json_of(response: httpx.Response, content: bytes) -> Json:
     """Return the data of a successful answer; NaN and infinity in it become None.
 
     Raises
@@ -148,10 +149,11 @@ def json_of(response: httpx.Response, content: bytes) -> Any:
         hint = "Check the address; a proxy or a sign-in page may stand before the service."
         raise ServicePageError(message, hint, **data)
     try:
-        return json.loads(content, parse_constant=lambda _: None, parse_float=_finite)
+        found: Json = json.loads(content, parse_constant=lambda _: None, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         message = f"The answer of {host} is not valid JSON ({len(content)} bytes)."
         raise ServiceAnswerError(message, "Try again; then report it.", **data) from error
+    return found
 
 
 def _finite(text: str) -> float | None:
@@ -159,7 +161,7 @@ def _finite(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def object_of(content: Any, host: str, **kinds: type) -> Mapping[str, Any]:
+def object_of(content: Json, host: str, **kinds: type) -> Mapping[str, Any]:
     """Return the answer if it is an object that has these members of these kinds.
 
     Raises

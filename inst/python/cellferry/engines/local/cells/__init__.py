@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -87,7 +87,7 @@ class LocalCells:
             genes=tuple(dict.fromkeys(g for s in SPECIES for g in table.names_of_genes(s))),
         )
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return the options, from which the same engine can be made again."""
         local = self._local
         return {
