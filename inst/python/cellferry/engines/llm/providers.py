@@ -54,6 +54,7 @@ class Pool:
     def __init__(self, *, connections: int, timeout: float, environment: bool) -> None:
         self._timeout, self._environment = timeout, environment
         self._connections = connections
+        self._clients: list[httpx.AsyncClient | httpx2.AsyncClient] = []
 
     @functools.cached_property
     def httpx(self) -> httpx.AsyncClient:
@@ -63,7 +64,11 @@ class Pool:
         limits = httpx.Limits(
             max_connections=self._connections, max_keepalive_connections=self._connections
         )
-        return httpx.AsyncClient(limits=limits, timeout=self._timeout, trust_env=self._environment)
+        client = httpx.AsyncClient(
+            limits=limits, timeout=self._timeout, trust_env=self._environment
+        )
+        self._clients.append(client)
+        return client
 
     @functools.cached_property
     def httpx2(self) -> httpx2.AsyncClient:
@@ -73,13 +78,16 @@ class Pool:
         limits = httpx2.Limits(
             max_connections=self._connections, max_keepalive_connections=self._connections
         )
-        return httpx2.AsyncClient(limits=limits, timeout=self._timeout, trust_env=self._environment)
+        client = httpx2.AsyncClient(
+            limits=limits, timeout=self._timeout, trust_env=self._environment
+        )
+        self._clients.append(client)
+        return client
 
     async def close(self) -> None:
         """Close all connections."""
-        for library in ("httpx", "httpx2"):
-            if library in self.__dict__:
-                await self.__dict__[library].aclose()
+        for client in self._clients:
+            await client.aclose()
 
 
 @asynccontextmanager
