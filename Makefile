@@ -37,9 +37,10 @@ format: setup
 bench-llm: setup
 	@. scripts/env && python benchmarks/llm/throughput.py
 
-# Regenerate what is generated: NAMESPACE, man/, the list of Python packages for R.
+# Regenerate what is generated: NAMESPACE, man/, the list of Python packages and the tables for R.
 document: setup
-	@. scripts/env && python scripts/backend_requirements.py && Rscript -e 'roxygen2::roxygenise(load_code = "source")'
+	@. scripts/env && python scripts/backend_requirements.py && python scripts/r_tables.py && \
+	  Rscript -e 'roxygen2::roxygenise(load_code = "source")'
 
 # Run the README's examples, write their output into it, and make its picture.
 readme: setup

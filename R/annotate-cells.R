@@ -21,18 +21,21 @@
 #' @param group.by Metadata column with clusters to compare with; `"ident"` is the active identity,
 #'   if there is one.
 #'
-#' @return The object with the new columns.
+#' @return The object with the new columns. After a dry run a list with the plan, of class
+#'   `cellferry_plan`.
 #' @family annotation
 #' @examples
 #' \dontrun{
 #' library(SeuratObject)
 #' x <- AnnotateCells(pbmc_small)
 #' table(x$cell_type_cell, x$cell_type_cell_majority)
+#' AnnotateCells(pbmc_small, engine = CellAtlasEngine(), dry.run = TRUE)
 #' }
 #' @export
 AnnotateCells <- function(object, engine = "local", key = "cell_type_cell", group.by = "ident",
                           tissue = NULL, species = NULL, study.context = NULL, assay = NULL,
-                          overwrite = FALSE, allow.upload = FALSE, verbose = TRUE, ...) {
+                          overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
+                          dry.run = FALSE, ...) {
   UseMethod("AnnotateCells")
 }
 
@@ -41,14 +44,14 @@ AnnotateCells <- function(object, engine = "local", key = "cell_type_cell", grou
 AnnotateCells.Seurat <- function(object, engine = "local", key = "cell_type_cell",
                                  group.by = "ident", tissue = NULL, species = NULL,
                                  study.context = NULL, assay = NULL, overwrite = FALSE,
-                                 allow.upload = FALSE, verbose = TRUE, ...) {
+                                 allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
   name <- object_name(substitute(object))
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,
-    level = "cells"
+    level = "cells", dry.run = dry.run
   )
-  annotate_cells(object, request, name)
+  annotate_object(object, request, name)
 }
 
 #' @rdname AnnotateCells
@@ -64,41 +67,5 @@ AnnotateCells.default <- function(object, engine = "local", key = "cell_type_cel
     "unsupported_object",
     paste0("cellferry can't annotate the cells of an object of class ", class(object)[1], "."),
     "Valid: a Seurat object or a SingleCellExperiment. For a marker table: AnnotateClusters()."
-  )
-}
-
-# `request$run` is the id of a run to go on with.
-annotate_cells <- function(object, request, name, finished = FALSE) {
-  check_object(object)
-  parts <- wanted_parts(check_request(request, object)$value)
-  # The answer of a finished run is on disk: no expression is needed.
-  request$parts <- if (finished) structure(character(), needed = character()) else parts
-  assay <- extract_assay(object, request$assay)
-  groups <- cell_groups(object, request$group.by)
-  parcel <- new_parcel()
-  message <- c(begin_message(request, "none"), json_target(object))
-  message$study <- json_study(parcel, object, groups, assay, NULL, request)
-  message$study$pulled <- json_pulled(object, assay)
-  begun <- bridge_call("study_begin", message, parcel, verbose = request$verbose)$value
-  on.exit(discard(begun$handle))
-  blocks <- if (finished) list() else wanted_blocks(begun, object, assay)
-  message <- list(handle = json_text(begun$handle), run = json_text(request$run))
-  answer <- run_annotation("annotate", message, request$verbose, blocks = blocks)
-  cells <- extract_cells(object)
-  labelled <- deliver(object, answer, list(names = cells, codes = seq_along(cells)), request$key)
-  show_annotations(answer, request$verbose, next_line(labelled, name, request$key))
-  labelled
-}
-
-# The clusters to compare with. Without a clustering there is none, which is no error here, unless
-# a column was asked for.
-cell_groups <- function(object, group.by) {
-  none <- function(cnd) {
-    if (group.by != "ident") stop(cnd)
-    list(key = NULL, names = character(), codes = rep(NA_integer_, ncol(object)), column = NULL)
-  }
-  tryCatch(
-    extract_groups(object, group.by),
-    cellferry_group_missing_error = none, cellferry_group_empty_error = none
   )
 }

@@ -76,7 +76,7 @@ AnnotateClusters.Seurat <- function(object, markers = NULL, engine = "local", gr
     allow.upload, verbose,
     dry.run = dry.run
   )
-  annotate_object(object, markers, request, name)
+  annotate_object(object, request, name, markers)
 }
 
 #' @rdname AnnotateClusters
@@ -111,69 +111,4 @@ AnnotateClusters.default <- function(object, markers = NULL, engine = "local", g
                                      study.context = NULL, assay = NULL, overwrite = FALSE,
                                      allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
   stop_unsupported(object)
-}
-
-annotate_object <- function(object, markers, request, name) {
-  check_object(object)
-  request$parts <- wanted_parts(check_request(request, object)$value)
-  assay <- extract_assay(object, request$assay)
-  groups <- extract_groups(object, request$group.by)
-  table <- if (is.null(markers)) {
-    compute_markers(object, groups, assay, request$verbose)
-  } else {
-    read_marker_table(markers, verbose = request$verbose)
-  }
-  parcel <- new_parcel()
-  source <- if (is.null(markers)) "computed" else "given"
-  message <- c(begin_message(request, source), json_target(object))
-  message$study <- json_study(parcel, object, groups, assay, table, request)
-  shared <- shared_expression(object, assay, request$parts)
-  message$study$shared <- shared$message
-  begun <- bridge_call("study_begin", message, parcel, verbose = request$verbose)$value
-  on.exit(discard(begun$handle, shared$mats))
-  send_expression(begun, object, assay)
-  if (isTRUE(request$dry.run)) {
-    return(plan_annotation(begun$handle))
-  }
-  answer <- run_annotation("annotate", list(handle = json_text(begun$handle)), request$verbose)
-  labelled <- deliver(object, answer, groups, request$key)
-  show_annotations(answer, request$verbose, next_line(labelled, name, request$key))
-  labelled
-}
-
-annotate_table <- function(table, request) {
-  check_request(request)
-  column <- if (request$group.by != "ident") request$group.by
-  table <- read_marker_table(table, cluster.column = column, verbose = request$verbose)
-  parcel <- new_parcel()
-  message <- begin_message(request, "given")
-  message$study <- c(
-    list(
-      group_key = NULL, names = json_texts(levels(table$cluster)), codes = NULL, cells = NULL,
-      genes = NULL, coordinates = NULL, object = json_text("data.frame"),
-      markers = pack_frame(parcel, table, lists = TRUE)
-    ),
-    json_context(request)
-  )
-  begun <- bridge_call("study_begin", message, parcel, verbose = request$verbose)$value
-  on.exit(discard(begun$handle))
-  if (isTRUE(request$dry.run)) {
-    return(plan_annotation(begun$handle))
-  }
-  answer <- run_annotation("annotate", list(handle = json_text(begun$handle)), request$verbose)
-  return_table(answer, request$verbose)
-}
-
-# What would be done, told and returned.
-plan_annotation <- function(handle) {
-  plan <- bridge_call("plan", list(handle = json_text(handle)))$value
-  plan$notes <- as.character(unlist(plan$notes))
-  plan$cost_usd <- plan$cost_usd %||% NA_real_
-  structure(plan, class = "cellferry_plan")
-}
-
-#' @export
-print.cellferry_plan <- function(x, ...) {
-  cat(x$told, "\n", sep = "")
-  invisible(x)
 }

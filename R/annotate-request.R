@@ -30,8 +30,8 @@ with_options <- function(engine, options, level = "clusters") {
   known <- described[[if (level == "cells") "cell_engines" else "engines"]]
   if (chosen$name %in% names(known)) {
     valid <- if (is.character(engine)) names(known[[chosen$name]]) else character()
-    verb <- if (level == "cells") AnnotateCells else AnnotateClusters
-    check_dots(options, chosen$name, valid, names(formals(verb)))
+    verb <- if (level == "cells") "AnnotateCells" else "AnnotateClusters"
+    check_dots(options, verb, chosen$name, valid)
     if (level == "cells") {
       chosen$options <- cell_options(
         chosen$options, described$engines[[chosen$name]], known[[chosen$name]]
@@ -51,21 +51,31 @@ cell_options <- function(options, for_clusters, valid) {
   options[!usual]
 }
 
-# Refuses an unknown engine or option, a bad key, a foreign column and a missing consent, before
-# anything is computed.
-check_request <- function(request, object = NULL) {
+# Refuses an unknown engine or option, a bad key, a foreign column, a missing consent and a missing
+# key, before anything is computed. The request then has a handle in Python, and the parts of an
+# object that its engine reads; discard(request$kept) gives all of it back.
+open_request <- function(request, object = NULL) {
+  request$kept <- new_kept()
   target <- if (!is.null(object)) json_target(object)
-  with_asked_key(request$engine, {
-    bridge_call("check_request", c(json_request(request), target), verbose = request$verbose)
-  })
+  answer <- with_key_prompt(request$engine, {
+    bridge_call("request", c(json_request(request), target), verbose = request$verbose)
+  })$value
+  request$kept$handles <- answer$handle
+  request$handle <- answer$handle
+  needed <- as.character(unlist(answer$needs))
+  request$parts <- structure(union(needed, as.character(unlist(answer$uses))), needed = needed)
+  request
 }
 
 json_request <- function(request) {
+  names <- c("group.by", "key", "tissue", "species", "study.context", "assay", "overwrite")
+  parameters <- c(request[intersect(names, names(request))], markers = request$source)
   list(
     engine = json_engine(request$engine), key = json_text(request$key),
     overwrite = json_flag(request$overwrite), allow_upload = json_flag(request$allow.upload),
-    level = json_text(request$level %||% "clusters"), run = json_text(request$run),
-    resumed = json_flag(isTRUE(request$resumed)), dry_run = json_flag(isTRUE(request$dry.run))
+    level = json_text(request$level), run = json_text(request$run),
+    dry_run = json_flag(isTRUE(request$dry.run)),
+    parameters = json_record(lapply(parameters, json_value))
   )
 }
 
@@ -79,20 +89,108 @@ json_target <- function(object) {
   )
 }
 
-begin_message <- function(request, markers) {
-  names <- c("group.by", "key", "tissue", "species", "study.context", "assay", "overwrite")
-  parameters <- c(request[intersect(names, names(request))], markers = markers)
-  c(json_request(request), list(parameters = json_record(lapply(parameters, json_value))))
+# The one way from an object to its labels, for clusters and for cells: a new run, or, with
+# `request$run`, one to go on with. `markers` are those of the user, if any.
+annotate_object <- function(object, request, name, markers = NULL) {
+  check_object(object)
+  of_cells <- request$level == "cells"
+  request$source <- if (of_cells) "none" else if (is.null(markers)) "computed" else "given"
+  request <- open_request(request, object)
+  on.exit(discard(request$kept))
+  assay <- extract_assay(object, request$assay)
+  groups <- if (of_cells) {
+    cell_groups(object, request$group.by)
+  } else {
+    extract_groups(object, request$group.by)
+  }
+  # A run has its markers.
+  if (!of_cells && is.null(request$run)) {
+    markers <- markers %||% compute_markers(object, groups, assay, request$verbose)
+    request$markers <- read_request_markers(request, markers)
+  }
+  study <- begin_study(
+    object, "study_begin", request,
+    how = if (of_cells) "on_demand" else "shared", message = handle_of(request),
+    assay = assay, groups = groups
+  )
+  if (isTRUE(request$dry.run)) {
+    return(plan_annotation(request, study$blocks))
+  }
+  answer <- run_annotation(request, blocks = study$blocks)
+  rows <- if (of_cells) each_cell(object) else groups
+  labelled <- deliver(object, answer, rows, request$key)
+  show_annotations(answer, request$verbose, next_line(labelled, name, request$key))
+  labelled
 }
 
-# `blocks` are what Python may ask for meanwhile; see bridge-transport.R.
-run_annotation <- function(name, message, verbose, parcel = new_parcel(), blocks = NULL) {
-  progress <- if (verbose && interactive()) progress_line
-  on.exit(if (!is.null(progress)) clear_progress())
-  call <- function(on_event) {
-    bridge_call(name, message, parcel, on_event = on_event, verbose = verbose)
+# A marker table alone: its clusters are those of the study, and the answer is a table.
+annotate_table <- function(table, request) {
+  request$source <- "given"
+  request <- open_request(request)
+  on.exit(discard(request$kept))
+  column <- if (request$group.by != "ident") request$group.by
+  request$markers <- read_request_markers(request, table, column)
+  study <- list(markers = json_text(request$markers), object = json_text("data.frame"))
+  message <- c(handle_of(request), list(study = c(study, json_context(request))))
+  bridge_call("study_begin", message, verbose = request$verbose)
+  if (isTRUE(request$dry.run)) {
+    return(plan_annotation(request))
+  }
+  return_table(run_annotation(request), request$verbose)
+}
+
+handle_of <- function(request) list(handle = json_text(request$handle))
+
+# The markers of a request, read by Python, which keeps them: their handle.
+read_request_markers <- function(request, markers, cluster.column = NULL) {
+  found <- open_markers(markers, cluster.column, verbose = request$verbose)
+  request$kept$handles <- c(request$kept$handles, found$handle)
+  found$handle
+}
+
+# The clusters to compare the labels of cells with. Without a clustering there is none, which is no
+# error here, unless a column was asked for.
+cell_groups <- function(object, group.by) {
+  none <- function(cnd) {
+    if (group.by != "ident") stop(cnd)
+    list(key = NULL, names = character(), codes = rep(NA_integer_, ncol(object)), column = NULL)
+  }
+  tryCatch(
+    extract_groups(object, group.by),
+    cellferry_group_missing_error = none, cellferry_group_empty_error = none
+  )
+}
+
+# The cells as groups of one.
+each_cell <- function(object) {
+  cells <- extract_cells(object)
+  list(names = cells, codes = seq_along(cells))
+}
+
+# One of the long calls. `blocks` are what Python may ask for meanwhile; see bridge-transport.R.
+run_annotation <- function(request, name = "annotate", message = handle_of(request),
+                           outgoing = new_outgoing(), blocks = NULL) {
+  shown <- request$verbose && interactive()
+  on.exit(if (shown) clear_progress())
+  progress <- if (shown) progress_line("Annotating", request$level)
+  call <- function(callback) {
+    bridge_call(name, message, outgoing, callback, verbose = request$verbose)
   }
   if (is.null(blocks)) call(progress) else with_blocks(blocks, progress, call)
+}
+
+# What would be done, in words and in numbers.
+plan_annotation <- function(request, blocks = NULL) {
+  plan <- run_annotation(request, "plan", blocks = blocks)$value
+  plan$notes <- as.character(unlist(plan$notes))
+  plan$cost_usd <- plan$cost_usd %||% NA_real_
+  structure(plan, class = "cellferry_plan")
+}
+
+#' @export
+print.cellferry_plan <- function(x, ...) {
+  cat(x$text, "\n", sep = "")
+  invisible(x)
 }
 
 deliver <- function(object, answer, groups, key) {

@@ -1,17 +1,3 @@
-# Column -> kind, the same table as that of the Python package; a test compares the two.
-annotation_columns <- c(
-  cluster = "text", n_cells = "integer", label = "text", detail = "text", state = "text",
-  ontology_id = "text", ontology_label = "text", confidence = "real", confidence_kind = "text",
-  status = "text", error = "text", alternatives = "texts", mixed = "texts",
-  supporting = "texts", conflicting = "texts", missing = "texts", justification = "text",
-  engine = "text", model = "text", provider = "text", n_markers = "integer",
-  iterations = "integer", input_tokens = "integer", output_tokens = "integer",
-  cost_usd = "real", seconds = "real"
-)
-printed_columns <- c("cluster", "n_cells", "label", "confidence", "status")
-annotation_statuses <- c("ok", "unknown", "failed", "skipped")
-annotation_schema <- "cellferry.annotations/1"
-
 #' The annotations that an object holds
 #'
 #' Returns the table that [AnnotateClusters()] stored: one row per cluster, with the evidence. It
@@ -231,13 +217,13 @@ summary_line <- function(table) {
   weights <- if (of_cells) table$n_cells else rep(1L, nrow(table))
   status <- factor(table$status, levels = annotation_statuses)
   counts <- vapply(split(weights, status), sum, 0L)
-  told <- toString(paste(counts, names(counts))[counts > 0])
+  by_status <- toString(paste(counts, names(counts))[counts > 0])
   number <- function(n, what) paste0(n, " ", what, if (n != 1L) "s")
   if (!of_cells) {
-    return(paste0(number(nrow(table), "cluster"), ": ", told))
+    return(paste0(number(nrow(table), "cluster"), ": ", by_status))
   }
   labels <- sum(table$status == "ok" & weights > 0)
-  paste0(number(sum(weights), "cell"), ": ", told, "; ", number(labels, "label"))
+  paste0(number(sum(weights), "cell"), ": ", by_status, "; ", number(labels, "label"))
 }
 
 #' The genes that support each label
@@ -301,15 +287,15 @@ AnnotationReport <- function(object, file, key = NULL) {
   if (is.null(stored$json)) {
     labels_only_error("table to report")
   }
-  parcel <- new_parcel()
+  outgoing <- new_outgoing()
   message <- list(json = json_text(stored$json), file = json_text(path.expand(file)))
-  message <- c(message, json_embedding(parcel, object, new_annotations(stored$json, stored$key)))
-  answer <- bridge_call("report", message, parcel)
+  message <- c(message, json_embedding(outgoing, object, new_annotations(stored$json, stored$key)))
+  answer <- bridge_call("report", message, outgoing)
   invisible(answer$value$file)
 }
 
 # The embedding with its clusters; nothing when there is none or the clusters were changed.
-json_embedding <- function(parcel, object, table) {
+json_embedding <- function(outgoing, object, table) {
   if (inherits(object, "cellferry_annotations")) {
     return(list())
   }
@@ -321,7 +307,7 @@ json_embedding <- function(parcel, object, table) {
   codes <- groups$codes - 1L
   codes[is.na(codes)] <- -1L
   list(
-    coordinates = json_coordinates(parcel, coordinates), codes = pack_integer(parcel, codes),
+    coordinates = json_coordinates(outgoing, coordinates), codes = pack_integer(outgoing, codes),
     names = json_texts(groups$names)
   )
 }

@@ -77,7 +77,7 @@ BuildArtifacts.Seurat <- function(object, group.by = "ident", assay = NULL,
                                   max_cells_per_group = 1000L, obs_columns = NULL,
                                   cell_names = TRUE, require_artifacts = TRUE, overwrite = FALSE,
                                   verbose = TRUE, ...) {
-  check_empty_dots(list(...), "BuildArtifacts")
+  check_dots(list(...), "BuildArtifacts")
   check_text(group.by, "group.by")
   check_text(assay, "assay", null = TRUE)
   check_text(vars_h5_path, "vars_h5_path")
@@ -92,10 +92,10 @@ BuildArtifacts.Seurat <- function(object, group.by = "ident", assay = NULL,
   )
   for (name in numbers) check_count(get(name), name, least = if (name == numbers[1]) 0 else 1)
   check_object(object)
-  asked <- c(
+  named <- c(
     flags[1:4], numbers, "gene_symbols_column", "obs_columns", "vars_h5_path", "obs_duckdb_path"
   )
-  options <- mget(asked)
+  options <- mget(named)
   options$vars_h5_path <- path.expand(vars_h5_path)
   options$obs_duckdb_path <- path.expand(obs_duckdb_path)
   options["obs_columns"] <- list(if (!is.null(obs_columns)) I(obs_columns))
@@ -112,42 +112,33 @@ BuildArtifacts.default <- function(object, ...) stop_unsupported(object)
 artifact_parts <- structure(c("normalized", "counts", "obs", "var"), needed = "normalized")
 
 stream_artifacts <- function(object, group.by, assay, coordinates_key, options, verbose) {
+  kept <- new_kept()
   shown <- verbose && interactive()
-  on.exit(if (shown) clear_progress())
-  begun <- send_artifacts(object, group.by, assay, coordinates_key, options, verbose, shown)
-  on.exit(discard(begun$handle, begun$held), add = TRUE)
-  progress <- if (shown) {
-    function(bytes) tell_event(bytes, function(e) draw_progress(e$text, e$done, e$total, e$unit))
-  }
-  message <- list(handle = json_text(begun$handle))
-  new_artifacts(bridge_call("artifacts_finish", message, on_event = progress, verbose = verbose))
-}
-
-# Begins a build and sends all that it reads. The caller discards it, if this does not fail.
-send_artifacts <- function(object, group.by, assay, coordinates_key, options, verbose = FALSE,
-                           shown = FALSE) {
-  assay <- extract_assay(object, assay)
-  groups <- extract_groups(object, group.by)
-  parcel <- new_parcel()
-  shared <- shared_expression(object, assay, artifact_parts)
-  message <- list(
-    options = json_record(lapply(options, json_value)),
-    study = json_study(
-      parcel, object, groups, assay, NULL, list(), artifact_parts,
-      extract_coordinates(object, coordinates_key)
-    )
-  )
-  message$study$shared <- shared$message
-  begun <- bridge_call("artifacts_begin", message, parcel, verbose = verbose)$value
-  complete <- FALSE
-  on.exit(if (!complete) discard(begun$handle, shared$mats))
-  tell <- function(done, total, part) {
+  on.exit({
+    if (shown) clear_progress()
+    discard(kept)
+  })
+  sent <- function(done, total, part) {
     what <- c(normalized = "normalised values", counts = "raw counts")[[part]]
     draw_progress(paste("Building artifacts:", what), done, total, "blocks")
   }
-  send_expression(begun, object, assay, if (shown) tell)
-  complete <- TRUE
-  c(begun, list(held = shared$mats))
+  begun <- begin_build(
+    object, group.by, assay, coordinates_key, options, kept, verbose, if (shown) sent
+  )
+  progress <- if (shown) progress_line()
+  message <- list(handle = json_text(begun$handle))
+  new_artifacts(bridge_call("artifacts_finish", message, callback = progress, verbose = verbose))
+}
+
+# Begins a build and sends all that it reads.
+begin_build <- function(object, group.by, assay, coordinates_key, options, kept = new_kept(),
+                        verbose = FALSE, progress = NULL) {
+  begin_study(
+    object, "artifacts_begin",
+    list(group.by = group.by, assay = assay, kept = kept, verbose = verbose), artifact_parts,
+    message = list(options = json_record(lapply(options, json_value))),
+    coordinates = extract_coordinates(object, coordinates_key), progress = progress
+  )
 }
 
 new_artifacts <- function(answer) {
@@ -179,7 +170,7 @@ new_artifacts <- function(answer) {
 
 #' @export
 format.cellferry_artifacts <- function(x, ...) {
-  told <- function(name, path) {
+  described <- function(name, path) {
     if (is.na(path)) {
       return(paste0(name, ": not built. ", x$errors[[name]]))
     }
@@ -192,7 +183,7 @@ format.cellferry_artifacts <- function(x, ...) {
       "<cellferry artifacts: ", sum(x$cells_per_cluster), " cells, ", ncol(x$percentages),
       " genes, ", length(x$cells_per_cluster), " clusters>"
     ),
-    told("vars.h5", x$vars_h5), told("obs.duckdb", x$obs_duckdb),
+    described("vars.h5", x$vars_h5), described("obs.duckdb", x$obs_duckdb),
     if (!is.na(x$vars_h5)) {
       paste0("raw counts: ", if (length(counts)) "included" else "none found")
     },

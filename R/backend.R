@@ -1,8 +1,4 @@
-# The Python of this session: found, started and installed. It is looked for at the first call that
-# needs it, never when the package is loaded.
-
-backend_environment <- "r-cellferry"
-oldest_python <- "3.11"
+# Installing Python's packages, and saying which Python is in use and what is wrong with it.
 
 #' Install the Python packages that cellferry needs
 #'
@@ -42,11 +38,8 @@ InstallBackend <- function(envname = "r-cellferry", python = NULL) {
     )
   }
   created <- create_environment(envname, python, backend_requirements())
-  told <- paste0("Installed in ", created, ".")
-  if (python_running()) {
-    told <- paste(told, "Restart R to use it.")
-  }
-  cellferry_inform(told)
+  restart <- if (python_running()) " Restart R to use it."
+  cellferry_inform(paste0("Installed in ", created, ".", restart))
   invisible(created)
 }
 
@@ -136,164 +129,10 @@ format_backend <- function(info) {
   c(lines, if (!is.null(info$fix)) paste0("Fix:       ", info$fix))
 }
 
-# The module cellferry.bridge, imported once per session.
-backend <- function() {
-  if (is.null(.globals$bridge)) {
-    .globals$rule <- start_python()
-    bridge <- import_bridge()
-    check_dependencies(bridge)
-    .globals$bridge <- bridge
-  }
-  .globals$bridge
-}
-
-# What the core says of itself: version, engines and their options, codes, columns.
-describe_backend <- function() {
-  backend()
-  .globals$describe
-}
-
-# Which Python will be used, and by which rule. Choosing starts nothing.
-choose_python <- function() {
-  given <- Sys.getenv("RETICULATE_PYTHON")
-  if (!is.null(.globals$rule)) {
-    return(.globals$rule)
-  }
-  if (python_running()) {
-    return("Python was already running in this session")
-  }
-  if (nzchar(given)) {
-    return("the environment variable RETICULATE_PYTHON")
-  }
-  if (reticulate::virtualenv_exists(backend_environment)) {
-    return(paste0("the environment \"", backend_environment, "\" of InstallBackend()"))
-  }
-  "reticulate's own search"
-}
-
-start_python <- function() {
-  rule <- choose_python()
-  check_given_python(Sys.getenv("RETICULATE_PYTHON"))
-  if (grepl("InstallBackend", rule, fixed = TRUE)) {
-    reticulate::use_virtualenv(backend_environment, required = TRUE)
-  }
-  # Neither the question of old reticulate nor the download of new reticulate: what is there
-  # is used, and the message below says how to get the rest.
-  quiet <- c(RETICULATE_MINICONDA_ENABLED = "FALSE", RETICULATE_USE_MANAGED_VENV = "no")
-  started <- with_variables(quiet[!nzchar(Sys.getenv(names(quiet)))], tryCatch(
-    if (reticulate::py_available(initialize = TRUE)) TRUE else "No Python was found.",
-    error = python_message
-  ))
-  if (!isTRUE(started)) {
-    backend_missing(paste0("Python can't be started (chosen by ", rule, "): ", started))
-  }
-  version <- python_version()
-  if (package_version(version) < oldest_python) {
-    backend_missing(paste0(
-      "cellferry needs Python ", oldest_python, " or newer, and this session runs Python ",
-      version, " (chosen by ", rule, ")."
-    ))
-  }
-  rule
-}
-
-check_given_python <- function(path) {
-  if (!python_running() && grepl("[/\\\\]", path) && !file.exists(path)) {
-    backend_missing(paste0("RETICULATE_PYTHON is \"", path, "\", which does not exist."))
-  }
-}
-
-python_version <- function() {
-  as.character(reticulate::py_config()$version)
-}
-
-python_path <- function() {
-  reticulate::py_config()$python
-}
-
-core_folder <- function() {
-  system.file("python", package = "cellferry")
-}
-
-import_bridge <- function() {
-  tryCatch(
-    reticulate::import_from_path(
-      "cellferry.bridge",
-      path = core_folder(), convert = FALSE, delay_load = FALSE
-    ),
-    error = function(cnd) {
-      backend_missing(
-        paste0("The core can't be loaded in ", python_path(), ": ", python_message(cnd)),
-        packages_fix()
-      )
-    }
-  )
-}
-
-check_dependencies <- function(bridge) {
-  answer <- bridge_answer(bridge, "describe", list(), new_parcel(), NULL)
-  .globals$describe <- read_answer(answer)$value
-  missing <- missing_dependencies(.globals$describe)
-  if (length(missing)) {
-    backend_missing(
-      paste0("Python at ", python_path(), " lacks ", listing(missing, quote = ""), "."),
-      packages_fix()
-    )
-  }
-}
-
-missing_dependencies <- function(described) {
-  found <- vapply(described$dependencies, is.null, NA)
-  names(found)[found]
-}
-
-backend_missing <- function(problem, fix = environment_fix()) {
-  cellferry_stop("backend_missing", problem, fix, list(fix = fix))
-}
-
-# The line that repairs it when another Python is needed. A session that runs a Python can't
-# change to another one.
-environment_fix <- function() {
-  install <- "cellferry::InstallBackend()"
-  if (nzchar(Sys.getenv("RETICULATE_PYTHON"))) {
-    return(paste("Unset RETICULATE_PYTHON, restart R, and run:", install))
-  }
-  if (python_running()) {
-    return(paste("Restart R after running:", install))
-  }
-  paste("Run:", install)
-}
-
-# The line that repairs it when only packages are missing: a Python that the user chose is added
-# to, any other is left alone.
-packages_fix <- function() {
-  if (!nzchar(Sys.getenv("RETICULATE_PYTHON"))) {
-    return(environment_fix())
-  }
-  list <- system.file("backend-requirements.txt", package = "cellferry")
-  paste0("Run in a terminal: \"", python_path(), "\" -m pip install -r \"", list, "\"")
-}
-
 # R puts its own libraries first on LD_LIBRARY_PATH; a Python that R starts as a child process
 # then loads the system's libpython and cannot import ssl.
 with_clean_library_path <- function(code) {
   with_variables(c(LD_LIBRARY_PATH = NA_character_), code)
-}
-
-# Evaluate `code` while some environment variables have other values; NA unsets.
-with_variables <- function(values, code) {
-  if (length(values)) {
-    old <- Sys.getenv(names(values), unset = NA, names = TRUE)
-    on.exit(set_variables(old), add = TRUE)
-    set_variables(values)
-  }
-  force(code)
-}
-
-set_variables <- function(values) {
-  gone <- is.na(values)
-  if (any(gone)) Sys.unsetenv(names(values)[gone])
-  if (any(!gone)) do.call(Sys.setenv, as.list(values[!gone]))
 }
 
 create_environment <- function(envname, python, packages) {
@@ -324,8 +163,4 @@ version_of <- function(python) {
     error = function(cnd) character()
   ))
   if (length(found) == 1L) package_version(found) else NULL
-}
-
-python_running <- function() {
-  reticulate::py_available(initialize = FALSE)
 }

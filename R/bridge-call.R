@@ -1,9 +1,44 @@
-# Calling Python: with backend.R, which finds and starts it, the only place that touches reticulate.
+# Calling Python: one call, and what it answers.
 
-# One call over the waist: a name, a JSON message (or its bytes) and raw buffers in, the same out.
-bridge_call <- function(name, message = list(), parcel = new_parcel(), on_event = NULL,
+# The module cellferry.bridge, imported once per session.
+backend <- function() {
+  if (is.null(.globals$bridge)) {
+    .globals$rule <- start_python()
+    bridge <- import_bridge()
+    check_dependencies(bridge)
+    .globals$bridge <- bridge
+  }
+  .globals$bridge
+}
+
+# What the core says of itself: version, engines and their options, packages.
+describe_backend <- function() {
+  backend()
+  .globals$describe
+}
+
+check_dependencies <- function(bridge) {
+  answer <- bridge_answer(bridge, "describe", list(), new_outgoing())
+  .globals$describe <- read_answer(answer)$value
+  missing <- missing_dependencies(.globals$describe)
+  if (length(missing)) {
+    backend_missing(
+      paste0("Python at ", python_path(), " lacks ", listing(missing, quote = ""), "."),
+      packages_fix()
+    )
+  }
+}
+
+missing_dependencies <- function(described) {
+  found <- vapply(described$dependencies, is.null, NA)
+  names(found)[found]
+}
+
+# One call over the bridge: a name, a JSON message (or its bytes) and raw buffers in, the same out.
+# `callback` is what Python may call meanwhile.
+bridge_call <- function(name, message = list(), outgoing = new_outgoing(), callback = NULL,
                         verbose = TRUE) {
-  read_answer(bridge_answer(backend(), name, message, parcel, on_event), verbose)
+  read_answer(bridge_answer(backend(), name, message, outgoing, callback), verbose)
 }
 
 read_answer <- function(answer, verbose = TRUE) {
@@ -24,57 +59,35 @@ in_r_words <- function(text) {
   gsub("\\b(cluster|gene)_column\\b", "\\1.column", text)
 }
 
-bridge_answer <- function(bridge, name, message, parcel, on_event) {
+bridge_answer <- function(bridge, name, message, outgoing, callback = NULL) {
   bytes <- if (is.raw(message)) message else to_json_bytes(message)
   if (is.function(bridge)) {
     # Python is the parent of this process; see bridge-rscript.R.
-    return(bridge(name, bytes, parcel$buffers, on_event))
+    return(bridge(name, bytes, outgoing$buffers, callback))
   }
-  share_home()
-  if (name %in% long_calls) on_event <- with_interrupts(on_event)
+  share_variables("CELLFERRY_HOME")
+  if (name %in% long_calls) callback <- with_interrupts(callback)
   in_python(paste0("The call \"", name, "\" to Python"), {
-    answer <- bridge$call(charToRaw(name), bytes, parcel$buffers, on_event)
-    answer <- reticulate::py_to_r(answer)
+    answer <- python_call(bridge, name, bytes, outgoing$buffers, callback)
     if (is_interrupted(answer)) forget_interrupt()
     answer
   })
 }
 
-# Evaluates `code`, which uses reticulate. An interrupt that jumps out of reticulate breaks the
-# Python of this session, which later ends R; so R sees none meanwhile. Python is told of one in
-# the calls that take long.
-in_python <- function(what, code) {
-  suspendInterrupts(tryCatch(code, error = function(cnd) {
-    text <- python_message(cnd)
-    if (forget_interrupt() || grepl("KeyboardInterrupt", text, fixed = TRUE)) {
-      cellferry_stop("interrupted", "Interrupted.", "See ListRuns() for what can be resumed.")
-    }
-    cellferry_stop(
-      "internal", paste0(what, " failed: ", text),
-      paste0("Please report it at ", issue_url(), ".")
-    )
-  }))
-}
-
 long_calls <- c("annotate", "run_resume", "artifacts_finish")
 
-# What Python calls in a long call: `on_event`, and now and then whether R was interrupted.
-with_interrupts <- function(on_event) {
-  force(on_event)
-  asked <- charToRaw("{\"kind\": \"interrupted\"}")
+# What Python calls in a long call: `callback`, and now and then whether R was interrupted.
+with_interrupts <- function(callback) {
+  force(callback)
+  question <- charToRaw("{\"kind\": \"interrupted\"}")
   function(bytes) {
     bytes <- from_callback(bytes)
-    answer <- if (!identical(bytes, asked) && !is.null(on_event)) on_event(bytes)
+    answer <- if (!identical(bytes, question) && !is.null(callback)) callback(bytes)
     if (is.list(answer)) answer else if (forget_interrupt()) list(failure("interrupt"))
   }
 }
 
-# What Python gives to a function of R is bytes, or with old reticulate a reference to bytes.
-from_callback <- function(bytes) {
-  if (is.raw(bytes)) bytes else reticulate::py_to_r(bytes)
-}
-
-# What Python is told of a condition that ended a callback.
+# The answer to Python where a condition ended a callback.
 failure <- function(class, text = "") {
   to_json_bytes(list(failed = list(class = json_text(class), text = json_text(text))))
 }
@@ -83,52 +96,4 @@ is_interrupted <- function(answer) {
   start <- charToRaw("{\"ok\": false")
   failed <- identical(utils::head(answer[[1]], length(start)), start)
   failed && identical(from_json_bytes(answer[[1]])$error$code, "interrupted")
-}
-
-# Whether Python has ended by an interrupt that R has yet to see; once is enough.
-forget_interrupt <- function() {
-  look <- function() {
-    # R looks once in a thousand steps.
-    for (i in 1:5000) NULL
-    FALSE
-  }
-  tryCatch(allowInterrupts(look()), interrupt = function(cnd) TRUE)
-}
-
-# Python copies the environment when it starts, and would not see a later Sys.setenv(). `what` is
-# being done, for the message if it fails.
-share_variables <- function(what, names) {
-  in_python(what, {
-    environ <- reticulate::import("os", convert = FALSE)$environ
-    for (name in names) {
-      value <- Sys.getenv(name, unset = NA)
-      if (is.na(value)) {
-        environ$pop(name, NULL)
-      } else {
-        environ$update(reticulate::py_dict(name, list(as_utf8(value))))
-      }
-    }
-  })
-}
-
-# As share_variables(), but before every call, and so only where it was changed.
-share_home <- function() {
-  home <- Sys.getenv("CELLFERRY_HOME")
-  if (!identical(home, .globals$home)) {
-    in_python("Setting CELLFERRY_HOME", {
-      environ <- reticulate::import("os", convert = FALSE)$environ
-      environ$update(reticulate::dict(CELLFERRY_HOME = as_utf8(home)))
-    })
-    .globals$home <- home
-  }
-}
-
-issue_url <- function() {
-  utils::packageDescription("cellferry")$BugReports %||% "the project page"
-}
-
-# reticulate appends advice of its own to the text of a Python error.
-python_message <- function(cnd) {
-  text <- strsplit(conditionMessage(cnd), "\nRun `", fixed = TRUE)[[1]][1]
-  trimws(gsub("\033\\[[0-9;]*m", "", text))
 }

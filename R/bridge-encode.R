@@ -1,40 +1,40 @@
-# The R end of the narrow waist: what crosses to Python is JSON text and raw bytes, never an R
-# vector through reticulate's converters, which lose NA, factors and large integers in silence.
+# The encoding of the bridge to Python: what crosses is JSON text and raw bytes, never an R vector
+# through reticulate's converters, which lose NA, factors and large integers in silence.
 
 # Collects the buffers of one message; `add()` returns the reference that goes into the JSON.
-new_parcel <- function() {
-  parcel <- new.env(parent = emptyenv())
-  parcel$buffers <- list()
-  parcel
+new_outgoing <- function() {
+  outgoing <- new.env(parent = emptyenv())
+  outgoing$buffers <- list()
+  outgoing
 }
 
-add_buffer <- function(parcel, bytes, type) {
-  parcel$buffers[[length(parcel$buffers) + 1L]] <- bytes
-  list("$buffer" = jsonlite::unbox(length(parcel$buffers) - 1L), type = jsonlite::unbox(type))
+add_buffer <- function(outgoing, bytes, type) {
+  outgoing$buffers[[length(outgoing$buffers) + 1L]] <- bytes
+  list("$buffer" = jsonlite::unbox(length(outgoing$buffers) - 1L), type = jsonlite::unbox(type))
 }
 
-pack_real <- function(parcel, x) {
-  add_buffer(parcel, writeBin(as.double(x), raw(), endian = "little"), "<f8")
+pack_real <- function(outgoing, x) {
+  add_buffer(outgoing, writeBin(as.double(x), raw(), endian = "little"), "<f8")
 }
 
 # Rounded to float32, where the receiver keeps no more.
-pack_single <- function(parcel, x) {
-  add_buffer(parcel, writeBin(as.double(x), raw(), size = 4L, endian = "little"), "<f4")
+pack_single <- function(outgoing, x) {
+  add_buffer(outgoing, writeBin(as.double(x), raw(), size = 4L, endian = "little"), "<f4")
 }
 
-pack_integer <- function(parcel, x) {
+pack_integer <- function(outgoing, x) {
   x <- as.integer(x)
   x[is.na(x)] <- 0L
-  pack_whole(parcel, x)
+  pack_whole(outgoing, x)
 }
 
 # Integers that are known to have no NA.
-pack_whole <- function(parcel, x) {
-  add_buffer(parcel, writeBin(x, raw(), size = 4L, endian = "little"), "<i4")
+pack_whole <- function(outgoing, x) {
+  add_buffer(outgoing, writeBin(x, raw(), size = 4L, endian = "little"), "<i4")
 }
 
-pack_flags <- function(parcel, x) {
-  add_buffer(parcel, as.raw(as.integer(x %in% TRUE)), "|u1")
+pack_flags <- function(outgoing, x) {
+  add_buffer(outgoing, as.raw(as.integer(x %in% TRUE)), "|u1")
 }
 
 # In the C locale text that was read from a file has no mark; it is taken as UTF-8 if it is valid.
@@ -109,7 +109,7 @@ json_record <- function(x) {
 # Columns are taken by position, so that duplicated names reach Python, which reports them. Columns
 # that can't cross stay behind; extract_metadata_columns() says which and why. In a marker table
 # a list column of text is a column of its own kind.
-pack_frame <- function(parcel, frame, index = NULL, lists = FALSE) {
+pack_frame <- function(outgoing, frame, index = NULL, lists = FALSE) {
   columns <- extract_metadata_columns(frame)
   if (lists) {
     is_list <- vapply(frame, function(x) is.list(x) && !is.data.frame(x), NA)
@@ -119,12 +119,12 @@ pack_frame <- function(parcel, frame, index = NULL, lists = FALSE) {
   }
   columns <- Filter(function(column) column$kind != "left", columns)
   list(
-    n = jsonlite::unbox(nrow(frame)), columns = lapply(columns, pack_column, parcel = parcel),
+    n = jsonlite::unbox(nrow(frame)), columns = lapply(columns, pack_column, outgoing = outgoing),
     index = json_texts(index)
   )
 }
 
-pack_column <- function(column, parcel) {
+pack_column <- function(column, outgoing) {
   values <- column$values
   c(
     list(name = json_text(column$name), kind = json_text(column$kind)),
@@ -132,16 +132,18 @@ pack_column <- function(column, parcel) {
       text = list(values = json_texts(values)),
       texts = list(values = unname(lapply(values, json_texts))),
       category = list(
-        codes = pack_integer(parcel, values), levels = json_texts(column$levels),
+        codes = pack_integer(outgoing, values), levels = json_texts(column$levels),
         ordered = json_flag(column$ordered)
       ),
-      logical = list(values = pack_flags(parcel, values), mask = pack_flags(parcel, is.na(values))),
+      logical = list(
+        values = pack_flags(outgoing, values), mask = pack_flags(outgoing, is.na(values))
+      ),
       integer = list(
-        values = pack_integer(parcel, values), mask = pack_flags(parcel, is.na(values))
+        values = pack_integer(outgoing, values), mask = pack_flags(outgoing, is.na(values))
       ),
       # NA is a NaN of certain bits, which cross.
       list(
-        values = pack_real(parcel, values), storage = json_text(column$storage),
+        values = pack_real(outgoing, values), storage = json_text(column$storage),
         tz = json_text(column$tz)
       )
     )

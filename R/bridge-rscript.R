@@ -1,33 +1,32 @@
 # Work on an .rds file for the command line: Rscript runs the same verb as a session does, and the
-# waist to Python is a folder of files instead of reticulate. Nothing is embedded.
+# bridge to Python is a folder of files instead of reticulate. Nothing is embedded.
 #
 # A request is `request_<k>`, an answer `answer_<k>`; both are the number of their buffers and the
 # length of each as 32-bit integers, and then the buffers. Python says on standard input that an
 # answer is there, and closes it to end this. An answer may be a question instead (`{"kind": `),
-# which is answered by the request "told" before the answer comes.
+# which is answered by the request "answered" before the answer comes.
 
 # `folder` is the exchange. What is to be done comes as the answer to the call "task".
 work_on_rds <- function(folder) {
   .globals$bridge <- folder_bridge(folder)
   tryCatch(
     withCallingHandlers(do_task(bridge_call("task")$value), warning = function(cnd) {
-      told <- list(class = json_text(class(cnd)[1]), text = json_text(conditionMessage(cnd)))
-      bridge_call("warned", told)
+      bridge_call("warned", condition_message(cnd))
       invokeRestart("muffleWarning")
     }),
-    error = function(cnd) {
-      bridge_call("failed", list(
-        class = json_text(class(cnd)[1]), text = json_text(conditionMessage(cnd))
-      ))
-    }
+    error = function(cnd) bridge_call("failed", condition_message(cnd))
   )
+}
+
+condition_message <- function(cnd) {
+  list(class = json_text(class(cnd)[1]), text = json_text(conditionMessage(cnd)))
 }
 
 do_task <- function(task) {
   object <- read_rds(task$input)
   check_object(object)
   if (task$verb == "artifacts") {
-    begun <- send_artifacts(object, task$group_by, task$assay, task$coordinates_key, task$options)
+    begun <- begin_build(object, task$group_by, task$assay, task$coordinates_key, task$options)
     bridge_call("artifacts_finish", list(handle = json_text(begun$handle)))
     return(invisible())
   }
@@ -35,13 +34,9 @@ do_task <- function(task) {
     engine = as_engine(task$engine), group.by = task$group_by, key = task$key,
     tissue = task$tissue, species = task$species, study.context = task$study_context,
     assay = NULL, overwrite = isTRUE(task$overwrite), allow.upload = isTRUE(task$allow_upload),
-    verbose = FALSE, level = task$level
+    verbose = FALSE, level = task$level, dry.run = isTRUE(task$dry_run)
   )
-  labelled <- if (task$level == "cells") {
-    annotate_cells(object, request, "x")
-  } else {
-    annotate_object(object, task$markers, request, "x")
-  }
+  labelled <- annotate_object(object, request, "x", task$markers)
   output <- bridge_call("save")$value
   tryCatch(
     saveRDS(labelled, output$path),
@@ -109,11 +104,11 @@ folder_bridge <- function(folder) {
     read_buffers(answer)
   }
   question <- charToRaw("{\"kind\": ")
-  function(name, message, buffers, on_event = NULL) {
+  function(name, message, buffers, callback = NULL) {
     answer <- ask(name, message, buffers)
     while (identical(utils::head(answer[[1]], length(question)), question)) {
-      told <- on_event(answer[[1]])
-      answer <- ask("told", told[[1]], told[-1])
+      reply <- callback(answer[[1]])
+      answer <- ask("answered", reply[[1]], reply[-1])
     }
     answer
   }

@@ -1,41 +1,71 @@
 # An object as a study: its plain parts in one message; its expression goes as bridge-transport.R
 # says.
 
-# Opens a study without an engine; the answer has its handle, and the matrices to hold. `parts` are
-# "normalized", "counts", "obs", "var", "embeddings" and "graph". discard() it.
-open_study <- function(object, group.by = "ident", assay = NULL, parts = study_parts,
-                       verbose = TRUE) {
-  check_object(object)
-  assay <- extract_assay(object, assay)
-  groups <- extract_groups(object, group.by)
-  parcel <- new_parcel()
-  shared <- shared_expression(object, assay, parts)
-  message <- list(
-    study = json_study(parcel, object, groups, assay, NULL, list(), parts),
-    parts = json_texts(parts)
-  )
-  message$study$shared <- shared$message
-  opened <- bridge_call("study_open", message, parcel, verbose = verbose)$value
-  send_expression(opened, object, assay)
-  c(opened, list(held = shared$mats))
+# What Python keeps for a verb until it ends: what was opened, by its handles, and the matrices that
+# Python may read where R has them. A verb makes one, and on.exit(discard(kept)) gives all back.
+new_kept <- function() {
+  list2env(list(handles = character(), mats = NULL), parent = emptyenv())
 }
 
-# A study that was begun and not annotated, because of an error, is of no use any more. `mats` are
-# the matrices that Python may have read where they are.
-discard <- function(handle, mats = NULL) {
-  answer <- try(bridge_call("discard", list(handle = json_text(handle))), silent = TRUE)
-  release(mats, ended = is.list(answer) && isTRUE(answer$value$ended))
+# After an error or an interrupt, and when all is done: what is still open is of no use any more.
+discard <- function(kept) {
+  ended <- FALSE
+  for (handle in kept$handles) {
+    answer <- try(bridge_call("discard", list(handle = json_text(handle))), silent = TRUE)
+    ended <- is.list(answer) && isTRUE(answer$value$ended)
+  }
+  if (length(kept$handles) || length(kept$mats)) release(kept$mats, ended)
+  kept$handles <- character()
+  kept$mats <- NULL
+}
+
+# Opens the study of an object by one of Python's calls, and brings the expression that it wants.
+# The answer is Python's, with what is `kept` for it and, on demand, the `blocks` to be asked for.
+#
+# `request` says which assay and clusters, and what is known of the sample; `parts` are some of
+# `study_parts`, with those that can't be missing as the attribute "needed"; `message` is what the
+# call takes beside the study. `how` the expression gets there: "shared" is read in place where it
+# can be and else sent, "sent" is sent, "on_demand" is asked for. `progress` is called with the
+# blocks that were sent, of how many, and of what.
+begin_study <- function(object, call, request, parts = request$parts,
+                        how = c("shared", "sent", "on_demand"), message = list(),
+                        assay = extract_assay(object, request$assay),
+                        groups = extract_groups(object, request$group.by %||% "ident"),
+                        coordinates = extract_coordinates(object), progress = NULL) {
+  how <- match.arg(how)
+  force(assay)
+  force(groups)
+  outgoing <- new_outgoing()
+  message$study <- json_study(outgoing, object, groups, assay, request, parts, coordinates)
+  if (how == "shared") {
+    shared <- shared_expression(object, assay, parts)
+    message$study$shared <- shared$message
+    request$kept$mats <- shared$mats
+  } else if (how == "on_demand") {
+    message$study$on_demand <- json_on_demand(object, assay)
+  }
+  begun <- bridge_call(call, message, outgoing, verbose = isTRUE(request$verbose))$value
+  request$kept$handles <- begun$handle
+  begun$kept <- request$kept
+  if (how == "on_demand") {
+    begun$blocks <- wanted_blocks(begun, object, assay)
+  } else {
+    send_expression(begun, object, assay, progress)
+  }
+  begun
+}
+
+# The study of an object without an engine, to be looked at.
+open_study <- function(object, group.by = "ident", assay = NULL, parts = study_parts,
+                       kept = new_kept(), verbose = TRUE) {
+  check_object(object)
+  request <- list(group.by = group.by, assay = assay, kept = kept, verbose = verbose)
+  begin_study(object, "study_open", request, parts, message = list(parts = json_texts(parts)))
 }
 
 study_parts <- c("normalized", "counts", "obs", "var", "embeddings", "graph")
 
-# What an engine reads, from the answer to check_request; `needed` are those it can't do without.
-wanted_parts <- function(answer) {
-  needed <- as.character(unlist(answer$needs))
-  structure(union(needed, as.character(unlist(answer$uses))), needed = needed)
-}
-
-json_study <- function(parcel, object, groups, assay, table, request, parts = request$parts,
+json_study <- function(outgoing, object, groups, assay, request, parts = request$parts,
                        coordinates = extract_coordinates(object)) {
   require_parts(object, assay, attr(parts, "needed"))
   codes <- groups$codes - 1L
@@ -44,23 +74,23 @@ json_study <- function(parcel, object, groups, assay, table, request, parts = re
   wants <- function(part) part %in% parts
   frame <- function(frame, rows) {
     # Python knows the rows by their position; names would be sent twice.
-    pack_frame(parcel, frame, rows)
+    pack_frame(outgoing, frame, rows)
   }
   c(
     list(
       group_key = json_text(groups$key), group_column = json_text(groups$column),
-      names = json_texts(groups$names), codes = pack_integer(parcel, codes),
+      names = json_texts(groups$names), codes = pack_integer(outgoing, codes),
       cells = json_texts(extract_cells(object)), genes = json_texts(genes),
-      markers = if (!is.null(table)) pack_frame(parcel, table, lists = TRUE),
-      coordinates = json_coordinates(parcel, coordinates),
+      markers = json_text(request$markers),
+      coordinates = json_coordinates(outgoing, coordinates),
       object = json_text(object_kind(object)),
       counts_genes = if (wants("counts")) json_texts(extract_genes(object, assay, "counts")),
       obs = if (wants("obs")) frame(extract_metadata(object), extract_cells(object)),
       var = if (wants("var") && length(genes)) {
         frame(extract_feature_metadata(object, assay, genes), genes)
       },
-      embeddings = if (wants("embeddings")) json_embeddings(parcel, extract_reductions(object)),
-      graph = if (wants("graph")) json_graph(parcel, extract_graph(object, assay))
+      embeddings = if (wants("embeddings")) json_embeddings(outgoing, extract_reductions(object)),
+      graph = if (wants("graph")) json_graph(outgoing, extract_graph(object, assay))
     ),
     json_context(request)
   )
@@ -73,27 +103,27 @@ json_context <- function(request) {
   )
 }
 
-json_coordinates <- function(parcel, coordinates) {
+json_coordinates <- function(outgoing, coordinates) {
   if (!is.null(coordinates)) {
-    list(name = json_text(coordinates$name), values = pack_real(parcel, coordinates$values))
+    list(name = json_text(coordinates$name), values = pack_real(outgoing, coordinates$values))
   }
 }
 
-json_embeddings <- function(parcel, reductions) {
+json_embeddings <- function(outgoing, reductions) {
   lapply(unname(reductions), function(reduction) {
     list(
       name = json_text(reduction$name), n = jsonlite::unbox(ncol(reduction$values)),
-      values = pack_real(parcel, reduction$values)
+      values = pack_real(outgoing, reduction$values)
     )
   })
 }
 
-json_graph <- function(parcel, graph) {
+json_graph <- function(outgoing, graph) {
   if (!is.null(graph)) {
     stored <- sparse_slots(graph$mat)
     list(
-      name = json_text(graph$name), indptr = pack_integer(parcel, stored$p),
-      indices = pack_integer(parcel, stored$i), data = pack_real(parcel, stored$x)
+      name = json_text(graph$name), indptr = pack_integer(outgoing, stored$p),
+      indices = pack_integer(outgoing, stored$i), data = pack_real(outgoing, stored$x)
     )
   }
 }

@@ -1,11 +1,12 @@
 # How expression gets to Python, in one of three ways that end in the same values: Python reads it
 # where R has it, or R sends it block by block, or Python asks for a block whenever it reads one.
+# Which of them it is says begin_study() in bridge-study.R.
 
 # Read in place, in the memory of the process that both are in: no copy is made, and none is waited
-# for. Python gets addresses, so R must hold the matrices until no thread of Python can read them
+# for. Python gets addresses, so R must keep the matrices until no thread of Python can read them
 # any more; it gives them back too late at worst, never too early.
 
-# Where the matrices of the wanted parts are, as a message, and the matrices, to be held. NULL if
+# Where the matrices of the wanted parts are, as a message, and the matrices, to be kept. NULL if
 # Python is another process; a part that is not stored as it is wanted is not in it.
 shared_expression <- function(object, assay, parts) {
   if (is.function(backend())) {
@@ -39,25 +40,24 @@ json_places <- function(mats) {
   )
 }
 
-# What Python was told of is of no use any more; called when it may still read, and later again.
+# Matrices that Python knows are of no use any more; called when it may still read, and later again.
 release <- function(mats, ended) {
-  .globals$held <- if (!ended) c(.globals$held, if (length(mats)) list(mats))
+  .globals$kept_mats <- if (!ended) c(.globals$kept_mats, if (length(mats)) list(mats))
 }
 
 # Sent: what can't be read in place, while the study is opened.
 
-# What Python asked for when the study was begun. `tell` is called with the blocks that are sent,
-# of how many, and what they are.
-send_expression <- function(begun, object, assay, tell = NULL) {
-  blocks <- Filter(Negate(is.null), wanted_blocks(begun, object, assay))
+# What Python asked for when the study was begun; `progress` as begin_study() has it.
+send_expression <- function(begun, object, assay, progress = NULL) {
+  blocks <- wanted_blocks(begun, object, assay)
   for (part in names(blocks)) {
     single <- part == "normalized" && isTRUE(begun$single)
-    send_blocks(begun$handle, part, blocks[[part]], tell, single)
+    send_blocks(begun$handle, part, blocks[[part]], progress, single)
   }
 }
 
-# The parts that Python wants, from the answer to "study_begin", as blocks that are read when
-# they are asked for.
+# The parts that Python wants, by its answer when the study was begun, as blocks that are read when
+# they are needed.
 wanted_blocks <- function(begun, object, assay) {
   cells <- extract_cells(object)
   blocks_of <- function(layer, genes, warns = TRUE) {
@@ -66,12 +66,12 @@ wanted_blocks <- function(begun, object, assay) {
     layer_blocks(parts, cells, genes)
   }
   genes <- as.character(unlist(begun$normalized))
-  list(
+  Filter(Negate(is.null), list(
     normalized = if (length(genes)) blocks_of("data", genes),
     counts = if (isTRUE(begun$counts)) {
       blocks_of("counts", extract_genes(object, assay, "counts"), warns = !length(genes))
     }
-  )
+  ))
 }
 
 # An assay may have fewer cells than the object, for example the sketch of a large one.
@@ -90,7 +90,7 @@ warn_of_absent_cells <- function(parts, cells) {
 }
 
 # The values go as float32 where the build that takes them writes float32.
-send_blocks <- function(handle, part, blocks, tell = NULL, single = FALSE) {
+send_blocks <- function(handle, part, blocks, progress = NULL, single = FALSE) {
   pack_values <- if (single) pack_single else pack_real
   # The same message again and again, so that it is not worth a JSON writer and reader.
   form <- paste0(
@@ -102,27 +102,27 @@ send_blocks <- function(handle, part, blocks, tell = NULL, single = FALSE) {
   bridge <- backend()
   for (k in seq_len(blocks$n)) {
     block <- blocks$read(k)
-    parcel <- new_parcel()
-    pack_whole(parcel, block$indptr)
-    pack_whole(parcel, block$indices)
-    pack_values(parcel, block$data)
+    outgoing <- new_outgoing()
+    pack_whole(outgoing, block$indptr)
+    pack_whole(outgoing, block$indices)
+    pack_values(outgoing, block$data)
     message <- charToRaw(sprintf(form, as.integer(block$row_start), as.integer(block$n_rows)))
-    answer <- bridge_answer(bridge, "block", message, parcel, NULL)
+    answer <- bridge_answer(bridge, "block", message, outgoing)
     if (!identical(utils::head(answer[[1]], length(taken)), taken)) read_answer(answer)
     # R clears away late, the later the larger the object is.
     if (k %% 16L == 0L) {
       gc(verbose = FALSE, full = FALSE)
-      if (!is.null(tell)) tell(k, blocks$n, part)
+      if (!is.null(progress)) progress(k, blocks$n, part)
     }
   }
 }
 
-# Asked for, a block at a time, whenever Python reads it: neither end ever holds a copy of the
+# On demand, a block at a time, whenever Python reads it: neither end ever has a copy of the
 # matrix. Python asks by calling a function of R during one of our calls to it, in the thread that
 # we called; an .rds child is asked by an answer instead (see bridge-rscript.R).
 
 # How many values the parts of an object store. Its presence says that nothing will be sent.
-json_pulled <- function(object, assay) {
+json_on_demand <- function(object, assay) {
   stored <- function(layer) {
     json_text(stored_values(layer_parts(object, assay, layer, check = FALSE)))
   }
@@ -132,28 +132,28 @@ json_pulled <- function(object, assay) {
 # A block as it crosses: JSON, then the arrays.
 pack_block <- function(blocks, k) {
   block <- blocks$read(k)
-  parcel <- new_parcel()
+  outgoing <- new_outgoing()
   message <- list(
     n_blocks = json_number(blocks$n), row_start = json_number(block$row_start),
-    indptr = pack_whole(parcel, block$indptr), indices = pack_whole(parcel, block$indices),
-    data = pack_real(parcel, block$data)
+    indptr = pack_whole(outgoing, block$indptr), indices = pack_whole(outgoing, block$indices),
+    data = pack_real(outgoing, block$data)
   )
   # R clears away late, the later the larger the object is.
   if (k %% 16L == 0L) gc(verbose = FALSE, full = FALSE)
-  c(list(to_json_bytes(message)), parcel$buffers)
+  c(list(to_json_bytes(message)), outgoing$buffers)
 }
 
 # Does `call(listen)`, where `listen` is what Python may call meanwhile: with an event, which goes
 # to `on_event`, or with a question for a block. A condition that jumps out of a callback leaves
-# Python in the middle of its work. So an error, or an interrupt while a block is read, is told to
-# Python, which ends what it does. Then the error is signalled here, as it was; so are warnings and
+# Python in the middle of its work. So an error, or an interrupt while a block is read, is Python's
+# answer, which ends what it does. Then the error is signalled here, as it was; so are warnings and
 # messages.
 with_blocks <- function(blocks, on_event, call) {
   failed <- NULL
-  told <- list()
+  later <- list()
   keep <- function(restart) {
     function(cnd) {
-      told <<- c(told, list(cnd))
+      later <<- c(later, list(cnd))
       invokeRestart(restart)
     }
   }
@@ -182,7 +182,7 @@ with_blocks <- function(blocks, on_event, call) {
     )
   }
   answer <- tryCatch(call(listen), error = identity)
-  for (cnd in told) if (inherits(cnd, "warning")) warning(cnd) else message(cnd)
+  for (cnd in later) if (inherits(cnd, "warning")) warning(cnd) else message(cnd)
   if (inherits(answer, "error")) {
     stop(if (is.null(failed)) answer else with_run(failed, answer$data$run))
   }

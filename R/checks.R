@@ -4,13 +4,13 @@ check_text <- function(x, name, null = FALSE) {
   if (null && is.null(x)) {
     return(invisible())
   }
-  if (!is.character(x) || length(x) != 1L || is.na(x) || !nzchar(x)) {
+  if (!rlang::is_string(x) || !nzchar(x)) {
     invalid_argument(x, name, "one piece of text", if (null) "or NULL")
   }
 }
 
 check_flag <- function(x, name) {
-  if (!is.logical(x) || length(x) != 1L || is.na(x)) {
+  if (!rlang::is_bool(x)) {
     invalid_argument(x, name, "TRUE or FALSE")
   }
 }
@@ -19,13 +19,14 @@ check_texts <- function(x, name, null = FALSE) {
   if (null && is.null(x)) {
     return(invisible())
   }
-  if (!is.character(x) || anyNA(x) || !all(nzchar(x))) {
+  if (!rlang::is_character(x) || anyNA(x) || !all(nzchar(x))) {
     invalid_argument(x, name, "pieces of text", if (null) "or NULL")
   }
 }
 
+# Inf is a whole number here: as many as there are.
 check_count <- function(x, name, least = 1) {
-  if (!is.numeric(x) || length(x) != 1L || is.na(x) || x < least || x != trunc(x)) {
+  if (!is.numeric(x) || !rlang::is_scalar_integerish(x) || is.na(x) || x < least) {
     invalid_argument(x, name, paste("a whole number of at least", least))
   }
 }
@@ -36,7 +37,7 @@ invalid_argument <- function(x, name, ...) {
     "NULL"
   } else if (is.atomic(x) && length(x) == 1L && is.na(x)) {
     "NA"
-  } else if (is.character(x) && length(x) == 1L && !nzchar(x)) {
+  } else if (identical(x, "")) {
     "empty"
   } else {
     paste0(class(x)[1], " of length ", length(x))
@@ -47,56 +48,46 @@ invalid_argument <- function(x, name, ...) {
   )
 }
 
-# Names in `...` must be options of the chosen engine. `group_by` must never be swallowed, so the
-# verb's own arguments are among those that may have been meant.
-check_dots <- function(options, engine, valid, verb) {
+# Names in `...` must be options of the engine that was chosen, or none where a verb only has `...`
+# for its methods. `group_by` must never be swallowed, so the verb's own arguments are among those
+# that may have been meant. `valid` is empty when the engine was made with its options before.
+check_dots <- function(options, verb, engine = NULL, valid = character()) {
   names <- names(options) %||% rep("", length(options))
-  if (any(!nzchar(names))) {
+  alone <- is.null(engine)
+  if (!all(nzchar(names))) {
     cellferry_stop(
       "unknown_option",
-      "An argument in `...` has no name.",
-      "Write name = value; options are never matched by position."
+      if (alone) {
+        paste0("`", verb, "()` was given an argument too many, without a name.")
+      } else {
+        "An argument in `...` has no name."
+      },
+      paste0("Write name = value", if (!alone) "; options are never matched by position", ".")
     )
   }
   twice <- names[duplicated(names)]
   if (length(twice)) {
     cellferry_stop("invalid_option", paste0("`", twice[1], "` is given more than once."))
   }
+  arguments <- setdiff(names(formals(verb)), "...")
   for (name in setdiff(names, valid)) {
-    guess <- did_you_mean(name, c(verb, valid), quote = "`")
-    known <- if (length(valid)) {
+    guess <- did_you_mean(name, c(arguments, valid), quote = "`")
+    known <- if (alone) {
+      paste0("It has ", listing(arguments, 30, "`"), ".")
+    } else if (length(valid)) {
       paste0("Options of the engine \"", engine, "\": ", listing(valid, 20, "`"), ".")
     } else {
       "Give options when the engine is made, not beside it."
     }
     cellferry_stop(
       "unknown_option",
-      paste0("`", name, "` is neither an argument nor an option of the engine \"", engine, "\"."),
+      if (alone) {
+        paste0("`", name, "` is no argument of `", verb, "()`.")
+      } else {
+        paste0("`", name, "` is neither an argument nor an option of the engine \"", engine, "\".")
+      },
       paste(c(guess[nzchar(guess)], known), collapse = " "),
       list(option = name)
     )
   }
-}
-
-# For verbs whose methods need `...` and take nothing from it.
-check_empty_dots <- function(options, verb) {
-  if (!length(options)) {
-    return(invisible())
-  }
-  arguments <- setdiff(names(formals(verb)), "...")
-  name <- c(names(options), "")[1]
-  if (!nzchar(name)) {
-    cellferry_stop(
-      "unknown_option", paste0("`", verb, "()` was given an argument too many, without a name."),
-      "Write name = value."
-    )
-  }
-  guess <- did_you_mean(name, arguments, quote = "`")
-  cellferry_stop(
-    "unknown_option", paste0("`", name, "` is no argument of `", verb, "()`."),
-    paste(c(guess[nzchar(guess)], paste0("It has ", listing(arguments, 30, "`"), ".")),
-      collapse = " "
-    ),
-    list(option = name)
-  )
 }

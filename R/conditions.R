@@ -22,91 +22,9 @@
 #' @name cellferry_conditions
 NULL
 
-# Code -> meaning, the same table as the package errors; a test compares the two.
-error_codes <- c(
-  annotations = "Stored annotations cannot be read.",
-  annotations_format = "Stored annotations are of an unknown schema or damaged.",
-  annotations_missing = "The object holds no annotations under that key.",
-  artifact = "An artifact, vars.h5 or obs.duckdb, cannot be built or read.",
-  artifact_build = "An artifact could not be built; nothing is left under its name.",
-  artifact_format = "The file is not an artifact, is damaged, or is not safe to read.",
-  artifact_values = "The matrix holds values that are not finite numbers.",
-  column_exists = "A target column exists and cellferry did not write it.",
-  credentials_required = "A run needs a key or token, and none is stored by design.",
-  data_in_use = "Another server uses the data folder.",
-  delivery = "The labels cannot be written where they were asked for.",
-  dependency_missing = "An optional package is needed and not installed.",
-  embedding = "R cannot be run inside this Python process.",
-  engine = "An engine cannot do what was asked.",
-  engine_needs = "The engine needs a part that the study does not have.",
-  error = "Anything that stops cellferry.",
-  gene_identifiers = "The genes are identifiers where symbols are needed.",
-  group_empty = "The column of clusters names no cluster at all.",
-  group_missing = "The metadata has no such column of clusters.",
-  input = "What was given cannot be used.",
-  internal = "A fault in cellferry itself; the hint says where to report it.",
-  interrupted = "The run was stopped by the user and can be resumed.",
-  invalid_key = "The key is not a name under which columns can be written.",
-  invalid_object = "The object is of a known class but its content contradicts itself.",
-  invalid_option = "The argument exists, its value is not valid.",
-  knowledge = "A table of marker knowledge is not valid.",
-  layer_missing = "The assay does not hold the counts or the normalised values that are needed.",
-  markers = "A marker table cannot be used.",
-  markers_clusters = "The clusters of the table are not the clusters of the object.",
-  markers_empty = "The table has no rows.",
-  markers_format = "The columns are none of the known formats, or are ambiguous.",
-  markers_mismatch = "The table was computed for another clustering that uses the same names.",
-  markers_required = "No markers were given and none can be computed from the object.",
-  markers_statistic = "The table lacks the statistic that ranking needs.",
-  markers_unreadable = "The file does not exist, cannot be opened, or is not text.",
-  not_normalized = "Scaled values or raw counts are where log-normalised ones are needed.",
-  object_outdated = "The object is of another generation of Seurat and must be converted first.",
-  option = "An argument cannot be used.",
-  output = "An output file cannot be written.",
-  run = "A run cannot be read or continued.",
-  run_damaged = "The files of a run cannot be read.",
-  run_mismatch = "The object is not the one that the run was made from.",
-  run_not_found = "No run of that id.",
-  service = "A remote service did not do what was asked.",
-  service_answer = "The answer is not what the protocol says.",
-  service_credentials = "The service wants another token or key (HTTP 401).",
-  service_failed = "The service has a fault of its own (HTTP 5xx).",
-  service_forbidden = "The service knows the token and refuses all the same (HTTP 403).",
-  service_job = "The service gave up on the job.",
-  service_limit = "The service has had enough requests for now (HTTP 429).",
-  service_not_found = "The service has no such thing, or no longer (HTTP 404 or 410).",
-  service_page = "A web page came where data were expected, of a proxy or a sign-in page.",
-  service_redirect = "The service points to another address, which is not followed.",
-  service_rejected = "The service finds the request invalid (HTTP 422 and other 4xx).",
-  service_timeout = "The service did not answer, or did not finish, in the time allowed.",
-  service_too_large = "What was sent is larger than the service takes (HTTP 413).",
-  service_unreachable = "No connection to the service, or it broke off again and again.",
-  unknown_engine = "No engine of that name is registered.",
-  unknown_option = "No such argument; the message names the nearest valid one.",
-  unsupported_object = "The object is of a class that cellferry does not read.",
-  upload_not_allowed = "The engine would send data off the machine and nobody allowed it."
-)
-
 # Errors that only R can meet.
 r_error_codes <- c(
   backend_missing = "Python, or a package that the core needs, was not found."
-)
-
-warning_codes <- c(
-  cells_diagnosis = "The answers for the cells look wrong as a whole.",
-  cells_quality = "Some cells look empty, dying or doubled.",
-  cells_without_cluster = "Some cells have no cluster and get no label.",
-  cells_without_expression = "Some cells of the object are not in the assay that is read.",
-  clusters_without_markers = "Some clusters of the object have no row in the marker table.",
-  columns_renamed = "Columns were renamed because a database does not tell their names apart.",
-  coordinates = "There is no usable embedding, or another one is used.",
-  counts = "Values that looked like raw counts are not, and are left out.",
-  genes_unrecognised = "Few of the genes are known to the engine.",
-  markers_computed = "No markers were given, so they are computed, which may take long.",
-  markers_unknown_clusters = "Some clusters of the marker table are not in the object.",
-  normalisation = "The expression values do not look log-normalised.",
-  species = "The stated species contradicts the gene names, or none can be told.",
-  warning = "Something the user should know and that does not stop the work."
 )
 
 rd_codes <- function(codes) {

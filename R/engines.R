@@ -241,7 +241,7 @@ as_engine <- function(engine) {
   if (inherits(engine, "cellferry_engine")) {
     return(engine)
   }
-  if (is.character(engine) && length(engine) == 1L && !is.na(engine)) {
+  if (rlang::is_string(engine)) {
     return(new_engine(engine))
   }
   invalid_argument(engine, "engine", "the name of an engine, or an engine such as LocalEngine()")
@@ -249,8 +249,8 @@ as_engine <- function(engine) {
 
 json_engine <- function(engine) {
   options <- reveal_secrets(engine$options)
-  for (option in names(asked_keys(engine))) {
-    options[[option]] <- options[[option]] %||% asked_keys(engine)[[option]]
+  for (option in names(prompted_keys(engine))) {
+    options[[option]] <- options[[option]] %||% prompted_keys(engine)[[option]]
   }
   share_keys(options[["api_key_env"]])
   list(name = json_text(engine$name), options = json_record(lapply(options, json_value)))

@@ -25,45 +25,29 @@
 #' }
 #' @export
 ReadMarkers <- function(x, ..., cluster.column = NULL, gene.column = NULL) {
-  check_no_dots(list(...), names(formals(ReadMarkers)))
+  check_dots(list(...), "ReadMarkers")
   check_text(cluster.column, "cluster.column", null = TRUE)
   check_text(gene.column, "gene.column", null = TRUE)
-  read_marker_table(x, cluster.column, gene.column)
-}
-
-check_no_dots <- function(dots, valid) {
-  if (!length(dots)) {
-    return(invisible())
-  }
-  name <- names(dots)[1] %||% ""
-  valid <- setdiff(valid, "...")
-  cellferry_stop(
-    "unknown_option",
-    if (nzchar(name)) paste0("There is no argument `", name, "`.") else "Too many arguments.",
-    c(
-      if (nzchar(name)) did_you_mean(name, valid, quote = "`"),
-      paste0("Arguments: ", listing(valid, 20, "`"), ".")
-    )
-  )
-}
-
-read_marker_table <- function(x, cluster.column = NULL, gene.column = NULL, verbose = TRUE) {
-  parcel <- new_parcel()
-  message <- list(
-    cluster_column = json_text(cluster.column), gene_column = json_text(gene.column)
-  )
-  answer <- bridge_call(
-    "read_markers", c(marker_source(x, parcel), message), parcel,
-    verbose = verbose
-  )
+  found <- open_markers(x, cluster.column, gene.column)
+  answer <- bridge_call("marker_frame", list(handle = json_text(found$handle)))
   unpack_frame(answer$value$frame, answer$buffers)
 }
 
-marker_source <- function(x, parcel) {
+# A table that Python reads and keeps: its handle, and what it has of clusters and statistics.
+open_markers <- function(x, cluster.column = NULL, gene.column = NULL, verbose = TRUE) {
+  outgoing <- new_outgoing()
+  message <- list(
+    cluster_column = json_text(cluster.column), gene_column = json_text(gene.column)
+  )
+  message <- c(marker_source(x, outgoing), message)
+  bridge_call("read_markers", message, outgoing, verbose = verbose)$value
+}
+
+marker_source <- function(x, outgoing) {
   if (is.data.frame(x)) {
-    return(list(frame = pack_frame(parcel, x, lists = TRUE)))
+    return(list(frame = pack_frame(outgoing, x, lists = TRUE)))
   }
-  if (is.character(x) && length(x) == 1L && is.null(names(x)) && !is.na(x)) {
+  if (rlang::is_string(x) && is.null(names(x))) {
     return(list(path = json_text(path.expand(x))))
   }
   if (is.list(x) && length(x) && !is.null(names(x)) && all(vapply(x, is_genes, NA))) {

@@ -1,22 +1,26 @@
-# The line of progress, drawn from what Python tells meanwhile.
+# The line of progress, drawn from what Python says meanwhile. cli's progress bar is not used: each
+# of its steps signals a message, and one that a user catches would jump out of a call of Python.
 
-progress_line <- function(bytes) {
-  tell_event(bytes, function(event) {
-    draw_progress("Annotating", event$done, event$total, "clusters")
-  })
-}
-
-# Called from Python: it draws and never signals, because a condition that jumps out of a
-# callback leaves Python in the middle of its work.
-tell_event <- function(bytes, draw) {
-  tryCatch(
-    {
-      event <- from_json_bytes(from_callback(bytes))
-      if (event$total > 0) draw(event)
-    },
-    error = function(cnd) NULL
-  )
-  invisible(NULL)
+# A function that Python calls with each event. It draws and never signals, because a condition
+# that jumps out of a callback leaves Python in the middle of its work. Without `unit` the events
+# say what is done and counted; with it they count that, until one names a step that begins.
+progress_line <- function(doing = NULL, unit = NULL) {
+  function(bytes) {
+    tryCatch(
+      {
+        event <- from_json_bytes(from_callback(bytes))
+        if (!is.null(unit) && identical(event$kind, "started") && nzchar(event$text)) {
+          doing <<- event$text
+          unit <<- ""
+        }
+        if (event$total > 0) {
+          draw_progress(doing %||% event$text, event$done, event$total, unit %||% event$unit)
+        }
+      },
+      error = function(cnd) NULL
+    )
+    invisible(NULL)
+  }
 }
 
 draw_progress <- function(doing, done, total, unit) {

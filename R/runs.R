@@ -19,11 +19,12 @@ ListRuns <- function() {
 
 #' Go on with an annotation that was interrupted
 #'
-#' What was finished is not done or paid again. A run that is finished gives its result, so this
-#' also brings back labels that were never assigned.
+#' What was finished is not done or paid again, for clusters and for cells alike. A run that is
+#' finished gives its result, so this also brings back labels that were never assigned.
 #'
 #' @param object The object that was annotated, in any order of cells; that it is the same is
-#'   checked. `NULL` returns the table alone.
+#'   checked. `NULL` returns the table alone; a run about cells that was stopped needs the object,
+#'   because a run keeps no expression.
 #' @param run Id of the run, see [ListRuns()]; `NULL` is the newest one.
 #' @param overwrite Whether columns of these names that cellferry did not write may be replaced.
 #' @param verbose Whether to show messages, progress and the table of labels.
@@ -39,11 +40,12 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
   check_text(run, "run", null = TRUE)
   check_flag(overwrite, "overwrite")
   check_flag(verbose, "verbose")
-  run <- run %||% newest_run()
-  share_keys(recorded_key_variable(run))
+  record <- bridge_call("run_show", list(run = json_text(run %||% newest_run())))$value
+  # A key is never recorded, the name of the variable that has it is.
+  share_keys(record$options$api_key_env)
+  request <- recorded_request(record, overwrite, verbose)
   if (is.null(object)) {
-    answer <- resume_run(list(run = json_text(run), study = NULL), verbose)
-    return(return_table(answer, verbose))
+    return(return_table(resume_table(request), verbose))
   }
   if (!is_cell_object(object)) {
     cellferry_stop(
@@ -52,24 +54,7 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
       "Valid: a Seurat object, a SingleCellExperiment, or NULL for the table alone."
     )
   }
-  name <- object_name(substitute(object))
-  record <- bridge_call("run_show", list(run = json_text(run)))$value
-  request <- recorded_request(record, overwrite, verbose)
-  if (identical(record$level, "cells")) {
-    finished <- record$status == "finished"
-    # What is missing may need a key, which is asked for before anything is read.
-    request[c("level", "run", "resumed")] <- list("cells", record$id, finished)
-    return(annotate_cells(object, request, name, finished = finished))
-  }
-  check_request(request, object)
-  groups <- extract_groups(object, request$group.by)
-  parcel <- new_parcel()
-  study <- json_study(parcel, object, groups, extract_assay(object, request$assay), NULL, request)
-  message <- list(run = json_text(run), study = study)
-  answer <- resume_run(message, verbose, parcel)
-  labelled <- deliver(object, answer, groups, request$key)
-  show_annotations(answer, verbose, next_line(labelled, name, request$key))
-  labelled
+  annotate_object(object, request, object_name(substitute(object)))
 }
 
 newest_run <- function() {
@@ -82,28 +67,25 @@ newest_run <- function() {
   runs$run[1]
 }
 
-resume_run <- function(message, verbose, parcel = new_parcel()) {
-  engine <- new_engine("of the run")
-  with_asked_key(engine, {
-    asked <- asked_keys(engine)
-    message$secrets <- if (!is.null(asked)) json_record(lapply(asked, json_text))
-    run_annotation("run_resume", message, verbose, parcel)
+# Without the object there is no column to be checked, and Python has all that it needs in the run.
+resume_table <- function(request) {
+  with_key_prompt(request$engine, {
+    message <- list(
+      run = json_text(request$run),
+      secrets = json_record(lapply(prompted_keys(request$engine), json_text))
+    )
+    run_annotation(request, "run_resume", message)
   })
 }
 
-# A key is never recorded, the name of the variable that holds it is.
-recorded_key_variable <- function(run) {
-  bridge_call("run_show", list(run = json_text(run)))$value$options$api_key_env
-}
-
 # The arguments of the verb, from the record of the run. Consent was given when it was made, and
-# its options are the core's to read, so that only the key is checked again.
+# its options are the core's to read.
 recorded_request <- function(record, overwrite, verbose) {
   kept <- record$provenance$parameters
   list(
     engine = as_engine(record$engine), group.by = kept$group.by %||% "ident",
     key = record$provenance$key %||% "cell_type", tissue = kept$tissue, species = kept$species,
     study.context = kept$study.context, assay = kept$assay, overwrite = overwrite,
-    allow.upload = TRUE, verbose = verbose, resumed = TRUE
+    allow.upload = TRUE, verbose = verbose, level = record$level %||% "clusters", run = record$id
   )
 }

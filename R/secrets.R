@@ -77,11 +77,11 @@ share_keys <- function(more = NULL) {
   if (!length(names)) {
     return(invisible())
   }
-  share_variables("Setting the variables of keys", names)
+  share_variables(names)
 }
 
 # Evaluates `code` once more with a key, where one is missing and somebody is there to be asked.
-with_asked_key <- function(engine, code) {
+with_key_prompt <- function(engine, code) {
   again <- substitute(code)
   frame <- parent.frame()
   tryCatch(code, cellferry_credentials_required_error = function(cnd) {
@@ -95,8 +95,8 @@ with_asked_key <- function(engine, code) {
   })
 }
 
-# Keys that were asked for, by the option that they are.
-asked_keys <- function(engine) .secrets[[engine$handle %||% ""]]
+# Keys that the user was asked for, by the option that they are.
+prompted_keys <- function(engine) .secrets[[engine$handle %||% ""]]
 
 # The option is for front ends that ask in their own way, and for tests.
 ask_for_key <- function(prompt) {

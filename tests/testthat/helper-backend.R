@@ -29,8 +29,9 @@ run_r <- function(code, environment = character()) {
 
 # What arrived in Python, sent back: frames as data frames, sums of matrices as numbers.
 arrived <- function(object, ...) {
-  opened <- open_study(object, ..., verbose = FALSE)
-  withr::defer(discard(opened$handle, opened$held))
+  kept <- new_kept()
+  withr::defer(discard(kept))
+  opened <- open_study(object, ..., kept = kept, verbose = FALSE)
   answer <- bridge_call("study_parts", list(handle = json_text(opened$handle)))
   read <- function(reference) unpack_buffer(reference, answer$buffers)
   value <- answer$value

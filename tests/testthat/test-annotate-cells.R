@@ -86,3 +86,35 @@ test_that("an object that was not normalised gets the labels of its counts", {
     as.character(raw$cell_type_cell), as.character(annotated_cells()$cell_type_cell)
   )
 })
+
+test_that("a dry run says what would be sent, without a key, consent, a call or a run", {
+  skip_without_backend()
+  local_home()
+  withr::local_envvar(CELLATLAS_API_KEY = NA)
+  x <- known_cells()
+  plan <- AnnotateCells(x, verbose = FALSE, dry.run = TRUE)
+  expect_s3_class(plan, "cellferry_plan")
+  expect_identical(c(plan$cells, plan$bytes_sent), c(30L, 0L))
+  expect_output(print(plan), "local: 30 cells, 0 calls, 0 bytes sent, cost $0.00", fixed = TRUE)
+  engine <- CellAtlasEngine(
+    api_url = "https://atlas.invalid/v1/singlecell/annotate", min_counts = 0L
+  )
+  sent <- suppressWarnings(AnnotateCells(x, engine = engine, verbose = FALSE, dry.run = TRUE))
+  expect_gt(sent$bytes_sent, 0)
+  expect_identical(sent$cells, 30L)
+  expect_identical(nrow(ListRuns()), 0L)
+  expect_error(AnnotateCells(x, dry.run = "yes"), class = "cellferry_invalid_option_error")
+})
+
+test_that("a matrix that only R can read is asked for by a dry run too", {
+  skip_without_backend()
+  testthat::skip_if_not_installed("DelayedArray")
+  local_home()
+  engine <- CellAtlasEngine(api_url = "http://127.0.0.1:9/x", qc = "off")
+  readings <- 0L
+  x <- watched_object(many_cells(3000L, density = 0.02), function(n) readings <<- n)
+  plan <- suppressWarnings(AnnotateCells(x, engine = engine, verbose = FALSE, dry.run = TRUE))
+  expect_identical(plan$cells, 3000L)
+  expect_gt(readings, 0)
+  expect_identical(nrow(ListRuns()), 0L)
+})

@@ -1,10 +1,3 @@
-test_that("the columns are those of the Python package", {
-  skip_without_backend()
-  described <- describe_backend()
-  expect_identical(annotation_columns, unlist(described$columns))
-  expect_identical(printed_columns, unlist(described$printed))
-})
-
 test_that("Annotations() survives saving and needs no Python", {
   file <- withr::local_tempfile(fileext = ".rds")
   object <- labelled_object()

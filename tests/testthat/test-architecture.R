@@ -4,14 +4,14 @@
 prefixes <- "^(annotate|object|bridge)-"
 singles <- c(
   "annotations.R", "artifacts.R", "backend.R", "cellferry-package.R", "checks.R", "conditions.R",
-  "engines.R", "markers.R", "progress.R", "runs.R", "secrets.R"
+  "engines.R", "markers.R", "progress.R", "runs.R", "secrets.R", "tables.R"
 )
 
 # The files that rpy2 calls; see object-read.R. StudyReport() is a verb beside them, and the one
 # place where its own argument is checked.
 objects <- "^object-.*[.]R$"
 called_by_rpy2 <- "^(object-.*|conditions)[.]R$"
-python <- "^(bridge-call|backend)[.]R$"
+python <- "^(bridge-python|backend)[.]R$"
 
 # Refuses tokens, some of which there must be, in any file but `allowed`.
 expect_only_in <- function(tokens, allowed) {
@@ -75,7 +75,7 @@ test_that("only the object files ask for the class of an object or of a matrix",
   expect_identical(asking[!grepl(objects, asking)], character())
 })
 
-test_that("only bridge-call.R and backend.R know reticulate", {
+test_that("only bridge-python.R and backend.R know reticulate", {
   tokens <- source_tokens()
   theirs <- tokens$token == "SYMBOL_PACKAGE" & tokens$text == "reticulate"
   expect_only_in(tokens[theirs, ], python)
@@ -109,4 +109,19 @@ test_that("sourced below base R, every function finds what it needs", {
     !used %in% c(names(ours), of_base, own)
   })
   expect_identical(found, NULL)
+})
+
+test_that("the files of the bridge call each other in one direction", {
+  testthat::skip_if_not_installed("codetools")
+  ours <- definitions()
+  family <- ours[grepl("^(bridge-.*|backend)[.]R$", ours)]
+  edges <- unique(do.call(rbind, lapply(names(family), function(name) {
+    homes <- unname(ours[intersect(globals_of(name), names(family))])
+    cbind(from = rep(family[[name]], length(homes)), to = homes)
+  })))
+  edges <- edges[edges[, "from"] != edges[, "to"], , drop = FALSE]
+  expect_gt(nrow(edges), 5)
+  # What calls nothing any more is taken away, until nothing is left, or a circle.
+  while (any(done <- !edges[, "to"] %in% edges[, "from"])) edges <- edges[!done, , drop = FALSE]
+  expect_identical(sprintf("%s calls %s", edges[, "from"], edges[, "to"]), character())
 })

@@ -33,26 +33,22 @@ test_that("names and labels survive the C locale", {
 test_that("an interrupt does not jump out of a call to Python, which ends what it does", {
   skip_without_backend()
   local_home()
-  table <- read_marker_table(list(a = c("CD79A", "MS4A1"), b = c("CD3D", "CD3E")), verbose = FALSE)
-  request <- new_request(
+  request <- open_request(new_request(
     "local", list(), "ident", "cell_type", NULL, "human", NULL, NULL, FALSE, FALSE, FALSE
+  ))
+  markers <- open_markers(list(a = c("CD79A", "MS4A1"), b = c("CD3D", "CD3E")), verbose = FALSE)
+  message <- list(
+    handle = json_text(request$handle), study = list(markers = json_text(markers$handle))
   )
-  parcel <- new_parcel()
-  message <- begin_message(request, "given")
-  message$study <- list(
-    group_key = NULL, names = json_texts(levels(table$cluster)), codes = NULL, cells = NULL,
-    genes = NULL, markers = pack_frame(parcel, table, lists = TRUE), study_context = json_text("")
-  )
-  begun <- bridge_call("study_begin", message, parcel)$value
+  bridge_call("study_begin", message)
   finished <- 0
   on_event <- function(bytes) {
     tools::pskill(Sys.getpid(), tools::SIGINT)
     for (i in 1:1e5) NULL
     finished <<- finished + 1
   }
-  handle <- list(handle = json_text(begun$handle))
   expect_error(
-    bridge_call("annotate", handle, on_event = on_event),
+    bridge_call("annotate", handle_of(request), callback = on_event),
     class = "cellferry_interrupted_error"
   )
   expect_gt(finished, 0)

@@ -1,7 +1,7 @@
 round_trip <- function(frame) {
-  parcel <- new_parcel()
-  bytes <- to_json_bytes(list(frame = pack_frame(parcel, frame, lists = TRUE)))
-  unpack_frame(from_json_bytes(bytes)$frame, parcel$buffers)
+  outgoing <- new_outgoing()
+  bytes <- to_json_bytes(list(frame = pack_frame(outgoing, frame, lists = TRUE)))
+  unpack_frame(from_json_bytes(bytes)$frame, outgoing$buffers)
 }
 
 test_that("a frame of every kind of column comes back identical", {
@@ -63,9 +63,9 @@ test_that("text without a mark is taken as UTF-8 in the C locale", {
 })
 
 test_that("values are rounded to float32 where no more is kept", {
-  parcel <- new_parcel()
-  expect_identical(pack_single(parcel, c(0.1, 2^24 + 1, NA))$type, jsonlite::unbox("<f4"))
-  back <- readBin(parcel$buffers[[1]], "double", 3, size = 4, endian = "little")
+  outgoing <- new_outgoing()
+  expect_identical(pack_single(outgoing, c(0.1, 2^24 + 1, NA))$type, jsonlite::unbox("<f4"))
+  back <- readBin(outgoing$buffers[[1]], "double", 3, size = 4, endian = "little")
   expect_equal(back[1], 0.1, tolerance = 1e-7)
   expect_false(back[1] == 0.1)
   expect_identical(back[2], 2^24)

@@ -28,7 +28,7 @@ test_that("a class of a package that is not there is said by the name of the pac
 test_that("no Python is looked for where Python is the parent", {
   said <- run_r(c(
     "globals <- getFromNamespace('.globals', 'cellferry')",
-    "globals$bridge <- function(name, message, buffers, on_event) NULL",
+    "globals$bridge <- function(name, message, buffers, callback) NULL",
     "cellferry:::json_engine(cellferry::Engine('local'))",
     "cat('reticulate' %in% loadedNamespaces())"
   ))

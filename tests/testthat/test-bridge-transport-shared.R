@@ -1,12 +1,15 @@
-# The study of an object, as Python was told of it; `change` is done to where the matrices are.
+# The study of an object, as Python gets it; `change` is done to where the matrices are.
 open_changed <- function(object, change = identity, parts = c("normalized", "counts")) {
-  parcel <- new_parcel()
+  outgoing <- new_outgoing()
   shared <- shared_expression(object, "RNA", parts)
-  study <- json_study(parcel, object, extract_groups(object), "RNA", NULL, list(), parts)
+  study <- json_study(outgoing, object, extract_groups(object), "RNA", list(), parts)
   study$shared <- change(shared$message)
   message <- list(study = study, parts = json_texts(parts))
-  opened <- bridge_call("study_open", message, parcel, verbose = FALSE)$value
-  withr::defer(discard(opened$handle, shared$mats))
+  kept <- new_kept()
+  kept$mats <- shared$mats
+  withr::defer(discard(kept))
+  opened <- bridge_call("study_open", message, outgoing, verbose = FALSE)$value
+  kept$handles <- opened$handle
   opened
 }
 
@@ -56,7 +59,7 @@ test_that("layers that lie beside one another are read in place, empty ones too"
   expect_equal(value$normalized$sums$genes, unname(rowSums(truth)))
 })
 
-test_that("a vector that is not as it was told is refused, not read", {
+test_that("a vector that is not as it was said is refused, not read", {
   skip_without_backend()
   object <- small_object()
   shorter <- function(message) {
@@ -90,11 +93,11 @@ test_that("another process is sent blocks", {
   expect_null(shared_expression(small_object(), "RNA", "normalized"))
 })
 
-test_that("matrices are held while a thread may read them, and given up later", {
+test_that("matrices are kept while a thread may read them, and given up later", {
   skip_without_backend()
   release(NULL, ended = TRUE)
   arrived(small_object(), parts = "normalized")
-  expect_null(.globals$held)
+  expect_null(.globals$kept_mats)
   threads <- reticulate::py_run_string(paste(
     "import threading",
     "go_on = threading.Event()",
@@ -105,20 +108,21 @@ test_that("matrices are held while a thread may read them, and given up later", 
   withr::defer(threads$go_on$set())
   arrived(small_object(), parts = "normalized")
   arrived(small_object(), parts = "normalized")
-  expect_length(.globals$held, 2)
-  expect_identical(.globals$held[[1]]$normalized[[1]], small_object()[["RNA"]]@data)
+  expect_length(.globals$kept_mats, 2)
+  expect_identical(.globals$kept_mats[[1]]$normalized[[1]], small_object()[["RNA"]]@data)
   threads$go_on$set()
   threads$thread$join()
   arrived(small_object(), parts = "normalized")
-  expect_null(.globals$held)
+  expect_null(.globals$kept_mats)
 })
 
 test_that("an object that is changed or collected meanwhile is read as it was", {
   skip_without_backend()
   object <- small_object()
   truth <- unname(Matrix::colSums(object[["RNA"]]@data))
-  opened <- open_study(object, parts = "normalized", verbose = FALSE)
-  withr::defer(discard(opened$handle, opened$held))
+  kept <- new_kept()
+  withr::defer(discard(kept))
+  opened <- open_study(object, parts = "normalized", kept = kept, verbose = FALSE)
   object[["RNA"]]@data@x[] <- 0
   rm(object)
   invisible(gc())

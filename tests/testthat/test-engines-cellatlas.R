@@ -114,7 +114,7 @@ test_that("a key that is missing is asked for before anything is read or sent", 
   skip_without_backend()
   local_home()
   withr::local_envvar(CELLATLAS_API_KEY = NA)
-  asked <- character()
+  prompts <- character()
   request <- function() {
     engine <- CellAtlasEngine(api_url = "https://atlas.invalid/v1/singlecell/annotate")
     new_request(
@@ -123,17 +123,17 @@ test_that("a key that is missing is asked for before anything is read or sent", 
     )
   }
   withr::local_options(cellferry.ask_key = function(prompt) {
-    asked <<- c(asked, prompt)
+    prompts <<- c(prompts, prompt)
     key
   })
   made <- request()
-  check_request(made)
-  expect_match(asked, "atlas.invalid", fixed = TRUE)
-  expect_identical(asked_keys(made$engine), list(api_key = key))
+  open_request(made)
+  expect_match(prompts, "atlas.invalid", fixed = TRUE)
+  expect_identical(prompted_keys(made$engine), list(api_key = key))
   withr::local_options(cellferry.ask_key = function(prompt) "")
-  expect_error(check_request(request()), class = "cellferry_credentials_required_error")
+  expect_error(open_request(request()), class = "cellferry_credentials_required_error")
   expect_length(list.files(Sys.getenv("CELLFERRY_HOME")), 0)
   # A variable that is set after Python started counts.
   withr::local_envvar(CELLATLAS_API_KEY = key)
-  expect_no_error(check_request(request()))
+  expect_no_error(open_request(request()))
 })

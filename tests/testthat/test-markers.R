@@ -89,6 +89,34 @@ test_that("tables that are none are told apart", {
   expect_messages(ReadMarkers(markers, cluster_column = "a"), "markers-option")
 })
 
+test_that("a table crosses once, and its data frame is made when it is asked for", {
+  skip_without_backend()
+  local_home()
+  calls <- character()
+  bridge <- backend()
+  withr::defer(.globals$bridge <- bridge)
+  .globals$bridge <- function(name, message, buffers, callback = NULL) {
+    calls <<- c(calls, paste(name, length(buffers)))
+    python_call(bridge, name, message, buffers, callback)
+  }
+  object <- small_object()
+  AnnotateClusters(object, small_markers(), verbose = FALSE)
+  names <- sub(" .*", "", calls)
+  expect_identical(
+    names[!names %in% c("block", "describe")],
+    c("request", "read_markers", "study_begin", "annotate", "discard")
+  )
+  calls <- character()
+  found <- open_markers(small_markers(), verbose = FALSE)
+  expect_identical(unlist(found$clusters), c("0", "1", "2"))
+  expect_identical(sum(unlist(found$sizes)), nrow(small_markers()))
+  expect_identical(found$ranking_methods[[1]], "avg_log2FC")
+  bridge_call("discard", list(handle = json_text(found$handle)))
+  calls <- character()
+  expect_s3_class(ReadMarkers(small_markers()), "data.frame")
+  expect_identical(sub(" .*", "", calls), c("read_markers", "marker_frame"))
+})
+
 test_that("Markers() are those stored with the annotations", {
   found <- Markers(labelled_object())
   expect_identical(found$gene, c("CD3E", "LYZ"))

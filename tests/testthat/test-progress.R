@@ -1,8 +1,35 @@
 test_that("progress is drawn and never signals, whatever arrives", {
+  draw <- progress_line("Annotating", "clusters")
   event <- charToRaw("{\"kind\":\"progress\",\"done\":1,\"total\":3,\"unit\":\"cluster\"}")
-  shown <- capture.output(progress_line(event), type = "message")
+  shown <- capture.output(draw(event), type = "message")
   expect_match(shown, "Annotating: 1 of 3 clusters", all = FALSE)
   for (odd in list(raw(0), charToRaw("{"), charToRaw("{}"), NULL)) {
-    expect_silent(progress_line(odd))
+    expect_silent(draw(odd))
   }
+})
+
+test_that("a step that begins names itself, and events without a unit of ours say theirs", {
+  event <- function(kind, text, unit) {
+    to_json_bytes(list(
+      kind = json_text(kind), done = json_number(2L), total = json_number(5L),
+      text = json_text(text), unit = json_text(unit)
+    ))
+  }
+  draw <- progress_line("Annotating", "cells")
+  shown <- function(...) capture.output(draw(event(...)), type = "message")
+  expect_match(shown("progress", "", "cell"), "Annotating: 2 of 5 cells$")
+  expect_match(shown("started", "Uploading vars.h5", "vars.h5"), "Uploading vars.h5: 2 of 5 $")
+  expect_match(shown("progress", "", "vars.h5 part 2"), "Uploading vars.h5: 2 of 5 $")
+  draw <- progress_line()
+  expect_match(shown("started", "Reading the counts", "genes"), "Reading the counts: 2 of 5 genes$")
+})
+
+test_that("nobody who catches messages stops the line", {
+  draw <- progress_line("Annotating", "clusters")
+  event <- charToRaw("{\"kind\":\"progress\",\"done\":1,\"total\":3}")
+  shown <- capture.output(
+    tryCatch(draw(event), condition = function(cnd) stop("signalled")),
+    type = "message"
+  )
+  expect_match(shown, "1 of 3 clusters")
 })

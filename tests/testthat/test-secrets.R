@@ -8,7 +8,7 @@ test_that("a key is in the request and in no object, file, message or condition"
     provider = "openai", model = "m", base_url = server$url, api_key = key,
     output_name = file.path(folder, "x")
   )
-  told <- testthat::capture_messages(
+  messages <- testthat::capture_messages(
     found <- AnnotateClusters(ReadMarkers(blood_lists()), engine = engine, species = "human")
   )
   expect_identical(requests(server)[[1]]$key, paste("Bearer", key))
@@ -16,7 +16,7 @@ test_that("a key is in the request and in no object, file, message or condition"
   saveRDS(list(engine, found), saved, compress = FALSE)
   dput(engine, file.path(folder, "dput"))
   shown <- c(
-    told, format(engine), capture.output(print(engine)), capture.output(str(engine)),
+    messages, format(engine), capture.output(print(engine)), capture.output(str(engine)),
     capture.output(print(unclass(engine))), capture.output(str(unclass(engine)))
   )
   cnd <- tryCatch(
@@ -51,9 +51,9 @@ test_that("a key that is missing is asked for once and not kept", {
   skip_without_backend()
   local_home()
   server <- local_model_server()
-  asked <- character()
+  prompts <- character()
   withr::local_options(cellferry.ask_key = function(prompt) {
-    asked <<- c(asked, prompt)
+    prompts <<- c(prompts, prompt)
     "sk-asked"
   })
   withr::local_envvar(MY_TEST_KEY = NA)
@@ -63,8 +63,8 @@ test_that("a key that is missing is asked for once and not kept", {
   markers <- ReadMarkers(blood_lists())
   found <- AnnotateClusters(markers, engine = engine, species = "human", verbose = FALSE)
   expect_identical(found$status, rep("ok", 3))
-  expect_length(asked, 1)
-  expect_match(asked, "not stored")
+  expect_length(prompts, 1)
+  expect_match(prompts, "not stored")
   expect_identical(requests(server)[[1]]$key, "Bearer sk-asked")
 })
 

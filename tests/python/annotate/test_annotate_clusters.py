@@ -6,11 +6,13 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy
 
 from cellferry import annotate_clusters, errors, read_annotations, resume
 from cellferry.annotate.request import build_study
 from cellferry.annotate.verb import annotate, plan
 from cellferry.annotations.clusters import Annotation, Annotations
+from cellferry.biology.gene_tables import symbols_by_number
 from cellferry.engines import create_engine
 from cellferry.engines.base import Capabilities, Plan
 from cellferry.runs.run import Run, list_runs
@@ -242,6 +244,23 @@ def test_a_resumed_run_takes_every_finished_cluster_from_the_journal(blood):
     run.update(status="interrupted")
     assert resume(run.id).rows == found.rows
     assert (run.folder / "journal.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("identifiers", [False, True])
+def test_a_run_resumed_with_its_object_answers_as_it_would_have(blood, identifiers):
+    """Expression counts beside the markers, under symbols too that identifiers were given."""
+    if identifiers:
+        of_symbol = {s: f"ENSG{i:011d}" for i, s in symbols_by_number("human").items()}
+        blood = blood[:, [g in of_symbol for g in blood.var_names]].copy()
+        blood.X = np.log1p(np.abs(blood.X))
+        blood.raw = None
+        blood.var_names = [of_symbol[g] for g in blood.var_names]
+        scanpy.tl.rank_genes_groups(blood, "louvain", method="t-test", pts=True)
+    found = annotate_clusters(blood, group_key="louvain", progress=False)
+    run = Run.open(found.provenance["run"])
+    (run.folder / "journal.jsonl").write_bytes(b"")
+    run.update(status="interrupted")
+    assert resume(run.id, build_study(blood, group_key="louvain")).rows == found.rows
 
 
 def test_a_run_is_not_resumed_with_another_object():

@@ -11,7 +11,8 @@ from scipy import sparse
 from artifact_data import counts_matrix, log_normalised, read_group
 from bridge_messages import Message, ask, send_part
 from cellferry.artifacts.vars_h5.writer import VarsWriter
-from cellferry.bridge import studies as bridge_studies
+from cellferry.bridge import handles
+from cellferry.bridge.builds import OpenBuild
 from cellferry.errors import ISSUE_URL
 
 N_CELLS, GENES = 30, [f"g{i}" for i in range(6)]
@@ -95,8 +96,8 @@ def test_counts_of_other_genes_are_not_asked_for_and_it_is_said(tmp_path, matric
     assert opened["counts"] is False
     send(opened["handle"], matrices, ["normalized"])
     answer, _ = ask("artifacts_finish", {"handle": opened["handle"]})
-    told = answer["value"]["counts"]["columns"]
-    assert told[2]["values"] == ["its genes are not those of the normalised values"]
+    places = answer["value"]["counts"]["columns"]
+    assert places[2]["values"] == ["its genes are not those of the normalised values"]
     assert read_group(answer["value"]["vars_h5"], "vars").shape == (N_CELLS, 6)
 
 
@@ -111,7 +112,7 @@ def test_counts_that_are_none_are_left_out_with_a_warning(tmp_path, matrices):
 
 
 def test_what_can_be_known_is_refused_before_anything_is_sent(tmp_path):
-    before = set(bridge_studies._open)
+    before = set(handles._kept)
 
     def code(**options):
         return begin(tmp_path, options=options)["error"]["code"]
@@ -120,7 +121,7 @@ def test_what_can_be_known_is_refused_before_anything_is_sent(tmp_path):
     assert code(gene_symbols_column="none") == "group_missing"
     assert code(pcent_batch_size=0) == "invalid_option"
     assert code(vars_h5_path=str(tmp_path / "absent" / "v.h5")) == "artifact_build"
-    assert bridge_studies._open.keys() == before
+    assert handles._kept.keys() == before
     assert list(tmp_path.iterdir()) == []
 
 
@@ -147,7 +148,7 @@ def test_a_build_that_is_given_up_leaves_nothing(tmp_path, matrices):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_fails_is_told_and_the_statistics_are_made(tmp_path, matrices):
+def test_a_file_that_fails_is_named_and_the_statistics_are_made(tmp_path, matrices):
     options = {"require_artifacts": False, "vars_h5_path": str(tmp_path / "absent" / "v.h5")}
     opened = begin(tmp_path, options=options)["value"]
     send(opened["handle"], matrices)
@@ -182,7 +183,7 @@ def test_a_full_disk_reaches_r_with_the_block_that_is_sent_then(tmp_path, matric
 
     monkeypatch.setattr(VarsWriter, "write", fail)
     opened = begin(tmp_path)["value"]
-    worker = bridge_studies.opened_study(opened["handle"]).worker
+    worker = handles.kept(opened["handle"], OpenBuild).worker
     worker.cancel(5)  # waits until it has failed
     message = Message()
     block = {

@@ -26,18 +26,18 @@ def test_faults_of_ours_come_back_as_internal_errors():
 
 
 def test_warnings_and_messages_travel_with_the_answer(monkeypatch):
-    def tell(_request, _out, _on_event):
+    def notice(_request, _out, _on_event):
         warnings.warn(SpeciesWarning("It is a mouse.", "Say so."), stacklevel=1)
         warnings.warn("not ours", stacklevel=1)
-        logging.getLogger("cellferry").info("It is told.")
+        logging.getLogger("cellferry").info("It is said.")
         return {}
 
-    monkeypatch.setitem(bridge_calls.CALLS, "tell", tell)
-    answer, _ = ask("tell")
+    monkeypatch.setitem(bridge_calls.CALLS, "notice", notice)
+    answer, _ = ask("notice")
     assert answer["warnings"] == [
         {"code": "species", "message": "It is a mouse.", "hint": "Say so."}
     ]
-    assert answer["messages"] == ["It is told."]
+    assert answer["messages"] == ["It is said."]
     assert logging.getLogger("cellferry").handlers == []
 
 
@@ -58,20 +58,20 @@ def test_r_is_asked_now_and_then_whether_it_was_interrupted(monkeypatch):
     def wait(_request, _out, _on_event):
         return run_in_worker(lambda events: events.wait(30))
 
-    asked = []
+    questions = []
 
     def of_r(question):
-        asked.append(json.loads(question))
+        questions.append(json.loads(question))
         failed = {"failed": {"class": "interrupt", "text": ""}}
-        return [bytearray(json.dumps(failed).encode())] if len(asked) == 3 else None
+        return [bytearray(json.dumps(failed).encode())] if len(questions) == 3 else None
 
     monkeypatch.setitem(bridge_calls.CALLS, "wait", wait)
     begin = time.monotonic()
     answer, _ = ask("wait", on_event=of_r)
     assert answer["error"]["code"] == "interrupted"
     assert time.monotonic() - begin < 5
-    assert asked == [{"kind": "interrupted"}] * 3
+    assert questions == [{"kind": "interrupted"}] * 3
     # Nobody is asked in the next call.
     monkeypatch.setitem(bridge_calls.CALLS, "wait", lambda *_: run_in_worker(lambda _: 1))
     assert ask("wait")[0]["value"] == 1
-    assert len(asked) == 3
+    assert len(questions) == 3

@@ -1,14 +1,17 @@
 import json
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from bridge_messages import CODES, Message, ask, block_of, read, send
+from bridge_messages import CODES, Message, ask, begin, block_of, read, send
 from cell_data import cells
-from cellferry import annotate_cells, engines, errors
+from cellferry import annotate_cells, engines
 from cellferry.annotations import clusters as annotations
+from cellferry.bridge import handles
+from cellferry.engines.local import Local
 from cellferry.runs.run import list_runs
 
 B = ["CD79A", "MS4A1", "CD79B", "CD19", "BANK1"]
@@ -21,9 +24,6 @@ def test_describe_tells_r_everything_it_must_know():
     value = answer["value"]
     assert set(value["engines"]) == set(engines.engine_names())
     assert set(value["cell_engines"]) == set(engines.engine_names("cells"))
-    assert value["errors"] == errors.error_codes()
-    assert value["warnings"] == errors.warning_codes()
-    assert value["columns"] == annotations.COLUMNS
     assert None not in value["dependencies"].values()
 
 
@@ -91,7 +91,7 @@ def expression(wanted):
 
 def test_a_study_goes_in_blocks_to_python_and_labels_come_back():
     message = Message()
-    answer, _ = ask("study_begin", request(message, CODES), message.buffers)
+    answer = begin(request(message, CODES), message)
     assert answer["ok"], answer
     wanted = answer["value"]["normalized"]
     assert set(wanted) <= set(GENES)
@@ -100,20 +100,21 @@ def test_a_study_goes_in_blocks_to_python_and_labels_come_back():
     answer, buffers = ask("annotate", {"handle": answer["value"]["handle"]}, (), events.append)
     assert answer["ok"], answer
     value = answer["value"]
-    assert read(value["table"], buffers, "cluster") == ["10", "2"]
-    assert read(value["table"], buffers, "n_cells") == [10, 10]
-    assert read(value["delivery"], buffers, "cell_type") == read(value["table"], buffers, "label")
+    table = annotations.Annotations.from_json(value["json"])
+    assert table.column("cluster") == ["10", "2"]
+    assert table.column("n_cells") == [10, 10]
+    assert read(value["delivery"], buffers, "cell_type") == table.column("label")
     assert read(value["delivery"], buffers, "cell_type")[0] == "B cell"
     assert 0 < read(value["delivery"], buffers, "cell_type_confidence")[0] <= 1
     assert events
     assert [w["code"] for w in answer["warnings"]] == ["cells_without_cluster"]
-    again, _ = ask("run_results", {"run": value["run"]})
+    again, _ = ask("run_resume", {"run": value["run"]})
     assert again["value"]["json"] == value["json"]
 
 
 def test_markers_of_another_clustering_stop_it_before_a_run_exists():
     message = Message()
-    answer, _ = ask("study_begin", request(message, CODES, pct_1=0.2), message.buffers)
+    answer = begin(request(message, CODES, pct_1=0.2), message)
     send(answer["value"]["handle"], expression(answer["value"]["normalized"]))
     answer, _ = ask("annotate", {"handle": answer["value"]["handle"]})
     assert answer["error"]["code"] == "markers_mismatch"
@@ -122,7 +123,7 @@ def test_markers_of_another_clustering_stop_it_before_a_run_exists():
 
 def test_missing_rows_of_expression_are_noticed():
     message = Message()
-    answer, _ = ask("study_begin", request(message, CODES), message.buffers)
+    answer = begin(request(message, CODES), message)
     handle = answer["value"]["handle"]
     send(handle, expression(answer["value"]["normalized"])[:8])
     answer, _ = ask("annotate", {"handle": handle})
@@ -139,15 +140,14 @@ def test_missing_rows_of_expression_are_noticed():
     ],
 )
 def test_requests_are_checked_before_anything_is_computed(changes, code):
-    for call in ("check_request", "study_begin"):
-        message = Message()
-        answer, _ = ask(call, request(message, CODES, **changes), message.buffers)
-        assert answer["error"]["code"] == code
+    message = Message()
+    answer, _ = ask("request", request(message, CODES, **changes), message.buffers)
+    assert answer["error"]["code"] == code
 
 
 def test_a_discarded_study_is_gone():
     message = Message()
-    answer, _ = ask("study_begin", request(message, CODES), message.buffers)
+    answer = begin(request(message, CODES), message)
     handle = {"handle": answer["value"]["handle"]}
     assert ask("discard", handle)[0]["value"]["discarded"] is True
     assert ask("discard", handle)[0]["value"]["discarded"] is False
@@ -156,38 +156,54 @@ def test_a_discarded_study_is_gone():
 def test_a_run_is_resumed_only_with_its_own_object():
     message = Message()
     body = request(message, CODES)
-    answer, _ = ask("study_begin", body, message.buffers)
+    answer = begin(body, message)
     send(answer["value"]["handle"], expression(answer["value"]["normalized"]))
     done, _ = ask("annotate", {"handle": answer["value"]["handle"]})
     run = done["value"]["run"]
-    same, _ = ask("run_resume", {"run": run, "study": body["study"]}, message.buffers)
-    assert same["value"]["json"] == done["value"]["json"]
-    other = Message()
-    changed = request(other, CODES[::-1])
-    answer, _ = ask("run_resume", {"run": run, "study": changed["study"]}, other.buffers)
-    assert answer["error"]["code"] == "run_mismatch"
+
+    def resumed(codes):
+        message = Message()
+        body = request(message, codes, run=run)
+        del body["study"]["markers"]
+        answer = begin(body, message)
+        # The answer is there: nothing is sent.
+        assert (answer["value"]["normalized"], answer["value"]["counts"]) == (None, False)
+        return ask("annotate", {"handle": answer["value"]["handle"]})[0]
+
+    assert resumed(CODES)["value"]["json"] == done["value"]["json"]
+    assert resumed(CODES[::-1])["error"]["code"] == "run_mismatch"
     listed, _ = ask("runs_list")
     assert listed["value"]["frame"]["columns"][0]["values"] == [run]
 
 
 def test_markers_are_read_from_a_frame_lists_or_a_path(tmp_path):
     message = Message()
-    answer, buffers = ask("read_markers", {"frame": marker_frame(message)}, message.buffers)
-    frame = answer["value"]["frame"]
+    answer, _ = ask("read_markers", {"frame": marker_frame(message)}, message.buffers)
+    value = answer["value"]
+    assert (value["clusters"], value["sizes"]) == (["10", "2"], [5, 5])
+    assert value["ranking_methods"][0] == "avg_log2FC"
+    frame, buffers = read_frame(value)
     assert read(frame, buffers, "cluster") == ["10"] * 5 + ["2"] * 5
     assert read(frame, buffers, "avg_log2FC") == [2.0] * 10
+    # It is given once.
+    assert ask("marker_frame", {"handle": value["handle"]})[0]["error"]["code"] == "internal"
     lists = {"names": ["a"], "genes": [B]}
     answer, _ = ask("read_markers", {"lists": lists})
     assert answer["value"]["source"] == "list"
     path = tmp_path / "m.csv"
     path.write_text('cluster,genes\n0,"CD3E,CD3D"\n', encoding="utf-8")
-    answer, buffers = ask("read_markers", {"path": str(path)})
-    assert read(answer["value"]["frame"], buffers, "gene") == ["CD3E", "CD3D"]
+    answer, _ = ask("read_markers", {"path": str(path)})
+    assert read(*read_frame(answer["value"]), "gene") == ["CD3E", "CD3D"]
+
+
+def read_frame(value):
+    answer, buffers = ask("marker_frame", {"handle": value["handle"]})
+    return answer["value"]["frame"], buffers
 
 
 def test_the_report_draws_the_embedding_that_r_stores_by_columns(tmp_path):
     message = Message()
-    answer, _ = ask("study_begin", request(message, CODES), message.buffers)
+    answer = begin(request(message, CODES), message)
     send(answer["value"]["handle"], expression(answer["value"]["normalized"]))
     done, _ = ask("annotate", {"handle": answer["value"]["handle"]})
     sent = Message()
@@ -204,35 +220,35 @@ def test_the_report_draws_the_embedding_that_r_stores_by_columns(tmp_path):
     assert "<svg" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
-def pulled_cells(cells, engine="local", on_event=None):
+def cells_on_demand(cells, engine="local", on_event=None, call="annotate"):
     """Annotate cells whose counts R gives block by block; the answer, and what R was asked."""
 
     counts, n = sparse.csr_matrix(cells.layers["counts"].astype(float)), cells.n_obs
-    message, asked = Message(), []
+    message, questions = Message(), []
     genes = list(cells.var_names)
     body = request(message, [i % 2 for i in range(n)], level="cells", key="cell")
     body["engine"] = {"name": engine, "options": {}}
     body["study"].update(
-        cells=list(cells.obs_names), genes=[], counts_genes=genes, pulled={"counts": None}
+        cells=list(cells.obs_names), genes=[], counts_genes=genes, on_demand={"counts": None}
     )
     del body["study"]["markers"]
-    answer, _ = ask("study_begin", body, message.buffers)
+    answer = begin(body, message)
     assert answer["ok"], answer
 
-    def of_r(told):
-        told = json.loads(told)
-        if told["kind"] != "block":
+    def of_r(question):
+        question = json.loads(question)
+        if question["kind"] != "block":
             return None
-        asked.append((told["block"], threading.get_ident()))
-        return (on_event or block_of)(counts, told["block"])
+        questions.append((question["block"], threading.get_ident()))
+        return (on_event or block_of)(counts, question["block"])
 
     begun = {"handle": answer["value"]["handle"]}
-    return ask("annotate", begun, on_event=of_r)[0], asked
+    return ask(call, begun, on_event=of_r)[0], questions
 
 
 def test_cells_are_annotated_from_blocks_that_r_is_asked_for_in_its_thread():
     adata = cells(30)
-    answer, asked = pulled_cells(adata)
+    answer, questions = cells_on_demand(adata)
     assert answer["ok"], answer
     (run,) = list_runs()
     assert run.content["status"] == "finished"
@@ -241,8 +257,8 @@ def test_cells_are_annotated_from_blocks_that_r_is_asked_for_in_its_thread():
     # From counts or from values, the labels of these cells are the same.
     assert table.column("cluster") == expected.column("cluster")
     assert table.column("n_cells") == expected.column("n_cells")
-    assert [block for block, _ in asked] == [1, 2, 3, 4]
-    assert {thread for _, thread in asked} == {threading.get_ident()}
+    assert [block for block, _ in questions] == [1, 2, 3, 4]
+    assert {thread for _, thread in questions} == {threading.get_ident()}
 
 
 @pytest.mark.parametrize(
@@ -260,8 +276,73 @@ def test_what_goes_wrong_in_r_in_the_middle_ends_the_run(failed, code, status):
             return [bytearray(json.dumps({"failed": failed}).encode())]
         return block_of(counts, number)
 
-    answer, _ = pulled_cells(cells(30), on_event=of_r)
+    answer, _ = cells_on_demand(cells(30), on_event=of_r)
     assert answer["error"]["code"] == code
     (run,) = list_runs()
     assert run.content["status"] == status
     assert answer["error"]["data"]["run"] == run.id
+
+
+def test_a_dry_run_of_cells_says_what_it_would_take_and_makes_no_run():
+    answer, _ = cells_on_demand(cells(30), call="plan")
+    value = answer["value"]
+    assert value["text"] == "local: 30 cells, 0 calls, 0 bytes sent, cost $0.00"
+    assert (value["cells"], value["cost_usd"]) == (30, 0)
+    assert list_runs() == []
+
+
+def test_engine_consent_and_key_are_looked_at_once(monkeypatch):
+    """What R asks for is checked with the request; neither later call makes an engine."""
+    seen = []
+
+    class Counting(Local):
+        def __init__(self, **options):
+            super().__init__(**options)
+            seen.append("made")
+
+        def prepare(self):
+            seen.append("prepared")
+
+        @property
+        def capabilities(self):
+            host = "atlas.example.org"
+            return replace(super().capabilities, host=host, sends=frozenset({"expression"}))
+
+    monkeypatch.setattr(engines, "engine_class", lambda *_: Counting)
+    message = Message()
+    answer, _ = ask("request", request(message, CODES), message.buffers)
+    assert answer["error"]["code"] == "upload_not_allowed"
+    assert seen == ["made"]
+    seen.clear()
+    message = Message()
+    answer = begin(request(message, CODES, allow_upload=True), message)
+    send(answer["value"]["handle"], expression(answer["value"]["normalized"]))
+    answer, _ = ask("annotate", {"handle": answer["value"]["handle"]})
+    assert answer["ok"], answer
+    assert seen == ["made", "prepared"]
+
+
+def test_a_request_that_is_given_up_leaves_nothing():
+    before = dict(handles._kept)
+    message = Message()
+    body = request(message, CODES)
+    asked, _ = ask("request", body, message.buffers)
+    markers, _ = ask("read_markers", {"frame": body["study"]["markers"]}, message.buffers)
+    for answer in (asked, markers):
+        assert ask("discard", {"handle": answer["value"]["handle"]})[0]["value"]["discarded"]
+    assert handles._kept == before
+    # An annotation that is done leaves nothing either.
+    answer = begin(body, message)
+    send(answer["value"]["handle"], expression(answer["value"]["normalized"]))
+    ask("annotate", {"handle": answer["value"]["handle"]})
+    assert handles._kept == before
+
+
+def test_a_table_alone_names_its_own_clusters():
+    message = Message()
+    body = request(message, CODES)
+    body["study"] = {"markers": body["study"]["markers"], "object": "data.frame"}
+    answer = begin(body, message)
+    assert (answer["value"]["normalized"], answer["value"]["counts"]) == (None, False)
+    answer, buffers = ask("annotate", {"handle": answer["value"]["handle"]})
+    assert read(answer["value"]["delivery"], buffers, "cluster") == ["10", "2"]

@@ -7,7 +7,7 @@ import cellferry
 from cellferry import errors
 from cellferry.annotate import verb
 from cellferry.bridge.rds import RdsObject
-from cellferry.bridge.sources import PulledSource
+from cellferry.bridge.sources import OnDemandSource
 from cellferry.engines import create_engine
 from paths import ROOT
 from r_session import needs_rpy2, needs_rscript, r_with
@@ -28,11 +28,11 @@ def markers(tmp_path):
 def labelled(path, out, engine="local", **options):
     """Annotate a file and return the study and the annotations."""
     chosen = create_engine(engine, {})
-    with RdsObject(path, chosen, **options) as held:
-        study = held.study()
-        found = verb.annotate(study, chosen, provenance=held.provenance)
-        held.deliver(found)
-        held.save(out)
+    with RdsObject(path, chosen, **options) as kept:
+        study = kept.study()
+        found = verb.annotate(study, chosen, provenance=kept.provenance)
+        kept.deliver(found)
+        kept.save(out)
     return study, found
 
 
@@ -40,11 +40,11 @@ def test_labels_are_on_the_cells_of_their_clusters(pbmc_rds, markers, tmp_path):
     study, found = labelled(pbmc_rds, tmp_path / "out.rds", markers=markers)
     assert study.clusters.names == ("0", "1", "2")
     assert study.coordinates[0] == "tsne"
-    told = r_script(
+    printed = r_script(
         f"x <- readRDS('{tmp_path}/out.rds'); t <- unique(data.frame(i = as.character(Idents(x)),"
         " l = as.character(x$cell_type))); t <- t[order(t$i), ]; cat(t$l, sep = '|')"
     )
-    assert told.split("|") == list(found.labels().values())
+    assert printed.split("|") == list(found.labels().values())
     before = r_script(
         f"a <- readRDS('{pbmc_rds}'); b <- readRDS('{tmp_path}/out.rds');"
         "b@meta.data <- b@meta.data[names(a@meta.data)]; b@misc <- a@misc;"
@@ -87,12 +87,12 @@ def test_a_single_cell_experiment_is_labelled_and_keeps_its_class(markers, tmp_p
     markers.write_text("cluster,gene\n0,CD3E\n0,CD3D\n1,LYZ\n1,S100A9\n", encoding="utf-8")
     with pytest.warns(errors.CellsWithoutClusterWarning):
         _, found = labelled(tmp_path / "in.rds", tmp_path / "out.rds", markers=markers)
-    told = r_script(
+    printed = r_script(
         "suppressPackageStartupMessages({library(SingleCellExperiment)});"
         f"s <- readRDS('{tmp_path}/out.rds'); cat(class(s), as.character(s$cell_type), sep = '|')"
     )
     labels = found.labels()
-    assert told.split("|") == ["SingleCellExperiment", labels["0"], labels["1"], "NA"]
+    assert printed.split("|") == ["SingleCellExperiment", labels["0"], labels["1"], "NA"]
 
 
 @pytest.mark.parametrize(
@@ -145,27 +145,27 @@ def test_a_place_that_r_cannot_write_is_an_error(pbmc_rds, markers, tmp_path):
         labelled(pbmc_rds, tmp_path / "file" / "out.rds", markers=markers)
 
 
-HELPER = ROOT / "tests" / "testthat" / "helper-pull.R"
+HELPER = ROOT / "tests" / "testthat" / "helper-on-demand.R"
 
 
 def test_cells_are_labelled_from_blocks_that_the_child_is_asked_for(tmp_path):
     r_script(f"source('{HELPER}'); saveRDS(CreateSeuratObject(many_cells()), '{tmp_path}/in.rds')")
     chosen = create_engine("local", {}, "cells")
-    with RdsObject(tmp_path / "in.rds", chosen, level="cells", key="cell") as held:
-        study = held.study()
+    with RdsObject(tmp_path / "in.rds", chosen, level="cells", key="cell") as kept:
+        study = kept.study()
         # Seurat 4 has the counts in the place of the values.
         source = study.normalized or study.counts
-        assert isinstance(source, PulledSource)
+        assert isinstance(source, OnDemandSource)
         # As often as it is read, and left anywhere.
         assert next(iter(source))[0] == 0
         shapes = [block.shape[0] for _, block in source]
         assert len(shapes) > 3
-        found = verb.annotate(study, chosen, provenance=held.provenance)
-        held.deliver(found)
-        held.save(tmp_path / "out.rds")
+        found = verb.annotate(study, chosen, provenance=kept.provenance)
+        kept.deliver(found)
+        kept.save(tmp_path / "out.rds")
     labels = found.label.values()
-    told = r_script(f"cat(as.character(readRDS('{tmp_path}/out.rds')$cell), sep = '|')")
-    assert told.split("|") == list(labels)
+    printed = r_script(f"cat(as.character(readRDS('{tmp_path}/out.rds')$cell), sep = '|')")
+    assert printed.split("|") == list(labels)
     assert all(("T" if i % 2 == 0 else "B") in x for i, x in enumerate(labels))
 
 
@@ -179,8 +179,8 @@ def test_what_goes_wrong_in_the_child_between_blocks_is_raised_here(tmp_path):
         f" base::saveRDS(s, '{tmp_path}/in.rds')"
     )
     chosen = create_engine("local", {}, "cells")
-    with RdsObject(tmp_path / "in.rds", chosen, level="cells", key="cell") as held:
-        blocks = iter(held.study().counts)
+    with RdsObject(tmp_path / "in.rds", chosen, level="cells", key="cell") as kept:
+        blocks = iter(kept.study().counts)
         next(blocks)
         (tmp_path / "counts.h5").unlink()
         with pytest.raises(errors.InternalError, match="R stopped in the Rscript child"):

@@ -7,8 +7,8 @@ import pytest
 
 from artifact_data import read_group
 from cellferry import errors
+from cellferry.bridge.handles import _kept
 from cellferry.bridge.rds import build_artifacts_of_rds
-from cellferry.bridge.studies import _open
 from r_session import needs_rscript
 from rds_files import PBMC, r_script
 
@@ -20,7 +20,7 @@ def paths(folder):
 
 
 def test_the_files_hold_what_the_object_holds(pbmc_rds, tmp_path):
-    before = dict(_open)
+    before = dict(_kept)
     built = build_artifacts_of_rds(pbmc_rds, progress=False, **paths(tmp_path))
     read = (
         f"{PBMC} m <- function(l) as.matrix(if (inherits(x[['RNA']], 'Assay5')) "
@@ -38,7 +38,7 @@ def test_the_files_hold_what_the_object_holds(pbmc_rds, tmp_path):
         names = connection.execute("SELECT __cell_name FROM obs").fetchall()
     assert [name for (name,) in names] == cells
     assert built.summary.clusters == ("0", "1", "2")
-    assert dict(_open) == before
+    assert dict(_kept) == before
 
 
 def test_a_column_an_assay_and_columns_can_be_chosen(pbmc_rds, tmp_path):
@@ -62,12 +62,12 @@ def test_a_column_an_assay_and_columns_can_be_chosen(pbmc_rds, tmp_path):
         ({"obs_columns": ["nothing"]}, errors.CellferryError),
     ],
 )
-def test_what_is_wrong_is_told_and_nothing_is_left(pbmc_rds, tmp_path, options, error):
-    before = dict(_open)
+def test_what_is_wrong_is_said_and_nothing_is_left(pbmc_rds, tmp_path, options, error):
+    before = dict(_kept)
     with pytest.raises(error):
         build_artifacts_of_rds(pbmc_rds, progress=False, **paths(tmp_path), **options)
     assert list(tmp_path.iterdir()) == []
-    assert dict(_open) == before
+    assert dict(_kept) == before
 
 
 def test_a_missing_file_is_no_matter_for_r(tmp_path):

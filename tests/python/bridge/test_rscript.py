@@ -117,13 +117,14 @@ def test_vectors_cross_in_both_directions(tmp_path):
     load = rds.child_script(r_sources()).replace("code$work_on_rds(arguments[1])", "")
     script.write_text(
         load + "bridge <- code$folder_bridge(arguments[1])\n"
-        "parcel <- code$new_parcel()\n"
-        "sent <- list(x = code$pack_real(parcel, c(0.1, NA, Inf)), s = code$json_text('\\u00e9'))\n"
+        "outgoing <- code$new_outgoing()\n"
+        "numbers <- code$pack_real(outgoing, c(0.1, NA, Inf))\n"
+        "sent <- list(x = numbers, s = code$json_text('\\u00e9'))\n"
         "assign('bridge', bridge, envir = code$.globals)\n"
-        "answer <- code$bridge_call('hello', sent, parcel)\n"
+        "answer <- code$bridge_call('hello', sent, outgoing)\n"
         "back <- code$unpack_buffer(answer$value$y, answer$buffers)\n"
-        "parcel <- code$new_parcel()\n"
-        "code$bridge_call('end', list(y = code$pack_real(parcel, back * 2)), parcel)\n",
+        "outgoing <- code$new_outgoing()\n"
+        "code$bridge_call('end', list(y = code$pack_real(outgoing, back * 2)), outgoing)\n",
         encoding="utf-8",
     )
     child = rds.RChild()

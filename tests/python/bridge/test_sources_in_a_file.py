@@ -4,14 +4,14 @@ from scipy import sparse
 
 from artifact_data import counts_matrix, log_normalised, read_group
 from cellferry import build_artifacts
-from cellferry.bridge.sources import SpilledSource
+from cellferry.bridge.sources import DiskBackedSource
 from cellferry.errors import InvalidObjectError
 from cellferry.study.study import Clusters, Study
 
 
 def filled(matrix, folder, step=7, dtype=np.float32):
     genes = [f"g{i}" for i in range(matrix.shape[1])]
-    source = SpilledSource(matrix.shape[0], genes, folder, dtype)
+    source = DiskBackedSource(matrix.shape[0], genes, folder, dtype)
     for start in range(0, matrix.shape[0], step):
         part = sparse.csr_matrix(matrix[start : start + step].astype(np.float64))
         source.append(start, part.indptr, part.indices, part.data)
@@ -30,7 +30,7 @@ def test_blocks_come_back_again_and_again_and_no_file_is_seen(tmp_path):
 
 
 def test_a_block_that_does_not_fit_is_refused(tmp_path):
-    source = SpilledSource(2, ["g"], tmp_path)
+    source = DiskBackedSource(2, ["g"], tmp_path)
     with pytest.raises(InvalidObjectError, match="does not fit"):
         source.append(1, np.array([0, 0]), np.array([], int), np.array([]))
 

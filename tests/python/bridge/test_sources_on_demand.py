@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from cellferry.bridge.questions import ask_by, block_question, checked_answer
-from cellferry.bridge.sources import ASKED_AHEAD, PulledSource
+from cellferry.bridge.callbacks import ask_by, block_question, checked_answer
+from cellferry.bridge.sources import BLOCKS_AHEAD, OnDemandSource
 from cellferry.errors import CellferryError, InternalError, InvalidObjectError
 from cellferry.runs.worker import CancelledWork, run_in_worker
 
@@ -24,11 +24,11 @@ class Matrix:
     def __init__(self, values, cuts=()):
         self.values = sparse.csr_matrix(np.asarray(values, dtype=np.float64))
         self.starts = sorted({0, *cuts})
-        self.asked = []
+        self.requested = []
         self.threads = set()
 
     def read(self, k):
-        self.asked.append(k)
+        self.requested.append(k)
         self.threads.add(threading.get_ident())
         stops = [*self.starts[1:], self.values.shape[0]]
         start = self.starts[k - 1]
@@ -42,7 +42,7 @@ class Matrix:
         }
 
     def source(self, **options):
-        return PulledSource(self.values.shape[0], GENES, self.read, **options)
+        return OnDemandSource(self.values.shape[0], GENES, self.read, **options)
 
 
 def whole(source):
@@ -97,23 +97,23 @@ def test_any_blocks_and_any_reading_give_the_same_matrix(made, readings):
 @pytest.mark.slow
 def test_in_another_thread_the_next_block_is_fetched_and_no_more():
     matrix = Matrix(np.ones((6, 4)), range(1, 6))
-    source, held = matrix.source(), threading.Event()
+    source, never = matrix.source(), threading.Event()
 
     def work(events):
         seen = []
         for start, _ in source:
             seen.append(start)
-            held.wait(0.2)
-            most = len(seen) + ASKED_AHEAD
-            assert len(matrix.asked) <= most
+            never.wait(0.2)
+            most = len(seen) + BLOCKS_AHEAD
+            assert len(matrix.requested) <= most
         return seen
 
     assert run_in_worker(work) == list(range(6))
-    assert matrix.asked == [1, 2, 3, 4, 5, 6]
+    assert matrix.requested == [1, 2, 3, 4, 5, 6]
     # In its own thread nothing is fetched before it is needed.
     blocks = iter(source)
     next(blocks)
-    assert matrix.asked[6:] == [1]
+    assert matrix.requested[6:] == [1]
 
 
 def test_two_readers_at_once_each_get_the_whole():
@@ -146,7 +146,7 @@ def test_an_error_of_the_reader_is_raised_where_it_is_read(elsewhere):
             raise ConnectionError("the disk is gone")
         return matrix.read(k)
 
-    source = PulledSource(4, GENES, read)
+    source = OnDemandSource(4, GENES, read)
     seen = []
 
     def work(_events=None):
@@ -166,7 +166,7 @@ def test_an_interrupt_while_a_block_is_made_ends_both_threads():
             raise KeyboardInterrupt
         return matrix.read(k)
 
-    source = PulledSource(3, GENES, read)
+    source = OnDemandSource(3, GENES, read)
 
     def work(_events):
         try:
@@ -195,7 +195,7 @@ def test_values_keep_their_type_and_are_sorted():
             "data": np.array([0.5, 0.25], "<f4"),
         }
 
-    ((start, block),) = PulledSource(1, GENES, read, nnz=2)
+    ((start, block),) = OnDemandSource(1, GENES, read, nnz=2)
     assert (start, block.dtype) == (0, np.float32)
     assert block.indices.tolist() == [1, 3]
     assert block.data.tolist() == [0.25, 0.5]
@@ -213,15 +213,15 @@ def test_values_keep_their_type_and_are_sorted():
 def test_blocks_that_do_not_fit_are_refused(damage):
     fits = {"n_blocks": 1, "row_start": 0, "indptr": np.array([0, 2]),
             "indices": np.array([0, 1]), "data": np.ones(2)}  # fmt: skip
-    assert whole(PulledSource(1, GENES, lambda _k: fits)).sum() == 2
+    assert whole(OnDemandSource(1, GENES, lambda _k: fits)).sum() == 2
     with pytest.raises(InvalidObjectError, match="does not fit"):
-        whole(PulledSource(1, GENES, lambda _k: {**fits, **damage}))
+        whole(OnDemandSource(1, GENES, lambda _k: {**fits, **damage}))
 
 
 def test_too_few_rows_are_an_error():
     matrix = Matrix(np.ones((2, 4)), (1,))
     with pytest.raises(InvalidObjectError, match="Only 2 of 3 rows"):
-        whole(PulledSource(3, GENES, matrix.read))
+        whole(OnDemandSource(3, GENES, matrix.read))
 
 
 def answer_of_r(answer, *buffers):
@@ -229,16 +229,16 @@ def answer_of_r(answer, *buffers):
 
 
 def test_r_is_asked_in_bytes_and_answers_in_bytes():
-    asked = []
+    questions = []
 
     def of_r(question):
         assert isinstance(question, bytearray)
-        asked.append(json.loads(question))
+        questions.append(json.loads(question))
         ones = np.ones(2, "<f8").tobytes()
         return answer_of_r({"data": {"$buffer": 0, "type": "<f8"}, "n_blocks": 1}, ones)
 
     found = ask_by(of_r)(block_question("counts", 3))
-    assert asked == [{"kind": "block", "part": "counts", "block": 3}]
+    assert questions == [{"kind": "block", "part": "counts", "block": 3}]
     assert found["data"].tolist() == [1.0, 1.0]
 
 

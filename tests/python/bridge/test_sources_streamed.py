@@ -7,7 +7,7 @@ from scipy import sparse
 
 from artifact_data import counts_matrix
 from cellferry.bridge import sources as streamed
-from cellferry.bridge.sources import StreamedSource
+from cellferry.bridge.sources import QueueSource
 from cellferry.errors import InvalidObjectError
 from cellferry.runs.worker import CancelledWork
 from cellferry.study.expression.blocks import canonical
@@ -20,7 +20,7 @@ def send(source, matrix, step=3):
 
 
 def source_of(matrix, **options):
-    return StreamedSource(matrix.shape[0], [f"g{i}" for i in range(matrix.shape[1])], **options)
+    return QueueSource(matrix.shape[0], [f"g{i}" for i in range(matrix.shape[1])], **options)
 
 
 def test_what_one_thread_sends_another_reads_in_order(monkeypatch):

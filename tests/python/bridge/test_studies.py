@@ -7,9 +7,9 @@ import pytest
 from scipy import sparse
 
 from bridge_messages import CODES, Message, ask, block_of, read, send, send_part
+from cellferry.bridge import handles, wire
 from cellferry.bridge import studies as bridge_studies
-from cellferry.bridge import wire
-from cellferry.bridge.questions import ask_by
+from cellferry.bridge.callbacks import ask_by
 from cellferry.runs.worker import CancelledWork
 
 N_CELLS, GENES = len(CODES), ["A", "B", "C"]
@@ -48,7 +48,7 @@ def test_matrices_in_the_memory_of_another_process_are_not_looked_for():
     ask("discard", {"handle": opened["handle"]})
 
 
-def test_r_is_told_whether_a_thread_may_still_read_what_it_holds():
+def test_r_learns_whether_a_thread_may_still_read_what_it_keeps():
     go_on = threading.Event()
     thread = threading.Thread(target=go_on.wait, name="cellferry-test")
     thread.start()
@@ -106,7 +106,7 @@ def test_frames_embeddings_and_graph_arrive_whole():
             "data": message.vector(graph.data, "<f8"),
         },
     )
-    made = bridge_studies.opened_study(opened["handle"]).complete()
+    made = handles.kept(opened["handle"], bridge_studies.OpenStudy).complete()
     assert list(made.obs["flag"]) == [bool(f) for f in flags]
     assert list(made.obs.index) == list(made.cells)
     assert made.var.shape == (3, 0)
@@ -125,47 +125,46 @@ def test_only_what_was_asked_for_is_taken():
         send(opened["handle"], sparse.csr_matrix((N_CELLS, 3)))
 
 
-def test_expression_that_is_pulled_is_asked_for_when_it_is_read():
+def test_expression_on_demand_is_asked_for_when_it_is_read():
     rng = np.random.default_rng(1)
     counts = sparse.csr_matrix(rng.poisson(0.5, (N_CELLS, 2)).astype(float))
     opened = open_study(
-        ["normalized", "counts"], pulled={"normalized": None, "counts": str(counts.nnz)}
+        ["normalized", "counts"], on_demand={"normalized": None, "counts": str(counts.nnz)}
     )
     assert (opened["normalized"], opened["counts"]) == (GENES, True)
     with pytest.raises(AssertionError, match="were asked for"):
         send(opened["handle"], sparse.csr_matrix((N_CELLS, 3)))
-    made = bridge_studies.close_study(opened["handle"])
+    made = handles.take(opened["handle"], bridge_studies.OpenStudy)
     study = made.complete()
     assert (study.counts.stored_values, study.normalized.stored_values) == (counts.nnz, None)
     with pytest.raises(CancelledWork):
         next(iter(study.counts))
-    asked = []
+    questions = []
 
     def of_r(question):
-        asked.append(json.loads(question))
-        return block_of(counts, asked[-1]["block"])
+        questions.append(json.loads(question))
+        return block_of(counts, questions[-1]["block"])
 
-    made.pull_by(ask_by(of_r))
-    for _ in range(2):
-        found = sparse.vstack([block for _, block in study.counts])
-        np.testing.assert_array_equal(found.toarray(), counts.toarray())
-    assert [q["part"] for q in asked] == ["counts"] * 6
-    assert [q["block"] for q in asked] == [1, 2, 3] * 2
-    made.pull_by(None)
+    with made.read_by(ask_by(of_r)) as study:
+        for _ in range(2):
+            found = sparse.vstack([block for _, block in study.counts])
+            np.testing.assert_array_equal(found.toarray(), counts.toarray())
+    assert [q["part"] for q in questions] == ["counts"] * 6
+    assert [q["block"] for q in questions] == [1, 2, 3] * 2
     with pytest.raises(CancelledWork):
         next(iter(study.counts))
 
 
 def test_how_many_values_some_genes_have_is_not_known():
     message = Message()
-    sent = study(message, pulled={"normalized": "100", "counts": None})
+    sent = study(message, on_demand={"normalized": "100", "counts": None})
     made = bridge_studies.OpenStudy(
         bridge_studies.study_from_wire(wire.decode(sent, message.buffers))
     )
     made.expect(sent, frozenset({"normalized"}), ["B"])
-    assert made.pulled["normalized"].stored_values is None
+    assert made.on_demand["normalized"].stored_values is None
     made.expect(sent, frozenset({"normalized"}), GENES)
-    assert made.pulled["normalized"].stored_values == 100
+    assert made.on_demand["normalized"].stored_values == 100
 
 
 def test_a_study_that_is_not_open_is_an_internal_error():
@@ -189,7 +188,7 @@ def test_a_frame_is_read_back_as_it_came():
 
 @pytest.mark.slow
 def test_layers_that_pass_two_to_the_31_values_are_taken_block_by_block():
-    """One block of 2^22 values, held once in memory, sent until there are more than 2^31."""
+    """One block of 2^22 values, kept once in memory, sent until there are more than 2^31."""
     n_genes, n_rows, times = 2**16, 64, 513
     message = Message()
     block = {
@@ -210,7 +209,7 @@ def test_layers_that_pass_two_to_the_31_values_are_taken_block_by_block():
         body = {**block, "handle": opened["handle"], "row_start": k * n_rows, "n_rows": n_rows}
         answer, _ = ask("block", body, message.buffers)
         assert answer["ok"], answer
-    source = bridge_studies.opened_study(opened["handle"]).complete().counts
+    source = handles.kept(opened["handle"], bridge_studies.OpenStudy).complete().counts
     assert source.nnz == n_genes * n_rows * times > 2**31
     start, last = list(source)[-1]
     assert start == n_rows * (times - 1)

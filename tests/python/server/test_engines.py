@@ -31,7 +31,7 @@ def test_the_local_engine_by_default_and_the_model_when_asked(monkeypatch):
     with pytest.raises(Failure) as caught:
         engine_of([CONFIG], 2)
     assert caught.value.code is Code.LLM_VALIDATION_FAILED
-    monkeypatch.setitem(ENGINES, "llm", "server_engine:SlowModel")
+    monkeypatch.setitem(ENGINES, "llm", {"clusters": "server_engine:SlowModel"})
     assert engine_of([CONFIG], 2).name == "llm"
 
 

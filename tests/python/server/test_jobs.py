@@ -55,7 +55,7 @@ class Running:
 
 @pytest.fixture
 def running(tmp_path, monkeypatch):
-    monkeypatch.setitem(ENGINES, "llm", "server_engine:SlowModel")
+    monkeypatch.setitem(ENGINES, "llm", {"clusters": "server_engine:SlowModel"})
     found = Running(tmp_path / "data")
     yield found
     found.end()

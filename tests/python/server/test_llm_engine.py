@@ -17,7 +17,7 @@ pytestmark = pytest.mark.process
 
 @pytest.fixture(autouse=True)
 def plugged(monkeypatch):
-    monkeypatch.setitem(ENGINES, "llm", "server_engine:SlowModel")
+    monkeypatch.setitem(ENGINES, "llm", {"clusters": "server_engine:SlowModel"})
 
 
 def names(*configs, parallel=3):
@@ -45,7 +45,7 @@ def test_without_an_annotator_there_is_no_engine():
 
 
 def test_what_the_engine_refuses_is_told(monkeypatch):
-    monkeypatch.setitem(ENGINES, "llm", "cellferry.engines.local:Local")
+    monkeypatch.setitem(ENGINES, "llm", {"clusters": "cellferry.engines.local:Local"})
     with pytest.raises(Failure, match="has no option"):
         llm_engine([config("a")], 1)
 

@@ -16,6 +16,23 @@ def ask(name, request=None, buffers=(), on_event=None):
     return json.loads(answer[0]), answer[1:]
 
 
+def begin(body, message):
+    """Ask for an annotation and send its study, with a frame of markers if it has one.
+
+    Returns the answer of the last call, or of the first that failed.
+    """
+    request, study = {**body}, {**body["study"]}
+    del request["study"]
+    asked, _ = ask("request", request, message.buffers)
+    if not asked["ok"]:
+        return asked
+    if study.get("markers") is not None:
+        read, _ = ask("read_markers", {"frame": study["markers"]}, message.buffers)
+        study["markers"] = read["value"]["handle"]
+    handle = asked["value"]["handle"]
+    return ask("study_begin", {"handle": handle, "study": study}, message.buffers)[0]
+
+
 class Message:
     """Builds a request with buffers, as R does."""
 

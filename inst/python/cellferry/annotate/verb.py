@@ -39,6 +39,7 @@ def annotate(
     engine: Engine[Answer],
     *,
     allow_upload: bool = False,
+    checked: bool = False,
     folder: Path | None = None,
     provenance: Mapping[str, Any] | None = None,
     on_event: OnEvent | None = None,
@@ -53,6 +54,9 @@ def annotate(
         What is read, and who reads it.
     allow_upload
         Whether expression and metadata may leave the machine.
+    checked
+        Whether consent and what the engine prepares (keys, paths) were checked before the study
+        was read, and are not to be checked again.
     folder
         Where the run is kept; None is the user's data folder.
     provenance
@@ -68,9 +72,11 @@ def annotate(
         With a note that names the run and how to resume it, and its id in ``run``.
     """
     study = _checked(study, engine)
-    check_consent(engine, engine.plan(study), allow_upload=allow_upload)
-    if isinstance(engine, Prepares):
-        engine.prepare()
+    planned = engine.plan(study)
+    if not checked:
+        check_consent(engine, planned, allow_upload=allow_upload)
+        if isinstance(engine, Prepares):
+            engine.prepare()
     run = Run.create(
         engine.name,
         folder or (engine.folder if isinstance(engine, WritesFiles) else None),
@@ -151,6 +157,7 @@ def resume(
     engine: Engine[Any] | None = None,
     options: Mapping[str, Any] | None = None,
     allow_upload: bool = False,
+    checked: bool = False,
     on_event: OnEvent | None = None,
 ) -> Annotations | CellAnnotations:
     """Finish a run, or return its answer if it is finished.
@@ -168,6 +175,8 @@ def resume(
         Options that no run records, such as ``{"api_key": ...}``.
     allow_upload
         Consent to another host than that of the run; for that one it was given.
+    checked
+        As in :func:`annotate`.
 
     Raises
     ------
@@ -197,13 +206,20 @@ def resume(
         raise EngineNeedsError(message, hint)
     study = study or stored
     planned = engine.plan(study)
-    if leaving(engine.capabilities) and not allow_upload:
-        allow_upload = engine.capabilities.host == engine_of(run).capabilities.host
-    check_consent(engine, planned, allow_upload=allow_upload)
-    if isinstance(engine, Prepares):
-        engine.prepare()
+    if not checked:
+        allow_upload = is_allowed(run, engine, allow_upload=allow_upload)
+        check_consent(engine, planned, allow_upload=allow_upload)
+        if isinstance(engine, Prepares):
+            engine.prepare()
     found: Annotations | CellAnnotations = execute(run, study, engine, on_event)
     return found
+
+
+def is_allowed(run: Run, engine: Engine[Any], *, allow_upload: bool) -> bool:
+    """Whether data may leave for the engine's host: now, or since the run began."""
+    if allow_upload or not leaving(engine.capabilities):
+        return allow_upload
+    return engine.capabilities.host == engine_of(run).capabilities.host
 
 
 def level_of_run(run: Run) -> Level:

@@ -16,16 +16,16 @@ from functools import partial
 from ..errors import ISSUE_URL, CellferryError, CellferryWarning, InternalError, InterruptedRunError
 from ..runs.worker import Caller
 from . import wire
-from .calls import CALLS, OnEvent
-from .questions import INTERRUPTED, tell
-from .studies import Message
+from .callbacks import INTERRUPTED, Callback, notify
+from .calls import CALLS
+from .wire import Message
 
 
 def call(
     name: bytes | bytearray,
     message: bytes | bytearray,
     buffers: Sequence[bytes | bytearray] = (),
-    on_event: OnEvent | None = None,
+    callback: Callback | None = None,
 ) -> list[bytearray]:
     """Do what R asks and return the answer as JSON bytes, followed by its buffers.
 
@@ -35,7 +35,7 @@ def call(
         Name of one of :data:`cellferry.bridge.calls.CALLS`, UTF-8.
     message
         A JSON object, UTF-8; vectors are references into ``buffers``.
-    on_event
+    callback
         Called in this thread with the JSON of each event of a run, and with questions that it
         answers as R calls this (JSON, buffers): for a block of the object, and now and then
         whether R was interrupted. R sees interrupts only where it says so, because one that
@@ -45,8 +45,8 @@ def call(
     the warnings and messages that arose.
     """
     out = wire.Outgoing()
-    told: list[str] = []
-    handler = _Collect(told)
+    messages: list[str] = []
+    handler = _Collect(messages)
     logger = logging.getLogger("cellferry")
     level = logger.level
     logger.addHandler(handler)
@@ -55,11 +55,11 @@ def call(
     caller = Caller.here()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        caller.watch = None if on_event is None else partial(tell, on_event, INTERRUPTED)
+        caller.watch = None if callback is None else partial(notify, callback, INTERRUPTED)
         try:
             request = wire.decode(json.loads(bytes(message).decode()), buffers)
             function = CALLS[bytes(name).decode()]
-            answer = {"ok": True, "value": function(request, out, on_event)}
+            answer = {"ok": True, "value": function(request, out, callback)}
         except KeyboardInterrupt as interrupt:
             answer = {"ok": False, "error": _interrupted(interrupt).to_dict()}
         except CellferryError as error:
@@ -75,7 +75,7 @@ def call(
     answer["warnings"] = [
         w.message.to_dict() for w in caught if isinstance(w.message, CellferryWarning)
     ]
-    answer["messages"] = told
+    answer["messages"] = messages
     if not answer["ok"]:
         out.buffers.clear()
     text = json.dumps(answer, ensure_ascii=False, allow_nan=False, default=str)
@@ -83,12 +83,12 @@ def call(
 
 
 class _Collect(logging.Handler):
-    def __init__(self, told: list[str]) -> None:
+    def __init__(self, messages: list[str]) -> None:
         super().__init__(logging.INFO)
-        self._told = told
+        self._messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._told.append(record.getMessage())
+        self._messages.append(record.getMessage())
 
 
 def _interrupted(interrupt: KeyboardInterrupt) -> InterruptedRunError:

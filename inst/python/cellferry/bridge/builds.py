@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..artifacts import Artifacts, Build, BuildOptions, tell
+from ..artifacts import Artifacts, Build, BuildOptions
 from ..artifacts.inputs import open_inputs
-from ..errors import InternalError, InterruptedRunError
+from ..errors import InterruptedRunError
 from ..runs.worker import Event, Worker
 from ..study.expression.blocks import BlockSource
 from . import wire
-from .sources import SpilledSource, StreamedSource
-from .studies import Message, OpenStudy, keep_study, opened_study, study_from_wire
+from .handles import keep, kept
+from .sources import DiskBackedSource, QueueSource
+from .studies import Incoming, study_from_wire
+from .wire import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from ..study.study import Study
@@ -32,7 +32,7 @@ DTYPES = {"normalized": np.float32, "counts": np.float64}
 
 
 @dataclass
-class OpenBuild(OpenStudy):
+class OpenBuild(Incoming):
     """Artifacts on their way from R.
 
     Matrices in R's own memory are read there. Of others, a build that must succeed writes while
@@ -44,7 +44,7 @@ class OpenBuild(OpenStudy):
     build: Build | None = None
 
     def begin(self, sent: Mapping[str, Any], options: BuildOptions) -> Message:
-        """Check everything, make room, and return the handle and what R is to send.
+        """Check everything, make room, and return what R is to send.
 
         ``single``: the normalised values as float32, which is what the file holds.
         """
@@ -66,30 +66,18 @@ class OpenBuild(OpenStudy):
         self.build.check_targets()
         if not all(source.rereadable for source in self.sources.values()):
             self.worker = Worker(self.build.run)
-        handle = secrets.token_hex(8)
-        keep_study(handle, self)
-        return {
-            "handle": handle,
-            "normalized": self._to_send("normalized"),
-            "counts": self._to_send("counts") is not None,
-            "single": True,
-        }
-
-    def _to_send(self, part: str) -> list[str] | None:
-        """Return the genes of a part that R has to send."""
-        there = part in self.sources and part not in self.shared
-        return list(self.sources[part].genes) if there else None
+        return {**self.to_send(), "single": True}
 
     def _source(
         self, part: str, n_cells: int, genes: list[str], options: BuildOptions
     ) -> BlockSource:
         if options.require_artifacts:
             most, dtype = options.pcent_batch_size, DTYPES[part]
-            return StreamedSource(n_cells, genes, self._reading, most=most, dtype=dtype)
+            return QueueSource(n_cells, genes, self._reading, most=most, dtype=dtype)
         folder = options.targets["vars.h5"].parent
         # The folder may be the very reason why a file can't be built.
         usable = folder if os.access(folder, os.W_OK | os.X_OK) else None
-        return SpilledSource(n_cells, genes, usable, DTYPES[part])
+        return DiskBackedSource(n_cells, genes, usable, DTYPES[part])
 
     def _reading(self) -> bool:
         """Whether the build still reads; raises why it failed, so that R sends no more."""
@@ -124,33 +112,22 @@ class OpenBuild(OpenStudy):
         super().close()
 
 
-def begin(request: Message) -> Message:
-    """Open a build; see :meth:`OpenBuild.begin`."""
-    sent = request["study"]
+def begin(message: Message, options: BuildOptions) -> Message:
+    """Open a build and return its handle and what :meth:`OpenBuild.begin` says."""
+    sent = message["study"]
     build = OpenBuild(study_from_wire(sent))
-    return build.begin(sent, BuildOptions(**request["options"]))
+    begun = build.begin(sent, options)
+    return {"handle": keep(build), **begun}
 
 
-def finish(
-    request: Message, out: wire.Outgoing, on_event: Callable[[Event], None] | None
-) -> Message:
-    """Finish a build and return the statistics as R takes them."""
-    opened = opened_build(request["handle"])
-    built = opened.finish(on_event)
-    tell(built)
-    return _described(built, opened.study, out)
+def finish(handle: str, on_event: Callable[[Event], None] | None) -> tuple[Artifacts, Study]:
+    """Finish the build of a handle; return what was built, and of which study."""
+    opened = kept(handle, OpenBuild)
+    return opened.finish(on_event), opened.study
 
 
-def opened_build(handle: str) -> OpenBuild:
-    """Return an open build; raises :class:`InternalError` when there is none of that handle."""
-    opened = opened_study(handle)
-    if not isinstance(opened, OpenBuild):
-        message = f'No build "{handle}" is open.'
-        raise InternalError(message)
-    return opened
-
-
-def _described(built: Artifacts, study: Study, out: wire.Outgoing) -> Message:
+def described(built: Artifacts, study: Study, out: wire.Outgoing) -> Message:
+    """Return the statistics as R takes them."""
     summary, places = built.summary, built.counts
     coordinates = summary.coordinates
     return {

@@ -1,52 +1,42 @@
 """What R may ask for: one function for each call of :mod:`cellferry.bridge`.
 
-Every function takes the decoded request, the outgoing buffers and the receiver of events,
-and returns plain data. Open studies live in :mod:`cellferry.bridge.studies`.
+Every function takes the decoded request, the outgoing buffers and the function of R that may be
+called meanwhile, and returns plain data. What it opens for R is in
+:mod:`cellferry.bridge.handles`.
 """
 
 from __future__ import annotations
 
-import logging
 import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from .._version import __version__
 from ..annotate import verb
-from ..annotate.checks import check_consent
-from ..annotations import delivery
-from ..annotations.cells import CellAnnotations
-from ..annotations.clusters import COLUMNS, PRINTED, Annotations
+from ..annotations.clusters import Annotations
 from ..engines import engine_names, engine_options, environment_variables
-from ..engines.base import Engine, Estimates, Extent, Plan, Prepares
-from ..errors import InternalError, error_codes, warning_codes
+from ..errors import InternalError
 from ..runs.run import Run, list_runs
 from ..runs.worker import at_work
 from ..study.clusters import Clusters
 from ..study.markers.read import read_markers
+from ..study.markers.table import Markers
 from ..study.study import Study
 from . import wire
+from .callbacks import Callback, ask_by, notify
+from .handles import drop, keep, kept, take
 from .installation import installed_versions
-from .questions import ask_by, tell
-from .results import cell_results, column_record, engine_asked, level_asked
-from .studies import (
-    Message,
-    OpenStudy,
-    close_study,
-    describe_parts,
-    genes_wanted,
-    opened_study,
-    parts_to_send,
-    study_from_wire,
-)
-
-OnEvent = Callable[[bytearray], Any]
+from .requests import Request, open_request
+from .results import results
+from .studies import Incoming, OpenStudy, describe_parts, study_from_wire
+from .wire import Message
 
 
-def _describe(_request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+def _describe(_message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
     return {
         "version": __version__,
         "python": platform.python_version(),
@@ -54,21 +44,30 @@ def _describe(_request: Message, _out: wire.Outgoing, _on_event: OnEvent | None)
         "engines": {name: engine_options(name) for name in engine_names()},
         "cell_engines": {name: engine_options(name, "cells") for name in engine_names("cells")},
         "key_variables": environment_variables(),
-        "errors": error_codes(),
-        "warnings": warning_codes(),
-        "columns": COLUMNS,
-        "printed": list(PRINTED),
-        "suffixes": list(delivery.COLUMN_SOURCES),
         "dependencies": installed_versions(),
     }
 
 
-def _read_markers(request: Message, out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+def _read_markers(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Read a table and keep it; R gets a handle, and what it may want to know of the table."""
     markers = read_markers(
-        _marker_source(request),
-        cluster_column=request.get("cluster_column"),
-        gene_column=request.get("gene_column"),
+        _marker_source(message),
+        cluster_column=message.get("cluster_column"),
+        gene_column=message.get("gene_column"),
     )
+    sizes = Counter(markers.cluster.tolist())
+    return {
+        "handle": keep(markers),
+        "clusters": list(markers.clusters),
+        "sizes": [sizes[code] for code in range(len(markers.clusters))],
+        "ranking_methods": list(markers.ranking_methods),
+        "source": markers.source,
+    }
+
+
+def _marker_frame(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return a table that was read as a data frame, and close it."""
+    markers = take(message["handle"], Markers)
     frame = markers.to_frame()
     columns = [
         out.column("cluster", "category", [str(c) for c in frame[name]], markers.clusters)
@@ -76,189 +75,108 @@ def _read_markers(request: Message, out: wire.Outgoing, _on_event: OnEvent | Non
         else out.column(str(name), "text" if name == "gene" else "real", frame[name].tolist())
         for name in frame.columns
     ]
-    return {"frame": out.frame(columns, len(frame)), "source": markers.source}
+    return {"frame": out.frame(columns, len(frame))}
 
 
-def _marker_source(request: Message) -> Any:
-    if request.get("path") is not None:
-        return Path(request["path"])
-    if request.get("lists") is not None:
-        lists = request["lists"]
+def _marker_source(message: Message) -> Any:
+    if message.get("path") is not None:
+        return Path(message["path"])
+    if message.get("lists") is not None:
+        lists = message["lists"]
         return dict(zip(lists["names"], lists["genes"], strict=True))
-    return wire.frame_from_wire(request["frame"])
+    return wire.frame_from_wire(message["frame"])
 
 
-def _check_request(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    engine = engine_asked(request)
-    if not request.get("dry_run"):
-        # A dry run makes no call: it needs neither consent nor a key.
-        plan = plan_unread(engine, request)
-        check_consent(engine, plan, allow_upload=bool(request.get("allow_upload")))
-        if isinstance(engine, Prepares) and not request.get("resumed"):
-            engine.prepare()
-    replaced = _check_key(request)
-    if replaced:
-        logging.getLogger("cellferry").info("Replacing the columns %s.", ", ".join(replaced))
-    return {
-        "needs": sorted(engine.capabilities.needs),
-        "uses": sorted(engine.capabilities.uses),
-    }
+def _request(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    return open_request(message)
 
 
-def plan_unread(engine: Engine[Any], request: Message) -> Plan | None:
-    """Return what would be sent of an object of which only the extent is known."""
-    told = request.get("extent")
-    if told is None or not isinstance(engine, Estimates):
-        return None
-    columns = tuple(request.get("existing") or ())
-    return engine.estimate(Extent(int(told["cells"]), int(told["genes"]), columns))
+def _study_begin(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Open the study of a request, under the handle of the request."""
+    handle = message["handle"]
+    opened = OpenStudy.of_request(kept(handle, Request), message["study"])
+    return {"handle": keep(opened, handle), **opened.to_send()}
 
 
-def _check_key(request: Message) -> list[str]:
-    key = request["key"]
-    return delivery.check_key(
-        key,
-        request.get("existing") or [],
-        delivery.owned_columns((request.get("stored") or {}).get(key)),
-        overwrite=bool(request.get("overwrite")),
-        reserved=request.get("reserved"),
-        level=level_asked(request),
-    )
+def _study_open(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Open a study that is only read."""
+    opened = OpenStudy(study_from_wire(message["study"]))
+    opened.expect(message["study"], frozenset(message["parts"]))
+    return {"handle": keep(opened), **opened.to_send()}
 
 
-def _study_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    engine = engine_asked(request)
-    replaced = _check_key(request)
-    opened = OpenStudy(
-        study_from_wire(request["study"]),
-        engine,
-        bool(request.get("allow_upload")),
-        {
-            "key": request["key"],
-            "object": request["study"].get("object"),
-            # The summary of cells has one row per label.
-            "group_column": request["key"]
-            if level_asked(request) == "cells"
-            else request["study"].get("group_column"),
-            "parameters": request.get("parameters") or {},
-        },
-        owned=replaced,
-    )
-    parts = parts_to_send(engine, request["study"])
-    opened.expect(request["study"], parts, genes_wanted(opened.study, engine, parts))
-    return opened.keep()
+def _study_parts(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    return describe_parts(kept(message["handle"], OpenStudy).complete(), out)
 
 
-def _study_open(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    opened = OpenStudy(study_from_wire(request["study"]))
-    opened.expect(request["study"], frozenset(request["parts"]))
-    return opened.keep()
+def _block(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    return {"rows": kept(message["handle"], Incoming).append(message)}
 
 
-def _study_parts(request: Message, out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    return describe_parts(opened_study(request["handle"]).complete(), out)
-
-
-def _block(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    return {"rows": opened_study(request["handle"]).append(request)}
-
-
-def _taken(request: Message) -> OpenStudy:
-    """Close the study of a request and return it; it must have been opened for an engine."""
-    opened = close_study(request["handle"])
-    if opened is None or opened.engine is None:
-        message = "This study is not open, or was opened without an engine."
+def _requested(opened: OpenStudy) -> Request:
+    if opened.request is None:
+        message = "This study was opened without an engine."
         raise InternalError(message)
-    return opened
+    return opened.request
 
 
-def _plan(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    opened = _taken(request)
-    plan = verb.plan(opened.complete(), opened.engine)
-    return {**asdict(plan), "told": str(plan)}
+def _plan(message: Message, _out: wire.Outgoing, callback: Callback | None) -> Message:
+    opened = take(message["handle"], OpenStudy)
+    request = _requested(opened)
+    with opened.read_by(None if callback is None else ask_by(callback)) as study:
+        plan = verb.plan(study, request.engine)
+    return {**asdict(plan), "text": str(plan)}
 
 
-def _annotate(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
-    opened = _taken(request)
-    opened.pull_by(None if on_event is None else ask_by(on_event))
-    try:
-        study = opened.complete()
-        found = _annotated(opened, study, request.get("run"), _sender(on_event))
-    finally:
-        opened.pull_by(None)
-    if isinstance(found, CellAnnotations):
-        return cell_results(found, study, out, opened.owned)
-    return _results(found, out, opened.owned)
+def _annotate(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
+    opened = take(message["handle"], OpenStudy)
+    request = _requested(opened)
+    with opened.read_by(None if callback is None else ask_by(callback)) as study:
+        found = _annotated(request, study, opened.provenance, _notifier(callback))
+    return results(found, study, out)
 
 
 def _annotated(
-    opened: OpenStudy, study: Study, run: str | None, on_event: verb.OnEvent | None
+    request: Request, study: Study, provenance: Message, on_event: verb.OnEvent | None
 ) -> Any:
-    if run is not None:
-        return verb.resume(
-            Run.open(run),
-            study,
-            engine=opened.engine,
-            allow_upload=opened.allow_upload,
-            on_event=on_event,
+    """Do what was asked for; consent and keys were checked with the request."""
+    if request.run is None:
+        return verb.annotate(
+            study, request.engine, checked=True, provenance=provenance, on_event=on_event
         )
-    return verb.annotate(
-        study,
-        opened.engine,
-        allow_upload=opened.allow_upload,
-        provenance=opened.provenance,
-        on_event=on_event,
-    )
+    return verb.resume(request.run, study, engine=request.engine, checked=True, on_event=on_event)
 
 
-def _sender(on_event: OnEvent | None) -> verb.OnEvent | None:
-    if on_event is None:
+def _notifier(callback: Callback | None) -> verb.OnEvent | None:
+    if callback is None:
         return None
-
-    def send(event: Any) -> None:
-        tell(on_event, event.to_dict())
-
-    return send
+    return lambda event: notify(callback, event.to_dict())
 
 
-def _results(found: Annotations, out: wire.Outgoing, replaced: Sequence[str] = ()) -> Message:
-    key = str(found.provenance.get("key") or "cell_type")
-    n = len(found)
-    table = [out.column(name, kind, found.column(name)) for name, kind in COLUMNS.items()]
-    delivered = [out.column("cluster", "text", found.column("cluster"))]
-    for column in delivery.columns(found, key):
-        delivered.append(out.record(column.name, column_record(column)))
-    return {
-        "run": found.provenance.get("run"),
-        "key": key,
-        "json": found.to_json(),
-        "table": out.frame(table, n),
-        "delivery": out.frame(delivered, n),
-        "replaced": list(replaced),
-        "summary": found.summary_line(),
-    }
-
-
-def _discard(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    opened = close_study(request["handle"])
-    if opened is not None:
+def _discard(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    opened = drop(message["handle"])
+    if isinstance(opened, Incoming):
         opened.close()
     return {"discarded": opened is not None, "ended": not at_work()}
 
 
-def _artifacts_begin(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    from . import builds as bridge_artifacts
+def _artifacts_begin(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    from ..artifacts import BuildOptions
+    from . import builds
 
-    return bridge_artifacts.begin(request)
-
-
-def _artifacts_finish(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
-    from . import builds as bridge_artifacts
-
-    return bridge_artifacts.finish(request, out, _sender(on_event))
+    return builds.begin(message, BuildOptions(**message["options"]))
 
 
-def _runs_list(_request: Message, out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+def _artifacts_finish(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
+    from ..artifacts import tell
+    from . import builds
+
+    built, study = builds.finish(message["handle"], _notifier(callback))
+    tell(built)
+    return builds.described(built, study, out)
+
+
+def _runs_list(_message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
     runs = list_runs()
     columns = {
         "run": [run.id for run in runs],
@@ -272,62 +190,49 @@ def _runs_list(_request: Message, out: wire.Outgoing, _on_event: OnEvent | None)
     return {"frame": out.frame(made, len(runs))}
 
 
-def _run_show(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    run = Run.open(request["run"])
+def _run_show(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    run = Run.open(message["run"])
     return {**run.content, "folder": str(run.folder)}
 
 
-def _run_results(request: Message, out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    return _results(Run.open(request["run"]).results(), out)
-
-
-def _run_resume(request: Message, out: wire.Outgoing, on_event: OnEvent | None) -> Message:
-    sent: Mapping[str, Any] | None = request.get("study")
-    study = None if sent is None else study_from_wire(dict(sent))
+def _run_resume(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
+    """Finish a run without its object, or return its answer, as a table alone."""
     found = verb.resume(
-        Run.open(request["run"]),
-        study,
-        options=request.get("secrets"),
-        on_event=_sender(on_event),
+        Run.open(message["run"]), options=message.get("secrets"), on_event=_notifier(callback)
     )
-    return _results(found.summary(), out)
+    return results(found.summary(), None, out)
 
 
-def _read_annotations(request: Message, out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
-    return _results(Annotations.from_json(request["json"]), out)
-
-
-def _report(request: Message, _out: wire.Outgoing, _on_event: OnEvent | None) -> Message:
+def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
     from ..annotations.report import Embedding, write_report
 
     embedding = None
-    if request.get("coordinates") is not None:
-        name, values = request["coordinates"]["name"], request["coordinates"]["values"]
-        clusters = Clusters(tuple(request["names"]), request["codes"])
+    if message.get("coordinates") is not None:
+        name, values = message["coordinates"]["name"], message["coordinates"]["values"]
+        clusters = Clusters(tuple(message["names"]), message["codes"])
         embedding = Embedding(name, values.reshape(2, -1).T, clusters)
     path = write_report(
-        Annotations.from_json(request["json"]),
-        Path(request["file"]),
-        title=request.get("title"),
+        Annotations.from_json(message["json"]),
+        Path(message["file"]),
+        title=message.get("title"),
         embedding=embedding,
     )
     return {"file": str(path)}
 
 
-CALLS: dict[str, Callable[[Message, wire.Outgoing, OnEvent | None], Message]] = {
+CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] = {
     "annotate": _annotate,
     "artifacts_begin": _artifacts_begin,
     "artifacts_finish": _artifacts_finish,
     "block": _block,
-    "check_request": _check_request,
     "describe": _describe,
     "discard": _discard,
+    "marker_frame": _marker_frame,
     "plan": _plan,
-    "read_annotations": _read_annotations,
     "read_markers": _read_markers,
     "report": _report,
+    "request": _request,
     "run_resume": _run_resume,
-    "run_results": _run_results,
     "run_show": _run_show,
     "runs_list": _runs_list,
     "study_begin": _study_begin,

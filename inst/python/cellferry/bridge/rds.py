@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from ..annotate.checks import check_consent
 from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
@@ -14,12 +14,14 @@ from ..artifacts import Artifacts, BuildOptions, tell
 from ..engines.base import Engine
 from ..runs.progress import progress_events
 from ..study.study import Context, Study
-from . import builds as bridge_artifacts
-from . import wire
-from .calls import CALLS, plan_unread
-from .results import cell_results
-from .rscript import Handler, Message, RChild, existing_file
-from .studies import OpenStudy, close_study, genes_wanted, parts_to_send, study_from_wire
+from . import builds, wire
+from .calls import CALLS
+from .handles import drop, take
+from .requests import open_request
+from .results import results
+from .rscript import Handler, RChild, existing_file
+from .studies import Incoming, OpenStudy
+from .wire import Message
 
 IDENT = "ident"
 """The active identity of a Seurat object, R's default for the clusters."""
@@ -31,10 +33,10 @@ def as_from_r(name: str) -> Handler:
 
 
 class RdsObject:
-    """A Seurat object or SingleCellExperiment in a file, held by an Rscript child.
+    """A Seurat object or SingleCellExperiment in a file, kept by an Rscript child.
 
     Use as a context manager, and call :meth:`study`, :meth:`deliver` and :meth:`save` in this
-    order. The child reads the file once and holds the object until it is saved. Of a study for
+    order. The child reads the file once and keeps the object until it is saved. Of a study for
     cells it is asked for blocks of the expression whenever that is read, until :meth:`deliver`.
 
     Parameters
@@ -51,6 +53,8 @@ class RdsObject:
         Metadata column with the clusters; None is the active identity.
     key, overwrite, allow_upload
         As in :func:`cellferry.annotate_clusters`.
+    dry_run
+        Whether the study is only for a plan, which takes no consent.
     context
         What is known of the sample.
     rscript
@@ -69,12 +73,12 @@ class RdsObject:
         context: Context | None = None,
         overwrite: bool = False,
         allow_upload: bool = False,
+        dry_run: bool = False,
         rscript: str | None = None,
     ) -> None:
         file = existing_file(path)
         self._child = RChild(rscript)
-        self._engine, self._level = engine, level
-        self._overwrite, self._allow_upload = overwrite, allow_upload
+        self._engine = engine
         context = context or Context()
         self._task = {
             "verb": "annotate",
@@ -89,8 +93,10 @@ class RdsObject:
             "study_context": context.study_context,
             "overwrite": overwrite,
             "allow_upload": allow_upload,
+            "dry_run": dry_run,
         }
         self._handle = ""
+        self._reading = ExitStack()
         self.provenance: dict[str, Any] = {}
 
     def __enter__(self) -> RdsObject:
@@ -103,33 +109,26 @@ class RdsObject:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        close_study(self._handle)
+        drop(self._handle)
+        self._reading.close()
         self._child.__exit__(kind, value, traceback)
 
     def study(self) -> Study:
         """Let R read the object, compute markers if none are given, and send both."""
-        handlers = {
-            "task": lambda _message, _out: self._task,
-            "check_request": self._check,
-            "read_markers": as_from_r("read_markers"),
-            "study_begin": self._begin,
-            "block": as_from_r("block"),
-        }
-        self._child.serve(handlers, until="annotate")
-        opened = close_study(self._handle)
-        assert opened is not None
-        opened.pull_by(self._child.ask)
-        self._study = opened.complete()
+        as_usual = ("read_markers", "study_begin", "block", "discard")
+        handlers = {name: as_from_r(name) for name in as_usual}
+        handlers |= {"task": lambda _message, _out: self._task, "request": self._request}
+        self._child.serve(handlers, until="plan" if self._task["dry_run"] else "annotate")
+        opened = take(self._handle, OpenStudy)
+        self.provenance = opened.provenance
+        self._study = self._reading.enter_context(opened.read_by(self._child.ask))
         return self._study
 
     def deliver(self, found: Annotations | CellAnnotations) -> None:
         """Let R write the labels into its object."""
+        self._reading.close()
         out = wire.Outgoing()
-        if isinstance(found, CellAnnotations):
-            answer = cell_results(found, self._study, out)
-        else:
-            answer = CALLS["read_annotations"]({"json": found.to_json()}, out, None)
-        self._child.answer(answer, out)
+        self._child.answer(results(found, self._study, out), out)
         self._child.serve({}, until="save")
 
     def save(self, path: Path) -> None:
@@ -139,35 +138,11 @@ class RdsObject:
         self._child.answer(None)
         self._child.wait()
 
-    def _check(self, message: Message, _out: wire.Outgoing) -> Message:
-        plan = plan_unread(self._engine, message)
-        check_consent(self._engine, plan, allow_upload=self._allow_upload)
-        delivery.check_key(
-            message["key"],
-            message.get("existing") or [],
-            delivery.owned_columns((message.get("stored") or {}).get(message["key"])),
-            overwrite=self._overwrite,
-            reserved=message.get("reserved"),
-            level=self._level,
-        )
-        capabilities = self._engine.capabilities
-        return {"needs": sorted(capabilities.needs), "uses": sorted(capabilities.uses)}
-
-    def _begin(self, message: Message, _out: wire.Outgoing) -> Message:
-        sent = message["study"]
-        opened = OpenStudy(study_from_wire(sent))
-        parts = parts_to_send(self._engine, sent)
-        opened.expect(sent, parts, genes_wanted(opened.study, self._engine, parts))
-        begun = opened.keep()
-        self._handle = begun["handle"]
-        self.provenance = {
-            "key": message["key"],
-            "object": sent.get("object"),
-            # The summary of cells has one row per label.
-            "group_column": message["key"] if self._level == "cells" else sent.get("group_column"),
-            "parameters": message.get("parameters") or {},
-        }
-        return begun
+    def _request(self, message: Message, _out: wire.Outgoing) -> Message:
+        """Check what R asks for, with our engine; its keys are checked when it annotates."""
+        answer = open_request(message, self._engine, prepare=False)
+        self._handle = answer["handle"]
+        return answer
 
 
 def build_artifacts_of_rds(
@@ -209,7 +184,7 @@ def build_artifacts_of_rds(
     >>> built = build_artifacts_of_rds(Path("pbmc.rds"), group_key="leiden")  # doctest: +SKIP
     """
     file = existing_file(path)
-    BuildOptions(**options).checked()
+    chosen = BuildOptions(**options).checked()
     task: dict[str, Any] = {
         "verb": "artifacts",
         "input": file,
@@ -222,7 +197,7 @@ def build_artifacts_of_rds(
 
     def begin(message: Message, _out: wire.Outgoing) -> Message:
         nonlocal handle
-        begun = bridge_artifacts.begin({**message, "options": options})
+        begun = builds.begin(message, chosen)
         handle = begun["handle"]
         return begun
 
@@ -236,10 +211,10 @@ def build_artifacts_of_rds(
             child.serve(handlers, until="artifacts_finish")
             child.answer(None)
         with progress_events(show=progress, title="Building artifacts") as on_event:
-            built = bridge_artifacts.opened_build(handle).finish(on_event)
+            built, _ = builds.finish(handle, on_event)
     finally:
-        opened = close_study(handle)
-        if opened is not None:
+        opened = drop(handle)
+        if isinstance(opened, Incoming):
             opened.close()
     tell(built)
     return built

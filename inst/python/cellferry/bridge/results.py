@@ -1,4 +1,4 @@
-"""Cells for R: engines that answer them, and their answers as columns of raw bytes."""
+"""The answers of engines for R: the record, its table, and columns of raw bytes to be written."""
 
 from __future__ import annotations
 
@@ -7,61 +7,43 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
-from ..annotations.clusters import COLUMNS
-from ..annotations.delivery import Column, columns
+from ..annotations.clusters import Annotations
 from ..annotations.texts import Texts
-from ..engines import create_engine
-from ..runs.run import Run
 from . import wire
 
 if TYPE_CHECKING:
-    from ..annotations.delivery import Level
     from ..study.study import Study
-    from .studies import Message
+    from .wire import Message
 
 
-def level_asked(request: Message) -> Level:
-    """Return what R asks for: clusters or cells."""
-    return "cells" if request.get("level") == "cells" else "clusters"
-
-
-def engine_asked(request: Message) -> Any:
-    """Return the engine that R asks for; with ``run``, the one of that run."""
-    name, options = request["engine"]["name"], dict(request["engine"]["options"])
-    if request.get("run") is not None:
-        content = Run.open(request["run"]).content
-        name, options = content["engine"], {**content["options"], **options}
-    return create_engine(name, options, level_asked(request))
-
-
-def cell_results(
-    found: CellAnnotations, study: Study, out: wire.Outgoing, replaced: Sequence[str] = ()
+def results(
+    found: Annotations | CellAnnotations, study: Study | None, out: wire.Outgoing
 ) -> Message:
-    """Return the summary as a table, and one value per cell for every metadata column.
+    """Return the record, of which R makes the table, and the values of every metadata column.
 
-    The frame ``delivery`` has the names of the cells in its column ``cluster``.
+    The frame ``delivery`` has one row for each cluster, or for each cell; its column ``cluster``
+    has their names. Of cells the record is a summary, and the study is needed.
     """
-    table = found.summary()
-    key = str(found.provenance.get("key") or "cell_type_cell")
-    delivered = [out.column("cluster", "text", found.cells)]
-    for column in columns(found, key, study.clusters):
-        delivered.append(out.record(column.name, column_record(column)))
-    of_table = [out.column(name, kind, table.column(name)) for name, kind in COLUMNS.items()]
+    clusters = None if study is None else study.clusters
+    if isinstance(found, CellAnnotations):
+        names: Sequence[str] = found.cells
+    else:
+        names = found.column("cluster")
+    key = str(found.provenance.get("key") or delivery.DEFAULT_KEYS[found.level])
+    delivered = [out.column("cluster", "text", names)]
+    for column in delivery.columns(found, key, clusters):
+        delivered.append(out.record(column.name, _record(column.values)))
     return {
         "run": found.provenance.get("run"),
         "key": key,
-        "json": table.to_json(),
-        "table": out.frame(of_table, len(table)),
-        "delivery": out.frame(delivered, len(found)),
-        "replaced": list(replaced),
-        "summary": found.summary_line(),
+        "json": found.summary().to_json(),
+        "delivery": out.frame(delivered, len(names)),
     }
 
 
-def column_record(column: Column) -> dict[str, Any]:
-    """Return a metadata column in the form of :mod:`cellferry.bridge.columns`."""
-    values = column.values
+def _record(values: Any) -> dict[str, Any]:
     if isinstance(values, Texts):
         return {
             "kind": "category",

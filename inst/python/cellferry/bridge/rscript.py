@@ -1,6 +1,6 @@
 """An .rds file on the command line: an Rscript child reads it, and labels and writes it.
 
-The child runs the same R functions as a session does, with the waist to Python as a folder of
+The child runs the same R functions as a session does, with the bridge to Python as a folder of
 files (``R/bridge-rscript.R``). R is not embedded here and Python is not embedded there.
 """
 
@@ -21,14 +21,14 @@ import numpy as np
 
 from .. import errors
 from . import wire
-from .questions import checked_answer
+from .callbacks import checked_answer
 from .r_code import RSources, r_sources
+from .wire import Message
 
 POLL_SECONDS = 0.01
 PATIENCE_SECONDS = 5.0
-"""How long a child that was told to end may take."""
+"""How long a child may take to end when it should."""
 
-Message = dict[str, Any]
 Handler = Callable[[Message, wire.Outgoing], Any]
 
 _SCRIPT = """
@@ -63,7 +63,7 @@ class RChild:
     def __init__(self, rscript: str | None = None) -> None:
         self._rscript = rscript or find_rscript()
         self._folder = Path(tempfile.mkdtemp(prefix="cellferry-rds-"))
-        self._asked = 0
+        self._requests = 0
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> RChild:
@@ -123,7 +123,7 @@ class RChild:
     def ask(self, question: Message) -> Message:
         """Ask the child, which waits for the answer to its last message, and return its answer."""
         self._reply(question, [])
-        return checked_answer(self.serve({}, until="told"), "the Rscript child")
+        return checked_answer(self.serve({}, until="answered"), "the Rscript child")
 
     def answer(self, value: Any, out: wire.Outgoing | None = None) -> None:
         """Answer the last message."""
@@ -133,7 +133,7 @@ class RChild:
     def _reply(self, reply: Message, parts: Sequence[bytes | bytearray]) -> None:
         text = json.dumps(reply, ensure_ascii=False, allow_nan=False).encode()
         buffers: list[bytes | bytearray] = [text, *parts]
-        write_buffers(self._folder / f"answer_{self._asked}", buffers)
+        write_buffers(self._folder / f"answer_{self._requests}", buffers)
         pipe = None if self._child is None else self._child.stdin
         if pipe is None:
             message = "The Rscript child was not started."
@@ -150,8 +150,8 @@ class RChild:
             self._child.wait()
 
     def _next(self) -> tuple[str, Message]:
-        self._asked += 1
-        path = self._folder / f"request_{self._asked}"
+        self._requests += 1
+        path = self._folder / f"request_{self._requests}"
         while not path.exists():
             if self._child is not None and self._child.poll() is not None and not path.exists():
                 self._stopped()
@@ -167,8 +167,8 @@ class RChild:
             quoted = ", ".join(f'"{n}"' for n in names)
             message = f"The R of {self._rscript} lacks the packages {errors.listing(names)}."
             raise errors.DependencyError(message, f"In R: install.packages(c({quoted}))")
-        told = (self._folder / "stderr").read_text(encoding="utf-8", errors="replace")
-        last = "\n".join(told.strip().splitlines()[-5:])
+        printed = (self._folder / "stderr").read_text(encoding="utf-8", errors="replace")
+        last = "\n".join(printed.strip().splitlines()[-5:])
         code = None if self._child is None else self._child.returncode
         message = f"R ended unexpectedly (exit status {code}): {last}"
         hint = "If R ran out of memory, use a machine with more, or a smaller object."

@@ -1,4 +1,4 @@
-"""Expression of R as a source: streamed once, kept in a file, or asked for on demand."""
+"""Expression of R as a source: sent once, kept in a file, or asked for on demand."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUEUED_BLOCKS = 2
 """Blocks that wait for the reader; then the sender waits."""
 
 
-class StreamedSource(BlockSource):
+class QueueSource(BlockSource):
     """Takes blocks as :class:`BlockSource` does, for one reader, once.
 
     One thread appends, another iterates; each waits for the other, so that memory holds a few
@@ -48,7 +48,7 @@ class StreamedSource(BlockSource):
 
     Examples
     --------
-    >>> source = StreamedSource(1, ["CD3E"])
+    >>> source = QueueSource(1, ["CD3E"])
     >>> source.append(0, np.array([0, 1]), np.array([0]), np.array([0.5]))
     >>> [(start, rows.together().toarray().tolist()) for start, rows in source.blocks()]
     [(0, [[0.5]])]
@@ -67,25 +67,25 @@ class StreamedSource(BlockSource):
         self._reading, self._most, self._dtype = reading, most, np.dtype(dtype)
         self._queue: queue.Queue[tuple[int, Rows]] = queue.Queue(QUEUED_BLOCKS)
         self._stopped = threading.Event()
-        self._held: list[csr_matrix] = []
-        self._held_from = self._held_values = 0
+        self._waiting: list[csr_matrix] = []
+        self._waiting_from = self._waiting_values = 0
 
     def _keep(self, row_start: int, block: csr_matrix) -> None:
         block.data = block.data.astype(self._dtype, copy=False)
-        if self._held and (
-            self._held_values + block.nnz > BLOCK_VALUES
-            or row_start + block.shape[0] - self._held_from > self._most
+        if self._waiting and (
+            self._waiting_values + block.nnz > BLOCK_VALUES
+            or row_start + block.shape[0] - self._waiting_from > self._most
         ):
             self._hand_over()
-        self._held.append(block)
-        self._held_values += int(block.nnz)
+        self._waiting.append(block)
+        self._waiting_values += int(block.nnz)
         if self.rows_received == self.shape[0]:
             self._hand_over()
 
     def _hand_over(self) -> None:
-        item = (self._held_from, Rows(tuple(self._held)))
-        self._held_from += sum(int(block.shape[0]) for block in self._held)
-        self._held, self._held_values = [], 0
+        item = (self._waiting_from, Rows(tuple(self._waiting)))
+        self._waiting_from += sum(int(block.shape[0]) for block in self._waiting)
+        self._waiting, self._waiting_values = [], 0
         while self._reading():
             try:
                 self._queue.put(item, timeout=DRAIN_SECONDS)
@@ -109,7 +109,7 @@ class StreamedSource(BlockSource):
         return None
 
     def close(self) -> None:
-        """Tell the reader that nothing more will arrive."""
+        """Let the reader know that nothing more will arrive."""
         self._stopped.set()
 
     def blocks(self, most: int = 0) -> Iterator[tuple[int, Rows]]:
@@ -142,11 +142,11 @@ class StreamedSource(BlockSource):
 
 LOOKED_AT_BLOCKS = 4
 """Blocks that tell what kind of values a matrix holds."""
-ASKED_AHEAD = 1
+BLOCKS_AHEAD = 1
 """Blocks that are fetched while another thread works on the one before."""
 
 
-class PulledSource(ExpressionSource):
+class OnDemandSource(ExpressionSource):
     """A matrix elsewhere, of which the next block is asked for when it is needed.
 
     It can be read again and again, and a reader may stop anywhere. A few blocks are in memory,
@@ -167,7 +167,7 @@ class PulledSource(ExpressionSource):
     --------
     >>> import numpy as np
     >>> arrays = {"indptr": np.array([0, 1]), "indices": np.array([0]), "data": np.array([0.5])}
-    >>> source = PulledSource(1, ["CD3E"], lambda k: {"n_blocks": 1, "row_start": 0, **arrays})
+    >>> source = OnDemandSource(1, ["CD3E"], lambda k: {"n_blocks": 1, "row_start": 0, **arrays})
     >>> [(start, block.toarray().tolist()) for start, block in source]
     [(0, [[0.5]])]
     """
@@ -201,25 +201,25 @@ class PulledSource(ExpressionSource):
         CancelledWork
             In another thread: nobody asks for blocks any more.
         """
-        rows = asked = 0
-        n_blocks = 1  # until the first one has told
-        ahead = 0 if self._caller.is_here else ASKED_AHEAD
+        rows = requested = 0
+        n_blocks = 1  # until the first one has said
+        ahead = 0 if self._caller.is_here else BLOCKS_AHEAD
         waiting: deque[Future[Mapping[str, Any]]] = deque()
         try:
             while rows < self.shape[0]:
-                if asked == n_blocks and not waiting:
+                if requested == n_blocks and not waiting:
                     message = f"Only {rows} of {self.shape[0]} rows of the matrix arrived."
                     raise InvalidObjectError(message, "The sparse matrix of the object is damaged.")
                 if not waiting:
-                    asked += 1
-                    waiting.append(self._caller.ask(partial(self._read, asked)))
+                    requested += 1
+                    waiting.append(self._caller.ask(partial(self._read, requested)))
                 found = _answered(waiting.popleft())
                 n_blocks = int(found["n_blocks"])
                 start, block = rows, self._block(found, rows)
                 rows += int(block.shape[0])
-                while asked < n_blocks and len(waiting) < ahead:
-                    asked += 1
-                    waiting.append(self._caller.ask(partial(self._read, asked)))
+                while requested < n_blocks and len(waiting) < ahead:
+                    requested += 1
+                    waiting.append(self._caller.ask(partial(self._read, requested)))
                 yield start, block
         finally:
             for future in waiting:
@@ -247,7 +247,7 @@ def _answered(future: Future[Mapping[str, Any]]) -> Mapping[str, Any]:
         raise CancelledWork from None
 
 
-class SpilledSource(BlockSource):
+class DiskBackedSource(BlockSource):
     """Takes blocks as :class:`BlockSource` does and keeps them in a file.
 
     The file has no name, so it goes when the source does, or the process, however it ends.
@@ -265,7 +265,7 @@ class SpilledSource(BlockSource):
 
     Examples
     --------
-    >>> source = SpilledSource(1, ["CD3E"])
+    >>> source = DiskBackedSource(1, ["CD3E"])
     >>> source.append(0, np.array([0, 1]), np.array([0]), np.array([0.5]))
     >>> [(start, block.toarray().tolist()) for start, block in source]
     [(0, [[0.5]])]

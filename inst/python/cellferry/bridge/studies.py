@@ -1,13 +1,13 @@
 """Studies that R is sending: opened, filled block by block, read or annotated, discarded.
 
 Expression is read where R has it, if it is stored as it is wanted; else it is sent before it is
-read, and kept; or, for cells, it is pulled: asked for whenever it is read.
+read, and kept; or, for cells, it is asked for whenever it is read.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,83 +21,35 @@ from ..runs.worker import CancelledWork
 from ..study.clusters import Clusters
 from ..study.expression.blocks import BLOCK_ROWS, BLOCK_VALUES, BlockSource, cuts
 from ..study.expression.source import ExpressionSource
-from ..study.markers.read import read_markers
+from ..study.markers.table import Markers
 from ..study.study import Context, Study
 from ..study.symbols import names_by_symbol
 from . import memory as r_memory
 from . import wire
-from .questions import Ask, block_question
-from .sources import PulledSource
+from .callbacks import Ask, block_question
+from .handles import take
+from .requests import Request
+from .sources import OnDemandSource
+from .wire import Message
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
-
-Message = dict[str, Any]
 
 _GENES_OF = {"normalized": "genes", "counts": "counts_genes"}
 """Where R says which genes a part has."""
 
 
 @dataclass
-class OpenStudy:
-    """A study on its way from R. Without an engine it is only read.
+class Incoming:
+    """A study on its way from R, and its expression: one source for each part that is read.
 
-    Its expression is sent to ``sources``, but for those of ``shared``, which read R's memory; or
-    pulled by those of ``pulled`` while it is annotated.
+    R sends to ``sources``, but for those of ``shared``, which read its memory.
     """
 
     study: Study
-    engine: Any = None
-    allow_upload: bool = False
-    provenance: dict[str, Any] = field(default_factory=dict)
-    owned: list[str] = field(default_factory=list)
     sources: dict[str, BlockSource] = field(default_factory=dict)
     shared: set[str] = field(default_factory=set)
-    pulled: dict[str, PulledSource] = field(default_factory=dict)
-    _ask: Ask | None = None
-
-    def expect(
-        self, sent: Mapping[str, Any], parts: frozenset[str], normalized: list[str] | None = None
-    ) -> None:
-        """Make room for the expression that R is to send.
-
-        Parameters
-        ----------
-        sent
-            The study as R sent it: ``genes`` of the normalised values, ``counts_genes``. With
-            ``pulled``, how many values each part stores (as text, or None), nothing will be
-            sent: the parts are asked for when they are read.
-        parts
-            Parts that are wanted, of which ``normalized`` and ``counts`` are expression.
-        normalized
-            The genes whose normalised values are wanted; None: all, if they are wanted.
-        """
-        if self.study.cells is None:
-            return
-        n_cells = len(self.study.cells)
-        if normalized is None and "normalized" in parts:
-            normalized = list(sent.get("genes") or [])
-        if normalized:
-            self._make_room("normalized", n_cells, normalized, sent)
-        counts = list(sent.get("counts_genes") or [])
-        if "counts" in parts and counts:
-            self._make_room("counts", n_cells, counts, sent)
-
-    def _make_room(
-        self, part: str, n_cells: int, genes: list[str], sent: Mapping[str, Any]
-    ) -> None:
-        pulled: Mapping[str, str | None] | None = sent.get("pulled")
-        if pulled is None:
-            shared = self.shared_source(part, n_cells, genes, sent)
-            self.sources[part] = BlockSource(n_cells, genes) if shared is None else shared
-            return
-        stored, stored_genes = pulled.get(part), sent.get(_GENES_OF[part]) or ()
-        # Of some genes only, it is not known how many values there are.
-        known = stored is not None and len(genes) == len(stored_genes)
-        self.pulled[part] = PulledSource(
-            n_cells, genes, partial(self._block, part), nnz=int(stored or 0) if known else None
-        )
 
     def shared_source(
         self,
@@ -110,7 +62,7 @@ class OpenStudy:
         """Return a part that R has in the memory of this process, None where it has to be sent.
 
         ``shared`` of what was sent says where R's dgCMatrix of genes x cells are, which are
-        the rows of cells x genes, and in which process. R holds them until it is told, by
+        the rows of cells x genes, and in which process. R keeps them until it learns, from
         the answer to "discard", that nobody reads them any more.
         """
         shared: Mapping[str, Any] = sent.get("shared") or {}
@@ -132,28 +84,18 @@ class OpenStudy:
         self.shared.add(part)
         return source
 
-    def _block(self, part: str, number: int) -> Message:
-        if self._ask is None:
-            # A thread of a run that has ended reads on.
-            raise CancelledWork
-        return self._ask(block_question(part, number))
+    def to_send(self) -> Message:
+        """Return what R is to send: the genes of the normalised values, and whether counts."""
+        return self._wanted(
+            {part: s for part, s in self.sources.items() if part not in self.shared}
+        )
 
-    def pull_by(self, ask: Ask | None) -> None:
-        """Say by what R is asked for blocks from now on; None: it is not asked any more."""
-        self._ask = ask
-
-    def keep(self) -> Message:
-        """Keep the study and return its handle and what R is to send."""
-        handle = secrets.token_hex(8)
-        keep_study(handle, self)
-        wanted: dict[str, ExpressionSource] = {**self.sources, **self.pulled}
-        for part in self.shared:
-            del wanted[part]
+    @staticmethod
+    def _wanted(sources: Mapping[str, ExpressionSource]) -> Message:
+        normalized = sources.get("normalized")
         return {
-            "handle": handle,
-            "normalized": list(wanted["normalized"].genes) if "normalized" in wanted else None,
-            "counts": "counts" in wanted,
-            "clusters": list(self.study.clusters.names),
+            "normalized": None if normalized is None else list(normalized.genes),
+            "counts": "counts" in sources,
         }
 
     def append(self, block: Mapping[str, Any]) -> int:
@@ -171,34 +113,99 @@ class OpenStudy:
             if source.rows_received != source.shape[0]:
                 message = "Fewer rows of expression arrived than there are cells."
                 raise InternalError(message)
-        return self.study.with_parts(**self.sources, **self.pulled)
+        return self.study.with_parts(**self.sources)
 
     def close(self) -> None:
-        """Give back what is held beside the study."""
+        """Give back what is kept beside the study."""
         for source in self.sources.values():
             source.close()
 
 
-_open: dict[str, OpenStudy] = {}
+@dataclass
+class OpenStudy(Incoming):
+    """A study to be read or, with a request, to be annotated.
 
+    Parts of ``on_demand`` are asked for, block by block, while it is annotated.
+    """
 
-def keep_study(handle: str, opened: OpenStudy) -> None:
-    """Remember an open study by its handle."""
-    _open[handle] = opened
+    request: Request | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)
+    on_demand: dict[str, OnDemandSource] = field(default_factory=dict)
+    _ask: Ask | None = None
 
+    @classmethod
+    def of_request(cls, request: Request, sent: Mapping[str, Any]) -> OpenStudy:
+        """Return the study that R sends for a request, with room for what its engine reads."""
+        opened = cls(study_from_wire(sent), request=request, provenance=request.provenance(sent))
+        if request.parts:
+            parts = parts_to_send(request.engine, sent)
+            opened.expect(sent, parts, genes_wanted(opened.study, request.engine, parts))
+        return opened
 
-def opened_study(handle: str) -> OpenStudy:
-    """Return an open study; raises :class:`InternalError` when there is none of that handle."""
-    try:
-        return _open[handle]
-    except KeyError:
-        message = f'No study "{handle}" is open.'
-        raise InternalError(message) from None
+    def expect(
+        self, sent: Mapping[str, Any], parts: frozenset[str], normalized: list[str] | None = None
+    ) -> None:
+        """Make room for the expression that R is to send.
 
+        Parameters
+        ----------
+        sent
+            The study as R sent it: ``genes`` of the normalised values, ``counts_genes``. With
+            ``on_demand``, how many values each part stores (as text, or None), nothing will be
+            sent: the parts are asked for when they are read.
+        parts
+            Parts that are wanted, of which ``normalized`` and ``counts`` are expression.
+        normalized
+            The genes whose normalised values are wanted; None: all, if they are wanted.
+        """
+        if self.study.cells is None:
+            return
+        n_cells = len(self.study.cells)
+        if normalized is None and "normalized" in parts:
+            normalized = list(sent.get("genes") or [])
+        if normalized:
+            self._make_room("normalized", n_cells, normalized, sent)
+        counts = list(sent.get("counts_genes") or [])
+        if "counts" in parts and counts:
+            self._make_room("counts", n_cells, counts, sent)
 
-def close_study(handle: str) -> OpenStudy | None:
-    """Forget an open study and return it, None if there is none."""
-    return _open.pop(handle, None)
+    def _make_room(
+        self, part: str, n_cells: int, genes: list[str], sent: Mapping[str, Any]
+    ) -> None:
+        on_demand: Mapping[str, str | None] | None = sent.get("on_demand")
+        if on_demand is None:
+            shared = self.shared_source(part, n_cells, genes, sent)
+            self.sources[part] = BlockSource(n_cells, genes) if shared is None else shared
+            return
+        stored, stored_genes = on_demand.get(part), sent.get(_GENES_OF[part]) or ()
+        # Of some genes only, it is not known how many values there are.
+        known = stored is not None and len(genes) == len(stored_genes)
+        self.on_demand[part] = OnDemandSource(
+            n_cells, genes, partial(self._block, part), nnz=int(stored or 0) if known else None
+        )
+
+    def _block(self, part: str, number: int) -> Message:
+        if self._ask is None:
+            # A thread of a run that has ended reads on.
+            raise CancelledWork
+        return self._ask(block_question(part, number))
+
+    @contextmanager
+    def read_by(self, ask: Ask | None) -> Iterator[Study]:
+        """Give the complete study, for whose blocks R is asked until this is left."""
+        self._ask = ask
+        try:
+            yield self.complete()
+        finally:
+            self._ask = None
+
+    def to_send(self) -> Message:
+        """Return what R is to send, or to give when it is asked."""
+        return self._wanted(self.on_demand) if self.on_demand else super().to_send()
+
+    def complete(self) -> Study:
+        """Return the study with its expression, of which some may still be asked for."""
+        return super().complete().with_parts(**self.on_demand)
 
 
 def parts_of(engine: Engine[Any]) -> frozenset[str]:
@@ -235,16 +242,23 @@ def genes_wanted(study: Study, engine: Engine[Any], parts: frozenset[str]) -> li
 
 
 def study_from_wire(sent: Mapping[str, Any]) -> Study:
-    """Return the study of a decoded message, without its expression."""
-    cells, genes, markers = sent.get("cells"), sent.get("genes"), sent.get("markers")
+    """Return the study of a decoded message, without its expression.
+
+    ``markers`` is the handle of a table that was read, which is closed by this. Without ``names``
+    of clusters, they are those of the table.
+    """
+    cells, genes, names = sent.get("cells"), sent.get("genes"), sent.get("names")
+    markers = None if sent.get("markers") is None else take(sent["markers"], Markers)
     coordinates, obs, var = sent.get("coordinates"), sent.get("obs"), sent.get("var")
     embeddings, graph = sent.get("embeddings"), sent.get("graph")
+    if names is None and markers is not None:
+        names = markers.clusters
     return Study(
-        clusters=Clusters(tuple(sent["names"]), sent.get("codes")),
+        clusters=Clusters(tuple(names or ()), sent.get("codes")),
         group_key=sent.get("group_key"),
         cells=None if cells is None else tuple(cells),
         genes=None if genes is None else tuple(genes),
-        markers=None if markers is None else read_markers(wire.frame_from_wire(markers)),
+        markers=markers,
         coordinates=None
         if coordinates is None
         else (coordinates["name"], _by_columns(coordinates["values"], 2)),

@@ -1,4 +1,4 @@
-"""The encoding of the waist to R: JSON text and raw buffers, nothing else.
+"""The encoding of the bridge to R: JSON text and raw buffers, nothing else.
 
 Nothing passes through reticulate's converters, which lose NA, factors and large
 integers in silence. Numbers travel as little-endian bytes with a mask for NA, text and
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+Message = dict[str, Any]
+"""A decoded message, of R or to it."""
 TYPES: dict[str, np.dtype[Any]] = {t: np.dtype(t) for t in ("<f8", "<f4", "<i4", "|u1")}
 NOTES = "r_types"
 """Key of ``DataFrame.attrs`` with what pandas can't say of the R types; see :mod:`.columns`."""

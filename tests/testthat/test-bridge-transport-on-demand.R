@@ -11,7 +11,7 @@ question <- function(k, part = "counts") {
   charToRaw(sprintf("{\"kind\": \"block\", \"part\": \"%s\", \"block\": %d}", part, k))
 }
 
-test_that("how many values there are is told where it is known without reading", {
+test_that("how many values there are is said where it is known without reading", {
   mat <- random_counts()
   part <- function(mat) list(list(mat = mat, genes = rownames(mat), cells = colnames(mat)))
   n <- as.character(length(mat@x))
@@ -21,9 +21,9 @@ test_that("how many values there are is told where it is known without reading",
   expect_null(stored_values(part(as.matrix(mat))))
   expect_null(stored_values(c(part(mat), part(as.matrix(mat)))))
   x <- known_cells()
-  told <- json_pulled(x, "RNA")
+  stored <- json_on_demand(x, "RNA")
   counts <- SeuratObject::GetAssayData(x[["RNA"]], "counts")
-  expect_identical(as.character(told$counts), as.character(length(counts@x)))
+  expect_identical(as.character(stored$counts), as.character(length(counts@x)))
 })
 
 test_that("blocks are asked for by part and number, again and in any order", {
@@ -63,23 +63,23 @@ failing <- function(act) {
   }))
 }
 
-test_that("an error is told to Python, and signalled afterwards as it was", {
+test_that("an error is an answer to Python, and signalled afterwards as it was", {
   own <- structure(
     class = c("disk_error", "error", "condition"), list(message = "It is gone.", call = NULL)
   )
-  told <- NULL
+  answered <- NULL
   ends <- function(listen) {
-    told <<- heard(listen(question(1)))$failed
+    answered <<- heard(listen(question(1)))$failed
     cellferry_stop("internal", "R stopped.", "", list(run = "the-run"))
   }
   caught <- tryCatch(with_blocks(failing(function() stop(own)), NULL, ends), error = identity)
   expect_identical(caught, own)
-  expect_identical(told, list(class = "disk_error", text = "It is gone."))
+  expect_identical(answered, list(class = "disk_error", text = "It is gone."))
   ours <- function() cellferry_stop("unsupported_object", "No such matrix.", "Another.")
   caught <- tryCatch(with_blocks(failing(ours), NULL, ends), error = identity)
   expect_s3_class(caught, "cellferry_unsupported_object_error")
   expect_identical(caught$data$run, "the-run")
-  expect_identical(told$class, "cellferry_unsupported_object_error")
+  expect_identical(answered$class, "cellferry_unsupported_object_error")
   # An error of Python's own stays itself.
   fine <- failing(function() NULL)
   expect_error(with_blocks(fine, NULL, ends), class = "cellferry_internal_error")
@@ -91,37 +91,37 @@ test_that("an error is told to Python, and signalled afterwards as it was", {
   expect_identical(with_blocks(failing(function() stop(own)), NULL, goes_on), "done")
 })
 
-test_that("an interrupt is told to Python and does not jump", {
+test_that("an interrupt is an answer to Python and does not jump", {
   act <- function() {
     tools::pskill(Sys.getpid(), tools::SIGINT)
     Sys.sleep(5)
   }
-  told <- with_blocks(failing(act), NULL, function(listen) heard(listen(question(1))))
-  expect_identical(told$failed$class, "interrupt")
+  answered <- with_blocks(failing(act), NULL, function(listen) heard(listen(question(1))))
+  expect_identical(answered$failed$class, "interrupt")
 })
 
-test_that("warnings and messages are told when Python has answered", {
+test_that("warnings and messages are signalled when Python has answered", {
   act <- function() {
     warning("odd")
     message("look")
   }
-  told <- character()
-  tell <- function(what) told <<- c(told, what)
+  seen <- character()
+  see <- function(what) seen <<- c(seen, what)
   withCallingHandlers(
     with_blocks(failing(act), NULL, function(listen) {
       expect_identical(heard(listen(question(1)))$n_blocks, 1L)
-      tell("answered")
+      see("answered")
     }),
     warning = function(cnd) {
-      tell(conditionMessage(cnd))
+      see(conditionMessage(cnd))
       invokeRestart("muffleWarning")
     },
     message = function(cnd) {
-      tell(conditionMessage(cnd))
+      see(conditionMessage(cnd))
       invokeRestart("muffleMessage")
     }
   )
-  expect_identical(told, c("answered", "odd", "look\n"))
+  expect_identical(seen, c("answered", "odd", "look\n"))
 })
 
 test_that("labels do not depend on how the matrix is stored, for blocks of any number", {
@@ -220,7 +220,7 @@ test_that("the Cell Atlas service gets the same from any storage, in two reading
   annotated <- function(x) {
     suppressWarnings(AnnotateCells(x, engine = engine, verbose = FALSE))
   }
-  # Where it is not known how many values there are, a third reading tells the plan.
+  # Where it is not known how many values there are, a third reading counts them for the plan.
   readings <- 0L
   watched <- annotated(watched_object(counts, function(n) readings <<- n))
   plain <- annotated(normalised(counts))

@@ -26,19 +26,19 @@ watched_matrix <- function(mat, hook) {
   where <- globalenv()
   if (!methods::isClass("cellferry_watched")) {
     methods::setClass(
-      "cellferry_watched", methods::representation(held = "ANY", hook = "function"),
+      "cellferry_watched", methods::representation(mat = "ANY", hook = "function"),
       where = where
     )
-    methods::setMethod("dim", "cellferry_watched", function(x) dim(x@held), where = where)
-    methods::setMethod("dimnames", "cellferry_watched", function(x) dimnames(x@held), where = where)
+    methods::setMethod("dim", "cellferry_watched", function(x) dim(x@mat), where = where)
+    methods::setMethod("dimnames", "cellferry_watched", function(x) dimnames(x@mat), where = where)
     methods::setMethod(
       getExportedValue("DelayedArray", "extract_array"), "cellferry_watched",
       function(x, index) {
         # Of nothing, to see whether it can be done, is no reading.
         if (all(vapply(index, function(at) is.null(at) || length(at) > 0L, NA))) x@hook()
-        rows <- if (is.null(index[[1]])) seq_len(nrow(x@held)) else index[[1]]
-        columns <- if (is.null(index[[2]])) seq_len(ncol(x@held)) else index[[2]]
-        as.matrix(x@held[rows, columns, drop = FALSE])
+        rows <- if (is.null(index[[1]])) seq_len(nrow(x@mat)) else index[[1]]
+        columns <- if (is.null(index[[2]])) seq_len(ncol(x@mat)) else index[[2]]
+        as.matrix(x@mat[rows, columns, drop = FALSE])
       },
       where = where
     )
@@ -48,7 +48,7 @@ watched_matrix <- function(mat, hook) {
     readings <<- readings + 1L
     hook(readings)
   }
-  DelayedArray::DelayedArray(methods::new("cellferry_watched", held = mat, hook = count))
+  DelayedArray::DelayedArray(methods::new("cellferry_watched", mat = mat, hook = count))
 }
 
 watched_object <- function(counts, hook) {

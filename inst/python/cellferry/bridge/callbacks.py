@@ -1,40 +1,40 @@
-"""How Python asks and tells R, while R waits for it: blocks of a matrix, events, interrupts."""
+"""How Python calls R while R waits for it: for a block of a matrix, an event, an interrupt."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import error_from_r
 from . import wire
+from .wire import Message
 
-if TYPE_CHECKING:
-    pass
-
-Message = dict[str, Any]
+Callback = Callable[[bytearray], Any]
+"""A function of R that Python was given with a call. It takes JSON bytes, and returns None or an
+answer as a call has it: JSON bytes, then buffers."""
 Ask = Callable[[Message], Message]
 """Asks R and returns its answer, decoded."""
 
 
-def ask_by(function: Callable[[bytearray], Any]) -> Ask:
-    """Return what asks R through a function of R that Python was given with a call.
+def ask_by(callback: Callback) -> Ask:
+    """Return what asks R through a function of it.
 
     R never signals from within that function, because a condition that jumps out of it would
     leave Python in the middle of its work. It says what happened, and it is raised here.
     """
 
     def ask(question: Message) -> Message:
-        head, *buffers = function(bytearray(json.dumps(question).encode()))
+        head, *buffers = callback(bytearray(json.dumps(question).encode()))
         answer: Message = wire.decode(json.loads(bytes(head).decode()), buffers)
         return checked_answer(answer, "reading the object")
 
     return ask
 
 
-def tell(function: Callable[[bytearray], Any], message: Message) -> None:
-    """Tell R something through a function of it; raise what it says happened meanwhile."""
-    answer = function(bytearray(json.dumps(message, ensure_ascii=False).encode()))
+def notify(callback: Callback, message: Message) -> None:
+    """Send R a message that needs no answer; raise what R says happened meanwhile."""
+    answer = callback(bytearray(json.dumps(message, ensure_ascii=False).encode()))
     if answer:
         checked_answer(json.loads(bytes(answer[0]).decode()), "a callback")
 

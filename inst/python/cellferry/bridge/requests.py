@@ -1,0 +1,145 @@
+"""An annotation that R asks for, checked once: before anything is read, and before any cost."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..annotate import verb
+from ..annotate.checks import check_consent
+from ..annotations import delivery
+from ..engines import create_engine
+from ..engines.base import Engine, Estimates, Extent, Plan, Prepares
+from ..runs.run import Run
+from .handles import keep
+from .wire import Message
+
+if TYPE_CHECKING:
+    from ..annotations.delivery import Level
+
+logger = logging.getLogger("cellferry")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What R asks for, after the checks.
+
+    Attributes
+    ----------
+    key
+        Name of the label column.
+    run
+        The run to go on with, if it is not a new one.
+    parameters
+        The arguments of the verb, for the record.
+    """
+
+    engine: Engine[Any]
+    level: Level
+    key: str
+    run: Run | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """What the engine reads of the object: nothing where the answer is on disk already."""
+        capabilities = self.engine.capabilities
+        return frozenset() if is_finished(self.run) else capabilities.needs | capabilities.uses
+
+    def provenance(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what the annotations remember of the request and of the study that R sent."""
+        return {
+            "key": self.key,
+            "object": sent.get("object"),
+            # The summary of cells has one row per label.
+            "group_column": self.key if self.level == "cells" else sent.get("group_column"),
+            "parameters": self.parameters,
+        }
+
+
+def open_request(
+    message: Message, engine: Engine[Any] | None = None, *, prepare: bool = True
+) -> Message:
+    """Check a request and keep it; return its handle and what the engine reads.
+
+    Parameters
+    ----------
+    message
+        The request as R sends it, with what the object has that new columns could collide with.
+    engine
+        The engine, where R is not the one who chose it.
+    prepare
+        Whether keys and paths are checked too.
+
+    Raises
+    ------
+    UnknownEngineError, UnknownOptionError, InvalidOptionError
+        There is no such engine, or it has no such options.
+    UploadNotAllowedError, CredentialsRequiredError, OutputError
+        It would send data and may not, or lacks what it needs to begin.
+    InvalidKeyError, ColumnExistsError
+        The labels cannot be written under the key.
+    RunNotFoundError, RunDamagedError
+    """
+    run = None if message.get("run") is None else Run.open(message["run"])
+    if engine is None:
+        engine = engine_of(message, run)
+    # Neither a dry run nor the answer of a finished run takes a call, nor consent or a key.
+    if not is_finished(run) and not message.get("dry_run"):
+        allowed = bool(message.get("allow_upload"))
+        if run is not None:
+            allowed = verb.is_allowed(run, engine, allow_upload=allowed)
+        check_consent(engine, plan_unread(engine, message), allow_upload=allowed)
+        if prepare and isinstance(engine, Prepares):
+            engine.prepare()
+    replaced = _replaced(message)
+    if replaced:
+        logger.info("Replacing the columns %s.", ", ".join(replaced))
+    parameters = message.get("parameters") or {}
+    request = Request(engine, level_of(message), message["key"], run, parameters)
+    return {
+        "handle": keep(request),
+        "needs": sorted(request.parts & engine.capabilities.needs),
+        "uses": sorted(request.parts & engine.capabilities.uses),
+    }
+
+
+def is_finished(run: Run | None) -> bool:
+    """Whether there is a run, and its answer is on disk."""
+    return run is not None and run.content["status"] == "finished"
+
+
+def level_of(message: Message) -> Level:
+    """Return what R asks for: clusters or cells."""
+    return "cells" if message.get("level") == "cells" else "clusters"
+
+
+def engine_of(message: Message, run: Run | None = None) -> Engine[Any]:
+    """Return the engine that R asks for; with a run, the one of that run."""
+    options = dict(message["engine"]["options"])
+    if run is not None:
+        return verb.engine_of(run, options)
+    return create_engine(message["engine"]["name"], options, level_of(message))
+
+
+def plan_unread(engine: Engine[Any], message: Message) -> Plan | None:
+    """Return what would be sent of an object of which only the extent is known."""
+    extent = message.get("extent")
+    if extent is None or not isinstance(engine, Estimates):
+        return None
+    columns = tuple(message.get("existing") or ())
+    return engine.estimate(Extent(int(extent["cells"]), int(extent["genes"]), columns))
+
+
+def _replaced(message: Message) -> list[str]:
+    key = message["key"]
+    return delivery.check_key(
+        key,
+        message.get("existing") or [],
+        delivery.owned_columns((message.get("stored") or {}).get(key)),
+        overwrite=bool(message.get("overwrite")),
+        reserved=message.get("reserved"),
+        level=level_of(message),
+    )
