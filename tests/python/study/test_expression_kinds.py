@@ -47,8 +47,12 @@ def test_whoever_reads_every_value_says_the_same(case):
         return
     for start, block in MatrixSource(matrix, names(matrix)).blocks(1000):
         statistics.add(statistics.of_block(start, block, "cells"))
-    told = {"counts": "raw_counts", "normalized": "log_normalised", "linear": "not_logged"}
-    assert statistics.normalisation().kind == told.get(case["kind"], case["kind"])
+    kinds_in_results = {
+        "counts": "raw_counts",
+        "normalized": "log_normalised",
+        "linear": "not_logged",
+    }
+    assert statistics.normalisation().kind == kinds_in_results.get(case["kind"], case["kind"])
 
 
 def sources(matrix, tmp_path):
@@ -98,10 +102,10 @@ def test_looking_leaves_nothing_behind_and_does_not_read_the_matrix(monkeypatch)
 
 
 def test_a_source_that_can_be_read_once_is_not_used_up():
-    from cellferry.bridge.sources import StreamedSource
+    from cellferry.bridge.sources import QueueSource
 
     with pytest.raises(ValueError, match="read once"):
-        look_at(StreamedSource(1, ["CD3E"]))
+        look_at(QueueSource(1, ["CD3E"]))
 
 
 def test_a_look_says_what_tells():

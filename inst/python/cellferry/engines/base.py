@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from ..errors import counted
+from ..files import Json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,12 +97,8 @@ class Plan:
         return "\n".join([first, *(note for note in self.notes if self.calls)])
 
 
-class Payload(TypedDict):
-    """What the journal keeps of a cluster: its row and its evidence, as plain data."""
-
-    annotation: dict[str, object]
-    evidence: dict[str, object]
-
+Payload = dict[str, dict[str, Json]]
+"""What the journal keeps of a cluster: ``"annotation"``, its row, and ``"evidence"``."""
 
 Answer_co = TypeVar("Answer_co", covariant=True)
 """What an engine returns: Annotations of clusters, or CellAnnotations."""

@@ -229,7 +229,7 @@ class Job:
             self._events.emit("progress", len(reported), len(labels), labels[cluster], text)
 
     def _wait(self, error: ServiceError, pause: float, left: float) -> None:
-        asked = float(error.data.get("retry_after") or 0)
+        asked = error.retry_after or 0.0
         if asked > left:
             raise error
         self._events.wait(min(max(pause, asked), max(left, 0.0)))
@@ -239,7 +239,7 @@ class Job:
         hint = "It goes on at the service: resume the run to wait again."
         return ServiceTimeoutError(message, hint, job=self.id)
 
-    def results(self) -> Mapping[str, object]:
+    def results(self) -> Mapping[str, Json]:
         """Return the results of the finished job, as the service gives them."""
         try:
             answer = self._service.get(f"/results/{self.id}", seconds=SUBMIT_SECONDS)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from ...errors import EngineNeedsError, OutputError, RunDamagedError
-from ...files import write_json
+from ...files import Json, write_json
 from .payload import InputData, build_payload
 
 if TYPE_CHECKING:
@@ -81,9 +81,10 @@ def prepare(study: Study, run: Run, options: Options, events: Events) -> Prepare
     events.check()
     client = "seurat" if run.content["provenance"].get("object") == "Seurat" else "anndata"
     payload = build_payload(study, options, None if built is None else built.summary, client)
-    run.store(PAYLOAD, payload)
+    plain = cast("Mapping[str, Json]", payload)
+    run.store(PAYLOAD, plain)
     if options.save_query:
-        _save_query(payload, run, options)
+        _save_query(plain, run, options)
     artifacts = {} if built is None else _files(built)
     where = {kind: str(path.resolve()) for kind, path in artifacts.items()}
     run.update(prepared={"artifacts": where})
@@ -134,7 +135,7 @@ def _files(built: Artifacts) -> dict[str, Path]:
     return {kind: path for kind, path in made.items() if path is not None}
 
 
-def _save_query(payload: Mapping[str, object], run: Run, options: Options) -> None:
+def _save_query(payload: Mapping[str, Json], run: Run, options: Options) -> None:
     """Write the payload alone: the models and their keys are no part of it."""
     path = placed(options.query_filename, run)
     if not options.overwrite_files:

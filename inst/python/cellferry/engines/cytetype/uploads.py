@@ -273,7 +273,7 @@ class Uploader:
     def _forget(self, file: _File) -> None:
         self._note(f"begin {file.kind} again", self._key(file), upload_id=None, signed=False)
 
-    def _note(self, unit: str, key: str, **payload: object) -> None:
+    def _note(self, unit: str, key: str, **payload: Json) -> None:
         with self._lock:
             self._run.record(unit, key, payload)
 

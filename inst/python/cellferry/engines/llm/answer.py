@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...annotations.clusters import UNKNOWN
 from ...biology.ontology import cell_ontology
+from ...files import Json
 from ..base import Payload
 from .checks import resolved_term
 
@@ -26,7 +27,7 @@ def payload_of(made: Conversation, endpoint: Endpoint) -> Payload:
         That of the annotator.
     """
     answer = made.answer
-    row: dict[str, object] = {
+    row: dict[str, Json] = {
         "cluster": made.question.cluster,
         "engine": ENGINE,
         "model": made.model or endpoint.model,
@@ -42,18 +43,18 @@ def payload_of(made: Conversation, endpoint: Endpoint) -> Payload:
         row.update(_known(answer), status="ok")
     else:
         row.update(_unknown(made, answer), status="unknown", label=UNKNOWN)
-    evidence: dict[str, object] = {
+    evidence: dict[str, Json] = {
         "genes": list(made.question.genes),
         "token": made.question.token,
         "outcome": made.outcome,
         "answer": None if answer is None else answer.model_dump(),
-        "rounds": made.rounds,
+        "rounds": [r._asdict() for r in made.rounds],
         "conversation": made.messages,
     }
     return {"annotation": row, "evidence": evidence}
 
 
-def _known(answer: Answer) -> dict[str, object]:
+def _known(answer: Answer) -> dict[str, Json]:
     term = resolved_term(answer)
     subtypes = [s for s in answer.subtypes if s != answer.main_type]
     return {
@@ -72,7 +73,7 @@ def _known(answer: Answer) -> dict[str, object]:
     }
 
 
-def _unknown(made: Conversation, answer: Answer) -> dict[str, object]:
+def _unknown(made: Conversation, answer: Answer) -> dict[str, Json]:
     listed = set(made.question.genes)
     if made.outcome == "abstained":
         return {
@@ -80,7 +81,7 @@ def _unknown(made: Conversation, answer: Answer) -> dict[str, object]:
             "mixed": answer.mixed_types,
             "justification": answer.reasoning,
         }
-    problems = made.rounds[-1]["problems"]
+    problems = made.rounds[-1].problems
     return {
         "error": f"No answer passed in {len(made.rounds)} rounds: {' '.join(problems)}",
         "alternatives": [answer.main_type, *answer.subtypes],

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
@@ -19,6 +19,7 @@ from .questions import fill, prompt
 from .replies import Answer, Verdict
 
 if TYPE_CHECKING:
+    from ...files import Json
     from .client import Client, Reply
     from .limits import Reservation
     from .questions import Question
@@ -27,7 +28,7 @@ Outcome = Literal["passed", "abstained", "not_passed", "failed"]
 _Schema = TypeVar("_Schema", bound=BaseModel)
 
 
-class Round(TypedDict):
+class Round(NamedTuple):
     """An answer and what was found wrong with it, by ``"checks"`` or ``"validator"``."""
 
     round: int
@@ -55,7 +56,7 @@ class Conversation:
     answer: Answer | None = None
     error: str | None = None
     rounds: list[Round] = field(default_factory=list)
-    messages: list[dict[str, object]] = field(default_factory=list)
+    messages: list[dict[str, Json]] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     model: str | None = None
@@ -130,9 +131,7 @@ class Session:
                     if self.strict and blind is None:
                         blind = asyncio.create_task(self._blind(made))
                     by, problems = "validator", await self._validate(made, answer, number, blind)
-                made.rounds.append(
-                    {"round": number, "answer": answer.main_type, "by": by, "problems": problems}
-                )
+                made.rounds.append(Round(number, answer.main_type, by, problems))
                 if not problems:
                     made.outcome = "abstained" if abstained else "passed"
                     return
@@ -188,7 +187,7 @@ class Session:
         made.usage = made.usage.plus(reply.usage)
         if message.stage is ANNOTATOR:
             made.model = reply.model
-        where = {"stage": message.stage.name, "round": message.round}
+        where: dict[str, Json] = {"stage": message.stage.name, "round": message.round}
         made.messages += [
             {**where, "role": "user", "content": message.text},
             {

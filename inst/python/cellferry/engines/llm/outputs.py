@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import OutputError
-from ...files import write_json, write_whole
+from ...files import Json, write_json, write_whole
 from ...runs.run import Run, claim_outputs
 from .questions import PROMPTS, VERSION, prompt
 
@@ -116,7 +116,7 @@ def summary(found: Annotations) -> list[dict[str, object]]:
     return [{name: of(row, found) for name, of in columns.items()} for row in found]
 
 
-def conversations(found: Annotations) -> dict[str, object]:
+def conversations(found: Annotations) -> dict[str, Json]:
     """Return every prompt and reply by role, with model, parameters, usage and time."""
     provenance = found.provenance
     return {
@@ -130,9 +130,9 @@ def conversations(found: Annotations) -> dict[str, object]:
     }
 
 
-def _conversation(row: Annotation, found: Annotations) -> dict[str, object]:
+def _conversation(row: Annotation, found: Annotations) -> dict[str, Json]:
     evidence = found.evidence.get(row.cluster) or {}
-    messages: list[dict[str, object]] = []
+    messages: list[dict[str, Json]] = []
     for message in evidence.get("conversation") or []:
         if message["role"] == "user":
             where = {k: message[k] for k in ("stage", "round")}

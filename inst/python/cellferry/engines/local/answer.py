@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...annotations.clusters import UNKNOWN
+from ...files import Json
 from ..base import Payload
 from .choose import MIN_FIT, OWN_SIGNIFICANCE, choose, residual, supporters
 from .score import SUPPORT, Lookup, Signal, score_types
@@ -79,7 +80,7 @@ class _Findings:
     choice: Choice
     column: int
 
-    def known(self, label: int) -> dict[str, object]:
+    def known(self, label: int) -> dict[str, Json]:
         hierarchy, choice = self.reader.hierarchy, self.choice
         name = hierarchy.profiles.names[label]
         identifier, ontology_label = hierarchy.knowledge.ontology(name)
@@ -103,7 +104,7 @@ class _Findings:
         compared = [i for i in (label, self.choice.rival, self.choice.partner) if i is not None]
         return "graded" if self.reader.hierarchy.own[compared].any() else "calibrated"
 
-    def unknown(self) -> dict[str, object]:
+    def unknown(self) -> dict[str, Json]:
         best = self.choice.begun
         return {
             "status": "unknown",
@@ -230,7 +231,7 @@ class _Findings:
             return f"{text}, but {rival} fits nearly as well: either could be wrong."
         return f"{text}, which is too little: at least {MIN_FIT} on several genes is needed."
 
-    def evidence(self) -> dict[str, object]:
+    def evidence(self) -> dict[str, Json]:
         hierarchy, scores, choice = self.reader.hierarchy, self.scores, self.choice
         usable = ~hierarchy.state & ~hierarchy.compartment
         order = [int(i) for i in np.argsort(-scores.fit, kind="stable") if usable[i]]
@@ -242,7 +243,7 @@ class _Findings:
             "silent": [] if choice.label is None else self.silent(choice.label),
         }
 
-    def candidate(self, i: int) -> dict[str, object]:
+    def candidate(self, i: int) -> dict[str, Json]:
         profiles, scores = self.reader.hierarchy.profiles, self.scores
         genes = supporters(profiles, scores, i)
         return {

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ...files import Json
     from ...study.expression.source import ExpressionSource
     from ...study.markers.table import Markers
     from ...study.study import Study
@@ -266,7 +267,7 @@ class Prevalence:
         names = "\x1f".join([*self.genes, *sorted(self.clusters)])
         return hashlib.sha256(names.encode() + content.astype(">f8").tobytes()).hexdigest()
 
-    def to_dict(self) -> dict[str, Sequence[object]]:
+    def to_dict(self) -> dict[str, Json]:
         """Return plain data for the folder of the run."""
         return {
             "genes": list(self.genes),

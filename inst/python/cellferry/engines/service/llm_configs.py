@@ -68,7 +68,7 @@ class LLMConfig:
         found = self.plain.get("modelSettings")
         return found if isinstance(found, Mapping) else {}
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> Mapping[str, object]:
         """Return what may be stored, from which the same can be read again but for secrets."""
         return redacted(self.plain)
 
@@ -158,7 +158,7 @@ class LLMConfigs:
     def __repr__(self) -> str:
         return f"<LLMConfigs {listing([entry.label for entry in self])}>"
 
-    def describe(self) -> list[dict[str, object]] | None:
+    def describe(self) -> list[Mapping[str, object]] | None:
         """Return what may be stored; None when there is no entry."""
         return [entry.describe() for entry in self] or None
 

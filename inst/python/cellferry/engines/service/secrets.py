@@ -18,6 +18,7 @@ from typing import NoReturn, Self, overload
 from urllib.parse import quote
 
 from ...errors import CredentialsRequiredError, InvalidOptionError
+from ...files import Json
 
 HIDDEN = "<hidden>"
 
@@ -223,7 +224,9 @@ def redact(text: str, *, guess: bool = True) -> str:
 
 
 @overload
-def redacted(content: Mapping[str, object]) -> dict[str, object]: ...
+def redacted(content: Mapping[str, Json]) -> Mapping[str, Json]: ...
+@overload
+def redacted(content: Mapping[str, object]) -> Mapping[str, object]: ...
 @overload
 def redacted(content: object) -> object: ...
 def redacted(content: object) -> object:
