@@ -51,7 +51,7 @@ ENGINES: dict[str, dict[Level, str]] = {
     "cytetype": {"clusters": "cellferry.engines.cytetype:CyteType"},
     "cellatlas": {"cells": "cellferry.engines.cellatlas:CellAtlas"},
 }
-"""Name -> what it answers -> ``module:class``. An engine is added by a line here."""
+"""Name -> what it answers -> ``module:class``. CONTRIBUTING.md says what else an engine needs."""
 
 
 def engine_names(level: Level = "clusters") -> list[str]:

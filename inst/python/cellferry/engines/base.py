@@ -132,6 +132,15 @@ class Engine(Protocol[Answer_co]):
         Called in a worker thread. Finished units go to ``run.record`` and are not done
         again when ``run.finished`` has them; ``events.check()`` between units lets the
         user stop it.
+
+        Parameters
+        ----------
+        study
+            What is annotated.
+        run
+            Its record and journal.
+        events
+            Where progress goes, and where an interrupt comes from.
         """
         ...
 

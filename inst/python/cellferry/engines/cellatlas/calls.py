@@ -46,6 +46,13 @@ class Calls:
 def check_answer(answer: object, n_cells: int) -> list[Mapping[str, Json]]:
     """Return the calls of an answer; keys that are not known are left alone.
 
+    Parameters
+    ----------
+    answer
+        The data that the service returned.
+    n_cells
+        Cells of the chunk, each of which must have one call.
+
     Raises
     ------
     ServiceAnswerError

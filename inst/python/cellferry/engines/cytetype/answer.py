@@ -61,7 +61,17 @@ def rows_of(
 
 
 def row_of(cluster: str, identifier: str, entry: object, state: str) -> Annotation:
-    """Return the row of one cluster from its entry, which may be missing or damaged."""
+    """Return the row of one cluster.
+
+    Parameters
+    ----------
+    cluster, identifier
+        Its name, and its id on the wire.
+    entry
+        Its entry of the results, which may be missing or damaged.
+    state
+        Its state as the service said, ``""`` where it did not.
+    """
     latest = _record(_record(entry).get("latest"))
     found = _record(latest.get("annotation"))
     if not found:

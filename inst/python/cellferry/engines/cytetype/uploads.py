@@ -336,7 +336,21 @@ def safe_id(identifier: str, host: str) -> str:
 
 
 def signed_urls(given: object, n_parts: int, host: str) -> tuple[str, ...]:
-    """Return the signed address of each part: https, or this machine if the service is it."""
+    """Return the signed address of each part: https, or of this machine.
+
+    Parameters
+    ----------
+    given
+        What the service gave: a list of addresses.
+    n_parts
+        Parts that each need one.
+    host
+        Whose answer it is, for messages.
+
+    Raises
+    ------
+    ServiceAnswerError
+    """
     if not isinstance(given, list) or len(given) < n_parts:
         n = len(given) if isinstance(given, list) else 0
         message = f"{host} gave {n} addresses for {n_parts} parts."

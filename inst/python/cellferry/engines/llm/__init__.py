@@ -1,8 +1,8 @@
 """The LLM engine: every cluster answered, every answer checked, nothing paid for twice.
 
-``settings`` and ``endpoints`` say whom to ask, ``questions`` what; ``batch`` leads one
-``conversation`` per cluster over a ``client``; ``schema``, ``reading`` and ``checks`` judge
-what comes back; ``answer`` and ``outputs`` hand it on.
+``settings`` and ``endpoints`` say whom to ask, ``questions`` what, ``planning`` what it takes;
+``batch`` leads one ``conversation`` per cluster over a ``client``; ``replies`` and ``checks``
+judge what comes back; ``answer`` and ``outputs`` pass it on.
 """
 
 from __future__ import annotations

@@ -121,7 +121,8 @@ class Batch:
         if self._failures < 0:
             return
         self._failures += 1
-        if self._failures >= MOST_FAILURES:
+        # Another worker may fail before it is cancelled: one of them says it.
+        if self._failures == MOST_FAILURES:
             message = f"The first {self._failures} clusters failed, the last with: {error}"
             hint = "Nothing was answered, so the rest was not asked. Check `model` and `base_url`."
             raise ServiceError(message, hint)

@@ -299,7 +299,17 @@ BUSY_ATTEMPTS = 20
 def parameters(
     schema: type[BaseModel], mode: str, system: str
 ) -> tuple[ModelRequestParameters, str]:
-    """Return what asks for an answer of the schema in a mode, and the system prompt for it."""
+    """Return what asks for an answer in a form, and the system prompt for it.
+
+    Parameters
+    ----------
+    schema
+        Of the answer.
+    mode
+        One of :data:`MODES`.
+    system
+        The system prompt.
+    """
     form = schema.model_json_schema()
     name, what = schema.__name__.lower(), (schema.__doc__ or "").strip()
     if mode == "tool":

@@ -104,7 +104,20 @@ def endpoint(
     api_key_env: object = None,
     settings: Mapping[str, object] | None = None,
 ) -> Endpoint:
-    """Return the endpoint of CASSIA's arguments; ``provider`` may be a base URL.
+    """Return the endpoint of CASSIA's arguments.
+
+    Parameters
+    ----------
+    provider
+        Name of a provider, or a base URL.
+    model
+        Name of the model; None is the provider's default, if it has one.
+    base_url
+        Address to use instead of the provider's.
+    api_key, api_key_env
+        The key, or the name of the environment variable that has it.
+    settings
+        Model settings as they are sent.
 
     Raises
     ------
@@ -170,7 +183,21 @@ def endpoints_from_configs(
 
 
 def settings_of(temperature: object, reasoning: object, extra: object) -> dict[str, object]:
-    """Return the model settings of ``temperature``, ``reasoning`` and ``model_settings``."""
+    """Return the model settings of three options.
+
+    Parameters
+    ----------
+    temperature
+        A number of at least 0, or None.
+    reasoning
+        One of :data:`EFFORTS`, a mapping with it as ``effort``, or None.
+    extra
+        ``model_settings``; they win.
+
+    Raises
+    ------
+    InvalidOptionError
+    """
     settings: dict[str, object] = {}
     if temperature is not None:
         settings["temperature"] = number("temperature", temperature, 0)

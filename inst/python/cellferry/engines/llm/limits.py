@@ -93,7 +93,19 @@ class Budget:
     _reserved_usd: float = field(default=0.0, repr=False)
 
     def reserve(self, tokens: int, usd: float | None) -> None:
-        """Set aside what a call may cost; raises :class:`BudgetReachedError`."""
+        """Set aside what a call may cost.
+
+        Parameters
+        ----------
+        tokens
+            Of input and output together.
+        usd
+            None counts as 0.
+
+        Raises
+        ------
+        BudgetReachedError
+        """
         if self.max_tokens is not None:
             expected = self.spent_tokens + self._reserved_tokens + tokens
             if expected > self.max_tokens:
@@ -108,7 +120,15 @@ class Budget:
         self._reserved_usd += usd or 0.0
 
     def settle(self, reserved: tuple[int, float | None], tokens: int, usd: float | None) -> None:
-        """Replace what was set aside by what was spent."""
+        """Replace what was set aside by what was spent.
+
+        Parameters
+        ----------
+        reserved
+            Tokens and USD that :meth:`reserve` was given.
+        tokens, usd
+            What the call took; ``usd`` is None where its price is not known.
+        """
         self._reserved_tokens -= reserved[0]
         self._reserved_usd -= reserved[1] or 0.0
         self.spent_tokens += tokens

@@ -138,6 +138,13 @@ def is_page(response: httpx.Response, content: bytes) -> bool:
 def json_of(response: httpx.Response, content: bytes) -> Json:
     """Return the data of a successful answer; NaN and infinity in it become None.
 
+    Parameters
+    ----------
+    response
+        Where it came from and what kind it says it is.
+    content
+        The body.
+
     Raises
     ------
     ServicePageError, ServiceAnswerError
@@ -163,6 +170,15 @@ def _finite(text: str) -> float | None:
 
 def object_of(content: Json, host: str, **kinds: type) -> Mapping[str, Any]:
     """Return the answer if it is an object that has these members of these kinds.
+
+    Parameters
+    ----------
+    content
+        The data of the answer.
+    host
+        Whose answer it is, for messages.
+    kinds
+        Member -> class of its value; a flag is no number.
 
     Raises
     ------

@@ -130,7 +130,17 @@ class Service:
         self._client.close()
 
     def get(self, path: str, *, seconds: float | None = None) -> Json:
-        """Return the data at a path, tried again until it is whole."""
+        """Return the data at a path, tried again until it is whole.
+
+        Parameters
+        ----------
+        path, seconds
+            As for :meth:`request`.
+
+        Raises
+        ------
+        ServiceError
+        """
         return self.request("GET", path, seconds=seconds, read=Reply.json)
 
     def post(
@@ -143,8 +153,19 @@ class Service:
     ) -> Json:
         """Send data as JSON and return the data of the answer.
 
-        ``key`` is sent as ``Idempotency-Key``, so that a service that knows it takes a
-        request that arrives twice for one.
+        Parameters
+        ----------
+        path, seconds
+            As for :meth:`request`.
+        body
+            What can be written as JSON; None sends no body.
+        key
+            Sent as ``Idempotency-Key``, so that a service that knows it takes a request that
+            arrives twice for one.
+
+        Raises
+        ------
+        ServiceError
         """
         import orjson
 
