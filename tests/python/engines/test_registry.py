@@ -66,7 +66,7 @@ def test_an_unknown_option_names_the_nearest_and_all_valid_ones():
     assert caught.value.hint == "Did you mean `n_genes`? Its options: `n_genes`, `tissue_only`."
 
 
-def test_the_variables_that_engines_read_are_told_to_r():
+def test_the_variables_that_engines_read_are_listed_for_r():
     """Those that were listed by hand in 0.1.0, and those of the engine llm."""
     listed = """
     CELLATLAS_API_KEY CELLATLAS_API_URL CYTETYPE_API_URL CYTETYPE_AUTH_TOKEN ANTHROPIC_API_KEY

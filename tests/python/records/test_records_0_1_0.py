@@ -256,7 +256,7 @@ def test_a_model_is_asked_only_what_it_was_not_asked_before(run, asked, disk, mo
     command("runs", "resume", run)
     assert labels(run) == OF_MODEL
     assert status(run) == "finished"
-    assert model.asked() == asked
+    assert model.annotated() == asked
     assert len(model.log) == 2 * len(asked)
     command("report", run, "report.html")
     shown_in(disk / "work" / "report.html", OF_MODEL.values())
@@ -315,7 +315,7 @@ def test_a_job_of_a_model_goes_on_with_the_key_and_pays_for_nothing_twice(
     assert jobs.count("POST", "/annotate") == 0
     assert jobs.count("POST", f"/jobs/{JOB_OF_MODEL}/credentials") == 1
     # The server had finished the first two of five clusters when it was killed.
-    assert model.asked() == ["B cell", "Monocyte", "B cell"]
+    assert model.annotated() == ["B cell", "Monocyte", "B cell"]
     assert labels(CYTETYPE_OF_MODEL) == OF_MODEL
     assert status(CYTETYPE_OF_MODEL) == "finished"
 

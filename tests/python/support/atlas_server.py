@@ -1,6 +1,6 @@
 """A Cell Atlas service on loopback for tests, with scripted faults.
 
-The label of a cell is its strongest gene, so that a test can tell that every answer reached
+The label of a cell is its strongest gene, so that a test can check that every answer reached
 its cell whatever went wrong on the way.
 """
 
@@ -135,12 +135,12 @@ def main():
     parser.add_argument("--port", type=int, default=0)
     with AtlasServer(port=parser.parse_args().port).running() as server:
         print(server.url, flush=True)  # noqa: T201 - how the test learns the address
-        told = 0
+        printed = 0
         while True:
             time.sleep(0.02)
-            while told < len(server.answered):
-                print(server.answered[told], flush=True)  # noqa: T201 - and what was asked
-                told += 1
+            while printed < len(server.answered):
+                print(server.answered[printed], flush=True)  # noqa: T201 - and what was asked
+                printed += 1
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ class FaultServer:
 
     def initiate(self, kind, body):
         if kind not in {"vars_h5", "obs_duckdb"}:
-            return house(404, "NOT_FOUND", "no such kind")
+            return failure(404, "NOT_FOUND", "no such kind")
         upload = uuid.uuid4().hex
         size = int(json.loads(body)["file_size_bytes"])
         self.uploads[upload] = {"kind": kind, "size": size, "parts": {}, "complete": False}
@@ -106,27 +106,27 @@ class FaultServer:
     def chunk(self, upload, index, body):
         found = self.uploads.get(upload)
         if found is None or found["complete"]:
-            return house(404, "UPLOAD_NOT_FOUND", "no such upload")
+            return failure(404, "UPLOAD_NOT_FOUND", "no such upload")
         n = -(-found["size"] // self.chunk_size)
         expected = min(self.chunk_size, found["size"] - index * self.chunk_size)
         if not 0 <= index < n or len(body) != expected:
-            return house(422, "INVALID_CHUNK", f"chunk {index} has {len(body)} bytes")
+            return failure(422, "INVALID_CHUNK", f"chunk {index} has {len(body)} bytes")
         found["parts"][index] = body
         return ok({})
 
     def complete(self, upload, body):
         found = self.uploads.get(upload)
         if found is None:
-            return house(404, "UPLOAD_NOT_FOUND", "no such upload")
+            return failure(404, "UPLOAD_NOT_FOUND", "no such upload")
         if self.mode == "presigned":
             parts = json.loads(body)["parts"]
             assert [p["PartNumber"] for p in parts] == list(range(1, len(parts) + 1))
             for part in parts:
                 content = found["parts"].get(part["PartNumber"] - 1, b"")
                 if part["ETag"] != etag(content):
-                    return house(422, "INVALID_PART", "etag differs")
+                    return failure(422, "INVALID_PART", "etag differs")
         if sum(map(len, found["parts"].values())) != found["size"]:
-            return house(422, "INCOMPLETE", "parts are missing")
+            return failure(422, "INCOMPLETE", "parts are missing")
         found["complete"] = True
         expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + self.lifetime))
         return ok({"upload_id": upload, "file_kind": found["kind"], "file_name": found["kind"],
@@ -136,7 +136,7 @@ class FaultServer:
         sent = json.loads(body)
         for upload in (sent.get("uploaded_files") or {}).values():
             if not self.uploads.get(upload, {}).get("complete"):
-                return house(404, "UPLOAD_NOT_FOUND", f"upload {upload} is unknown or expired")
+                return failure(404, "UPLOAD_NOT_FOUND", f"upload {upload} is unknown or expired")
         key = headers.get("Idempotency-Key")
         job = self.by_key.get(key) if key else None
         if job is None:
@@ -148,7 +148,7 @@ class FaultServer:
     def status(self, job):
         found = self.jobs.get(job)
         if found is None:
-            return house(404, "JOB_NOT_FOUND", "no such job")
+            return failure(404, "JOB_NOT_FOUND", "no such job")
         found["polled"] += 1
         clusters = list(found["sent"]["input_data"]["clusterLabels"])
         done = len(clusters) * found["polled"] // max(self.polls, 1)
@@ -167,7 +167,7 @@ class FaultServer:
     def results(self, job):
         found = self.jobs.get(job)
         if found is None:
-            return house(404, "JOB_NOT_FOUND", "no such job")
+            return failure(404, "JOB_NOT_FOUND", "no such job")
         data = found["sent"]["input_data"]
         annotations = {
             c: {"latest": answer_of(c, data["markerGenes"].get(c, []), self.shape)}
@@ -179,7 +179,7 @@ class FaultServer:
 
 
 def label_of(markers):
-    """The label that a cluster gets, from which a test can tell that it is the right one."""
+    """The label that a cluster gets, from which a test can check that it is the right one."""
     return f"{markers[0]} cell" if markers else "Unknown"
 
 
@@ -205,7 +205,7 @@ def ok(content):
     return 200, {"Content-Type": "application/json"}, json.dumps(content).encode()
 
 
-def house(status, code, message):
+def failure(status, code, message):
     body = json.dumps({"detail": {"error_code": code, "message": message}}).encode()
     return status, {"Content-Type": "application/json"}, body
 
@@ -216,17 +216,17 @@ def etag(content):
 
 def forwarded(upstream, method, path, headers, body):
     """Ask the server behind, as a proxy that stands before it and changes nothing."""
-    asked = urllib.request.Request(upstream + path, data=body or None, method=method)
+    forwarded = urllib.request.Request(upstream + path, data=body or None, method=method)
     for key, value in headers.items():
         if key.lower() not in {"connection", "content-length", "transfer-encoding"}:
-            asked.add_header(key, value)
+            forwarded.add_header(key, value)
     try:
-        with urllib.request.urlopen(asked, timeout=30) as answer:
+        with urllib.request.urlopen(forwarded, timeout=30) as answer:
             found = answer.status, answer.headers, answer.read()
     except urllib.error.HTTPError as error:
         found = error.code, error.headers, error.read()
-    status, told, content = found
-    kept = {k: v for k, v in told.items() if k.lower() in {"content-type", "etag", "retry-after"}}
+    status, given, content = found
+    kept = {k: v for k, v in given.items() if k.lower() in {"content-type", "etag", "retry-after"}}
     return status, kept, content
 
 
@@ -278,7 +278,7 @@ def handler_of(server, name):
             if name == "storage":
                 return self.store(body)
             if server.token and self.headers.get("Authorization") != f"Bearer {server.token}":
-                return house(401, "INVALID_TOKEN", "The token is not valid.")
+                return failure(401, "INVALID_TOKEN", "The token is not valid.")
             patterns = [
                 ("POST", r"^/upload/([^/]+)/initiate$", lambda m: server.initiate(m[1], body)),
                 ("PUT", r"^/upload/([^/]+)/chunk/(\d+)$",
@@ -294,7 +294,7 @@ def handler_of(server, name):
                 if self.command == method and found:
                     with server.lock:
                         return answer(found)
-            return house(404, "NOT_FOUND", "no such path")
+            return failure(404, "NOT_FOUND", "no such path")
 
         def store(self, body):
             upload, index = re.match(r"^/([^/]+)/(\d+)\?X-Amz-Signature=s", self.path).groups()

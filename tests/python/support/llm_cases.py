@@ -40,19 +40,19 @@ def ask(server, lists=LISTS, /, **options):
 
 def question(genes=("CD79A", "MS4A1", "CD79B"), **options):
     study = study_from_markers({"0": list(genes)})
-    asked = {"ranking_method": "avg_log2FC", "additional_info": None, "others": True}
-    asked = {**asked, "settings": {}, **options}
-    return make_questions(study, study.markers.select(), **asked)["0"]
+    given = {"ranking_method": "avg_log2FC", "additional_info": None, "others": True}
+    given = {**given, "settings": {}, **options}
+    return make_questions(study, study.markers.select(), **given)["0"]
 
 
-def answer(asked=None, **changes):
+def answer(of=None, **changes):
     """A right answer to a question about B cells."""
     from cellferry.engines.llm.replies import Answer
 
-    asked = asked or question()
+    of = of or question()
     return Answer.model_validate(
         {
-            "cluster_token": asked.token,
+            "cluster_token": of.token,
             "main_type": "B cell",
             "subtypes": ["Naive B cell"],
             "state": None,

@@ -31,7 +31,7 @@ TYPES = {
     "COL1A1": ("Fibroblast", "CL:0000057", "Matrix fibroblast"),
     "PECAM1": ("Endothelial cell", "CL:0000115", "Capillary endothelial cell"),
 }
-"""First gene that tells -> main type, its ontology id, a subtype."""
+"""First gene that decides -> main type, its ontology id, a subtype."""
 
 STAGES = (("You check the annotation", "validator"), ("You are the second reader", "blind"))
 
@@ -80,8 +80,8 @@ class Server:
                 return faults[-2] if faults[-1] == "..." else None
         return None
 
-    def asked(self, stage="annotator"):
-        """Labels of the clusters that were asked about at a stage, in order."""
+    def annotated(self, stage="annotator"):
+        """Labels of the clusters in the requests of a stage, in order."""
         return [r["label"] for r in self.log if r["stage"] == stage]
 
     def note(self, record):
@@ -136,9 +136,9 @@ class _Handler(QuietHandler):
             return None
         if kind.isdigit():
             headers = {"Retry-After": value} if value else {}
-            told = value if kind != "429" and value else "scripted"
+            said = value if kind != "429" and value else "scripted"
             headers = headers if kind == "429" else {}
-            return self.send(int(kind), {"error": {"message": told, "type": "x"}}, headers)
+            return self.send(int(kind), {"error": {"message": said, "type": "x"}}, headers)
         if kind == "no_tools" and style == "tool":
             return self.send(400, {"error": {"message": "this model has no tools"}})
         if kind == "prompted_only" and style != "text":
@@ -236,7 +236,7 @@ def right_reply(question, stage):
         "ontology_label": known[0] if known else None,
         "possible_tissues": [],
         "confidence": 0.9 if known else 0.2,
-        "reasoning": "Its best markers tell.",
+        "reasoning": "Its best markers show it.",
     }
 
 

@@ -121,6 +121,7 @@ def annotate(
     """
     from ..engines.cellatlas.calls import check_answer
     from ..engines.cellatlas.payload import MOST_CELLS
+    from ..engines.service.answers import object_of
     from ..engines.service.client import Reply, Service
 
     matrix = _csr(X)
@@ -132,15 +133,14 @@ def annotate(
     body = whole.body if whole is not None else _empty(names, model, atlas)
 
     def read(reply: Reply) -> dict[str, Any]:
-        answer: dict[str, Any] = reply.json()
+        answer = object_of(reply.json(), service.host)
         check_answer(answer, matrix.shape[0])
-        return answer
+        return dict(answer)
 
     with Service(_address(), token=_key(), read_seconds=TIMEOUT) as service:
-        found: dict[str, Any] = service.request(
+        return service.request(
             "POST", "", content=body, headers={"Content-Type": "application/json"}, read=read
         )
-    return found
 
 
 def annotate_adata(adata: anndata.AnnData, model: str = "geneformer") -> anndata.AnnData:
@@ -226,6 +226,7 @@ def annotate_large(
 def _sent(
     matrix: Any, names: list[str], chunk_size: int, run: Run, events: Events
 ) -> list[dict[str, Any]]:
+    from ..engines.cellatlas.calls import check_answer
     from ..engines.cellatlas.sending import Sender
     from ..engines.service.client import Service
 
@@ -233,7 +234,8 @@ def _sent(
     with Service(_address(), token=_key(), events=events, read_seconds=TIMEOUT) as service:
         rows = tuple(map(str, range(matrix.shape[0])))
         answered = Sender(service, run, events).send(chunks, rows)
-    return [call for chunk in answered for call in chunk.answer()["calls"]]
+    calls = (check_answer(chunk.answer(), len(chunk.rows)) for chunk in answered)
+    return [dict(call) for chunk in calls for call in chunk]
 
 
 def _encoded(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import anndata
 
     from ..annotations.clusters import Annotations
+    from ..engines.cytetype.payload import InputData
 
 logger = logging.getLogger("cellferry")
 
@@ -267,7 +268,7 @@ class CyteType:
         return dict(self._payload["visualizationData"])
 
     @cached_property
-    def _payload(self) -> dict[str, Any]:
+    def _payload(self) -> InputData:
         from ..engines.cytetype.payload import build_payload
         from ..study.summary import summarise
 

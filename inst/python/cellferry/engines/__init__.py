@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, overload
 
 from ..errors import (
     EngineNeedsError,
@@ -22,7 +22,11 @@ from ..errors import (
 from .base import Capabilities, Engine, Extent, Plan
 
 if TYPE_CHECKING:
+    from ..annotations.cells import CellAnnotations
+    from ..annotations.clusters import Annotations
     from ..annotations.delivery import Level
+
+    AnyEngine = Engine[Annotations | CellAnnotations]
 
 __all__ = [
     "ENGINES",
@@ -47,7 +51,7 @@ ENGINES: dict[str, dict[Level, str]] = {
     "cytetype": {"clusters": "cellferry.engines.cytetype:CyteType"},
     "cellatlas": {"cells": "cellferry.engines.cellatlas:CellAtlas"},
 }
-"""Name -> what it answers -> ``module:class``. An engine is added by a line here."""
+"""Name -> what it answers -> ``module:class``. CONTRIBUTING.md says what else an engine needs."""
 
 
 def engine_names(level: Level = "clusters") -> list[str]:
@@ -55,7 +59,7 @@ def engine_names(level: Level = "clusters") -> list[str]:
     return [name for name, classes in ENGINES.items() if level in classes]
 
 
-def engine_class(name: str, level: Level = "clusters") -> type[Any]:
+def engine_class(name: str, level: Level = "clusters") -> Callable[..., AnyEngine]:
     """Return the class registered under a name; raises :class:`UnknownEngineError`."""
     if name not in ENGINES or level not in ENGINES[name]:
         if name in ENGINES:
@@ -65,7 +69,7 @@ def engine_class(name: str, level: Level = "clusters") -> type[Any]:
         message = f'There is no engine "{name}". Available: {listing(names)}.'
         raise UnknownEngineError(message, f'Did you mean "{guess}"?' if guess else "")
     module, _, attribute = ENGINES[name][level].partition(":")
-    found: type[Any] = getattr(importlib.import_module(module), attribute)
+    found: Callable[..., AnyEngine] = getattr(importlib.import_module(module), attribute)
     return found
 
 
@@ -78,7 +82,7 @@ def _other_level(name: str, level: Level) -> tuple[str, str]:
     return f'The engine "{name}" answers {other}, not {level}.', f"Use {verbs}."
 
 
-def engine_options(name: str, level: Level = "clusters") -> dict[str, Any]:
+def engine_options(name: str, level: Level = "clusters") -> dict[str, object]:
     """Return the options of an engine and their defaults, in order.
 
     Examples
@@ -96,7 +100,7 @@ def engine_options(name: str, level: Level = "clusters") -> dict[str, Any]:
 def environment_variables() -> list[str]:
     """Return the variables that engines read: what each class names in ``variables``, if any.
 
-    R tells Python when one of them changes.
+    R lets Python know when one of them changes.
 
     Examples
     --------
@@ -107,11 +111,27 @@ def environment_variables() -> list[str]:
     return sorted({name for made in classes for name in getattr(made, "variables", ())})
 
 
+@overload
 def create_engine(
-    engine: str | Engine[Any],
-    options: Mapping[str, Any] | None = None,
+    engine: str | Engine[Annotations],
+    options: Mapping[str, object] | None = None,
+    level: Literal["clusters"] = "clusters",
+) -> Engine[Annotations]: ...
+@overload
+def create_engine(
+    engine: str | Engine[CellAnnotations],
+    options: Mapping[str, object] | None,
+    level: Literal["cells"],
+) -> Engine[CellAnnotations]: ...
+@overload
+def create_engine(
+    engine: str | AnyEngine, options: Mapping[str, object] | None, level: Level
+) -> AnyEngine: ...
+def create_engine(
+    engine: str | AnyEngine,
+    options: Mapping[str, object] | None = None,
     level: Level = "clusters",
-) -> Engine[Any]:
+) -> AnyEngine:
     """Return an engine from its name and options, or the engine itself.
 
     Parameters
@@ -135,8 +155,7 @@ def create_engine(
     options = dict(options or {})
     if isinstance(engine, str):
         check_options(engine, options, valid=tuple(engine_options(engine, level)))
-        made: Engine[Any] = engine_class(engine, level)(**options)
-        return made
+        return engine_class(engine, level)(**options)
     if not isinstance(engine, Engine):
         message = f"`engine` must be a name or an engine, not {type(engine).__name__}."
         raise InvalidOptionError(message, f"Available: {listing(engine_names(level))}.")
@@ -146,7 +165,7 @@ def create_engine(
     return engine
 
 
-def check_options(engine: str, options: Mapping[str, Any], valid: tuple[str, ...]) -> None:
+def check_options(engine: str, options: Mapping[str, object], valid: tuple[str, ...]) -> None:
     """Raise :class:`UnknownOptionError` for the first name that is not valid."""
     for name in options:
         if name in valid:

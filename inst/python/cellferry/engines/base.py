@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from ..errors import counted
+from ..files import Json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,6 +97,9 @@ class Plan:
         return "\n".join([first, *(note for note in self.notes if self.calls)])
 
 
+Payload = dict[str, dict[str, Json]]
+"""What the journal keeps of a cluster: ``"annotation"``, its row, and ``"evidence"``."""
+
 Answer_co = TypeVar("Answer_co", covariant=True)
 """What an engine returns: Annotations of clusters, or CellAnnotations."""
 
@@ -114,7 +118,7 @@ class Engine(Protocol[Answer_co]):
         """What it answers, needs and sends."""
         ...
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return its options as plain data for the record of the run; never a secret."""
         ...
 
@@ -128,6 +132,15 @@ class Engine(Protocol[Answer_co]):
         Called in a worker thread. Finished units go to ``run.record`` and are not done
         again when ``run.finished`` has them; ``events.check()`` between units lets the
         user stop it.
+
+        Parameters
+        ----------
+        study
+            What is annotated.
+        run
+            Its record and journal.
+        events
+            Where progress goes, and where an interrupt comes from.
         """
         ...
 

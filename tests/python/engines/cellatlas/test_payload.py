@@ -59,8 +59,8 @@ def test_a_body_is_the_payload_of_the_tutorial(values):
         assert sent.pop("model") == "geneformer"
         assert sent.pop("reference_atlas") == "human-core-2026"
         found = sent["matrix"].pop("data")
-        told = expected["matrix"].pop("data")
-        assert np.array_equal(np.array(found, matrix.dtype), np.array(told, matrix.dtype))
+        values = expected["matrix"].pop("data")
+        assert np.array_equal(np.array(found, matrix.dtype), np.array(values, matrix.dtype))
         assert sent == expected
 
 

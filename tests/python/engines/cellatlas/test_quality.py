@@ -54,9 +54,9 @@ def test_a_class_wins_over_a_score_and_odd_columns_are_left_alone():
 
 def test_the_warning_says_what_is_done():
     bad = look([[1, 0, 0], [50, 0, 0]])
-    with pytest.warns(CellsQualityWarning, match="1 of 2 cells.*1 empty droplets") as told:
+    with pytest.warns(CellsQualityWarning, match="1 of 2 cells.*1 empty droplets") as caught:
         bad.warn(filtered=False)
-    assert "sent all the same" in str(told[0].message)
+    assert "sent all the same" in str(caught[0].message)
     with pytest.warns(CellsQualityWarning, match="left out"):
         bad.warn(filtered=True)
     look([[50, 0, 0]]).warn(filtered=True)

@@ -119,9 +119,9 @@ def test_progress_names_what_is_done(server):
     assert titles == [
         "Preparing the data", "Uploading vars.h5", "Uploading obs.duckdb", "Annotating clusters",
     ]  # fmt: skip
-    told = [e.unit for e in seen if e.kind == "progress"]
-    assert sorted(told[-4:]) == ["0", "1", "10", "2"]
-    assert told[0].startswith("vars.h5 part")
+    units = [e.unit for e in seen if e.kind == "progress"]
+    assert sorted(units[-4:]) == ["0", "1", "10", "2"]
+    assert units[0].startswith("vars.h5 part")
 
 
 def test_to_a_host_that_is_not_this_machine_nothing_goes_unasked():

@@ -240,6 +240,6 @@ def test_what_passes_before_a_real_server_is_survived(name, step, serve, undistu
 
 def test_the_counts_are_printed(capsys):
     with capsys.disabled():
-        told = ", ".join(f"{n} {name}" for name, n in COUNTS.items())
-        sys.stdout.write(f"\nclient faults: {told}\n")
+        listed = ", ".join(f"{n} {name}" for name, n in COUNTS.items())
+        sys.stdout.write(f"\nclient faults: {listed}\n")
     assert COUNTS["tried"] == COUNTS["survived"] + COUNTS["resumed"]

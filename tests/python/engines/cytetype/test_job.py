@@ -11,7 +11,7 @@ from cellferry.engines.service.client import Service
 from cellferry.runs.run import Run
 from cellferry.runs.worker import CancelledWork, Events
 from cytetype_runs import QUICK
-from fault_server import FaultServer, house
+from fault_server import FaultServer, failure
 
 LABELS = {"0": "T cell", "1": "B cell"}
 
@@ -68,21 +68,21 @@ def test_two_runs_are_two_jobs(server):
 
 
 def test_an_upload_that_is_not_known_any_more_is_sent_anew_once(server):
-    asked = []
+    reused = []
 
     def envelope(reuse):
-        asked.append(reuse)
+        reused.append(reuse)
         return request()
 
     server.fault("answer", "POST", "annotate", status=404)
     job_of(server).submit(envelope, "key", may_reuse=True)
-    assert asked == [True, False]
+    assert reused == [True, False]
     server.fault("answer", "POST", "annotate", times=9, status=422)
     with pytest.raises(errors.ServiceRejectedError):
         job_of(server).submit(envelope, "key", may_reuse=False)
 
 
-def test_every_cluster_is_told_of_once_and_by_its_name(server):
+def test_every_cluster_is_reported_once_and_by_its_name(server):
     server.polls = 4
     events, seen = Events(), []
     job = submitted(server, events=events)
@@ -135,7 +135,7 @@ def test_a_service_that_does_not_know_its_job_yet_is_given_a_moment(server):
 def test_a_limit_while_waiting_is_waited_for(server):
     server.fault(
         "answer", "GET", "status", times=7, status=429, headers={"Retry-After": "0"},
-        body=house(429, "RATE_LIMIT_EXCEEDED", "20 per minute")[2],
+        body=failure(429, "RATE_LIMIT_EXCEEDED", "20 per minute")[2],
     )  # fmt: skip
     assert submitted(server).follow(LABELS, never)
 
@@ -165,7 +165,7 @@ def test_a_failed_job_that_has_no_results_after_all_is_submitted_anew_when_resum
     both = states("failed", **{"0": "completed", "1": "failed"})
     server.fault("answer", "GET", "status", status=200, body=both)
     job.follow(LABELS, never)
-    server.fault("answer", "GET", "results", status=409, body=house(409, "JOB_FAILED", "why")[2])
+    server.fault("answer", "GET", "results", status=409, body=failure(409, "JOB_FAILED", "why")[2])
     with pytest.raises(errors.ServiceJobError, match="why"):
         job.results()
     assert run.content["remote_job_id"] is None

@@ -70,7 +70,7 @@ def patient(server, **options):
 
 
 def in_background(made):
-    """Annotate in a thread; the returned list holds the answer, or the error."""
+    """Annotate in a thread; the returned list has the answer, or the error."""
     found = []
 
     def work():
@@ -179,7 +179,7 @@ def test_a_second_run_of_the_same_data_sends_no_matrix_again(serve):
     assert sizes.count(matrix) == 1
 
 
-def test_signed_addresses_that_expired_are_told_and_the_run_is_finished_later(serve):
+def test_signed_addresses_that_expired_are_reported_and_the_run_is_finished_later(serve):
     from cellferry.errors import ServiceForbiddenError
 
     server = serve("--signed-parts", "--signed-hours", "0")

@@ -2,20 +2,20 @@ import json
 
 from cellferry.annotations.clusters import Annotation
 from cellferry.engines.llm.answer import payload_of
-from cellferry.engines.llm.conversation import Conversation
+from cellferry.engines.llm.conversation import Conversation, Round
 from cellferry.engines.llm.endpoints import endpoint
 from llm_cases import answer, question
 
-ASKED = endpoint(provider="http://localhost/v1", model="m")
+ENDPOINT = endpoint(provider="http://localhost/v1", model="m")
 
 
 def row(outcome, given=None, **changes):
     made = Conversation(question(), outcome, given, **changes)
-    return Annotation.from_dict(json.loads(json.dumps(payload_of(made, ASKED)))["annotation"])
+    return Annotation.from_dict(json.loads(json.dumps(payload_of(made, ENDPOINT)))["annotation"])
 
 
 def test_a_passed_answer_fills_the_row():
-    rounds = [{"round": 1, "by": "validator", "problems": []}]
+    rounds = [Round(1, "B cell", "validator", [])]
     found = row(
         "passed", answer(subtypes=["B cell", "Naive", "Memory"], state="resting"), rounds=rounds
     )
@@ -34,7 +34,7 @@ def test_the_term_comes_from_the_label_where_the_model_gave_none():
 
 
 def test_an_answer_that_never_passed_is_unknown_with_the_reason():
-    rounds = [{"round": 3, "by": "checks", "problems": ["These are not in the list: X."]}]
+    rounds = [Round(3, "B cell", "checks", ["These are not in the list: X."])]
     found = row("not_passed", answer(supporting_genes=["X", "CD79A"]), rounds=rounds)
     assert (found.status, found.label) == ("unknown", "Unknown")
     assert "These are not in the list: X." in found.error

@@ -26,7 +26,7 @@ FAULTS = [
 ]  # fmt: skip
 
 
-def right_or_told(found, labels):
+def right_or_explained(found, labels):
     """Every cluster has its own label, or none and a reason."""
     assert [row.cluster for row in found] == list(labels)
     for row in found:
@@ -44,7 +44,7 @@ def test_after_one_fault_all_labels_are_right(llm_server, fault, dialect):
     llm_server.script = {("B cell", "annotator"): [fault], ("T cell", "validator"): [fault]}
     url = llm_server.url + ("/v1" if dialect == "openai" else "")
     found = ask(llm_server, provider=dialect, base_url=url)
-    right_or_told(found, LABELS)
+    right_or_explained(found, LABELS)
     if fault == "refusal":
         assert [row.status for row in found] == ["failed", "failed", "ok", "ok", "ok"]
         assert "refused" in found["0"].error
@@ -53,10 +53,10 @@ def test_after_one_fault_all_labels_are_right(llm_server, fault, dialect):
 
 
 @pytest.mark.parametrize("fault", ["truncated", "wrong_token", "invented", "empty", "prose", "two"])
-def test_a_fault_that_never_ends_is_a_told_row_and_touches_no_other(llm_server, fault):
+def test_a_fault_that_never_ends_is_an_explained_row_and_touches_no_other(llm_server, fault):
     llm_server.script = {("B cell", "annotator"): [fault, "..."]}
     found = ask(llm_server)
-    right_or_told(found, LABELS)
+    right_or_explained(found, LABELS)
     assert [row.status == "ok" for row in found] == [False, True, True, True, True]
 
 
@@ -82,11 +82,11 @@ def test_a_second_run_asks_only_for_what_is_missing_or_changed(llm_server, tmp_p
     assert llm_server.log == []
     assert again.labels() == LABELS
     changed = ask(llm_server, {**LISTS, "1": ["CD3D", "CD3G"], "5": ["COL1A1", "DCN"]}, **options)
-    assert sorted(llm_server.asked()) == ["Fibroblast", "T cell"]
+    assert sorted(llm_server.annotated()) == ["Fibroblast", "T cell"]
     assert changed["5"].label == "Fibroblast"
     llm_server.log.clear()
     ask(llm_server, tissue="blood", **options)
-    assert len(llm_server.asked()) == 5
+    assert len(llm_server.annotated()) == 5
 
 
 def test_a_failed_cluster_is_asked_again_and_an_unknown_one_is_not(llm_server, tmp_path):
@@ -99,7 +99,7 @@ def test_a_failed_cluster_is_asked_again_and_an_unknown_one_is_not(llm_server, t
     assert [row.status for row in found][:2] == ["failed", "unknown"]
     llm_server.log.clear()
     assert ask(llm_server, **options)["0"].label == "B cell"
-    assert llm_server.asked() == ["B cell"]
+    assert llm_server.annotated() == ["B cell"]
 
 
 def test_a_run_with_failed_clusters_can_be_resumed_by_its_id(llm_server):
@@ -109,7 +109,7 @@ def test_a_run_with_failed_clusters_can_be_resumed_by_its_id(llm_server):
     llm_server.log.clear()
     found = resume(run)
     assert found.labels() == LABELS
-    assert llm_server.asked() == ["B cell"]
+    assert llm_server.annotated() == ["B cell"]
     assert Run.open(run).content["status"] == "finished"
 
 
@@ -146,9 +146,9 @@ def test_after_kill_9_no_finished_cluster_is_asked_again(tmp_path):
         assert 4 <= len(kept) < 14
         before = len(server.log)
         found = resume(str(tmp_path / "x_run"))
-        asked = {r["token"] for r in server.log[before:]}
-        assert not asked & kept
-        assert len(asked) == 14 - len(kept)
+        requested = {r["token"] for r in server.log[before:]}
+        assert not requested & kept
+        assert len(requested) == 14 - len(kept)
     first = [label for label, _, _ in TYPES.values()]
     assert found.labels() == {f"c{i}": first[i % len(first)] for i in range(14)}
     assert len(log.read_text().splitlines()) == len(server.log)
@@ -182,22 +182,22 @@ def test_an_interrupt_stops_within_a_second_and_keeps_what_is_known(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("budget", "told"),
+    ("budget", "reason"),
     [({"max_tokens": 9000}, "the budget of 9000 tokens was reached"),
      ({"max_cost_usd": 0.03, "prices": {"input": 3, "output": 15}}, r"budget of \$0.03")],
 )  # fmt: skip
-def test_a_budget_stops_cleanly_and_resuming_goes_on(llm_server, budget, told):
+def test_a_budget_stops_cleanly_and_resuming_goes_on(llm_server, budget, reason):
     found = ask(llm_server, many(10), max_workers=2, **budget)
     left = [row for row in found if row.status == "skipped"]
     answered = [row for row in found if row.status == "ok"]
     assert left
     assert answered
     assert len(left) + len(answered) == 10
-    assert all(re.search(told, row.error) for row in left)
+    assert all(re.search(reason, row.error) for row in left)
     spent = sum(row.input_tokens + row.output_tokens for row in answered)
     assert spent <= budget.get("max_tokens", 10**9)
     # No cluster was begun that could not be finished.
-    assert sorted(llm_server.asked()) == sorted(llm_server.asked("validator"))
+    assert sorted(llm_server.annotated()) == sorted(llm_server.annotated("validator"))
     calls = len(llm_server.log)
     assert calls * 1100 <= budget.get("max_tokens", 10**9)
     again = resume(found.provenance["run"])
@@ -220,7 +220,7 @@ def test_a_service_that_answers_nothing_is_given_up_early(llm_server):
 
 
 @pytest.mark.slow
-def test_nobody_at_the_address_is_told_with_the_address(monkeypatch):
+def test_nobody_at_the_address_is_reported_with_the_address(monkeypatch):
     from cellferry.engines.llm.client import Client
 
     monkeypatch.setattr(Client, "base_wait", 0.01)
@@ -232,7 +232,7 @@ def test_nobody_at_the_address_is_told_with_the_address(monkeypatch):
         ask(Nobody, many(9))
 
 
-def test_progress_is_told_for_every_cluster(llm_server):
+def test_progress_is_reported_for_every_cluster(llm_server):
     events = []
     annotate(study_from_markers(LISTS), engine(llm_server), on_event=events.append)
     assert [e.done for e in events] == [0, 1, 2, 3, 4, 5]

@@ -15,7 +15,7 @@ def test_a_right_answer_passes():
     assert check_answer(answer(), question()) == []
 
 
-def test_another_clusters_token_is_the_only_problem_told():
+def test_another_clusters_token_is_the_only_problem_reported():
     other = question(("CD3D", "CD3E", "TRAC"))
     problems = check_answer(answer(other, supporting_genes=["NOPE"]), question())
     assert len(problems) == 1
@@ -47,13 +47,13 @@ def test_a_term_of_the_label_its_kinds_or_its_ancestors_fits(label, subtypes, id
 
 
 @pytest.mark.parametrize(
-    ("label", "identifier", "told"),
+    ("label", "identifier", "message"),
     [("B cell", "CL:9999999", "no term"), ("B cell", "hepatocyte", "no term"),
      ("B cell", "CL:0000084", '"T cell"'), ("hepatocyte", "CL:0000236", '"B cell"'),
      ("mystery thing", "CL:0000236", '"B cell"')],
 )  # fmt: skip
-def test_a_term_that_does_not_exist_or_fit_is_a_problem(label, identifier, told):
-    assert told in ontology_problem(label, [], identifier)
+def test_a_term_that_does_not_exist_or_fit_is_a_problem(label, identifier, message):
+    assert message in ontology_problem(label, [], identifier)
 
 
 def test_the_head_of_a_name_is_understood_and_cell_alone_says_nothing():
@@ -70,9 +70,9 @@ def test_the_head_of_a_name_is_understood_and_cell_alone_says_nothing():
      ("mystery thing", "other thing", False)],
 )  # fmt: skip
 def test_two_readers_agree_within_parent_and_child(one, other, agree):
-    told = disagreement(
+    message = disagreement(
         answer(main_type=one, ontology_id=None), answer(main_type=other, ontology_id=None)
     )
-    assert (told is None) is agree
+    assert (message is None) is agree
     if not agree:
-        assert other in told
+        assert other in message

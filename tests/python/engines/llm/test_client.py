@@ -104,14 +104,14 @@ def test_settings_are_sent_and_one_that_is_refused_is_left_out(llm_server):
 
 
 @pytest.mark.parametrize(
-    ("fault", "error", "told"),
+    ("fault", "error", "message"),
     [("401", errors.CredentialsRequiredError, "refused the key"),
      ("403", errors.CredentialsRequiredError, "refused the key"),
      ("402", errors.ServiceError, "no credit"), ("404", errors.ServiceError, "does not know")],
 )  # fmt: skip
-def test_what_no_other_call_can_mend_stops_the_run_at_once(llm_server, fault, error, told):
+def test_what_no_other_call_can_mend_stops_the_run_at_once(llm_server, fault, error, message):
     llm_server.script = {("*", "*"): [fault, "..."]}
-    with pytest.raises(error, match=told) as caught:
+    with pytest.raises(error, match=message) as caught:
         ask(llm_server, many(30), max_workers=2)
     assert len(llm_server.log) <= 12
     assert re.fullmatch(r"\d{8}T\d{6}Z-llm-\w+", caught.value.data["run"])

@@ -18,15 +18,15 @@ def test_one_annotating_and_one_validating_call_when_all_is_well(llm_server):
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "reason"),
     [("wrong_token", "cluster token must be"), ("invented", "MADEUP1"),
      ("ontology:CL:9999999", "no term"), ("ontology:CL:0000084", "T cell")],
 )  # fmt: skip
-def test_a_check_sends_back_with_the_reason_before_any_validator(llm_server, fault, told):
+def test_a_check_sends_back_with_the_reason_before_any_validator(llm_server, fault, reason):
     llm_server.script = {("B cell", "annotator"): [fault]}
     found = ask(llm_server, ONE)
     assert [r["stage"] for r in llm_server.log] == ["annotator", "annotator", "validator"]
-    assert told in users(llm_server)[1]
+    assert reason in users(llm_server)[1]
     # The same question again, whole, and nothing twice.
     assert users(llm_server)[1].count("Cluster token:") == 1
     assert (found["0"].label, found["0"].iterations) == ("B cell", 2)
@@ -45,7 +45,7 @@ def test_what_never_passes_is_unknown_with_the_reason_after_three_rounds(llm_ser
     row = ask(llm_server, TWO)["0"]
     assert (row.status, row.label, row.iterations) == ("unknown", "Unknown", 3)
     assert row.error == "No answer passed in 3 rounds: Not sure."
-    assert llm_server.asked().count("B cell") == 3
+    assert llm_server.annotated().count("B cell") == 3
 
 
 def test_an_answer_that_always_bears_another_token_never_labels(llm_server):

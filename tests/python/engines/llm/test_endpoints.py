@@ -72,13 +72,13 @@ def test_the_second_config_validates():
 
 
 @pytest.mark.parametrize(
-    ("configs", "told"),
+    ("configs", "message"),
     [([], "one or two"), ([SPEC] * 3, "one or two"), ("x", "one or two"), ([1], "must be a dict"),
      ([{**SPEC, "api_key": "x"}], "no field `api_key`"), ([{"provider": "openai"}], "`model`"),
      ([{**SPEC, "modelSettings": 3}], "modelSettings"), ([{**SPEC, "apiKey": 5}], "apiKey")],
 )  # fmt: skip
-def test_wrong_configs_are_refused_without_showing_the_key(configs, told):
-    with pytest.raises(errors.InvalidOptionError, match=told) as caught:
+def test_wrong_configs_are_refused_without_showing_the_key(configs, message):
+    with pytest.raises(errors.InvalidOptionError, match=message) as caught:
         endpoints_from_configs(models_of(configs), {})
     assert "canary" not in str(caught.value)
 

@@ -22,9 +22,9 @@ def test_every_cluster_is_answered_with_evidence(llm_server):
     assert row.supporting == ("CD79A", "MS4A1", "CD79B")
     assert row.ontology_id == "CL:0000236"
     assert row.engine == "llm"
-    asked = next(r["user"] for r in llm_server.log if r["label"] == "B cell")
-    assert "Tissue: blood" in asked
-    assert "Additional information: Watch for doublets." in asked
+    question = next(r["user"] for r in llm_server.log if r["label"] == "B cell")
+    assert "Tissue: blood" in question
+    assert "Additional information: Watch for doublets." in question
 
 
 def test_a_tissue_that_is_not_said_is_unknown(llm_server):
@@ -65,7 +65,7 @@ def test_a_cluster_without_any_marker_to_ask_about_is_skipped_with_the_reason(ll
     found = ask(llm_server, table)
     assert (found["a"].label, found["b"].status) == ("B cell", "skipped")
     assert "passes the filter" in found["b"].error
-    assert llm_server.asked() == ["B cell"]
+    assert llm_server.annotated() == ["B cell"]
 
 
 def test_what_leaves_the_machine_is_said(llm_server):
@@ -75,7 +75,7 @@ def test_what_leaves_the_machine_is_said(llm_server):
     assert (away.host, away.sends) == ("api.anthropic.com", frozenset({"markers"}))
 
 
-def test_a_missing_key_is_told_before_a_run_is_made(own_home, monkeypatch):
+def test_a_missing_key_is_reported_before_a_run_is_made(own_home, monkeypatch):
     monkeypatch.delenv("OPENROUTER_API_KEY", raising=False)
     with pytest.raises(errors.CredentialsRequiredError, match="openrouter"):
         cellferry.annotate_clusters(TWO, engine="llm", species="human")
@@ -110,7 +110,7 @@ def test_the_key_reaches_the_server_and_nothing_else(llm_server, tmp_path, own_h
 
 @pytest.mark.parametrize("by_configs", [False, True])
 def test_extras_reach_the_server_and_no_file(llm_server, tmp_path, own_home, by_configs):
-    """What is sent as it is may hold a secret: of it only the names are remembered."""
+    """What is sent as it is may contain a secret: of it only the names are remembered."""
     extras = {
         "extra_headers": {"X-Gateway-Key": CANARY, "X-Lab": f"lab-{CANARY}"},
         "extra_body": {"user": f"user-{CANARY}", "deep": {"password": [CANARY]}},

@@ -4,41 +4,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellferry.engines.llm.limits import RECOVER_AFTER, Budget, BudgetReachedError, Gate
+from cellferry.engines.llm.limits import RECOVER_AFTER, Budget, BudgetReachedError, RateLimiter
 
 
 def test_no_more_than_the_limit_run_at_once_and_a_429_halves_it():
     async def main():
-        gate, seen = Gate(8), []
+        limiter, seen = RateLimiter(8), []
 
         async def call():
-            async with gate.slot():
-                seen.append(gate.active)
+            async with limiter.slot():
+                seen.append(limiter.active)
                 await asyncio.sleep(0.01)
 
         await asyncio.gather(*(call() for _ in range(30)))
         assert max(seen) == 8
-        gate.slow_down(0.0)
-        assert gate.limit == 4
+        limiter.slow_down(0.0)
+        assert limiter.limit == 4
         seen.clear()
         await asyncio.gather(*(call() for _ in range(12)))
         assert max(seen) == 4
         for _ in range(RECOVER_AFTER):
-            await gate.went_well()
-        assert gate.limit == 5
+            await limiter.went_well()
+        assert limiter.limit == 5
 
     asyncio.run(main())
 
 
 def test_retry_after_holds_every_new_call_and_many_429_at_once_count_as_one():
     async def main():
-        gate = Gate(8)
+        limiter = RateLimiter(8)
         clock = asyncio.get_running_loop().time
         for _ in range(5):
-            gate.slow_down(0.3)
-        assert gate.limit == 4
+            limiter.slow_down(0.3)
+        assert limiter.limit == 4
         began = clock()
-        async with gate.slot():
+        async with limiter.slot():
             assert clock() - began >= 0.29
 
     asyncio.run(main())
@@ -46,11 +46,11 @@ def test_retry_after_holds_every_new_call_and_many_429_at_once_count_as_one():
 
 def test_the_limit_never_falls_below_one_call():
     async def main():
-        gate = Gate(2)
+        limiter = RateLimiter(2)
         for _ in range(5):
-            gate.slow_down(0.0)
+            limiter.slow_down(0.0)
             await asyncio.sleep(0)
-        assert gate.limit == 1
+        assert limiter.limit == 1
 
     asyncio.run(main())
 
@@ -85,18 +85,18 @@ def test_an_unknown_price_makes_the_sum_unknown():
     assert budget.spent_usd is None
 
 
-def test_what_is_held_for_a_cluster_is_drawn_first_and_the_rest_given_back():
+def test_what_is_set_aside_for_a_cluster_is_used_first_and_the_rest_given_back():
     budget = Budget(max_tokens=1000)
-    hold = budget.admit(600, None)
+    reservation = budget.admit(600, None)
     with pytest.raises(BudgetReachedError):
         budget.admit(600, None)
-    hold.draw(400, None)
+    reservation.consume(400, None)
     budget.settle((400, None), 350, None)
-    # 350 spent, 200 held: a call of 500 needs 300 more.
-    hold.draw(500, None)
+    # 350 spent, 200 set aside: a call of 500 needs 300 more.
+    reservation.consume(500, None)
     with pytest.raises(BudgetReachedError):
         budget.reserve(200, None)
     budget.settle((500, None), 500, None)
-    hold.release()
+    reservation.release()
     budget.reserve(150, None)
     assert budget.spent_tokens == 850

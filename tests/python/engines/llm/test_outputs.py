@@ -55,18 +55,18 @@ def test_conversations_hold_every_prompt_and_reply_by_role(llm_server, tmp_path)
     assert kept["schema"] == "cellferry.conversations/1"
     assert kept["parameters"]["model"] == "test-model"
     assert kept["prompts"]["version"] == "v1"
-    talk = kept["clusters"]["0"]
-    assert [(m["stage"], m["role"]) for m in talk["messages"]] == [
+    conversation = kept["clusters"]["0"]
+    assert [(m["stage"], m["role"]) for m in conversation["messages"]] == [
         (stage, role)
         for stage in ("annotator", "annotator", "validator")
         for role in ("system", "user", "assistant")
     ]
     sent = [r for r in llm_server.log if r["label"] == "B cell"]
-    said = [m["content"] for m in talk["messages"] if m["role"] == "user"]
+    said = [m["content"] for m in conversation["messages"] if m["role"] == "user"]
     assert said == [r["user"] for r in sent]
-    systems = [m["content"] for m in talk["messages"] if m["role"] == "system"]
+    systems = [m["content"] for m in conversation["messages"] if m["role"] == "system"]
     assert systems == [r["system"] for r in sent]
-    reply = talk["messages"][2]
+    reply = conversation["messages"][2]
     assert "MADEUP1" in reply["content"]
     assert {"model", "mode", "input_tokens", "output_tokens", "seconds", "time"} <= set(reply)
 

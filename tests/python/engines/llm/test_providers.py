@@ -39,7 +39,7 @@ def test_the_address_is_used_as_given(provider):
     assert str(model.base_url or "").rstrip("/") == "http://127.0.0.1:1/Some/Path/V1"
 
 
-def test_a_missing_package_is_told_with_the_line_that_installs_it(monkeypatch):
+def test_a_missing_package_is_reported_with_the_line_that_installs_it(monkeypatch):
     real = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "pydantic_ai" else real(name)

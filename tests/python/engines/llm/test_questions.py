@@ -39,7 +39,7 @@ def study(lists=LISTS, **context):
     return study_from_markers(lists, context=Context(**context))
 
 
-def asked(of, **options):
+def questions(of, **options):
     given = {"ranking_method": "avg_log2FC", "additional_info": None, "others": True}
     given = {**given, "settings": {}, **options}
     return make_questions(of, of.markers.select(), **given)
@@ -55,7 +55,7 @@ def test_everything_known_is_in_the_question():
     )  # fmt: skip
     of = study_from_markers(table, context=Context("blood", "human", "After treatment."))
     of = of.with_parts(clusters=Clusters(("mine", "theirs"), sizes=(30, 70)))
-    text = asked(of, additional_info="Mind doublets.")["mine"].text
+    text = questions(of, additional_info="Mind doublets.")["mine"].text
     for line in (
         "Species: human", "Tissue: blood", "Study: After treatment.",
         "Additional information: Mind doublets.", "Cells in this cluster: 30, 30.0 % of all cells",
@@ -74,18 +74,18 @@ def test_everything_known_is_in_the_question():
 def test_an_unknown_tissue_is_a_mode_and_no_default(tissue):
     of = study(tissue=tissue)
     assert tissue_of(of) is None
-    text = asked(of)["0"].text
+    text = questions(of)["0"].text
     assert "Tissue: unknown. Do not assume one" in text
     assert "lung" not in text
 
 
 @pytest.mark.parametrize("species", ["human", "mouse", "zebrafish", "Macaca mulatta"])
 def test_any_species_by_name(species):
-    assert f"Species: {species}\n" in asked(study(species=species))["0"].text
+    assert f"Species: {species}\n" in questions(study(species=species))["0"].text
 
 
 def test_tokens_are_opaque_and_differ_even_for_equal_clusters():
-    same = asked(study({"a": GENES["B cell"], "b": GENES["B cell"]}))
+    same = questions(study({"a": GENES["B cell"], "b": GENES["B cell"]}))
     tokens = {q.token for q in same.values()}
     assert len(tokens) == 2
     assert all(len(t) == 10 and t.isalnum() for t in tokens)
@@ -93,15 +93,15 @@ def test_tokens_are_opaque_and_differ_even_for_equal_clusters():
 
 
 def test_the_key_depends_on_the_own_question_and_not_on_other_clusters():
-    before = asked(study())
-    changed = asked(study({**LISTS, "1": ["CD3E", "TRAC"]}))
+    before = questions(study())
+    changed = questions(study({**LISTS, "1": ["CD3E", "TRAC"]}))
     assert before["0"].key == changed["0"].key
     assert before["0"].token == changed["0"].token
     assert before["0"].text != changed["0"].text
     assert before["1"].key != changed["1"].key
     for other in (
-        asked(study(tissue="blood")), asked(study(), additional_info="x"),
-        asked(study(), settings={"model": "b"}), asked(study(species="mouse")),
+        questions(study(tissue="blood")), questions(study(), additional_info="x"),
+        questions(study(), settings={"model": "b"}), questions(study(species="mouse")),
     ):  # fmt: skip
         assert before["0"].key != other["0"].key
 
@@ -114,7 +114,7 @@ def test_a_cluster_without_genes_has_no_question():
 
 
 def test_many_other_clusters_are_cut():
-    text = asked(study({f"c{i}": [f"G{i}"] for i in range(60)}))["c0"].text
+    text = questions(study({f"c{i}": [f"G{i}"] for i in range(60)}))["c0"].text
     assert text.rstrip().endswith("- and 19 more")
 
 

@@ -32,12 +32,12 @@ def test_words_around_an_answer_never_change_it(before, after):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reason"),
     [("", "empty"), ("  ", "empty"), ("B cells, surely.", "no JSON"), (TEXT[:80], "no JSON"),
      ("[1, 2]", "no JSON"), ('{"main_type": "B cell"}', "cluster_token: field required"),
      (TEXT.replace("0.9", "95"), "confidence: input should be less"),
      (TEXT + json.dumps({**RIGHT, "main_type": "T cell"}), "more than one")],
 )  # fmt: skip
-def test_what_is_no_answer_says_why(text, told):
-    with pytest.raises(UnreadableReplyError, match=told):
+def test_what_is_no_answer_says_why(text, reason):
+    with pytest.raises(UnreadableReplyError, match=reason):
         read_answer([text], Answer)

@@ -6,8 +6,8 @@ from llm_cases import question
 
 
 def test_both_dialects_are_spoken_and_logged(llm_server):
-    asked = question().text
-    messages = [{"role": "user", "content": asked}]
+    text = question().text
+    messages = [{"role": "user", "content": text}]
     body = {"model": "m", "messages": messages, "max_tokens": 9}
     with httpx.Client(trust_env=False) as client:
         one = client.post(f"{llm_server.url}/x/chat/completions", json=body).json()

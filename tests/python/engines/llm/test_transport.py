@@ -1,7 +1,7 @@
 import pytest
 from pydantic_ai.exceptions import ModelConnectionError, ModelHTTPError
 
-from cellferry.engines.llm.client import is_transient, parameters, pause_of, told_by
+from cellferry.engines.llm.client import is_transient, parameters, pause_of, said_by
 from cellferry.engines.llm.replies import Answer
 from cellferry.engines.service.answers import TRANSIENT
 
@@ -52,8 +52,8 @@ def test_each_mode_asks_for_the_schema_in_its_way():
     assert '"supporting_genes"' in system
 
 
-def test_what_a_service_said_is_told_short():
+def test_what_a_service_said_is_repeated_short():
     body = {"error": {"message": "no " * 500}}
-    told = told_by(ModelHTTPError(400, "m", body))
-    assert told.startswith("status 400, no no")
-    assert len(told) < 400
+    said = said_by(ModelHTTPError(400, "m", body))
+    assert said.startswith("status 400, no no")
+    assert len(said) < 400

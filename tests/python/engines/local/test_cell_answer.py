@@ -13,16 +13,16 @@ NAMES = tuple(f"cell-{i}" for i in range(30))
 SCORER = CellScorer(packaged_knowledge(), "human", GENES, counts=True)
 
 
-def answer(cuts):
-    edges = [0, *sorted(cuts), MATRIX.shape[0]]
+def answer(edges_inside):
+    edges = [0, *sorted(edges_inside), MATRIX.shape[0]]
     blocks = [(a, MATRIX[a:b]) for a, b in pairwise(edges)]
     return SCORER.answer(NAMES, [c for _, c in SCORER.choices(blocks)], {})
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.sets(st.integers(1, 29)))
-def test_any_blocks_give_the_same_answer(cuts):
-    assert answer(cuts).to_frame().equals(answer([]).to_frame())
+def test_any_blocks_give_the_same_answer(edges_inside):
+    assert answer(edges_inside).to_frame().equals(answer([]).to_frame())
 
 
 def test_fits_made_before_are_used():

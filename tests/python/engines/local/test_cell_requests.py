@@ -36,13 +36,13 @@ def test_the_answer_is_that_of_the_engine_and_has_what_is_specified():
 
 @settings(deadline=None, max_examples=15)
 @given(st.sets(st.integers(1, 29)))
-def test_any_chunking_gives_the_same_calls(cuts):
-    edges = [0, *sorted(cuts), 30]
+def test_any_chunking_gives_the_same_calls(edges_inside):
+    edges = [0, *sorted(edges_inside), 30]
     parts = [ask(MATRIX[a:b]) for a, b in pairwise(edges)]
     assert [c for part in parts for c in part] == ask(MATRIX)
 
 
-def test_normalised_values_are_read_as_such():
+def test_normalized_values_are_read_as_such():
     assert [c["label"] for c in ask(ADATA.X)] == [c["label"] for c in ask(MATRIX)]
 
 

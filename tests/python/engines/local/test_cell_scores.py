@@ -47,13 +47,13 @@ def test_the_order_of_genes_changes_nothing(values, order):
 @given(blocks)
 def test_a_cell_is_scored_by_itself(values):
     profiles = CellProfiles.for_genes(PROFILES, GENES)
-    together = profiles.fits(profiles.strengths(csr_matrix(values), counts=True))
+    all_at_once = profiles.fits(profiles.strengths(csr_matrix(values), counts=True))
     for i in range(len(values)):
         alone = profiles.fits(profiles.strengths(csr_matrix(values[i : i + 1]), counts=True))
-        assert np.array_equal(alone[0], together[i])
+        assert np.array_equal(alone[0], all_at_once[i])
 
 
-def test_counts_are_normalised_to_ten_thousand_per_cell():
+def test_counts_are_normalized_to_ten_thousand_per_cell():
     profiles = CellProfiles.for_genes(PROFILES, GENES)
     counts = np.zeros((1, len(GENES)))
     counts[0, [0, 60]] = 3, 7

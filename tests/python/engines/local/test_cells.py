@@ -71,15 +71,15 @@ def test_without_expression_it_says_what_is_needed():
         expression_of(study, "local")
 
 
-def test_counts_in_the_place_of_normalised_values_are_read_as_counts():
+def test_counts_in_the_place_of_normalized_values_are_read_as_counts():
     adata = cells(60)
     counts = MatrixSource(adata.layers["counts"], GENES)
     rows = Clusters((), np.full(60, -1, dtype=np.int32))
     common = {"cells": tuple(adata.obs_names), "genes": tuple(GENES)}
-    told = annotate_cells(Study(rows, normalized=counts, **common), progress=False)
+    stated = annotate_cells(Study(rows, normalized=counts, **common), progress=False)
     meant = annotate_cells(Study(rows, counts=counts, **common), progress=False)
-    assert told.provenance["read"] == "counts"
-    assert told.to_frame().equals(meant.to_frame())
+    assert stated.provenance["read"] == "counts"
+    assert stated.to_frame().equals(meant.to_frame())
 
 
 def test_linear_values_are_logged_as_counts_are():

@@ -85,7 +85,7 @@ def test_rows_follow_the_study_and_clusters_without_rows_are_skipped():
     assert "no markers" not in found.evidence
 
 
-def test_sizes_and_numbers_of_markers_are_told():
+def test_sizes_and_numbers_of_markers_are_reported():
     markers = table({"0": BLOOD["0"], "1": BLOOD["1"]}, filler=10)
     clusters = Clusters.from_labels(["0", "0", "1"])
     found = Local().run(Study(clusters, markers=markers), Journal(), Events())
@@ -209,7 +209,7 @@ def test_finished_units_are_reused_and_anything_that_matters_makes_new_ones():
     assert len(journal.units) == 20
 
 
-def test_progress_is_told_and_an_interrupt_stops_between_clusters():
+def test_progress_is_reported_and_an_interrupt_stops_between_clusters():
     markers = table(BLOOD)
     study = Study(Clusters(markers.clusters), markers=markers)
     seen = []

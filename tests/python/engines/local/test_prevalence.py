@@ -128,7 +128,7 @@ def test_deeper_sequencing_of_a_cluster_is_no_evidence():
     assert difference[marker] > 0.8
 
 
-def test_few_genes_tell_nothing_of_depth():
+def test_few_genes_say_nothing_of_depth():
     inside, outside = np.array([[0.8], [0.6]]), np.array([[0.4], [0.3]])
     assert at_depth(inside, outside).ravel() == pytest.approx([0.4, 0.3])
 

@@ -28,9 +28,9 @@ def test_any_refusal_is_one_classed_error_with_words_and_a_hint(status, body, ki
 @given(st.recursive(st.none() | st.integers() | st.text(max_size=9), st.lists, max_leaves=9))
 def test_any_json_body_can_be_explained(body):
     response = answer(422)
-    code, told = http_answers.explained(response, json.dumps({"detail": body}).encode())
+    code, words = http_answers.explained(response, json.dumps({"detail": body}).encode())
     assert code == ""
-    assert isinstance(told, str)
+    assert isinstance(words, str)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_any_retry_after_is_a_pause_or_nothing(text):
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 499, 500, 502, 503, 504, 507, 520, 521,
                                     522, 523, 524, 529])  # fmt: skip
 def test_services_and_models_try_the_same_again(status):
-    """House review: 499, 507, 521 and 523 were tried again by one, 409 by the other."""
+    """Architecture review: 499, 507, 521 and 523 were tried again by one, 409 by the other."""
     from pydantic_ai.exceptions import ModelHTTPError
 
     from cellferry.engines.llm.client import is_transient

@@ -34,7 +34,7 @@ def status(server, **options):
         return client.get(server.status_path)
 
 
-PASSING = [
+TRANSIENT = [
     ("drop", {}),
     ("truncate", {}),
     ("garble", {}),
@@ -47,7 +47,7 @@ PASSING = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "details"), PASSING)
+@pytest.mark.parametrize(("kind", "details"), TRANSIENT)
 def test_what_passes_is_tried_again_until_the_answer_is_whole(server, kind, details):
     server.fault(kind, "GET", "^/status", times=3, **details)
     found = status(server)
@@ -56,18 +56,18 @@ def test_what_passes_is_tried_again_until_the_answer_is_whole(server, kind, deta
     assert server.faults[0].done == 3
 
 
-def house(code, message="Too much."):
+def failure(code, message="Too much."):
     return json.dumps({"detail": {"error_code": code, "message": message}}).encode()
 
 
 CLASSES = [
-    (401, house("INVALID_TOKEN"), errors.ServiceCredentialsError),
-    (403, house("ACCESS_DENIED"), errors.ServiceForbiddenError),
+    (401, failure("INVALID_TOKEN"), errors.ServiceCredentialsError),
+    (403, failure("ACCESS_DENIED"), errors.ServiceForbiddenError),
     (404, b'{"error_code": "JOB_NOT_FOUND", "message": "gone"}', errors.ServiceNotFoundError),
     (413, b"too large", errors.ServiceTooLargeError),
     (422, b'{"detail": [{"loc": ["body", "x"], "msg": "bad"}]}', errors.ServiceRejectedError),
     (400, b'{"detail": "no"}', errors.ServiceRejectedError),
-    (429, house("QUOTA_EXCEEDED"), errors.ServiceLimitError),
+    (429, failure("QUOTA_EXCEEDED"), errors.ServiceLimitError),
     (500, b"", errors.ServiceFailedError),
     (503, b"<!doctype html><p>down", errors.ServiceFailedError),
     (200, b"<!doctype html><p>sign in", errors.ServicePageError),
@@ -92,7 +92,7 @@ def test_what_stays_is_one_classed_error(server, code, body, cls):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (house("X_CODE", "The words."), "X_CODE): The words."),
+        (failure("X_CODE", "The words."), "X_CODE): The words."),
         (b'{"error_code": "X_CODE", "message": "The words."}', "X_CODE): The words."),
         (b'{"detail": "Not authenticated"}', "Not authenticated"),
         (b'{"detail": [{"loc": ["body", "x"], "msg": "bad"}]}', "body.x: bad"),
@@ -121,7 +121,7 @@ def test_the_pause_that_the_service_asks_for_is_kept(server, form):
     assert (1.2 if form == "seconds" else 1.5) <= second - first < 5
 
 
-def test_a_pause_that_is_too_long_is_told_and_not_waited_for(server):
+def test_a_pause_that_is_too_long_is_reported_and_not_waited_for(server):
     server.fault("answer", "GET", "^/status", status=429, headers={"Retry-After": "86400"})
     begin = time.monotonic()
     with pytest.raises(errors.ServiceLimitError) as caught:
@@ -191,7 +191,7 @@ def test_the_token_goes_to_its_own_service_only(server):
 
 
 def test_a_secret_that_the_service_repeats_is_hidden(server):
-    body = house("INVALID_TOKEN", f"The token {CANARY} is not valid.")
+    body = failure("INVALID_TOKEN", f"The token {CANARY} is not valid.")
     server.fault("answer", "GET", "^/status", status=401, body=body)
     with pytest.raises(errors.ServiceCredentialsError) as caught:
         status(server, token=Secret(CANARY, "auth_token"))

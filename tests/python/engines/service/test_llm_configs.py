@@ -38,11 +38,11 @@ def no_keys(monkeypatch):
 )
 def test_what_both_engines_take(config, provider, base_url):
     (found,) = LLMConfigs(config)
-    (asked,) = endpoints_from_configs(models_of([config]), {})
+    (made,) = endpoints_from_configs(models_of([config]), {})
     assert (found.plain["provider"], found.plain.get("baseUrl")) == (provider, base_url)
-    assert (asked.provider, asked.base_url) == (provider, base_url)
-    assert (found.plain["name"], asked.model) == ("m", "m")
-    assert asked.api_key is None
+    assert (made.provider, made.base_url) == (provider, base_url)
+    assert (found.plain["name"], made.model) == ("m", "m")
+    assert made.api_key is None
     assert not found.secrets
 
 

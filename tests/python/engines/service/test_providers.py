@@ -37,7 +37,7 @@ def test_every_provider_has_what_its_users_need():
 
 @pytest.mark.parametrize("provider", [p for p in MODELS_OF if p != "bedrock"])
 def test_both_engines_ask_the_same_variables_in_the_same_order(provider, monkeypatch):
-    """House review: the engines asked GOOGLE_API_KEY and GEMINI_API_KEY in opposite order."""
+    """Architecture review: the engines read GOOGLE_API_KEY and GEMINI_API_KEY in opposite order."""
     model = {"provider": provider, "name": "a/m"}
     for name in reversed(PROVIDERS[provider].variables):
         monkeypatch.setenv(name, f"key-of-{name}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -116,7 +116,7 @@ class CellAtlas:
         self.options = checked(Options(**given))
         self._key = find_secret(api_key, "api_key", KEY_VARIABLE)
         self.retries: Retries | None = None
-        self._looked: tuple[Study, Quality | None, dict[str, Any]] | None = None
+        self._looked: tuple[Study, Quality | None, dict[str, object]] | None = None
 
     def __repr__(self) -> str:
         return f"<CellAtlas engine at {self.options.api_url}>"
@@ -142,7 +142,7 @@ class CellAtlas:
             companions=("embedding extraction", "marker-gene export"),
         )
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return the options without the key."""
         return self.options.describe()
 
@@ -217,7 +217,7 @@ class CellAtlas:
             sender = Sender(service, run, events, options.parallel, options.compress)
             answered = sender.send(encoder.chunks(source, keep), cells)
         found = _merged(answered, cells, quality if keep is not None else None)
-        evidence: dict[str, Any] = {"genes": genes, "chunks": len(answered)}
+        evidence: dict[str, object] = {"genes": genes, "chunks": len(answered)}
         if quality is not None:
             evidence["quality"] = {**quality.numbers, "action": options.qc}
         provenance = {
@@ -236,8 +236,10 @@ class CellAtlas:
         source: ExpressionSource = study.require("counts" if counts else "normalized", self.name)
         return source, counts
 
-    def _look(self, study: Study, *, quiet: bool = False) -> tuple[Quality | None, dict[str, Any]]:
-        """Return quality and genes of a study; looked at once, and told of once."""
+    def _look(
+        self, study: Study, *, quiet: bool = False
+    ) -> tuple[Quality | None, dict[str, object]]:
+        """Return quality and genes of a study; looked at once, and warned of once."""
         from .quality import check_genes, measure
 
         if self._looked is None or self._looked[0] is not study:
@@ -273,7 +275,7 @@ def _merged(
         rows.append(chunk.rows)
     at: NDArray[np.intp] = np.concatenate(rows)
     if not np.array_equal(at, expected):
-        message = "The chunks do not hold every cell exactly once."
+        message = "The chunks do not have every cell exactly once."
         raise InternalError(message)
     calls = Calls.joined(parts)
     label, status = np.full(n, -1, np.int32), np.full(n, SKIPPED, np.uint8)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +13,7 @@ from ...annotations.clusters import UNKNOWN
 from ...annotations.texts import TextLists, Texts
 from ...biology.text import says_unknown
 from ...errors import ServiceAnswerError
+from ...files import Json
 
 _HINT = "The service speaks another protocol, or another version of it."
 
@@ -44,8 +43,15 @@ class Calls:
         )
 
 
-def check_answer(answer: Any, n_cells: int) -> list[dict[str, Any]]:
+def check_answer(answer: object, n_cells: int) -> list[Mapping[str, Json]]:
     """Return the calls of an answer; keys that are not known are left alone.
+
+    Parameters
+    ----------
+    answer
+        The data that the service returned.
+    n_cells
+        Cells of the chunk, each of which must have one call.
 
     Raises
     ------
@@ -71,9 +77,9 @@ def check_answer(answer: Any, n_cells: int) -> list[dict[str, Any]]:
     return calls
 
 
-def columns_of(calls: list[dict[str, Any]]) -> Calls:
+def columns_of(calls: Sequence[Mapping[str, Json]]) -> Calls:
     """Return checked calls as columns; missing alternates, markers and confidences are none."""
-    known = [c["label"].strip() for c in calls]
+    known = [str(c["label"]).strip() for c in calls]
     labels = [UNKNOWN if says_unknown(x) else x for x in known]
     sure = [c.get("confidence") for c in calls]
     return Calls(
@@ -85,12 +91,12 @@ def columns_of(calls: list[dict[str, Any]]) -> Calls:
     )
 
 
-def _is_share(value: Any) -> bool:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and 0 <= value <= 1
+def _is_share(value: object) -> bool:
+    # NaN and infinity are not between.
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
-def _texts(values: Any, names: tuple[str, ...]) -> list[str]:
+def _texts(values: object, names: tuple[str, ...]) -> list[str]:
     """Return a list of text; the type of its elements is not documented."""
     found = []
     for value in values if isinstance(values, list) else ():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from ...study.options import flag, number, one_of, or_none, text, whole_number
 from .payload import MOST_CELLS
@@ -33,7 +32,7 @@ class Options:
     min_counts: int = 200
     max_mitochondrial: float = 0.2
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Return the options as plain data, from which the same can be made again."""
         return asdict(self)
 

@@ -56,7 +56,7 @@ class Chunk:
         """
         import orjson
 
-        # No name can hold these: in a JSON text a quotation mark has a backslash before it.
+        # No name can contain these: in a JSON text a quotation mark has a backslash before it.
         start = self.body.index(_POINTERS) + len(_POINTERS)
         columns = self.body.index(_COLUMNS, start)
         values = self.body.index(_VALUES, columns)
@@ -243,12 +243,12 @@ class Encoder:
     def _values(self, block: csr_matrix) -> NDArray[np.generic]:
         data = block.data
         if len(data) and not (np.isfinite(data.min()) and np.isfinite(data.max())):
-            message = "The expression holds values that are not finite numbers."
+            message = "The expression has values that are not finite numbers."
             raise InvalidObjectError(message, "Normalise the counts again.")
         if self._counts:
             whole = data.astype(np.int64)
             if len(data) and (whole.min() < 0 or not bool(np.array_equal(whole, data))):
-                message = "The counts hold values that are no whole numbers of at least 0."
+                message = "The counts have values that are no whole numbers of at least 0."
                 raise InvalidObjectError(
                     message, 'Send the normalised values: values="normalized".'
                 )

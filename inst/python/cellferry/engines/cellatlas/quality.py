@@ -7,7 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -35,7 +35,20 @@ DOUBLET_SCORES = (
 DOUBLET_SCORE = 0.5
 
 
-@dataclass(frozen=True, eq=False)
+class Numbers(TypedDict):
+    """What was measured; shares are 0..1, None where nothing could be measured."""
+
+    cells: int
+    flagged: dict[str, int]
+    median_counts: float | None
+    median_mitochondrial_share: float | None
+    mitochondrial_genes: int
+    doublet_column: str | None
+    min_counts: int | None
+    max_mitochondrial: float
+
+
+@dataclass(frozen=True)
 class Quality:
     """What was measured and found.
 
@@ -48,7 +61,7 @@ class Quality:
     """
 
     reasons: list[str | None] = field(repr=False)
-    numbers: dict[str, Any]
+    numbers: Numbers
 
     @property
     def good(self) -> NDArray[np.bool_]:
@@ -60,9 +73,9 @@ class Quality:
         flagged = {k: n for k, n in self.numbers["flagged"].items() if n}
         if not flagged:
             return
-        told = ", ".join(f"{n} {what}" for what, n in flagged.items())
+        reasons = ", ".join(f"{n} {what}" for what, n in flagged.items())
         bad = int((~self.good).sum())
-        message = f"{bad} of {len(self.reasons)} cells should not be annotated: {told}."
+        message = f"{bad} of {len(self.reasons)} cells should not be annotated: {reasons}."
         hint = (
             'They are left out (qc = "filter") and get no label.'
             if filtered
@@ -116,7 +129,7 @@ def measure(
     for what in reversed(found):
         for i in np.flatnonzero(found[what]).tolist():
             reasons[i] = words[what]
-    numbers = {
+    numbers: Numbers = {
         "cells": n,
         "flagged": {what: int(flags.sum()) for what, flags in found.items()},
         "median_counts": float(np.median(total)) if counts and n else None,
@@ -153,7 +166,7 @@ FEW = 0.5
 """Share of the genes that must be known symbols."""
 
 
-def check_genes(genes: Sequence[str], species: str | None) -> dict[str, Any]:
+def check_genes(genes: Sequence[str], species: str | None) -> dict[str, object]:
     """Return what is known of the gene names: how many, how many of them are symbols.
 
     Raises
@@ -165,7 +178,7 @@ def check_genes(genes: Sequence[str], species: str | None) -> dict[str, Any]:
     if twice:
         message = (
             f"{len(twice)} gene names stand for several columns ({listing(twice, 3)}), so that the "
-            "service could not tell them apart."
+            "service could not distinguish them."
         )
         hint = "Make them unique: adata.var_names_make_unique(), or in R make.unique(rownames(x))."
         raise GeneIdentifiersError(message, hint, examples=twice[:10])

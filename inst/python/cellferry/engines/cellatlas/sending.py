@@ -10,14 +10,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from ...errors import OutputError, ServiceRejectedError, ServiceTooLargeError
-from ...files import file_hash, write_whole
+from ...files import Json, file_hash, write_whole
 from ...runs.parallel import bounded_map
 from ..service.addresses import is_loopback
 from ..service.client import Reply, Service
@@ -34,6 +34,15 @@ if TYPE_CHECKING:
 FOLDER = "chunks"
 
 
+class Kept(TypedDict):
+    """What the journal says of an answered chunk."""
+
+    file: str
+    sha256: str
+    cells: int
+    names: str
+
+
 @dataclass(frozen=True, eq=False)
 class Answered:
     """A chunk and the file with its answer."""
@@ -42,11 +51,11 @@ class Answered:
     rows: NDArray[np.intp]
     file: Path
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> Mapping[str, Json]:
         """Return the answer of the service as it came."""
         import orjson
 
-        found: dict[str, Any] = orjson.loads(gzip.decompress(self.file.read_bytes()))
+        found: Mapping[str, Json] = orjson.loads(gzip.decompress(self.file.read_bytes()))
         return found
 
 
@@ -87,7 +96,7 @@ class Sender:
                 if found is not None:
                     answered.append(found)
                     done += len(chunk.rows)
-                    self._told(done, len(cells))
+                    self._report(done, len(cells))
                 elif len(chunk.body) > self._largest and len(chunk.rows) > 1:
                     yield from missing(chunk.halves())
                 else:
@@ -110,7 +119,7 @@ class Sender:
                     answered.append(self._keep(chunk, text, cells))
                     self.sent += 1
                     done += chunk.n_cells
-                    self._told(done, len(cells))
+                    self._report(done, len(cells))
             if not too_large:
                 return sorted(answered, key=lambda a: int(a.rows[0]))
             waiting = too_large
@@ -120,7 +129,7 @@ class Sender:
         self._largest = min(self._largest, len(chunk.body) * 3 // 4)
         self.run.update(largest_body=self._largest)
 
-    def _told(self, done: int, total: int) -> None:
+    def _report(self, done: int, total: int) -> None:
         self.events.emit("progress", done=done, total=total, unit="cell")
 
     def _ask(self, chunk: Chunk) -> tuple[_Sent | Chunk, bytes]:
@@ -149,7 +158,7 @@ class Sender:
                 raise
             return chunk, b""
 
-    def _posted(self, body: bytes, read: Any) -> bytes:
+    def _posted(self, body: bytes, read: Callable[[Reply], bytes]) -> bytes:
         try:
             return self._post(body, read)
         except ServiceRejectedError as error:
@@ -158,13 +167,12 @@ class Sender:
             self._gzip, self._may_learn = False, False
             return self._post(body, read)
 
-    def _post(self, body: bytes, read: Any) -> bytes:
+    def _post(self, body: bytes, read: Callable[[Reply], bytes]) -> bytes:
         headers = {"Content-Type": "application/json"}
         if self._gzip:
             body = gzip.compress(body, compresslevel=1)
             headers["Content-Encoding"] = "gzip"
-        found: bytes = self.service.request("POST", "", content=body, headers=headers, read=read)
-        return found
+        return self.service.request("POST", "", content=body, headers=headers, read=read)
 
     def _key(self, chunk: Chunk) -> str:
         return hashlib.sha256(f"{self.service.address}\x1f{chunk.key}".encode()).hexdigest()
@@ -190,7 +198,7 @@ class Sender:
         return Answered(sent.number, sent.rows, path)
 
     def _found(
-        self, chunk: Chunk, finished: dict[str, Any], cells: tuple[str, ...]
+        self, chunk: Chunk, finished: Mapping[str, Kept], cells: tuple[str, ...]
     ) -> Answered | None:
         """Return the answer that an earlier process of this run got, if it is whole."""
         kept = finished.get(self._key(chunk))

@@ -8,7 +8,7 @@ hosted one or ``cellferry serve``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...annotations.clusters import Annotations
 from ...errors import CellferryError
@@ -80,7 +80,7 @@ class CyteType:
         Whether it is an error if an artifact cannot be built or uploaded. False goes on
         without: the report then has no expression or metadata to look up.
     save_query, query_filename
-        Whether and where the payload is kept as JSON; it never holds a key.
+        Whether and where the payload is kept as JSON; a key is never in it.
     poll_interval_seconds, timeout_seconds
         Longest pause between two looks at the job; longest wait for it.
     overwrite_files
@@ -105,8 +105,8 @@ class CyteType:
         *,
         api_url: str | None = None,
         auth_token: str | Secret | None = None,
-        llm_configs: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
-        metadata: Mapping[str, Any] | None = None,
+        llm_configs: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None,
+        metadata: Mapping[str, object] | None = None,
         n_parallel_clusters: int = 2,
         visibility: str | None = None,
         rank_key: str = "rank_genes_groups",
@@ -162,7 +162,7 @@ class CyteType:
             reading=reading,
         )
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return the options without any secret; the keys of models are left out."""
         return {**self.options.describe(), "llm_configs": self._models.describe()}
 
@@ -265,7 +265,9 @@ class CyteType:
             with_markers = {labels[i] for i in prepared.payload["markerGenes"]}
             rows, evidence = rows_of(results, states, study.clusters.names, ids, with_markers)
             others = {k: v for k, v in results.items() if k != "annotations"}
-            unexpected = [i for i in results["annotations"] if ids.cluster(i) is None]
+            annotated = results["annotations"]
+            own = annotated if isinstance(annotated, Mapping) else {}
+            unexpected = [i for i in own if ids.cluster(i) is None]
             provenance = {
                 "job": job.id,
                 "api_url": service.address,

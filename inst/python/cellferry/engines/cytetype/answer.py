@@ -7,7 +7,7 @@ contradicts itself gives a failed row, never a label.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...annotations.clusters import UNKNOWN, Annotation
 from ...biology.text import ontology_id, says_unknown
@@ -22,12 +22,12 @@ STATED: dict[str, float] = {"High": 0.9, "Moderate": 0.6, "Low": 0.3}
 
 
 def rows_of(
-    results: Mapping[str, Any],
+    results: Mapping[str, object],
     states: Mapping[str, str],
     names: tuple[str, ...],
     ids: ClusterIds,
     with_markers: Collection[str] | None = None,
-) -> tuple[tuple[Annotation, ...], dict[str, Any]]:
+) -> tuple[tuple[Annotation, ...], dict[str, object]]:
     """Return the row of every cluster in order, and the evidence: all that was returned.
 
     Parameters
@@ -44,8 +44,9 @@ def rows_of(
         The clusters that markers were sent for; any other one that has no answer is skipped,
         not failed. None: all.
     """
-    entries = results["annotations"]
-    rows, evidence = [], {}
+    entries = _record(results["annotations"])
+    rows: list[Annotation] = []
+    evidence: dict[str, object] = {}
     for name in names:
         identifier = ids.by_cluster[name]
         entry = entries.get(identifier)
@@ -59,41 +60,51 @@ def rows_of(
     return tuple(rows), evidence
 
 
-def row_of(cluster: str, identifier: str, entry: Any, state: str) -> Annotation:
-    """Return the row of one cluster from its entry, which may be missing or damaged."""
+def row_of(cluster: str, identifier: str, entry: object, state: str) -> Annotation:
+    """Return the row of one cluster.
+
+    Parameters
+    ----------
+    cluster, identifier
+        Its name, and its id on the wire.
+    entry
+        Its entry of the results, which may be missing or damaged.
+    state
+        Its state as the service said, ``""`` where it did not.
+    """
     latest = _record(_record(entry).get("latest"))
-    told = _record(latest.get("annotation"))
-    if not told:
+    found = _record(latest.get("annotation"))
+    if not found:
         if state == "failed":
             return _failed(cluster, "The service could not annotate this cluster.")
         return _failed(cluster, "The service returned no annotation for this cluster.")
-    own = told.get("clusterId", identifier)
+    own = found.get("clusterId", identifier)
     if own is not None and str(own) != identifier:
         error = f'The answer says that it is for the cluster "{own}", so it is not used.'
         return _failed(cluster, error)
-    deep = _record(_record(told.get("fullOutput")).get("cellType"))
-    label = _text(told.get("annotation")) or _text(deep.get("label"))
+    deep = _record(_record(found.get("fullOutput")).get("cellType"))
+    label = _text(found.get("annotation")) or _text(deep.get("label"))
     if not label or says_unknown(label):
         label = UNKNOWN
     review = _record(latest.get("review"))
     confidence = STATED.get(str(review.get("confidence")))
-    term = _text(told.get("cellOntologyTermName"))
+    term = _text(found.get("cellOntologyTermName"))
     return Annotation(
         cluster,
         "unknown" if label == UNKNOWN else "ok",
         label=label,
-        detail=_text(told.get("granularAnnotation")),
-        state=_text(told.get("cellState")),
-        ontology_id=ontology_id(_text(told.get("cellOntologyTerm")) or ""),
+        detail=_text(found.get("granularAnnotation")),
+        state=_text(found.get("cellState")),
+        ontology_id=ontology_id(_text(found.get("cellOntologyTerm")) or ""),
         ontology_label=None if term in {None, UNKNOWN} else term,
         confidence=confidence,
         confidence_kind=None if confidence is None else "stated",
-        alternatives=_candidates(told, label),
+        alternatives=_candidates(found, label),
         mixed=_mixed(review),
-        supporting=_texts(told.get("supportingMarkers")) or _texts(deep.get("keySupportingGenes")),
-        conflicting=_texts(told.get("conflictingMarkers")) or _texts(deep.get("unexpectedGenes")),
-        missing=_texts(deep.get("missingGenes")) or _texts(told.get("missingExpression")),
-        justification=_text(told.get("justification")) or _text(deep.get("conclusion")),
+        supporting=_texts(found.get("supportingMarkers")) or _texts(deep.get("keySupportingGenes")),
+        conflicting=_texts(found.get("conflictingMarkers")) or _texts(deep.get("unexpectedGenes")),
+        missing=_texts(deep.get("missingGenes")) or _texts(found.get("missingExpression")),
+        justification=_text(found.get("justification")) or _text(deep.get("conclusion")),
         engine=ENGINE,
     )
 
@@ -102,14 +113,14 @@ def _failed(cluster: str, error: str) -> Annotation:
     return Annotation(cluster, "failed", error=error, engine=ENGINE)
 
 
-def _candidates(told: Mapping[str, Any], label: str) -> tuple[str, ...]:
-    given = _record(told.get("fullOutput")).get("refinedCandidatesWithReasoning")
+def _candidates(answer: Mapping[str, object], label: str) -> tuple[str, ...]:
+    given = _record(answer.get("fullOutput")).get("refinedCandidatesWithReasoning")
     listed = given if isinstance(given, list) else []
     found = (_text(_record(c).get("label")) for c in listed)
     return tuple(dict.fromkeys(c for c in found if c and c != label))
 
 
-def _mixed(review: Mapping[str, Any]) -> tuple[str, ...]:
+def _mixed(review: Mapping[str, object]) -> tuple[str, ...]:
     if review.get("isHeterogeneous") is not True:
         return ()
     full = _record(review.get("fullOutput"))
@@ -117,17 +128,17 @@ def _mixed(review: Mapping[str, Any]) -> tuple[str, ...]:
     return (kind or "heterogeneous",)
 
 
-def _record(value: Any) -> Mapping[str, Any]:
+def _record(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     if not isinstance(value, str) or not value.strip():
         return None
     # Control characters have no place in a label and break terminals and files.
     return "".join(c if c.isprintable() else " " for c in value).strip() or None
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def _texts(value: object) -> tuple[str, ...]:
     listed = value if isinstance(value, list) else [value]
     return tuple(dict.fromkeys(t for t in map(_text, listed) if t))

@@ -28,6 +28,7 @@ from ...errors import (
     ServiceTimeoutError,
     ServiceUnreachableError,
 )
+from ...files import Json
 from ..service.answers import object_of
 from ..service.secrets import redact
 from .uploads import safe_id
@@ -88,14 +89,14 @@ class Job:
         return f"{self._service.address}/report/{self.id}"
 
     def submit(
-        self, envelope: Callable[[bool], dict[str, Any]], key: str, *, may_reuse: bool
+        self, envelope: Callable[[bool], dict[str, object]], key: str, *, may_reuse: bool
     ) -> None:
         """Submit the job.
 
         Parameters
         ----------
         envelope
-            Makes the request; told whether earlier uploads may be named again.
+            Makes the request, given whether earlier uploads may be named again.
         key
             Hash of what is asked.
         may_reuse
@@ -110,12 +111,12 @@ class Job:
                 raise
             answer = self._post(envelope(False), once)
         host = self._service.host
-        told = object_of(answer, host, job_id=str)
+        accepted = object_of(answer, host, job_id=str)
         # Written before anything else happens: from here on the job can be found again.
-        self._run.update(remote_job_id=safe_id(told["job_id"], host))
+        self._run.update(remote_job_id=safe_id(accepted["job_id"], host))
         self._run.update(remote={"api_url": self._service.address, "report_url": self.report_url})
 
-    def renew(self, models: Callable[[], list[dict[str, Any]] | None]) -> None:
+    def renew(self, models: Callable[[], list[dict[str, object]] | None]) -> None:
         """Give the service the keys of the models again, for the same job.
 
         Parameters
@@ -129,7 +130,7 @@ class Job:
         attempt = int(self._run.content.get("attempt", 0))
         return hashlib.sha256(f"{self._run.id}\x1f{key}\x1f{attempt}".encode()).hexdigest()
 
-    def _post(self, envelope: Mapping[str, Any], key: str) -> Any:
+    def _post(self, envelope: Mapping[str, object], key: str) -> Json:
         return self._service.post("/annotate", envelope, key=key, seconds=SUBMIT_SECONDS)
 
     def follow(self, labels: Mapping[str, str], renew: Callable[[], None]) -> dict[str, str]:
@@ -187,8 +188,8 @@ class Job:
                     renewed = True
                     renew()
                     continue
-                told = redact(str(status.get("message") or ""))
-                if self._is_over(status["jobStatus"], clusters, told):
+                explanation = redact(str(status.get("message") or ""))
+                if self._is_over(status["jobStatus"], clusters, explanation):
                     return clusters
                 self._events.wait(min(pause, left))
             pause = min(pause * POLL_GROWTH, self._poll_seconds)
@@ -197,7 +198,7 @@ class Job:
         answer = self._service.get(f"/status/{self.id}")
         return object_of(answer, self._service.host, jobStatus=str)
 
-    def _is_over(self, state: str, clusters: Mapping[str, str], told: str) -> bool:
+    def _is_over(self, state: str, clusters: Mapping[str, str], explanation: str) -> bool:
         if state == "credentials_required":
             message = (
                 f"{self._service.host} was restarted and no longer has the keys of the models."
@@ -205,17 +206,17 @@ class Job:
             raise CredentialsRequiredError(message, "Resume with the keys in the environment.")
         self._gave_up = state == "failed"
         if self._gave_up and "completed" not in clusters.values():
-            raise self._lost([c for c, s in clusters.items() if s == "failed"], told)
+            raise self._lost([c for c, s in clusters.items() if s == "failed"], explanation)
         return state in FINISHED
 
-    def _lost(self, failed: list[str], told: str) -> ServiceJobError:
+    def _lost(self, failed: list[str], explanation: str) -> ServiceJobError:
         """Return the error of a job that failed, after which resuming submits it anew."""
         message = f"{self._service.host} gave up on the job {self.id}"
         hint = "Resume the run to submit it again, or ask the operator of the service."
         attempt = int(self._run.content.get("attempt", 0)) + 1
         self._run.update(attempt=attempt, remote_job_id=None)
         return ServiceJobError(
-            f"{message}: {told}" if told else f"{message}.", hint, clusters=failed
+            f"{message}: {explanation}" if explanation else f"{message}.", hint, clusters=failed
         )
 
     def _report(
@@ -238,7 +239,7 @@ class Job:
         hint = "It goes on at the service: resume the run to wait again."
         return ServiceTimeoutError(message, hint, job=self.id)
 
-    def results(self) -> Mapping[str, Any]:
+    def results(self) -> Mapping[str, Json]:
         """Return the results of the finished job, as the service gives them."""
         try:
             answer = self._service.get(f"/results/{self.id}", seconds=SUBMIT_SECONDS)
@@ -249,7 +250,7 @@ class Job:
         return object_of(answer, self._service.host, annotations=dict)
 
 
-def _states(status: Mapping[str, Any]) -> dict[str, str]:
+def _states(status: Mapping[str, object]) -> dict[str, str]:
     given = status.get("clusterStatus")
     if given is None:
         return {}
@@ -271,7 +272,7 @@ class Submission:
         self._prepared, self._uploader = prepared, uploader
         self._options, self._models = options, models
 
-    def envelope(self, reuse: bool) -> dict[str, Any]:
+    def envelope(self, reuse: bool) -> dict[str, object]:
         """Return the request, once the artifacts are with the service.
 
         Parameters
@@ -286,7 +287,7 @@ class Submission:
             link for reporting an issue.
         """
         uploads = self._uploads(reuse)
-        request: dict[str, Any] = {
+        request: dict[str, object] = {
             "input_data": self._prepared.payload,
             "llm_configs": self._models.wire(),
         }

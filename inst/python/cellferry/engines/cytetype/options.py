@@ -26,7 +26,7 @@ class Options:
     """Everything but the secrets. Meaning and units: see :class:`CyteType`."""
 
     api_url: str | None = None
-    metadata: Mapping[str, Any] | None = None
+    metadata: Mapping[str, object] | None = None
     n_parallel_clusters: int = 2
     visibility: str | None = None
     rank_key: str = "rank_genes_groups"
@@ -69,7 +69,7 @@ class Options:
             columns=self.obs_columns,
         )
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Return the options as plain data, from which the same can be made again."""
         found = asdict(self)
         found["api_url"] = self.address
@@ -121,7 +121,7 @@ def checked(options: Options) -> Options:
     return Options(**given)
 
 
-def _metadata(given: Any) -> dict[str, Any] | None:
+def _metadata(given: object) -> dict[str, object] | None:
     if given is None:
         return None
     if not isinstance(given, Mapping):
@@ -134,7 +134,7 @@ def _metadata(given: Any) -> dict[str, Any] | None:
     return {str(k): v for k, v in given.items()}
 
 
-def _columns(given: Any) -> tuple[str, ...] | None:
+def _columns(given: object) -> tuple[str, ...] | None:
     if given is None:
         return None
     names = [given] if isinstance(given, str) else given

@@ -7,7 +7,7 @@ Equal to what cytetype 0.19.4 sends for the same AnnData, but for the entries of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -27,6 +27,27 @@ LONGEST_OWN_ID = 3
 """Clusters are their own ids when no name is longer."""
 
 CLIENT_VERSION = f"cellferry {__version__}"
+
+
+class Visualization(TypedDict):
+    """Sampled cells: x and y of each, None without an embedding, and the id of its cluster."""
+
+    coordinates: list[list[float]] | None
+    clusters: list[str]
+
+
+class InputData(TypedDict):
+    """The ``input_data`` of a job; keys of the records are ids of clusters but for genes."""
+
+    studyInfo: str
+    infoTags: dict[str, str]
+    clusterLabels: dict[str, str]
+    clusterMetadata: Mapping[str, Mapping[str, object]]
+    markerGenes: dict[str, list[str]]
+    visualizationData: Visualization
+    expressionData: dict[str, dict[str, float]]
+    nParallelClusters: int
+    clientInfo: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -61,7 +82,7 @@ class ClusterIds:
 
 def build_payload(
     study: Study, options: Options, summary: Summary | None, client: str = "anndata"
-) -> dict[str, Any]:
+) -> InputData:
     """Return the ``input_data`` of a study.
 
     Parameters
@@ -80,7 +101,7 @@ def build_payload(
     ids = ClusterIds.of(study.clusters.names)
     markers = marker_genes(study, options.n_top_genes)
     # Without columns every cluster has an empty record; switched off, there is none at all.
-    aggregated: dict[str, Any] = {}
+    aggregated: dict[str, Mapping[str, object]] = {}
     if options.aggregate_metadata:
         aggregated = {name: {} for name in study.clusters.names}
         aggregated.update(summary.metadata if summary is not None else {})
@@ -156,7 +177,7 @@ def _expression(summary: Summary, ids: ClusterIds) -> dict[str, dict[str, float]
     }
 
 
-def texts_of(metadata: Mapping[str, Any]) -> dict[str, str]:
+def texts_of(metadata: Mapping[str, object]) -> dict[str, str]:
     """Return ``metadata`` with every value as text, as people write it.
 
     Examples
@@ -165,11 +186,10 @@ def texts_of(metadata: Mapping[str, Any]) -> dict[str, str]:
     {'ok': 'true', 'n': '3', 'link': 'https://example.org'}
     """
 
-    def text(value: Any) -> str:
+    def text(value: object) -> str:
         if isinstance(value, bool):
             return "true" if value else "false"
-        whole = isinstance(value, float) and value.is_integer()
-        return str(int(value)) if whole else str(value)
+        return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
     return {str(k): text(v) for k, v in metadata.items()}
 

@@ -11,11 +11,11 @@ import json
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from ...errors import EngineNeedsError, OutputError, RunDamagedError
-from ...files import write_json
-from .payload import build_payload
+from ...files import Json, write_json
+from .payload import InputData, build_payload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ class Prepared:
         Kind of upload -> file; empty when the job goes without.
     """
 
-    payload: dict[str, Any] = field(repr=False)
+    payload: InputData = field(repr=False)
     artifacts: Mapping[str, Path]
 
     @property
@@ -74,16 +74,17 @@ def prepare(study: Study, run: Run, options: Options, events: Events) -> Prepare
     stored = run.content.get("prepared")
     if stored is not None:
         artifacts = {kind: Path(path) for kind, path in stored["artifacts"].items()}
-        return Prepared(run.load(PAYLOAD), artifacts)
+        return Prepared(cast("InputData", run.load(PAYLOAD)), artifacts)
     _check_expression(study, run, options)
     events.emit("started", 0, 0, "artifacts", "Preparing the data")
     built = None if study.normalized is None else _build(study, run, options)
     events.check()
     client = "seurat" if run.content["provenance"].get("object") == "Seurat" else "anndata"
     payload = build_payload(study, options, None if built is None else built.summary, client)
-    run.store(PAYLOAD, payload)
+    plain = cast("Mapping[str, Json]", payload)
+    run.store(PAYLOAD, plain)
     if options.save_query:
-        _save_query(payload, run, options)
+        _save_query(plain, run, options)
     artifacts = {} if built is None else _files(built)
     where = {kind: str(path.resolve()) for kind, path in artifacts.items()}
     run.update(prepared={"artifacts": where})
@@ -134,7 +135,7 @@ def _files(built: Artifacts) -> dict[str, Path]:
     return {kind: path for kind, path in made.items() if path is not None}
 
 
-def _save_query(payload: Mapping[str, Any], run: Run, options: Options) -> None:
+def _save_query(payload: Mapping[str, Json], run: Run, options: Options) -> None:
     """Write the payload alone: the models and their keys are no part of it."""
     path = placed(options.query_filename, run)
     if not options.overwrite_files:

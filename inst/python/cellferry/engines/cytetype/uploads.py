@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ...errors import (
@@ -28,7 +28,7 @@ from ...errors import (
     ServiceRejectedError,
     ServiceTooLargeError,
 )
-from ...files import PRIVATE, write_json
+from ...files import PRIVATE, Json, write_json
 from ...runs.parallel import bounded_map
 from ...runs.run import home
 from ..service.addresses import is_loopback
@@ -162,7 +162,7 @@ class Uploader:
 
     # --- begin, parts, complete ---------------------------------------------------------
 
-    def _key(self, file: _File, *more: Any) -> str:
+    def _key(self, file: _File, *more: object) -> str:
         parts = ["upload", self._service.address, file.kind, file.sha256, *map(str, more)]
         return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
@@ -188,10 +188,10 @@ class Uploader:
         )
         return upload
 
-    def _beginning(self, file: _File, answer: Any) -> _Upload:
+    def _beginning(self, file: _File, answer: Json) -> _Upload:
         host = self._service.host
-        told = object_of(answer, host, upload_id=str, chunk_size_bytes=int)
-        size, limit = told["chunk_size_bytes"], told.get("max_size_bytes")
+        accepted = object_of(answer, host, upload_id=str, chunk_size_bytes=int)
+        size, limit = accepted["chunk_size_bytes"], accepted.get("max_size_bytes")
         if isinstance(limit, int) and file.size > limit:
             message = f"{NAMES[file.kind]} has {file.size:,} bytes, and {host} takes {limit:,}."
             raise ServiceTooLargeError(message, "Leave out columns: obs_columns=.", host=host)
@@ -199,11 +199,11 @@ class Uploader:
         if size <= 0 or n_parts > MOST_PARTS:
             message = f"{host} wants parts of {size} bytes, which cannot be."
             raise ServiceAnswerError(message, "The service speaks another protocol.", host=host)
-        urls = told.get("presigned_urls")
-        if urls is None or told.get("r2_upload_id") is None:
-            return _Upload(safe_id(told["upload_id"], host), size, n_parts)
+        urls = accepted.get("presigned_urls")
+        if urls is None or accepted.get("r2_upload_id") is None:
+            return _Upload(safe_id(accepted["upload_id"], host), size, n_parts)
         return _Upload(
-            safe_id(told["upload_id"], host), size, n_parts, signed_urls(urls, n_parts, host)
+            safe_id(accepted["upload_id"], host), size, n_parts, signed_urls(urls, n_parts, host)
         )
 
     def _finish(self, file: _File, upload: _Upload) -> str:
@@ -238,7 +238,7 @@ class Uploader:
         length = min(upload.part_size, file.size - start)
         signed = upload.urls is not None
         where = upload.urls[i] if upload.urls is not None else None
-        tag: str = self._service.request(
+        return self._service.request(
             "PUT",
             where or f"/upload/{upload.upload_id}/chunk/{i}",
             content=pieces_of(file.path, start, length, self._events.check),
@@ -246,33 +246,34 @@ class Uploader:
             seconds=self._seconds,
             read=etag_of if signed else no_etag,
         )
-        return tag
 
     def _complete(self, file: _File, upload: _Upload, tags: Mapping[int, str]) -> str:
-        body: Any = {}
+        body: dict[str, object] = {}
         if upload.urls is not None:
             body = {"parts": [{"ETag": tags[i], "PartNumber": i + 1} for i in sorted(tags)]}
         path = f"/upload/{upload.upload_id}/complete"
         answer = self._service.post(path, body, seconds=self._seconds)
         host = self._service.host
-        told = object_of(answer, host, upload_id=str)
-        same_kind = told.get("file_kind", file.kind) == file.kind
-        same_size = told.get("size_bytes", file.size) == file.size
+        accepted = object_of(answer, host, upload_id=str)
+        same_kind = accepted.get("file_kind", file.kind) == file.kind
+        same_size = accepted.get("size_bytes", file.size) == file.size
         if not (same_kind and same_size):
             message = (
-                f"{host} has another file than the one sent: {told.get('file_kind')}, "
-                f"{told.get('size_bytes')} bytes instead of {file.kind}, {file.size}."
+                f"{host} has another file than the one sent: {accepted.get('file_kind')}, "
+                f"{accepted.get('size_bytes')} bytes instead of {file.kind}, {file.size}."
             )
             raise ServiceAnswerError(message, "Resume the run; it is sent again.", host=host)
-        identifier = safe_id(told["upload_id"], host)
-        self._record.add(Known(file.kind, file.sha256, identifier, str(told.get("expires_at", ""))))
+        identifier = safe_id(accepted["upload_id"], host)
+        self._record.add(
+            Known(file.kind, file.sha256, identifier, str(accepted.get("expires_at", "")))
+        )
         forget_signed(self._run.folder, upload.upload_id)
         return identifier
 
     def _forget(self, file: _File) -> None:
         self._note(f"begin {file.kind} again", self._key(file), upload_id=None, signed=False)
 
-    def _note(self, unit: str, key: str, **payload: Any) -> None:
+    def _note(self, unit: str, key: str, **payload: Json) -> None:
         with self._lock:
             self._run.record(unit, key, payload)
 
@@ -318,7 +319,7 @@ def no_etag(reply: Reply) -> str:
     Raises
     ------
     ServicePageError
-        Something before the service answered, and the part never arrived.
+        Something before the service accepted, and the part never arrived.
     """
     if is_page(reply.response, reply.content):
         reply.json()
@@ -334,8 +335,22 @@ def safe_id(identifier: str, host: str) -> str:
     return identifier
 
 
-def signed_urls(given: Any, n_parts: int, host: str) -> tuple[str, ...]:
-    """Return the signed address of each part: https, or this machine if the service is it."""
+def signed_urls(given: object, n_parts: int, host: str) -> tuple[str, ...]:
+    """Return the signed address of each part: https, or of this machine.
+
+    Parameters
+    ----------
+    given
+        What the service gave: a list of addresses.
+    n_parts
+        Parts that each need one.
+    host
+        Whose answer it is, for messages.
+
+    Raises
+    ------
+    ServiceAnswerError
+    """
     if not isinstance(given, list) or len(given) < n_parts:
         n = len(given) if isinstance(given, list) else 0
         message = f"{host} gave {n} addresses for {n_parts} parts."
@@ -401,7 +416,7 @@ class UploadRecord:
         """Name an upload of this content no more."""
         self._change(lambda kept: [k for k in kept if (k.kind, k.sha256) != (kind, sha256)])
 
-    def _change(self, change: Any) -> None:
+    def _change(self, change: Callable[[list[Known]], list[Known]]) -> None:
         content = self._read()
         now = datetime.datetime.now(datetime.UTC)
         kept = [k for k in content.get(self._address, []) if k.is_valid(now)]

@@ -1,8 +1,8 @@
 """The LLM engine: every cluster answered, every answer checked, nothing paid for twice.
 
-``settings`` and ``endpoints`` say whom to ask, ``questions`` what; ``batch`` leads one
-``conversation`` per cluster over a ``client``; ``schema``, ``reading`` and ``checks`` judge
-what comes back; ``answer`` and ``outputs`` hand it on.
+``settings`` and ``endpoints`` say whom to ask, ``questions`` what, ``planning`` what it takes;
+``batch`` leads one ``conversation`` per cluster over a ``client``; ``replies`` and ``checks``
+judge what comes back; ``answer`` and ``outputs`` pass it on.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...annotations.clusters import Annotation, Annotations
 from ...errors import CellferryError
 from ..base import Capabilities, Plan
 from ..service.providers import key_variables
 from ..service.secrets import Secret, redact
-from .batch import make_plan
 from .outputs import check_files, output_files, run_folder, write_files
+from .planning import make_plan
 from .providers import check_packages
 from .questions import VERSION as PROMPT_VERSION
 from .questions import Question, make_questions
@@ -55,7 +55,7 @@ class LLM:
         Address to use instead of the provider's, exactly as given. Local and private
         addresses need no key.
     api_key, api_key_env
-        The key, or the name of the environment variable that holds it. None: the
+        The key, or the name of the environment variable that has it. None: the
         provider's usual variable, for example ``OPENAI_API_KEY``; for a ``base_url`` it is
         ``CELLFERRY_LLM_API_KEY``. Keys are never stored.
     llm_configs
@@ -78,7 +78,7 @@ class LLM:
         ``"low"``, ``"medium"`` or ``"high"``, for models that reason.
     model_settings
         More settings of the model, for example ``{"max_tokens": 4096}``. What is sent as it
-        is (``extra_headers``, ``extra_body``, ``extra_query``) may hold secrets: of these only
+        is (``extra_headers``, ``extra_body``, ``extra_query``) may contain secrets: of these only
         the names are stored, and a run that is resumed needs ``model_settings`` again.
     validator_involvement
         ``"v1"``: a validating call judges each answer. ``"v0"``, strict: the validator also
@@ -127,7 +127,7 @@ class LLM:
         base_url: str | None = None,
         api_key: str | None = None,
         api_key_env: str | None = None,
-        llm_configs: Any = None,
+        llm_configs: object = None,
         output_name: str | None = None,
         overwrite_files: bool = False,
         n_genes: int = 50,
@@ -136,7 +136,7 @@ class LLM:
         additional_info: str | None = None,
         temperature: float | None = 0,
         reasoning: str | None = None,
-        model_settings: Mapping[str, Any] | None = None,
+        model_settings: Mapping[str, object] | None = None,
         validator_involvement: str = "v1",
         max_workers: int = 4,
         max_retries: int = 1,
@@ -166,7 +166,7 @@ class LLM:
         sends = frozenset({"markers"} if hosts else ())
         return Capabilities(sends=sends, host=" and ".join(hosts) or None)
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return the options but for keys, from which the same engine can be made again."""
         return self._settings.describe()
 
@@ -261,8 +261,10 @@ class LLM:
         evidence = {name: p["evidence"] for name, p in batch.payloads.items()}
         return Annotations(tuple(rows), evidence, provenance)
 
-    def _skipped(self, cluster: str, asked: bool, stopped: str | None, study: Study) -> Annotation:
-        if asked:
+    def _skipped(
+        self, cluster: str, has_question: bool, stopped: str | None, study: Study
+    ) -> Annotation:
+        if has_question:
             error = f"Not asked: {stopped} was reached. Resuming the run goes on."
         elif study.markers is not None and cluster in study.markers.clusters:
             error = (

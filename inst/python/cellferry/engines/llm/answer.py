@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...annotations.clusters import UNKNOWN
 from ...biology.ontology import cell_ontology
+from ...files import Json
+from ..base import Payload
 from .checks import resolved_term
 
 if TYPE_CHECKING:
@@ -16,19 +18,23 @@ if TYPE_CHECKING:
 ENGINE = "llm"
 
 
-def payload_of(made: Conversation, asked: Endpoint) -> dict[str, Any]:
-    """Return ``{"annotation": ..., "evidence": ...}`` of a conversation as plain data."""
+def payload_of(made: Conversation, endpoint: Endpoint) -> Payload:
+    """Return the row and the evidence of a conversation.
+
+    Parameters
+    ----------
+    endpoint
+        That of the annotator.
+    """
     answer = made.answer
-    row: dict[str, Any] = {
+    row: dict[str, Json] = {
         "cluster": made.question.cluster,
         "engine": ENGINE,
-        "model": made.model or asked.model,
-        "provider": asked.provider,
+        "model": made.model or endpoint.model,
+        "provider": endpoint.provider,
         "n_markers": len(made.question.genes),
         "iterations": len(made.rounds) or None,
-        "input_tokens": made.input_tokens,
-        "output_tokens": made.output_tokens,
-        "cost_usd": made.cost_usd,
+        **made.usage._asdict(),
         "seconds": made.seconds,
     }
     if made.outcome == "failed" or answer is None:
@@ -37,18 +43,18 @@ def payload_of(made: Conversation, asked: Endpoint) -> dict[str, Any]:
         row.update(_known(answer), status="ok")
     else:
         row.update(_unknown(made, answer), status="unknown", label=UNKNOWN)
-    evidence = {
+    evidence: dict[str, Json] = {
         "genes": list(made.question.genes),
         "token": made.question.token,
         "outcome": made.outcome,
         "answer": None if answer is None else answer.model_dump(),
-        "rounds": made.rounds,
+        "rounds": [r._asdict() for r in made.rounds],
         "conversation": made.messages,
     }
     return {"annotation": row, "evidence": evidence}
 
 
-def _known(answer: Answer) -> dict[str, Any]:
+def _known(answer: Answer) -> dict[str, Json]:
     term = resolved_term(answer)
     subtypes = [s for s in answer.subtypes if s != answer.main_type]
     return {
@@ -67,7 +73,7 @@ def _known(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _unknown(made: Conversation, answer: Answer) -> dict[str, Any]:
+def _unknown(made: Conversation, answer: Answer) -> dict[str, Json]:
     listed = set(made.question.genes)
     if made.outcome == "abstained":
         return {
@@ -75,7 +81,7 @@ def _unknown(made: Conversation, answer: Answer) -> dict[str, Any]:
             "mixed": answer.mixed_types,
             "justification": answer.reasoning,
         }
-    problems = made.rounds[-1]["problems"]
+    problems = made.rounds[-1].problems
     return {
         "error": f"No answer passed in {len(made.rounds)} rounds: {' '.join(problems)}",
         "alternatives": [answer.main_type, *answer.subtypes],

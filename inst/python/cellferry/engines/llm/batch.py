@@ -1,25 +1,21 @@
-"""All clusters of a run: what they will cost, and several at a time, each durable when known."""
+"""All clusters of a run: several at a time, each durable when known."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ...errors import RunDamagedError, RunNotFoundError, ServiceError
-from ...runs.run import Run
+from ...errors import ServiceError
 from ...runs.worker import CancelledWork
-from ..base import Plan
+from ..base import Payload
 from .answer import payload_of
 from .checks import term_of
-from .client import Client
-from .conversation import Talk
-from .endpoints import cost
-from .limits import Budget, BudgetReachedError, Gate
+from .client import Address, Client
+from .conversation import Session
+from .limits import Budget, BudgetReachedError, RateLimiter
 from .providers import open_model, open_pool
-from .questions import prompt
 
 if TYPE_CHECKING:
     from ...runs.run import Run
@@ -53,7 +49,7 @@ class Batch:
     events: Events
     total: int
     done: int
-    payloads: dict[str, dict[str, Any]] = field(default_factory=dict)
+    payloads: dict[str, Payload] = field(default_factory=dict)
     stopped: str | None = None
     _failures: int = 0
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -75,19 +71,19 @@ class Batch:
         s = self.settings
         waiting = list(questions.values())[::-1]
         async with open_pool([s.annotator, s.validator], s.max_workers, s.timeout) as pool:
-            gate, budget = Gate(s.max_workers), Budget(s.max_cost_usd, s.max_tokens)
-            modes: dict[Any, str] = {}
+            limiter = RateLimiter(s.max_workers)
+            budget = Budget(s.max_cost_usd, s.max_tokens)
+            modes: dict[Address, str] = {}
             clients = [
                 Client(
-                    e, open_model(e, key, pool, s.timeout), gate, budget, s.output_mode,
+                    e, open_model(e, key, pool, s.timeout), limiter, budget, s.output_mode,
                     s.prices, modes,
                 )
                 for e, key in zip(s.endpoints, self.keys, strict=True)
             ]  # fmt: skip
-            annotator, validator = clients[0], clients[-1]
-            talk = Talk(annotator, validator, s.strict, s.max_retries)
+            session = Session(clients[0], clients[-1], s.strict, s.max_retries)
             workers = min(s.max_workers, len(waiting))
-            tasks = [asyncio.create_task(self._work(waiting, talk)) for _ in range(workers)]
+            tasks = [asyncio.create_task(self._work(waiting, session)) for _ in range(workers)]
             watch = asyncio.create_task(self._watch())
             warm = asyncio.create_task(_warm_up())
             try:
@@ -97,12 +93,12 @@ class Batch:
                     task.cancel()
                 await asyncio.gather(*tasks, watch, warm, return_exceptions=True)
 
-    async def _work(self, waiting: list[Question], talk: Talk) -> None:
+    async def _work(self, waiting: list[Question], session: Session) -> None:
         """Take one question after the other until none is left."""
         while waiting and self.stopped is None:
             question = waiting.pop()
             try:
-                made = await talk.about(question)
+                made = await session.annotate(question)
             except BudgetReachedError as reached:
                 self.stopped = str(reached)
                 return
@@ -116,8 +112,8 @@ class Batch:
             self.done += 1
             self.events.emit("progress", done=self.done, total=self.total, unit=question.cluster)
 
-    async def _record(self, question: Question, payload: dict[str, Any]) -> None:
-        """Make an answer durable without holding up the calls of other clusters."""
+    async def _record(self, question: Question, payload: Payload) -> None:
+        """Make an answer durable while the calls of other clusters go on."""
         async with self._writing:
             await asyncio.to_thread(self.run.record, question.cluster, question.key, payload)
 
@@ -125,7 +121,8 @@ class Batch:
         if self._failures < 0:
             return
         self._failures += 1
-        if self._failures >= MOST_FAILURES:
+        # Another worker may fail before it is cancelled: one of them says it.
+        if self._failures == MOST_FAILURES:
             message = f"The first {self._failures} clusters failed, the last with: {error}"
             hint = "Nothing was answered, so the rest was not asked. Check `model` and `base_url`."
             raise ServiceError(message, hint)
@@ -150,72 +147,3 @@ async def _first_trouble(tasks: list[asyncio.Task[None]], needed: list[asyncio.T
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
-
-
-MOST_ROUNDS = 3
-CHARACTERS_PER_TOKEN = 3
-ANSWER_TOKENS, VERDICT_TOKENS = 400, 150
-FORM_TOKENS = 500
-"""What the schema of the answer adds to each call."""
-
-
-def make_plan(
-    questions: Mapping[str, Question],
-    n_clusters: int,
-    settings: Settings,
-    folder: Path | None,
-) -> Plan:
-    """Return what a batch would do if every answer passed at once.
-
-    Parameters
-    ----------
-    folder
-        Folder of an earlier run, whose answers are not asked for again.
-
-    Notes
-    -----
-    Tokens are estimated at three characters each, which is cautious for gene names, and
-    answers at 400 tokens (verdicts at 150).
-    """
-    known = _known(folder)
-    open_ = {c: q for c, q in questions.items() if q.key not in known}
-    stages = [("annotator", settings.annotator, 0, ANSWER_TOKENS)]
-    stages.append(("validator", settings.validator, ANSWER_TOKENS, VERDICT_TOKENS))
-    if settings.strict:
-        stages.append(("blind", settings.validator, 0, ANSWER_TOKENS))
-    told, said, usd, sent = 0, 0, 0.0, 0
-    unpriced = False
-    for question in open_.values():
-        for stage, endpoint, more, answer in stages:
-            characters = len(prompt(stage)) + len(question.text)
-            tokens = characters // CHARACTERS_PER_TOKEN + FORM_TOKENS + more
-            paid = cost(endpoint, settings.prices, tokens, answer)
-            unpriced = unpriced or paid is None
-            told, said, sent = told + tokens, said + answer, sent + characters
-            usd += paid or 0.0
-    calls = len(open_) * len(stages)
-    notes = [f"{calls} calls if every answer passes at once, at most {MOST_ROUNDS} rounds each."]
-    if len(open_) < len(questions):
-        notes.append(f"{len(questions) - len(open_)} clusters are already answered.")
-    if len(questions) < n_clusters:
-        notes.append(f"{n_clusters - len(questions)} clusters have no marker to ask about.")
-    price = None if unpriced else usd
-    return Plan(
-        "llm",
-        n_clusters,
-        calls=calls,
-        bytes_sent=sent,
-        input_tokens=told,
-        output_tokens=said,
-        cost_usd=price,
-        notes=tuple(notes),
-    )
-
-
-def _known(folder: Path | None) -> set[str]:
-    if folder is None:
-        return set()
-    try:
-        return set(Run.open(folder).finished())
-    except (RunNotFoundError, RunDamagedError, OSError, ValueError):
-        return set()

@@ -1,4 +1,4 @@
-"""One call of a model: the gate, the budget, tries again in transit, the mode of the answer.
+"""One call of a model: its slot, the budget, tries again in transit, the mode of the answer.
 
 What goes wrong on the way is tried again here by tenacity. What a model answers badly is
 not: that is the conversation's affair.
@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import BaseModel
 from pydantic_ai.direct import model_request
@@ -42,7 +42,8 @@ from ...errors import CredentialsRequiredError, ServiceError
 from ..service.answers import TRANSIENT, retry_after
 from ..service.secrets import redact
 from .endpoints import cost
-from .limits import LONGEST_PAUSE, Budget, Gate, Hold
+from .limits import LONGEST_PAUSE, Budget, RateLimiter, Reservation
+from .planning import Usage, expected_usage
 from .questions import fill
 from .replies import UnreadableReplyError, read_answer
 
@@ -55,11 +56,11 @@ MODES = ("tool", "schema", "prompted")
 """Ways to get an answer in a form, in the order in which they are tried."""
 
 MODE_REFUSED = {400, 404, 405, 415, 422, 501}
-CHARACTERS_PER_TOKEN = 3
-"""Cautious, for what is set aside of a budget and for plans; gene names are short tokens."""
-ANSWER_TOKENS = 600
 
 _Schema = TypeVar("_Schema", bound=BaseModel)
+_Answer_co = TypeVar("_Answer_co", bound=BaseModel, covariant=True)
+Address = tuple[str, str | None, str]
+"""Provider, base URL and model."""
 
 
 class CallFailedError(Exception):
@@ -71,21 +72,19 @@ class RefusedError(CallFailedError):
 
 
 @dataclass(frozen=True)
-class Reply(Generic[_Schema]):
+class Reply(Generic[_Answer_co]):
     """What came back: the answer if it could be read, the text, and what it took.
 
     ``called`` is whether the model made a tool call.
     """
 
-    answer: _Schema | None
+    answer: _Answer_co | None
     text: str
     problem: str | None
     called: bool
     mode: str
     model: str
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float | None
+    usage: Usage
     seconds: float
 
 
@@ -97,15 +96,19 @@ class Client:
     ----------
     modes
         Endpoint -> mode that it answers in; shared, so that it is found out once.
+    dropped
+        Settings that the service refused and that are no longer sent.
+    base_wait
+        Seconds before the second try in transit; doubled each time.
     """
 
     endpoint: Endpoint
     model: Model
-    gate: Gate
+    limiter: RateLimiter
     budget: Budget
     output_mode: str
     prices: Mapping[str, float] | None
-    modes: dict[Any, str]
+    modes: dict[Address, str]
     dropped: set[str] = field(default_factory=set)
     base_wait: float = 0.5
 
@@ -115,15 +118,19 @@ class Client:
         user: str,
         schema: type[_Schema],
         mode: str | None = None,
-        hold: Hold | None = None,
+        reservation: Reservation | None = None,
     ) -> Reply[_Schema]:
         """Make one call and read its reply.
 
         Parameters
         ----------
+        system, user
+            The system prompt, and what is asked.
+        schema
+            Of the answer.
         mode
             Another mode than the one that is known for the endpoint.
-        hold
+        reservation
             What was set aside for the cluster.
 
         Raises
@@ -136,19 +143,20 @@ class Client:
             No other call can succeed either.
         """
         mode = mode or self.mode
-        expected, price = self.expected(len(system) + len(user))
-        (self.budget.reserve if hold is None else hold.draw)(expected, price)
-        tokens, paid = 0, price and 0.0
+        expected = self.expected(len(system) + len(user))
+        set_aside = (expected.tokens, expected.cost_usd)
+        (self.budget.reserve if reservation is None else reservation.consume)(*set_aside)
+        # What fails costs nothing; only its price is not known where no price is.
+        usage = Usage(cost_usd=expected.cost_usd and 0.0)
         started = time.monotonic()
         try:
             response, mode = await self._request_in_some_mode(system, user, schema, mode)
-            usage = response.usage
-            tokens = usage.input_tokens + usage.output_tokens
-            paid = cost(self.endpoint, self.prices, usage.input_tokens, usage.output_tokens)
+            tokens = response.usage.input_tokens, response.usage.output_tokens
+            usage = Usage(*tokens, cost(self.endpoint, self.prices, *tokens))
         finally:
-            self.budget.settle((expected, price), tokens, paid)
+            self.budget.settle(set_aside, usage.tokens, usage.cost_usd)
         seconds = time.monotonic() - started
-        await self.gate.went_well()
+        await self.limiter.went_well()
         if response.finish_reason == "content_filter":
             refusal = (response.provider_details or {}).get("refusal") or text_of(response)
             message = f"The model refused to answer: {redact(refusal)[:300] or 'no reason'}"
@@ -166,14 +174,12 @@ class Client:
                 problem += " It was cut off at the limit of output tokens."
         return Reply(
             answer, redact(text, guess=False), problem, bool(calls), mode,
-            response.model_name or self.endpoint.model, usage.input_tokens,
-            usage.output_tokens, paid, seconds,
+            response.model_name or self.endpoint.model, usage, seconds,
         )  # fmt: skip
 
-    def expected(self, characters: int) -> tuple[int, float | None]:
-        """Return the tokens and the cost to set aside for a call of so many characters."""
-        told = characters // CHARACTERS_PER_TOKEN + ANSWER_TOKENS
-        return told + ANSWER_TOKENS, cost(self.endpoint, self.prices, told, ANSWER_TOKENS)
+    def expected(self, characters: int) -> Usage:
+        """Return what to set aside for a call of so many characters."""
+        return expected_usage(self.endpoint, self.prices, characters)
 
     @property
     def mode(self) -> str:
@@ -221,10 +227,10 @@ class Client:
                 raise CallFailedError(message) from None
 
     def _drop_setting(self, error: ModelHTTPError) -> bool:
-        """Whether the service refused a setting that can be left out, and was told to."""
-        told = str(error.body).lower()
+        """Leave a setting out that the service refused; whether there was one."""
+        body = str(error.body).lower()
         for name in ("temperature", "reasoning"):
-            if name in told and name in self.endpoint.settings and name not in self.dropped:
+            if name in body and name in self.endpoint.settings and name not in self.dropped:
                 self.dropped.add(name)
                 return True
         return False
@@ -238,7 +244,7 @@ class Client:
         if effort := settings.pop("reasoning", None):
             settings["thinking"] = effort
             if self.endpoint.provider == "openai" and self.endpoint.base_url is not None:
-                # Nothing is known of the model there, so what was asked for is sent as it is.
+                # Nothing is known of the model there, so the effort is sent as it was given.
                 settings["openai_reasoning_effort"] = effort
         attempts = AsyncRetrying(
             retry=retry_if_exception(is_transient),
@@ -249,7 +255,7 @@ class Client:
         )
         async for attempt in attempts:
             with attempt:
-                async with self.gate.slot():
+                async with self.limiter.slot():
                     try:
                         return await model_request(
                             self.model,
@@ -259,30 +265,30 @@ class Client:
                         )
                     except ModelHTTPError as error:
                         if error.status_code == 429:
-                            self.gate.slow_down(pause_of(error))
+                            self.limiter.slow_down(pause_of(error))
                         raise
         raise AssertionError  # pragma: no cover - tenacity returns or raises
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        if (asked := pause_of(error)) is not None:
-            return asked
+        if (seconds := pause_of(error)) is not None:
+            return seconds
         return min(self.base_wait * 2.0 ** (state.attempt_number - 1), 30.0)
 
     def _failure(self, error: ModelAPIError) -> Exception:
-        told = redact(told_by(error))
+        said = redact(said_by(error))
         where = self.endpoint.host or self.endpoint.base_url
         status = getattr(error, "status_code", None)
         if isinstance(error, ModelAuthenticationError) or status in {401, 403}:
-            message = f"{where} refused the key: {told}"
+            message = f"{where} refused the key: {said}"
             return CredentialsRequiredError(message, "Check the key and what it may be used for.")
         if isinstance(error, ModelQuotaExceededError) or status == 402:
-            message = f"The account at {where} has no credit left: {told}"
+            message = f"The account at {where} has no credit left: {said}"
             return ServiceError(message, "Add credit, then resume the run: nothing is paid twice.")
         if status == 404:
-            message = f'{where} does not know the model "{self.endpoint.model}": {told}'
+            message = f'{where} does not know the model "{self.endpoint.model}": {said}'
             return ServiceError(message, "Check `model` and `base_url`.")
-        return CallFailedError(f"{where} could not answer: {told}")
+        return CallFailedError(f"{where} could not answer: {said}")
 
 
 TRANSPORT_ATTEMPTS = 6
@@ -293,7 +299,17 @@ BUSY_ATTEMPTS = 20
 def parameters(
     schema: type[BaseModel], mode: str, system: str
 ) -> tuple[ModelRequestParameters, str]:
-    """Return what asks for an answer of the schema in a mode, and the system prompt for it."""
+    """Return what asks for an answer in a form, and the system prompt for it.
+
+    Parameters
+    ----------
+    schema
+        Of the answer.
+    mode
+        One of :data:`MODES`.
+    system
+        The system prompt.
+    """
     form = schema.model_json_schema()
     name, what = schema.__name__.lower(), (schema.__doc__ or "").strip()
     if mode == "tool":
@@ -308,8 +324,8 @@ def parameters(
             json_schema=form, name=name, description=what, strict=True
         )
         return ModelRequestParameters(output_mode="native", output_object=form_there), system
-    asked = fill("prompted", schema=json.dumps(form, ensure_ascii=False))
-    return ModelRequestParameters(), f"{system.rstrip()}\n\n{asked}"
+    wanted = fill("prompted", schema=json.dumps(form, ensure_ascii=False))
+    return ModelRequestParameters(), f"{system.rstrip()}\n\n{wanted}"
 
 
 def text_of(response: ModelResponse) -> str:
@@ -322,8 +338,8 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, ModelQuotaExceededError):
         return False
     if isinstance(error, ModelHTTPError):
-        asked = pause_of(error)
-        return error.status_code in TRANSIENT and (asked is None or asked <= LONGEST_PAUSE)
+        seconds = pause_of(error)
+        return error.status_code in TRANSIENT and (seconds is None or seconds <= LONGEST_PAUSE)
     return isinstance(error, ModelConnectionError)
 
 
@@ -331,9 +347,9 @@ def pause_of(error: BaseException | None) -> float | None:
     """Return the seconds that a service asks us to wait; None if it does not say."""
     if not isinstance(error, ModelHTTPError):
         return None
-    asked = retry_after(error.headers or {})
+    seconds = retry_after(error.headers or {})
     # Google says it in the body, which the package reads.
-    return error.retry_after if asked is None else asked
+    return error.retry_after if seconds is None else seconds
 
 
 def enough(state: RetryCallState) -> bool:
@@ -343,10 +359,10 @@ def enough(state: RetryCallState) -> bool:
     return state.attempt_number >= (BUSY_ATTEMPTS if busy else TRANSPORT_ATTEMPTS)
 
 
-def told_by(error: ModelAPIError) -> str:
+def said_by(error: ModelAPIError) -> str:
     """Return what a service said, short."""
     if isinstance(error, ModelHTTPError):
-        body: Any = error.body
+        body: object = error.body
         if isinstance(body, Mapping):
             inner = body.get("error")
             body = inner if isinstance(inner, Mapping) else body

@@ -8,26 +8,33 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
 from .checks import check_answer, disagreement, is_unknown
 from .client import CallFailedError
+from .planning import ANNOTATOR, BLIND, MOST_ROUNDS, VALIDATOR, Stage, Usage, stages_of
 from .questions import fill, prompt
 from .replies import Answer, Verdict
 
 if TYPE_CHECKING:
+    from ...files import Json
     from .client import Client, Reply
-    from .limits import Hold
+    from .limits import Reservation
     from .questions import Question
-
-MOST_ROUNDS = 3
-ANSWER_CHARACTERS = 1500
-"""About what an answer adds to the question of its validator."""
 
 Outcome = Literal["passed", "abstained", "not_passed", "failed"]
 _Schema = TypeVar("_Schema", bound=BaseModel)
+
+
+class Round(NamedTuple):
+    """An answer and what was found wrong with it, by ``"checks"`` or ``"validator"``."""
+
+    round: int
+    answer: str
+    by: str
+    problems: list[str]
 
 
 @dataclass
@@ -40,7 +47,7 @@ class Conversation:
         Per round the problems that were found, with who found them; empty where it passed.
     messages
         Every prompt and reply as plain data, in order.
-    hold
+    reservation
         What is set aside of the budget for it.
     """
 
@@ -48,26 +55,24 @@ class Conversation:
     outcome: Outcome = "failed"
     answer: Answer | None = None
     error: str | None = None
-    rounds: list[dict[str, Any]] = field(default_factory=list)
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float | None = 0.0
+    rounds: list[Round] = field(default_factory=list)
+    messages: list[dict[str, Json]] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     model: str | None = None
-    hold: Hold | None = field(default=None, repr=False)
+    reservation: Reservation | None = field(default=None, repr=False)
 
 
-class Turn(NamedTuple):
+class Message(NamedTuple):
     """One thing to ask: at which stage, in which round, in which words."""
 
-    stage: str
+    stage: Stage
     round: int
-    asked: str
+    text: str
 
 
 @dataclass
-class Talk:
+class Session:
     """Leads the conversation about one cluster.
 
     Attributes
@@ -85,68 +90,52 @@ class Talk:
     strict: bool
     max_retries: int
 
-    async def about(self, question: Question) -> Conversation:
+    async def annotate(self, question: Question) -> Conversation:
         """Return the finished conversation; a failure is in it, not raised.
 
         Raises what concerns all clusters: a refused key, a budget that is used up.
         """
-        made = Conversation(question, hold=self._admit(question))
+        made = Conversation(question, reservation=self._admit(question))
         began = time.monotonic()
         try:
             await self._rounds(made)
         except CallFailedError as error:
             made.outcome, made.error = "failed", str(error)
         finally:
-            if made.hold is not None:
-                made.hold.release()
+            if made.reservation is not None:
+                made.reservation.release()
         made.seconds = round(time.monotonic() - began, 3)
         return made
 
-    def _admit(self, question: Question) -> Hold:
+    def _client(self, stage: Stage) -> Client:
+        return self.annotator if stage.role == "annotator" else self.validator
+
+    def _admit(self, question: Question) -> Reservation:
         """Set aside one whole round, or raise because the budget has no room for it."""
-        stages = [
-            (self.annotator, "annotator", 0),
-            (self.validator, "validator", ANSWER_CHARACTERS),
-        ]
-        if self.strict:
-            stages.append((self.validator, "blind", 0))
-        tokens, usd = 0, 0.0
-        for client, stage, more in stages:
-            told, paid = client.expected(len(prompt(stage)) + len(question.text) + more)
-            tokens, usd = tokens + told, usd + (paid or 0.0)
-        return self.annotator.budget.admit(tokens, usd)
+        total = Usage()
+        for stage in stages_of(strict=self.strict):
+            characters = len(prompt(stage.name)) + len(question.text) + stage.extra_characters
+            total = total.plus(self._client(stage).expected(characters))
+        return self.annotator.budget.admit(total.tokens, total.cost_usd)
 
     async def _rounds(self, made: Conversation) -> None:
-        asked = made.question.text
+        text = made.question.text
         blind: asyncio.Task[Answer] | None = None
         try:
             for number in range(1, MOST_ROUNDS + 1):
-                answer = await self._ask(
-                    made, self.annotator, Turn("annotator", number, asked), Answer
-                )
+                answer = await self._ask(made, Message(ANNOTATOR, number, text), Answer)
                 made.answer = answer
-                found = {"round": number, "answer": answer.main_type}
-                problems = check_answer(answer, made.question)
-                if problems:
-                    made.rounds.append({**found, "by": "checks", "problems": problems})
-                elif is_unknown(answer):
-                    made.rounds.append({**found, "by": "checks", "problems": []})
-                    made.outcome = "abstained"
-                    return
-                else:
+                by, problems = "checks", check_answer(answer, made.question)
+                abstained = not problems and is_unknown(answer)
+                if not problems and not abstained:
                     if self.strict and blind is None:
                         blind = asyncio.create_task(self._blind(made))
-                    problems = await self._validate(made, answer, number, blind)
-                    made.rounds.append({**found, "by": "validator", "problems": problems})
+                    by, problems = "validator", await self._validate(made, answer, number, blind)
+                made.rounds.append(Round(number, answer.main_type, by, problems))
                 if not problems:
-                    made.outcome = "passed"
+                    made.outcome = "abstained" if abstained else "passed"
                     return
-                asked = fill(
-                    "again",
-                    question=made.question.text.rstrip(),
-                    answer=_plain(answer),
-                    problems=_listed(problems),
-                )
+                text = _again(made.question, answer, problems)
             made.outcome = "not_passed"
         finally:
             if blind is not None and not blind.done():
@@ -155,8 +144,8 @@ class Talk:
     async def _validate(
         self, made: Conversation, answer: Answer, number: int, blind: asyncio.Task[Answer] | None
     ) -> list[str]:
-        asked = fill("validation", question=made.question.text.rstrip(), answer=_plain(answer))
-        verdict = await self._ask(made, self.validator, Turn("validator", number, asked), Verdict)
+        text = fill("validation", question=made.question.text.rstrip(), answer=_plain(answer))
+        verdict = await self._ask(made, Message(VALIDATOR, number, text), Verdict)
         problems = [] if verdict.passed else (verdict.problems or [verdict.reasoning])
         if blind is not None:
             apart = disagreement(answer, await blind)
@@ -165,53 +154,42 @@ class Talk:
 
     async def _blind(self, made: Conversation) -> Answer:
         """Return the second reader's answer, made without sight of the first."""
-        asked = made.question.text
+        text = made.question.text
         for number in range(1, MOST_ROUNDS + 1):
-            answer = await self._ask(made, self.validator, Turn("blind", number, asked), Answer)
+            answer = await self._ask(made, Message(BLIND, number, text), Answer)
             problems = check_answer(answer, made.question)
             if not problems:
                 return answer
-            asked = fill(
-                "again",
-                question=made.question.text.rstrip(),
-                answer=_plain(answer),
-                problems=_listed(problems),
-            )
+            text = _again(made.question, answer, problems)
         message = f"The second reader's answer never passed the checks: {_listed(problems)}"
         raise CallFailedError(message)
 
-    async def _ask(
-        self, made: Conversation, client: Client, turn: Turn, schema: type[_Schema]
-    ) -> _Schema:
+    async def _ask(self, made: Conversation, message: Message, schema: type[_Schema]) -> _Schema:
         """Ask until the reply can be read, at most ``max_retries`` times more."""
-        said, mode = turn.asked, client.mode
-        problem = ""
+        client, system = self._client(message.stage), prompt(message.stage.name)
+        text, mode, problem = message.text, client.mode, ""
         for _ in range(self.max_retries + 1):
-            reply = await client.ask(prompt(turn.stage), said, schema, mode, made.hold)
+            reply = await client.ask(system, text, schema, mode, made.reservation)
             problem = reply.problem or _other_token(reply.answer, made.question)
-            self._keep(made, turn._replace(asked=said), reply, problem)
+            self._keep(made, message._replace(text=text), reply, problem)
             if reply.answer is not None and not problem:
                 return reply.answer
             # A call that was cut off shows that the model can make calls.
             mode = reply.mode
             if reply.answer is None and not reply.called:
                 mode = client.other_mode(mode)
-            said = fill("unreadable", question=turn.asked.rstrip(), problem=problem)
-        message = f"The {turn.stage}'s reply could not be used: {problem}"
-        raise CallFailedError(message)
+            text = fill("unreadable", question=message.text.rstrip(), problem=problem)
+        failed = f"The {message.stage.name}'s reply could not be used: {problem}"
+        raise CallFailedError(failed)
 
     @staticmethod
-    def _keep(made: Conversation, turn: Turn, reply: Reply[Any], problem: str) -> None:
-        made.input_tokens += reply.input_tokens
-        made.output_tokens += reply.output_tokens
-        paid = reply.cost_usd
-        both_known = made.cost_usd is not None and paid is not None
-        made.cost_usd = (made.cost_usd or 0.0) + (paid or 0.0) if both_known else None
-        if turn.stage == "annotator":
+    def _keep(made: Conversation, message: Message, reply: Reply[BaseModel], problem: str) -> None:
+        made.usage = made.usage.plus(reply.usage)
+        if message.stage is ANNOTATOR:
             made.model = reply.model
-        where = {"stage": turn.stage, "round": turn.round}
+        where: dict[str, Json] = {"stage": message.stage.name, "round": message.round}
         made.messages += [
-            {**where, "role": "user", "content": turn.asked},
+            {**where, "role": "user", "content": message.text},
             {
                 **where,
                 "role": "assistant",
@@ -219,9 +197,7 @@ class Talk:
                 "problem": problem or None,
                 "model": reply.model,
                 "mode": reply.mode,
-                "input_tokens": reply.input_tokens,
-                "output_tokens": reply.output_tokens,
-                "cost_usd": paid,
+                **reply.usage._asdict(),
                 "seconds": round(reply.seconds, 3),
                 "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             },
@@ -233,6 +209,16 @@ def _other_token(answer: BaseModel | None, question: Question) -> str:
     if isinstance(answer, Verdict) and answer.cluster_token.strip() != question.token:
         return "The cluster token is not that of the question."
     return ""
+
+
+def _again(question: Question, answer: Answer, problems: Sequence[str]) -> str:
+    """Return the question once more, with the answer and what is wrong with it."""
+    return fill(
+        "again",
+        question=question.text.rstrip(),
+        answer=_plain(answer),
+        problems=_listed(problems),
+    )
 
 
 def _plain(answer: Answer) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...errors import CredentialsRequiredError, InvalidOptionError
 from ...study.options import number, one_of, text
@@ -42,7 +41,7 @@ class Endpoint:
     base_url: str | None = None
     api_key: Secret | None = field(default=None, repr=False)
     api_key_env: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    settings: Mapping[str, object] = field(default_factory=dict, repr=False)
     secrets: tuple[Secret, ...] = ()
 
     @property
@@ -55,11 +54,11 @@ class Endpoint:
 
     @property
     def address(self) -> tuple[str, str | None, str]:
-        """What tells endpoints apart."""
+        """What makes endpoints different ones."""
         return self.provider, self.base_url, self.model
 
-    def determining(self) -> dict[str, Any]:
-        """Return all that an answer depends on. To be hashed only: settings may hold secrets."""
+    def determining(self) -> dict[str, object]:
+        """Return all that an answer depends on. To be hashed only: settings may contain secrets."""
         return {
             "provider": self.provider,
             "model": self.model,
@@ -98,14 +97,27 @@ class Endpoint:
 
 def endpoint(
     *,
-    provider: Any,
-    model: Any = None,
-    base_url: Any = None,
-    api_key: Any = None,
-    api_key_env: Any = None,
-    settings: Mapping[str, Any] | None = None,
+    provider: object,
+    model: object = None,
+    base_url: object = None,
+    api_key: object = None,
+    api_key_env: object = None,
+    settings: Mapping[str, object] | None = None,
 ) -> Endpoint:
-    """Return the endpoint of CASSIA's arguments; ``provider`` may be a base URL.
+    """Return the endpoint of CASSIA's arguments.
+
+    Parameters
+    ----------
+    provider
+        Name of a provider, or a base URL.
+    model
+        Name of the model; None is the provider's default, if it has one.
+    base_url
+        Address to use instead of the provider's.
+    api_key, api_key_env
+        The key, or the name of the environment variable that has it.
+    settings
+        Model settings as they are sent.
 
     Raises
     ------
@@ -130,14 +142,14 @@ def endpoint(
         name,
         model,
         base_url,
-        api_key if api_key is None or isinstance(api_key, Secret) else Secret(api_key, "api_key"),
+        api_key if isinstance(api_key, Secret | None) else Secret(api_key, "api_key"),
         None if api_key_env is None else text("api_key_env", api_key_env).strip(),
         settings,
         secrets_in(settings, "model_settings"),
     )
 
 
-def models_of(configs: Any) -> LLMConfigs:
+def models_of(configs: object) -> LLMConfigs:
     """Return the annotator, and the validator if there is one, of CyteType's ``llm_configs``.
 
     The first entry annotates. The second, if there is one, validates: another model makes
@@ -155,24 +167,38 @@ def models_of(configs: Any) -> LLMConfigs:
 
 
 def endpoints_from_configs(
-    configs: LLMConfigs, settings: Mapping[str, Any]
+    configs: LLMConfigs, settings: Mapping[str, object]
 ) -> tuple[Endpoint, ...]:
     """Return the endpoints of the models; what an entry sets itself wins over ``settings``."""
     return tuple(
         endpoint(
-            provider=config.plain["provider"],
+            provider=config.provider,
             model=config.plain.get("name"),
-            base_url=config.plain.get("baseUrl"),
+            base_url=config.base_url,
             api_key=config.secrets.get("apiKey"),
-            settings={**settings, **config.plain.get("modelSettings", {})},
+            settings={**settings, **config.settings},
         )
         for config in configs
     )
 
 
-def settings_of(temperature: Any, reasoning: Any, extra: Any) -> dict[str, Any]:
-    """Return the model settings of ``temperature``, ``reasoning`` and ``model_settings``."""
-    settings: dict[str, Any] = {}
+def settings_of(temperature: object, reasoning: object, extra: object) -> dict[str, object]:
+    """Return the model settings of three options.
+
+    Parameters
+    ----------
+    temperature
+        A number of at least 0, or None.
+    reasoning
+        One of :data:`EFFORTS`, a mapping with it as ``effort``, or None.
+    extra
+        ``model_settings``; they win.
+
+    Raises
+    ------
+    InvalidOptionError
+    """
+    settings: dict[str, object] = {}
     if temperature is not None:
         settings["temperature"] = number("temperature", temperature, 0)
     if reasoning is not None:
@@ -186,7 +212,7 @@ def settings_of(temperature: Any, reasoning: Any, extra: Any) -> dict[str, Any]:
     return settings
 
 
-def prices_option(prices: Any) -> dict[str, float] | None:
+def prices_option(prices: object) -> dict[str, float] | None:
     """Return prices in USD per million tokens, ``{"input": 3, "output": 15}``, or None."""
     if prices is None:
         return None

@@ -18,11 +18,16 @@ class BudgetReachedError(Exception):
     """The next call could exceed the budget; the text says which."""
 
 
-class Gate:
+class RateLimiter:
     """At most so many calls at once, fewer while the service says that it is too much.
 
     A 429 halves the number and stops every new call until ``Retry-After`` has passed;
     each :data:`RECOVER_AFTER` good answers add one again. Runs in one event loop.
+
+    Parameters
+    ----------
+    most
+        Calls at once when the service is well.
     """
 
     def __init__(self, most: int) -> None:
@@ -35,7 +40,7 @@ class Gate:
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[None]:
-        """Wait for a turn and hold it."""
+        """Wait until a call may be made, and count it as active for the body of the ``with``."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.active < self.limit)
             self.active += 1
@@ -54,7 +59,7 @@ class Gate:
             await asyncio.sleep(left + random.uniform(0, 0.05))
 
     def slow_down(self, seconds: float | None) -> None:
-        """React to a 429: fewer calls, and none before ``seconds`` have passed."""
+        """React to a 429: fewer calls, and none before ``seconds`` have passed (None: 1)."""
         clock = asyncio.get_running_loop().time
         if self._open_at <= clock():
             # Calls that were under way together are one sign, not many.
@@ -88,7 +93,19 @@ class Budget:
     _reserved_usd: float = field(default=0.0, repr=False)
 
     def reserve(self, tokens: int, usd: float | None) -> None:
-        """Set aside what a call may cost; raises :class:`BudgetReachedError`."""
+        """Set aside what a call may cost.
+
+        Parameters
+        ----------
+        tokens
+            Of input and output together.
+        usd
+            None counts as 0.
+
+        Raises
+        ------
+        BudgetReachedError
+        """
         if self.max_tokens is not None:
             expected = self.spent_tokens + self._reserved_tokens + tokens
             if expected > self.max_tokens:
@@ -103,14 +120,22 @@ class Budget:
         self._reserved_usd += usd or 0.0
 
     def settle(self, reserved: tuple[int, float | None], tokens: int, usd: float | None) -> None:
-        """Replace what was set aside by what was spent."""
+        """Replace what was set aside by what was spent.
+
+        Parameters
+        ----------
+        reserved
+            Tokens and USD that :meth:`reserve` was given.
+        tokens, usd
+            What the call took; ``usd`` is None where its price is not known.
+        """
         self._reserved_tokens -= reserved[0]
         self._reserved_usd -= reserved[1] or 0.0
         self.spent_tokens += tokens
         if self.spent_usd is not None:
             self.spent_usd = None if usd is None else self.spent_usd + usd
 
-    def admit(self, tokens: int, usd: float | None) -> Hold:
+    def admit(self, tokens: int, usd: float | None) -> Reservation:
         """Set aside what a whole cluster needs, so that none is begun that cannot be finished.
 
         Raises
@@ -118,18 +143,18 @@ class Budget:
         BudgetReachedError
         """
         self.reserve(tokens, usd)
-        return Hold(self, tokens, usd or 0.0)
+        return Reservation(self, tokens, usd or 0.0)
 
 
 @dataclass
-class Hold:
-    """What is set aside for one cluster; its calls draw on it before they ask for more."""
+class Reservation:
+    """What is set aside for one cluster; its calls use it before they ask for more."""
 
     budget: Budget
     tokens: int
     usd: float
 
-    def draw(self, tokens: int, usd: float | None) -> None:
+    def consume(self, tokens: int, usd: float | None) -> None:
         """Set aside what a call may cost; raises :class:`BudgetReachedError`."""
         here = min(self.tokens, tokens), min(self.usd, usd or 0.0)
         self.budget.reserve(tokens - here[0], (usd or 0.0) - here[1])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import OutputError
-from ...files import write_json, write_whole
+from ...files import Json, write_json, write_whole
 from ...runs.run import Run, claim_outputs
 from .questions import PROMPTS, VERSION, prompt
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "cellferry.conversations/1"
 
-PUBLISHED: dict[str, Callable[[Annotation, Annotations], Any]] = {
+PUBLISHED: dict[str, Callable[[Annotation, Annotations], object]] = {
     "Cluster ID": lambda row, _: row.cluster,
     "Predicted General Cell Type": lambda row, _: row.label,
     "Predicted Detailed Cell Type": lambda row, _: _joined(
@@ -37,7 +37,7 @@ PUBLISHED: dict[str, Callable[[Annotation, Annotations], Any]] = {
 }
 """The columns of CASSIA's batch summary, in its order."""
 
-OURS: dict[str, Callable[[Annotation, Annotations], Any]] = {
+OURS: dict[str, Callable[[Annotation, Annotations], object]] = {
     "Status": lambda row, _: row.status,
     "Error": lambda row, _: row.error,
     "Confidence": lambda row, _: row.confidence,
@@ -110,13 +110,13 @@ def write_files(name: str, found: Annotations, study: Study, run: Run) -> None:
         run.wrote(path)
 
 
-def summary(found: Annotations) -> list[dict[str, Any]]:
+def summary(found: Annotations) -> list[dict[str, object]]:
     """Return the rows of the summary: every cluster of the input, in its order."""
     columns = {**PUBLISHED, **OURS}
     return [{name: of(row, found) for name, of in columns.items()} for row in found]
 
 
-def conversations(found: Annotations) -> dict[str, Any]:
+def conversations(found: Annotations) -> dict[str, Json]:
     """Return every prompt and reply by role, with model, parameters, usage and time."""
     provenance = found.provenance
     return {
@@ -130,9 +130,9 @@ def conversations(found: Annotations) -> dict[str, Any]:
     }
 
 
-def _conversation(row: Annotation, found: Annotations) -> dict[str, Any]:
+def _conversation(row: Annotation, found: Annotations) -> dict[str, Json]:
     evidence = found.evidence.get(row.cluster) or {}
-    messages: list[dict[str, Any]] = []
+    messages: list[dict[str, Json]] = []
     for message in evidence.get("conversation") or []:
         if message["role"] == "user":
             where = {k: message[k] for k in ("stage", "round")}
@@ -164,6 +164,6 @@ def _write_summary(found: Annotations, path: Path) -> None:
     write_whole(path, text.getvalue())
 
 
-def _joined(values: Any) -> str:
+def _joined(values: Iterable[object]) -> str:
     # A comma separates, so it cannot be part of a value.
     return ", ".join(str(value).replace(", ", "; ").replace(",", ";") for value in values)

@@ -6,11 +6,12 @@ Everything of ``pydantic_ai`` and of the providers' packages is imported here an
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import CredentialsRequiredError, DependencyError, InvalidOptionError
 from ..service.addresses import host_of, is_own_network
@@ -18,6 +19,8 @@ from ..service.providers import PROVIDERS
 from ..service.secrets import redact
 
 if TYPE_CHECKING:
+    import httpx
+    import httpx2
     from pydantic_ai.models import Model
 
     from ..service.secrets import Secret
@@ -49,23 +52,41 @@ class Pool:
     """One client of each of the two HTTP libraries that the providers' packages use."""
 
     def __init__(self, *, connections: int, timeout: float, environment: bool) -> None:
-        self._settings: dict[str, Any] = {"timeout": timeout, "trust_env": environment}
+        self._timeout, self._environment = timeout, environment
         self._connections = connections
-        self._clients: dict[str, Any] = {}
+        self._clients: list[httpx.AsyncClient | httpx2.AsyncClient] = []
 
-    def client(self, library: str) -> Any:
-        """Return the client of ``"httpx2"`` or ``"httpx"``."""
-        if library not in self._clients:
-            module = importlib.import_module(library)
-            limits = module.Limits(
-                max_connections=self._connections, max_keepalive_connections=self._connections
-            )
-            self._clients[library] = module.AsyncClient(limits=limits, **self._settings)
-        return self._clients[library]
+    @functools.cached_property
+    def httpx(self) -> httpx.AsyncClient:
+        """The client of ``httpx``."""
+        import httpx
+
+        limits = httpx.Limits(
+            max_connections=self._connections, max_keepalive_connections=self._connections
+        )
+        client = httpx.AsyncClient(
+            limits=limits, timeout=self._timeout, trust_env=self._environment
+        )
+        self._clients.append(client)
+        return client
+
+    @functools.cached_property
+    def httpx2(self) -> httpx2.AsyncClient:
+        """The client of ``httpx2``."""
+        import httpx2
+
+        limits = httpx2.Limits(
+            max_connections=self._connections, max_keepalive_connections=self._connections
+        )
+        client = httpx2.AsyncClient(
+            limits=limits, timeout=self._timeout, trust_env=self._environment
+        )
+        self._clients.append(client)
+        return client
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in self._clients.values():
+        for client in self._clients:
             await client.aclose()
 
 
@@ -105,7 +126,7 @@ def _openai(endpoint: Endpoint, key: str, pool: Pool, timeout: float) -> Model:
 
     client = AsyncOpenAI(
         base_url=_base_url(endpoint),
-        api_key=key, http_client=pool.client("httpx2"), max_retries=0, timeout=timeout,
+        api_key=key, http_client=pool.httpx2, max_retries=0, timeout=timeout,
     )  # fmt: skip
     if endpoint.base_url is None:
         return OpenAIChatModel(endpoint.model, provider=OpenAIProvider(openai_client=client))
@@ -120,7 +141,7 @@ def _openrouter(endpoint: Endpoint, key: str, pool: Pool, timeout: float) -> Mod
 
     client = AsyncOpenAI(
         base_url=_base_url(endpoint),
-        api_key=key, http_client=pool.client("httpx2"), max_retries=0, timeout=timeout,
+        api_key=key, http_client=pool.httpx2, max_retries=0, timeout=timeout,
     )  # fmt: skip
     return OpenRouterModel(endpoint.model, provider=OpenRouterProvider(openai_client=client))
 
@@ -132,7 +153,7 @@ def _anthropic(endpoint: Endpoint, key: str, pool: Pool, timeout: float) -> Mode
 
     client = AsyncAnthropic(
         base_url=_base_url(endpoint),
-        api_key=key, http_client=pool.client("httpx2"), max_retries=0, timeout=timeout,
+        api_key=key, http_client=pool.httpx2, max_retries=0, timeout=timeout,
     )  # fmt: skip
     return AnthropicModel(endpoint.model, provider=AnthropicProvider(anthropic_client=client))
 
@@ -143,7 +164,7 @@ def _groq(endpoint: Endpoint, key: str, pool: Pool, timeout: float) -> Model:
     from pydantic_ai.providers.groq import GroqProvider
 
     client = AsyncGroq(
-        base_url=endpoint.base_url, api_key=key, http_client=pool.client("httpx"),
+        base_url=endpoint.base_url, api_key=key, http_client=pool.httpx,
         max_retries=0, timeout=timeout,
     )  # fmt: skip
     return GroqModel(endpoint.model, provider=GroqProvider(groq_client=client))
@@ -153,9 +174,7 @@ def _mistral(endpoint: Endpoint, key: str, pool: Pool, _timeout: float) -> Model
     from pydantic_ai.models.mistral import MistralModel
     from pydantic_ai.providers.mistral import MistralProvider
 
-    provider = MistralProvider(
-        api_key=key, base_url=endpoint.base_url, http_client=pool.client("httpx2")
-    )
+    provider = MistralProvider(api_key=key, base_url=endpoint.base_url, http_client=pool.httpx2)
     return MistralModel(endpoint.model, provider=provider)
 
 
@@ -165,7 +184,7 @@ def _google(endpoint: Endpoint, key: str, pool: Pool, _timeout: float) -> Model:
     from pydantic_ai.providers.google import GoogleProvider
 
     provider = GoogleProvider(
-        api_key=key, base_url=endpoint.base_url, http_client=pool.client("httpx2"),
+        api_key=key, base_url=endpoint.base_url, http_client=pool.httpx2,
         retry_options=HttpRetryOptions(attempts=1),
     )  # fmt: skip
     return GoogleModel(endpoint.model, provider=provider)
@@ -178,7 +197,7 @@ def _bedrock(endpoint: Endpoint, key: str, _pool: Pool, timeout: float) -> Model
     from pydantic_ai.models.bedrock import BedrockConverseModel
     from pydantic_ai.providers.bedrock import BedrockProvider, _BearerTokenSession
 
-    settings: dict[str, Any] = {"read_timeout": timeout, "retries": {"total_max_attempts": 1}}
+    settings: dict[str, object] = {"read_timeout": timeout, "retries": {"total_max_attempts": 1}}
     try:
         if key == NO_KEY:
             session = boto3.Session()

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ...study.markers.select import Selection
@@ -64,7 +64,7 @@ def prompts_digest() -> str:
     return hashlib.sha256("\x1f".join(map(prompt, PROMPTS)).encode()).hexdigest()
 
 
-def fill(name: str, **values: Any) -> str:
+def fill(name: str, **values: object) -> str:
     """Return a prompt with its places filled in; values are never read as templates."""
     return Template(prompt(name)).substitute(values)
 
@@ -108,7 +108,7 @@ def make_questions(
     ranking_method: str,
     additional_info: str | None,
     others: bool,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
 ) -> dict[str, Question]:
     """Return the question of every cluster that has a gene to show.
 
@@ -154,7 +154,7 @@ def make_questions(
     return made
 
 
-def _hash(content: Mapping[str, Any]) -> str:
+def _hash(content: Mapping[str, object]) -> str:
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -1,6 +1,6 @@
 """Replies: from what a model sent to an answer of the schema, or to the reason why not.
 
-Tool calls, plain JSON, fenced JSON and JSON in prose are read. Where a reply holds several
+Tool calls, plain JSON, fenced JSON and JSON in prose are read. Where a reply has several
 different answers none is taken: nothing is guessed.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
@@ -46,7 +46,7 @@ def read_answer(texts: list[str], schema: type[_Schema]) -> _Schema:
             try:
                 answer = schema.model_validate(candidate)
             except ValidationError as error:
-                problem = f"The JSON of the reply does not fit: {_told(error)}."
+                problem = f"The JSON of the reply does not fit: {_listed(error)}."
             else:
                 if answer not in found:
                     found.append(answer)
@@ -58,7 +58,7 @@ def read_answer(texts: list[str], schema: type[_Schema]) -> _Schema:
     return found[0]
 
 
-def _objects(text: str) -> Iterator[dict[str, Any]]:
+def _objects(text: str) -> Iterator[dict[str, object]]:
     """Yield the outermost JSON objects of a text."""
     try:
         whole = json.loads(text, strict=False)
@@ -84,7 +84,7 @@ def _objects(text: str) -> Iterator[dict[str, Any]]:
         position = text.find("{", end)
 
 
-def _told(error: ValidationError) -> str:
+def _listed(error: ValidationError) -> str:
     problems = [
         f"{'.'.join(map(str, e['loc'])) or 'object'}: {e['msg'].lower()}"
         for e in error.errors(include_input=False, include_url=False)
@@ -92,7 +92,7 @@ def _told(error: ValidationError) -> str:
     return "; ".join(problems[:5])
 
 
-def _texts(value: Any) -> Any:
+def _texts(value: object) -> object:
     """Read one text as a list of one, and nothing as no text; never as letters."""
     if value is None:
         return []
@@ -101,7 +101,7 @@ def _texts(value: Any) -> Any:
     return value
 
 
-def _nothing(value: Any) -> Any:
+def _nothing(value: object) -> object:
     if isinstance(value, str) and value.strip().lower() in {"", "null", "none", "n/a"}:
         return None
     return value

@@ -29,7 +29,7 @@ class Settings:
 
     endpoints: tuple[Endpoint, ...]
     configs: LLMConfigs | None
-    model_settings: Mapping[str, Any] = field(repr=False)
+    model_settings: Mapping[str, object] = field(repr=False)
     output_name: str | None
     overwrite_files: bool
     n_genes: int
@@ -102,7 +102,7 @@ class Settings:
                 hint = "Give `prices` in USD per million tokens, or limit `max_tokens` instead."
                 raise InvalidOptionError(message, hint, option="max_cost_usd")
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Return the options but for secrets, from which the same engine can be made again."""
         plain = {
             name: getattr(self, name)
@@ -118,7 +118,7 @@ class Settings:
 
 
 def _endpoints(
-    given: Mapping[str, Any], configs: LLMConfigs | None, settings: Mapping[str, Any]
+    given: Mapping[str, object], configs: LLMConfigs | None, settings: Mapping[str, object]
 ) -> tuple[Endpoint, ...]:
     if configs is None:
         whom = {k: given[k] for k in ("provider", "model", "base_url", "api_key", "api_key_env")}
@@ -130,7 +130,7 @@ def _endpoints(
     return endpoints_from_configs(configs, settings)
 
 
-def _optional_text(given: Mapping[str, Any], option: str) -> str | None:
+def _optional_text(given: Mapping[str, object], option: str) -> str | None:
     value = given[option]
     empty = value is None or (isinstance(value, str) and not value.strip())
     return None if empty else text(option, value).strip()

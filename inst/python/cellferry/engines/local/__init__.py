@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...annotations.clusters import Annotation, Annotations
 from ...biology.gene_tables import aliases
@@ -78,7 +78,7 @@ class Local:
         *,
         n_genes: int = 50,
         tissue_only: bool = False,
-        knowledge: Any = None,
+        knowledge: object = None,
         knowledge_only: bool = False,
     ) -> None:
         self.n_genes = whole_number("n_genes", n_genes, 1)
@@ -115,7 +115,7 @@ class Local:
             found |= {a for a, s in aliases(species).items() if s in current}
         return tuple(sorted(found))
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return the options, from which the same engine can be made again."""
         return {
             "n_genes": self.n_genes,
@@ -148,7 +148,7 @@ class Local:
         reader = _reader(knowledge, evidence, species, tissues)
         suggested = None
         if not tissues:
-            # What most clusters are tells the tissue, and the tissue tells siblings apart.
+            # What most clusters are shows the tissue, and the tissue distinguishes siblings.
             columns = sorted(set(markers.cluster.tolist()))
             first = [reader.answer(markers.clusters[c], c, None)["annotation"] for c in columns]
             suggested = suggested_tissue(map(Annotation.from_dict, first), knowledge)
@@ -160,7 +160,7 @@ class Local:
         sizes = study.clusters.counts() or {}
         with_rows = {markers.clusters[i] for i in set(markers.cluster.tolist())}
         rows: list[Annotation] = []
-        details: dict[str, Any] = {}
+        details: dict[str, object] = {}
         names = study.clusters.names
         for done, cluster in enumerate(names, 1):
             events.check()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...annotations.clusters import UNKNOWN
+from ...files import Json
+from ..base import Payload
 from .choose import MIN_FIT, OWN_SIGNIFICANCE, choose, residual, supporters
 from .score import SUPPORT, Lookup, Signal, score_types
 
@@ -43,8 +45,8 @@ class Reader:
         """Where the genes of the profiles are in the evidence."""
         return Lookup.build(self.hierarchy.profiles, self.evidence)
 
-    def answer(self, cluster: str, column: int, n_cells: int | None) -> dict[str, Any]:
-        """Return ``{"annotation": ..., "evidence": ...}`` of a cluster as plain data.
+    def answer(self, cluster: str, column: int, n_cells: int | None) -> Payload:
+        """Return the row and the evidence of a cluster as plain data.
 
         Parameters
         ----------
@@ -54,17 +56,17 @@ class Reader:
         profiles = self.hierarchy.profiles
         scores = score_types(profiles, Signal.read(profiles, self.evidence, column, self.lookup))
         choice = choose(self.hierarchy, scores)
-        told = _Told(self, scores, choice, column)
-        annotation = told.unknown() if choice.label is None else told.known(choice.label)
+        found = _Findings(self, scores, choice, column)
+        annotation = found.unknown() if choice.label is None else found.known(choice.label)
         annotation.update(
             cluster=cluster,
             n_cells=n_cells,
             state="; ".join(self.names(choice.states)) or None,
-            mixed=told.mixed(),
+            mixed=found.mixed(),
             engine=ENGINE,
             n_markers=int(self.evidence.listed[column]),
         )
-        return {"annotation": annotation, "evidence": told.evidence()}
+        return {"annotation": annotation, "evidence": found.evidence()}
 
     def names(self, types: Iterable[int]) -> list[str]:
         """Return the names of types."""
@@ -72,13 +74,13 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Findings:
     reader: Reader
     scores: Scores
     choice: Choice
     column: int
 
-    def known(self, label: int) -> dict[str, Any]:
+    def known(self, label: int) -> dict[str, Json]:
         hierarchy, choice = self.reader.hierarchy, self.choice
         name = hierarchy.profiles.names[label]
         identifier, ontology_label = hierarchy.knowledge.ontology(name)
@@ -102,7 +104,7 @@ class _Told:
         compared = [i for i in (label, self.choice.rival, self.choice.partner) if i is not None]
         return "graded" if self.reader.hierarchy.own[compared].any() else "calibrated"
 
-    def unknown(self) -> dict[str, Any]:
+    def unknown(self) -> dict[str, Json]:
         best = self.choice.begun
         return {
             "status": "unknown",
@@ -139,7 +141,7 @@ class _Told:
         return [int(g) for g in supporters(hierarchy.profiles, left, partner)]
 
     def missing(self, label: int) -> list[str]:
-        """Return the most telling markers of the type that the data do not have.
+        """Return the most specific markers of the type that the data do not have.
 
         Where the genes of the data are not known: that no cluster of the table names.
         """
@@ -182,13 +184,13 @@ class _Told:
         return order[:ALTERNATIVES]
 
     def figures(self, genes: Iterable[int]) -> str:
-        told = []
+        parts = []
         for gene in genes:
             fold, part = self.scores.signal.fold[gene], self.scores.signal.prevalence[gene]
             figures = [f"log2 fold change {fold:.1f}"] if np.isfinite(fold) else []
             figures += [f"in {100 * part:.0f} % of cells"] if np.isfinite(part) else []
-            told.append(self.symbol(gene) + (f" ({', '.join(figures)})" if figures else ""))
-        return ", ".join(told)
+            parts.append(self.symbol(gene) + (f" ({', '.join(figures)})" if figures else ""))
+        return ", ".join(parts)
 
     def why(self, label: int) -> str:
         hierarchy, choice = self.reader.hierarchy, self.choice
@@ -229,7 +231,7 @@ class _Told:
             return f"{text}, but {rival} fits nearly as well: either could be wrong."
         return f"{text}, which is too little: at least {MIN_FIT} on several genes is needed."
 
-    def evidence(self) -> dict[str, Any]:
+    def evidence(self) -> dict[str, Json]:
         hierarchy, scores, choice = self.reader.hierarchy, self.scores, self.choice
         usable = ~hierarchy.state & ~hierarchy.compartment
         order = [int(i) for i in np.argsort(-scores.fit, kind="stable") if usable[i]]
@@ -241,7 +243,7 @@ class _Told:
             "silent": [] if choice.label is None else self.silent(choice.label),
         }
 
-    def candidate(self, i: int) -> dict[str, Any]:
+    def candidate(self, i: int) -> dict[str, Json]:
         profiles, scores = self.reader.hierarchy.profiles, self.scores
         genes = supporters(profiles, scores, i)
         return {

@@ -9,7 +9,7 @@
 4. While another type that is neither ancestor nor descendant fits nearly as well, the
    answer backs off to what both have in common.
 5. Two answers that are both true (a CD4 T cell, a naive T cell) give the type inside both.
-   A subtype that fits nearly as well as the answer and has earned its step down, clearly
+   A subtype that fits nearly as well as the answer and has raised markers of its own, clearly
    better than its siblings, refines it.
 """
 
@@ -90,7 +90,7 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     if partner is not None and _in_more_cells(hierarchy, scores, partner, best):
         best, partner = partner, find_partner(hierarchy, scores, partner, MIN_FIT) or best
     begun = best
-    best = earned(hierarchy, scores, best)
+    best = nearest_with_evidence(hierarchy, scores, best)
     rival, margin = _rival(hierarchy, scores, best, partner)
     while rival is not None and margin < CLEAR_MARGIN:
         if partner is None and not hierarchy.same_lineage[best, rival]:
@@ -231,7 +231,7 @@ def _deeper(hierarchy: Hierarchy, scores: Scores, label: int, partner: int | Non
             if scores.fit[child] >= DEEPER_RATIO * scores.fit[label]
             and scores.fit[child] >= MIN_FIT
             and own_genes[child] >= MIN_GENES
-            and is_earned(hierarchy, scores, child)
+            and has_own_evidence(hierarchy, scores, child)
         ]
         better.sort(key=lambda child: (-scores.fit[child], child))
         if not better:
@@ -274,7 +274,7 @@ MARGIN = 6.63
 MIXED = -0.7
 """Where a second lineage is in the cluster; given, as there were too few mixtures to fit it."""
 FURTHEST = 0.6
-"""Margin beyond which there were too few answers to tell one from another."""
+"""Margin beyond which there were too few answers to distinguish one from another."""
 LEAST_FIT = 0.05
 
 
@@ -305,16 +305,16 @@ def features(fit: float, margin: float, *, mixed: bool) -> tuple[float, float, f
 
 MIN_GENES = 2
 """Supporting genes without which nothing is named."""
-EARNED_RATIO = 0.5
+ADDED_RATIO = 0.5
 """Part of its parent's fit that the markers of a type alone must reach."""
 DEFINING_STRENGTH = 0.5
 """Mean strength that the defining markers of a type alone must have instead."""
-EARNED_RECALL = 0.4
+ADDED_RECALL = 0.4
 """Part of a type's own markers, by weight, that must be raised."""
 DEEPER_SIGNIFICANCE = 3.5
 
 
-def is_earned(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
+def has_own_evidence(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
     """Whether the markers that only this type has, and not its parents, are raised enough.
 
     Enough is a part of what the parent's own markers reach, or several defining markers that
@@ -328,7 +328,7 @@ def is_earned(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
     parents = [p for p in hierarchy.above(i) if prior[p] >= prior[i]]
     kinds = hierarchy.knowledge.by_name
     types = [p for p in parents if kinds[hierarchy.profiles.names[p]].kind == "type"]
-    # A group is an answer only where its members cannot be told apart, and no fallback.
+    # A group is an answer only where its members cannot be distinguished, and no fallback.
     if not types:
         return True
     if len(parents) == 1:
@@ -354,7 +354,7 @@ def _adds(hierarchy: Hierarchy, scores: Scores, parent: int, added: NDArray[np.f
         return True
     total = float((added * signal.factor) @ signal.excess)
     squares = float(((added * signal.expected) ** 2).sum())
-    return total / math.sqrt(squares + SHRINKAGE) >= EARNED_RATIO * float(scores.own_fit[parent])
+    return total / math.sqrt(squares + SHRINKAGE) >= ADDED_RATIO * float(scores.own_fit[parent])
 
 
 def has_evidence(signal: Signal, markers: NDArray[np.float64]) -> bool:
@@ -365,13 +365,13 @@ def has_evidence(signal: Signal, markers: NDArray[np.float64]) -> bool:
     return bool(
         raised.sum() >= MIN_GENES
         and float(weight @ signal.excess) >= DEEPER_SIGNIFICANCE * by_chance
-        and float(expected[raised].sum()) >= EARNED_RECALL * float(expected.sum())
+        and float(expected[raised].sum()) >= ADDED_RECALL * float(expected.sum())
     )
 
 
-def earned(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
-    """Go up from a type until one has earned its place."""
-    while not is_earned(hierarchy, scores, i):
+def nearest_with_evidence(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
+    """Go up from a type until one has evidence of its own."""
+    while not has_own_evidence(hierarchy, scores, i):
         i = max(hierarchy.above(i), key=lambda p: (scores.fit[p], -p))
     return i
 

@@ -8,19 +8,20 @@ shift of a gene in all cells can decide alone, and nothing is divided by ``pct_2
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from ...study.expression.statistics import fraction_expressed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from ...files import Json
+    from ...study.expression.source import ExpressionSource
     from ...study.markers.table import Markers
     from ...study.study import Study
 
@@ -200,12 +201,17 @@ ALIKE = 0.4
 WEAKEST = 0.1
 """Part of a cluster's genes that are the weakest of the table."""
 RARE = 0.05
-"""Prevalence below which (or above 1 minus which) a gene tells nothing of depth."""
+"""Prevalence below which (or above 1 minus which) a gene says nothing of depth."""
 MOST = 0.999
 FEWEST = 50
-"""Telling genes without which depths count as equal."""
+"""Informative genes without which depths count as equal."""
 BACKGROUND = 2.0
 """Multiple of the mean prevalence of all markers that an alike gene must exceed."""
+
+
+@runtime_checkable
+class _Narrowable(Protocol):
+    def only(self, wanted: Sequence[str]) -> ExpressionSource: ...
 
 
 @dataclass(frozen=True)
@@ -230,11 +236,11 @@ class Prevalence:
     @classmethod
     def from_study(cls, study: Study, wanted: Iterable[str]) -> Prevalence | None:
         """Read the study's expression once; None without one, or for scaled data."""
-        source: Any = study.normalized
+        source: ExpressionSource | None = study.normalized
         if source is None or study.clusters.codes is None:
             return None
         names = set(wanted)
-        if hasattr(source, "only"):
+        if isinstance(source, _Narrowable):
             kept = [g for g in dict.fromkeys(source.genes) if g in names]
             source = source if len(kept) == len(source.genes) else source.only(kept)
         fractions = fraction_expressed(source, study.clusters)
@@ -261,7 +267,7 @@ class Prevalence:
         names = "\x1f".join([*self.genes, *sorted(self.clusters)])
         return hashlib.sha256(names.encode() + content.astype(">f8").tobytes()).hexdigest()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Return plain data for the folder of the run."""
         return {
             "genes": list(self.genes),
@@ -271,13 +277,15 @@ class Prevalence:
         }
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> Prevalence:
+    def from_dict(cls, stored: Mapping[str, Sequence[object]]) -> Prevalence:
         """Read what :meth:`to_dict` wrote."""
         shape = (len(stored["genes"]), len(stored["clusters"]))
         inside, outside = (
-            np.array(stored[k], dtype=np.float64).reshape(shape) for k in ("inside", "outside")
+            np.array(values, dtype=np.float64).reshape(shape)
+            for values in (stored["inside"], stored["outside"])
         )
-        return cls(tuple(stored["genes"]), tuple(stored["clusters"]), inside, outside)
+        genes, clusters = (tuple(map(str, stored[k])) for k in ("genes", "clusters"))
+        return cls(genes, clusters, inside, outside)
 
 
 def at_depth(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -293,10 +301,10 @@ def at_depth(inside: NDArray[np.float64], outside: NDArray[np.float64]) -> NDArr
         Fractions, genes x clusters.
     """
     within, beyond = (-np.log1p(-np.clip(x, 0, MOST)) for x in (inside, outside))
-    telling = (outside > RARE) & (outside < 1 - RARE) & (inside > RARE) & (inside < 1 - RARE)
+    informative = (outside > RARE) & (outside < 1 - RARE) & (inside > RARE) & (inside < 1 - RARE)
     depth = np.ones(inside.shape[1])
-    for cluster in np.flatnonzero(telling.sum(axis=0) >= FEWEST):
-        genes = telling[:, cluster]
+    for cluster in np.flatnonzero(informative.sum(axis=0) >= FEWEST):
+        genes = informative[:, cluster]
         depth[cluster] = np.median(within[genes, cluster] / beyond[genes, cluster])
     return np.asarray(1 - np.exp(-depth * beyond), dtype=np.float64)
 
@@ -335,7 +343,7 @@ def with_prevalence(
 
     strength = extended(evidence.strength, 0.0)
     fold = extended(evidence.fold, np.nan)
-    told = extended(evidence.prevalence, np.nan)
+    shares = extended(evidence.prevalence, np.nan)
     rows = np.array([index[g] for g in prevalence.genes], dtype=np.intp)
     inside = np.where(known, prevalence.inside[:, column], np.nan)
     if not prevalence.genes:
@@ -350,5 +358,5 @@ def with_prevalence(
     value = np.where(alike, np.maximum(value, ALIKE * clear), value)
     unlisted = (strength[rows] == 0) & np.isfinite(value)
     strength[rows] = np.where(unlisted, value, strength[rows])
-    told[rows] = np.where(np.isfinite(told[rows]), told[rows], inside)
-    return replace(evidence, genes=index, strength=strength, fold=fold, prevalence=told)
+    shares[rows] = np.where(np.isfinite(shares[rows]), shares[rows], inside)
+    return replace(evidence, genes=index, strength=strength, fold=fold, prevalence=shares)

@@ -70,7 +70,7 @@ class Weights:
 class Profiles:
     """The knowledge of one species as matrices of types x genes.
 
-    ``own`` holds what a row of the table lists, ``positive`` also what it inherits, ``new``
+    ``own`` has what a row of the table lists, ``positive`` also what it inherits, ``new``
     only what no ancestor lists;
     ``prior`` is 1, or less for a type that is not known from the tissue of the sample.
     """
@@ -163,9 +163,9 @@ _HOLDERS = ("group", "compartment")
 
 def _lineages(listed: NDArray[np.float64], above: list[dict[int, int]]) -> NDArray[np.float64]:
     """Return per gene how many types list it, a type and its ancestors counting once."""
-    holds = listed > 0
+    contains = listed > 0
     count = np.zeros(listed.shape[1])
     for i, steps in enumerate(above):
-        through_ancestor = holds[list(steps)].any(axis=0) if steps else False
-        count += holds[i] & ~np.asarray(through_ancestor)
+        through_ancestor = contains[list(steps)].any(axis=0) if steps else False
+        count += contains[i] & ~np.asarray(through_ancestor)
     return count

@@ -6,7 +6,7 @@ deviation d over all tested genes)::
     fit          = (sum w (e - m) - sum v max(e, 0)) / sqrt(sum (w x)^2 + SHRINKAGE)
     significance =  sum w (e - m) / (d sqrt(sum w^2))
 
-x is 1 for a gene that the table tells of, and n / (n + SILENT_HALF) for one that a list of n
+x is 1 for a gene that the table speaks of, and n / (n + SILENT_HALF) for one that a list of n
 genes leaves out: ten best genes are silent about the eleventh, a thousand are not.
 
 ``fit`` is the weighted t-like score of univariate linear models (decoupler's ``ulm``)
@@ -145,7 +145,7 @@ class Signal:
         # other clusters express it too: it neither supports nor dilutes.
         even = (np.abs(strength) < EVEN) & (prevalence > 0)
         factor = np.where(even, factor * (1 - np.nan_to_num(prevalence)), factor)
-        # Nothing is known of a gene that the list leaves out and no object tells of.
+        # Nothing is known of a gene that the list leaves out and no object speaks of.
         left_out = (strength == 0) & ~np.isfinite(fold) & ~np.isfinite(prevalence)
         listed = float(evidence.listed[cluster])
         expected = np.where(left_out, factor * listed / (listed + SILENT_HALF), factor)

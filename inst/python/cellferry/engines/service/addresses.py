@@ -116,7 +116,7 @@ def check_address(url: str, option: str = "api_url") -> str:
     Raises
     ------
     InvalidOptionError
-        It is no http(s) address, holds a password or a query, or is not encrypted and not
+        It is no http(s) address, contains a password or a query, or is not encrypted and not
         of this machine.
     """
     given = url.strip() if isinstance(url, str) else ""
@@ -154,7 +154,7 @@ def check_base_url(url: str, where: str = "base_url", option: str = "base_url") 
         raise InvalidOptionError(message, 'For example "http://localhost:11434/v1".', option=option)
     parts = urlsplit(url)
     if parts.username or parts.password or any(names_secret(n) for n, _ in parse_qsl(parts.query)):
-        message = f"`{where}` holds a name, password or key, which would be stored with the run."
+        message = f"`{where}` contains a name, password or key, which would be stored with the run."
         raise InvalidOptionError(message, "Pass the key as `api_key`.", option=option)
     return url
 

@@ -28,6 +28,7 @@ from ...errors import (
     ServiceTooLargeError,
     ServiceUnreachableError,
 )
+from ...files import Json
 from .secrets import redact
 
 if TYPE_CHECKING:
@@ -61,25 +62,25 @@ _BY_STATUS: dict[int, tuple[type[ServiceError], str]] = {
 def error_of(response: httpx.Response, content: bytes) -> ServiceError:
     """Return the error of an answer that is not a success.
 
-    ``data`` holds ``status``, ``host``, and where known ``error_code`` (the service's own)
+    ``data`` has ``status``, ``host``, and where known ``error_code`` (the service's own)
     and ``retry_after`` (seconds).
     """
     status, host = response.status_code, response.request.url.host
-    data: dict[str, Any] = {"status": status, "host": host}
+    data: dict[str, object] = {"status": status, "host": host}
     if 300 <= status < 400:
         target = urlsplit(response.headers.get("location", ""))
         where = f"{target.scheme}://{target.hostname}" if target.hostname else "another address"
         message = f"{host} points to {where}, and redirects are not followed (HTTP {status})."
         hint = "Use the address of the service itself, with https."
         return ServiceRedirectError(message, hint, **data)
-    code, told = explained(response, content)
+    code, words = explained(response, content)
     if code:
         data["error_code"] = code
     if (seconds := retry_after(response.headers)) is not None:
         data["retry_after"] = seconds
     cls, hint = _class_of(status, code)
     what = f"{host} refused the request" if status < 500 else f"{host} has a fault of its own"
-    detail = f": {told}" if told else "."
+    detail = f": {words}" if words else "."
     return cls(f"{what} (HTTP {status}{', ' + code if code else ''}){detail}", hint, **data)
 
 
@@ -111,9 +112,9 @@ def explained(response: httpx.Response, content: bytes) -> tuple[str, str]:
         return "", _short(content.decode("utf-8", "replace"))
     detail = body.get("detail", body) if isinstance(body, dict) else body
     if isinstance(detail, dict):
-        code, told = detail.get("error_code"), detail.get("message")
-        if isinstance(code, str) or isinstance(told, str):
-            return _short(str(code or "")), _short(str(told or ""))
+        code, words = detail.get("error_code"), detail.get("message")
+        if isinstance(code, str) or isinstance(words, str):
+            return _short(str(code or "")), _short(str(words or ""))
     if isinstance(detail, str):
         return "", _short(detail)
     if isinstance(detail, list) and all(isinstance(d, dict) and "msg" in d for d in detail):
@@ -134,8 +135,15 @@ def is_page(response: httpx.Response, content: bytes) -> bool:
     return "text/html" in kind or start.startswith((b"<!doctype html", b"<html"))
 
 
-def json_of(response: httpx.Response, content: bytes) -> Any:
+def json_of(response: httpx.Response, content: bytes) -> Json:
     """Return the data of a successful answer; NaN and infinity in it become None.
+
+    Parameters
+    ----------
+    response
+        Where it came from and what kind it says it is.
+    content
+        The body.
 
     Raises
     ------
@@ -148,10 +156,11 @@ def json_of(response: httpx.Response, content: bytes) -> Any:
         hint = "Check the address; a proxy or a sign-in page may stand before the service."
         raise ServicePageError(message, hint, **data)
     try:
-        return json.loads(content, parse_constant=lambda _: None, parse_float=_finite)
+        found: Json = json.loads(content, parse_constant=lambda _: None, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         message = f"The answer of {host} is not valid JSON ({len(content)} bytes)."
         raise ServiceAnswerError(message, "Try again; then report it.", **data) from error
+    return found
 
 
 def _finite(text: str) -> float | None:
@@ -159,8 +168,17 @@ def _finite(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def object_of(content: Any, host: str, **kinds: type) -> Mapping[str, Any]:
+def object_of(content: Json, host: str, **kinds: type) -> Mapping[str, Any]:
     """Return the answer if it is an object that has these members of these kinds.
+
+    Parameters
+    ----------
+    content
+        The data of the answer.
+    host
+        Whose answer it is, for messages.
+    kinds
+        Member -> class of its value; a flag is no number.
 
     Raises
     ------

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, TypeVar, overload
 from urllib.parse import urlsplit
 
 from ..._version import __version__
 from ...errors import ServiceAnswerError, ServiceError, ServiceTimeoutError, ServiceUnreachableError
+from ...files import Json
 from . import answers
 from .addresses import check_address, is_loopback
 from .secrets import Secret, redact
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     import tenacity
 
     from ...runs.worker import Events
+
+_Read = TypeVar("_Read")
+Content = bytes | Callable[[], Iterator[bytes]] | None
+"""A body; a function when it is made anew for each attempt."""
 
 CONNECT_SECONDS = 20.0
 PIECE = 1 << 18
@@ -64,7 +69,7 @@ class Reply:
     content: bytes
     response: httpx.Response
 
-    def json(self) -> Any:
+    def json(self) -> Json:
         """Return the body as data; raises :class:`ServiceAnswerError`."""
         return answers.json_of(self.response, self.content)
 
@@ -124,17 +129,43 @@ class Service:
         """Close all connections."""
         self._client.close()
 
-    def get(self, path: str, *, seconds: float | None = None) -> Any:
-        """Return the data at a path, tried again until it is whole."""
+    def get(self, path: str, *, seconds: float | None = None) -> Json:
+        """Return the data at a path, tried again until it is whole.
+
+        Parameters
+        ----------
+        path, seconds
+            As for :meth:`request`.
+
+        Raises
+        ------
+        ServiceError
+        """
         return self.request("GET", path, seconds=seconds, read=Reply.json)
 
     def post(
-        self, path: str, body: Any = None, *, key: str | None = None, seconds: float | None = None
-    ) -> Any:
+        self,
+        path: str,
+        body: object = None,
+        *,
+        key: str | None = None,
+        seconds: float | None = None,
+    ) -> Json:
         """Send data as JSON and return the data of the answer.
 
-        ``key`` is sent as ``Idempotency-Key``, so that a service that knows it takes a
-        request that arrives twice for one.
+        Parameters
+        ----------
+        path, seconds
+            As for :meth:`request`.
+        body
+            What can be written as JSON; None sends no body.
+        key
+            Sent as ``Idempotency-Key``, so that a service that knows it takes a request that
+            arrives twice for one.
+
+        Raises
+        ------
+        ServiceError
         """
         import orjson
 
@@ -147,16 +178,37 @@ class Service:
             "POST", path, content=content, headers=headers, seconds=seconds, read=Reply.json
         )
 
+    @overload
     def request(
         self,
         method: str,
         path: str,
         *,
-        content: bytes | Callable[[], Iterator[bytes]] | None = None,
+        content: Content = None,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
-        read: Callable[[Reply], Any] = lambda reply: reply,
-    ) -> Any:
+    ) -> Reply: ...
+    @overload
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: Content = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        read: Callable[[Reply], _Read],
+    ) -> _Read: ...
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: Content = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+        read: Callable[[Reply], object] = lambda reply: reply,
+    ) -> object:
         """Send a request until it succeeds, and return ``read(reply)``.
 
         Parameters
@@ -164,7 +216,7 @@ class Service:
         path
             A path of this service, or a whole URL, which never gets the token.
         content
-            The body; a function when it is made anew for each attempt.
+            The body.
         seconds
             Longest silence and longest time of the whole answer.
         read
@@ -177,14 +229,19 @@ class Service:
             One class for each kind; see :mod:`cellferry.errors`.
         """
 
-        def attempt() -> Any:
+        def attempt() -> object:
             body = content() if callable(content) else content
             return read(self._send(method, path, body, dict(headers or {}), seconds))
 
         return self._retrying()(attempt)
 
     def _send(
-        self, method: str, path: str, body: Any, headers: dict[str, str], seconds: float | None
+        self,
+        method: str,
+        path: str,
+        body: bytes | Iterator[bytes] | None,
+        headers: dict[str, str],
+        seconds: float | None,
     ) -> Reply:
         import httpx
 

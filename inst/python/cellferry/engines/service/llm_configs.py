@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...errors import CredentialsRequiredError, InvalidOptionError, listing, nearest
 from .addresses import check_base_url
@@ -17,7 +16,7 @@ from .providers import AWS_VARIABLES, PROVIDERS, find_provider, variables_for
 from .secrets import Secret, redacted, secret_of_environment, secrets_in, withheld
 
 AGENTS = ("contextualizer", "annotator", "reviewer", "summarizer", "clinician", "chat")
-FIELDS: dict[str, Any] = {
+FIELDS: dict[str, object] = {
     "provider": None, "name": None, "apiKey": None, "baseUrl": None, "awsAccessKeyId": None,
     "awsSecretAccessKey": None, "awsDefaultRegion": None, "modelSettings": None,
     "targetAgents": [], "skipValidation": False, "allowFallback": False,
@@ -35,7 +34,7 @@ class LLMConfig:
     Attributes
     ----------
     plain
-        Its fields but for the secrets, those that were given. ``modelSettings`` may hold
+        Its fields but for the secrets, those that were given. ``modelSettings`` may contain
         secrets too: see :meth:`describe`.
     secrets
         Field -> secret, where one was given.
@@ -43,21 +42,37 @@ class LLMConfig:
         Those in ``modelSettings``.
     """
 
-    plain: Mapping[str, Any] = field(repr=False)
+    plain: Mapping[str, object] = field(repr=False)
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     in_settings: tuple[Secret, ...] = ()
 
     @property
     def label(self) -> str:
         """Provider and model, for messages."""
-        return f"{self.plain['provider']}/{self.plain.get('name')}"
+        return f"{self.provider}/{self.plain.get('name')}"
 
-    def describe(self) -> dict[str, Any]:
+    @property
+    def provider(self) -> str:
+        """Name of the provider, in lower case."""
+        return str(self.plain["provider"])
+
+    @property
+    def base_url(self) -> str | None:
+        """Address to use instead of the provider's."""
+        found = self.plain.get("baseUrl")
+        return None if found is None else str(found)
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """Its ``modelSettings``."""
+        found = self.plain.get("modelSettings")
+        return found if isinstance(found, Mapping) else {}
+
+    def describe(self) -> Mapping[str, object]:
         """Return what may be stored, from which the same can be read again but for secrets."""
-        found: dict[str, Any] = redacted(self.plain)
-        return found
+        return redacted(self.plain)
 
-    def wire(self) -> dict[str, Any]:
+    def wire(self) -> dict[str, object]:
         """Return the entry as it is sent, all fields and the key included.
 
         Raises
@@ -71,9 +86,9 @@ class LLMConfig:
         sent = {**FIELDS, **self.plain, **{k: s.reveal() for k, s in self.secrets.items()}}
         if sent["apiKey"] or all(sent[f] for f in AWS_VARIABLES):
             return sent
-        provider = self.plain["provider"]
+        provider = self.provider
         # Runs of 0.1.0 rely on the provider's variable whatever the address is.
-        first = variables_for(provider, self.plain.get("baseUrl"))
+        first = variables_for(provider, self.base_url)
         variables = tuple(dict.fromkeys((*first, *PROVIDERS[provider].variables)))
         ways = [" or ".join(variables)] if variables else []
         if provider == "bedrock":
@@ -117,7 +132,7 @@ class LLMConfigs:
 
     def __init__(
         self,
-        given: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
+        given: Mapping[str, object] | Sequence[Mapping[str, object]] | None,
         *,
         fields: Sequence[str] = tuple(FIELDS),
         providers: Sequence[str] = tuple(PROVIDERS),
@@ -143,12 +158,12 @@ class LLMConfigs:
     def __repr__(self) -> str:
         return f"<LLMConfigs {listing([entry.label for entry in self])}>"
 
-    def describe(self) -> list[dict[str, Any]] | None:
+    def describe(self) -> list[Mapping[str, object]] | None:
         """Return what may be stored; None when there is no entry."""
         return [entry.describe() for entry in self] or None
 
-    def wire(self) -> list[dict[str, Any]] | None:
-        """Return what a request holds, keys included; None when there is no entry.
+    def wire(self) -> list[dict[str, object]] | None:
+        """Return what a request contains, keys included; None when there is no entry.
 
         Raises
         ------
@@ -157,7 +172,7 @@ class LLMConfigs:
         """
         return [entry.wire() for entry in self] or None
 
-    def _checked(self, config: Any, where: str) -> LLMConfig:
+    def _checked(self, config: object, where: str) -> LLMConfig:
         if not isinstance(config, Mapping):
             kind = _kind(config)
             message = f"`{where}` must be a dict, a record with provider and name, not {kind}."
@@ -169,7 +184,7 @@ class LLMConfigs:
                 hint = f"Did you mean `{guess}`?" if guess else ""
                 raise InvalidOptionError(message, hint, option=OPTION)
         secrets: dict[str, Secret] = {}
-        plain: dict[str, Any] = {}
+        plain: dict[str, object] = {}
         for name, value in config.items():
             if value is None or (name in SECRET_FIELDS and value == ""):
                 continue
@@ -181,8 +196,9 @@ class LLMConfigs:
         if "provider" not in plain:
             message = f"`{where}` must have a `provider`."
             raise InvalidOptionError(message, option=OPTION)
+        base_url = None if "baseUrl" not in plain else str(plain["baseUrl"])
         provider, base_url = find_provider(
-            plain["provider"], plain.get("baseUrl"),
+            plain["provider"], base_url,
             valid=self._providers, where=f"{where}.provider", option=OPTION,
         )  # fmt: skip
         plain["provider"] = provider
@@ -197,40 +213,42 @@ class LLMConfigs:
         return LLMConfig(plain, secrets, inside)
 
 
-def check_withheld(settings: Any, option: str) -> None:
+def check_withheld(settings: object, option: str) -> None:
     """Raise :class:`InvalidOptionError` for settings whose secrets were left out of a record."""
     if missing := withheld(settings):
-        message = f"`{option}` holds what no run stores: {listing(missing)}."
+        message = f"`{option}` contains what no run stores: {listing(missing)}."
         hint = f"Give `{option}` again, with these values."
         raise InvalidOptionError(message, hint, option=option)
 
 
-def _field(name: str, value: Any, where: str) -> Any:
+def _field(name: str, value: object, where: str) -> object:
     if name == "provider":
         return value
     if name == "targetAgents":
-        agents = [value] if isinstance(value, str) else value
-        for agent in agents if isinstance(agents, Sequence) else [agents]:
+        agents: Sequence[object] = (value,)
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            agents = value
+        for agent in agents:
             if agent not in AGENTS:
                 message = f'`{where}` has "{agent}". Valid: {listing(AGENTS)}.'
                 raise InvalidOptionError(message, option=OPTION)
         return list(agents)
     if name in {"skipValidation", "allowFallback"}:
-        valid = isinstance(value, bool)
+        if isinstance(value, bool):
+            return value
     elif name == "modelSettings":
         # R sends an empty list for one without members.
-        value = {} if value == [] else value
-        valid = isinstance(value, Mapping)
-        value = dict(value) if valid else value
-    else:
-        valid = isinstance(value, str) and bool(value.strip())
-        value = value.strip() if valid else value
-    if not valid:
-        message = f"`{where}` must not be {_kind(value)}."
-        raise InvalidOptionError(message, option=OPTION)
-    return check_base_url(value, where, OPTION) if name == "baseUrl" else value
+        if value == []:
+            return {}
+        if isinstance(value, Mapping):
+            return dict(value)
+    elif isinstance(value, str) and value.strip():
+        text = value.strip()
+        return check_base_url(text, where, OPTION) if name == "baseUrl" else text
+    message = f"`{where}` must not be {_kind(value)}."
+    raise InvalidOptionError(message, option=OPTION)
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     """Name a value that is not valid without showing it: it may be a key in the wrong place."""
     return f"empty {type(value).__name__}" if value in ("", [], {}) else type(value).__name__

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from ...errors import InvalidOptionError, listing, nearest
 from .addresses import check_base_url, host_of, origin
@@ -121,7 +120,7 @@ def variables_for(provider: str, base_url: str | None) -> tuple[str, ...]:
 
 
 def find_provider(
-    given: Any,
+    given: object,
     base_url: str | None = None,
     *,
     valid: Iterable[str] = PROVIDERS,

@@ -14,10 +14,11 @@ import os
 import re
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn, Self
+from typing import NoReturn, Self, overload
 from urllib.parse import quote
 
 from ...errors import CredentialsRequiredError, InvalidOptionError
+from ...files import Json
 
 HIDDEN = "<hidden>"
 
@@ -75,7 +76,7 @@ class Secret:
 
     __slots__ = ("__weakref__", "_value", "source")
 
-    def __init__(self, value: str, source: str) -> None:
+    def __init__(self, value: object, source: str) -> None:
         if not isinstance(value, str) or not value.strip() or not value.isprintable():
             message = f"The secret from {source} must be a line of text that is not empty."
             raise InvalidOptionError(message)
@@ -106,10 +107,10 @@ class Secret:
     def __copy__(self) -> Self:
         return self
 
-    def __deepcopy__(self, _memo: Any) -> Self:
+    def __deepcopy__(self, _memo: object) -> Self:
         return self
 
-    def __reduce_ex__(self, _protocol: Any) -> NoReturn:
+    def __reduce_ex__(self, _protocol: object) -> NoReturn:
         message = f"The secret from {self.source} is not written to files or other processes."
         raise TypeError(message)
 
@@ -222,7 +223,13 @@ def redact(text: str, *, guess: bool = True) -> str:
     return text
 
 
-def redacted(content: Any) -> Any:
+@overload
+def redacted(content: Mapping[str, Json]) -> Mapping[str, Json]: ...
+@overload
+def redacted(content: Mapping[str, object]) -> Mapping[str, object]: ...
+@overload
+def redacted(content: object) -> object: ...
+def redacted(content: object) -> object:
     """Return plain data without secrets: what may be described, stored and shown.
 
     Every text, keys of mappings too, went through :func:`redact`. The value of a member whose
@@ -244,7 +251,7 @@ def redacted(content: Any) -> Any:
     return content
 
 
-def _member(name: str, value: Any) -> Any:
+def _member(name: str, value: object) -> object:
     if name in EXTRAS and isinstance(value, Mapping):
         return {redact(str(inner)): HIDDEN for inner in value}
     if name in EXTRAS or (names_secret(name, sure=True) and not isinstance(value, Mapping | list)):
@@ -252,7 +259,7 @@ def _member(name: str, value: Any) -> Any:
     return redacted(value)
 
 
-def secrets_in(settings: Any, source: str, *, extras: bool = False) -> tuple[Secret, ...]:
+def secrets_in(settings: object, source: str, *, extras: bool = False) -> tuple[Secret, ...]:
     """Return the secrets of settings, by the names of members, so that :func:`redact` knows them.
 
     Parameters
@@ -283,7 +290,7 @@ def secrets_in(settings: Any, source: str, *, extras: bool = False) -> tuple[Sec
     return tuple(found)
 
 
-def withheld(content: Any, where: str = "") -> list[str]:
+def withheld(content: object, where: str = "") -> list[str]:
     """Return where in stored data a secret was, as ``extra_headers.X-Lab``.
 
     Examples
@@ -294,7 +301,7 @@ def withheld(content: Any, where: str = "") -> list[str]:
     if isinstance(content, str):
         return [where] if HIDDEN in content else []
     if isinstance(content, Mapping):
-        members: Iterable[tuple[Any, Any]] = content.items()
+        members: Iterable[tuple[object, object]] = content.items()
     elif isinstance(content, list | tuple):
         members = enumerate(content)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class LocalCells:
     ----------
     smooth
         Average the fits of a cell with those of its neighbours in the object's own graph
-        (``obsp["connectivities"]``, or the graph of ``FindNeighbors()``). Holds cells x
+        (``obsp["connectivities"]``, or the graph of ``FindNeighbors()``). Keeps cells x
         types numbers of 4 bytes, and reads the matrix twice.
     tissue_only
         Consider only types that occur in the study's tissue.
@@ -87,7 +87,7 @@ class LocalCells:
             genes=tuple(dict.fromkeys(g for s in SPECIES for g in table.names_of_genes(s))),
         )
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Return the options, from which the same engine can be made again."""
         local = self._local
         return {
@@ -156,7 +156,7 @@ class LocalCells:
         return self._local._knowledge_for(study)
 
     def _species(self, study: Study) -> tuple[Species, str]:
-        """Return the vocabulary to use, and why: told, or the better match."""
+        """Return the vocabulary to use, and why: stated, or the better match."""
         stated = species_of(study.context.species)
         if stated is not None:
             return stated, "of the study"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..knowledge.base import Knowledge
 
 BLOCK_ROWS = 4_096
-"""Cells whose fits are held at once: 4,096 x 250 types are 4 MB."""
+"""Cells whose fits are in memory at once: 4,096 x 250 types are 4 MB."""
 WORKERS = 2
 
 Fits = Callable[[int, int], "NDArray[np.float32]"]
@@ -90,7 +90,7 @@ class CellScorer:
         return bounded_map(answer, row_blocks(source), WORKERS, ahead=WORKERS + 1)
 
     def answer(
-        self, cells: tuple[str, ...], choices: Sequence[CellChoice], notes: Mapping[str, Any]
+        self, cells: tuple[str, ...], choices: Sequence[CellChoice], notes: Mapping[str, object]
     ) -> CellAnnotations:
         """Return the choices of all blocks as one answer."""
         names, knowledge = self._hierarchy.profiles.names, self._hierarchy.knowledge

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
     from ....annotations.cells import CellAnnotations
+    from ....files import Json
+
+_Number = TypeVar("_Number", np.int64, np.float32)
 
 MOST_CELLS = 100_000
 _LARGEST = 2**31 - 1
@@ -96,9 +99,9 @@ def read_request(body: bytes | bytearray) -> tuple[tuple[str, ...], csr_matrix]:
     if shape[1] != len(genes):
         _refuse(f"`matrix.shape` says {shape[1]} genes and `genes` has {len(genes)}.")
     # The lists are many times the arrays, so each is given up as soon as it was read.
-    indptr = _array(stored, "indptr", whole=True)
-    indices = _array(stored, "indices", whole=True)
-    data = _array(stored, "data", whole=False)
+    indptr = _array(stored, "indptr", np.int64)
+    indices = _array(stored, "indices", np.int64)
+    data = _array(stored, "data", np.float32)
     fits = (
         len(indptr) == shape[0] + 1
         and indptr[0] == 0
@@ -113,12 +116,13 @@ def read_request(body: bytes | bytearray) -> tuple[tuple[str, ...], csr_matrix]:
     nnz = matrix.nnz
     matrix.sum_duplicates()
     if matrix.nnz != nnz:
-        _refuse("A row of the matrix holds a gene twice.")
+        _refuse("A row of the matrix has a gene twice.")
     return symbols_of(genes), matrix
 
 
-def _array(stored: dict[str, Any], name: str, *, whole: bool) -> NDArray[Any]:
+def _array(stored: dict[str, Json], name: str, kind: type[_Number]) -> NDArray[_Number]:
     values = stored.pop(name, None)
+    whole = issubclass(kind, np.integer)
     allowed = {int} if whole else {int, float}
     try:
         # By exact type: a flag is no number, though NumPy would make one of it.
@@ -130,11 +134,11 @@ def _array(stored: dict[str, Any], name: str, *, whole: bool) -> NDArray[Any]:
         what = "whole numbers" if whole else "numbers"
         _refuse(f"`matrix.{name}` must be a list of {what}.")
     if len(found) and not np.all(np.isfinite(found)):
-        _refuse(f"`matrix.{name}` must hold finite numbers.")
-    return found if whole else found.astype(np.float32)
+        _refuse(f"`matrix.{name}` must have finite numbers.")
+    return found.astype(kind, copy=False)
 
 
-def _is_size(value: Any) -> bool:
+def _is_size(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LARGEST
 
 
@@ -152,7 +156,7 @@ def _scorer(genes: tuple[str, ...], *, counts: bool) -> tuple[CellScorer, str]:
     return kept[1], species
 
 
-def _calls(found: CellAnnotations) -> list[dict[str, Any]]:
+def _calls(found: CellAnnotations) -> list[dict[str, object]]:
     columns = zip(
         found.label.values().tolist(),
         np.nan_to_num(found.confidence).tolist(),

@@ -104,7 +104,7 @@ class CellProfiles:
 
         data = block.data
         if len(data) and not (np.isfinite(data.min()) and np.isfinite(data.max())):
-            message = "The expression holds values that are not finite numbers."
+            message = "The expression has values that are not finite numbers."
             raise InvalidObjectError(message, "Normalise the counts again.")
         if len(data) and data.min() < 0:
             message = "The expression has values below 0, so it is scaled data."

@@ -80,7 +80,7 @@ class Knowledge:
         return one == other or one in self.ancestors[other] or other in self.ancestors[one]
 
     def common_ancestor(self, one: str, other: str) -> str | None:
-        """Return the narrowest type that holds both, or None.
+        """Return the narrowest type that contains both, or None.
 
         Narrowest is the one with most ancestors of its own; ties go by name.
         """

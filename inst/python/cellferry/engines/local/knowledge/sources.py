@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ....biology.genes import detect_species
 from ....biology.text import ontology_id_in
@@ -20,12 +20,27 @@ LIST_TIER = 2
 REQUIRED = {"name", "positive"}
 
 
+class _Column(Protocol):
+    def tolist(self) -> list[object]: ...
+
+
+@runtime_checkable
+class _Frame(Protocol):
+    """A data frame, of pandas or of another library that is like it."""
+
+    columns: Iterable[Hashable]
+
+    def to_dict(self) -> Mapping[Hashable, object]: ...
+
+    def __getitem__(self, name: Hashable) -> _Column: ...
+
+
 Columns = dict[str, list[str]]
 Plain = str | Columns
 """What :func:`plain` makes of a source: a path, or columns."""
 
 
-def plain(source: Any) -> Plain:
+def plain(source: object) -> Plain:
     """Return a source as plain data, from which the same knowledge can be read again.
 
     Parameters
@@ -41,8 +56,8 @@ def plain(source: Any) -> Plain:
     """
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
-    columns: Any = source
-    if hasattr(source, "columns") and hasattr(source, "to_dict"):
+    columns = source
+    if isinstance(source, _Frame):
         columns = {str(c): source[c].tolist() for c in source.columns}
     if not isinstance(columns, Mapping) or not columns:
         message = f"`knowledge` must be a path, a table or lists of genes, not {_kind(source)}."
@@ -93,7 +108,7 @@ def _read_gmt(path: Path) -> Columns:
         sets.append((name, [g for g in rest[1:] if g]))
         notes[name] = rest[0]
     if not sets:
-        message = f'The file "{path.name}" holds no gene set.'
+        message = f'The file "{path.name}" has no gene set.'
         raise KnowledgeError(message, "Each line is a name, a note and genes, separated by tabs.")
     return _columns_of_sets(sets, notes)
 
@@ -137,11 +152,11 @@ def _term(text: str) -> tuple[str, str]:
     return (identifier, ontology[identifier].label) if identifier in ontology else ("", "")
 
 
-def _texts(values: Any) -> list[str]:
+def _texts(values: object) -> list[str]:
     listed = [values] if isinstance(values, str) or not isinstance(values, Iterable) else values
     # NaN is the only value that is not equal to itself.
     return ["" if v is None or v != v else str(v).strip() for v in listed]  # noqa: PLR0124
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     return "an empty one" if isinstance(value, Mapping) else type(value).__name__

@@ -12,7 +12,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ....biology.text import ontology_id
 from ....errors import KnowledgeError, listing
@@ -140,7 +139,7 @@ def _cell_type(place: _Place, cells: dict[str, str]) -> CellType:
         raise place.error(
             column="ontology_label", problem="an id needs its label and a label its id"
         )
-    genes: dict[str, Any] = {"positive": {}, "negative": {}}
+    genes: dict[str, dict[str, tuple[Marker, ...]]] = {"positive": {}, "negative": {}}
     for species, columns in GENE_COLUMNS.items():
         if cells[columns[0]] == NOT_KNOWN:
             continue

@@ -36,7 +36,7 @@ class CellType:
         Names of other rows; empty for a root.
     kind
         ``type``: an answer. ``group``: an answer only where its members cannot be
-        separated. ``compartment``: holds unrelated lineages, so that two of its members
+        separated. ``compartment``: has unrelated lineages, so that two of its members
         together are a mixture. ``state``: reported beside the label, never as one.
     positive, negative
         Species -> markers. A species without an entry is one in which the type is not known.

@@ -1,6 +1,10 @@
 import pytest
 
-from cellferry.engines.local.choose import earned, has_evidence, is_earned
+from cellferry.engines.local.choose import (
+    has_evidence,
+    has_own_evidence,
+    nearest_with_evidence,
+)
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.hierarchy import Hierarchy
 from cellferry.engines.local.knowledge.packaged import packaged_knowledge
@@ -24,8 +28,8 @@ def scored(markers, tissue=frozenset()):
 def place(name, markers, tissue=frozenset()):
     hierarchy, scores = scored(markers, tissue)
     row = hierarchy.index(name)
-    found = hierarchy.profiles.names[earned(hierarchy, scores, row)]
-    return is_earned(hierarchy, scores, row), found
+    found = hierarchy.profiles.names[nearest_with_evidence(hierarchy, scores, row)]
+    return has_own_evidence(hierarchy, scores, row), found
 
 
 def test_a_subtype_without_markers_of_its_own_gives_way_to_its_parent():
