@@ -51,7 +51,8 @@ def rounds(millions: str) -> dict[str, Found]:
             if "error" in best.get(method, {}):
                 continue
             found = measure(method, millions)
-            if method not in best or float(found["cpu"]) < float(best[method]["cpu"]):
+            failed = "error" in found
+            if failed or method not in best or float(found["cpu"]) < float(best[method]["cpu"]):
                 best[method] = found
     return best
 
