@@ -14,7 +14,7 @@
 #' @inheritParams AnnotateClusters
 #' @param object A Seurat object or a SingleCellExperiment.
 #' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a
-#'   SingleCellExperiment). It must hold log-normalised values.
+#'   SingleCellExperiment). It must contain log-normalised values.
 #' @param vars_h5_path,obs_duckdb_path Where the files go. Earlier artifacts are replaced.
 #' @param coordinates_key Name of the embedding, with or without `X_`; `NULL` is UMAP, else t-SNE,
 #'   else the first.
@@ -25,7 +25,7 @@
 #' @param pcent_batch_size Most cells that are worked on at once.
 #' @param max_cells_per_group Cells of each cluster whose coordinates are sampled.
 #' @param obs_columns Only these metadata columns (and the clusters) go into `obs.duckdb` and the
-#'   statistics; `NULL` is all. Metadata can hold what must not leave the building.
+#'   statistics; `NULL` is all. Metadata can contain what must not leave the building.
 #' @param cell_names Whether `obs.duckdb` holds the names of the cells, in the column
 #'   `__cell_name`.
 #' @param require_artifacts `FALSE`: a file that can't be built is `NA` in the result, the reason

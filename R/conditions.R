@@ -38,8 +38,8 @@ public_verbs <- c(
   "SupportingMarkers"
 )
 
-# The innermost public verb on the stack as `Verb()`. Arguments are left out on purpose: they
-# may hold secrets, and conditions are printed, logged and saved.
+# The innermost public function on the stack as `Name()`. Arguments are left out on purpose: they
+# may contain secrets, and conditions are printed, logged and saved.
 verb_call <- function() {
   for (frame in rev(sys.calls())) {
     head <- frame[[1]]

@@ -10,7 +10,7 @@ object_kind <- function(object) {
   if (inherits(object, "Seurat")) "Seurat" else "SingleCellExperiment"
 }
 
-# The classes that hold cells; a marker table is read by markers.R.
+# The classes that have cells; a marker table is read by markers.R.
 is_cell_object <- function(object) inherits(object, c("Seurat", "SingleCellExperiment"))
 
 is_seurat <- function(object) object_kind(object) == "Seurat"

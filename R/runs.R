@@ -78,7 +78,7 @@ resume_table <- function(request) {
   })
 }
 
-# The arguments of the verb, from the record of the run. Consent was given when it was made, and
+# The arguments of the call, from the record of the run. Consent was given when it was made, and
 # its options are the core's to read.
 recorded_request <- function(record, overwrite, verbose) {
   kept <- record$provenance$parameters

@@ -71,14 +71,14 @@ warning_codes <- c(
   cells_without_cluster = "Some cells have no cluster and get no label.",
   cells_without_expression = "Some cells of the object are not in the assay that is read.",
   clusters_without_markers = "Some clusters of the object have no row in the marker table.",
-  columns_renamed = "Columns were renamed because a database does not tell their names apart.",
+  columns_renamed = "Columns were renamed because a database does not distinguish their names.",
   coordinates = "There is no usable embedding, or another one is used.",
   counts = "Values that looked like raw counts are not, and are left out.",
   genes_unrecognised = "Few of the genes are known to the engine.",
   markers_computed = "No markers were given, so they are computed, which may take long.",
   markers_unknown_clusters = "Some clusters of the marker table are not in the object.",
   normalisation = "The expression values do not look log-normalised.",
-  species = "The stated species contradicts the gene names, or none can be told.",
+  species = "The stated species contradicts the gene names, or they show none.",
   warning = "Something the user should know and that does not stop the work."
 )
 

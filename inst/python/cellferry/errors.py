@@ -490,7 +490,7 @@ class CellsWithoutExpressionWarning(CellferryWarning):
 
 
 class SpeciesWarning(CellferryWarning):
-    """The stated species contradicts the gene names, or none can be told."""
+    """The stated species contradicts the gene names, or they show none."""
 
     code = "species"
 
@@ -526,7 +526,7 @@ class CountsWarning(CellferryWarning):
 
 
 class ColumnsRenamedWarning(CellferryWarning):
-    """Columns were renamed because a database does not tell their names apart."""
+    """Columns were renamed because a database does not distinguish their names."""
 
     code = "columns_renamed"
 

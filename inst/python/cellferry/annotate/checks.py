@@ -45,7 +45,7 @@ FEWEST_GENES = 3
 def check_study(study: Study, level: Level = "clusters") -> Study:
     """Check markers against clusters, warn of what will get no label, settle the species.
 
-    Returns the study with ``context.species`` filled in where it could be told, and with
+    Returns the study with ``context.species`` filled in where the gene names show it, and with
     symbols where the genes are Ensembl identifiers.
 
     Raises
@@ -127,7 +127,7 @@ def _settle_species(study: Study) -> Study:
     if stated is None:
         if guess.species is not None:
             logger.info(
-                "The gene names are of %s (%.0f %% of those that tell).",
+                "The gene names are of %s (%.0f %% of those that differ between species).",
                 guess.species,
                 100 * guess.share,
             )
@@ -135,7 +135,7 @@ def _settle_species(study: Study) -> Study:
     if guess.species is not None and species_of(stated) not in {None, guess.species}:
         message = (
             f'The species was given as "{stated}", but {100 * guess.share:.0f} % of the gene '
-            f"names that tell are of {guess.species}."
+            f"names that differ between species are of {guess.species}."
         )
         hint = f'If that is a mistake, use species = "{guess.species}".'
         warnings.warn(SpeciesWarning(message, hint), stacklevel=3)
@@ -196,8 +196,8 @@ def check_same_clustering(study: Study) -> None:
         ]
         off = [c for c in compared if abs(c[1] - c[2]) > TOLERANCE]
         if len(compared) >= FEWEST_GENES and len(off) * 2 > len(compared):
-            gene, told, seen = max(off, key=lambda c: abs(c[1] - c[2]))
-            wrong[name] = f"{gene} in {100 * seen:.0f} % of cells, not {100 * told:.0f} %"
+            gene, stated, seen = max(off, key=lambda c: abs(c[1] - c[2]))
+            wrong[name] = f"{gene} in {100 * seen:.0f} % of cells, not {100 * stated:.0f} %"
     if wrong:
         first = next(iter(wrong))
         message = (

@@ -1,4 +1,4 @@
-"""What is proven and added before an answer leaves the verb."""
+"""What is proven and added before an answer is returned."""
 
 from __future__ import annotations
 

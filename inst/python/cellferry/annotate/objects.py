@@ -77,7 +77,7 @@ def annotate_clusters(
     progress
         Show a progress bar on a terminal or in a notebook.
     dry_run
-        Only tell what would be done: calls, bytes, tokens and estimated cost. No call is
+        Only return what would be done: calls, bytes, tokens and estimated cost. No call is
         made, no key and no consent is needed, and nothing is labelled or written.
     resume
         Id or folder of a run of the same object that was stopped: only what is missing is done.

@@ -191,7 +191,7 @@ class CellAnnotations:
         A cell counts for its label and for every label that its own is a kind of in the Cell
         Ontology. The narrowest label with more than half of the answered cells is named; where
         there is none, the one that most cells have by name, and Unknown only where nothing else
-        is as often. ``evidence[cluster]`` holds ``share`` (of the answered cells), ``answered``,
+        is as often. ``evidence[cluster]`` has ``share`` (of the answered cells), ``answered``,
         ``disagreement`` (no label has more than half) and the ``labels`` with their cells. A
         cluster without an answered cell is skipped. For the same clusters it is made once.
         """
@@ -503,5 +503,5 @@ def _detail_text(found: CellAnnotations, chosen: Any) -> str | None:
         (i for i in range(len(counts)) if counts[i]),
         key=lambda i: (-int(counts[i]), found.detail.levels[i]),
     )
-    told = ", ".join(f"{found.detail.levels[i]} ({int(counts[i])} cells)" for i in order[:5])
-    return f"Suggested finer types: {told}." if told else None
+    listed = ", ".join(f"{found.detail.levels[i]} ({int(counts[i])} cells)" for i in order[:5])
+    return f"Suggested finer types: {listed}." if listed else None

@@ -360,7 +360,7 @@ class Annotations:
 
 
 PRINTED: tuple[str, ...] = ("cluster", "n_cells", "label", "confidence", "status")
-"""The five columns that are shown; the table holds all."""
+"""The five columns that are shown; the table has all."""
 
 
 def kept_markers(markers: Markers | None) -> dict[str, list[Any]]:

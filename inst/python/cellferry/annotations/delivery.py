@@ -113,7 +113,7 @@ def check_key(
     """
     if not re.fullmatch(r"[^\W\d_][\w.]*", key):
         message = f'The key "{key}" is not a valid column name.'
-        valid = "It must start with a letter and hold only letters, digits, `_` and `.`."
+        valid = "It must start with a letter and contain only letters, digits, `_` and `.`."
         raise InvalidKeyError(message, valid)
     for kind, names in (reserved or {}).items():
         taken = {n.lower(): n for n in names}

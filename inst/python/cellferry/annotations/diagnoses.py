@@ -104,8 +104,8 @@ def _low_confidence(found: OfCells, counts: Any) -> Diagnosis | None:
     low = median is not None and median < LOW_CONFIDENCE
     if not low and unknown_share <= MOSTLY_UNKNOWN:
         return None
-    told = [f"the median confidence is {median:.2f}"] if median is not None else []
-    told.append(f"{100 * unknown_share:.0f} % of the cells are Unknown")
+    causes = [f"the median confidence is {median:.2f}"] if median is not None else []
+    causes.append(f"{100 * unknown_share:.0f} % of the cells are Unknown")
     quality = dict(found.evidence.get("quality", {}).get("flagged", {}))
     seen = ", ".join(f"{n} {what}" for what, n in quality.items() if n)
     cause = (
@@ -114,7 +114,7 @@ def _low_confidence(found: OfCells, counts: Any) -> Diagnosis | None:
     )
     return Diagnosis(
         "low_confidence",
-        f"The confidence is low everywhere: {' and '.join(told)}.",
+        f"The confidence is low everywhere: {' and '.join(causes)}.",
         f"{cause} Quality before the call: {seen}." if seen else cause,
         {"median_confidence": median, "unknown_share": round(unknown_share, 4), **quality},
     )

@@ -46,7 +46,7 @@ class OpenBuild(Incoming):
     def begin(self, sent: Mapping[str, Any], options: BuildOptions) -> Message:
         """Check everything, make room, and return what R is to send.
 
-        ``single``: the normalised values as float32, which is what the file holds.
+        ``single``: the normalised values as float32, which is what the file has.
         """
         options = options.checked()
         assert self.study.cells is not None

@@ -1,7 +1,7 @@
 """Vectors of the R that Python runs in, as arrays of the same memory.
 
 R gives the address of a vector, and its own functions say where the values are. Nothing keeps
-the vector alive but R: it must hold the vector until no thread reads the arrays any more.
+the vector alive but R: it must keep the vector until no thread reads the arrays any more.
 """
 
 from __future__ import annotations

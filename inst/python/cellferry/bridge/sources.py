@@ -30,7 +30,7 @@ QUEUED_BLOCKS = 2
 class QueueSource(BlockSource):
     """Takes blocks as :class:`BlockSource` does, for one reader, once.
 
-    One thread appends, another iterates; each waits for the other, so that memory holds a few
+    One thread appends, another iterates; each waits for the other, so that memory has a few
     blocks whatever the size of the matrix.
 
     Parameters
@@ -141,7 +141,7 @@ class QueueSource(BlockSource):
 
 
 LOOKED_AT_BLOCKS = 4
-"""Blocks that tell what kind of values a matrix holds."""
+"""Blocks that are looked at for the kind of values that a matrix has."""
 BLOCKS_AHEAD = 1
 """Blocks that are fetched while another thread works on the one before."""
 

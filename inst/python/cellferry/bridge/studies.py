@@ -145,7 +145,7 @@ class OpenStudy(Incoming):
     def expect(
         self, sent: Mapping[str, Any], parts: frozenset[str], normalized: list[str] | None = None
     ) -> None:
-        """Make room for the expression that R is to send.
+        """Prepare for the expression that R is to send.
 
         Parameters
         ----------
@@ -287,7 +287,7 @@ def _graph(sent: Mapping[str, Any]) -> csr_matrix:
 
 
 def describe_parts(study: Study, out: wire.Outgoing) -> Message:
-    """Return what arrived of a study: its frames, and sums that tell a matrix from another."""
+    """Return what arrived of a study: its frames, and sums by which matrices differ."""
     answer: Message = {"cells": len(study.cells or ())}
     for name in ("obs", "var"):
         frame = getattr(study, name)

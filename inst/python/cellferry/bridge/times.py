@@ -18,7 +18,7 @@ NAT = np.iinfo(np.int64).min
 _DAY = 86_400
 _BILLION = 1_000_000_000
 _MOST_SECONDS = 9_223_372_036
-"""Seconds that 64 bits of nanoseconds hold, to the years 1677 and 2262."""
+"""Seconds that 64 bits of nanoseconds reach, to the years 1677 and 2262."""
 
 
 def dates(days: NDArray[np.float64]) -> tuple[NDArray[Any], str]:

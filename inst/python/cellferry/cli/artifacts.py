@@ -58,8 +58,8 @@ def build(  # noqa: PLR0917 - click passes every option by name
 ) -> None:
     """Build vars.h5 and obs.duckdb from INPUT, an .h5ad or an .rds.
 
-    An .h5ad is read piece by piece: X must hold log-normalised values, and raw counts are taken
-    from layers["counts"], raw.X or X, the first that holds whole numbers. An .rds with a Seurat
+    An .h5ad is read piece by piece: X must contain log-normalised values, and raw counts are taken
+    from layers["counts"], raw.X or X, the first that has whole numbers. An .rds with a Seurat
     object or a SingleCellExperiment is read by Rscript.
 
     \b

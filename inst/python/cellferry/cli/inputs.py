@@ -95,11 +95,11 @@ def opened_input(request: AnnotateRequest) -> Iterator[Input]:
                 context=request.context,
                 overwrite=request.overwrite,
                 allow_upload=request.allow_upload,
-            ) as held,
+            ) as opened,
         ):
-            study = held.study()
-            labelled = Rds(held, study, request.key)
-            yield Input(study, held.provenance, labelled, study.coordinates)
+            study = opened.study()
+            labelled = Rds(opened, study, request.key)
+            yield Input(study, opened.provenance, labelled, study.coordinates)
     elif request.level == "cells":
         message = f'"{path}" is no .h5ad and no .rds, and these are what --cells reads.'
         hint = "Leave --cells out for a marker table."
@@ -170,7 +170,7 @@ class H5ad:
 class Rds:
     """A Seurat object or SingleCellExperiment that an Rscript child holds."""
 
-    held: RdsObject
+    opened: RdsObject
     study: Study
     key: str
     suffix: str = ".rds"
@@ -180,10 +180,10 @@ class Rds:
         import anndata
         import pandas as pd
 
-        self.held.deliver(found)
+        self.opened.deliver(found)
         cells = anndata.AnnData(obs=pd.DataFrame(index=pd.Index(self.study.cells or ())))
         return H5ad(cells, self.study, self.key).deliver(found)
 
     def save(self, path: Path) -> None:
         """Let R write the .rds."""
-        self.held.save(path)
+        self.opened.save(path)
