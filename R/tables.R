@@ -28,7 +28,7 @@ error_codes <- c(
   invalid_object = "The object is of a known class but its content contradicts itself.",
   invalid_option = "The argument exists, its value is not valid.",
   knowledge = "A table of marker knowledge is not valid.",
-  layer_missing = "The assay does not hold the counts or the normalised values that are needed.",
+  layer_missing = "The assay does not have the counts or the normalised values that are needed.",
   markers = "A marker table cannot be used.",
   markers_clusters = "The clusters of the table are not the clusters of the object.",
   markers_empty = "The table has no rows.",
@@ -78,7 +78,7 @@ warning_codes <- c(
   markers_computed = "No markers were given, so they are computed, which may take long.",
   markers_unknown_clusters = "Some clusters of the marker table are not in the object.",
   normalisation = "The expression values do not look log-normalised.",
-  species = "The stated species contradicts the gene names, or they show none.",
+  species = "The stated species contradicts the gene names, or none can be recognised.",
   warning = "Something the user should know and that does not stop the work."
 )
 

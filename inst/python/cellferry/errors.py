@@ -48,7 +48,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 ISSUE_URL = "https://github.com/cellferry/cellferry/issues"
 
@@ -68,7 +68,7 @@ class CellferryError(Exception):
 
     code: ClassVar[str] = "error"
 
-    def __init__(self, message: str, hint: str = "", **data: Any) -> None:
+    def __init__(self, message: str, hint: str = "", **data: object) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
@@ -77,7 +77,7 @@ class CellferryError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the error as plain data, the form in which it crosses to R and to the CLI."""
         return {
             "code": self.code,
@@ -100,7 +100,7 @@ class CellferryWarning(UserWarning):
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the warning as plain data, the form in which it crosses to R."""
         return {"code": self.code, "message": self.message, "hint": self.hint}
 
@@ -130,7 +130,7 @@ class ObjectOutdatedError(InputError):
 
 
 class LayerMissingError(InputError):
-    """The assay does not hold the counts or the normalised values that are needed."""
+    """The assay does not have the counts or the normalised values that are needed."""
 
     code = "layer_missing"
 
@@ -295,6 +295,12 @@ class ServiceError(EngineError):
     """A remote service did not do what was asked."""
 
     code = "service"
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the service wants to be left alone, where it says so."""
+        seconds = self.data.get("retry_after")
+        return float(seconds) if isinstance(seconds, int | float) else None
 
 
 class ServiceUnreachableError(ServiceError):
@@ -490,7 +496,7 @@ class CellsWithoutExpressionWarning(CellferryWarning):
 
 
 class SpeciesWarning(CellferryWarning):
-    """The stated species contradicts the gene names, or they show none."""
+    """The stated species contradicts the gene names, or none can be recognised."""
 
     code = "species"
 
@@ -634,6 +640,13 @@ def nearest(name: str, valid: list[str] | tuple[str, ...]) -> str | None:
 
     Dots, underscores and case do not count, so ``group_by`` finds ``group.by``.
 
+    Parameters
+    ----------
+    name
+        What was given.
+    valid
+        What is valid.
+
     Examples
     --------
     >>> nearest("group_by", ["group.by", "key"])
@@ -662,6 +675,13 @@ def counted(n: int, what: str) -> str:
 
 def listing(names: list[str] | tuple[str, ...], most: int = 10) -> str:
     """Return names quoted and joined for a message, cut after `most`.
+
+    Parameters
+    ----------
+    names
+        In order.
+    most
+        How many are shown.
 
     Examples
     --------

@@ -12,12 +12,15 @@ import platform
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+
+Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
+"""What JSON can say: what was read from it, and what is written to it."""
 
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 _DAY = 86_400
@@ -38,6 +41,8 @@ def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) ->
 
     Parameters
     ----------
+    path
+        The file that is made or replaced.
     content
         Text is written as UTF-8, its line ends as they are.
     mode
@@ -62,9 +67,26 @@ def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) ->
 
 
 def write_json(
-    path: Path, content: Any, *, indent: int | None = None, mode: int | None = None
+    path: Path, content: Json, *, indent: int | None = None, mode: int | None = None
 ) -> None:
-    """Write plain data as one JSON file; see :func:`write_whole`."""
+    """Write plain data as one JSON file; see :func:`write_whole`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    content
+        What JSON can say.
+    indent
+        Blanks of each level; None is one line.
+    mode
+        Permission bits; see :func:`replacing`.
+
+    Raises
+    ------
+    OSError
+        The file cannot be written.
+    """
     write_whole(path, json.dumps(content, ensure_ascii=False, indent=indent), mode=mode)
 
 

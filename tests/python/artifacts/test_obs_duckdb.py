@@ -14,7 +14,7 @@ from cellferry.artifacts.obs_duckdb import (
     CELL_NAMES,
     check_columns,
     obs_table,
-    tell_renamed,
+    warn_of_renamed,
     write_obs_duckdb,
 )
 from cellferry.errors import ColumnsRenamedWarning, GroupMissingError
@@ -139,7 +139,7 @@ def test_columns_can_be_chosen_and_names_left_out(tmp_path):
 def test_names_that_a_database_confuses_are_told_apart_and_it_is_said(tmp_path):
     obs = pd.DataFrame([[1, 2, 3, 4]], columns=["sample", "Sample", "sample_1", ""])
     with pytest.warns(ColumnsRenamedWarning, match='"Sample" is "Sample_2"'):
-        tell_renamed(study_of(obs), cell_names=False)
+        warn_of_renamed(study_of(obs), cell_names=False)
     found = stored(obs, tmp_path, cell_names=False)
     assert {name: values for name, (_, values) in found.items()} == {
         "sample": [1], "Sample_2": [2], "sample_1": [3], "column_3": [4],

@@ -1,20 +1,16 @@
-import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from cellferry.artifacts.targets import PREFIX, Workspace, remove_leftovers
 from cellferry.files import publish
+from other_process import other_process
 
 HOLDER = """
-import sys, pathlib, time
+import sys, pathlib
 from cellferry.artifacts.targets import Workspace
 space = Workspace(pathlib.Path(sys.argv[1]))
 (space.folder / "half").write_text("half")
-print("ready", flush=True)
-time.sleep(60)
 """
 
 
@@ -50,17 +46,8 @@ def test_a_missing_folder_is_an_error_of_the_system(tmp_path):
 
 @pytest.fixture
 def holder(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, tmp_path / "out"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert process.stdout.readline() == "ready\n"
-    yield process
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    with other_process(HOLDER, tmp_path / "out") as process:
+        yield process
 
 
 def test_the_folder_of_a_living_process_is_left_alone_and_of_a_killed_one_removed(tmp_path, holder):

@@ -54,7 +54,7 @@ def test_the_sender_waits_for_the_reader():
     sender.start()
     time.sleep(0.2)
     assert source.rows_received <= streamed.QUEUED_BLOCKS + 2
-    assert sum(rows.together().shape[0] for _, rows in source.blocks()) == 100
+    assert sum(rows.concat().shape[0] for _, rows in source.blocks()) == 100
     sender.join(5)
     assert not sender.is_alive()
 

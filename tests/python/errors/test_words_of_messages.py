@@ -32,6 +32,6 @@ def test_nearest_is_one_of_the_valid_names_or_none(name, valid):
 
 @for_any(st.lists(st.text(max_size=5), max_size=20), st.integers(1, 12))
 def test_a_listing_counts_every_name(names, most):
-    told = errors.listing(names, most)
+    listed = errors.listing(names, most)
     rest = len(names) - most
-    assert told.endswith(f" and {rest} more") if rest > 0 else told.count('"') >= 2 * len(names)
+    assert listed.endswith(f" and {rest} more") if rest > 0 else listed.count('"') >= 2 * len(names)

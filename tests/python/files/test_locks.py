@@ -1,37 +1,24 @@
 import errno
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
 
 from cellferry.files import locked
+from other_process import other_process
 
 HOLDER = """
-import sys, pathlib, time
+import sys, pathlib
 from cellferry.files import locked
 lock = locked(pathlib.Path(sys.argv[1]))
-print("ready", flush=True)
-time.sleep(60)
 """
 
 
 @pytest.fixture
 def holder(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, tmp_path / "lock"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
-    assert process.stdout.readline() == "ready\n"
-    yield process
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    with other_process(HOLDER, tmp_path / "lock") as process:
+        yield process
 
 
 def test_one_has_it_until_it_is_released(tmp_path):

@@ -164,13 +164,14 @@ def test_no_more_are_made_than_are_under_way():
     assert max(ahead) <= 3
 
 
+def recorded(n, taken):
+    for i in range(n):
+        taken.append(i)
+        yield i
+
+
 def test_the_first_error_ends_everything():
     made = []
-
-    def items():
-        for i in range(100):
-            made.append(i)
-            yield i
 
     def work(i):
         if i == 3:
@@ -178,7 +179,7 @@ def test_the_first_error_ends_everything():
         return i
 
     with pytest.raises(ValueError, match="three"):
-        list(bounded_map(work, items(), 2, Events(), ordered=False))
+        list(bounded_map(work, recorded(100, made), 2, Events(), ordered=False))
     assert len(made) < 10
 
 
@@ -194,30 +195,24 @@ def test_an_interrupt_is_seen_while_everything_waits():
 
 def test_results_come_in_order_and_few_items_are_taken_ahead():
     taken = []
-
-    def items():
-        for i in range(20):
-            taken.append(i)
-            yield i
-
     with ThreadPoolExecutor(2) as pool:
-        found = bounded_map(lambda i: i * i, items(), pool, ahead=3)
+        found = bounded_map(lambda i: i * i, recorded(20, taken), pool, ahead=3)
         assert next(found) == 0
         assert len(taken) <= 3
         assert list(found) == [i * i for i in range(1, 20)]
 
 
 def test_an_error_stops_what_has_not_begun():
-    begun, gate = [], threading.Event()
+    begun, released = [], threading.Event()
 
     def work(i):
         if i == 0:
             raise ValueError("no")
-        gate.wait(5)
+        released.wait(5)
         begun.append(i)
 
     with ThreadPoolExecutor(1) as pool:
         with pytest.raises(ValueError, match="no"):
             list(bounded_map(work, range(9), pool, ahead=9))
-        gate.set()
+        released.set()
     assert len(begun) <= 1

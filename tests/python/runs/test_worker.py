@@ -108,7 +108,7 @@ def test_the_first_error_stops_the_others():
 
 
 def test_an_interrupt_ends_parallel_work_and_the_process_can_end():
-    """A thread that is stuck in a socket must hold neither the prompt nor the exit."""
+    """A thread that is stuck in a socket must block neither the prompt nor the exit."""
     script = (
         "import time\n"
         "from cellferry.runs.parallel import bounded_map\n"
@@ -183,12 +183,12 @@ def test_events_are_delivered_between_what_is_asked():
     def work(events):
         for i in range(3):
             events.emit("progress", i, 3)
-            caller.ask(lambda i=i: seen.append(("asked", i))).result()
+            caller.ask(lambda i=i: seen.append(("request", i))).result()
 
     run_in_worker(work, lambda event: seen.append(("event", event.done)))
-    assert [x for x in seen if x[0] == "asked"] == [("asked", i) for i in range(3)]
+    assert [x for x in seen if x[0] == "request"] == [("request", i) for i in range(3)]
     assert [x for x in seen if x[0] == "event"] == [("event", i) for i in range(3)]
-    assert seen.index(("event", 0)) < seen.index(("asked", 1))
+    assert seen.index(("event", 0)) < seen.index(("request", 1))
 
 
 def test_threads_of_the_work_may_ask_too():

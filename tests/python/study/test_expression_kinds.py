@@ -47,8 +47,12 @@ def test_whoever_reads_every_value_says_the_same(case):
         return
     for start, block in MatrixSource(matrix, names(matrix)).blocks(1000):
         statistics.add(statistics.of_block(start, block, "cells"))
-    told = {"counts": "raw_counts", "normalized": "log_normalised", "linear": "not_logged"}
-    assert statistics.normalisation().kind == told.get(case["kind"], case["kind"])
+    kinds_in_results = {
+        "counts": "raw_counts",
+        "normalized": "log_normalised",
+        "linear": "not_logged",
+    }
+    assert statistics.normalisation().kind == kinds_in_results.get(case["kind"], case["kind"])
 
 
 def sources(matrix, tmp_path):

@@ -6,8 +6,9 @@ from scipy import sparse
 
 from cellferry.errors import InvalidObjectError
 from cellferry.study.expression import matrix as expression
-from cellferry.study.expression.blocks import BlockSource, Rows, canonical
-from cellferry.study.expression.matrix import MatrixSource, cuts
+from cellferry.study.expression.blocks import BlockSource, canonical
+from cellferry.study.expression.matrix import MatrixSource, row_ranges
+from cellferry.study.expression.source import BlockRun
 from cellferry.study.expression.statistics import fraction_expressed
 from cellferry.study.study import Clusters
 
@@ -121,7 +122,7 @@ def test_a_matrix_needs_one_name_for_each_column():
 @given(st.lists(st.integers(0, 9), max_size=20), st.integers(1, 12), st.integers(1, 7))
 def test_runs_cover_every_row_once_and_keep_both_limits(sizes, values, most):
     indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(int)
-    runs = list(cuts(indptr, values, most))
+    runs = list(row_ranges(indptr, values, most))
     assert [row for start, stop in runs for row in range(start, stop)] == list(range(len(sizes)))
     for start, stop in runs:
         assert stop - start <= most
@@ -139,7 +140,7 @@ def test_a_block_is_put_in_order_only_if_it_has_to():
 
 def test_blocks_that_follow_each_other_are_put_together():
     truth = sparse.random(9, 4, 0.5, format="csr", random_state=1)
-    rows = Rows(tuple(sparse.csr_matrix(truth[i : i + 4]) for i in (0, 4, 8)))
+    rows = BlockRun(tuple(sparse.csr_matrix(truth[i : i + 4]) for i in (0, 4, 8)))
     np.testing.assert_array_equal(canonical(rows).toarray(), truth.toarray())
     alone = sparse.csr_matrix(truth)
-    assert Rows((alone,)).together() is alone
+    assert BlockRun((alone,)).concat() is alone

@@ -73,7 +73,7 @@ def test_the_verdict_says_what_tells(values, kind, words, axis):
     values = np.asarray(values, dtype=np.float32)
     found = statistics(values, Clusters.from_labels(["a", "a"]), axis, 1).normalisation()
     assert found.kind == kind
-    assert found.is_log_normalised == (kind == "log_normalised")
+    assert found.is_log_normalized == (kind == "log_normalised")
     if axis == "cells" or "sum to" not in words:
         assert words in found.explanation
 

@@ -1,4 +1,4 @@
-"""Which matrix of an AnnData is normalised and which is counts: one policy for every verb."""
+"""Which matrix of an AnnData is normalised and which is counts: one policy for all."""
 
 import anndata
 import numpy as np

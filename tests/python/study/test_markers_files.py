@@ -202,7 +202,7 @@ def test_broken_quotation_marks_never_swallow_rows(write, rows, broken):
         assert "quotation mark" in caught.value.hint
 
 
-# What no text file can hold: NUL, lone surrogates. A leading mark belongs to the encoding.
+# What no text file can contain: NUL, lone surrogates. A leading mark belongs to the encoding.
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff"), min_size=1, max_size=12
 )

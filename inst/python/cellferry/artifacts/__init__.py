@@ -6,7 +6,7 @@ Layout, rounding and selection are those of CyteType 0.19.4. Where this differs:
   categorical is an ENUM; the published file has a number where the categories are numbers.
 - obs.duckdb is of storage version v1.0.0, so that any duckdb from 1.0 reads it.
 - Entries of one cell are in the order of genes, and duplicates are summed.
-- Chunks hold 262,144 values, not up to ten million, so that one gene is read fast.
+- Chunks have 262,144 values, not up to ten million, so that one gene is read fast.
 - NaN and infinite values are refused; small matrices do not crash the writer.
 - Counts are written only if all of them are whole numbers from 0, not 200 cells of them.
 - ``vars`` is ``raw`` or a layer where ``X`` is not log-normalised or has fewer genes.
@@ -20,15 +20,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..runs.worker import run_in_worker
-from .build import Artifacts, Build, BuildOptions, tell
+from .build import Artifacts, Build, BuildOptions, warn_of_values
 from .inputs import open_inputs
+
+if TYPE_CHECKING:
+    import anndata
+
+    from ..study.study import Study
 
 
 def build_artifacts(
-    data: Any,
+    data: anndata.AnnData | str | Path | Study,
     *,
     group_key: str | None = None,
     vars_h5_path: str | Path = "vars.h5",
@@ -77,7 +82,7 @@ def build_artifacts(
         Cells of each cluster whose coordinates are sampled.
     obs_columns
         Only these columns of ``obs`` (and the clusters) go into obs.duckdb and the
-        statistics. None is all: metadata can hold what must not leave the building.
+        statistics. None is all: metadata can contain what must not leave the building.
     cell_names
         Whether obs.duckdb holds the names of the cells, an extension of the layout.
     require_artifacts
@@ -130,8 +135,8 @@ def build_artifacts(
         build = Build(inputs, options)
         with progress_events(show=progress, title="Building artifacts") as on_event:
             built = run_in_worker(build.run, on_event)
-    tell(built)
+    warn_of_values(built)
     return built
 
 
-__all__ = ["Artifacts", "Build", "BuildOptions", "build_artifacts", "tell"]
+__all__ = ["Artifacts", "Build", "BuildOptions", "build_artifacts", "warn_of_values"]

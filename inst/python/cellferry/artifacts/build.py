@@ -25,6 +25,7 @@ from .targets import as_build_error, check_target
 
 if TYPE_CHECKING:
     from ..runs.worker import Events
+    from ..study.expression.statistics import ExpressionStatistics
     from ..study.study import Study
     from ..study.summary import Summary, SummaryOptions
     from .vars_h5.counts import CountsVerdict
@@ -59,7 +60,7 @@ class Artifacts:
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How artifacts are built; what each means is told by :func:`cellferry.build_artifacts`."""
+    """How artifacts are built; what each means is said in :func:`cellferry.build_artifacts`."""
 
     vars_h5_path: str | Path = "vars.h5"
     obs_duckdb_path: str | Path = "obs.duckdb"
@@ -125,7 +126,7 @@ class Build:
     def __init__(self, inputs: Inputs, options: BuildOptions) -> None:
         from ..biology.symbols import choose_symbols
         from ..study.summary import SummaryOptions
-        from .obs_duckdb import check_columns, tell_renamed
+        from .obs_duckdb import check_columns, warn_of_renamed
 
         self._inputs, self._options, self._targets = inputs, options, options.targets
         genes = tuple(inputs.study.genes or ())
@@ -138,7 +139,7 @@ class Build:
             max_metadata_categories=options.max_metadata_categories,
             columns=check_columns(inputs.study, options.obs_columns),
         )
-        tell_renamed(inputs.study, self._summary.columns, cell_names=options.cell_names)
+        warn_of_renamed(inputs.study, self._summary.columns, cell_names=options.cell_names)
 
     def check_targets(self) -> None:
         """Before minutes of work, know that both files can be begun.
@@ -182,7 +183,7 @@ class Build:
         return Artifacts(made["vars.h5"], made["obs.duckdb"], summary, counts, errors, seconds)
 
     def _vars(
-        self, statistics: Any, events: Events, seconds: dict[str, float]
+        self, statistics: ExpressionStatistics, events: Events, seconds: dict[str, float]
     ) -> tuple[CountsVerdict, ...]:
         from .targets import Workspace
         from .vars_h5.writer import VarsWriter
@@ -237,11 +238,11 @@ class Build:
             errors[name] = failure
 
 
-def tell(built: Artifacts, stacklevel: int = 2) -> None:
+def warn_of_values(built: Artifacts, stacklevel: int = 2) -> None:
     """Warn of values that are not log-normalised, and of counts that are none."""
     verdict = built.summary.normalisation
-    if not verdict.is_log_normalised:
-        hint = "X should hold log-normalised values: scanpy.pp.normalize_total, then log1p."
+    if not verdict.is_log_normalized:
+        hint = "X should have log-normalised values: scanpy.pp.normalize_total, then log1p."
         warnings.warn(NormalisationWarning(verdict.explanation, hint), stacklevel=stacklevel + 1)
     for place in built.counts:
         if place.name != "X" and place.refused_while_writing:

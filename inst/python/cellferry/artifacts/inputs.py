@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import (
     CoordinatesWarning,
@@ -22,16 +22,19 @@ from ..study.embeddings import choose_embedding
 from ..study.expression.kinds import Look
 from ..study.expression.source import ExpressionSource
 from ..study.h5ad import open_h5ad
-from ..study.layers import Matrices, Place, choose_matrices
+from ..study.layers import AnnDataLike, Matrices, Place, choose_matrices
+from ..study.markers.read import Ranking, is_ranking
 from ..study.study import Study
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A matrix that may hold raw counts, cells x the genes of the study.
+    """A matrix that may be raw counts, cells x the genes of the study.
 
     ``look`` is what was seen of its values, where somebody has looked at them.
     """
@@ -61,15 +64,30 @@ class Inputs:
     study: Study
     var: pd.DataFrame
     candidates: tuple[Candidate, ...] = ()
-    ranking: Mapping[str, Any] | None = field(default=None, repr=False)
+    ranking: Ranking | None = field(default=None, repr=False)
 
 
 @contextmanager
 def open_inputs(
-    data: Any, *, group_key: str | None, coordinates_key: str, rank_key: str
+    data: AnnDataLike | str | Path | Study | Inputs,
+    *,
+    group_key: str | None,
+    coordinates_key: str,
+    rank_key: str,
 ) -> Iterator[Inputs]:
     """Yield the inputs of an AnnData, of the path of an .h5ad file (read piece by piece), of
     a :class:`Study`, or the inputs themselves.
+
+    Parameters
+    ----------
+    data
+        What is read.
+    group_key
+        Column of ``obs`` with the clusters.
+    coordinates_key
+        The wanted embedding.
+    rank_key
+        Where in ``uns`` the ranking is.
 
     Raises
     ------
@@ -92,7 +110,7 @@ def open_inputs(
 def _from_study(study: Study, group_key: str | None) -> Inputs:
     import pandas as pd
 
-    source: ExpressionSource = study.require("normalized", "artifacts")
+    source = study.require("normalized", "artifacts")
     if group_key is not None and group_key != study.group_key:
         message = f'The study was made with the clusters "{study.group_key}", not "{group_key}".'
         raise GroupMissingError(message)
@@ -135,7 +153,9 @@ def _checked(study: Study, source: ExpressionSource) -> Study:
     return replace(study, genes=tuple(source.genes))
 
 
-def _from_anndata(adata: Any, group_key: str | None, coordinates_key: str, rank_key: str) -> Inputs:
+def _from_anndata(
+    adata: AnnDataLike, group_key: str | None, coordinates_key: str, rank_key: str
+) -> Inputs:
     if group_key is None:
         has = listing([str(c) for c in adata.obs.columns])
         message = f"`group_key` must name the column of clusters; this AnnData has {has}."
@@ -152,7 +172,7 @@ def _from_anndata(adata: Any, group_key: str | None, coordinates_key: str, rank_
         study,
         found.normalized.var,
         tuple(_candidates(found, found.normalized)),
-        ranking if isinstance(ranking, Mapping) else None,
+        ranking if is_ranking(ranking) else None,
     )
 
 
@@ -180,7 +200,9 @@ def _candidate(place: Place, normalized: Place) -> Candidate:
     return Candidate(place.name, source, problem, None if source is None else place.look)
 
 
-def _coordinates(obsm: Mapping[str, Any], key: str, n_cells: int) -> tuple[str, Any] | None:
+def _coordinates(
+    obsm: Mapping[str, object], key: str, n_cells: int
+) -> tuple[str, NDArray[np.number]] | None:
     found = choose_embedding(obsm, n_cells, key)
     if found is None:
         message = f'There is no embedding "{key}" in obsm, nor UMAP, t-SNE or PCA.'
@@ -193,12 +215,23 @@ def _coordinates(obsm: Mapping[str, Any], key: str, n_cells: int) -> tuple[str, 
 
 
 def top_genes(
-    ranking: Mapping[str, Any] | None, genes: Sequence[str], n_top_genes: int, study: Study
+    ranking: Ranking | None, genes: Sequence[str], n_top_genes: int, study: Study
 ) -> dict[str, tuple[str, ...]]:
     """Return cluster -> the first genes of its ranking, in the stored order.
 
     As the published client does: of the first ``n_top_genes``, those that the matrix does
     not have are left out. A ranking of another column gives nothing.
+
+    Parameters
+    ----------
+    ranking
+        What is stored, or None.
+    genes
+        Names in the matrix.
+    n_top_genes
+        How many of each group are looked at.
+    study
+        Whose clusters and group they must be.
     """
     if ranking is None:
         return {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,12 +24,19 @@ if TYPE_CHECKING:
 TABLE = "obs"
 CELL_NAMES = "__cell_name"
 STORAGE_VERSION = "v1.0.0"
-"""Any duckdb from 1.0 opens the file; the default of duckdb 2 is closed to all 1.x."""
+"""Every duckdb from 1.0 opens the file; the default of duckdb 2 is closed to all 1.x."""
 LEAST_MEMORY = 256 << 20
 
 
 def check_columns(study: Study, columns: Sequence[str] | None) -> tuple[str, ...] | None:
     """Return the columns that may leave, with the column of clusters; None is all of them.
+
+    Parameters
+    ----------
+    study
+        Whose ``obs`` it is.
+    columns
+        Names of columns; None is all.
 
     Raises
     ------
@@ -55,11 +62,20 @@ def obs_table(
     """Return the table as a frame of its own; the study's metadata is not touched.
 
     Columns: the metadata, ``__vis_coordinates_{key}_1`` and ``_2``, :data:`CELL_NAMES`.
-    A database does not tell "Sample" from "sample": the second becomes "sample_1".
+    A database does not distinguish "Sample" from "sample": the second becomes "sample_1".
+
+    Parameters
+    ----------
+    study
+        Cells, metadata, coordinates.
+    columns
+        Only these columns of the metadata; None is all.
+    cell_names
+        Whether the names of the cells are a column.
     """
     import pandas as pd
 
-    values: list[tuple[str, Any]] = []
+    values: list[tuple[str, pd.Series]] = []
     obs = study.obs
     for position in range(0 if obs is None else obs.shape[1]):
         assert obs is not None
@@ -77,7 +93,7 @@ def obs_table(
     return pd.DataFrame(made)
 
 
-def tell_renamed(
+def warn_of_renamed(
     study: Study, columns: Sequence[str] | None = None, *, cell_names: bool = True
 ) -> None:
     """Warn of the columns that :func:`obs_table` renames; apart, because it is not always called
@@ -90,12 +106,12 @@ def tell_renamed(
         names.append(CELL_NAMES)
     renamed = [(old, new) for old, new in zip(names, _distinct(names), strict=True) if old != new]
     if renamed:
-        told = ", ".join(f'"{old}" is "{new}"' for old, new in renamed[:10])
-        message = f"Columns of obs are renamed in obs.duckdb, where names differ by more: {told}."
+        listed = ", ".join(f'"{old}" is "{new}"' for old, new in renamed[:10])
+        message = f"Columns of obs are renamed in obs.duckdb, where names differ by more: {listed}."
         warnings.warn(ColumnsRenamedWarning(message), stacklevel=4)
 
 
-def storable(column: pd.Series[Any]) -> pd.Series[Any]:
+def storable(column: pd.Series) -> pd.Series:
     """Return a column of a type that duckdb stores without loss.
 
     Categories become text (an ENUM), a column of texts and other things becomes text,
@@ -132,7 +148,7 @@ def storable(column: pd.Series[Any]) -> pd.Series[Any]:
     return _text(column)
 
 
-def _enum(column: pd.Series[Any]) -> pd.Series[Any]:
+def _enum(column: pd.Series) -> pd.Series:
     import pandas as pd
 
     names = [_clean(str(c)) for c in column.cat.categories]
@@ -145,7 +161,7 @@ def _enum(column: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series(pd.Categorical.from_codes(moved, pd.Index(different, dtype=object)))
 
 
-def _text(column: pd.Series[Any]) -> pd.Series[Any]:
+def _text(column: pd.Series) -> pd.Series:
     import pandas as pd
 
     missing = np.asarray(column.isna())
@@ -158,7 +174,7 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _fits(column: pd.Series[Any]) -> bool:
+def _fits(column: pd.Series) -> bool:
     present = column.dropna()
     return len(present) == 0 or (min(present) >= -(2**63) and max(present) < 2**63)
 

@@ -31,6 +31,15 @@ FULL_BELOW = 1 << 20
 def check_target(name: str, target: Path, *, overwrite: bool) -> None:
     """Refuse a target that cannot be written, or that is a file of another kind.
 
+    Parameters
+    ----------
+    name
+        ``"vars.h5"`` or ``"obs.duckdb"``.
+    target
+        Where it is to go.
+    overwrite
+        Whether a file of another kind may be replaced.
+
     Raises
     ------
     ArtifactBuildError

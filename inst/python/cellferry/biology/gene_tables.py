@@ -106,6 +106,13 @@ def resolve(name: str, species: Species) -> str | None:
 
     A current symbol stands for itself even where it is also somebody's old name.
 
+    Parameters
+    ----------
+    name
+        A symbol, current or not, in its usual letters.
+    species
+        Whose gene it is.
+
     Examples
     --------
     >>> resolve("CD20", "human"), resolve("CD3E", "human"), resolve("cd3e", "human")

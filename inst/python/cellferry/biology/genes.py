@@ -17,7 +17,7 @@ IdentifierKind = Literal["symbol", "ensembl", "entrez"]
 Species = Literal["human", "mouse"]
 
 ENOUGH_GENES = 5
-"""Fewer genes that tell a species are no evidence."""
+"""Fewer genes that show a species are no evidence."""
 
 CLEAR_MAJORITY = 0.8
 """Share of the telling genes that one species needs."""
@@ -41,7 +41,7 @@ REFSEQ = re.compile(r"[NX][MR]_\d+")
 ACCESSION = re.compile(r"(?=.{11})[A-Z0-9]+([._][A-Z0-9]+)+")
 """A long name in capitals that has parts: an identifier of some other database."""
 
-# Checked in this order; the first that fits decides. None: the name tells nothing.
+# Checked in this order; the first that fits decides. None: the name shows nothing.
 _TELLING: tuple[tuple[re.Pattern[str], str | None], ...] = (
     (re.compile(r"ENSG\d{11}(\.\d+)?(_PAR_Y)?"), "human"),
     (re.compile(r"ENSMUSG\d{11}(\.\d+)?"), "mouse"),
@@ -111,7 +111,7 @@ def detect_species(genes: Iterable[object]) -> SpeciesGuess:
     Human symbols are in capitals (``CD3E``, ``HLA-DRA``, but ``C1orf43``), those of the
     mouse begin with one (``Cd3e``, ``H2-Aa``, ``mt-Co1``, ``Gm1234``, ``1700001A01Rik``);
     Ensembl identifiers carry the species. A species needs 80 % of the different names
-    that tell, and at least five of those. Names cannot tell mouse from rat, nor human from
+    that do, and at least five of those. Names cannot distinguish mouse from rat, nor human from
     macaque or pig, whose symbols are written alike.
 
     Examples
@@ -144,7 +144,7 @@ def is_identifier(value: str) -> bool:
 
 
 def require_symbols(genes: Iterable[object], what: str) -> None:
-    """Raise :class:`GeneIdentifiersError` if most of the genes are not symbols.
+    """Refuse genes that are mostly not symbols.
 
     Parameters
     ----------
@@ -152,6 +152,11 @@ def require_symbols(genes: Iterable[object], what: str) -> None:
         Names of genes, for example of a marker table.
     what
         What they are the genes of, for the message: "marker table".
+
+    Raises
+    ------
+    GeneIdentifiersError
+        They are identifiers; says how to get symbols.
     """
     names = _names(genes)
     kind = identifier_kind(names)

@@ -58,7 +58,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Ontology:
-    """Terms by id, and what can be asked of them.
+    """Terms by id, and what can be looked up of them.
 
     Unknown ids raise ``KeyError``; ask ``id in ontology`` first.
     """
@@ -149,7 +149,7 @@ class Ontology:
         return self.is_a(one, other) or self.is_a(other, one)
 
     def common_ancestor(self, one: str, other: str) -> str | None:
-        """Return the lowest term that holds both, or None (only obsolete terms have none).
+        """Return the lowest term that both are kinds of, or None (only obsolete terms have none).
 
         Lowest is the one with most ancestors of its own; among equals the one that is
         closer to both, then by id.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -109,7 +109,7 @@ def choose_symbols(names: Sequence[str], var: pd.DataFrame, column: str | None =
     return Symbols(_cleaned(best[4], names), best[3])
 
 
-def _may_be_symbols(values: Sequence[str], column: pd.Series[Any]) -> bool:
+def _may_be_symbols(values: Sequence[str], column: pd.Series) -> bool:
     different = len(set(values))
     return column.dtype.kind not in "biuf" and different >= max(10, 0.05 * len(values))
 
@@ -142,5 +142,5 @@ def _cleaned(values: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
     return tuple(v or str(n) for v, n in zip(taken, names, strict=True))
 
 
-def _texts(column: Any) -> list[str]:
+def _texts(column: pd.Series) -> list[str]:
     return ["" if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)]

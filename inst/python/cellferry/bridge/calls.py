@@ -168,11 +168,11 @@ def _artifacts_begin(message: Message, _out: wire.Outgoing, _callback: Callback 
 
 
 def _artifacts_finish(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
-    from ..artifacts import tell
+    from ..artifacts import warn_of_values
     from . import builds
 
     built, study = builds.finish(message["handle"], _notifier(callback))
-    tell(built)
+    warn_of_values(built)
     return builds.described(built, study, out)
 
 

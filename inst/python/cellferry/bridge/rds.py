@@ -10,7 +10,7 @@ from typing import Any
 from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
-from ..artifacts import Artifacts, BuildOptions, tell
+from ..artifacts import Artifacts, BuildOptions, warn_of_values
 from ..engines.base import Engine
 from ..runs.progress import progress_events
 from ..study.study import Context, Study
@@ -216,5 +216,5 @@ def build_artifacts_of_rds(
         opened = drop(handle)
         if isinstance(opened, Incoming):
             opened.close()
-    tell(built)
+    warn_of_values(built)
     return built

@@ -16,8 +16,8 @@ import numpy as np
 
 from ..errors import InvalidObjectError
 from ..runs.worker import DRAIN_SECONDS, Caller, CancelledWork
-from ..study.expression.blocks import BLOCK_VALUES, BlockSource, Rows, block_from_arrays
-from ..study.expression.source import RUNS, ExpressionSource, runs_of, spread
+from ..study.expression.blocks import BLOCK_VALUES, BlockSource, block_from_arrays
+from ..study.expression.source import RUNS, BlockRun, ExpressionSource, runs_of, spread
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -50,7 +50,7 @@ class QueueSource(BlockSource):
     --------
     >>> source = QueueSource(1, ["CD3E"])
     >>> source.append(0, np.array([0, 1]), np.array([0]), np.array([0.5]))
-    >>> [(start, rows.together().toarray().tolist()) for start, rows in source.blocks()]
+    >>> [(start, rows.concat().toarray().tolist()) for start, rows in source.blocks()]
     [(0, [[0.5]])]
     """
 
@@ -65,7 +65,7 @@ class QueueSource(BlockSource):
     ) -> None:
         super().__init__(n_cells, genes)
         self._reading, self._most, self._dtype = reading, most, np.dtype(dtype)
-        self._queue: queue.Queue[tuple[int, Rows]] = queue.Queue(QUEUED_BLOCKS)
+        self._queue: queue.Queue[tuple[int, BlockRun]] = queue.Queue(QUEUED_BLOCKS)
         self._stopped = threading.Event()
         self._waiting: list[csr_matrix] = []
         self._waiting_from = self._waiting_values = 0
@@ -83,7 +83,7 @@ class QueueSource(BlockSource):
             self._hand_over()
 
     def _hand_over(self) -> None:
-        item = (self._waiting_from, Rows(tuple(self._waiting)))
+        item = (self._waiting_from, BlockRun(tuple(self._waiting)))
         self._waiting_from += sum(int(block.shape[0]) for block in self._waiting)
         self._waiting, self._waiting_values = [], 0
         while self._reading():
@@ -112,7 +112,7 @@ class QueueSource(BlockSource):
         """Let the reader know that nothing more will arrive."""
         self._stopped.set()
 
-    def blocks(self, most: int = 0) -> Iterator[tuple[int, Rows]]:
+    def blocks(self, most: int = 0) -> Iterator[tuple[int, BlockRun]]:
         """Yield the blocks as they arrive; the reader puts them together.
 
         How many cells they have was said when the source was made.
@@ -137,7 +137,7 @@ class QueueSource(BlockSource):
     def __iter__(self) -> Iterator[tuple[int, Any]]:
         """Yield the blocks, put together."""
         for start, rows in self.blocks():
-            yield start, rows.together()
+            yield start, rows.concat()
 
 
 LOOKED_AT_BLOCKS = 4

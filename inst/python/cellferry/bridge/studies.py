@@ -19,7 +19,7 @@ from ..engines.base import Engine
 from ..errors import InternalError
 from ..runs.worker import CancelledWork
 from ..study.clusters import Clusters
-from ..study.expression.blocks import BLOCK_ROWS, BLOCK_VALUES, BlockSource, cuts
+from ..study.expression.blocks import BLOCK_ROWS, BLOCK_VALUES, BlockSource, row_ranges
 from ..study.expression.source import ExpressionSource
 from ..study.markers.table import Markers
 from ..study.study import Context, Study
@@ -76,7 +76,7 @@ class Incoming:
             pointers = r_memory.vector(p, "integer", n + 1)
             data = r_memory.vector(x, "real", n_values)
             indices = r_memory.vector(i, "integer", n_values)
-            for start, stop in cuts(pointers, BLOCK_VALUES, most):
+            for start, stop in row_ranges(pointers, BLOCK_VALUES, most):
                 here = slice(int(pointers[start]), int(pointers[stop]))
                 own = pointers[start : stop + 1] - pointers[start]
                 source.append(first + start, own, indices[here], data[here])

@@ -61,7 +61,7 @@ class Input:
     study: Study
     provenance: dict[str, Any]
     object: FileObject | None = None
-    coordinates: tuple[str, NDArray[np.float64]] | None = None
+    coordinates: tuple[str, NDArray[np.number]] | None = None
 
 
 @contextmanager

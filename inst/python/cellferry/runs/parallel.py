@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from .worker import DRAIN_SECONDS, THREADS, Events
 
@@ -26,12 +26,14 @@ def bounded_map(
 ) -> Generator[_Result]:
     """Yield ``function(item)`` of every item, done by a few threads.
 
-    The next item is only taken when there is room for it, so that memory is bounded. After an
+    The next item is only taken when fewer are under way, so that memory is bounded. After an
     error none is taken any more. Neither an error nor an interrupt waits for threads that are
     still at work. Close the generator where it may be left before its end.
 
     Parameters
     ----------
+    function, items
+        Called with each item, in any thread; items are taken in the caller's.
     workers
         How many threads; or a pool of the caller's, which the caller ends.
     events
@@ -93,12 +95,12 @@ def _check(events: Events | None) -> None:
         events.check()
 
 
-def _failed(future: Future[Any]) -> bool:
+def _failed(future: Future[_Result]) -> bool:
     return future.done() and (future.cancelled() or future.exception() is not None)
 
 
 class _Threads:
-    """Threads that nobody waits for: a blocked socket must not hold the end of the process.
+    """Threads that nobody waits for: a blocked socket must not delay the end of the process.
 
     A pool of the standard library waits for its threads when the process ends.
     """

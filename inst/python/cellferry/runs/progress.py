@@ -16,6 +16,13 @@ def progress_events(
 
     Nothing is drawn when standard error is not a terminal or notebook, so that logs of
     pipelines stay readable.
+
+    Parameters
+    ----------
+    show
+        False: nothing is drawn.
+    title
+        What stands beside the bar until an event has a text.
     """
     if not show:
         yield None

@@ -27,7 +27,7 @@ from typing import Any
 from .._version import __version__
 from ..annotations.clusters import Annotations
 from ..errors import OutputError, RunDamagedError, RunNotFoundError, nearest
-from ..files import file_hash, write_json, write_whole
+from ..files import Json, file_hash, write_json, write_whole
 
 SCHEMA = "cellferry.run/1"
 STATUSES = ("unfinished", "finished", "failed", "interrupted")
@@ -59,12 +59,23 @@ class Run:
 
     @classmethod
     def create(
-        cls, engine: str, folder: Path | None = None, *, remembered: bool = True, **content: Any
+        cls, engine: str, folder: Path | None = None, *, remembered: bool = True, **content: object
     ) -> Run:
         """Make the folder and write ``run.json``.
 
         A run in a folder of the caller's is found by its id as well, unless it is not to be
         ``remembered`` in the user's data folder.
+
+        Parameters
+        ----------
+        engine
+            Its name.
+        folder
+            Where the run is; None is a new folder in the user's data folder.
+        remembered
+            Whether it is found by its id.
+        content
+            More of the record, JSON-serialisable: parameters, hashes; never a secret.
 
         Raises
         ------
@@ -116,18 +127,18 @@ class Run:
             return cls(content["id"], folder, content)
         except (OSError, ValueError, KeyError, TypeError) as error:
             message = f'The record of the run in "{folder}" cannot be read.'
-            raise RunDamagedError(message, "Its journal.jsonl may still hold results.") from error
+            raise RunDamagedError(message, "Its journal.jsonl may still have results.") from error
 
     def save(self) -> None:
         """Write ``run.json`` so that a crash leaves the old or the new one, never half."""
         write_json(self.folder / "run.json", self.content, indent=1)
 
-    def update(self, **content: Any) -> None:
+    def update(self, **content: object) -> None:
         """Change parts of the record and save it."""
         self.content.update(content)
         self.save()
 
-    def record(self, unit: str, key: str, payload: Mapping[str, Any]) -> None:
+    def record(self, unit: str, key: str, payload: Mapping[str, Json]) -> None:
         """Make one finished unit durable.
 
         Parameters
@@ -155,7 +166,7 @@ class Run:
         whole = path.read_bytes()[: _complete_bytes(path)]
         return {entry["key"]: entry["payload"] for entry in map(json.loads, whole.splitlines())}
 
-    def store(self, name: str, content: Mapping[str, Any]) -> None:
+    def store(self, name: str, content: Mapping[str, Json]) -> None:
         """Write one JSON file of the run."""
         write_json(self.folder / name, content)
 
@@ -177,6 +188,13 @@ class Run:
 
     def claim(self, path: Path, overwrite: bool = False) -> None:
         """Check that an output may be written: absent, or written by a run and unchanged.
+
+        Parameters
+        ----------
+        path
+            The output.
+        overwrite
+            True allows every file.
 
         Raises
         ------

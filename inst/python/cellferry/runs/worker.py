@@ -15,7 +15,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Generic, Literal, TypeVar
+from functools import partial
+from typing import Generic, Literal, TypeVar
 
 DRAIN_SECONDS = 0.25
 THREADS = "cellferry"
@@ -33,7 +34,7 @@ class Event:
     unit: str = ""
     text: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, str | int]:
         """Return the event as plain data."""
         return asdict(self)
 
@@ -52,7 +53,13 @@ class Events:
     def emit(
         self, kind: EventKind, done: int = 0, total: int = 0, unit: str = "", text: str = ""
     ) -> None:
-        """Tell the caller's thread that something happened."""
+        """Notify the caller's thread that something happened.
+
+        Parameters
+        ----------
+        kind, done, total, unit, text
+            See :class:`Event`.
+        """
         self._queue.put(Event(kind, done, total, unit, text))
 
     @property
@@ -89,6 +96,14 @@ _Result = TypeVar("_Result")
 _local = threading.local()
 
 
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """What a thread is to do, and how whoever waits for it is sent away."""
+
+    answer: Callable[[], None]
+    end: Callable[[], None]
+
+
 class Caller:
     """A thread that others can ask to do what only it may do, such as to call R.
 
@@ -110,7 +125,7 @@ class Caller:
         self._workers = 0
         # Asked and not answered, oldest first. One is only taken out when it is answered, so
         # that an interrupt at any moment loses none.
-        self._open: dict[Future[Any], Callable[[], Any]] = {}
+        self._open: list[_Request] = []
         self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
         self.watch: Callable[[], None] | None = None
         """Called in the thread now and then while it waits; may raise what ends the wait."""
@@ -146,7 +161,7 @@ class Caller:
         with self._lock:
             if not self._workers:
                 raise CancelledWork
-            self._open[future] = function
+            self._open.append(_Request(partial(_answer, future, function), partial(_end, future)))
         self._bell.put(None)
         return future
 
@@ -158,18 +173,17 @@ class Caller:
         with suppress(queue.Empty):
             self._bell.get(timeout=seconds)
         with self._lock:
-            future, function = next(iter(self._open.items()), (None, None))
-        if future is None or function is None:
+            request = self._open[0] if self._open else None
+        if request is None:
             return
         try:
-            if future.set_running_or_notify_cancel():
-                _answer(future, function)
+            request.answer()
         except BaseException:
-            _end(future)
+            request.end()
             raise
         finally:
-            with self._lock:
-                self._open.pop(future, None)
+            with self._lock, suppress(ValueError):
+                self._open.remove(request)
 
     def look(self) -> None:
         """Call :attr:`watch`, if it is time. Runs in the thread itself."""
@@ -186,15 +200,17 @@ class Caller:
         """Count a worker out; after the last one nobody is left waiting."""
         with self._lock:
             self._workers -= 1
-            left = [] if self._workers else list(self._open)
-            for future in left:
-                del self._open[future]
-        for future in left:
-            _end(future)
+            left = []
+            if not self._workers:
+                left, self._open = self._open, []
+        for request in left:
+            request.end()
         self._bell.put(None)
 
 
 def _answer(future: Future[_Result], function: Callable[[], _Result]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
     try:
         found = function()
     except Exception as error:
@@ -206,7 +222,7 @@ def _answer(future: Future[_Result], function: Callable[[], _Result]) -> None:
         future.set_result(found)
 
 
-def _end(future: Future[Any]) -> None:
+def _end(future: Future[_Result]) -> None:
     with suppress(InvalidStateError):
         future.set_exception(CancelledWork())
 
@@ -215,7 +231,7 @@ class Worker(Generic[_Result]):
     """``work(events)`` in a thread of its own, begun at once.
 
     The thread is never waited for when the process ends: a blocked socket in the work must not
-    hold the user's prompt.
+    block the user's prompt.
     """
 
     def __init__(self, work: Callable[[Events], _Result]) -> None:
@@ -287,5 +303,13 @@ def at_work() -> bool:
 def run_in_worker(
     work: Callable[[Events], _Result], on_event: Callable[[Event], None] | None = None
 ) -> _Result:
-    """Run ``work(events)`` in a worker thread and deliver its events here."""
+    """Run ``work(events)`` in a worker thread and deliver its events here.
+
+    Parameters
+    ----------
+    work
+        Called in the thread with :class:`Events`, by which it reports and sees an interrupt.
+    on_event
+        Called with each event in the caller's thread; None drops them.
+    """
     return Worker(work).result(on_event)

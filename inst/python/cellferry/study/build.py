@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from ..errors import (
 from .clusters import Clusters
 from .embeddings import choose_embedding
 from .expression.kinds import look_at
-from .layers import Matrices, Place, choose_matrices
+from .layers import AnnDataLike, Matrices, Place, choose_matrices
 from .markers.read import read_markers
 from .markers.table import Markers
 from .study import Context, Study
@@ -28,9 +28,11 @@ from .study import Context, Study
 if TYPE_CHECKING:
     import anndata
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
     from .expression.matrix import MatrixSource
     from .expression.source import ExpressionSource
+    from .markers.read import Source
 
 RANKING = "rank_genes_groups"
 USUAL_GROUPS = ("leiden", "louvain", "seurat_clusters", "clusters", "cluster")
@@ -60,9 +62,24 @@ class Reading:
 
 
 def study_from_markers(
-    markers: Any, *, group_key: str | None = None, context: Context | None = None
+    markers: Source, *, group_key: str | None = None, context: Context | None = None
 ) -> Study:
-    """Build a study from a marker table alone; ``group_key`` names its cluster column."""
+    """Build a study from a marker table alone; ``group_key`` names its cluster column.
+
+    Parameters
+    ----------
+    markers
+        Anything :func:`cellferry.read_markers` reads.
+    group_key
+        Name of its column of clusters; None looks for it.
+    context
+        What is known beside the data.
+
+    Raises
+    ------
+    MarkersError, InvalidOptionError
+        The table cannot be read, or has no such column.
+    """
     if not isinstance(markers, Markers):
         markers = read_markers(markers, cluster_column=group_key)
     return Study(
@@ -75,7 +92,7 @@ def study_from_markers(
 
 def study_from_anndata(
     adata: anndata.AnnData,
-    markers: Any = None,
+    markers: Source | None = None,
     *,
     group_key: str | None = None,
     context: Context | None = None,
@@ -95,6 +112,8 @@ def study_from_anndata(
     group_key
         Column of ``obs`` with the clusters. None: the group of the stored ranking, else
         the one column with a usual name (``leiden``, ``louvain``, ...).
+    context
+        What is known beside the data: tissue, species, a sentence, metadata.
     reading
         What the engine asks for; None is the usual way.
 
@@ -102,20 +121,22 @@ def study_from_anndata(
     ------
     GroupMissingError, GroupEmptyError, MarkersRequiredError, MarkersError
     """
-    asked = reading or Reading()
-    key = group_key_of(adata, group_key, asked.rank_key)
+    wishes = reading or Reading()
+    key = group_key_of(adata, group_key, wishes.rank_key)
     study = assemble_study(
         adata,
         key,
         choose_matrices(adata, any_kind=True),
-        coordinates=choose_embedding(adata.obsm, adata.n_obs, asked.coordinates_key),
+        coordinates=choose_embedding(adata.obsm, adata.n_obs, wishes.coordinates_key),
         context=context,
     )
     given = (
-        read_markers(markers) if markers is not None else _own_markers(adata, study, asked.rank_key)
+        read_markers(markers)
+        if markers is not None
+        else _own_markers(adata, study, wishes.rank_key)
     )
     study = study.with_parts(markers=given)
-    return _with_symbols(study, asked.gene_symbols_column) if asked.symbols else study
+    return _with_symbols(study, wishes.gene_symbols_column) if wishes.symbols else study
 
 
 def study_of_cells(
@@ -131,6 +152,8 @@ def study_of_cells(
     group_key
         Column of ``obs`` with clusters to compare with. None: the one column with a usual
         name, if there is one.
+    context
+        What is known beside the data.
 
     Raises
     ------
@@ -145,10 +168,10 @@ def study_of_cells(
 
 
 def assemble_study(
-    adata: Any,
+    adata: AnnDataLike,
     group_key: str | None,
     matrices: Matrices,
-    coordinates: tuple[str, NDArray[Any]] | None = None,
+    coordinates: tuple[str, NDArray[np.number]] | None = None,
     context: Context | None = None,
 ) -> Study:
     """Return the study of an AnnData, or of an .h5ad that is open, from what was chosen of it.
@@ -157,8 +180,16 @@ def assemble_study(
 
     Parameters
     ----------
+    adata
+        Cells x genes.
     group_key
         Column of ``obs`` with the clusters; None: there are none.
+    matrices
+        What :func:`cellferry.study.layers.choose_matrices` chose.
+    coordinates
+        Name and n x 2 numbers of the embedding, or None.
+    context
+        What is known beside the data.
     """
     matrices.log()
     normalized, counts = matrices.normalized, matrices.counts
@@ -220,7 +251,22 @@ def _with_symbols(study: Study, column: str | None) -> Study:
 
 
 def group_key_of(adata: anndata.AnnData, group_key: str | None, rank_key: str = RANKING) -> str:
-    """Return the column of clusters: the one given, that of the ranking, or a usual one."""
+    """Return the column of clusters: the one given, that of the ranking, or a usual one.
+
+    Parameters
+    ----------
+    adata
+        Cells x genes; its ``obs`` and ``uns`` are looked at.
+    group_key
+        Column of ``obs``; None takes that of the ranking, else the one with a usual name.
+    rank_key
+        Where in ``uns`` the ranking is.
+
+    Raises
+    ------
+    GroupMissingError
+        There is no such column, or not exactly one usual one.
+    """
     columns = [str(c) for c in adata.obs.columns]
     if group_key is not None:
         if group_key in columns:
@@ -228,9 +274,9 @@ def group_key_of(adata: anndata.AnnData, group_key: str | None, rank_key: str = 
         guess = nearest(group_key, columns)
         message = f'The obs of this AnnData has no column "{group_key}"; it has {listing(columns)}.'
         raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
-    ranked = _ranking_group(adata, rank_key)
-    if ranked in columns:
-        return str(ranked)
+    groups_to_rank = _ranking_group(adata, rank_key)
+    if groups_to_rank in columns:
+        return str(groups_to_rank)
     usual = [c for c in USUAL_GROUPS if c in columns]
     if len(usual) == 1:
         return usual[0]
@@ -291,8 +337,8 @@ def compute_markers(study: Study) -> Markers:
         message = "No markers were given, and scanpy, which would compute them, is not installed."
         raise MarkersRequiredError(message, recipe) from error
     counts = study.clusters.counts() or {}
-    ranked = [name for name in study.clusters.names if counts[name] > 1]
-    if not ranked:
+    groups_to_rank = [name for name in study.clusters.names if counts[name] > 1]
+    if not groups_to_rank:
         message = "No cluster has the two cells that a test needs."
         raise MarkersRequiredError(message, recipe)
     problem = _not_normalized(source)
@@ -312,14 +358,15 @@ def compute_markers(study: Study) -> Markers:
         obs=pd.DataFrame({"group": groups}, index=[f"cell{i}" for i in range(int(inside.sum()))]),
         var=pd.DataFrame(index=pd.Index(source.genes, dtype="object")),
     )
-    scanpy.tl.rank_genes_groups(light, "group", groups=ranked, method="t-test", pts=True)
+    scanpy.tl.rank_genes_groups(light, "group", groups=groups_to_rank, method="t-test", pts=True)
     return markers_from_ranking(light.uns[RANKING])
 
 
-def _stacked(source: ExpressionSource) -> Any:
+def _stacked(source: ExpressionSource) -> csr_matrix:
     from scipy.sparse import vstack
 
-    return vstack([block for _, block in source], format="csr")
+    stacked: csr_matrix = vstack([block for _, block in source], format="csr")
+    return stacked
 
 
 def _not_normalized(source: ExpressionSource) -> str | None:
@@ -332,5 +379,5 @@ def _not_normalized(source: ExpressionSource) -> str | None:
         "scaled": "the data are scaled (some values are negative)",
         "counts": "the data look like raw counts (all values are whole numbers)",
         "linear": f"the data are not logged (values go up to {seen.largest:,.6g})",
-        "empty": "the data hold nothing but zeros",
+        "empty": "the data have nothing but zeros",
     }.get(seen.kind_of_finite)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,10 +37,19 @@ class Clusters:
     sizes: tuple[int, ...] | None = None
 
     @classmethod
-    def from_labels(cls, labels: Sequence[Any], levels: Sequence[Any] | None = None) -> Clusters:
+    def from_labels(
+        cls, labels: Sequence[object], levels: Sequence[object] | None = None
+    ) -> Clusters:
         """Build from one label per cell (None or NaN: no cluster), unused levels dropped.
 
         Without ``levels`` the order is natural: "2" comes before "10".
+
+        Parameters
+        ----------
+        labels
+            n values: text, numbers, or missing (None, NaN, NA).
+        levels
+            All clusters in order, also unused ones; None sorts the labels naturally.
 
         Examples
         --------
@@ -61,8 +70,13 @@ class Clusters:
         return cls(names, codes)
 
     @classmethod
-    def from_column(cls, column: pd.Series[Any]) -> Clusters:
+    def from_column(cls, column: pd.Series) -> Clusters:
         """Build from a column of metadata; categories decide the order.
+
+        Parameters
+        ----------
+        column
+            n values; one without categories is read as by :meth:`from_labels`.
 
         Examples
         --------
@@ -91,7 +105,7 @@ class Clusters:
         return {name: int(n) for name, n in zip(self.names, found, strict=True)}
 
 
-def cluster_text(value: Any) -> str | None:
+def cluster_text(value: object) -> str | None:
     """Return the exact text of one cluster, or None where there is none.
 
     Whole floats lose their ``.0`` because pandas and R make floats of integer clusters

@@ -1,10 +1,10 @@
-"""What the metadata of the cells tell: composition of clusters, and a sample to draw."""
+"""What the metadata of the cells show: composition of clusters, and a sample to draw."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,18 +36,29 @@ class SampledCoordinates:
 
     key: str
     cells: NDArray[np.intp]
-    values: NDArray[Any]
+    values: NDArray[np.number]
     clusters: tuple[str, ...]
 
 
 def sample_coordinates(
-    key: str, values: NDArray[Any], clusters: Clusters, max_cells_per_group: int = 1000
+    key: str, values: NDArray[np.number], clusters: Clusters, max_cells_per_group: int = 1000
 ) -> SampledCoordinates:
     """Draw at most so many cells of each cluster, the same ones as the published client.
 
     Each cluster is drawn on its own without replacement with seed 42, clusters in the order
     in which they first occur. Cells whose coordinates are not finite are not drawn (the
     published client then fails to send its request).
+
+    Parameters
+    ----------
+    key
+        Name of the embedding.
+    values
+        n x 2 numbers.
+    clusters
+        Of the n cells.
+    max_cells_per_group
+        Most cells of each cluster.
     """
     codes = clusters.codes
     assert codes is not None
@@ -81,6 +92,8 @@ def aggregate_metadata(
     ----------
     obs
         Cell metadata. Columns of text and categories count; numbers and booleans do not.
+    clusters
+        Of its cells.
     group_key
         The column of the clusters themselves, left out.
     min_percentage
@@ -121,7 +134,7 @@ def aggregate_metadata(
     return result
 
 
-def _coded(column: pd.Series[Any]) -> tuple[NDArray[np.intp], list[str]] | None:
+def _coded(column: pd.Series) -> tuple[NDArray[np.intp], list[str]] | None:
     """Return a code per cell (-1: missing) and the texts, or None for numbers and the like."""
     import pandas as pd
 

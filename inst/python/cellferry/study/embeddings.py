@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import GroupMissingError, listing
 
 if TYPE_CHECKING:
+    import anndata
     from numpy.typing import NDArray
 
 EMBEDDINGS = ("X_umap", "X_tsne", "X_pca")
@@ -17,12 +18,21 @@ EMBEDDINGS = ("X_umap", "X_tsne", "X_pca")
 
 
 def choose_embedding(
-    available: Mapping[str, Any], n_cells: int, key: str | None = None
-) -> tuple[str, NDArray[Any]] | None:
+    available: Mapping[str, object], n_cells: int, key: str | None = None
+) -> tuple[str, NDArray[np.number]] | None:
     """Return name and n x 2 values of the embedding to use, or None.
 
     The key comes first, then UMAP, t-SNE and PCA; the case of letters does not count. An
     embedding needs one row per cell and two columns of numbers, whose type is kept.
+
+    Parameters
+    ----------
+    available
+        Name -> array or data frame, n cells x dimensions, such as ``adata.obsm``.
+    n_cells
+        Rows that an embedding must have.
+    key
+        The wanted name; None has no wish.
 
     Examples
     --------
@@ -41,8 +51,17 @@ def choose_embedding(
     return None
 
 
-def embedding_of(adata: Any, key: str | None = None) -> tuple[str, NDArray[Any]] | None:
+def embedding_of(
+    adata: anndata.AnnData, key: str | None = None
+) -> tuple[str, NDArray[np.number]] | None:
     """Return the embedding of an AnnData to use, or None; one that is named must be there.
+
+    Parameters
+    ----------
+    adata
+        Its ``obsm`` is looked at.
+    key
+        Name of an embedding that must be there; None takes the best.
 
     Raises
     ------

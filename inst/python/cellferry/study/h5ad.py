@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 from ..errors import InputError
-from .layers import is_named_layer
+from .expression.source import Matrix
+from .layers import OpenH5ad, OpenRaw, is_named_layer
 
 
 @contextmanager
-def open_h5ad(path: Path, uns: Collection[str] = ()) -> Iterator[Any]:
+def open_h5ad(path: Path, uns: Collection[str] = ()) -> Iterator[OpenH5ad]:
     """Yield ``X``, ``raw``, ``layers``, ``obs``, ``var``, ``obsm`` and ``uns`` of an .h5ad.
 
     Metadata and embeddings are read; matrices stay in the file, which is closed at the end.
@@ -22,6 +21,8 @@ def open_h5ad(path: Path, uns: Collection[str] = ()) -> Iterator[Any]:
 
     Parameters
     ----------
+    path
+        The file.
     uns
         What is read of ``uns``.
 
@@ -43,8 +44,8 @@ def open_h5ad(path: Path, uns: Collection[str] = ()) -> Iterator[Any]:
             layers, stored = file.get("layers", {}), file.get("uns", {})
             raw = None
             if "raw" in file:
-                raw = SimpleNamespace(X=_left(file["raw/X"]), var=read_elem(file["raw/var"]))
-            opened = SimpleNamespace(
+                raw = OpenRaw(X=_left(file["raw/X"]), var=read_elem(file["raw/var"]))
+            opened = OpenH5ad(
                 X=_left(file["X"]) if "X" in file else None,
                 obs=read_elem(file["obs"]),
                 var=read_elem(file["var"]),
@@ -59,7 +60,7 @@ def open_h5ad(path: Path, uns: Collection[str] = ()) -> Iterator[Any]:
         yield opened
 
 
-def _left(item: Any) -> Any:
+def _left(item: Matrix) -> Matrix:
     """Return a matrix that stays in its file: sparse, or a dense dataset."""
     import h5py
     from anndata.io import sparse_dataset

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import UnsupportedObjectError
 from .build import RANKING
 from .embeddings import choose_embedding
+from .expression.source import Matrix
 from .layers import choose_matrices
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def study_report(data: anndata.AnnData) -> pd.DataFrame:
     return frame
 
 
-def _rows(data: Any) -> Iterator[Row]:
+def _rows(data: anndata.AnnData) -> Iterator[Row]:
     yield "cells", "cells", f"{data.n_obs} names", "taken", ""
     found = choose_matrices(data, any_kind=True)
     main = found.normalized
@@ -102,6 +103,6 @@ def _rows(data: Any) -> Iterator[Row]:
         yield str(name), "uns", what, "taken" if read else "left", "" if read else UNREAD
 
 
-def _what(values: Any) -> str:
+def _what(values: Matrix) -> str:
     shape = " x ".join(str(n) for n in values.shape)
     return f"{type(values).__name__}, {shape}"

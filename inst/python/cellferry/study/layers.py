@@ -16,15 +16,20 @@ Looking at one matrix takes some 10 ms in memory and some 200 ms in a file, see
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from ..biology.text import token_of
 from ..errors import listing
 from .expression.kinds import Kind, Look, look_at
 from .expression.matrix import MatrixSource
+from .expression.source import Matrix
+
+if TYPE_CHECKING:
+    import anndata
+    import pandas as pd
 
 logger = logging.getLogger("cellferry")
 
@@ -40,6 +45,44 @@ _PREFERENCE: tuple[Kind, ...] = ("normalized", "linear", "damaged", "counts", "s
 _OF_CELLS: tuple[Kind, ...] = ("normalized", "linear", "damaged", "empty")
 _FILLED = 2.0
 """How many times the values of ``raw`` make an ``X`` that was filled."""
+
+
+@dataclass(frozen=True, eq=False)
+class OpenRaw:
+    """The ``raw`` of an .h5ad that is open."""
+
+    X: Matrix
+    var: pd.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class OpenH5ad:
+    """An .h5ad that is open, with the names of an AnnData; matrices are in the file.
+
+    Attributes
+    ----------
+    X, layers
+        Matrices of cells x genes; ``X`` may be None.
+    raw
+        Another matrix of the same cells and its genes, or None.
+    obs, var
+        Metadata of the n cells and of the genes.
+    obsm
+        Embeddings, n cells x dimensions.
+    uns
+        All else.
+    """
+
+    X: Matrix
+    raw: OpenRaw | None
+    layers: Mapping[str, Matrix]
+    obs: pd.DataFrame
+    var: pd.DataFrame
+    obsm: Mapping[str, object]
+    uns: Mapping[str, object]
+
+
+AnnDataLike: TypeAlias = "anndata.AnnData | OpenH5ad"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +103,8 @@ class Place:
 
     name: str
     owner: str
-    matrix: Any
-    var: Any
+    matrix: Matrix
+    var: pd.DataFrame
 
     @cached_property
     def genes(self) -> tuple[str, ...]:
@@ -101,7 +144,7 @@ class Matrices:
     normalized, counts
         None where there are none.
     places_of_counts
-        The best first, whatever they hold.
+        The best first, whatever they contain.
     """
 
     normalized: Place | None
@@ -120,21 +163,23 @@ class Matrices:
             logger.info("Raw counts are in %s.", self.counts.name)
 
 
-def choose_matrices(adata: Any, *, any_kind: bool = False) -> Matrices:
+def choose_matrices(adata: AnnDataLike, *, any_kind: bool = False) -> Matrices:
     """Choose the log-normalised values and the raw counts of an AnnData.
 
     Parameters
     ----------
     adata
-        Or anything with ``X``, ``raw``, ``layers`` and ``var``.
+        In memory or backed, or an .h5ad that is open.
     any_kind
         Where nothing is log-normalised, the best there is takes its place, also counts or
         scaled values. Else only such values do as can be normalised, and counts only count as
         counts.
     """
     x = None if adata.X is None else Place("X", "X", adata.X, adata.var)
-    raw = adata.raw
-    raw = None if raw is None or raw.X is None else Place("raw.X", "raw", raw.X, raw.var)
+    stored = adata.raw
+    raw = None
+    if stored is not None and stored.X is not None:
+        raw = Place("raw.X", "raw", stored.X, stored.var)
     for_counts = (*_layers(adata, COUNTS_LAYERS), *_present(raw, x))
     counts = next((p for p in for_counts if p.look.kind == "counts"), None)
     places = (*_present(x, raw), *_layers(adata, NORMALIZED_LAYERS))
@@ -152,7 +197,7 @@ def _present(*places: Place | None) -> tuple[Place, ...]:
     return tuple(place for place in places if place is not None)
 
 
-def _layers(adata: Any, names: Sequence[str]) -> tuple[Place, ...]:
+def _layers(adata: AnnDataLike, names: Sequence[str]) -> tuple[Place, ...]:
     # From anndata 0.13 on X is also the layer None.
     found = {name: token_of(str(name)) for name in adata.layers if name is not None}
     ordered = sorted((n for n in found if found[n] in names), key=lambda n: names.index(found[n]))
@@ -196,6 +241,6 @@ def _is_filled(x: Place, raw: Place) -> bool:
     if not x.source.in_memory or raw.look.kind != "normalized":
         return False
     here, there = x.source.stored_values, raw.source.stored_values
-    # A dense matrix holds a value everywhere; so may the raw that it was made of.
+    # A dense matrix has a value everywhere; so may the raw that it was made of.
     here = len(x.genes) * x.source.shape[0] if here is None else here
     return there is not None and here >= _FILLED * there

@@ -3,6 +3,10 @@
 Each check is given the name of the option and its value, returns the value with its type settled,
 and raises :class:`~cellferry.errors.InvalidOptionError`, which names the option, what is valid
 and what was given. For an option that may be None see :func:`or_none`.
+
+All have the same parameters: `option` is the name, `value` what was given, `hint` a sentence on
+what to do next, and `none` only says in the message that None is valid too. `least`, `most` and
+`above` are limits of numbers, of which None is none.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import Any, TypeVar
+from typing import TypeGuard, TypeVar
 
 import numpy as np
 
@@ -24,7 +28,7 @@ _SHOWN = 40
 
 
 def or_none(
-    check: Callable[..., _Value], option: str, value: Any, *limits: Any, **more: Any
+    check: Callable[..., _Value], option: str, value: object, *limits: object, **more: object
 ) -> _Value | None:
     """Return None for None, and for any other value what the check returns.
 
@@ -38,7 +42,7 @@ def or_none(
 
 def whole_number(
     option: str,
-    value: Any,
+    value: object,
     least: float,
     most: float | None = None,
     *,
@@ -52,15 +56,19 @@ def whole_number(
     >>> whole_number("n_genes", 50.0, 1)
     50
     """
-    fits = _is_number(value) and value % 1 == 0
-    if not fits or value < least or (most is not None and value > most):
+    if (
+        not _is_number(value)
+        or value % 1 != 0
+        or value < least
+        or (most is not None and value > most)
+    ):
         raise _invalid(option, value, f"a whole number{_limits(least, most)}", none, hint)
     return int(value)
 
 
 def number(
     option: str,
-    value: Any,
+    value: object,
     least: float | None = None,
     most: float | None = None,
     *,
@@ -77,10 +85,10 @@ def number(
     >>> number("timeout", 5, above=0)
     5.0
     """
-    fits = _is_number(value) and not math.isnan(value)
     limited = not least == most == above is None
     if (
-        not fits
+        not _is_number(value)
+        or math.isnan(value)
         or (limited and math.isinf(value))
         or (least is not None and value < least)
         or (most is not None and value > most)
@@ -90,7 +98,7 @@ def number(
     return float(value)
 
 
-def flag(option: str, value: Any, *, hint: str = "", none: bool = False) -> bool:
+def flag(option: str, value: object, *, hint: str = "", none: bool = False) -> bool:
     """Return True or False; 1 and 0 are none.
 
     Examples
@@ -105,7 +113,7 @@ def flag(option: str, value: Any, *, hint: str = "", none: bool = False) -> bool
 
 
 def one_of(
-    option: str, value: Any, valid: Sequence[str], *, hint: str = "", none: bool = False
+    option: str, value: object, valid: Sequence[str], *, hint: str = "", none: bool = False
 ) -> str:
     """Return one of the valid texts; the hint names the nearest one.
 
@@ -121,7 +129,7 @@ def one_of(
     return value
 
 
-def text(option: str, value: Any, *, hint: str = "", none: bool = False) -> str:
+def text(option: str, value: object, *, hint: str = "", none: bool = False) -> str:
     """Return a text that is not empty or blank.
 
     Examples
@@ -134,7 +142,7 @@ def text(option: str, value: Any, *, hint: str = "", none: bool = False) -> str:
     return value
 
 
-def path(option: str, value: Any, *, hint: str = "", none: bool = False) -> str:
+def path(option: str, value: object, *, hint: str = "", none: bool = False) -> str:
     """Return a path as text.
 
     Examples
@@ -149,7 +157,7 @@ def path(option: str, value: Any, *, hint: str = "", none: bool = False) -> str:
     return given
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
@@ -161,7 +169,7 @@ def _limits(least: float | None, most: float | None, above: float | None = None)
     return f" of at least {least:,}" if most is None else f" from {least:,} to {most:,}"
 
 
-def _invalid(option: str, value: Any, valid: str, none: bool, hint: str) -> InvalidOptionError:
+def _invalid(option: str, value: object, valid: str, none: bool, hint: str) -> InvalidOptionError:
     if isinstance(value, str):
         given = repr(value) if len(value) <= _SHOWN else "a long text"
     else:

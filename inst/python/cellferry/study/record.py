@@ -7,12 +7,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..files import Json
 from .clusters import Clusters
 from .markers.table import Markers
 from .study import Context, Study
 
 
-def study_record(study: Study) -> dict[str, Any]:
+def study_record(study: Study) -> dict[str, Json]:
     """Return what a resumed run needs of a study, as plain data; no expression."""
     counts = study.clusters.counts()
     return {

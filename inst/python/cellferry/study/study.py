@@ -1,7 +1,7 @@
 """Study: what an engine reads.
 
 A study is read-only, knows neither Seurat nor AnnData nor an engine, and nothing
-done to it changes the user's object. Any part may be absent; :meth:`Study.require`
+done to it changes the user's object. Each part may be absent; :meth:`Study.require`
 says which part is missing and how to give it.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -59,7 +59,7 @@ class Study:
     normalized, counts
         Expression sources, cells x genes: log-normalised values, raw counts.
     coordinates
-        Name of the embedding and an n x 2 float array.
+        Name of the embedding and its n x 2 numbers.
     obs
         Cell metadata, n rows.
     var
@@ -78,7 +78,7 @@ class Study:
     markers: Markers | None = None
     normalized: ExpressionSource | None = None
     counts: ExpressionSource | None = None
-    coordinates: tuple[str, NDArray[np.float64]] | None = None
+    coordinates: tuple[str, NDArray[np.number]] | None = None
     obs: pd.DataFrame | None = None
     var: pd.DataFrame | None = None
     embeddings: Mapping[str, NDArray[np.float64]] | None = None
@@ -104,7 +104,7 @@ class Study:
             message = f"Cell names must be unique, and {len(twice)} are not: {listing(twice, 3)}."
             raise InvalidObjectError(message, "Rename the cells and try again.")
 
-    def _check_length(self, what: str, values: Any) -> None:
+    def _check_length(self, what: str, values: Sized | None) -> None:
         if self.cells is not None and values is not None and len(values) != len(self.cells):
             message = f"There are {len(self.cells)} cells but {what} has {len(values)} values."
             raise InvalidObjectError(message)
@@ -113,8 +113,33 @@ class Study:
         """Return a copy in which some parts are replaced."""
         return replace(self, **parts)
 
-    def require(self, part: str, engine: str) -> Any:
-        """Return a part, or raise :class:`EngineNeedsError` that says how to give it."""
+    @overload
+    def require(self, part: Literal["markers"], engine: str) -> Markers: ...
+
+    @overload
+    def require(self, part: Literal["normalized", "counts"], engine: str) -> ExpressionSource: ...
+
+    @overload
+    def require(self, part: Literal["cells"], engine: str) -> tuple[str, ...]: ...
+
+    @overload
+    def require(self, part: str, engine: str) -> object: ...
+
+    def require(self, part: str, engine: str) -> object:
+        """Return a part that must be there.
+
+        Parameters
+        ----------
+        part
+            Name of a part, such as ``"counts"``.
+        engine
+            Who needs it, for the message.
+
+        Raises
+        ------
+        EngineNeedsError
+            The study has none.
+        """
         value = getattr(self, part)
         if value is not None:
             return value

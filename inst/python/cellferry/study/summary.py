@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .expression.source import ExpressionSource
     from .study import Study
 
 
@@ -38,7 +37,7 @@ class Summary:
     coordinates
         A sample of cells to draw, or None without an embedding.
     normalisation
-        Whether the values are log-normalised, and what tells.
+        Whether the values are log-normalised, and what shows it.
     top_genes
         Cluster -> its best genes of the ranking stored in the object, if there is one.
     """
@@ -93,8 +92,10 @@ def summarise(
     ----------
     study
         Needs clusters with cells, and ``normalized``.
+    options
+        None is the defaults.
     on_block
-        Told how many rows (or columns, for a CSC matrix) have been read.
+        Called with how many rows (or columns, for a CSC matrix) have been read.
 
     Raises
     ------
@@ -114,13 +115,14 @@ def summarise(
     ([[100.0, 50.0]], 'log_normalised')
     """
     options = options or SummaryOptions()
-    source: ExpressionSource = study.require("normalized", "summary")
+    source = study.require("normalized", "summary")
     statistics = ExpressionStatistics(source.genes, study.clusters, study.cells)
     axis = source.axis
     for start, block in source.blocks(options.pcent_batch_size):
-        statistics.add(statistics.of_block(start, canonical(block), axis))
+        read = canonical(block)
+        statistics.add(statistics.of_block(start, read, axis))
         if on_block is not None:
-            on_block(start + block.shape[0 if axis == "cells" else 1])
+            on_block(start + read.shape[0 if axis == "cells" else 1])
     return assemble(study, statistics, options)
 
 
@@ -130,7 +132,19 @@ def assemble(
     options: SummaryOptions,
     top_genes: Mapping[str, Iterable[str]] | None = None,
 ) -> Summary:
-    """Return the summary of a study whose matrix has been read into ``statistics``."""
+    """Return the summary of a study whose matrix has been read into ``statistics``.
+
+    Parameters
+    ----------
+    study
+        Has clusters with cells, and ``normalized``.
+    statistics
+        Of all blocks of that matrix.
+    options
+        How the summary is made.
+    top_genes
+        Cluster -> genes of a stored ranking, best first; None is none.
+    """
     clusters, source = study.clusters, study.normalized
     assert source is not None
     metadata = {}

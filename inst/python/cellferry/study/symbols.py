@@ -90,10 +90,18 @@ def symbols_of(genes: Sequence[str]) -> tuple[str, ...]:
 
 
 def names_by_symbol(genes: Iterable[str], wanted: Iterable[str]) -> list[str]:
-    """Return which genes of an object are meant by symbols, under the object's names."""
+    """Return which genes of an object are meant by symbols, under the object's names.
+
+    Parameters
+    ----------
+    genes
+        The object's names.
+    wanted
+        Symbols, or the object's names.
+    """
     names = tuple(genes)
-    asked = set(wanted)
-    return [n for n, s in zip(names, symbols_of(names), strict=True) if {n, s} & asked]
+    requested = set(wanted)
+    return [n for n, s in zip(names, symbols_of(names), strict=True) if {n, s} & requested]
 
 
 def _report(found: Conversion, what: str) -> None:

@@ -65,7 +65,7 @@ class Embedding:
     name
         For the caption, for example ``"X_umap"``.
     values
-        n x 2, float64. A cell whose coordinates are not finite is not drawn.
+        n x 2, of numbers. A cell whose coordinates are not finite is not drawn.
     clusters
         The cluster of each of the n cells.
 
@@ -76,7 +76,7 @@ class Embedding:
     """
 
     name: str
-    values: NDArray[np.float64]
+    values: NDArray[np.number]
     clusters: Clusters
 
     def __post_init__(self) -> None:

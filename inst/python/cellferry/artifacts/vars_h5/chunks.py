@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ..machine import processors
 from . import lz4
@@ -44,20 +44,22 @@ class ChunkedArray:
     Pieces are kept as they are until their chunk is written: do not change them.
     """
 
-    def __init__(self, group: h5py.Group, name: str, dtype: Any, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, group: h5py.Group, name: str, dtype: DTypeLike, pool: ThreadPoolExecutor
+    ) -> None:
         self._group, self._name, self._dtype = group, name, np.dtype(dtype)
         self._pool = pool
         self._dataset: h5py.Dataset | None = None
-        self._pieces: list[NDArray[Any]] = []
+        self._pieces: list[NDArray[np.number]] = []
         self._held = 0
-        self._batch: list[list[NDArray[Any]]] = []
+        self._batch: list[list[NDArray[np.number]]] = []
         self._sent = 0
         self._waiting: deque[tuple[int, Future[_Batch]]] = deque()
         self._ahead = processors() + 1
         # Buffers are used again: fresh memory costs more than compressing into it.
         self._buffers: list[NDArray[np.uint8]] = []
 
-    def append(self, values: NDArray[Any]) -> None:
+    def append(self, values: NDArray[np.number]) -> None:
         """Take the next values."""
         if values.dtype != self._dtype:
             values = values.astype(self._dtype)
@@ -111,7 +113,7 @@ class ChunkedArray:
             return
         while len(self._waiting) >= self._ahead:
             self._write_oldest()
-        size = lz4.room_for(chunk * self._dtype.itemsize)
+        size = lz4.largest_size(chunk * self._dtype.itemsize)
         while len(self._buffers) < len(batch):
             self._buffers.append(pages(size))
         buffers = [self._buffers.pop() for _ in batch]
@@ -132,14 +134,14 @@ class ChunkedArray:
 _Batch = list[tuple[memoryview, NDArray[np.uint8]]]
 
 
-def _padded(pieces: list[NDArray[Any]], chunk: int) -> list[NDArray[Any]]:
+def _padded(pieces: list[NDArray[np.number]], chunk: int) -> list[NDArray[np.number]]:
     """Return pieces that fill a chunk; the rest of the last is 0."""
     missing = chunk - sum(len(piece) for piece in pieces)
     return [*pieces, np.zeros(missing, dtype=pieces[0].dtype)] if missing else pieces
 
 
 def _compressed(
-    batch: list[list[NDArray[Any]]], chunk: int, buffers: list[NDArray[np.uint8]]
+    batch: list[list[NDArray[np.number]]], chunk: int, buffers: list[NDArray[np.uint8]]
 ) -> _Batch:
     return [
         (lz4.compress(_padded(pieces, chunk), buffer), buffer)

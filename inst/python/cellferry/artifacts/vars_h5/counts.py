@@ -1,10 +1,10 @@
-"""Where the raw counts are: every place is looked at, and what was found is told."""
+"""Where the raw counts are: every place is looked at, and what was found is reported."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -69,18 +69,19 @@ def _problem(seen: Look) -> str:
     return "" if wrong is None else f"it holds {wrong:g}, which is no count"
 
 
-def _are_counts(values: NDArray[Any]) -> NDArray[np.bool_]:
+def _are_counts(values: NDArray[np.number]) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
         return np.asarray(
             np.isfinite(values) & (values >= 0) & (values <= LARGEST) & (values == np.floor(values))
         )
 
 
-def as_counts(values: NDArray[Any]) -> NDArray[np.int32]:
+def as_counts(values: NDArray[np.number]) -> NDArray[np.int32]:
     """Return values as int32; raises :class:`NotCountsError` if that would change any."""
-    counts = values if values.dtype == np.int32 else np.empty(len(values), dtype=np.int32)
+    same = values.dtype == np.int32
+    counts = values.view(np.int32) if same else np.empty(len(values), dtype=np.int32)
     # Slices that stay in the processor's cache: whole blocks would need fresh memory twice.
-    for start in range(0, 0 if counts is values else len(values), SLICE):
+    for start in range(0, 0 if same else len(values), SLICE):
         given, made = values[start : start + SLICE], counts[start : start + SLICE]
         with np.errstate(invalid="ignore"):
             made[:] = given.astype(np.int32)

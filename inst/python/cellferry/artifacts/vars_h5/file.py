@@ -19,12 +19,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     import h5py
+    from _typeshed import ReadableBuffer, WriteableBuffer
     from numpy.typing import NDArray
 
 PAGE = 4096
@@ -39,7 +40,7 @@ def pages(size: int) -> NDArray[np.uint8]:
     return np.frombuffer(mmap.mmap(-1, max(1, size)), np.uint8)
 
 
-class SteadyFile(io.RawIOBase):
+class DirectIOFile(io.RawIOBase):
     """The file object; :meth:`check` raises what went wrong."""
 
     def __init__(self, path: Path) -> None:
@@ -65,7 +66,7 @@ class SteadyFile(io.RawIOBase):
         """Return the place."""
         return self._place
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill a buffer; what was never written reads as zeros, as in a sparse file."""
         view = memoryview(buffer).cast("B")
         os.lseek(self._descriptor, self._place, os.SEEK_SET)
@@ -75,7 +76,7 @@ class SteadyFile(io.RawIOBase):
         self._place += len(view)
         return len(view)
 
-    def write(self, data: Any) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         """Write all of the data, or remember why not."""
         view = memoryview(data).cast("B")
         if self._error is None:
@@ -158,7 +159,7 @@ def _open_uncached(path: Path) -> int | None:
 
 
 @contextmanager
-def new_hdf5(path: Path) -> Iterator[tuple[h5py.File, SteadyFile]]:
+def new_hdf5(path: Path) -> Iterator[tuple[h5py.File, DirectIOFile]]:
     """Yield a new HDF5 file and the file under it; raises what went wrong in either.
 
     Raises
@@ -168,7 +169,7 @@ def new_hdf5(path: Path) -> Iterator[tuple[h5py.File, SteadyFile]]:
     """
     import h5py
 
-    with SteadyFile(path) as under:
+    with DirectIOFile(path) as under:
         try:
             large = {"alignment_threshold": LARGE, "alignment_interval": PAGE}
             with h5py.File(under, "w", **large) as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,13 @@ MISSING_BOOL = -1
 
 def dataset_name(column: str, position: int, taken: Sequence[str]) -> str:
     """Return the name of the dataset of a column, as the published writers form it.
+
+    Parameters
+    ----------
+    column, position
+        Name of the column, and its place among all.
+    taken
+        Names of datasets that are there already.
 
     Examples
     --------
@@ -40,7 +47,19 @@ def dataset_name(column: str, position: int, taken: Sequence[str]) -> str:
 def write_var_metadata(
     file: h5py.File, genes: Sequence[str], var: pd.DataFrame, gene_symbols_column: str | None
 ) -> None:
-    """Write ``info/var``: names, index and columns of the genes, uncompressed."""
+    """Write ``info/var``: names, index and columns of the genes, uncompressed.
+
+    Parameters
+    ----------
+    file
+        An open vars.h5.
+    genes
+        Names of the genes, in the order of the matrix.
+    var
+        Their metadata, in the same order.
+    gene_symbols_column
+        The column of symbols, if there is one.
+    """
     group = file.create_group("info/var")
     if gene_symbols_column is not None:
         group.attrs["gene_symbols_column"] = gene_symbols_column
@@ -64,7 +83,7 @@ def write_var_metadata(
             dataset.attrs["missing_sentinel"] = sentinel
 
 
-def encoded(column: pd.Series[Any]) -> tuple[list[str] | NDArray[Any], int | None]:
+def encoded(column: pd.Series) -> tuple[list[str] | NDArray[np.number], int | None]:
     """Return a column as it is stored, and the value that stands for a missing one.
 
     Categories and everything that is neither boolean nor a number become text, missing
@@ -90,7 +109,7 @@ def encoded(column: pd.Series[Any]) -> tuple[list[str] | NDArray[Any], int | Non
     return texts(column), None
 
 
-def texts(values: pd.Series[Any] | pd.Index[Any]) -> list[str]:
+def texts(values: pd.Series | pd.Index) -> list[str]:
     """Return values as text, a missing one as the empty text."""
     missing = np.asarray(values.isna())
     return ["" if gone else str(v) for v, gone in zip(values, missing, strict=True)]

@@ -16,7 +16,6 @@ import functools
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +52,14 @@ def compressor() -> Callable[..., int] | None:
     return None
 
 
-def room_for(size: int) -> int:
+def largest_size(size: int) -> int:
     """Return the bytes that the chunk of so many bytes of data needs at most."""
     return _HEADER.size + size
 
 
-def compress(pieces: Sequence[NDArray[Any]], out: NDArray[np.uint8] | None = None) -> memoryview:
+def compress(
+    pieces: Sequence[NDArray[np.number]], out: NDArray[np.uint8] | None = None
+) -> memoryview:
     """Return the chunk of arrays that follow each other.
 
     Parameters
@@ -66,7 +67,7 @@ def compress(pieces: Sequence[NDArray[Any]], out: NDArray[np.uint8] | None = Non
     pieces
         At least one, all of one type.
     out
-        Where the chunk may be made, of at least :func:`room_for` bytes; None makes it anew.
+        Where the chunk may be made, of at least :func:`largest_size` bytes; None makes it anew.
 
     Raises
     ------
@@ -78,39 +79,39 @@ def compress(pieces: Sequence[NDArray[Any]], out: NDArray[np.uint8] | None = Non
         message = "hdf5plugin shows no LZ4 compressor."
         raise RuntimeError(message)
     size = sum(piece.nbytes for piece in pieces)
-    out = np.empty(room_for(size), dtype=np.uint8) if out is None else out
+    out = np.empty(largest_size(size), dtype=np.uint8) if out is None else out
     here = slice(_HEADER.size, _HEADER.size + size)
-    room: NDArray[np.uint8] | None = out
+    buffer: NDArray[np.uint8] | None = out
     if len(pieces) == 1:
         values = np.ascontiguousarray(pieces[0])
     else:
         # Joined where they will be if they do not get smaller, which spares a copy.
-        values, room = out[here].view(pieces[0].dtype), None
+        values, buffer = out[here].view(pieces[0].dtype), None
         np.concatenate(pieces, out=values)
-    smaller = _smaller(function, values, room)
+    smaller = _smaller(function, values, buffer)
     if smaller is not None:
         return smaller
-    if room is not None:
+    if buffer is not None:
         out[here] = values.view(np.uint8)
     _HEADER.pack_into(out.data, 0, size, size, size)
     return out[: here.stop].data
 
 
 def _smaller(
-    function: Callable[..., int], values: NDArray[Any], room: NDArray[np.uint8] | None
+    function: Callable[..., int], values: NDArray[np.number], buffer: NDArray[np.uint8] | None
 ) -> memoryview | None:
-    """Return the chunk of values that get smaller, made in ``room`` or anew; else None."""
+    """Return the chunk of values that get smaller, made in ``buffer`` or anew; else None."""
     size = values.nbytes
 
     def fast(length: int, target: NDArray[np.uint8], most: int) -> int:
-        # 0 when there is not enough room.
+        # 0 when it does not fit.
         place = target.ctypes.data + _HEADER.size
         return function(values.ctypes.data, place, length, most, ACCELERATION)
 
     sample = np.empty(_HEADER.size + SAMPLE, np.uint8)
     if size > SAMPLE and not fast(SAMPLE, sample, int(WORTHWHILE * SAMPLE)):
         return None
-    target = np.empty(room_for(size), np.uint8) if room is None else room
+    target = np.empty(largest_size(size), np.uint8) if buffer is None else buffer
     written = fast(size, target, max(size - 1, 0))
     if written <= 0:
         return None

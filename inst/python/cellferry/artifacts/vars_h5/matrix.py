@@ -5,31 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from ...errors import InvalidObjectError
-from ...study.expression.blocks import sharing
-from ...study.expression.source import Axis
+from ...study.expression.blocks import sparse_view
+from ...study.expression.source import Axis, Block
 from .chunks import ChunkedArray
-from .transpose import Pieces, Transposed
+from .transpose import Piece, Pieces, Transposed
 
 if TYPE_CHECKING:
     import h5py
     from numpy.typing import NDArray
-    from scipy.sparse import csc_matrix, csr_matrix
 
 MOST = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
-class _Rows:
+class Rows:
     """A block along the axis of its matrix, ready to be written."""
 
-    indptr: NDArray[Any]
-    indices: NDArray[Any]
-    data: NDArray[Any]
+    indptr: NDArray[np.integer]
+    indices: NDArray[np.integer]
+    data: NDArray[np.number]
+
+
+Prepared: TypeAlias = Rows | list[Piece]
+"""A block in the form that :meth:`MatrixWriter.add` takes."""
 
 
 class MatrixWriter:
@@ -59,7 +62,7 @@ class MatrixWriter:
         shape: tuple[int, int],
         axis: Axis,
         blocks: Axis,
-        convert: Callable[[NDArray[Any]], NDArray[Any]],
+        convert: Callable[[NDArray[np.number]], NDArray[np.number]],
         *,
         pieces: Pieces,
         pool: ThreadPoolExecutor,
@@ -74,27 +77,27 @@ class MatrixWriter:
         dtype = convert(np.empty(0, dtype=np.float32)).dtype
         self._indices = ChunkedArray(group, "indices", np.int32, pool)
         self._data = ChunkedArray(group, "data", dtype, pool)
-        self._ends: list[NDArray[Any]] = [np.zeros(1, dtype=np.int64)]
+        self._ends: list[NDArray[np.integer]] = [np.zeros(1, dtype=np.int64)]
         self._transposed = None if blocks == axis else Transposed(across, dtype, pieces)
 
-    def prepare(self, block: csr_matrix | csc_matrix) -> Any:
+    def prepare(self, block: Block) -> Prepared:
         """Return a block in the form :meth:`add` takes; may run on any thread."""
         data = self._convert(block.data)
         if self._transposed is None:
-            return _Rows(block.indptr, block.indices, data)
+            return Rows(block.indptr, block.indices, data)
         # A CSC block of genes is the CSR of the same arrays, genes x cells.
         shape = block.shape if self._blocks == "cells" else block.shape[::-1]
-        rows = sharing((data, block.indices, block.indptr), shape)
+        rows = sparse_view((data, block.indices, block.indptr), shape)
         return self._transposed.turned(rows)
 
-    def add(self, prepared: Any) -> None:
+    def add(self, prepared: Prepared) -> None:
         """Take the next block."""
-        if self._transposed is None:
+        if isinstance(prepared, Rows):
             self._ends.append(prepared.indptr[1:] + self._ends[-1][-1])
             self._indices.append(prepared.indices)
             self._data.append(prepared.data)
-            return
-        self._transposed.add(prepared)
+        elif self._transposed is not None:
+            self._transposed.add(prepared)
 
     def finish(self, on_row: Callable[[int], None]) -> None:
         """Join what was transposed, and write the rest of the file's arrays."""

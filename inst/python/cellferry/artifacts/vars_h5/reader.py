@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class _Compressed:
             message = f'The pointers of "{group.name}" do not fit its values.'
             raise ArtifactFormatError(message, "The file is damaged; build it again.")
 
-    def row(self, row: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    def row(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.number]]:
         first, last = int(self.indptr[row]), int(self.indptr[row + 1])
         indices = self._indices[first:last].astype(np.int64)
         if len(indices) and (indices.min() < 0 or indices.max() >= self.columns):
@@ -120,18 +120,34 @@ class VarsFile:
         """Whether the file holds raw counts."""
         return self._counts is not None
 
-    def gene(self, gene: str | int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    def gene(self, gene: str | int) -> tuple[NDArray[np.int64], NDArray[np.number]]:
         """Return the cells (positions, ascending) that have a value of a gene, and the values.
 
         Parameters
         ----------
         gene
             Name (the first of duplicates) or position.
+
+        Raises
+        ------
+        InvalidOptionError
+            There is no such gene; names the nearest.
         """
         return self._normalized.row(self._locate(gene))
 
-    def cell_counts(self, cell: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Return the genes (positions, ascending) that a cell has counts of, and the counts."""
+    def cell_counts(self, cell: int) -> tuple[NDArray[np.int64], NDArray[np.number]]:
+        """Return the genes (positions, ascending) that a cell has counts of, and the counts.
+
+        Parameters
+        ----------
+        cell
+            Position, from 0.
+
+        Raises
+        ------
+        InvalidOptionError
+            There are no counts, or no such cell.
+        """
         if self._counts is None:
             message = f'"{self.path}" holds no raw counts.'
             raise InvalidOptionError(message, "Build it from data with a counts layer.")
@@ -151,10 +167,20 @@ class VarsFile:
         found = None if self._info is None else self._info.attrs.get("gene_symbols_column")
         return None if found is None else _as_text(found)
 
-    def column(self, name: str) -> pd.Series[Any]:
+    def column(self, name: str) -> pd.Series:
         """Return a column of gene metadata by its original name, with its original kind.
 
-        A missing text cannot be told from an empty one; both are read as "".
+        A missing text cannot be distinguished from an empty one; both are read as "".
+
+        Parameters
+        ----------
+        name
+            As it was in the object; see :attr:`columns`.
+
+        Raises
+        ------
+        InvalidOptionError
+            There is no such column; names the nearest.
         """
         import pandas as pd
 
@@ -215,16 +241,16 @@ class VarsFile:
         return [_as_text(v) for v in dataset[:]]
 
 
-def _booleans(values: NDArray[Any]) -> Any:
+def _booleans(values: NDArray[np.number]) -> NDArray[np.bool_] | pd.arrays.BooleanArray:
     import pandas as pd
 
     missing = values == MISSING_BOOL
     if missing.any():
         return pd.arrays.BooleanArray(values == 1, missing)
-    return values == 1
+    return np.asarray(values == 1)
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, np.ndarray):

@@ -1,13 +1,13 @@
 """Reading an HDF5 file that anybody may have made.
 
 Refused: links that lead to another file or place, datasets stored in other files (external
-storage, virtual datasets), and datasets whose declared size their stored bytes cannot hold.
+storage, virtual datasets), and datasets whose declared size their stored bytes cannot fill.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,7 +39,13 @@ def open_file(path: Path) -> h5py.File:
 
 
 def group_of(parent: h5py.Group, name: str) -> h5py.Group:
-    """Return a group that is really in the file."""
+    """Return a group that is really in the file.
+
+    Raises
+    ------
+    ArtifactFormatError
+        There is none, or it is not safe to read.
+    """
     import h5py
 
     found = _within(parent, name)
@@ -56,6 +62,11 @@ def safe_dataset(parent: h5py.Group, name: str, kinds: str = "iufbOS") -> h5py.D
     ----------
     kinds
         Kinds of NumPy types that are expected.
+
+    Raises
+    ------
+    ArtifactFormatError
+        There is none, or it is not safe to read.
     """
     import h5py
 
@@ -71,7 +82,7 @@ def safe_dataset(parent: h5py.Group, name: str, kinds: str = "iufbOS") -> h5py.D
     properties = found.id.get_create_plist()
     if found.is_virtual or properties.get_external_count():
         message = f'"{where}" is stored outside of the file, and is not read.'
-        raise ArtifactFormatError(message, "Only files that hold all their data are safe.")
+        raise ArtifactFormatError(message, "Only files that contain all their data are safe.")
     filters = {properties.get_filter(i)[0] for i in range(properties.get_nfilters())}
     if filters - KNOWN_FILTERS:
         message = f'"{where}" uses the filters {sorted(filters)}, of which some are not known.'
@@ -81,7 +92,13 @@ def safe_dataset(parent: h5py.Group, name: str, kinds: str = "iufbOS") -> h5py.D
 
 
 def attribute(group: h5py.Group, name: str) -> int:
-    """Return a whole number from 0; both flavours' widths and shapes are read."""
+    """Return a whole number from 0; both flavours' widths and shapes are read.
+
+    Raises
+    ------
+    ArtifactFormatError
+        There is none, or it is no such number.
+    """
     values = np.asarray(group.attrs.get(name, ()))
     if values.size != 1 or values.dtype.kind not in "iu" or int(values.ravel()[0]) < 0:
         message = f'"{group.name}" has no whole number "{name}", so this is no vars.h5.'
@@ -89,7 +106,7 @@ def attribute(group: h5py.Group, name: str) -> int:
     return int(values.ravel()[0])
 
 
-def _within(parent: h5py.Group, name: str) -> Any:
+def _within(parent: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
     import h5py
 
     link = parent.get(name, getlink=True) if name in parent.keys() else None  # noqa: SIM118
@@ -98,7 +115,7 @@ def _within(parent: h5py.Group, name: str) -> Any:
         raise ArtifactFormatError(message)
     if not isinstance(link, h5py.HardLink):
         message = f'"{_path(parent, name)}" is a link to another place, and is not followed.'
-        raise ArtifactFormatError(message, "Only files that hold all their data are safe.")
+        raise ArtifactFormatError(message, "Only files that contain all their data are safe.")
     return parent[name]
 
 

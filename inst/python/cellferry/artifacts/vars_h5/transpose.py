@@ -16,17 +16,17 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import InternalError
 from ...runs.parallel import bounded_map
-from ...study.expression.blocks import cuts
+from ...study.expression.blocks import row_ranges
 from ..machine import processors
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
     from scipy.sparse import csr_matrix
 
 PIECE_VALUES = 700_000
@@ -61,26 +61,26 @@ class Piece:
     """Rows of the result, but only the columns of one block."""
 
     width: int
-    indptr: NDArray[Any]
+    indptr: NDArray[np.integer]
     indices: NDArray[np.int32] | int
-    data: NDArray[Any] | int  # an int is the place in the file
+    data: NDArray[np.number] | int  # an int is the place in the file
     place: int = -1
     """In the one array, if there is one."""
 
 
-class _Room:
+class _SharedArrays:
     """One array for all pieces; each takes its place on the thread that makes it."""
 
-    def __init__(self, values: int, dtype: np.dtype[Any]) -> None:
+    def __init__(self, values: int, dtype: np.dtype) -> None:
         self._values, self._dtype = values, dtype
         self._used, self._lock = 0, threading.Lock()
 
     @functools.cached_property
-    def arrays(self) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.number]]:
         """Indices and values; the system gives the memory when it is first written to."""
         return np.empty(self._values, np.int32), np.empty(self._values, self._dtype)
 
-    def take(self, values: int) -> tuple[int, tuple[NDArray[np.int32], NDArray[Any]]]:
+    def take(self, values: int) -> tuple[int, tuple[NDArray[np.int32], NDArray[np.number]]]:
         with self._lock:
             place, self._used = self._used, self._used + values
             if self._used > self._values:
@@ -103,13 +103,13 @@ class Transposed:
         Where transposed blocks wait.
     """
 
-    def __init__(self, shape: tuple[int, int], dtype: Any, pieces: Pieces) -> None:
+    def __init__(self, shape: tuple[int, int], dtype: DTypeLike, pieces: Pieces) -> None:
         self._length, self._across = shape
         self._dtype = np.dtype(dtype)
         self._memory, self._file = pieces.memory, pieces.file
         size = (pieces.values or 0) * (self._dtype.itemsize + 4)
         fits = pieces.values is not None and pieces.values <= MOST_VALUES and size <= self._memory
-        self._room = _Room(pieces.values or 0, self._dtype) if fits else None
+        self._shared = _SharedArrays(pieces.values or 0, self._dtype) if fits else None
         self._pieces: list[Piece] = []
         self._written = 0
         self.indptr = np.zeros(self._length + 1, dtype=np.int64)
@@ -119,13 +119,13 @@ class Transposed:
         n_rows = block.shape[0]
         # The whole is taken to be as dense as the block.
         most = max(PIECE_VALUES, int(block.nnz / max(1, n_rows) * self._across / MOST_PIECES))
-        if self._room is None:
+        if self._shared is None:
             # Memory for the whole block: large arrays come in large pages, far faster.
             place, (indices, data) = 0, (np.empty(block.nnz, t) for t in (np.int32, self._dtype))
         else:
-            place, (indices, data) = self._room.take(block.nnz)
+            place, (indices, data) = self._shared.take(block.nnz)
         made = []
-        for start, stop in cuts(block.indptr, most, max(1, n_rows)):
+        for start, stop in row_ranges(block.indptr, most, max(1, n_rows)):
             given = slice(int(block.indptr[start]), int(block.indptr[stop]))
             here = slice(place + given.start, place + given.stop)
             pointers = block.indptr[start : stop + 1] - given.start
@@ -146,7 +146,7 @@ class Transposed:
         assert not isinstance(data, int)
         # A small piece that would still fit is a view that keeps all of its block in memory.
         fits = not self._written and data.nbytes + indices.nbytes <= self._memory
-        if self._room is not None or fits:
+        if self._shared is not None or fits:
             self._memory -= data.nbytes + indices.nbytes
             return piece
         place = self._written
@@ -159,25 +159,25 @@ class Transposed:
 
     def groups(
         self, pool: ThreadPoolExecutor
-    ) -> Iterator[tuple[int, NDArray[np.int32], NDArray[Any]]]:
+    ) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.number]]]:
         """Yield ``(row that follows, indices, data)``: runs of the whole, in order."""
         few = len(self._pieces) <= MOST_PIECES
-        runs = cuts(self.indptr, GROUP_VALUES if few else LARGE_GROUP_VALUES, self._length)
+        runs = row_ranges(self.indptr, GROUP_VALUES if few else LARGE_GROUP_VALUES, self._length)
         batches = iter(lambda: list(islice(runs, BATCH if few else 1)), [])
         for batch in bounded_map(self._joined_batch, batches, pool, ahead=processors() + 1):
             yield from batch
 
     def _joined_batch(
         self, batch: list[tuple[int, int]]
-    ) -> list[tuple[int, NDArray[np.int32], NDArray[Any]]]:
+    ) -> list[tuple[int, NDArray[np.int32], NDArray[np.number]]]:
         return [self._joined(run) for run in batch]
 
-    def _joined(self, run: tuple[int, int]) -> tuple[int, NDArray[np.int32], NDArray[Any]]:
+    def _joined(self, run: tuple[int, int]) -> tuple[int, NDArray[np.int32], NDArray[np.number]]:
         start, stop = run
         pointers = [piece.indptr[start : stop + 1] for piece in self._pieces]
-        if self._room is not None:
+        if self._shared is not None:
             places = np.array([piece.place for piece in self._pieces])
-            arrays = self._room.arrays
+            arrays = self._shared.arrays
         else:
             arrays = self._side_by_side(pointers)
             pointers = [row - row[0] for row in pointers]
@@ -185,7 +185,9 @@ class Transposed:
         widths = np.array([piece.width for piece in self._pieces], dtype=np.int32)
         return stop, *_interleaved(widths, places, np.stack(pointers), arrays)
 
-    def _side_by_side(self, pointers: list[NDArray[Any]]) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    def _side_by_side(
+        self, pointers: list[NDArray[np.integer]]
+    ) -> tuple[NDArray[np.int32], NDArray[np.number]]:
         """Return the rows of the first piece, then those of the second, and so on."""
         length = sum(int(row[-1] - row[0]) for row in pointers)
         indices, data = np.empty(length, np.int32), np.empty(length, self._dtype)
@@ -209,10 +211,10 @@ class Transposed:
 
 def _transpose(
     shape: tuple[int, int],
-    arrays: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    arrays: tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.number]],
     indices: NDArray[np.int32],
-    data: NDArray[Any],
-) -> NDArray[Any]:
+    data: NDArray[np.number],
+) -> NDArray[np.integer]:
     """Transpose a CSR matrix into two arrays and return its pointers."""
     try:
         # What tocsc() calls, which would make arrays of its own.
@@ -227,10 +229,10 @@ def _transpose(
 
 def _converted(
     shape: tuple[int, int],
-    arrays: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    arrays: tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.number]],
     indices: NDArray[np.int32],
-    data: NDArray[Any],
-) -> NDArray[Any]:
+    data: NDArray[np.number],
+) -> NDArray[np.integer]:
     from scipy.sparse import csr_matrix
 
     turned = csr_matrix((arrays[2], *arrays[1::-1]), shape=shape).tocsc()
@@ -240,10 +242,10 @@ def _converted(
 
 def _interleaved(
     widths: NDArray[np.int32],
-    places: NDArray[Any],
-    pointers: NDArray[Any],
-    arrays: tuple[NDArray[np.int32], NDArray[Any]],
-) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    places: NDArray[np.integer],
+    pointers: NDArray[np.integer],
+    arrays: tuple[NDArray[np.int32], NDArray[np.number]],
+) -> tuple[NDArray[np.int32], NDArray[np.number]]:
     """Return the rows of matrices that stand side by side as the rows of one matrix.
 
     Parameters
@@ -272,10 +274,10 @@ def _interleaved(
 
 def _stacked(
     widths: NDArray[np.int32],
-    places: NDArray[Any],
-    pointers: NDArray[Any],
-    arrays: tuple[NDArray[np.int32], NDArray[Any]],
-) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    places: NDArray[np.integer],
+    pointers: NDArray[np.integer],
+    arrays: tuple[NDArray[np.int32], NDArray[np.number]],
+) -> tuple[NDArray[np.int32], NDArray[np.number]]:
     from scipy.sparse import csr_matrix, hstack
 
     parts = []

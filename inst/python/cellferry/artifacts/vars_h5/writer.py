@@ -12,28 +12,29 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
 from ...runs.parallel import bounded_map
 from ...runs.worker import Events
 from ...study.expression.blocks import canonical
-from ...study.expression.source import Axis, ExpressionSource
-from ...study.expression.statistics import ExpressionStatistics
+from ...study.expression.source import Axis, Block, BlockRun, ExpressionSource
+from ...study.expression.statistics import BlockStatistics, ExpressionStatistics
 from ..inputs import Candidate, Inputs
 from ..machine import available_memory, processors
 from .counts import CountsVerdict, NotCountsError, as_counts, judge
 from .file import new_hdf5
 from .genes import write_var_metadata
-from .matrix import MatrixWriter
+from .matrix import MatrixWriter, Prepared
 from .transpose import Pieces
 
 if TYPE_CHECKING:
     import h5py
     from numpy.typing import NDArray
-    from scipy.sparse import csc_matrix, csr_matrix
 
+Item: TypeAlias = "tuple[int, Block | BlockRun]"
+_Result = TypeVar("_Result")
 PIECES_OF_A_FILE = 64 << 20
 """Bytes of pieces kept in memory when the matrix itself is not."""
 
@@ -53,7 +54,7 @@ class VarsWriter:
     batch
         Most cells of one step.
     events
-        Told of progress; stops the work when the user interrupts.
+        Receives progress; stops the work when the user interrupts.
     """
 
     inputs: Inputs
@@ -66,7 +67,7 @@ class VarsWriter:
     def write(self, path: Path) -> list[CountsVerdict]:
         """Write the file; whoever gave the path makes it durable and names it."""
         study = self.inputs.study
-        normalized: ExpressionSource = study.require("normalized", "artifacts")
+        normalized = study.require("normalized", "artifacts")
         verdicts, candidates = judge(self.inputs.candidates)
         with (
             new_hdf5(path) as (file, self._under),
@@ -106,10 +107,12 @@ class VarsWriter:
         counts = None if shared is None else self._writer(file, "raw", source)
         refused: NotCountsError | None = None
 
-        def work(item: tuple[int, Any]) -> tuple[int, Any, Any, Any]:
+        def work(
+            item: Item,
+        ) -> tuple[int, BlockStatistics, Prepared, Prepared | NotCountsError | None]:
             start, block = item[0], canonical(item[1])
             found = self.statistics.of_block(start, block, axis)
-            both: Any = None
+            both: Prepared | NotCountsError | None = None
             if counts is not None and refused is None:
                 try:
                     both = counts.prepare(block)
@@ -124,7 +127,7 @@ class VarsWriter:
                 continue
             if isinstance(both, NotCountsError):
                 refused = both
-            else:
+            elif both is not None:
                 counts.add(both)
             del done
         values.finish(self._progress(values.length, "genes", "Writing the normalised values"))
@@ -173,33 +176,33 @@ class VarsWriter:
         return None
 
     def _blocks(
-        self, source: ExpressionSource, axis: Axis, what: str, work: Callable[[Any], Any]
-    ) -> Iterator[Any]:
+        self, source: ExpressionSource, axis: Axis, what: str, work: Callable[[Item], _Result]
+    ) -> Iterator[_Result]:
         total = source.shape[0 if axis == "cells" else 1]
-        tell = self._progress(total, axis, f"Reading the {what}")
+        report = self._progress(total, axis, f"Reading the {what}")
 
-        def told() -> Iterator[tuple[int, Any]]:
+        def reported() -> Iterator[Item]:
             for start, block in source.blocks(self.batch):
-                tell(start)
+                report(start)
                 yield start, block
-            tell(total)
+            report(total)
 
-        return bounded_map(work, told(), self._pool, self.events, ahead=processors() + 1)
+        return bounded_map(work, reported(), self._pool, self.events, ahead=processors() + 1)
 
     def _progress(self, total: int, unit: str, text: str) -> Callable[[int], None]:
         self.events.emit("started", 0, total, unit, text)
 
-        def tell(done: int) -> None:
+        def report(done: int) -> None:
             self.events.check()
             self._under.check()
             self.events.emit("progress", done, total, unit, text)
 
-        return tell
+        return report
 
 
-def _length(block: csr_matrix | csc_matrix, axis: Axis) -> int:
+def _length(block: Block, axis: Axis) -> int:
     return int(block.shape[0 if axis == "cells" else 1])
 
 
-def _as_float32(values: NDArray[Any]) -> NDArray[np.float32]:
+def _as_float32(values: NDArray[np.number]) -> NDArray[np.float32]:
     return values.astype(np.float32, copy=False)

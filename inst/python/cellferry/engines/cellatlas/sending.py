@@ -179,7 +179,7 @@ class Sender:
             message = f'The answer cannot be written to "{path}": {error.strerror}.'
             raise OutputError(message, "Make room and resume the run.") from error
         first, last = int(sent.rows[0]), int(sent.rows[-1])
-        payload = {
+        payload: dict[str, str | int] = {
             "file": f"{FOLDER}/{path.name}",
             "sha256": hashlib.sha256(text).hexdigest(),
             "cells": len(sent.rows),

@@ -228,7 +228,7 @@ class Job:
             self._events.emit("progress", len(reported), len(labels), labels[cluster], text)
 
     def _wait(self, error: ServiceError, pause: float, left: float) -> None:
-        asked = float(error.data.get("retry_after") or 0)
+        asked = error.retry_after or 0.0
         if asked > left:
             raise error
         self._events.wait(min(max(pause, asked), max(left, 0.0)))

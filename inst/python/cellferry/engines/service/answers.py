@@ -186,7 +186,7 @@ def is_transient(error: ServiceError) -> bool:
     if error.data.get("status") == 409 and code:
         # Without a name a conflict is one with another request that is under way, as object
         # stores mean it. One that is named stays, unless the service says when to come back.
-        return error.data.get("retry_after") is not None
+        return error.retry_after is not None
     return error.data.get("status") in TRANSIENT or bool(error.data.get("transient"))
 
 

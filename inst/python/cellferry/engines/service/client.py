@@ -242,14 +242,14 @@ class Service:
 
         def pause(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
-            asked = error.data.get("retry_after") if isinstance(error, ServiceError) else None
+            asked = error.retry_after if isinstance(error, ServiceError) else None
             # A little more than asked for, so that many clients do not come back at once.
-            return jittered(state) if asked is None else float(asked) * 1.05 + 0.05
+            return jittered(state) if asked is None else asked * 1.05 + 0.05
 
         def again(error: BaseException) -> bool:
             if not isinstance(error, ServiceError):
                 return False
-            if float(error.data.get("retry_after") or 0) > retries.patience:
+            if (error.retry_after or 0) > retries.patience:
                 return False
             return answers.is_transient(error) or type(error) is ServiceAnswerError
 

@@ -1,1 +1,1 @@
-"""Expression: matrices of cells x genes as sources of blocks, and what is told from them."""
+"""Expression: matrices of cells x genes as sources of blocks, and what is learned from them."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 import numpy as np
 
 from ...errors import InvalidObjectError
-from .source import RUNS, Axis, ExpressionSource, runs_of, spread
+from .source import RUNS, Axis, Block, BlockRun, ExpressionSource, Matrix, runs_of, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
+
+    Arrays: TypeAlias = tuple[
+        NDArray[np.number | np.bool_], NDArray[np.integer], NDArray[np.integer]
+    ]
 
 
 BLOCK_ROWS = 20_000
@@ -22,14 +25,21 @@ BLOCK_VALUES = 4_000_000
 """Most values of one block, stored or dense: 32 MB of a sparse matrix."""
 
 
-def cuts(indptr: NDArray[Any], values: int, most: int) -> Iterator[tuple[int, int]]:
+def row_ranges(indptr: NDArray[np.integer], values: int, most: int) -> Iterator[tuple[int, int]]:
     """Yield ``(start, stop)`` of runs of rows with at most ``values`` values and ``most`` rows.
 
     A row with more values is a run of its own.
 
+    Parameters
+    ----------
+    indptr
+        Pointers of a sparse matrix, one more than its rows.
+    values, most
+        Most values and most rows of a run.
+
     Examples
     --------
-    >>> list(cuts(np.array([0, 2, 4, 9, 9, 10]), values=4, most=9))
+    >>> list(row_ranges(np.array([0, 2, 4, 9, 9, 10]), values=4, most=9))
     [(0, 2), (2, 3), (3, 5)]
     """
     length, start = len(indptr) - 1, 0
@@ -40,62 +50,52 @@ def cuts(indptr: NDArray[Any], values: int, most: int) -> Iterator[tuple[int, in
         start = stop
 
 
-def sharing(
-    arrays: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
-    shape: tuple[int, int],
-    axis: Axis = "cells",
-) -> Any:
+@overload
+def sparse_view(
+    arrays: Arrays, shape: tuple[int, int], axis: Literal["cells"] = "cells"
+) -> csr_matrix: ...
+
+
+@overload
+def sparse_view(arrays: Arrays, shape: tuple[int, int], axis: Axis) -> Block: ...
+
+
+def sparse_view(arrays: Arrays, shape: tuple[int, int], axis: Axis = "cells") -> Block:
     """Return ``(data, indices, indptr)`` as a sparse matrix of these very arrays, unchecked.
 
     SciPy's constructor copies what is a view of arrays of twice the size, ``copy=False`` or not.
 
+    Parameters
+    ----------
+    arrays
+        ``data``, ``indices`` and ``indptr``.
+    shape
+        Cells x genes.
+    axis
+        Along what it is compressed: ``"cells"`` makes a CSR, ``"genes"`` a CSC matrix.
+
     Examples
     --------
     >>> whole = np.arange(9.0)
-    >>> block = sharing((whole[2:4], np.array([0, 2]), np.array([0, 2])), (1, 3))
+    >>> block = sparse_view((whole[2:4], np.array([0, 2]), np.array([0, 2])), (1, 3))
     >>> block.toarray().tolist(), np.shares_memory(block.data, whole)
     ([[2.0, 0.0, 3.0]], True)
     """
     from scipy.sparse import csc_matrix, csr_matrix
 
-    made = (csr_matrix if axis == "cells" else csc_matrix)(shape, dtype=arrays[0].dtype)
-    made.data, made.indices, made.indptr = arrays
+    made = csr_matrix(shape) if axis == "cells" else csc_matrix(shape)
+    for name, values in zip(("data", "indices", "indptr"), arrays, strict=True):
+        setattr(made, name, values)
     return made
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Blocks that follow each other and are not put together yet.
-
-    Putting together takes long enough to be done by the thread that works on the block.
-    """
-
-    blocks: tuple[csr_matrix, ...]
-
-    def together(self) -> csr_matrix:
-        """Return one block."""
-        from scipy.sparse import csr_matrix
-
-        if len(self.blocks) == 1:
-            return self.blocks[0]
-        ends = np.cumsum([0, *(block.nnz for block in self.blocks)])
-        pointers = [b.indptr[1:] + end for b, end in zip(self.blocks, ends[:-1], strict=True)]
-        arrays = (
-            np.concatenate([block.data for block in self.blocks]),
-            np.concatenate([block.indices for block in self.blocks]),
-            np.concatenate([[0], *pointers]).astype(np.int32),
-        )
-        n_rows = sum(int(block.shape[0]) for block in self.blocks)
-        return csr_matrix(arrays, shape=(n_rows, self.blocks[0].shape[1]), copy=False)
-
-
-def canonical(block: Any) -> Any:
+def canonical(block: Block | BlockRun) -> Block:
     """Return a block with sorted indices and no duplicates: itself, or a copy if it has to.
 
     Looking takes long enough to be done by the thread that works on the block.
     """
-    if isinstance(block, Rows):
-        block = block.together()
+    if isinstance(block, BlockRun):
+        block = block.concat()
     if block.has_canonical_format:
         return block
     block = block.copy()
@@ -103,7 +103,15 @@ def canonical(block: Any) -> Any:
     return block
 
 
-def _compressed(part: Any, axis: Axis) -> Any:
+@overload
+def _compressed(part: Matrix, axis: Literal["cells"]) -> csr_matrix: ...
+
+
+@overload
+def _compressed(part: Matrix, axis: Axis) -> Block: ...
+
+
+def _compressed(part: Matrix, axis: Axis) -> Block:
     """Return rows or columns that belong to nobody else as a canonical sparse matrix."""
     from scipy.sparse import csc_matrix, csr_matrix
 
@@ -152,7 +160,20 @@ class BlockSource(ExpressionSource):
         indices: NDArray[np.int32],
         data: NDArray[np.float64],
     ) -> None:
-        """Take the next block; raises :class:`InvalidObjectError` if it does not fit."""
+        """Take the next block; raises :class:`InvalidObjectError` if it does not fit.
+
+        Parameters
+        ----------
+        row_start
+            The first row of the block; it must follow the last block.
+        indptr, indices, data
+            Arrays of its CSR form.
+
+        Raises
+        ------
+        InvalidObjectError
+            The block does not fit.
+        """
         block = block_from_arrays(
             (row_start, self.rows_received), indptr, indices, data, self.shape
         )
@@ -166,7 +187,7 @@ class BlockSource(ExpressionSource):
         """Yield the blocks in row order."""
         yield from self._blocks
 
-    def sample_values(self, most: int) -> NDArray[Any]:
+    def sample_values(self, most: int) -> NDArray[np.number]:
         """Return values of blocks spread over the matrix."""
         if not self._blocks:
             # A subclass has them elsewhere.
@@ -181,7 +202,7 @@ def block_from_arrays(
     rows: tuple[int, int],
     indptr: NDArray[np.int32],
     indices: NDArray[np.int32],
-    data: NDArray[Any],
+    data: NDArray[np.number],
     shape: tuple[int, int],
 ) -> csr_matrix:
     """Return a block of a matrix from the arrays of its CSR form, which it shares.
@@ -190,6 +211,8 @@ def block_from_arrays(
     ----------
     rows
         The row that it begins at, and the one that comes next.
+    indptr, indices, data
+        The arrays.
     shape
         Of the whole matrix.
 
@@ -211,5 +234,5 @@ def block_from_arrays(
     if not fits:
         message = f"The block of {n_rows} rows at row {row_start} does not fit the matrix."
         raise InvalidObjectError(message, "The sparse matrix of the object is damaged.")
-    block: csr_matrix = sharing((data, indices, indptr), (n_rows, shape[1]))
+    block = sparse_view((data, indices, indptr), (n_rows, shape[1]))
     return block if block.has_sorted_indices else block.sorted_indices()

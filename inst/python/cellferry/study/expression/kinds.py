@@ -11,7 +11,7 @@ is looked at whole. ``value_kind()`` in R follows the same rules;
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -37,6 +37,13 @@ def kind_of_range(
     smallest: float, largest: float, *, all_whole: bool, all_finite: bool = True
 ) -> Kind:
     """Return the kind of values that range from ``smallest`` to ``largest``, zeros included.
+
+    Parameters
+    ----------
+    smallest, largest
+        Of all values.
+    all_whole, all_finite
+        Whether all are whole numbers; whether none is NaN or infinite.
 
     Examples
     --------
@@ -90,8 +97,13 @@ class Look:
         return next((value for value in found if value is not None), None)
 
 
-def look_at_values(values: NDArray[Any]) -> Look:
+def look_at_values(values: NDArray[np.number]) -> Look:
     """Return what is seen of all of some values.
+
+    Parameters
+    ----------
+    values
+        Numbers in one dimension, of any type.
 
     Examples
     --------
@@ -109,7 +121,7 @@ def look_at_values(values: NDArray[Any]) -> Look:
     return Look(smallest, largest, first_fraction(values), not_finite)
 
 
-def first_fraction(values: NDArray[Any]) -> float | None:
+def first_fraction(values: NDArray[np.number]) -> float | None:
     """Return the first of some finite values that is no whole number, None if all are whole."""
     if values.dtype.kind in "iub":
         return None
@@ -126,6 +138,11 @@ def look_at(source: ExpressionSource) -> Look:
 
     Deterministic. A few values of another kind can be missed in a matrix of more than
     :data:`LOOKED_AT` values: whoever must be sure looks at every value.
+
+    Parameters
+    ----------
+    source
+        Cells x genes; about :data:`LOOKED_AT` of its values are looked at.
 
     Raises
     ------

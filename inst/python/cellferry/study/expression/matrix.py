@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import InvalidObjectError
-from .blocks import BLOCK_ROWS, BLOCK_VALUES, _compressed, cuts, sharing
-from .source import RUNS, Axis, ExpressionSource, runs_of, spread
+from .blocks import BLOCK_ROWS, BLOCK_VALUES, _compressed, row_ranges, sparse_view
+from .source import RUNS, Axis, Block, ExpressionSource, Matrix, runs_of, spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy.sparse import csc_matrix, csr_matrix
+    from scipy.sparse import csr_matrix
 
 
 CHUNKS_OF_A_FILE = 32
@@ -33,7 +33,7 @@ class MatrixSource(ExpressionSource):
         Only these columns, in this order; names that do not exist are left out.
     """
 
-    def __init__(self, matrix: Any, genes: Sequence[str], wanted: Sequence[str] | None = None):
+    def __init__(self, matrix: Matrix, genes: Sequence[str], wanted: Sequence[str] | None = None):
         if matrix.shape[1] != len(genes):
             message = f"The matrix has {matrix.shape[1]} columns and {len(genes)} gene names."
             raise InvalidObjectError(message)
@@ -48,7 +48,18 @@ class MatrixSource(ExpressionSource):
         self.shape: tuple[int, int] = (int(matrix.shape[0]), len(self.genes))
 
     def only(self, wanted: Sequence[str]) -> MatrixSource:
-        """Return the same matrix with only some of its genes."""
+        """Return the same matrix with only some of its genes.
+
+        Parameters
+        ----------
+        wanted
+            Names of genes, in the order they are to have; unknown ones are left out.
+
+        Raises
+        ------
+        ValueError
+            It has only some of the genes already.
+        """
         if self._columns is not None:
             message = "A source of some genes cannot be narrowed again."
             raise ValueError(message)
@@ -67,19 +78,19 @@ class MatrixSource(ExpressionSource):
 
     @property
     def stored_values(self) -> int | None:
-        """How many values are stored, at most; None where only reading tells."""
+        """How many values are stored, at most; None where only reading shows it."""
         return int(self._matrix.nnz) if hasattr(self._matrix, "nnz") else None
 
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
         """Yield ``(row_start, CSR block)`` in row order."""
-        for start, stop in self._cuts("cells", BLOCK_ROWS):
+        for start, stop in self._ranges("cells", BLOCK_ROWS):
             block = _compressed(self._matrix[start:stop], "cells")
             if self._columns is not None:
                 block = block[:, self._columns]
                 block.sort_indices()
             yield start, block
 
-    def blocks(self, most: int = BLOCK_ROWS) -> Iterator[tuple[int, csr_matrix | csc_matrix]]:
+    def blocks(self, most: int = BLOCK_ROWS) -> Iterator[tuple[int, Block]]:
         """Yield ``(start, block)`` along :attr:`axis`, compressed along it, covering it once.
 
         The blocks of a sparse matrix in memory share its arrays: read them, never change
@@ -90,14 +101,14 @@ class MatrixSource(ExpressionSource):
         if self._columns is not None:
             yield from self
             return
-        for start, stop in self._cuts(axis, most):
+        for start, stop in self._ranges(axis, most):
             if _in_memory(matrix, axis):
                 yield start, _shared(matrix, start, stop, axis)
             else:
                 part = matrix[start:stop] if axis == "cells" else matrix[:, start:stop]
                 yield start, _compressed(part, axis)
 
-    def sample_values(self, most: int) -> NDArray[Any]:
+    def sample_values(self, most: int) -> NDArray[np.number]:
         """Return values spread over the whole matrix, whichever of its genes are wanted.
 
         Of a sparse matrix runs of the values that are stored, of a dense one some genes of some
@@ -124,11 +135,11 @@ class MatrixSource(ExpressionSource):
         parts = [_compressed(matrix[cell : cell + 1], "cells").data for cell in some]
         return np.concatenate(parts) if parts else np.empty(0)
 
-    def _cuts(self, axis: Axis, most: int) -> Iterator[tuple[int, int]]:
+    def _ranges(self, axis: Axis, most: int) -> Iterator[tuple[int, int]]:
         length = int(self._matrix.shape[0 if axis == "cells" else 1])
         indptr = _pointers(self._matrix, axis)
         if indptr is not None:
-            yield from cuts(indptr, BLOCK_VALUES, most)
+            yield from row_ranges(indptr, BLOCK_VALUES, most)
             return
         across = max(1, int(self._matrix.shape[1 if axis == "cells" else 0]))
         step = max(1, min(most, BLOCK_VALUES // across)) if _is_dense(self._matrix) else most
@@ -136,7 +147,7 @@ class MatrixSource(ExpressionSource):
             yield start, min(start + step, length)
 
 
-def _some_chunks(matrix: Any, chunks: tuple[int, ...], most: int) -> NDArray[Any]:
+def _some_chunks(matrix: Matrix, chunks: tuple[int, ...], most: int) -> NDArray[np.number]:
     """Return values of chunks spread over a dense matrix in a file; whole ones are read."""
     counts = [-(-int(n) // size) for n, size in zip(matrix.shape, chunks, strict=True)]
     n_chunks, is_small = counts[0] * counts[1], matrix.shape[0] * matrix.shape[1] <= most
@@ -150,16 +161,16 @@ def _some_chunks(matrix: Any, chunks: tuple[int, ...], most: int) -> NDArray[Any
     return np.concatenate(found) if found else np.empty(0)
 
 
-def _is_dense(matrix: Any) -> bool:
+def _is_dense(matrix: Matrix) -> bool:
     return not hasattr(matrix, "format")
 
 
-def _in_memory(matrix: Any, axis: Axis) -> bool:
+def _in_memory(matrix: Matrix, axis: Axis) -> bool:
     wanted = "csr" if axis == "cells" else "csc"
     return getattr(matrix, "format", "") == wanted and hasattr(matrix, "indptr")
 
 
-def _pointers(matrix: Any, axis: Axis) -> NDArray[Any] | None:
+def _pointers(matrix: Matrix, axis: Axis) -> NDArray[np.integer] | None:
     """Return the pointers of a matrix compressed along the axis, in memory or backed."""
     if _in_memory(matrix, axis):
         return np.asarray(matrix.indptr)
@@ -169,11 +180,10 @@ def _pointers(matrix: Any, axis: Axis) -> NDArray[Any] | None:
     return None
 
 
-def _shared(matrix: Any, start: int, stop: int, axis: Axis) -> csr_matrix | csc_matrix:
+def _shared(matrix: Matrix, start: int, stop: int, axis: Axis) -> Block:
     pointers = matrix.indptr[start : stop + 1]
     first, last = int(pointers[0]), int(pointers[-1])
     arrays = (matrix.data[first:last], matrix.indices[first:last], pointers - first)
     across = int(matrix.shape[1 if axis == "cells" else 0])
     shape = (stop - start, across) if axis == "cells" else (across, stop - start)
-    block: csr_matrix | csc_matrix = sharing(arrays, shape, axis)
-    return block
+    return sparse_view(arrays, shape, axis)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csc_matrix, csr_matrix
 
 Axis = Literal["cells", "genes"]
+Block: TypeAlias = "csr_matrix | csc_matrix"
+"""Rows of cells, or columns of genes: cells x genes in either case."""
+Matrix: TypeAlias = Any
+"""A NumPy array, a SciPy matrix, a dataset of h5py or a matrix of anndata that is backed: the last
+two have no types."""
 
 RUNS = 128
 """Pieces of a matrix that values to be looked at are taken from."""
@@ -22,6 +28,13 @@ FIRST_BLOCKS = 2
 def spread(length: int, n: int) -> NDArray[np.intp]:
     """Return at most ``n`` different positions, the first and the last among them.
 
+    Parameters
+    ----------
+    length
+        Positions are from 0 to ``length - 1``.
+    n
+        How many are wanted.
+
     Examples
     --------
     >>> spread(10, 4).tolist(), spread(3, 4).tolist()
@@ -30,13 +43,15 @@ def spread(length: int, n: int) -> NDArray[np.intp]:
     return np.unique(np.linspace(0, length - 1, min(length, n)).astype(np.intp))
 
 
-def runs_of(values: Any, most: int) -> NDArray[Any]:
+def runs_of(values: NDArray[np.number], most: int) -> NDArray[np.number]:
     """Return about ``most`` of the values, or all, in runs spread evenly over them.
 
     Parameters
     ----------
     values
         Anything that has a length and can be sliced, such as a dataset of a file.
+    most
+        How many are wanted.
 
     Examples
     --------
@@ -49,6 +64,32 @@ def runs_of(values: Any, most: int) -> NDArray[Any]:
     run = max(1, most // RUNS)
     starts = spread(length - run + 1, RUNS)
     return np.concatenate([values[start : start + run] for start in starts])
+
+
+@dataclass(frozen=True)
+class BlockRun:
+    """Blocks that follow each other and are not put together yet.
+
+    Putting together takes long enough to be done by the thread that works on the block.
+    """
+
+    blocks: tuple[csr_matrix, ...]
+
+    def concat(self) -> csr_matrix:
+        """Return one block."""
+        from scipy.sparse import csr_matrix
+
+        if len(self.blocks) == 1:
+            return self.blocks[0]
+        ends = np.cumsum([0, *(block.nnz for block in self.blocks)])
+        pointers = [b.indptr[1:] + end for b, end in zip(self.blocks, ends[:-1], strict=True)]
+        arrays = (
+            np.concatenate([block.data for block in self.blocks]),
+            np.concatenate([block.indices for block in self.blocks]),
+            np.concatenate([[0], *pointers]).astype(np.int32),
+        )
+        n_rows = sum(int(block.shape[0]) for block in self.blocks)
+        return csr_matrix(arrays, shape=(n_rows, self.blocks[0].shape[1]), copy=False)
 
 
 class ExpressionSource(ABC):
@@ -81,7 +122,7 @@ class ExpressionSource(ABC):
         """What :meth:`blocks` are made of: rows of cells, or columns of genes."""
         return "cells"
 
-    def blocks(self, most: int) -> Iterator[tuple[int, Any]]:  # noqa: ARG002 - for those that can
+    def blocks(self, most: int) -> Iterator[tuple[int, Block | BlockRun]]:  # noqa: ARG002
         """Yield ``(start, block)`` along :attr:`axis`, each still to be made canonical.
 
         Never change them: they may share the memory of the user's matrix. Where the blocks
@@ -101,16 +142,16 @@ class ExpressionSource(ABC):
 
     @property
     def stored_values(self) -> int | None:
-        """How many values are stored, at most; None where only reading tells."""
+        """How many values are stored, at most; None where only reading shows it."""
         return None
 
-    def sample_values(self, most: int) -> NDArray[Any]:
+    def sample_values(self, most: int) -> NDArray[np.number]:
         """Return about ``most`` of the stored values, or all, to be looked at.
 
         They are spread over the whole matrix; where that would take reading all of it, they
-        are those of the first :data:`FIRST_BLOCKS` blocks that hold any.
+        are those of the first :data:`FIRST_BLOCKS` blocks that have any.
         """
-        found: list[NDArray[Any]] = []
+        found: list[NDArray[np.number]] = []
         for _, block in self:
             if block.nnz:
                 found.append(runs_of(block.data, most // FIRST_BLOCKS))
@@ -122,8 +163,8 @@ class ExpressionSource(ABC):
         """Return the same expression under other names of its genes."""
         return RenamedSource(self, genes)
 
-    def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Give back what is held beside the values; nobody reads it any more."""
+    def close(self) -> None:  # noqa: B027 - most keep nothing
+        """Give back what is kept beside the values; nobody reads it any more."""
 
 
 class RenamedSource(ExpressionSource):
@@ -143,7 +184,7 @@ class RenamedSource(ExpressionSource):
         """As of the source."""
         return self._source.axis
 
-    def blocks(self, most: int) -> Iterator[tuple[int, Any]]:
+    def blocks(self, most: int) -> Iterator[tuple[int, Block | BlockRun]]:
         """Yield what the source yields."""
         return self._source.blocks(most)
 
@@ -162,7 +203,7 @@ class RenamedSource(ExpressionSource):
         """As of the source."""
         return self._source.stored_values
 
-    def sample_values(self, most: int) -> NDArray[Any]:
+    def sample_values(self, most: int) -> NDArray[np.number]:
         """Return values of the source."""
         return self._source.sample_values(most)
 

@@ -1,23 +1,23 @@
-"""What one read of the matrix tells: who expresses what, and whether it is normalised."""
+"""What one read of the matrix shows: who expresses what, and whether it is normalised."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ...errors import ArtifactValuesError
-from .blocks import sharing
+from .blocks import sparse_view
 from .kinds import LARGEST_LOGARITHM, Kind, first_fraction, kind_of_range
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from scipy.sparse import csc_matrix, csr_matrix
+    from scipy.sparse import csr_matrix
 
     from ..clusters import Clusters
-    from .source import Axis, ExpressionSource
+    from .source import Axis, Block, ExpressionSource
 
 SAMPLED_CELLS = 200
 FEW_CLUSTERS = 64
@@ -35,7 +35,7 @@ _NAMES: dict[Kind, NormalisationKind] = {
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Whether the values are log-normalised, and what tells.
+    """Whether the values are log-normalised, and what shows it.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Normalisation:
     total: float | None = None
 
     @property
-    def is_log_normalised(self) -> bool:
+    def is_log_normalized(self) -> bool:
         """Whether the values are what CyteType and the local engine expect."""
         return self.kind == "log_normalised"
 
@@ -99,10 +99,19 @@ class ExpressionStatistics:
         self.expressed = np.zeros((self._n_clusters, len(genes)), dtype=np.int64)
         self._smallest, self._largest, self._all_whole = 0.0, 0.0, True
         self._total: float | None = None
-        self._kept: NDArray[Any] = np.ones(0, dtype=np.int32)
+        self._kept: NDArray[np.number] = np.ones(0, dtype=np.int32)
 
-    def of_block(self, start: int, block: csr_matrix | csc_matrix, axis: Axis) -> BlockStatistics:
+    def of_block(self, start: int, block: Block, axis: Axis) -> BlockStatistics:
         """Return what a block adds.
+
+        Parameters
+        ----------
+        start
+            The first row (or column) of the block.
+        block
+            Cells x genes, canonical, compressed along ``axis``.
+        axis
+            What the blocks are made of.
 
         Raises
         ------
@@ -153,7 +162,7 @@ class ExpressionStatistics:
         return Normalisation(kind, text, low, high)
 
     def _expressed(
-        self, start: int, block: csr_matrix | csc_matrix, axis: Axis, *, has_zeros: bool
+        self, start: int, block: Block, axis: Axis, *, has_zeros: bool
     ) -> NDArray[np.int64]:
         n_cells = block.shape[0]
         few = self._n_clusters <= FEW_CLUSTERS and n_cells <= np.iinfo(np.uint16).max
@@ -161,12 +170,12 @@ class ExpressionStatistics:
         values = (block.data != 0).astype(small) if has_zeros else self._ones(block.nnz, small)
         if axis == "cells":
             codes = self._codes[start : start + n_cells]
-            pattern = sharing((values, block.indices, block.indptr), block.shape)
+            pattern = sparse_view((values, block.indices, block.indptr), block.shape)
             if few:
                 return self._counted(codes, pattern)
             return np.asarray((self._member(codes) @ pattern).toarray(), dtype=np.int64)
         by_gene = (block.shape[1], n_cells)
-        pattern = sharing((values, block.indices, block.indptr), by_gene)
+        pattern = sparse_view((values, block.indices, block.indptr), by_gene)
         member = self._member(self._codes)
         return np.asarray((pattern @ member.T.tocsr()).toarray().T, dtype=np.int64)
 
@@ -185,22 +194,20 @@ class ExpressionStatistics:
         counted = np.ascontiguousarray(pattern.T @ table.view(np.uint32)).view(part)
         return np.asarray(counted[:, : self._n_clusters].T, dtype=np.int64)
 
-    def _ones(self, n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    def _ones(self, n: int, dtype: np.dtype) -> NDArray[np.number]:
         # Kept, because blocks are alike in size and fresh memory is slow.
         if len(self._kept) < n or self._kept.dtype != dtype:
             self._kept = np.ones(n, dtype=dtype)
         return self._kept[:n]
 
-    def _member(self, codes: NDArray[np.int32]) -> Any:
+    def _member(self, codes: NDArray[np.int32]) -> csr_matrix:
         from scipy.sparse import csr_matrix
 
         cells = np.flatnonzero(codes >= 0)
         ones = np.ones(len(cells), dtype=np.int32)
         return csr_matrix((ones, (codes[cells], cells)), shape=(self._n_clusters, len(codes)))
 
-    def _not_finite(
-        self, start: int, block: csr_matrix | csc_matrix, axis: Axis
-    ) -> ArtifactValuesError:
+    def _not_finite(self, start: int, block: Block, axis: Axis) -> ArtifactValuesError:
         wrong = np.flatnonzero(~np.isfinite(block.data))
         major = start + int(np.searchsorted(block.indptr, wrong[0], side="right")) - 1
         minor = int(block.indices[wrong[0]])
@@ -215,7 +222,7 @@ class ExpressionStatistics:
         return ArtifactValuesError(message, hint, gene=str(self._genes[gene]), cell=str(cell_name))
 
 
-def _common_total(block: csr_matrix | csc_matrix) -> float | None:
+def _common_total(block: Block) -> float | None:
     """Return the sum of exp(value) - 1 of a cell if the first cells agree within 1 %."""
     n = min(SAMPLED_CELLS, block.shape[0])
     if n == 0 or float(block.data[: block.indptr[n]].max(initial=0)) > LARGEST_LOGARITHM:
@@ -236,6 +243,18 @@ def fraction_expressed(source: ExpressionSource, clusters: Clusters) -> NDArray[
     Shape clusters x genes of the source, values 0..1; one read of the source. It is
     Seurat's ``pct.1`` and scanpy's ``pct_nz_group``. None for a source with negative
     values: those are scaled data, in which "above zero" says nothing.
+
+    Parameters
+    ----------
+    source
+        n cells x genes.
+    clusters
+        Of the n cells.
+
+    Raises
+    ------
+    ValueError
+        The clusters have no cells.
     """
     from scipy.sparse import csr_matrix
 
@@ -252,7 +271,7 @@ def fraction_expressed(source: ExpressionSource, clusters: Clusters) -> NDArray[
         member = csr_matrix(
             (np.ones(len(rows)), (codes[rows], rows)), shape=(n_clusters, block.shape[0])
         )
-        above = sharing((block.data > 0, block.indices, block.indptr), block.shape)
+        above = sparse_view((block.data > 0, block.indices, block.indptr), block.shape)
         expressed += (member @ above.astype(np.float64)).toarray()
     sizes = np.bincount(clusters.codes[clusters.codes >= 0], minlength=n_clusters)
     return np.asarray(expressed / np.maximum(sizes, 1)[:, None])

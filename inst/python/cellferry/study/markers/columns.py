@@ -95,6 +95,15 @@ def find_layout(
 ) -> Layout:
     """Return which column is what.
 
+    Parameters
+    ----------
+    names
+        Names of the columns.
+    what
+        What the table is called in messages.
+    cluster_column, gene_column
+        Columns that the caller names; None looks for them.
+
     Raises
     ------
     InvalidOptionError

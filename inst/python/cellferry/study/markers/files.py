@@ -1,7 +1,7 @@
 """A marker table in a text file as columns of exact text: CSV or TSV, also gzipped.
 
-Nothing is guessed about the values here. pandas is not used on purpose: it turns the
-clusters "007" and "1.0" into numbers and the gene "NA" into a missing value.
+Nothing is guessed about the values here: "007" and "NA" stay text. Python's own reader is used,
+because it is there before pandas is and its errors name the line.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...errors import MarkersEmptyError, MarkersFormatError, MarkersUnreadableError, listing
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
+
+Cells: TypeAlias = "Sequence[object] | NDArray[np.generic]"
+"""One value per row: text from a file, anything from a data frame."""
 
 SEPARATORS: tuple[str, ...] = (",", "\t", ";")
 
@@ -72,14 +76,19 @@ class Columns:
         The decimal mark of numbers that are text.
     """
 
-    values: dict[str, Sequence[Any] | NDArray[Any]]
+    values: dict[str, Cells]
     what: str
-    levels: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    levels: dict[str, tuple[object, ...]] = field(default_factory=dict)
     decimal: str = "."
 
 
 def read_text_columns(path: str | os.PathLike[str]) -> Columns:
     """Read a text file with one header line; the separator is found among , tab and ;.
+
+    Parameters
+    ----------
+    path
+        A text file in UTF-8, also gzipped.
 
     Raises
     ------
@@ -106,9 +115,7 @@ def read_text_columns(path: str | os.PathLike[str]) -> Columns:
     for line, row in zip(lines[1:], rows, strict=True):
         if len(row) != len(header):
             raise _ragged(what, line, row, header)
-    values: dict[str, Sequence[Any] | NDArray[Any]] = dict(
-        zip(header, zip(*rows, strict=True), strict=True)
-    )
+    values: dict[str, Cells] = dict(zip(header, zip(*rows, strict=True), strict=True))
     # With ";" between columns, the comma is free to be the decimal mark: write.csv2() of R.
     return Columns(values, what, decimal="," if separator == ";" else ".")
 
@@ -204,7 +211,7 @@ def _split(text: str, file: Path, what: str) -> tuple[str, list[tuple[int, list[
         message = f"{what} has one column only; its first line is: {first[:80]}"
         hint = (
             "Columns must be separated by commas, tabs or semicolons. In R, write.csv() does it; "
-            "write.table() separates by spaces unless told otherwise."
+            "write.table() separates by spaces unless `sep` says otherwise."
         )
         raise MarkersFormatError(message, hint)
     try:

@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, TypeGuard
 
 import numpy as np
 
@@ -35,7 +35,7 @@ from ...errors import (
 )
 from ..clusters import cluster_text, natural_key
 from .columns import THE_FORMATS, find_layout, no_statistic
-from .files import WHY_EMPTY, Columns, check_unique, read_text_columns
+from .files import WHY_EMPTY, Cells, Columns, check_unique, read_text_columns
 from .table import Markers
 from .values import check_probabilities, fractions, gene_text, is_list, numbers, split_genes
 
@@ -43,7 +43,30 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    Source: TypeAlias = pd.DataFrame | str | os.PathLike[str] | Mapping[Any, Any] | Markers
+    Source: TypeAlias = (
+        pd.DataFrame
+        | str
+        | os.PathLike[str]
+        | Mapping[str, object]
+        | Mapping[int, object]
+        | Markers
+    )
+
+
+class Ranking(TypedDict, total=False):
+    """What ``scanpy.tl.rank_genes_groups`` leaves in ``adata.uns``.
+
+    Structured arrays have one field per group, frames are genes x groups.
+    """
+
+    params: Mapping[str, object]
+    names: NDArray[np.void]
+    scores: NDArray[np.void]
+    logfoldchanges: NDArray[np.void]
+    pvals: NDArray[np.void]
+    pvals_adj: NDArray[np.void]
+    pts: pd.DataFrame
+    pts_rest: pd.DataFrame
 
 
 def read_markers(
@@ -79,7 +102,7 @@ def read_markers(
     MarkersUnreadableError
         No such file, or not a text file.
     MarkersFormatError
-        The columns are in no known format, or ambiguous, or hold impossible values.
+        The columns are in no known format, or ambiguous, or have impossible values.
     MarkersEmptyError
         No rows.
     MarkersStatisticError
@@ -100,7 +123,7 @@ def read_markers(
     if isinstance(source, str | os.PathLike):
         columns = read_text_columns(source)
     elif isinstance(source, Mapping):
-        if _is_ranking(source):
+        if is_ranking(source):
             return markers_from_ranking(source, name=name)
         return _from_lists(source, f"`{name}`")
     elif type(source).__name__ == "DataFrame" and hasattr(source, "iloc"):
@@ -114,7 +137,7 @@ def read_markers(
     return _from_columns(columns, cluster_column, gene_column)
 
 
-def markers_from_ranking(ranking: Mapping[str, Any], *, name: str = "rank_genes_groups") -> Markers:
+def markers_from_ranking(ranking: Ranking, *, name: str = "rank_genes_groups") -> Markers:
     """Read what ``scanpy.tl.rank_genes_groups`` leaves in ``adata.uns``.
 
     Parameters
@@ -131,19 +154,18 @@ def markers_from_ranking(ranking: Mapping[str, Any], *, name: str = "rank_genes_
     ------
     MarkersFormatError, MarkersEmptyError, MarkersStatisticError
     """
-    if not _is_ranking(ranking):
+    if not is_ranking(ranking):
         message = f"`{name}` is not a result of scanpy.tl.rank_genes_groups()."
         raise MarkersFormatError(message, 'Give adata.uns["rank_genes_groups"].')
     groups = _groups(ranking["names"])
     genes = [[gene_text(g) for g in np.asarray(ranking["names"][group])] for group in groups]
     found: dict[str, NDArray[np.float64]] = {}
-    for key, statistic in (
-        ("scores", "score"),
-        ("logfoldchanges", "avg_log2fc"),
-        ("pvals", "p_val"),
-        ("pvals_adj", "p_val_adj"),
+    for statistic, key, values in (
+        ("score", "scores", ranking.get("scores")),
+        ("avg_log2fc", "logfoldchanges", ranking.get("logfoldchanges")),
+        ("p_val", "pvals", ranking.get("pvals")),
+        ("p_val_adj", "pvals_adj", ranking.get("pvals_adj")),
     ):
-        values = ranking.get(key)
         if values is not None:
             parts = [numbers(np.asarray(values[g]), key, f"`{name}`") for g in groups]
             found[statistic] = np.concatenate(parts) if parts else np.empty(0)
@@ -164,16 +186,17 @@ def markers_from_ranking(ranking: Mapping[str, Any], *, name: str = "rank_genes_
     return assemble(f"`{name}`", labels, groups, flat, found, source="scanpy")
 
 
-def _is_ranking(source: Mapping[Any, Any]) -> bool:
-    names = source.get("names")
+def is_ranking(source: object) -> TypeGuard[Ranking]:
+    """Return whether a value is a ranking with at least one group."""
+    names = source.get("names") if isinstance(source, Mapping) else None
     return names is not None and bool(_groups(names))
 
 
-def _groups(values: Any) -> list[str]:
+def _groups(values: object) -> list[str]:
     """Return the fields of a structured array or the columns of a frame."""
-    fields = getattr(getattr(values, "dtype", None), "names", None)
-    if fields is None and type(values).__name__ == "DataFrame":
-        fields = values.columns
+    of_array = getattr(getattr(values, "dtype", None), "names", None)
+    of_frame = getattr(values, "columns", None) if type(values).__name__ == "DataFrame" else None
+    fields = of_frame if of_array is None else of_array
     return list(fields) if fields is not None else []
 
 
@@ -194,8 +217,8 @@ def _frame_columns(frame: pd.DataFrame, what: str) -> Columns:
         raise MarkersEmptyError(message, WHY_EMPTY)
     names = [str(c) for c in frame.columns]
     check_unique(names, what)
-    values: dict[str, Sequence[Any] | NDArray[Any]] = {}
-    levels: dict[str, tuple[Any, ...]] = {}
+    values: dict[str, Cells] = {}
+    levels: dict[str, tuple[object, ...]] = {}
     for position, column in enumerate(names):
         series = frame.iloc[:, position]
         categories = getattr(series.dtype, "categories", None)
@@ -216,8 +239,8 @@ def _from_columns(columns: Columns, cluster_column: str | None, gene_column: str
     # write.csv() and to_csv() put row names into a column without a name. Row names are never
     # genes: R makes them unique by adding ".1".
     named = [n for n in columns.values if n.strip() and not n.startswith("Unnamed: ")]
-    asked = [c for c in (cluster_column, gene_column) if c in columns.values and c not in named]
-    layout = find_layout([*named, *asked], what, cluster_column, gene_column)
+    requested = [c for c in (cluster_column, gene_column) if c in columns.values and c not in named]
+    layout = find_layout([*named, *requested], what, cluster_column, gene_column)
     labels, cells = columns.values[layout.cluster], columns.values[layout.gene]
     levels = columns.levels.get(layout.cluster)
     found = {
@@ -247,7 +270,7 @@ def _rankable(found: Mapping[str, NDArray[np.float64]]) -> bool:
     )
 
 
-def _from_lists(source: Mapping[Any, Any], what: str) -> Markers:
+def _from_lists(source: Mapping[str, object] | Mapping[int, object], what: str) -> Markers:
     if not source:
         message = f"{what} is an empty dict."
         raise MarkersEmptyError(message, "Give the genes of each cluster, best first.")
@@ -275,8 +298,8 @@ logger = logging.getLogger("cellferry")
 
 def assemble(
     what: str,
-    labels: Sequence[Any] | NDArray[Any],
-    levels: Sequence[Any] | None,
+    labels: Cells,
+    levels: Sequence[object] | None,
     genes: Sequence[str],
     statistics: dict[str, NDArray[np.float64]],
     *,
@@ -286,6 +309,20 @@ def assemble(
 
     Rows without a cluster or a gene ("") are left out and counted in the log; a cluster
     that loses all of its rows stays. Statistics without any value are left out.
+
+    Parameters
+    ----------
+    what
+        What the table is called in messages.
+    labels, genes
+        Per row, its cluster and its gene.
+    levels
+        All clusters in order; None orders them naturally.
+    statistics
+        Field of :class:`Markers` -> float64 per row, NaN where missing. Percentages may be
+        fractions or of 0..100.
+    source
+        ``"seurat"``, ``"scanpy"`` or ``"list"``.
 
     Raises
     ------
@@ -317,13 +354,22 @@ def assemble(
 
 def assemble_lists(
     what: str,
-    labels: Sequence[Any] | NDArray[Any],
-    levels: Sequence[Any] | None,
+    labels: Cells,
+    levels: Sequence[object] | None,
     lists: Sequence[Sequence[str]],
 ) -> Markers:
     """Build a table from lists of genes, best first; the lists of one cluster are joined.
 
     A cluster without genes stays as a cluster without rows, so that nobody loses it.
+
+    Parameters
+    ----------
+    what
+        What the table is called in messages.
+    labels, lists
+        Per row, its cluster and its genes.
+    levels
+        All clusters in order; None orders them naturally.
 
     Raises
     ------
@@ -356,8 +402,15 @@ def assemble_lists(
     )
 
 
-def cluster_order(texts: Sequence[str], levels: Sequence[Any] | None) -> tuple[str, ...]:
+def cluster_order(texts: Sequence[str], levels: Sequence[object] | None) -> tuple[str, ...]:
     """Return each cluster once: in the order of the levels, else in natural order.
+
+    Parameters
+    ----------
+    texts
+        Clusters that are there, also several times.
+    levels
+        All clusters in order, of any type; None sorts naturally.
 
     Examples
     --------

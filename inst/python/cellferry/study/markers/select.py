@@ -1,4 +1,4 @@
-"""The choice of genes from a marker table: filter, rank, once each, cut."""
+"""The choice of genes from a marker table: filter, rank, once each, the first n."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class MarkerColumns(Protocol):
 
     @property
     def score(self) -> NDArray[np.float64] | None:
-        """Any other score; larger is better."""
+        """Another score; larger is better."""
 
 
 ASCENDING: dict[str, bool] = {
@@ -89,7 +89,13 @@ def check_selection(
     n_genes: int,
     **thresholds: float | None,
 ) -> int:
-    """Return the number of genes; raises ``InvalidOptionError`` for what is not valid."""
+    """Return the number of genes; raises ``InvalidOptionError`` for what is not valid.
+
+    Parameters
+    ----------
+    ranking_method, ascending, n_genes, thresholds
+        As of :meth:`cellferry.study.markers.table.Markers.select`.
+    """
     one_of("ranking_method", ranking_method, tuple(ASCENDING))
     usual = "None takes the usual direction of the ranking method."
     or_none(flag, "ascending", ascending, hint=usual)
@@ -137,13 +143,21 @@ def _statistic(markers: MarkerColumns, method: str) -> NDArray[np.float64] | Non
     return markers.pct_1 - markers.pct_2
 
 
-def passing(
+def passes_filter(
     markers: MarkerColumns,
     max_p_val_adj: float | None,
     min_avg_log2fc: float | None,
     min_pct: float | None,
 ) -> NDArray[np.intp]:
-    """Return the rows that pass; a missing column is no filter, a missing value fails."""
+    """Return the rows that pass; a missing column is no filter, a missing value fails.
+
+    Parameters
+    ----------
+    markers
+        The table.
+    max_p_val_adj, min_avg_log2fc, min_pct
+        Thresholds, see :meth:`cellferry.study.markers.table.Markers.select`; None is no filter.
+    """
     keep = np.ones(len(markers.gene), dtype=bool)
     # NaN fails each comparison, which is what the docstring promises.
     if max_p_val_adj is not None and markers.p_val_adj is not None:
@@ -155,10 +169,25 @@ def passing(
     return np.flatnonzero(keep)
 
 
-def ranked(
+def rank_rows(
     markers: MarkerColumns, rows: NDArray[np.intp], method: str, ascending: bool | None
 ) -> NDArray[np.intp]:
-    """Return the rows sorted by cluster, and best first within each; see Markers.select."""
+    """Return the rows sorted by cluster, and best first within each; see Markers.select.
+
+    Parameters
+    ----------
+    markers
+        The table.
+    rows
+        Positions of the rows that are ranked.
+    method, ascending
+        By what; whether the smallest comes first, where None is the method's usual direction.
+
+    Raises
+    ------
+    MarkersStatisticError
+        The table lacks the statistic of the method.
+    """
     upward = ASCENDING[method] if ascending is None else bool(ascending)
     value = ranking_values(markers, method)[rows]
     keys: list[NDArray[np.float64] | NDArray[np.int64] | NDArray[np.int32]] = []
@@ -181,8 +210,18 @@ def ranked(
     return rows[np.lexsort(keys)]
 
 
-def cut(markers: MarkerColumns, order: NDArray[np.intp], n_genes: int) -> dict[str, Selection]:
-    """Return the first `n_genes` different genes of each cluster; `order` is by cluster."""
+def top_n(markers: MarkerColumns, order: NDArray[np.intp], n_genes: int) -> dict[str, Selection]:
+    """Return the first `n_genes` different genes of each cluster; `order` is by cluster.
+
+    Parameters
+    ----------
+    markers
+        The table.
+    order
+        Positions of rows, by cluster, best first in each.
+    n_genes
+        Most genes of a cluster.
+    """
     codes = markers.gene_codes[order]
     pairs = markers.cluster[order].astype(np.int64) * (len(markers.gene) + 1) + codes
     _, first = np.unique(pairs, return_index=True)

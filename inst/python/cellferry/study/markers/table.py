@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import MarkersClustersError, MarkersFormatError, listing
-from .select import Selection, check_selection, cut, passing, possible_methods, ranked
+from ...files import Json
+from .select import Selection, check_selection, passes_filter, possible_methods, rank_rows, top_n
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,9 +170,9 @@ class Markers:
         if self.source == "list":
             order: NDArray[np.intp] = np.argsort(self.cluster, kind="stable")
         else:
-            rows = passing(self, max_p_val_adj, min_avg_log2fc, min_pct)
-            order = ranked(self, rows, ranking_method, ascending)
-        return cut(self, order, n_genes)
+            rows = passes_filter(self, max_p_val_adj, min_avg_log2fc, min_pct)
+            order = rank_rows(self, rows, ranking_method, ascending)
+        return top_n(self, order, n_genes)
 
     def subset(self, clusters: Iterable[str]) -> Markers:
         """Return the table of some clusters only, in this table's order.
@@ -181,10 +182,10 @@ class Markers:
         MarkersClustersError
             The table has no such cluster.
         """
-        asked = {*clusters}
-        codes = [i for i, name in enumerate(self.clusters) if name in asked]
+        wanted = {*clusters}
+        codes = [i for i, name in enumerate(self.clusters) if name in wanted]
         names = tuple(self.clusters[i] for i in codes)
-        self._check_clusters(sorted(asked - {*names}))
+        self._check_clusters(sorted(wanted - {*names}))
         rows = np.flatnonzero(np.isin(self.cluster, codes))
         position = np.full(len(self.clusters), -1, dtype=np.int32)
         position[codes] = np.arange(len(codes), dtype=np.int32)
@@ -205,7 +206,9 @@ class Markers:
         """
         import pandas as pd
 
-        columns: dict[str, Any] = {STATISTICS[k]: v for k, v in self._statistics().items()}
+        columns: dict[str, NDArray[np.float64] | NDArray[np.object_] | pd.Categorical] = {
+            STATISTICS[k]: v for k, v in self._statistics().items()
+        }
         score = columns.pop("Score", None)
         columns["cluster"] = pd.Categorical.from_codes(
             self.cluster, categories=pd.Index(self.clusters, dtype=object), ordered=True
@@ -235,7 +238,7 @@ class Markers:
         ordered = lines if self.source == "list" else sorted(lines)
         return hashlib.sha256(b"\x1e".join([head.encode(), *ordered])).hexdigest()
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Json]:
         """Return the table as plain data for JSON: NaN is None, infinity is text."""
         return {
             "schema": SCHEMA,

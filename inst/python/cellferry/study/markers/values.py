@@ -30,7 +30,7 @@ _ROUNDING = 1e-6
 
 
 def numbers(
-    values: Sequence[Any] | NDArray[Any], column: str, what: str, decimal: str = "."
+    values: Sequence[object] | NDArray[np.generic], column: str, what: str, decimal: str = "."
 ) -> NDArray[np.float64]:
     """Return a column as float64: missing is NaN, and "inf" and "-inf" are infinite.
 
@@ -55,9 +55,10 @@ def numbers(
     """
     if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
         return values.astype(np.float64)
-    if all(isinstance(v, str) for v in values) and "_" not in "".join(values):
+    texts = [v for v in values if isinstance(v, str)]
+    if len(texts) == len(values) and "_" not in "".join(texts):
         try:  # the usual column has no missing value, and this is several times faster
-            return np.array(list(map(float, values)), dtype=np.float64)
+            return np.array(list(map(float, texts)), dtype=np.float64)
         except ValueError:
             pass
     found = np.empty(len(values), dtype=np.float64)
@@ -91,6 +92,13 @@ def fractions(
 
     If either exceeds 1, both are percentages of 0..100 and are divided by 100.
 
+    Parameters
+    ----------
+    statistics
+        Field of ``Markers`` -> float64 per row.
+    what
+        What the table is called in messages.
+
     Raises
     ------
     MarkersFormatError
@@ -122,7 +130,7 @@ def check_probabilities(statistics: dict[str, NDArray[np.float64]], what: str) -
             raise MarkersFormatError(message, "Give p-values as they are, not as -log10(p).")
 
 
-def gene_text(value: Any) -> str:
+def gene_text(value: object) -> str:
     """Return the name of a gene without white space around it, "" where there is none.
 
     Examples
@@ -136,7 +144,7 @@ def gene_text(value: Any) -> str:
     return "" if text == MISSING_GENE else text
 
 
-def is_list(value: Any) -> bool:
+def is_list(value: object) -> bool:
     """Return whether a value holds several genes by its form: a sequence or a separator.
 
     Examples
@@ -150,7 +158,7 @@ def is_list(value: Any) -> bool:
     return bool(_SEPARATORS.search(text) or _WRAPPED.match(text))
 
 
-def split_genes(value: Any) -> list[str]:
+def split_genes(value: object) -> list[str]:
     """Return the genes of one cell of a table of lists, in order, each once.
 
     Separated by comma, semicolon, bar, tab or line break, and by white space only if
@@ -162,7 +170,7 @@ def split_genes(value: Any) -> list[str]:
     >>> split_genes("['CD3D', 'CD3E', 'CD3D']"), split_genes("CD3D; CD3E"), split_genes("CD3D CD3E")
     (['CD3D', 'CD3E'], ['CD3D', 'CD3E'], ['CD3D', 'CD3E'])
     """
-    if is_list(value) and not isinstance(value, str):
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
         return _unique(gene_text(v) for v in value)
     text = gene_text(value)
     wrapped = _WRAPPED.match(text)

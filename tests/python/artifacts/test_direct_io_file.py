@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellferry.artifacts.vars_h5 import file as steady_file
-from cellferry.artifacts.vars_h5.file import LARGE, PAGE, SteadyFile, new_hdf5, pages
+from cellferry.artifacts.vars_h5 import file as direct_io
+from cellferry.artifacts.vars_h5.file import LARGE, PAGE, DirectIOFile, new_hdf5, pages
 
 needs_uncached = pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="no O_DIRECT here")
 
@@ -44,7 +44,7 @@ def test_a_disk_that_fills_up_is_an_error_and_no_crash(tmp_path, monkeypatch, af
                 under.check()
 
     with monkeypatch.context() as patch:
-        patch.setattr(steady_file.os, "write", limited)
+        patch.setattr(direct_io.os, "write", limited)
         with pytest.raises(OSError, match="No space left") as error:
             build()
     assert error.value.errno == errno.ENOSPC
@@ -63,7 +63,7 @@ def test_hdf5s_own_errors_are_raised_as_they_are(tmp_path):
 
 
 def test_what_was_never_written_reads_as_zeros(tmp_path):
-    with SteadyFile(tmp_path / "f") as file:
+    with DirectIOFile(tmp_path / "f") as file:
         file.write(b"ab")
         buffer = bytearray(b"xxxx")
         file.seek(0)
@@ -90,9 +90,9 @@ def test_what_was_never_written_reads_as_zeros(tmp_path):
 )
 def test_pieces_of_any_size_at_any_place_are_what_was_written(tmp_path_factory, pieces, seed):
     random = np.random.default_rng(seed)
-    path = tmp_path_factory.mktemp("steady") / "f"
+    path = tmp_path_factory.mktemp("direct_io") / "f"
     truth = bytearray()
-    with SteadyFile(path) as file:
+    with DirectIOFile(path) as file:
         for page, beside, size, large in pieces:
             place, length = page * PAGE + beside, size + (LARGE if large else 0)
             data = pages(length)[:length]
@@ -126,13 +126,13 @@ def writing(monkeypatch, error_of):
             raise OSError(error, os.strerror(error))
         return real(descriptor, data)
 
-    monkeypatch.setattr(steady_file.os, "write", write)
+    monkeypatch.setattr(direct_io.os, "write", write)
     return seen
 
 
 @needs_uncached
 def test_whole_pages_go_past_the_cache_and_the_rest_does_not(tmp_path, monkeypatch):
-    with SteadyFile(tmp_path / "f") as file:
+    with DirectIOFile(tmp_path / "f") as file:
         if file._uncached is None:
             pytest.skip("this file system has none")
         seen = writing(monkeypatch, lambda _: None)
@@ -143,7 +143,7 @@ def test_whole_pages_go_past_the_cache_and_the_rest_does_not(tmp_path, monkeypat
 
 @needs_uncached
 def test_a_file_system_that_takes_nothing_past_the_cache_is_written_as_usual(tmp_path, monkeypatch):
-    with SteadyFile(tmp_path / "f") as file:
+    with DirectIOFile(tmp_path / "f") as file:
         uncached = file._uncached
         writing(monkeypatch, lambda descriptor: errno.EINVAL if descriptor == uncached else 0)
         written = write_large(file)
@@ -154,7 +154,7 @@ def test_a_file_system_that_takes_nothing_past_the_cache_is_written_as_usual(tmp
 
 @needs_uncached
 def test_a_disk_that_fills_up_past_the_cache_is_an_error(tmp_path, monkeypatch):
-    with SteadyFile(tmp_path / "f") as file:
+    with DirectIOFile(tmp_path / "f") as file:
         writing(monkeypatch, lambda _: errno.ENOSPC)
         write_large(file)
         with pytest.raises(OSError, match="No space left"):
@@ -163,7 +163,7 @@ def test_a_disk_that_fills_up_past_the_cache_is_an_error(tmp_path, monkeypatch):
 
 def test_without_such_a_descriptor_all_goes_as_usual(tmp_path, monkeypatch):
     monkeypatch.delattr(os, "O_DIRECT", raising=False)
-    with SteadyFile(tmp_path / "f") as file:
+    with DirectIOFile(tmp_path / "f") as file:
         written = write_large(file)
         file.check()
     assert (tmp_path / "f").read_bytes() == written
