@@ -17,7 +17,7 @@
 #'   SingleCellExperiment). It must contain log-normalised values.
 #' @param vars_h5_path,obs_duckdb_path Where the files go. Earlier artifacts are replaced.
 #' @param coordinates_key Name of the embedding, with or without `X_`; `NULL` is UMAP, else t-SNE,
-#'   else the first.
+#'   PCA or the first.
 #' @param gene_symbols_column Column of the gene metadata with symbols; `NULL` looks for one of a
 #'   usual name.
 #' @param aggregate_metadata,min_percentage,max_metadata_categories Composition of the clusters:

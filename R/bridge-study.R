@@ -2,7 +2,7 @@
 # says.
 
 # What Python keeps for a call until it ends: what was opened, by its handles, and the matrices that
-# Python may read where R has them. A public function makes one, and on.exit(discard(kept)) gives all back.
+# Python may read where R has them. A caller makes one, and on.exit(discard(kept)) gives all back.
 new_kept <- function() {
   list2env(list(handles = character(), mats = NULL), parent = emptyenv())
 }

@@ -48,8 +48,8 @@ invalid_argument <- function(x, name, ...) {
   )
 }
 
-# Names in `...` must be options of the engine that was chosen, or none where a function only has `...`
-# for its methods. `group_by` must never be swallowed, so the function's own arguments are among those
+# Names in `...` must be options of the engine that was chosen, or none where `...` is only there
+# for its methods. `group_by` must never be swallowed, so a function's own arguments are among those
 # that may have been meant. `valid` is empty when the engine was made with its options before.
 check_dots <- function(options, caller, engine = NULL, valid = character()) {
   names <- names(options) %||% rep("", length(options))

@@ -166,7 +166,8 @@ def build_artifacts_of_rds(
     assay
         None is the default assay.
     coordinates_key
-        Name of the embedding, with or without ``X_``; None is UMAP, else t-SNE, else the first.
+        Name of the embedding, with or without ``X_``; None is UMAP, else t-SNE,
+        PCA or the first.
     progress
         Show a progress bar on a terminal.
     rscript
