@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -212,13 +212,13 @@ def check_same_clustering(study: Study) -> None:
         raise MarkersMismatchError(message, hint, clusters=wrong)
 
 
-def check_needs(engine: Engine[Any], study: Study) -> None:
+def check_needs(engine: Engine[object], study: Study) -> None:
     """Raise :class:`EngineNeedsError` for the first part that the engine needs and lacks."""
     for part in sorted(engine.capabilities.needs):
         study.require(part, engine.name)
 
 
-def check_consent(engine: Engine[Any], plan: Plan | None, *, allow_upload: bool) -> None:
+def check_consent(engine: Engine[object], plan: Plan | None, *, allow_upload: bool) -> None:
     """Raise :class:`UploadNotAllowedError` if data would leave the machine unasked.
 
     Marker lists may be sent to a service the user has chosen; expression and metadata

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..annotations.cells import CELLS_FILE, CellAnnotations
 from ..annotations.diagnoses import warn_of
 from ..engines import create_engine
-from ..engines.base import Engine, Plan, Prepares, WritesFiles
+from ..engines.base import AnyEngine, Engine, Plan, Prepares, WritesFiles
 from ..errors import (
     ISSUE_URL,
     CellferryError,
@@ -41,7 +41,7 @@ def annotate(
     allow_upload: bool = False,
     checked: bool = False,
     folder: Path | None = None,
-    provenance: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, object] | None = None,
     on_event: OnEvent | None = None,
 ) -> Answer:
     """Run an engine over a study and return one annotation per cluster, or per cell.
@@ -90,12 +90,12 @@ def annotate(
     return execute(run, study, engine, on_event)
 
 
-def plan(study: Study, engine: Engine[Any]) -> Plan:
+def plan(study: Study, engine: Engine[object]) -> Plan:
     """Return what annotating the study would do, without doing it: the dry run."""
     return engine.plan(_checked(study, engine))
 
 
-def _checked(study: Study, engine: Engine[Any]) -> Study:
+def _checked(study: Study, engine: Engine[object]) -> Study:
     """Return the study as the engine reads it, or raise what is wrong with it."""
     check_needs(engine, study)
     study = check_study(study, level_of(engine))
@@ -103,7 +103,7 @@ def _checked(study: Study, engine: Engine[Any]) -> Study:
     return study
 
 
-def level_of(engine: Engine[Any]) -> Level:
+def level_of(engine: Engine[object]) -> Level:
     """Return what the engine answers: clusters or cells."""
     return "cells" if engine.capabilities.answers == {"cells"} else "clusters"
 
@@ -154,8 +154,8 @@ def resume(
     run: Run,
     study: Study | None = None,
     *,
-    engine: Engine[Any] | None = None,
-    options: Mapping[str, Any] | None = None,
+    engine: AnyEngine | None = None,
+    options: Mapping[str, object] | None = None,
     allow_upload: bool = False,
     checked: bool = False,
     on_event: OnEvent | None = None,
@@ -215,7 +215,7 @@ def resume(
     return found
 
 
-def is_allowed(run: Run, engine: Engine[Any], *, allow_upload: bool) -> bool:
+def is_allowed(run: Run, engine: Engine[object], *, allow_upload: bool) -> bool:
     """Whether data may leave for the engine's host: now, or since the run began."""
     if allow_upload or not leaving(engine.capabilities):
         return allow_upload
@@ -227,7 +227,7 @@ def level_of_run(run: Run) -> Level:
     return "cells" if run.content.get("level") == "cells" else "clusters"
 
 
-def engine_of(run: Run, options: Mapping[str, Any] | None = None) -> Engine[Any]:
+def engine_of(run: Run, options: Mapping[str, object] | None = None) -> AnyEngine:
     """Return the engine of a run; ``options`` are those that no run records, such as a key."""
     own = {**run.content["options"], **(options or {})}
     return create_engine(run.content["engine"], own, level_of_run(run))

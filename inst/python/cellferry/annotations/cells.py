@@ -12,7 +12,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -236,9 +236,7 @@ class CellAnnotations:
         """Return which row of the summary each cell belongs to, for a picture: its label."""
         return Clusters(self.label.levels, self.label.codes)
 
-    def completed(
-        self, study: Study, engine: str, provenance: Mapping[str, Any]
-    ) -> CellAnnotations:
+    def completed(self, study: Study, engine: str, provenance: Mapping[str, object]) -> Self:
         """Return the answer of an engine with what the study knows beside it.
 
         Raises
@@ -256,7 +254,7 @@ class CellAnnotations:
             **self.provenance,
         }
         answered = replace(self, engine=self.engine or engine, provenance=known)
-        notes: dict[str, Any] = {"diagnoses": [d.to_dict() for d in diagnose(self, study)]}
+        notes: dict[str, object] = {"diagnoses": [d.to_dict() for d in diagnose(self, study)]}
         if compared:
             most = answered.majority(study.clusters)
             notes["clusters"] = {
@@ -278,7 +276,7 @@ class CellAnnotations:
 
         ids = [self.ontology_id(x) for x in self.label.levels]
         identifiers = np.array([*ids, None], dtype=object)[self.label.codes]
-        made: dict[str, Any] = {
+        made: dict[str, object] = {
             "label": _categorical(self.label),
             "detail": _categorical(self.detail),
             "confidence": self.confidence,
@@ -293,7 +291,7 @@ class CellAnnotations:
             made["supporting"] = self.supporting.values()
         return pd.DataFrame(made, index=pd.Index(self.cells, dtype="object", name="cell"))
 
-    def with_notes(self, **notes: Any) -> CellAnnotations:
+    def with_notes(self, **notes: object) -> Self:
         """Return a copy with more evidence."""
         made = replace(self, evidence={**self.evidence, **notes})
         # Nothing in it depends on the evidence.
@@ -307,7 +305,7 @@ class CellAnnotations:
             "confidence": self.confidence,
             "cells": _bytes(json.dumps(self.cells, ensure_ascii=False)),
         }
-        levels: dict[str, Any] = {}
+        levels: dict[str, list[str]] = {}
         for name in _TEXTS:
             column: Texts = getattr(self, name)
             arrays[name], levels[name] = column.codes, list(column.levels)
@@ -355,7 +353,7 @@ _TEXTS = ("label", "detail", "error")
 _LISTS = ("alternatives", "supporting")
 
 
-def _categorical(column: Texts) -> Any:
+def _categorical(column: Texts) -> pd.Categorical:
     import pandas as pd
 
     kept = column.compact()
@@ -465,7 +463,7 @@ def _row(
     )
 
 
-def _kinds(found: CellAnnotations) -> Any:
+def _kinds(found: CellAnnotations) -> NDArray[np.bool_]:
     """Return whether the column's label is the row's, or a kind of it (labels x labels)."""
     labels, ontology = found.label.levels, cell_ontology()
     ids = [found.ontology_id(x) for x in labels]
@@ -478,7 +476,7 @@ def _kinds(found: CellAnnotations) -> Any:
     return made
 
 
-def _table(found: CellAnnotations, clusters: Clusters) -> Any:
+def _table(found: CellAnnotations, clusters: Clusters) -> NDArray[np.int64]:
     """Return the cells of each cluster (row) with each label (column)."""
     shape = (len(clusters.names), len(found.label.levels))
     if clusters.codes is None:
@@ -489,13 +487,13 @@ def _table(found: CellAnnotations, clusters: Clusters) -> Any:
     return np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape)
 
 
-def _mean(found: CellAnnotations, chosen: Any) -> float | None:
+def _mean(found: CellAnnotations, chosen: NDArray[np.bool_]) -> float | None:
     values = found.confidence[chosen]
     values = values[~np.isnan(values)]
     return round(float(values.mean()), 4) if len(values) else None
 
 
-def _detail_text(found: CellAnnotations, chosen: Any) -> str | None:
+def _detail_text(found: CellAnnotations, chosen: NDArray[np.bool_]) -> str | None:
     """Say which finer types are suggested for the cells of a label."""
     codes = found.detail.codes[chosen]
     counts = np.bincount(codes[codes >= 0], minlength=len(found.detail.levels))

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -152,7 +152,7 @@ def contradiction(
     return None
 
 
-def check_schema(found: Any, expected: str) -> None:
+def check_schema(found: object, expected: str) -> None:
     """Raise :class:`AnnotationsFormatError` where annotations have another schema."""
     if found != expected:
         message = f'These annotations have the schema "{found}"; this version reads "{expected}".'
@@ -271,7 +271,7 @@ class Annotations:
         """Return which row each cell belongs to, for a picture: the clusters themselves."""
         return clusters
 
-    def completed(self, study: Study, engine: str, provenance: Mapping[str, Any]) -> Annotations:
+    def completed(self, study: Study, engine: str, provenance: Mapping[str, object]) -> Self:
         """Return the answer of an engine with what the study knows beside it.
 
         Raises
@@ -292,7 +292,8 @@ class Annotations:
         if study.gene_names:
             named = {g for row in rows for g in row.supporting} & study.gene_names.keys()
             known["gene_names"] = {g: study.gene_names[g] for g in sorted(named)}
-        return Annotations(rows, self.evidence, known, self.markers or kept_markers(study.markers))
+        markers = self.markers or kept_markers(study.markers)
+        return replace(self, rows=rows, provenance=known, markers=markers)
 
     def keep(self, folder: Path) -> None:
         """Write what the summary leaves out into the folder of a run: nothing."""

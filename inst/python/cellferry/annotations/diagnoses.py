@@ -61,9 +61,9 @@ class Diagnosis:
     code: str
     problem: str
     cause: str
-    numbers: dict[str, Any] = field(default_factory=dict)
+    numbers: dict[str, object] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the finding as plain data."""
         return asdict(self)
 
@@ -78,7 +78,7 @@ def diagnose(found: OfCells, study: Study) -> list[Diagnosis]:
     return [d for d in tests if d is not None]
 
 
-def _one_type(found: OfCells, counts: Any) -> Diagnosis | None:
+def _one_type(found: OfCells, counts: NDArray[np.int64]) -> Diagnosis | None:
     best = int(np.argmax(counts))
     share = float(counts[best] / counts.sum())
     if share < ONE_TYPE or found.label.levels[best] == UNKNOWN:
@@ -96,7 +96,7 @@ def _one_type(found: OfCells, counts: Any) -> Diagnosis | None:
     )
 
 
-def _low_confidence(found: OfCells, counts: Any) -> Diagnosis | None:
+def _low_confidence(found: OfCells, counts: NDArray[np.int64]) -> Diagnosis | None:
     sure = found.confidence[~np.isnan(found.confidence)]
     unknown = [i for i, x in enumerate(found.label.levels) if x == UNKNOWN]
     unknown_share = float(counts[unknown].sum() / counts.sum())
@@ -142,7 +142,9 @@ def _strange(found: OfCells, study: Study) -> Diagnosis | None:
     )
 
 
-def warn_of(diagnoses: Iterable[Mapping[str, Any]]) -> None:
+def warn_of(diagnoses: Iterable[Mapping[str, object]]) -> None:
     """Warn of each finding, given as plain data."""
     for found in diagnoses:
-        warnings.warn(CellsDiagnosisWarning(found["problem"], found["cause"]), stacklevel=4)
+        warnings.warn(
+            CellsDiagnosisWarning(str(found["problem"]), str(found["cause"])), stacklevel=4
+        )

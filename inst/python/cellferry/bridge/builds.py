@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class OpenBuild(Incoming):
     worker: Worker[Artifacts] | None = None
     build: Build | None = None
 
-    def begin(self, sent: Mapping[str, Any], options: BuildOptions) -> Message:
+    def begin(self, sent: Message, options: BuildOptions) -> Message:
         """Check everything, make room, and return what R is to send.
 
         ``single``: the normalised values as float32, which is what the file has.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from ..annotations.texts import Texts
 from . import wire
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..study.study import Study
     from .wire import Message
 
@@ -43,7 +45,7 @@ def results(
     }
 
 
-def _record(values: Any) -> dict[str, Any]:
+def _record(values: Texts | NDArray[np.float64] | NDArray[np.bool_]) -> Message:
     if isinstance(values, Texts):
         return {
             "kind": "category",

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ POLL_SECONDS = 0.01
 PATIENCE_SECONDS = 5.0
 """How long a child may take to end when it should."""
 
-Handler = Callable[[Message, wire.Outgoing], Any]
+Handler = Callable[[Message, wire.Outgoing], Message | None]
 
 _SCRIPT = """
 arguments <- commandArgs(TRUE)
@@ -125,9 +124,9 @@ class RChild:
         self._reply(question, [])
         return checked_answer(self.serve({}, until="answered"), "the Rscript child")
 
-    def answer(self, value: Any, out: wire.Outgoing | None = None) -> None:
+    def answer(self, value: Message | None, out: wire.Outgoing | None = None) -> None:
         """Answer the last message."""
-        reply = {"ok": True, "value": value, "warnings": [], "messages": []}
+        reply: Message = {"ok": True, "value": value, "warnings": [], "messages": []}
         self._reply(reply, [] if out is None else out.buffers)
 
     def _reply(self, reply: Message, parts: Sequence[bytes | bytearray]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -70,7 +70,7 @@ def build(  # noqa: PLR0917 - click passes every option by name
     """
     from .output import tell_files
 
-    options: dict[str, Any] = {
+    options: _Options = {
         "vars_h5_path": vars_h5,
         "obs_duckdb_path": obs_duckdb,
         "gene_symbols_column": gene_symbols_column,
@@ -86,12 +86,23 @@ def build(  # noqa: PLR0917 - click passes every option by name
     tell_files([path for path in (built.vars_h5, built.obs_duckdb) if path is not None])
 
 
+class _Options(TypedDict):
+    """Those of :func:`cellferry.build_artifacts` that have a flag of their own."""
+
+    vars_h5_path: Path
+    obs_duckdb_path: Path
+    gene_symbols_column: str | None
+    obs_columns: tuple[str, ...] | None
+    cell_names: bool
+    overwrite: bool
+
+
 def _built(
     path: Path,
     group_key: str | None,
     assay: str | None,
     coordinates_key: str | None,
-    options: dict[str, Any],
+    options: _Options,
 ) -> Artifacts:
     suffix = path.suffix.lower()
     if suffix == ".rds":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -46,7 +45,7 @@ def aligned(names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     return "\n".join([line(names), *map(line, rows)])
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if value is None:
         return ""
     return f"{value:.2f}" if isinstance(value, float) else str(value)

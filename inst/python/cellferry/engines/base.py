@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from ..errors import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations
     from ..runs.run import Run
     from ..runs.worker import Events
@@ -131,6 +132,9 @@ class Engine(Protocol[Answer_co]):
         """
         ...
 
+
+AnyEngine: TypeAlias = "Engine[Annotations | CellAnnotations]"
+"""An engine of either level."""
 
 USUAL_SPARSITY = 10
 """One value in so many is stored, where that is not known without reading."""
