@@ -1,8 +1,8 @@
 #' Build the artifacts of an object
 #'
 #' Writes the two files that CyteType reads beside a job, in one read of the object, and returns
-#' the statistics of the same read. `vars.h5` holds the normalised values by gene and, where the
-#' assay has them, the raw counts by cell; `obs.duckdb` holds the metadata, the embedding and the
+#' the statistics of the same read. `vars.h5` has the normalised values by gene and, where the
+#' assay has them, the raw counts by cell; `obs.duckdb` has the metadata, the embedding and the
 #' names of the cells in one table `obs`. [CyteTypeEngine()] builds them by itself; this is for
 #' looking at them, for another service, or for a script.
 #'
@@ -26,7 +26,7 @@
 #' @param max_cells_per_group Cells of each cluster whose coordinates are sampled.
 #' @param obs_columns Only these metadata columns (and the clusters) go into `obs.duckdb` and the
 #'   statistics; `NULL` is all. Metadata can contain what must not leave the building.
-#' @param cell_names Whether `obs.duckdb` holds the names of the cells, in the column
+#' @param cell_names Whether `obs.duckdb` has the names of the cells, in the column
 #'   `__cell_name`.
 #' @param require_artifacts `FALSE`: a file that can't be built is `NA` in the result, the reason
 #'   in `errors`, and the statistics are made all the same. The values then go through a temporary

@@ -5,7 +5,7 @@
 #'
 #' Every error has the classes `cellferry_<code>_error` and `cellferry_error`, every warning
 #' `cellferry_<code>_warning` and `cellferry_warning`, every message `cellferry_message`. The
-#' codes are those of the Python package. `cnd$data` holds machine-readable details, for example
+#' codes are those of the Python package. `cnd$data` has machine-readable details, for example
 #' `cnd$data$run`, the id of the run that an error or an interrupt stopped.
 #'
 #' @section Error codes:

@@ -111,7 +111,7 @@ extract_reserved <- function(object) {
   )
 }
 
-# key -> JSON text of the annotations that the object holds.
+# key -> JSON text of the annotations that the object has.
 extract_stored <- function(object) {
   stored <- if (is_seurat(object)) {
     methods::slot(object, "misc")[["cellferry"]]
@@ -234,8 +234,8 @@ is_drawable <- function(reduction) {
 }
 
 # UMAP, else t-SNE, else PCA: of each the embedding of that very name, then one whose name contains
-# it; else the first. Python chooses alike (study/embeddings.py): both are tested with
-# tests/fixtures/embedding_choice.json.
+# it; else the first. Python chooses alike (study/embeddings.py), and the table that both are
+# tested with is embedding_choice.json.
 best_embedding <- function(reductions) {
   reductions <- Filter(is_drawable, reductions)
   plain <- gsub("-", "", sub("^x_", "", tolower(names(reductions))))

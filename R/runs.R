@@ -1,6 +1,6 @@
 #' The runs that cellferry remembers
 #'
-#' Each annotation is a run: a folder that holds what was asked, every finished answer and the
+#' Each annotation is a run: a folder with what was asked, every finished answer and the
 #' result, and never a secret. It is kept in the user's data folder; the environment variable
 #' `CELLFERRY_HOME` names another place.
 #'

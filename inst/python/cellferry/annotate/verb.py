@@ -1,4 +1,4 @@
-"""The verb: the only way from a study to annotations, written once above all engines.
+"""The only way from a study to annotations, written once above all engines.
 
 validate everything -> plan -> consent -> run -> annotations -> deliver
 """

@@ -32,7 +32,7 @@ class Request:
     run
         The run to go on with, if it is not a new one.
     parameters
-        The arguments of the verb, for the record.
+        The arguments of the call, for the record.
     """
 
     engine: AnyEngine

@@ -11,7 +11,7 @@ import click
 
 from ..engines import engine_names
 from .inputs import Input, opened_input
-from .output import EXIT_FAILED_CLUSTERS, output_paths, remember, table, tell_files, write_all
+from .output import EXIT_FAILED_CLUSTERS, output_paths, remember, table, print_files, write_all
 
 if TYPE_CHECKING:
     from ..annotate.request import AnnotateRequest
@@ -89,7 +89,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
 
     Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an .h5ad
     or .rds also OUT.h5ad or OUT.rds with the labels, and OUT_cells.csv. The run is kept in
-    OUT_run. An .rds holds a Seurat object or a SingleCellExperiment and is read by Rscript,
+    OUT_run. An .rds contains a Seurat object or a SingleCellExperiment and is read by Rscript,
     which must be on the PATH; its clusters are the active identity, or --group-key.
     The engine llm also writes OUT_summary.csv and OUT_conversations.json; its key is taken
     from the environment, for example OPENAI_API_KEY.
@@ -208,7 +208,7 @@ def annotate_file(
         written = _write(found, opened, paths) + of_engine
         remember(folder, written)
     show(found)
-    tell_files(written)
+    print_files(written)
     exit_with(found)
 
 

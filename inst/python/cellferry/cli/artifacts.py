@@ -68,7 +68,7 @@ def build(  # noqa: PLR0917 - click passes every option by name
       cellferry artifacts build pbmc.h5ad --group-key leiden --obs-column donor --vars-h5 out.h5
       cellferry artifacts build pbmc.rds
     """
-    from .output import tell_files
+    from .output import print_files
 
     options: _Options = {
         "vars_h5_path": vars_h5,
@@ -83,7 +83,7 @@ def build(  # noqa: PLR0917 - click passes every option by name
     for place in built.counts:
         answer = "raw counts" if place.are_counts else "no raw counts"
         click.echo(f"{place.name}: {answer}, {place.explanation}")
-    tell_files([path for path in (built.vars_h5, built.obs_duckdb) if path is not None])
+    print_files([path for path in (built.vars_h5, built.obs_duckdb) if path is not None])
 
 
 class _Options(TypedDict):

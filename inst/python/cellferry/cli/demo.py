@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .output import output_paths, table, tell_files, write_all
+from .output import output_paths, table, print_files, write_all
 
 if TYPE_CHECKING:
     import anndata
@@ -46,7 +46,7 @@ def demo(out: Path) -> None:
         }
     )
     click.echo(table(found))
-    tell_files(written)
+    print_files(written)
 
 
 def _blood_cells() -> anndata.AnnData:

@@ -72,7 +72,7 @@ def opened_input(request: AnnotateRequest) -> Iterator[Input]:
     Raises
     ------
     UnsupportedObjectError, InputError, DeliveryError, DependencyError
-        It holds no cells and they are to be annotated, it cannot be read, labels cannot be
+        It has no cells and they are to be annotated, it cannot be read, labels cannot be
         written into it, or an .rds is given without R.
     """
     from ..annotate.request import OF_R
@@ -171,7 +171,7 @@ class H5ad:
 
 @dataclass
 class Rds:
-    """A Seurat object or SingleCellExperiment that an Rscript child holds."""
+    """A Seurat object or SingleCellExperiment that an Rscript child keeps."""
 
     opened: RdsObject
     study: Study

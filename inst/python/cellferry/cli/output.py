@@ -66,7 +66,7 @@ def output_paths(name: Path, suffix: str | None = ".h5ad") -> dict[str, Path]:
     return {kind: name.with_name(name.name + end) for kind, end in suffixes.items()}
 
 
-def tell_files(files: Sequence[Path]) -> None:
+def print_files(files: Sequence[Path]) -> None:
     """Print where the files are."""
     for path in files:
         click.echo(f"wrote {path}")

@@ -26,7 +26,7 @@ def number(value: object) -> str:
     """
     try:
         real = float(value) if isinstance(value, SupportsFloat) else float(str(value))
-    except ValueError:
+    except (TypeError, ValueError):
         return "–" if value is None else str(value)
     if not isfinite(real):
         return "–"
