@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.cli.output import aligned, output_paths, table, print_files, write_all
+from cellferry.cli.output import aligned, output_paths, print_files, table, write_all
 from cellferry.errors import OutputError
 
 

@@ -48,6 +48,13 @@ def check_study(study: Study, level: Level = "clusters") -> Study:
     Returns the study with ``context.species`` filled in where the gene names show it, and with
     symbols where the genes are Ensembl identifiers.
 
+    Parameters
+    ----------
+    study
+        With its expression and markers, as it was read.
+    level
+        ``"clusters"`` or ``"cells"``; cells need no cluster.
+
     Raises
     ------
     MarkersClustersError, MarkersMismatchError, GeneIdentifiersError
@@ -146,7 +153,14 @@ def genes_to_compare(markers: Markers, clusters: Clusters) -> tuple[str, ...]:
     """Return the genes whose prevalence decides whether a table belongs to a clustering.
 
     Per cluster those with the largest ``pct.1 - pct.2`` (or ``pct.1``): another
-    clustering of the same cells changes them most. None when the table has no ``pct.1``.
+    clustering of the same cells changes them most. Empty when the table has no ``pct.1``.
+
+    Parameters
+    ----------
+    markers
+        The table, of any source.
+    clusters
+        Those of the object; only clusters of both are compared.
     """
     chosen: dict[str, None] = {}
     for rows in _rows_to_compare(markers, clusters).values():
@@ -213,7 +227,15 @@ def check_same_clustering(study: Study) -> None:
 
 
 def check_needs(engine: Engine[object], study: Study) -> None:
-    """Raise :class:`EngineNeedsError` for the first part that the engine needs and lacks."""
+    """Raise :class:`EngineNeedsError` for the first part that the engine needs and lacks.
+
+    Parameters
+    ----------
+    engine
+        Its capabilities say what it cannot do without.
+    study
+        The object as it was read.
+    """
     for part in sorted(engine.capabilities.needs):
         study.require(part, engine.name)
 
@@ -223,6 +245,15 @@ def check_consent(engine: Engine[object], plan: Plan | None, *, allow_upload: bo
 
     Marker lists may be sent to a service the user has chosen; expression and metadata
     may not, unless ``allow_upload`` says so.
+
+    Parameters
+    ----------
+    engine
+        Its capabilities say what leaves the machine, and for which host.
+    plan
+        What would be sent, for the message; None where it is not known.
+    allow_upload
+        Whether the user agreed.
     """
     sent = leaving(engine.capabilities)
     if not sent or allow_upload:

@@ -55,6 +55,17 @@ def complete(found: Answer, study: Study, engine: Engine[object], run: Run) -> A
 
     The answer is stored in the run before it is returned.
 
+    Parameters
+    ----------
+    found
+        What the engine returned.
+    study
+        What it read: the clusters or cells that must be answered, in order.
+    engine
+        For the record: its name and options.
+    run
+        Where the answer is kept.
+
     Raises
     ------
     InternalError

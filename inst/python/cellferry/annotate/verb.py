@@ -91,7 +91,15 @@ def annotate(
 
 
 def plan(study: Study, engine: Engine[object]) -> Plan:
-    """Return what annotating the study would do, without doing it: the dry run."""
+    """Return what annotating the study would do, without doing it: the dry run.
+
+    Parameters
+    ----------
+    study
+        What would be read.
+    engine
+        Who would read it.
+    """
     return engine.plan(_checked(study, engine))
 
 
@@ -109,7 +117,19 @@ def level_of(engine: Engine[object]) -> Level:
 
 
 def execute(run: Run, study: Study, engine: Engine[Answer], on_event: OnEvent | None) -> Answer:
-    """Run (or go on with) a run whose study has been checked."""
+    """Run (or go on with) a run whose study has been checked.
+
+    Parameters
+    ----------
+    run
+        New, or one that was stopped: its finished units are not done again.
+    study
+        Checked, with what the engine reads.
+    engine
+        That of the run.
+    on_event
+        Called in this thread for each event of the engine.
+    """
 
     def work(events: Events) -> Answer:
         return engine.run(study, run, events)
@@ -216,7 +236,17 @@ def resume(
 
 
 def is_allowed(run: Run, engine: Engine[object], *, allow_upload: bool) -> bool:
-    """Whether data may leave for the engine's host: now, or since the run began."""
+    """Whether data may leave for the engine's host: now, or since the run began.
+
+    Parameters
+    ----------
+    run
+        The run to go on with; consent was given when it was made.
+    engine
+        The engine, with the options of now.
+    allow_upload
+        Consent of now.
+    """
     if allow_upload or not leaving(engine.capabilities):
         return allow_upload
     return engine.capabilities.host == engine_of(run).capabilities.host
@@ -228,6 +258,14 @@ def level_of_run(run: Run) -> Level:
 
 
 def engine_of(run: Run, options: Mapping[str, object] | None = None) -> AnyEngine:
-    """Return the engine of a run; ``options`` are those that no run records, such as a key."""
+    """Return the engine of a run; ``options`` are those that no run records, such as a key.
+
+    Parameters
+    ----------
+    run
+        Its record has the name of the engine, and options without secrets.
+    options
+        Take the place of those of the record.
+    """
     own = {**run.content["options"], **(options or {})}
     return create_engine(run.content["engine"], own, level_of_run(run))

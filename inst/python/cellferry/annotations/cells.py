@@ -138,7 +138,23 @@ class CellAnnotations:
         error: list[str | None] | None = None,
         **columns: Any,
     ) -> CellAnnotations:
-        """Build from plain lists of one value per cell."""
+        """Build from plain lists of one value per cell.
+
+        Parameters
+        ----------
+        cells
+            n names.
+        labels
+            n labels, None where there is none.
+        status
+            n words of :data:`cellferry.annotations.clusters.STATUSES`.
+        confidence
+            n numbers between 0 and 1; None has none for any cell.
+        error
+            n reasons, None where there is none.
+        **columns
+            Other attributes, as they are.
+        """
         n = len(cells)
         empty: dict[str, Any] = {
             "detail": Texts.none(n),

@@ -136,7 +136,19 @@ def contradiction(
     confidence: float | None = None,
     confidence_kind: str | None = None,
 ) -> str | None:
-    """Say how the answer for one cluster or cell contradicts itself, None if it does not."""
+    """Say how the answer for one cluster or cell contradicts itself, None if it does not.
+
+    Parameters
+    ----------
+    status
+        A word of :data:`STATUSES`, if it is right.
+    label, error
+        None where there is none.
+    confidence
+        Between 0 and 1, or None.
+    confidence_kind
+        A word of :data:`CONFIDENCE_KINDS`, or None without a confidence.
+    """
     if status not in STATUSES:
         return f'there is no status "{status}"'
     if status == "ok" and not label:
@@ -153,7 +165,15 @@ def contradiction(
 
 
 def check_schema(found: object, expected: str) -> None:
-    """Raise :class:`AnnotationsFormatError` where annotations have another schema."""
+    """Raise :class:`AnnotationsFormatError` where annotations have another schema.
+
+    Parameters
+    ----------
+    found
+        What the stored form says it is.
+    expected
+        The only schema that is read.
+    """
     if found != expected:
         message = f'These annotations have the schema "{found}"; this version reads "{expected}".'
         raise AnnotationsFormatError(message, "Update cellferry, or annotate again.")

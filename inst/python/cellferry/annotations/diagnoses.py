@@ -69,7 +69,15 @@ class Diagnosis:
 
 
 def diagnose(found: OfCells, study: Study) -> list[Diagnosis]:
-    """Return what looks wrong with an answer; nothing for fewer than 20 answered cells."""
+    """Return what looks wrong with an answer; nothing for fewer than 20 answered cells.
+
+    Parameters
+    ----------
+    found
+        One answer per cell.
+    study
+        The species and genes of the sample.
+    """
     counts = found.label.counts()
     answered = int(counts.sum())
     if answered < FEWEST_CELLS:

@@ -80,6 +80,15 @@ def annotation_report(
 ) -> Path:
     """Write the HTML report of an AnnData's annotations, with its embedding if it has one.
 
+    Parameters
+    ----------
+    adata
+        An AnnData that was labelled.
+    file
+        The HTML file.
+    key
+        Name of the label column; None is the newest.
+
     Raises
     ------
     AnnotationsMissingError, OutputError

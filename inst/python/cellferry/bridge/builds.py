@@ -121,7 +121,15 @@ def begin(message: Message, options: BuildOptions) -> Message:
 
 
 def finish(handle: str, on_event: Callable[[Event], None] | None) -> tuple[Artifacts, Study]:
-    """Finish the build of a handle; return what was built, and of which study."""
+    """Finish the build of a handle; return what was built, and of which study.
+
+    Parameters
+    ----------
+    handle
+        What :func:`begin` returned.
+    on_event
+        Called in this thread for each event.
+    """
     opened = kept(handle, OpenBuild)
     return opened.finish(on_event), opened.study
 

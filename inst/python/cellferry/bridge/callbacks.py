@@ -49,6 +49,13 @@ INTERRUPTED: Message = {"kind": "interrupted"}
 def checked_answer(answer: Message, where: str) -> Message:
     """Return an answer of R, or raise what it says went wrong.
 
+    Parameters
+    ----------
+    answer
+        Decoded; ``failed`` has the class and text of a condition.
+    where
+        What was done, for the message.
+
     Raises
     ------
     CellferryError

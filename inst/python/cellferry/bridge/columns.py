@@ -101,7 +101,15 @@ def _nullable(values: NDArray[np.generic], missing: NDArray[np.bool_]) -> Any:
 def record_from_series(
     series: Column, note: Mapping[str, str] | None = None
 ) -> tuple[Record | None, str]:
-    """Return the record of a column and what is lost; None if it can't cross, and why."""
+    """Return the record of a column and what is lost; None if it can't cross, and why.
+
+    Parameters
+    ----------
+    series
+        A column of any dtype.
+    note
+        What :func:`values_from_record` returned of the R type, if it came from R.
+    """
     import pandas as pd
 
     note, dtype = note or {}, series.dtype

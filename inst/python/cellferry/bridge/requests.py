@@ -116,7 +116,15 @@ def level_of(message: Message) -> Level:
 
 
 def engine_of(message: Message, run: Run | None = None) -> AnyEngine:
-    """Return the engine that R asks for; with a run, the one of that run."""
+    """Return the engine that R asks for; with a run, the one of that run.
+
+    Parameters
+    ----------
+    message
+        The request, with the name and options of the engine.
+    run
+        The run to go on with; None for a new one.
+    """
     options = dict(message["engine"]["options"])
     if run is not None:
         return verb.engine_of(run, options)
@@ -124,7 +132,15 @@ def engine_of(message: Message, run: Run | None = None) -> AnyEngine:
 
 
 def plan_unread(engine: AnyEngine, message: Message) -> Plan | None:
-    """Return what would be sent of an object of which only the extent is known."""
+    """Return what would be sent of an object of which only the extent is known.
+
+    Parameters
+    ----------
+    engine
+        Only one that estimates has a plan.
+    message
+        The request; ``extent`` has the numbers of cells and genes.
+    """
     extent = message.get("extent")
     if extent is None or not isinstance(engine, Estimates):
         return None

@@ -27,6 +27,15 @@ def results(
 
     The frame ``delivery`` has one row for each cluster, or for each cell; its column ``cluster``
     has their names. Of cells the record is a summary, and the study is needed.
+
+    Parameters
+    ----------
+    found
+        Of clusters or cells.
+    study
+        Its clusters are delivered to; None for a table alone.
+    out
+        Takes the values of the columns.
     """
     clusters = None if study is None else study.clusters
     if isinstance(found, CellAnnotations):

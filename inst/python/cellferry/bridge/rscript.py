@@ -100,6 +100,13 @@ class RChild:
     def serve(self, handlers: Mapping[str, Handler], until: str) -> Message:
         """Answer what the child asks by name, and return the message named ``until`` unanswered.
 
+        Parameters
+        ----------
+        handlers
+            Name of a message -> what answers it; others are answered by None.
+        until
+            Name of the message that is returned.
+
         Raises
         ------
         CellferryError
@@ -125,7 +132,15 @@ class RChild:
         return checked_answer(self.serve({}, until="answered"), "the Rscript child")
 
     def answer(self, value: Message | None, out: wire.Outgoing | None = None) -> None:
-        """Answer the last message."""
+        """Answer the last message.
+
+        Parameters
+        ----------
+        value
+            Plain data, or None.
+        out
+            The buffers that it refers to.
+        """
         reply: Message = {"ok": True, "value": value, "warnings": [], "messages": []}
         self._reply(reply, [] if out is None else out.buffers)
 

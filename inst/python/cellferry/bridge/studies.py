@@ -64,6 +64,17 @@ class Incoming:
         ``shared`` of what was sent says where R's dgCMatrix of genes x cells are, which are
         the rows of cells x genes, and in which process. R keeps them until it learns, from
         the answer to "discard", that nobody reads them any more.
+
+        Parameters
+        ----------
+        part
+            ``"normalized"`` or ``"counts"``.
+        n_cells, genes
+            The shape, cells x genes.
+        sent
+            The study as R sent it.
+        most
+            Most cells of a block.
         """
         shared: Message = sent.get("shared") or {}
         if part not in shared or genes != list(sent[_GENES_OF[part]]):
@@ -225,7 +236,17 @@ def parts_to_send(engine: AnyEngine, sent: Message) -> frozenset[str]:
 
 
 def genes_wanted(study: Study, engine: AnyEngine, parts: frozenset[str]) -> list[str] | None:
-    """Return the genes whose normalised values R should send: to compare, and for the engine."""
+    """Return the genes whose normalised values R should send: to compare, and for the engine.
+
+    Parameters
+    ----------
+    study
+        With its genes and markers, without expression.
+    engine
+        Its capabilities name the genes it reads.
+    parts
+        What it reads of the object.
+    """
     if study.cells is None or study.genes is None:
         return None
     wanted: dict[str, None] = {}
@@ -285,7 +306,15 @@ def _graph(sent: Message) -> csr_matrix:
 
 
 def describe_parts(study: Study, out: wire.Outgoing) -> Message:
-    """Return what arrived of a study: its frames, and sums by which matrices differ."""
+    """Return what arrived of a study: its frames, and sums by which matrices differ.
+
+    Parameters
+    ----------
+    study
+        Complete.
+    out
+        Takes the values.
+    """
     answer: Message = {"cells": len(study.cells or ())}
     for name in ("obs", "var"):
         frame = getattr(study, name)

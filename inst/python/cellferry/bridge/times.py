@@ -40,6 +40,13 @@ def moments(seconds: NDArray[np.float64], zone: str | None) -> tuple[DatetimeArr
     """Return R's seconds since 1970 as a time-zone aware array, and what is lost.
 
     Without a zone R shows the moment in the session's own; here it is shown in UTC.
+
+    Parameters
+    ----------
+    seconds
+        float64; NaN is missing.
+    zone
+        Name of a time zone, or None.
     """
     import pandas as pd
 

@@ -28,7 +28,15 @@ NOTES = "r_types"
 
 
 def decode(value: Any, buffers: Sequence[bytes | bytearray]) -> Any:
-    """Return a message with its vectors as arrays and its doubles as floats."""
+    """Return a message with its vectors as arrays and its doubles as floats.
+
+    Parameters
+    ----------
+    value
+        What JSON gave.
+    buffers
+        Raw bytes, by the number that ``$buffer`` names.
+    """
     if isinstance(value, dict):
         if "$buffer" in value:
             return vector(value, buffers)
@@ -92,7 +100,19 @@ class Outgoing:
     def column(
         self, name: str, kind: str, values: Sequence[Any], levels: Sequence[str] | None = None
     ) -> Message:
-        """Return one column of a frame; None is NA in every kind."""
+        """Return one column of a frame; None is NA in every kind.
+
+        Parameters
+        ----------
+        name
+            Of the column.
+        kind
+            As in :mod:`cellferry.bridge.columns`, or ``texts``.
+        values
+            One per row.
+        levels
+            Of a category.
+        """
         if kind in {"text", "texts"}:
             plain = [list(v) for v in values] if kind == "texts" else list(values)
             return {"name": name, "kind": kind, "values": plain}

@@ -11,7 +11,7 @@ import click
 
 from ..engines import engine_names
 from .inputs import Input, opened_input
-from .output import EXIT_FAILED_CLUSTERS, output_paths, remember, table, print_files, write_all
+from .output import EXIT_FAILED_CLUSTERS, output_paths, print_files, remember, table, write_all
 
 if TYPE_CHECKING:
     from ..annotate.request import AnnotateRequest

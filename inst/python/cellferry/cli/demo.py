@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .output import output_paths, table, print_files, write_all
+from .output import output_paths, print_files, table, write_all
 
 if TYPE_CHECKING:
     import anndata

@@ -27,7 +27,17 @@ def table(annotations: Annotations) -> str:
 
 
 def aligned(names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Return rows of text in columns, two spaces apart."""
+    """Return rows of text in columns, two spaces apart.
+
+    Parameters
+    ----------
+    names
+        Of the columns.
+    rows
+        One text per column.
+    right
+        Columns that are aligned to the right.
+    """
     # Not a rich table: it takes 200 times as long, and cuts lines to the width of a terminal.
     from rich.cells import cell_len
 

@@ -34,7 +34,15 @@ _STAGES = {"annotator": "annotator", "validator": "validator", "blind": "second 
 
 
 def rounds_of(annotations: Annotations, cluster: str) -> tuple[Round, ...]:
-    """Return the validation rounds of a cluster; none where the engine has no such thing."""
+    """Return the validation rounds of a cluster; none where the engine has no such thing.
+
+    Parameters
+    ----------
+    annotations
+        With the evidence of the engine.
+    cluster
+        Its name.
+    """
     found = _part(annotations, cluster, "rounds")
     return tuple(
         Round(
@@ -48,7 +56,15 @@ def rounds_of(annotations: Annotations, cluster: str) -> tuple[Round, ...]:
 
 
 def conversation_of(annotations: Annotations, cluster: str) -> tuple[Message, ...]:
-    """Return the prompts and replies about a cluster, in order."""
+    """Return the prompts and replies about a cluster, in order.
+
+    Parameters
+    ----------
+    annotations
+        With the evidence of the engine.
+    cluster
+        Its name.
+    """
     messages = []
     for message in _part(annotations, cluster, "conversation"):
         stage = _STAGES.get(str(message.get("stage")), str(message.get("stage", "")))

@@ -101,6 +101,13 @@ def parameters(provenance: Mapping[str, object], above: str = "") -> Iterator[tu
 
     Nothing in it should be secret; what looks like a secret by its name is not shown.
 
+    Parameters
+    ----------
+    provenance
+        Nested mappings and lists of plain values.
+    above
+        What the names begin with.
+
     Examples
     --------
     >>> list(parameters({"options": {"n_genes": 50, "api_key": "s"}}))
