@@ -102,10 +102,10 @@ def test_looking_leaves_nothing_behind_and_does_not_read_the_matrix(monkeypatch)
 
 
 def test_a_source_that_can_be_read_once_is_not_used_up():
-    from cellferry.bridge.sources import StreamedSource
+    from cellferry.bridge.sources import QueueSource
 
     with pytest.raises(ValueError, match="read once"):
-        look_at(StreamedSource(1, ["CD3E"]))
+        look_at(QueueSource(1, ["CD3E"]))
 
 
 def test_a_look_says_what_tells():
