@@ -19,7 +19,7 @@
 #' with the same interface in its place. [StudyReport()] lists what of an object is read.
 #'
 #' @section Clusters that get no label:
-#' A cluster of which the engine can't tell the type has the label "Unknown" and the status
+#' A cluster of which the engine can't name the type has the label "Unknown" and the status
 #' `unknown`. A cluster that failed or has no markers has `NA` and the status `failed` or
 #' `skipped`. Cells without a cluster have `NA` everywhere.
 #'
@@ -34,13 +34,13 @@
 #'   SingleCellExperiment the column `ident`, else `label`).
 #' @param key Name of the label column.
 #' @param tissue,species,study.context What is known of the sample, as text. `species = NULL` is
-#'   told from the gene names.
+#'   found by the gene names.
 #' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a
 #'   SingleCellExperiment).
 #' @param overwrite Whether columns of these names that cellferry did not write may be replaced.
 #' @param allow.upload Whether the engine may send expression or metadata off this machine.
 #' @param verbose Whether to show messages, progress and the table of labels.
-#' @param dry.run Whether only to tell what would be done: calls, bytes, tokens and estimated cost.
+#' @param dry.run Whether only to return the plan: calls, bytes, tokens and estimated cost.
 #'   No call is made, and neither a key nor consent is needed.
 #' @param ... Options of the engine, by their exact names; see [Engine()].
 #'

@@ -1,7 +1,7 @@
-# Markers that nobody gave: whether they can be computed, what that takes, and telling so.
+# Markers that nobody gave: whether they can be computed, what that takes, and the message about it.
 
 # Gene x cell x cluster comparisons per second of FindAllMarkers() with the Wilcoxon test. One core
-# does 2e6 of those that pass the thresholds, and about a fifth passes. Only to tell the time.
+# does 2e6 of those that pass the thresholds, and about a fifth passes. Only to estimate the time.
 comparisons_per_second <- 1e7
 
 compute_markers <- function(object, groups, assay, verbose = TRUE) {

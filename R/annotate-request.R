@@ -1,7 +1,7 @@
 # What every annotation is made of: the request, checked and as a message, and at the end the answer
 # on its way onto the object and to the user.
 
-# The checked arguments of the verb.
+# The checked arguments of AnnotateClusters() and AnnotateCells().
 new_request <- function(engine, options, group.by, key, tissue, species, study.context, assay,
                         overwrite, allow.upload, verbose, level = "clusters", dry.run = FALSE) {
   check_text(group.by, "group.by")
@@ -30,8 +30,8 @@ with_options <- function(engine, options, level = "clusters") {
   known <- described[[if (level == "cells") "cell_engines" else "engines"]]
   if (chosen$name %in% names(known)) {
     valid <- if (is.character(engine)) names(known[[chosen$name]]) else character()
-    verb <- if (level == "cells") "AnnotateCells" else "AnnotateClusters"
-    check_dots(options, verb, chosen$name, valid)
+    caller <- if (level == "cells") "AnnotateCells" else "AnnotateClusters"
+    check_dots(options, caller, chosen$name, valid)
     if (level == "cells") {
       chosen$options <- cell_options(
         chosen$options, described$engines[[chosen$name]], known[[chosen$name]]

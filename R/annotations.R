@@ -1,4 +1,4 @@
-#' The annotations that an object holds
+#' The annotations that an object has
 #'
 #' Returns the table that [AnnotateClusters()] stored: one row per cluster, with the evidence. It
 #' needs no Python. After `subset()` the cells are counted anew, and clusters that are gone keep
@@ -8,7 +8,7 @@
 #' @param object A Seurat object, a SingleCellExperiment, or annotations.
 #' @param key Key of the annotations; `NULL` is the newest.
 #'
-#' @return A data frame of class `cellferry_annotations`. Five columns are printed; it holds
+#' @return A data frame of class `cellferry_annotations`. Five columns are printed; it has
 #'   `r paste0("\x60", names(annotation_columns), "\x60", collapse = ", ")`. Columns with several
 #'   values per cluster, such as `supporting`, are lists.
 #' @family results
@@ -112,7 +112,7 @@ as_annotations <- function(columns, n, key, json = NULL, provenance = list(), no
 }
 
 # The clusters of an object as they are now, found by the column that the annotations were made
-# from; NULL when that column is gone or holds other clusters.
+# from; NULL when that column is gone or has other clusters.
 stored_groups <- function(object, table) {
   provenance <- attr(table, "provenance")
   for (name in unique(c(provenance$group_column, provenance$group_key))) {
@@ -269,7 +269,7 @@ SupportingMarkers <- function(object, key = NULL, n = 3) {
 
 #' Write a report of the annotations
 #'
-#' Writes one HTML file that holds everything it shows: the labels, the evidence, the embedding
+#' Writes one HTML file with everything it shows: the labels, the evidence, the embedding
 #' coloured by label, and how it was made.
 #'
 #' @inheritParams Annotations

@@ -1,8 +1,8 @@
 #' Build the artifacts of an object
 #'
 #' Writes the two files that CyteType reads beside a job, in one read of the object, and returns
-#' the statistics of the same read. `vars.h5` holds the normalised values by gene and, where the
-#' assay has them, the raw counts by cell; `obs.duckdb` holds the metadata, the embedding and the
+#' the statistics of the same read. `vars.h5` has the normalised values by gene and, where the
+#' assay has them, the raw counts by cell; `obs.duckdb` has the metadata, the embedding and the
 #' names of the cells in one table `obs`. [CyteTypeEngine()] builds them by itself; this is for
 #' looking at them, for another service, or for a script.
 #'
@@ -14,10 +14,10 @@
 #' @inheritParams AnnotateClusters
 #' @param object A Seurat object or a SingleCellExperiment.
 #' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a
-#'   SingleCellExperiment). It must hold log-normalised values.
+#'   SingleCellExperiment). It must contain log-normalised values.
 #' @param vars_h5_path,obs_duckdb_path Where the files go. Earlier artifacts are replaced.
 #' @param coordinates_key Name of the embedding, with or without `X_`; `NULL` is UMAP, else t-SNE,
-#'   else the first.
+#'   PCA or the first.
 #' @param gene_symbols_column Column of the gene metadata with symbols; `NULL` looks for one of a
 #'   usual name.
 #' @param aggregate_metadata,min_percentage,max_metadata_categories Composition of the clusters:
@@ -25,8 +25,8 @@
 #' @param pcent_batch_size Most cells that are worked on at once.
 #' @param max_cells_per_group Cells of each cluster whose coordinates are sampled.
 #' @param obs_columns Only these metadata columns (and the clusters) go into `obs.duckdb` and the
-#'   statistics; `NULL` is all. Metadata can hold what must not leave the building.
-#' @param cell_names Whether `obs.duckdb` holds the names of the cells, in the column
+#'   statistics; `NULL` is all. Metadata can contain what must not leave the building.
+#' @param cell_names Whether `obs.duckdb` has the names of the cells, in the column
 #'   `__cell_name`.
 #' @param require_artifacts `FALSE`: a file that can't be built is `NA` in the result, the reason
 #'   in `errors`, and the statistics are made all the same. The values then go through a temporary

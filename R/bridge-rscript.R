@@ -1,4 +1,4 @@
-# Work on an .rds file for the command line: Rscript runs the same verb as a session does, and the
+# Work on an .rds file for the command line: Rscript runs what a session runs, and the
 # bridge to Python is a folder of files instead of reticulate. Nothing is embedded.
 #
 # A request is `request_<k>`, an answer `answer_<k>`; both are the number of their buffers and the

@@ -1,8 +1,8 @@
 # An object as a study: its plain parts in one message; its expression goes as bridge-transport.R
 # says.
 
-# What Python keeps for a verb until it ends: what was opened, by its handles, and the matrices that
-# Python may read where R has them. A verb makes one, and on.exit(discard(kept)) gives all back.
+# What Python keeps for a call until it ends: what was opened, by its handles, and the matrices that
+# Python may read where R has them. A caller makes one, and on.exit(discard(kept)) gives all back.
 new_kept <- function() {
   list2env(list(handles = character(), mats = NULL), parent = emptyenv())
 }

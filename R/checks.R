@@ -1,4 +1,4 @@
-# Checks of the verbs' own arguments. What an engine accepts is checked by the core.
+# Checks of the public functions' own arguments. What an engine accepts is checked by the core.
 
 check_text <- function(x, name, null = FALSE) {
   if (null && is.null(x)) {
@@ -48,17 +48,17 @@ invalid_argument <- function(x, name, ...) {
   )
 }
 
-# Names in `...` must be options of the engine that was chosen, or none where a verb only has `...`
-# for its methods. `group_by` must never be swallowed, so the verb's own arguments are among those
+# Names in `...` must be options of the engine that was chosen, or none where `...` is only there
+# for its methods. `group_by` must never be swallowed, so a function's own arguments are among those
 # that may have been meant. `valid` is empty when the engine was made with its options before.
-check_dots <- function(options, verb, engine = NULL, valid = character()) {
+check_dots <- function(options, caller, engine = NULL, valid = character()) {
   names <- names(options) %||% rep("", length(options))
   alone <- is.null(engine)
   if (!all(nzchar(names))) {
     cellferry_stop(
       "unknown_option",
       if (alone) {
-        paste0("`", verb, "()` was given an argument too many, without a name.")
+        paste0("`", caller, "()` was given an argument too many, without a name.")
       } else {
         "An argument in `...` has no name."
       },
@@ -69,7 +69,7 @@ check_dots <- function(options, verb, engine = NULL, valid = character()) {
   if (length(twice)) {
     cellferry_stop("invalid_option", paste0("`", twice[1], "` is given more than once."))
   }
-  arguments <- setdiff(names(formals(verb)), "...")
+  arguments <- setdiff(names(formals(caller)), "...")
   for (name in setdiff(names, valid)) {
     guess <- did_you_mean(name, c(arguments, valid), quote = "`")
     known <- if (alone) {
@@ -82,7 +82,7 @@ check_dots <- function(options, verb, engine = NULL, valid = character()) {
     cellferry_stop(
       "unknown_option",
       if (alone) {
-        paste0("`", name, "` is no argument of `", verb, "()`.")
+        paste0("`", name, "` is no argument of `", caller, "()`.")
       } else {
         paste0("`", name, "` is neither an argument nor an option of the engine \"", engine, "\".")
       },

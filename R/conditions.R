@@ -5,7 +5,7 @@
 #'
 #' Every error has the classes `cellferry_<code>_error` and `cellferry_error`, every warning
 #' `cellferry_<code>_warning` and `cellferry_warning`, every message `cellferry_message`. The
-#' codes are those of the Python package. `cnd$data` holds machine-readable details, for example
+#' codes are those of the Python package. `cnd$data` has machine-readable details, for example
 #' `cnd$data$run`, the id of the run that an error or an interrupt stopped.
 #'
 #' @section Error codes:
@@ -38,8 +38,8 @@ public_verbs <- c(
   "SupportingMarkers"
 )
 
-# The innermost public verb on the stack as `Verb()`. Arguments are left out on purpose: they
-# may hold secrets, and conditions are printed, logged and saved.
+# The innermost public function on the stack as `Name()`. Arguments are left out on purpose: they
+# may contain secrets, and conditions are printed, logged and saved.
 verb_call <- function() {
   for (frame in rev(sys.calls())) {
     head <- frame[[1]]

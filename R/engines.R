@@ -72,7 +72,7 @@ LocalEngine <- function(n_genes = 50L, tissue_only = FALSE, knowledge = NULL,
 #' @param model The provider's name of the model.
 #' @param base_url Address to use instead of the provider's, exactly as given. Local and private
 #'   addresses need no key.
-#' @param api_key,api_key_env The key, or the name of the environment variable that holds it.
+#' @param api_key,api_key_env The key, or the name of the environment variable that has it.
 #' @param llm_configs A list of one or two lists of `provider`, `name`, `apiKey`, `baseUrl` and
 #'   `modelSettings`, instead of the arguments above; the second model validates.
 #' @param output_name Base name of the files `_summary.csv`, `_conversations.json` and

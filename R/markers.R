@@ -1,7 +1,7 @@
 #' Read a marker table
 #'
 #' Reads the three known formats and returns one: the columns of Seurat's `FindAllMarkers()`.
-#' The format is told from the columns. [AnnotateClusters()] reads all of these by itself; use
+#' The format is recognised by the columns. [AnnotateClusters()] reads all of these by itself; use
 #' `ReadMarkers()` to look at what it makes of a file, or when columns have other names.
 #'
 #' * Seurat: `FindAllMarkers()` of Seurat 3 (`avg_logFC`) and of 4 and 5 (`avg_log2FC`), also

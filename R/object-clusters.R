@@ -2,7 +2,7 @@
 
 # The clusters of the cells: `names` in the user's order, only those with cells; `codes` one per
 # cell, position in `names` from 1, NA for a cell without a cluster; `column` the metadata column
-# that holds them, NULL if none does.
+# that has them, NULL if none does.
 extract_groups <- function(object, group.by = "ident") {
   metadata <- extract_metadata(object)
   values <- group_values(object, metadata, group.by)
@@ -56,7 +56,7 @@ group_values <- function(object, metadata, group.by) {
   metadata[[group.by]]
 }
 
-# The active identity as a column, and the metadata column that holds the same, NULL if none does.
+# The active identity as a column, and the metadata column that has the same, NULL if none does.
 extract_idents <- function(object) {
   if (!is_seurat(object)) {
     return(NULL)

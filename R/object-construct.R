@@ -6,7 +6,7 @@
 
 # `parts` are
 #   assay             name
-#   cells, genes      names; they are unique, and genes hold no "_" or "|"
+#   cells, genes      names; they are unique, and genes contain no "_" or "|"
 #   layers            counts, data, scale.data or others: matrices of genes x cells without names
 #   metadata, features  columns as in extract_metadata_columns()
 #   variable_features names of genes, in their order

@@ -18,7 +18,7 @@ layer_parts <- function(object, assay = NULL, layer = "data", check = TRUE) {
 
 normalized_parts <- function(object, assay = NULL) layer_parts(object, assay, "data")
 
-# Assay5 and its kin, told by their storage and not by their class.
+# Assay5 and its kin, recognised by their storage and not by their class.
 is_layered <- function(stored) methods::.hasSlot(stored, "layers")
 
 experiment_parts <- function(object, assay, layer) {

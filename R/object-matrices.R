@@ -1,4 +1,4 @@
-# Reading some columns of any matrix that an assay can hold.
+# Reading some columns of any matrix that an assay can have.
 #
 # A new kind of storage needs two answers: about how many values a column has (column_sizes), and
 # the columns `at` in compressed form, `list(lengths, i, x)` with `i` from 0 and increasing

@@ -63,7 +63,7 @@ extract_variable_features <- function(object, assay = NULL) {
 # category codes from 0, -1 is NA                          levels, ordered
 # date     double, days since 1970                         storage
 # datetime double, seconds since 1970                      tz: NULL, "" or a name; storage
-# integer64  double that holds the bits of bit64::integer64
+# integer64  double that has the bits of bit64::integer64
 # left     NULL
 # action   "taken", "coerced" or "left"; `why` says what is lost.
 extract_metadata_columns <- function(object) {

@@ -10,7 +10,7 @@ object_kind <- function(object) {
   if (inherits(object, "Seurat")) "Seurat" else "SingleCellExperiment"
 }
 
-# The classes that hold cells; a marker table is read by markers.R.
+# The classes that have cells; a marker table is read by markers.R.
 is_cell_object <- function(object) inherits(object, c("Seurat", "SingleCellExperiment"))
 
 is_seurat <- function(object) object_kind(object) == "Seurat"
@@ -111,7 +111,7 @@ extract_reserved <- function(object) {
   )
 }
 
-# key -> JSON text of the annotations that the object holds.
+# key -> JSON text of the annotations that the object has.
 extract_stored <- function(object) {
   stored <- if (is_seurat(object)) {
     methods::slot(object, "misc")[["cellferry"]]
@@ -208,12 +208,10 @@ extract_graph <- function(object, assay = NULL) {
   if (!is.na(best)) graphs[[best]]
 }
 
-# The embedding to draw: the one of the name `wanted` (which Python calls "X_<name>"), else UMAP,
-# else t-SNE, else the first with two dimensions; NULL if none.
+# The embedding to draw: the one of the name `wanted` (which Python calls "X_<name>"), else the one
+# that best_embedding() chooses; NULL if none.
 extract_coordinates <- function(object, wanted = NULL) {
-  reductions <- Filter(
-    function(x) ncol(x$values) >= 2L && !anyNA(x$values[, 1:2]), extract_reductions(object)
-  )
+  reductions <- Filter(is_drawable, extract_reductions(object))
   if (!is.null(wanted)) {
     found <- tolower(names(reductions)) %in% tolower(c(wanted, sub("^X_", "", wanted)))
     if (!any(found)) {
@@ -225,10 +223,23 @@ extract_coordinates <- function(object, wanted = NULL) {
     }
     reductions <- reductions[found]
   }
-  if (!length(reductions)) {
-    return(NULL)
-  }
-  names <- tolower(names(reductions))
-  best <- reductions[[c(grep("umap", names), grep("tsne|t-sne", names), 1L)[1]]]
-  list(name = best$name, values = best$values[, 1:2])
+  best <- best_embedding(reductions)
+  if (!is.null(best)) list(name = best$name, values = best$values[, 1:2])
+}
+
+# Two columns of numbers, none missing.
+is_drawable <- function(reduction) {
+  values <- reduction$values
+  is.numeric(values) && ncol(values) >= 2L && !anyNA(values[, 1:2])
+}
+
+# UMAP, else t-SNE, else PCA: of each the embedding of that very name, then one whose name contains
+# it; else the first. Python chooses alike (study/embeddings.py), and the table that both are
+# tested with is embedding_choice.json.
+best_embedding <- function(reductions) {
+  reductions <- Filter(is_drawable, reductions)
+  plain <- gsub("-", "", sub("^x_", "", tolower(names(reductions))))
+  kinds <- c("umap", "tsne", "pca")
+  order <- unlist(lapply(kinds, function(kind) c(which(plain == kind), grep(kind, plain))))
+  if (length(reductions)) reductions[[c(order, 1L)[1]]]
 }

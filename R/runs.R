@@ -1,6 +1,6 @@
 #' The runs that cellferry remembers
 #'
-#' Each annotation is a run: a folder that holds what was asked, every finished answer and the
+#' Each annotation is a run: a folder with what was asked, every finished answer and the
 #' result, and never a secret. It is kept in the user's data folder; the environment variable
 #' `CELLFERRY_HOME` names another place.
 #'
@@ -78,7 +78,7 @@ resume_table <- function(request) {
   })
 }
 
-# The arguments of the verb, from the record of the run. Consent was given when it was made, and
+# The arguments of the call, from the record of the run. Consent was given when it was made, and
 # its options are the core's to read.
 recorded_request <- function(record, overwrite, verbose) {
   kept <- record$provenance$parameters

@@ -1,7 +1,7 @@
 # Keys and tokens: kept outside of the objects, shown nowhere, asked for where they are missing.
 
-# Keys of this session by handle. Objects hold only handles, so that saveRDS(), dput() and a
-# workspace image have nothing to tell.
+# Keys of this session by handle. Objects have only handles, so that saveRDS(), dput() and a
+# workspace image reveal nothing.
 .secrets <- new.env(parent = emptyenv())
 
 new_handle <- function() {
@@ -68,7 +68,7 @@ print.cellferry_secret <- function(x, ...) {
 #' @export
 str.cellferry_secret <- function(object, ...) cat(" <hidden>\n")
 
-# The variables that hold keys, as they are now; see share_variables().
+# The variables that contain keys, as they are now; see share_variables().
 share_keys <- function(more = NULL) {
   names <- unique(c(unlist(describe_backend()$key_variables), more))
   names <- names[nzchar(names)]

@@ -1,4 +1,4 @@
-# The records that 0.1.0 left on disk, and what they hold: tests/fixtures/0.1.0/README.md.
+# The records that 0.1.0 left on disk, and what is in them: tests/fixtures/0.1.0/README.md.
 record <- function(...) testthat::test_path("..", "fixtures", "0.1.0", ...)
 
 # The data folder of the R session that made them, copied for this test.

@@ -5,13 +5,13 @@ fault_server <- function(faults = "[]", frame = parent.frame()) {
   address <- withr::local_tempfile(.local_envir = frame)
   # Not a local file: it must outlive the test until the shell has seen it.
   stop_file <- tempfile("stop")
-  # The server ends with its standard input, which a shell holds open until the file is there.
+  # The server ends with its standard input, which a shell keeps open until the file is there.
   # R takes its folder away when it ends, perhaps before that.
-  hold <- sprintf(
+  input <- sprintf(
     "while [ -d '%s' ] && [ ! -e '%s' ]; do sleep 0.1; done", dirname(stop_file), stop_file
   )
   command <- sprintf(
-    "(%s) 2> /dev/null | %s %s %s > %s 2> /dev/null", hold,
+    "(%s) 2> /dev/null | %s %s %s > %s 2> /dev/null", input,
     shQuote(reticulate::py_config()$python), shQuote(script), shQuote(faults), shQuote(address)
   )
   with_clean_library_path(system2(

@@ -1,4 +1,4 @@
-# What any annotation must hold: each cell has the label of its own cluster.
+# What any annotation must satisfy: each cell has the label of its own cluster.
 expect_own_labels <- function(object, column, key = "cell_type") {
   table <- Annotations(object, key)
   clusters <- cluster_texts(extract_groups_column(object, column))
@@ -215,7 +215,7 @@ test_that("a key that can't be written is refused", {
   expect_messages(AnnotateClusters(small_object(), small_markers(), key = "a/b"), "key-name")
 })
 
-test_that("what gets no label is told", {
+test_that("what gets no label is reported", {
   skip_without_backend()
   local_home()
   object <- small_object()
@@ -291,7 +291,7 @@ test_that("every form of a Seurat object gets the same labels", {
   expect_identical(labels(halves), truth)
 })
 
-test_that("cells that the assay does not have are told and labelled", {
+test_that("cells that the assay does not have are reported and labelled", {
   skip_without_backend()
   local_home()
   object <- small_object()
@@ -303,7 +303,7 @@ test_that("cells that the assay does not have are told and labelled", {
   expect_false(anyNA(labelled@meta.data$cell_type))
 })
 
-test_that("a dry run tells the plan without a key, a call or a run", {
+test_that("a dry run returns the plan without a key, a call or a run", {
   skip_without_backend()
   local_home()
   withr::local_envvar(OPENAI_API_KEY = NA)

@@ -29,7 +29,7 @@ test_that("computed markers are Seurat's own, and the session's seed is kept", {
   expect_identical(found, truth)
 })
 
-test_that("the time is told in words", {
+test_that("the time is said in words", {
   expect_identical(about_time(3), "a few seconds")
   expect_identical(about_time(32), "about 30 seconds")
   expect_identical(about_time(170), "about 3 minutes")

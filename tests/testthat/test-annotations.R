@@ -82,7 +82,7 @@ test_that("after merge only labels are returned, and that is said", {
   expect_error(Markers(merged), class = "cellferry_annotations_missing_error")
 })
 
-test_that("objects without annotations, damaged and newer ones are told apart", {
+test_that("objects without annotations, damaged and newer ones are distinguished", {
   expect_messages(Annotations(small_object()), "annotations-missing")
   expect_messages(Annotations(1), "annotations-unsupported")
   newer <- labelled_object(json = "{\"schema\":\"cellferry.annotations/99\"}")

@@ -146,7 +146,7 @@ test_that("it prints what was built", {
   expect_output(print(built), "80 cells, 230 genes, 3 clusters>\nvars.h5: .*kB")
 })
 
-test_that("a file that fails is told, and without requiring it the statistics are made", {
+test_that("a file that fails is reported, and without requiring it the statistics are made", {
   skip_without_backend()
   nowhere <- file.path(withr::local_tempdir(), "absent", "vars.h5")
   whole <- build_in(small_object())

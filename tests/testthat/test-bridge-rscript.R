@@ -6,7 +6,7 @@ test_that("buffers come back from a file as they were", {
   }
 })
 
-test_that("files that hold no object are refused with the recipe", {
+test_that("files without an object are refused with the recipe", {
   path <- tempfile(fileext = ".rds")
   writeLines("text", path)
   expect_error(read_rds(path), "can't be read as .rds", class = "cellferry_input_error")

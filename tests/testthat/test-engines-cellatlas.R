@@ -48,7 +48,7 @@ test_that("every cell of a Seurat object gets the call of `cellferry serve`", {
   expect_length(grepRaw(key, readBin(file, "raw", file.size(file)), fixed = TRUE), 0)
 })
 
-test_that("cells that should not be annotated are told of, or not sent", {
+test_that("cells that should not be annotated are reported, or not sent", {
   skip_without_backend()
   local_home()
   address <- served()

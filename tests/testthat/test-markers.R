@@ -70,7 +70,7 @@ test_that("explicit column names win", {
   )
 })
 
-test_that("tables that are none are told apart", {
+test_that("tables that are none are distinguished", {
   skip_without_backend()
   markers <- small_markers()
   folder <- withr::local_tempdir()

@@ -54,26 +54,26 @@ test_that("matrices on disk are read block by block", {
 })
 
 # BPCells can't be installed on the test machines. Its matrix is an S4 class that answers to `[`
-# with one of its own and to as(, "dgCMatrix"); this one does the same and counts what it is asked.
-asked <- new.env()
+# with one of its own and to as(, "dgCMatrix"); this one does the same and counts what it reads.
+reads <- new.env()
 local({
   where <- globalenv()
   if (!methods::isClass("IterableMatrix")) {
-    methods::setClass("IterableMatrix", methods::representation(held = "ANY"), where = where)
-    methods::setMethod("dim", "IterableMatrix", function(x) dim(x@held), where = where)
+    methods::setClass("IterableMatrix", methods::representation(mat = "ANY"), where = where)
+    methods::setMethod("dim", "IterableMatrix", function(x) dim(x@mat), where = where)
     methods::setMethod("[", "IterableMatrix", function(x, i, j, ..., drop) {
-      asked$most <- max(asked$most, length(j))
-      methods::new("IterableMatrix", held = x@held[, j, drop = FALSE])
+      reads$most <- max(reads$most, length(j))
+      methods::new("IterableMatrix", mat = x@mat[, j, drop = FALSE])
     }, where = where)
-    methods::setAs("IterableMatrix", "dgCMatrix", function(from) from@held, where = where)
+    methods::setAs("IterableMatrix", "dgCMatrix", function(from) from@mat, where = where)
   }
 })
 
 test_that("a matrix with the interface of BPCells is read by slices", {
-  asked$most <- 0L
+  reads$most <- 0L
   truth <- random_counts()
-  expect_read(methods::new("IterableMatrix", held = truth), truth)
-  expect_lt(asked$most, ncol(truth) / 2)
+  expect_read(methods::new("IterableMatrix", mat = truth), truth)
+  expect_lt(reads$most, ncol(truth) / 2)
 })
 
 test_that("any other kind of matrix is refused", {
@@ -82,7 +82,7 @@ test_that("any other kind of matrix is refused", {
   )
 })
 
-test_that("counts are told from normalised and from scaled values in any kind of matrix", {
+test_that("counts are distinguished from normalised and from scaled values in any kind of matrix", {
   counts <- small_object()[["RNA"]]@counts
   for (convert in list(identity, as.matrix)) {
     kind <- function(mat) value_kind(list(list(mat = convert(mat))))

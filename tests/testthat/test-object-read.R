@@ -14,6 +14,21 @@ test_that("the embedding is UMAP, else t-SNE, else the first", {
   expect_null(extract_coordinates(object))
 })
 
+test_that("the embedding is chosen as in Python", {
+  path <- testthat::test_path("..", "fixtures", "embedding_choice.json")
+  for (case in jsonlite::fromJSON(path, simplifyVector = FALSE)) {
+    reductions <- lapply(case$embeddings, function(embedding) {
+      values <- matrix(0, case$n_cells, embedding$columns)
+      at <- unlist(embedding$missing)
+      if (!is.null(at)) values[at[1] + 1, at[2] + 1] <- NaN
+      if (embedding$text) mode(values) <- "character"
+      list(name = embedding$name, values = values)
+    })
+    names(reductions) <- vapply(reductions, function(reduction) reduction$name, "")
+    expect_identical(best_embedding(reductions)$name, case$chosen, label = case$name)
+  }
+})
+
 test_that("an assay that is not there is refused with those that are", {
   expect_error(
     extract_assay(small_object(), "ADT"), "no assay \"ADT\"",

@@ -59,7 +59,7 @@ test_that("a split assay is listed layer by layer", {
   expect_true(all(layers$action == "taken"))
 })
 
-test_that("cells that the assay does not have are told", {
+test_that("cells that the assay does not have are reported", {
   object <- small_object()
   assay <- object@assays$RNA
   object@assays$RNA <- subset(assay, cells = colnames(object)[-(1:3)])

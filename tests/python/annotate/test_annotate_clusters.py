@@ -152,7 +152,7 @@ def test_a_marker_table_alone_gives_a_table(tmp_path):
 
 
 class Probe:
-    """An engine of the test: does what it is told, in the worker, through the real door."""
+    """An engine of the test: does what the test says, in the worker."""
 
     name = "probe"
     capabilities = Capabilities(needs=frozenset())

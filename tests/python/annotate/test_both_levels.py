@@ -1,4 +1,4 @@
-"""What holds for clusters and for cells alike: dry run, resuming, progress, keys."""
+"""What is true for clusters and for cells alike: dry run, resuming, progress, keys."""
 
 import anndata
 import pytest
@@ -18,20 +18,20 @@ MARKERS = {
     "1": ["CD3D", "CD3E", "CD3G", "CD2", "IL32"],
     "2": ["CD14", "LYZ", "S100A9", "FCN1", "S100A8"],
 }
-VERBS = {"clusters": cellferry.annotate_clusters, "cells": cellferry.annotate_cells}
+FUNCTIONS = {"clusters": cellferry.annotate_clusters, "cells": cellferry.annotate_cells}
 ANSWERS = {"clusters": Annotations, "cells": CellAnnotations}
 
 both = pytest.mark.parametrize("level", ["clusters", "cells"])
 
 
-def asked(level, **more):
-    """Arguments of the verb of a level, for the object of the tests."""
+def arguments(level, **more):
+    """Arguments of the function of a level, for the object of the tests."""
     of_clusters = {"markers": MARKERS} if level == "clusters" else {}
     return {"group_key": "leiden", "progress": False, **of_clusters, **more}
 
 
 def annotated(level, adata=None, **more):
-    return VERBS[level](cells() if adata is None else adata, **asked(level, **more))
+    return FUNCTIONS[level](cells() if adata is None else adata, **arguments(level, **more))
 
 
 def stopped(found):
@@ -97,16 +97,16 @@ def test_a_stopped_run_is_resumed_with_its_object_which_is_labelled(level):
 
 
 @both
-def test_the_verb_resumes_with_what_the_run_was_asked(level):
+def test_the_function_resumes_with_what_the_run_recorded(level):
     found = annotated(level, tissue="blood", key="mine")
     run = stopped(found)
     adata = cells()
-    again = VERBS[level](adata, resume=run, progress=False)
+    again = FUNCTIONS[level](adata, resume=run, progress=False)
     assert again.to_frame().equals(found.to_frame())
     assert (again.provenance["tissue"], again.provenance["key"]) == ("blood", "mine")
     assert {c for c in adata.obs if c.startswith("mine")} == set(found.provenance["columns"])
     with pytest.raises(errors.RunMismatchError, match='under the key "mine", not under "yours"'):
-        VERBS[level](cells(), resume=run, key="yours", progress=False)
+        FUNCTIONS[level](cells(), resume=run, key="yours", progress=False)
 
 
 @both
@@ -159,7 +159,7 @@ def test_a_run_is_resumed_by_the_verb_of_its_level(level):
     other = {"clusters": "cells", "cells": "clusters"}[level]
     run = stopped(annotated(level))
     with pytest.raises(errors.RunMismatchError, match=f"about {level}, not about {other}"):
-        VERBS[other](cells(), resume=run, progress=False)
+        FUNCTIONS[other](cells(), resume=run, progress=False)
 
 
 def test_only_cells_need_their_object():
@@ -258,7 +258,7 @@ def test_progress_is_drawn_where_there_is_a_terminal(level, monkeypatch, capfd):
 @both
 def test_objects_that_are_none_say_what_is_valid(level):
     with pytest.raises(errors.UnsupportedObjectError, match="int"):
-        VERBS[level](3, progress=False)
+        FUNCTIONS[level](3, progress=False)
 
 
 def test_the_answer_reaches_a_file(tmp_path):

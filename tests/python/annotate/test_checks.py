@@ -131,9 +131,9 @@ def test_additional_and_missing_clusters_are_warned_of_by_name():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         checks.check_study(study)
-    told = {type(w.message): str(w.message) for w in caught}
-    assert '"7"' in told[errors.MarkersUnknownClustersWarning]
-    assert '"0"' in told[errors.ClustersWithoutMarkersWarning]
+    messages = {type(w.message): str(w.message) for w in caught}
+    assert '"7"' in messages[errors.MarkersUnknownClustersWarning]
+    assert '"0"' in messages[errors.ClustersWithoutMarkersWarning]
 
 
 def test_cells_without_a_cluster_are_counted():

@@ -41,9 +41,9 @@ def test_low_confidence_everywhere_points_to_the_quality():
 
 def test_strange_markers_of_a_species_that_is_not_human():
     found = answer(["T cell", "B cell"] * 15, supporting=TextLists.of([["CD3D", "Cd3d"]] * 30))
-    told = {d.code: d for d in diagnose(found, study(30, ["Cd3d"], "mouse"))}
-    assert told["strange_markers"].numbers["share"] == pytest.approx(0.5)
-    assert told["strange_markers"].numbers["examples"] == ["CD3D"]
+    by_code = {d.code: d for d in diagnose(found, study(30, ["Cd3d"], "mouse"))}
+    assert by_code["strange_markers"].numbers["share"] == pytest.approx(0.5)
+    assert by_code["strange_markers"].numbers["examples"] == ["CD3D"]
     assert diagnose(found, study(30, ["CD3D"], "human")) == []
     assert diagnose(found, study(30, ["CD3D", "Cd3d"], "mouse")) == []
 

@@ -36,10 +36,10 @@ def test_every_cluster_has_a_card_with_its_evidence():
         "Cluster 2: no label",
         "Cluster 3: no label",
     ]
-    told = "Detail Naive B cell State resting Cell Ontology B lymphocyte, CL:0000236"
-    told += " Supporting genes MS4A1CD79A Conflicting genes CD3D Missing genes CD19"
-    told += " Alternatives plasma cell Mixed with T cell"
-    assert told in cards[0]
+    expected = "Detail Naive B cell State resting Cell Ontology B lymphocyte, CL:0000236"
+    expected += " Supporting genes MS4A1CD79A Conflicting genes CD3D Missing genes CD19"
+    expected += " Alternatives plasma cell Mixed with T cell"
+    assert expected in cards[0]
     assert "Many of its markers." in cards[0]
     assert "The service did not answer." in cards[2]
     assert "No markers." in cards[3]
@@ -104,9 +104,9 @@ def test_no_markers_no_table(markers):
 def test_confidence_is_explained_by_its_kind():
     assert "not a probability" in " ".join(page().texts("p"))
     stated = Annotation("0", "ok", label="x", confidence=1.0, confidence_kind="stated")
-    told = page(Annotations((stated,)))
-    assert any("stated by the model itself" in text for text in told.texts("p"))
-    assert [e["attrs"]["width"] for e in told.all("rect", **{"class": "bar"})] == ["100", "100"]
+    found = page(Annotations((stated,)))
+    assert any("stated by the model itself" in text for text in found.texts("p"))
+    assert [e["attrs"]["width"] for e in found.all("rect", **{"class": "bar"})] == ["100", "100"]
 
 
 def test_provenance_is_told_and_no_secret():

@@ -31,13 +31,15 @@ def hundred():
     ]  # fmt: skip
     rows.append(Annotation(HOSTILE, "ok", label=HOSTILE, n_cells=5, supporting=(HOSTILE,)))
     rows.append(Annotation("last", "failed", error="Nobody answered."))
-    talk = [{"stage": "annotator", "round": 1, "role": "user", "content": HOSTILE + "word " * 500}]
+    messages = [
+        {"stage": "annotator", "round": 1, "role": "user", "content": HOSTILE + "word " * 500}
+    ]
     markers = {
         "cluster": [r.cluster for r in rows for _ in range(30)],
         "gene": [f"M{i}" for i in range(3000)],
         "avg_log2FC": [1.5] * 3000,
     }
-    evidence = {r.cluster: {"conversation": talk * 4, "rounds": []} for r in rows}
+    evidence = {r.cluster: {"conversation": messages * 4, "rounds": []} for r in rows}
     return Annotations(tuple(rows), evidence, {"engine": "llm"}, markers)
 
 
@@ -63,12 +65,12 @@ def page(browser, file):
     trouble = []
     opened.on("pageerror", lambda error: trouble.append(str(error)))
     opened.on("console", lambda m: trouble.append(m.text) if m.type == "error" else None)
-    asked = []
-    opened.on("request", lambda request: asked.append(request.url))
+    requested = []
+    opened.on("request", lambda request: requested.append(request.url))
     opened.goto(file.as_uri())
     yield opened
     assert trouble == []
-    assert asked == [file.as_uri()]
+    assert requested == [file.as_uri()]
     assert opened.evaluate("window.hit") is None
     context.close()
 
@@ -128,7 +130,7 @@ def test_a_card_opens_from_its_row_and_unfolds_its_conversation(page):
     card = page.locator("#cluster-43")
     assert card.is_visible()
     assert not card.locator("pre").first.is_visible()
-    card.locator("details.talk summary").click()
+    card.locator("details.conversation summary").click()
     assert card.locator("pre").first.is_visible()
     page.evaluate("location.hash = '#clusters'")
     page.fill("#search", "gene7")
@@ -151,7 +153,7 @@ def test_the_table_can_be_downloaded_whole(page, tmp_path):
 def test_hostile_text_is_shown_and_does_nothing(page):
     page.fill("#search", "onerror")
     assert HOSTILE in shown(page).first.inner_text()
-    page.locator("article:visible details.talk summary").click()
+    page.locator("article:visible details.conversation summary").click()
     assert "window.hit" in page.locator("article:visible pre").first.inner_text()
 
 

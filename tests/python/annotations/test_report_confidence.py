@@ -16,13 +16,13 @@ def found(values):
 
 @given(st.lists(st.none() | st.floats(0, 1), min_size=2, max_size=120))
 def test_every_cluster_with_a_confidence_has_a_dot_of_its_own_inside_the_picture(values):
-    told = [v for v in values if v is not None]
+    known = [v for v in values if v is not None]
     picture = draw_confidence(found(values))
-    if len(told) < 2:
+    if len(known) < 2:
         assert picture is None
         return
-    assert len(picture.dots) == len({(d.x, d.y) for d in picture.dots}) == len(told)
-    assert picture.without == len(values) - len(told)
+    assert len(picture.dots) == len({(d.x, d.y) for d in picture.dots}) == len(known)
+    assert picture.without == len(values) - len(known)
     assert all(MARGIN <= d.x <= WIDTH - MARGIN for d in picture.dots)
     assert all(0 < d.y < picture.height for d in picture.dots)
 

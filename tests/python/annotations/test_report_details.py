@@ -20,16 +20,16 @@ EVIDENCE = {
     },
     "1": {"rounds": 5, "conversation": "no"},
 }
-TOLD = Annotations(
+ANSWERED = Annotations(
     (Annotation("0", "ok", label="B cell"), Annotation("1", "ok", label="T cell")), EVIDENCE
 )
 
 
 def test_rounds_and_conversation_are_on_the_card_folded():
-    found = page(TOLD)
-    (talk,) = found.all("details", class_="talk")
-    assert "open" not in talk["attrs"]
-    assert "Conversation, 3 messages" in talk["text"]
+    found = page(ANSWERED)
+    (details,) = found.all("details", class_="conversation")
+    assert "open" not in details["attrs"]
+    assert "Conversation, 3 messages" in details["text"]
     assert found.texts("pre") == ["Which cells?", "<b>T</b>", "(empty)"]
     assert found.texts("h4") == [
         "To the annotator, round 1",
@@ -43,7 +43,9 @@ def test_rounds_and_conversation_are_on_the_card_folded():
 
 
 def test_evidence_of_other_engines_or_in_no_order_makes_no_trouble():
-    assert rounds_of(TOLD, "1") == conversation_of(TOLD, "1") == rounds_of(TOLD, "9") == ()
+    assert (
+        rounds_of(ANSWERED, "1") == conversation_of(ANSWERED, "1") == rounds_of(ANSWERED, "9") == ()
+    )
     assert conversation_of(Annotations((), {"0": [1]}), "0") == ()
 
 

@@ -87,8 +87,8 @@ def test_an_rds_gives_the_labelled_object_too(tmp_path, lists):
         ".rds", "_cells.csv", "_annotations.csv", "_annotations.json", "_report.html", "_run",
     )} <= files  # fmt: skip
     cells = pd.read_csv(tmp_path / "out_cells.csv", index_col="cell")
-    told = r_script(f"x <- readRDS('{tmp_path}/out.rds'); write.csv(x[[]], stdout())")
-    there = pd.read_csv(io.StringIO(told), index_col=0)
+    written = r_script(f"x <- readRDS('{tmp_path}/out.rds'); write.csv(x[[]], stdout())")
+    there = pd.read_csv(io.StringIO(written), index_col=0)
     assert list(cells.index) == list(there.index)
     assert list(cells["cell_type"]) == list(there["cell_type"])
     assert set(cells["cell_type"][there["cluster"] == 10]) == {"B cell"}

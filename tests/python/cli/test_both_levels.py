@@ -98,9 +98,9 @@ def test_a_file_of_others_is_not_replaced_by_resuming(work, level):
 
 @both
 def test_a_run_of_python_is_resumed_with_the_object_given(work, level):
-    verb = {"clusters": cellferry.annotate_clusters, "cells": cellferry.annotate_cells}[level]
+    function = {"clusters": cellferry.annotate_clusters, "cells": cellferry.annotate_cells}[level]
     of_clusters = {"markers": work / "markers.csv"} if level == "clusters" else {}
-    found = verb(cells(30), group_key="leiden", key="mine", progress=False, **of_clusters)
+    found = function(cells(30), group_key="leiden", key="mine", progress=False, **of_clusters)
     made = Run.open(found.provenance["run"])
     made.update(status="interrupted")
     run("runs", "resume", made.id, "--input", "pbmc.h5ad", "--out", "out")

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.cli.output import aligned, output_paths, table, tell_files, write_all
+from cellferry.cli.output import aligned, output_paths, print_files, table, write_all
 from cellferry.errors import OutputError
 
 
@@ -49,5 +49,5 @@ def test_a_file_that_fails_leaves_nothing_half_written(tmp_path):
 
 
 def test_written_files_are_told(tmp_path, capsys):
-    tell_files(write_all({tmp_path / "x.txt": lambda p: p.write_text("1")}))
+    print_files(write_all({tmp_path / "x.txt": lambda p: p.write_text("1")}))
     assert capsys.readouterr().out == f"wrote {tmp_path / 'x.txt'}\n"

@@ -1,6 +1,6 @@
-"""The rules of the house that a reader of the code relies on, and that no linter checks.
+"""The rules that a reader of the code relies on, and that no linter checks.
 
-Which room may import which is checked by import-linter (``make lint``, pyproject.toml).
+Which package may import which is checked by import-linter (``make lint``, pyproject.toml).
 """
 
 import ast
@@ -94,7 +94,7 @@ def test_no_folder_has_more_modules_than_a_reader_can_hold():
 ENGINES = [f"engines/{p.parent.name}" for p in (TOP / "engines").glob("*/__init__.py")]
 
 
-@pytest.mark.parametrize("room", sorted({*entries(TOP) - NOT_COUNTED, *ENGINES}))
-def test_every_room_has_a_folder_of_tests(room):
-    folder = ROOT / "tests" / "python" / room.removesuffix(".py")
+@pytest.mark.parametrize("package", sorted({*entries(TOP) - NOT_COUNTED, *ENGINES}))
+def test_every_package_has_a_folder_of_tests(package):
+    folder = ROOT / "tests" / "python" / package.removesuffix(".py")
     assert list(folder.glob("test_*.py")), f"{folder} has no tests"

@@ -10,7 +10,7 @@ from paths import PACKAGE, ROOT
 PAGE = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
 CODE = re.findall(r"`([^`\n]+)`", PAGE)
 DRAWN = runpy.run_path(str(ROOT / "scripts" / "architecture_picture.py"))
-ROOMS = [room for layer in reversed(DRAWN["layers"]()) for room in layer]
+PACKAGES = [package for layer in reversed(DRAWN["layers"]()) for package in layer]
 
 SCHEMA = re.compile(r"cellferry\.\w+/\d+")
 PATHS = sorted(
@@ -46,8 +46,8 @@ def test_every_stored_schema_is_named_as_it_is():
     assert {text for text in CODE if SCHEMA.fullmatch(text)} == stored
 
 
-def test_every_room_has_a_line():
-    assert re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE) == ROOMS
+def test_every_package_has_a_line():
+    assert re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE) == PACKAGES
 
 
 def test_the_page_can_be_read_at_once():

@@ -85,9 +85,9 @@ def test_the_code_of_the_recipe_is_in_style(tmp_path):
     path = tmp_path / "recipe.py"
     path.write_text(recipe("engines/shortest/__init__.py"), encoding="utf-8")
     command = [sys.executable, "-m", "ruff", "--config", str(ROOT / "pyproject.toml")]
-    for verb in (["check"], ["format", "--check"]):
+    for command_words in (["check"], ["format", "--check"]):
         done = subprocess.run(
-            [*command[:3], *verb, *command[3:], path], capture_output=True, check=False
+            [*command[:3], *command_words, *command[3:], path], capture_output=True, check=False
         )
         assert done.returncode == 0, done.stdout.decode()
 

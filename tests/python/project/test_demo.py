@@ -83,7 +83,7 @@ def test_the_way_over_a_server_of_ones_own_needs_no_network(tmp_path):
         capture_output=True, text=True, check=True, env=environment(),
     )  # fmt: skip
     labels = json.loads(read.stdout)
-    # What anybody sees in this object; how fine a kind is told is the engine's to judge.
+    # What anybody sees in this object; how fine a label is, is the engine's to judge.
     lineages = {"0": r"\b(T|NK)\b", "1": "onocyte", "2": r"\bB cell"}
     assert labels.keys() == lineages.keys()
     assert all(re.search(lineages[cluster], label) for cluster, label in labels.items()), labels

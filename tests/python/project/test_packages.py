@@ -1,4 +1,4 @@
-"""The tarball of the R package and the wheel of the Python package hold the core."""
+"""The tarball of the R package and the wheel of the Python package contain the core."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ CORE = ROOT / "inst" / "python" / "cellferry"
 
 
 def core_files():
-    """Return every file of the core that a package must hold, relative to its parent."""
+    """Return every file of the core that a package must contain, relative to its parent."""
     return {
         str(path.relative_to(CORE.parent))
         for path in CORE.rglob("*")

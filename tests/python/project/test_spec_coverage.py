@@ -16,7 +16,7 @@ def rows():
 
 
 def named_tests(path):
-    """Return the names of the tests that a file really holds."""
+    """Return the names of the tests that a file really has."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         found = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.FunctionDef)]

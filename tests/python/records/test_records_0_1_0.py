@@ -360,8 +360,8 @@ def test_a_labelled_h5ad_is_read_and_reported(tmp_path):
     assert {row.label: row.n_cells for row in newest} == OF_CELLS
     assert dict(zip(adata.obs["louvain"], adata.obs["cell_type"], strict=True)) == OWN
     assert Counter(adata.obs["cell_type_cell"].astype(str)) == OF_CELLS
-    for key, told in (("cell_type", OWN.values()), ("cell_type_cell", OF_CELLS)):
-        shown_in(annotation_report(adata, tmp_path / f"{key}.html", key), told)
+    for key, expected in (("cell_type", OWN.values()), ("cell_type_cell", OF_CELLS)):
+        shown_in(annotation_report(adata, tmp_path / f"{key}.html", key), expected)
 
 
 def test_the_record_in_an_h5ad_is_text_with_its_schema():

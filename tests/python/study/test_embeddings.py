@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -5,6 +8,20 @@ import pytest
 
 from cellferry import errors
 from cellferry.study.embeddings import choose_embedding, embedding_of
+
+TABLE = json.loads((Path(__file__).parents[2] / "fixtures" / "embedding_choice.json").read_text())
+
+
+@pytest.mark.parametrize("case", TABLE, ids=lambda case: case["name"])
+def test_the_embedding_is_chosen_as_in_r(case):
+    available = {}
+    for i, embedding in enumerate(case["embeddings"]):
+        values = np.full((case["n_cells"], embedding["columns"]), float(i))
+        if embedding["missing"] is not None:
+            values[tuple(embedding["missing"])] = np.nan
+        available[embedding["name"]] = values.astype(str) if embedding["text"] else values
+    found = choose_embedding(available, case["n_cells"])
+    assert (found and found[0]) == case["chosen"]
 
 
 @pytest.mark.parametrize(
@@ -15,7 +32,8 @@ from cellferry.study.embeddings import choose_embedding, embedding_of
         ({"X_pca": (3, 9), "X_tsne": (3, 2)}, "X_umap", "X_tsne"),
         ({"X_umap": (3, 1), "X_pca": (3, 9)}, "X_umap", "X_pca"),
         ({"X_umap": (2, 2)}, "X_umap", None),
-        ({"other": (3, 2)}, "X_umap", None),
+        ({"other": (3, 2)}, "X_umap", "other"),
+        ({"X_umap": (3, 2), "other": (3, 2)}, "Other", "other"),
     ],
 )
 def test_the_first_usable_embedding_is_taken(available, key, expected):

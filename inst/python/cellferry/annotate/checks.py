@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -45,8 +45,15 @@ FEWEST_GENES = 3
 def check_study(study: Study, level: Level = "clusters") -> Study:
     """Check markers against clusters, warn of what will get no label, settle the species.
 
-    Returns the study with ``context.species`` filled in where it could be told, and with
+    Returns the study with ``context.species`` filled in where the gene names show it, and with
     symbols where the genes are Ensembl identifiers.
+
+    Parameters
+    ----------
+    study
+        With its expression and markers, as it was read.
+    level
+        ``"clusters"`` or ``"cells"``; cells need no cluster.
 
     Raises
     ------
@@ -127,7 +134,7 @@ def _settle_species(study: Study) -> Study:
     if stated is None:
         if guess.species is not None:
             logger.info(
-                "The gene names are of %s (%.0f %% of those that tell).",
+                "The gene names are of %s (%.0f %% of those that differ between species).",
                 guess.species,
                 100 * guess.share,
             )
@@ -135,7 +142,7 @@ def _settle_species(study: Study) -> Study:
     if guess.species is not None and species_of(stated) not in {None, guess.species}:
         message = (
             f'The species was given as "{stated}", but {100 * guess.share:.0f} % of the gene '
-            f"names that tell are of {guess.species}."
+            f"names that differ between species are of {guess.species}."
         )
         hint = f'If that is a mistake, use species = "{guess.species}".'
         warnings.warn(SpeciesWarning(message, hint), stacklevel=3)
@@ -146,7 +153,14 @@ def genes_to_compare(markers: Markers, clusters: Clusters) -> tuple[str, ...]:
     """Return the genes whose prevalence decides whether a table belongs to a clustering.
 
     Per cluster those with the largest ``pct.1 - pct.2`` (or ``pct.1``): another
-    clustering of the same cells changes them most. None when the table has no ``pct.1``.
+    clustering of the same cells changes them most. Empty when the table has no ``pct.1``.
+
+    Parameters
+    ----------
+    markers
+        The table, of any source.
+    clusters
+        Those of the object; only clusters of both are compared.
     """
     chosen: dict[str, None] = {}
     for rows in _rows_to_compare(markers, clusters).values():
@@ -196,8 +210,8 @@ def check_same_clustering(study: Study) -> None:
         ]
         off = [c for c in compared if abs(c[1] - c[2]) > TOLERANCE]
         if len(compared) >= FEWEST_GENES and len(off) * 2 > len(compared):
-            gene, told, seen = max(off, key=lambda c: abs(c[1] - c[2]))
-            wrong[name] = f"{gene} in {100 * seen:.0f} % of cells, not {100 * told:.0f} %"
+            gene, stated, seen = max(off, key=lambda c: abs(c[1] - c[2]))
+            wrong[name] = f"{gene} in {100 * seen:.0f} % of cells, not {100 * stated:.0f} %"
     if wrong:
         first = next(iter(wrong))
         message = (
@@ -212,17 +226,34 @@ def check_same_clustering(study: Study) -> None:
         raise MarkersMismatchError(message, hint, clusters=wrong)
 
 
-def check_needs(engine: Engine[Any], study: Study) -> None:
-    """Raise :class:`EngineNeedsError` for the first part that the engine needs and lacks."""
+def check_needs(engine: Engine[object], study: Study) -> None:
+    """Raise :class:`EngineNeedsError` for the first part that the engine needs and lacks.
+
+    Parameters
+    ----------
+    engine
+        Its capabilities say what it cannot do without.
+    study
+        The object as it was read.
+    """
     for part in sorted(engine.capabilities.needs):
         study.require(part, engine.name)
 
 
-def check_consent(engine: Engine[Any], plan: Plan | None, *, allow_upload: bool) -> None:
+def check_consent(engine: Engine[object], plan: Plan | None, *, allow_upload: bool) -> None:
     """Raise :class:`UploadNotAllowedError` if data would leave the machine unasked.
 
     Marker lists may be sent to a service the user has chosen; expression and metadata
     may not, unless ``allow_upload`` says so.
+
+    Parameters
+    ----------
+    engine
+        Its capabilities say what leaves the machine, and for which host.
+    plan
+        What would be sent, for the message; None where it is not known.
+    allow_upload
+        Whether the user agreed.
     """
     sent = leaving(engine.capabilities)
     if not sent or allow_upload:

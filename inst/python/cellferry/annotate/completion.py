@@ -1,27 +1,70 @@
-"""What is proven and added before an answer leaves the verb."""
+"""What is proven and added before an answer is returned."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from .._version import __version__
 from ..annotations import delivery
-from ..annotations.cells import CellAnnotations
-from ..annotations.clusters import Annotations
 
 if TYPE_CHECKING:
-    from ..annotations.clusters import Level
+    from ..annotations.clusters import Annotations, Level
     from ..engines.base import Engine
     from ..runs.run import Run
     from ..study.study import Study
 
-Answer = TypeVar("Answer", Annotations, CellAnnotations)
+
+class Answered(Protocol):
+    """What the annotations of clusters and of cells have in common."""
+
+    @property
+    def level(self) -> Level:
+        """What was annotated."""
+        ...
+
+    @property
+    def evidence(self) -> Mapping[str, Any]:
+        """What the engine knows beyond the columns."""
+        ...
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Where the answer came from."""
+        ...
+
+    def completed(self, study: Study, engine: str, provenance: Mapping[str, object]) -> Self:
+        """Return the answer with what the study knows beside it."""
+        ...
+
+    def keep(self, folder: Path) -> None:
+        """Write what the summary leaves out into the folder of a run."""
+        ...
+
+    def summary(self) -> Annotations:
+        """Return one row per cluster, or per label."""
+        ...
 
 
-def complete(found: Answer, study: Study, engine: Engine[Any], run: Run) -> Answer:
+Answer = TypeVar("Answer", bound=Answered)
+
+
+def complete(found: Answer, study: Study, engine: Engine[object], run: Run) -> Answer:
     """Prove that everything has exactly its own answer, and add what only we know.
 
     The answer is stored in the run before it is returned.
+
+    Parameters
+    ----------
+    found
+        What the engine returned.
+    study
+        What it read: the clusters or cells that must be answered, in order.
+    engine
+        For the record: its name and options.
+    run
+        Where the answer is kept.
 
     Raises
     ------
@@ -35,7 +78,7 @@ def complete(found: Answer, study: Study, engine: Engine[Any], run: Run) -> Answ
     return answered
 
 
-def _provenance(study: Study, engine: Engine[Any], run: Run, level: Level) -> dict[str, Any]:
+def _provenance(study: Study, engine: Engine[object], run: Run, level: Level) -> dict[str, object]:
     key = str(run.content["provenance"].get("key", ""))
     compared = delivery.has_clusters(study.clusters)
     return {

@@ -9,7 +9,7 @@ from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..engines import create_engine
-from ..engines.base import Engine, Plan
+from ..engines.base import AnyEngine, Engine, Plan
 from ..errors import RunMismatchError
 from ..runs.run import Run
 from ..study.study import Context
@@ -20,24 +20,33 @@ if TYPE_CHECKING:
     import anndata
 
     from ..annotations.clusters import Level
+    from ..study.markers.read import Source
     from ..study.study import Study
 
 
 @overload
 def annotate_clusters(
-    data: Any, markers: Any = None, *, dry_run: Literal[True], **arguments: Any
+    data: anndata.AnnData | Study | Source,
+    markers: Source | None = None,
+    *,
+    dry_run: Literal[True],
+    **arguments: Any,
 ) -> Plan: ...
 
 
 @overload
 def annotate_clusters(
-    data: Any, markers: Any = None, *, dry_run: Literal[False] = False, **arguments: Any
+    data: anndata.AnnData | Study | Source,
+    markers: Source | None = None,
+    *,
+    dry_run: Literal[False] = False,
+    **arguments: Any,
 ) -> Annotations: ...
 
 
 def annotate_clusters(
-    data: anndata.AnnData | Any,
-    markers: Any = None,
+    data: anndata.AnnData | Study | Source,
+    markers: Source | None = None,
     *,
     engine: str | Engine[Annotations] = "local",
     group_key: str | None = None,
@@ -50,7 +59,7 @@ def annotate_clusters(
     progress: bool = True,
     dry_run: bool = False,
     resume: str | os.PathLike[str] | None = None,
-    **options: Any,
+    **options: object,
 ) -> Annotations | Plan:
     """Annotate the clusters of an AnnData (labelled in place) or of a marker table.
 
@@ -77,7 +86,7 @@ def annotate_clusters(
     progress
         Show a progress bar on a terminal or in a notebook.
     dry_run
-        Only tell what would be done: calls, bytes, tokens and estimated cost. No call is
+        Only return what would be done: calls, bytes, tokens and estimated cost. No call is
         made, no key and no consent is needed, and nothing is labelled or written.
     resume
         Id or folder of a run of the same object that was stopped: only what is missing is done.
@@ -120,12 +129,14 @@ def annotate_clusters(
 
 
 @overload
-def annotate_cells(data: Any, *, dry_run: Literal[True], **arguments: Any) -> Plan: ...
+def annotate_cells(
+    data: anndata.AnnData | Study, *, dry_run: Literal[True], **arguments: Any
+) -> Plan: ...
 
 
 @overload
 def annotate_cells(
-    data: Any, *, dry_run: Literal[False] = False, **arguments: Any
+    data: anndata.AnnData | Study, *, dry_run: Literal[False] = False, **arguments: Any
 ) -> CellAnnotations: ...
 
 
@@ -143,7 +154,7 @@ def annotate_cells(
     progress: bool = True,
     dry_run: bool = False,
     resume: str | os.PathLike[str] | None = None,
-    **options: Any,
+    **options: object,
 ) -> CellAnnotations | Plan:
     """Annotate every cell of an AnnData, which is labelled in place.
 
@@ -214,12 +225,12 @@ def annotate_cells(
 
 def resume(
     run: str | os.PathLike[str],
-    data: anndata.AnnData | Study | Any = None,
+    data: anndata.AnnData | Study | Source | None = None,
     *,
     overwrite: bool = False,
     allow_upload: bool = False,
     progress: bool = True,
-    **options: Any,
+    **options: object,
 ) -> Annotations | CellAnnotations:
     """Finish an annotation that was stopped; only what is missing is done and paid.
 
@@ -288,11 +299,11 @@ def resume(
 
 
 def _engine_and_run(
-    engine: str | Engine[Any],
-    options: dict[str, Any],
+    engine: str | AnyEngine,
+    options: dict[str, object],
     identifier: str | os.PathLike[str] | None,
     level: Level,
-) -> tuple[Engine[Any], Run | None]:
+) -> tuple[AnyEngine, Run | None]:
     """Return the engine, which is that of the run if one is to be finished."""
     if identifier is None:
         return create_engine(engine, options, level), None

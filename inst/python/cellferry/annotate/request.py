@@ -6,10 +6,10 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeGuard
 
 from ..annotations import delivery
-from ..engines.base import Engine
+from ..engines.base import AnyEngine
 from ..errors import InvalidOptionError, RunMismatchError, UnsupportedObjectError
 from ..study.markers.table import Markers
 from ..study.record import study_from_record
@@ -17,9 +17,12 @@ from ..study.study import Context, Study
 from .verb import level_of
 
 if TYPE_CHECKING:
+    import anndata
+
     from ..annotations.clusters import Level
     from ..runs.run import Run
     from ..study.build import Reading
+    from ..study.markers.read import Source
 
 logger = logging.getLogger("cellferry")
 
@@ -49,14 +52,20 @@ class AnnotateRequest:
         Whether columns of others may be replaced, and whether data may leave the machine.
     """
 
-    data: Any
-    engine: Engine[Any]
+    data: object
+    engine: AnyEngine
     key: str
-    markers: Any = None
+    markers: Source | None = None
     group_key: str | None = None
     context: Context = field(default_factory=Context)
     overwrite: bool = False
     allow_upload: bool = False
+
+    @property
+    def path(self) -> Path:
+        """The file with the object or the table, on the command line."""
+        assert isinstance(self.data, Path)
+        return self.data
 
     @property
     def level(self) -> Level:
@@ -64,7 +73,7 @@ class AnnotateRequest:
         return level_of(self.engine)
 
     @property
-    def provenance(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, object]:
         """What the run remembers of the request."""
         kind = "study" if isinstance(self.data, Study) else "markers"
         return {"key": self.key, "object": "AnnData" if is_anndata(self.data) else kind}
@@ -120,8 +129,8 @@ class AnnotateRequest:
 
 
 def build_study(
-    data: Any,
-    markers: Any = None,
+    data: object,
+    markers: Source | None = None,
     *,
     group_key: str | None = None,
     context: Context | None = None,
@@ -163,17 +172,20 @@ def build_study(
     if markers is not None:
         message = "`data` is itself a marker table, so `markers` cannot be given beside it."
         raise InvalidOptionError(message, "Pass an AnnData as `data`, or leave `markers` out.")
-    if not (isinstance(data, Markers | Mapping | str | Path) or _is_frame(data)):
+    if not _is_source(data):
         message = f"cellferry cannot read an object of type {type(data).__name__}."
         hint = "Valid: AnnData, or a marker table (DataFrame, path, or dict of lists)."
         raise UnsupportedObjectError(message, hint)
     return study_from_markers(data, group_key=group_key, context=context)
 
 
-def is_anndata(data: Any) -> bool:
+def is_anndata(data: object) -> TypeGuard[anndata.AnnData]:
     """Whether this is an AnnData, without importing anndata."""
     return any(f"{c.__module__}.{c.__name__}".endswith(".AnnData") for c in type(data).__mro__)
 
 
-def _is_frame(data: Any) -> bool:
+def _is_source(data: object) -> TypeGuard[Source]:
+    """Whether this is a marker table, without importing pandas."""
+    if isinstance(data, Markers | Mapping | str | Path):
+        return True
     return any(c.__name__ == "DataFrame" for c in type(data).__mro__)

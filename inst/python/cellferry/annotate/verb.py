@@ -1,4 +1,4 @@
-"""The verb: the only way from a study to annotations, written once above all engines.
+"""The only way from a study to annotations, written once above all engines.
 
 validate everything -> plan -> consent -> run -> annotations -> deliver
 """
@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..annotations.cells import CELLS_FILE, CellAnnotations
 from ..annotations.diagnoses import warn_of
 from ..engines import create_engine
-from ..engines.base import Engine, Plan, Prepares, WritesFiles
+from ..engines.base import AnyEngine, Engine, Plan, Prepares, WritesFiles
 from ..errors import (
     ISSUE_URL,
     CellferryError,
@@ -41,7 +41,7 @@ def annotate(
     allow_upload: bool = False,
     checked: bool = False,
     folder: Path | None = None,
-    provenance: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, object] | None = None,
     on_event: OnEvent | None = None,
 ) -> Answer:
     """Run an engine over a study and return one annotation per cluster, or per cell.
@@ -90,12 +90,20 @@ def annotate(
     return execute(run, study, engine, on_event)
 
 
-def plan(study: Study, engine: Engine[Any]) -> Plan:
-    """Return what annotating the study would do, without doing it: the dry run."""
+def plan(study: Study, engine: Engine[object]) -> Plan:
+    """Return what annotating the study would do, without doing it: the dry run.
+
+    Parameters
+    ----------
+    study
+        What would be read.
+    engine
+        Who would read it.
+    """
     return engine.plan(_checked(study, engine))
 
 
-def _checked(study: Study, engine: Engine[Any]) -> Study:
+def _checked(study: Study, engine: Engine[object]) -> Study:
     """Return the study as the engine reads it, or raise what is wrong with it."""
     check_needs(engine, study)
     study = check_study(study, level_of(engine))
@@ -103,13 +111,25 @@ def _checked(study: Study, engine: Engine[Any]) -> Study:
     return study
 
 
-def level_of(engine: Engine[Any]) -> Level:
+def level_of(engine: Engine[object]) -> Level:
     """Return what the engine answers: clusters or cells."""
     return "cells" if engine.capabilities.answers == {"cells"} else "clusters"
 
 
 def execute(run: Run, study: Study, engine: Engine[Answer], on_event: OnEvent | None) -> Answer:
-    """Run (or go on with) a run whose study has been checked."""
+    """Run (or go on with) a run whose study has been checked.
+
+    Parameters
+    ----------
+    run
+        New, or one that was stopped: its finished units are not done again.
+    study
+        Checked, with what the engine reads.
+    engine
+        That of the run.
+    on_event
+        Called in this thread for each event of the engine.
+    """
 
     def work(events: Events) -> Answer:
         return engine.run(study, run, events)
@@ -154,8 +174,8 @@ def resume(
     run: Run,
     study: Study | None = None,
     *,
-    engine: Engine[Any] | None = None,
-    options: Mapping[str, Any] | None = None,
+    engine: AnyEngine | None = None,
+    options: Mapping[str, object] | None = None,
     allow_upload: bool = False,
     checked: bool = False,
     on_event: OnEvent | None = None,
@@ -215,8 +235,18 @@ def resume(
     return found
 
 
-def is_allowed(run: Run, engine: Engine[Any], *, allow_upload: bool) -> bool:
-    """Whether data may leave for the engine's host: now, or since the run began."""
+def is_allowed(run: Run, engine: Engine[object], *, allow_upload: bool) -> bool:
+    """Whether data may leave for the engine's host: now, or since the run began.
+
+    Parameters
+    ----------
+    run
+        The run to go on with; consent was given when it was made.
+    engine
+        The engine, with the options of now.
+    allow_upload
+        Consent of now.
+    """
     if allow_upload or not leaving(engine.capabilities):
         return allow_upload
     return engine.capabilities.host == engine_of(run).capabilities.host
@@ -227,7 +257,15 @@ def level_of_run(run: Run) -> Level:
     return "cells" if run.content.get("level") == "cells" else "clusters"
 
 
-def engine_of(run: Run, options: Mapping[str, Any] | None = None) -> Engine[Any]:
-    """Return the engine of a run; ``options`` are those that no run records, such as a key."""
+def engine_of(run: Run, options: Mapping[str, object] | None = None) -> AnyEngine:
+    """Return the engine of a run; ``options`` are those that no run records, such as a key.
+
+    Parameters
+    ----------
+    run
+        Its record has the name of the engine, and options without secrets.
+    options
+        Take the place of those of the record.
+    """
     own = {**run.content["options"], **(options or {})}
     return create_engine(run.content["engine"], own, level_of_run(run))

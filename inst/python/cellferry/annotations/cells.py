@@ -12,7 +12,7 @@ import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -138,7 +138,23 @@ class CellAnnotations:
         error: list[str | None] | None = None,
         **columns: Any,
     ) -> CellAnnotations:
-        """Build from plain lists of one value per cell."""
+        """Build from plain lists of one value per cell.
+
+        Parameters
+        ----------
+        cells
+            n names.
+        labels
+            n labels, None where there is none.
+        status
+            n words of :data:`cellferry.annotations.clusters.STATUSES`.
+        confidence
+            n numbers between 0 and 1; None has none for any cell.
+        error
+            n reasons, None where there is none.
+        **columns
+            Other attributes, as they are.
+        """
         n = len(cells)
         empty: dict[str, Any] = {
             "detail": Texts.none(n),
@@ -191,7 +207,7 @@ class CellAnnotations:
         A cell counts for its label and for every label that its own is a kind of in the Cell
         Ontology. The narrowest label with more than half of the answered cells is named; where
         there is none, the one that most cells have by name, and Unknown only where nothing else
-        is as often. ``evidence[cluster]`` holds ``share`` (of the answered cells), ``answered``,
+        is as often. ``evidence[cluster]`` has ``share`` (of the answered cells), ``answered``,
         ``disagreement`` (no label has more than half) and the ``labels`` with their cells. A
         cluster without an answered cell is skipped. For the same clusters it is made once.
         """
@@ -236,9 +252,7 @@ class CellAnnotations:
         """Return which row of the summary each cell belongs to, for a picture: its label."""
         return Clusters(self.label.levels, self.label.codes)
 
-    def completed(
-        self, study: Study, engine: str, provenance: Mapping[str, Any]
-    ) -> CellAnnotations:
+    def completed(self, study: Study, engine: str, provenance: Mapping[str, object]) -> Self:
         """Return the answer of an engine with what the study knows beside it.
 
         Raises
@@ -256,7 +270,7 @@ class CellAnnotations:
             **self.provenance,
         }
         answered = replace(self, engine=self.engine or engine, provenance=known)
-        notes: dict[str, Any] = {"diagnoses": [d.to_dict() for d in diagnose(self, study)]}
+        notes: dict[str, object] = {"diagnoses": [d.to_dict() for d in diagnose(self, study)]}
         if compared:
             most = answered.majority(study.clusters)
             notes["clusters"] = {
@@ -278,7 +292,7 @@ class CellAnnotations:
 
         ids = [self.ontology_id(x) for x in self.label.levels]
         identifiers = np.array([*ids, None], dtype=object)[self.label.codes]
-        made: dict[str, Any] = {
+        made: dict[str, object] = {
             "label": _categorical(self.label),
             "detail": _categorical(self.detail),
             "confidence": self.confidence,
@@ -293,7 +307,7 @@ class CellAnnotations:
             made["supporting"] = self.supporting.values()
         return pd.DataFrame(made, index=pd.Index(self.cells, dtype="object", name="cell"))
 
-    def with_notes(self, **notes: Any) -> CellAnnotations:
+    def with_notes(self, **notes: object) -> Self:
         """Return a copy with more evidence."""
         made = replace(self, evidence={**self.evidence, **notes})
         # Nothing in it depends on the evidence.
@@ -307,7 +321,7 @@ class CellAnnotations:
             "confidence": self.confidence,
             "cells": _bytes(json.dumps(self.cells, ensure_ascii=False)),
         }
-        levels: dict[str, Any] = {}
+        levels: dict[str, list[str]] = {}
         for name in _TEXTS:
             column: Texts = getattr(self, name)
             arrays[name], levels[name] = column.codes, list(column.levels)
@@ -355,7 +369,7 @@ _TEXTS = ("label", "detail", "error")
 _LISTS = ("alternatives", "supporting")
 
 
-def _categorical(column: Texts) -> Any:
+def _categorical(column: Texts) -> pd.Categorical:
     import pandas as pd
 
     kept = column.compact()
@@ -465,7 +479,7 @@ def _row(
     )
 
 
-def _kinds(found: CellAnnotations) -> Any:
+def _kinds(found: CellAnnotations) -> NDArray[np.bool_]:
     """Return whether the column's label is the row's, or a kind of it (labels x labels)."""
     labels, ontology = found.label.levels, cell_ontology()
     ids = [found.ontology_id(x) for x in labels]
@@ -478,7 +492,7 @@ def _kinds(found: CellAnnotations) -> Any:
     return made
 
 
-def _table(found: CellAnnotations, clusters: Clusters) -> Any:
+def _table(found: CellAnnotations, clusters: Clusters) -> NDArray[np.int64]:
     """Return the cells of each cluster (row) with each label (column)."""
     shape = (len(clusters.names), len(found.label.levels))
     if clusters.codes is None:
@@ -489,13 +503,13 @@ def _table(found: CellAnnotations, clusters: Clusters) -> Any:
     return np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape)
 
 
-def _mean(found: CellAnnotations, chosen: Any) -> float | None:
+def _mean(found: CellAnnotations, chosen: NDArray[np.bool_]) -> float | None:
     values = found.confidence[chosen]
     values = values[~np.isnan(values)]
     return round(float(values.mean()), 4) if len(values) else None
 
 
-def _detail_text(found: CellAnnotations, chosen: Any) -> str | None:
+def _detail_text(found: CellAnnotations, chosen: NDArray[np.bool_]) -> str | None:
     """Say which finer types are suggested for the cells of a label."""
     codes = found.detail.codes[chosen]
     counts = np.bincount(codes[codes >= 0], minlength=len(found.detail.levels))
@@ -503,5 +517,5 @@ def _detail_text(found: CellAnnotations, chosen: Any) -> str | None:
         (i for i in range(len(counts)) if counts[i]),
         key=lambda i: (-int(counts[i]), found.detail.levels[i]),
     )
-    told = ", ".join(f"{found.detail.levels[i]} ({int(counts[i])} cells)" for i in order[:5])
-    return f"Suggested finer types: {told}." if told else None
+    listed = ", ".join(f"{found.detail.levels[i]} ({int(counts[i])} cells)" for i in order[:5])
+    return f"Suggested finer types: {listed}." if listed else None

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
@@ -136,7 +136,19 @@ def contradiction(
     confidence: float | None = None,
     confidence_kind: str | None = None,
 ) -> str | None:
-    """Say how the answer for one cluster or cell contradicts itself, None if it does not."""
+    """Say how the answer for one cluster or cell contradicts itself, None if it does not.
+
+    Parameters
+    ----------
+    status
+        A word of :data:`STATUSES`, if it is right.
+    label, error
+        None where there is none.
+    confidence
+        Between 0 and 1, or None.
+    confidence_kind
+        A word of :data:`CONFIDENCE_KINDS`, or None without a confidence.
+    """
     if status not in STATUSES:
         return f'there is no status "{status}"'
     if status == "ok" and not label:
@@ -152,8 +164,16 @@ def contradiction(
     return None
 
 
-def check_schema(found: Any, expected: str) -> None:
-    """Raise :class:`AnnotationsFormatError` where annotations have another schema."""
+def check_schema(found: object, expected: str) -> None:
+    """Raise :class:`AnnotationsFormatError` where annotations have another schema.
+
+    Parameters
+    ----------
+    found
+        What the stored form says it is.
+    expected
+        The only schema that is read.
+    """
     if found != expected:
         message = f'These annotations have the schema "{found}"; this version reads "{expected}".'
         raise AnnotationsFormatError(message, "Update cellferry, or annotate again.")
@@ -271,7 +291,7 @@ class Annotations:
         """Return which row each cell belongs to, for a picture: the clusters themselves."""
         return clusters
 
-    def completed(self, study: Study, engine: str, provenance: Mapping[str, Any]) -> Annotations:
+    def completed(self, study: Study, engine: str, provenance: Mapping[str, object]) -> Self:
         """Return the answer of an engine with what the study knows beside it.
 
         Raises
@@ -292,7 +312,8 @@ class Annotations:
         if study.gene_names:
             named = {g for row in rows for g in row.supporting} & study.gene_names.keys()
             known["gene_names"] = {g: study.gene_names[g] for g in sorted(named)}
-        return Annotations(rows, self.evidence, known, self.markers or kept_markers(study.markers))
+        markers = self.markers or kept_markers(study.markers)
+        return replace(self, rows=rows, provenance=known, markers=markers)
 
     def keep(self, folder: Path) -> None:
         """Write what the summary leaves out into the folder of a run: nothing."""
@@ -360,7 +381,7 @@ class Annotations:
 
 
 PRINTED: tuple[str, ...] = ("cluster", "n_cells", "label", "confidence", "status")
-"""The five columns that are shown; the table holds all."""
+"""The five columns that are shown; the table has all."""
 
 
 def kept_markers(markers: Markers | None) -> dict[str, list[Any]]:

@@ -113,7 +113,7 @@ def check_key(
     """
     if not re.fullmatch(r"[^\W\d_][\w.]*", key):
         message = f'The key "{key}" is not a valid column name.'
-        valid = "It must start with a letter and hold only letters, digits, `_` and `.`."
+        valid = "It must start with a letter and contain only letters, digits, `_` and `.`."
         raise InvalidKeyError(message, valid)
     for kind, names in (reserved or {}).items():
         taken = {n.lower(): n for n in names}
@@ -172,6 +172,15 @@ def columns(
     """Return the metadata columns of an answer, in the order of its clusters or cells.
 
     Cells are compared with ``clusters``, which have one code per cell in the same order.
+
+    Parameters
+    ----------
+    found
+        The answer, of clusters or cells.
+    key
+        Name of the label column.
+    clusters
+        Those of the object; of cells, what the labels are compared with. None compares nothing.
     """
     made = [Column(key + end, found.values(source)) for end, (source, _) in COLUMN_SOURCES.items()]
     if isinstance(found, CellAnnotations) and clusters is not None and has_clusters(clusters):

@@ -61,15 +61,23 @@ class Diagnosis:
     code: str
     problem: str
     cause: str
-    numbers: dict[str, Any] = field(default_factory=dict)
+    numbers: dict[str, object] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the finding as plain data."""
         return asdict(self)
 
 
 def diagnose(found: OfCells, study: Study) -> list[Diagnosis]:
-    """Return what looks wrong with an answer; nothing for fewer than 20 answered cells."""
+    """Return what looks wrong with an answer; nothing for fewer than 20 answered cells.
+
+    Parameters
+    ----------
+    found
+        One answer per cell.
+    study
+        The species and genes of the sample.
+    """
     counts = found.label.counts()
     answered = int(counts.sum())
     if answered < FEWEST_CELLS:
@@ -78,7 +86,7 @@ def diagnose(found: OfCells, study: Study) -> list[Diagnosis]:
     return [d for d in tests if d is not None]
 
 
-def _one_type(found: OfCells, counts: Any) -> Diagnosis | None:
+def _one_type(found: OfCells, counts: NDArray[np.int64]) -> Diagnosis | None:
     best = int(np.argmax(counts))
     share = float(counts[best] / counts.sum())
     if share < ONE_TYPE or found.label.levels[best] == UNKNOWN:
@@ -96,7 +104,7 @@ def _one_type(found: OfCells, counts: Any) -> Diagnosis | None:
     )
 
 
-def _low_confidence(found: OfCells, counts: Any) -> Diagnosis | None:
+def _low_confidence(found: OfCells, counts: NDArray[np.int64]) -> Diagnosis | None:
     sure = found.confidence[~np.isnan(found.confidence)]
     unknown = [i for i, x in enumerate(found.label.levels) if x == UNKNOWN]
     unknown_share = float(counts[unknown].sum() / counts.sum())
@@ -104,8 +112,8 @@ def _low_confidence(found: OfCells, counts: Any) -> Diagnosis | None:
     low = median is not None and median < LOW_CONFIDENCE
     if not low and unknown_share <= MOSTLY_UNKNOWN:
         return None
-    told = [f"the median confidence is {median:.2f}"] if median is not None else []
-    told.append(f"{100 * unknown_share:.0f} % of the cells are Unknown")
+    causes = [f"the median confidence is {median:.2f}"] if median is not None else []
+    causes.append(f"{100 * unknown_share:.0f} % of the cells are Unknown")
     quality = dict(found.evidence.get("quality", {}).get("flagged", {}))
     seen = ", ".join(f"{n} {what}" for what, n in quality.items() if n)
     cause = (
@@ -114,7 +122,7 @@ def _low_confidence(found: OfCells, counts: Any) -> Diagnosis | None:
     )
     return Diagnosis(
         "low_confidence",
-        f"The confidence is low everywhere: {' and '.join(told)}.",
+        f"The confidence is low everywhere: {' and '.join(causes)}.",
         f"{cause} Quality before the call: {seen}." if seen else cause,
         {"median_confidence": median, "unknown_share": round(unknown_share, 4), **quality},
     )
@@ -142,7 +150,9 @@ def _strange(found: OfCells, study: Study) -> Diagnosis | None:
     )
 
 
-def warn_of(diagnoses: Iterable[Mapping[str, Any]]) -> None:
+def warn_of(diagnoses: Iterable[Mapping[str, object]]) -> None:
     """Warn of each finding, given as plain data."""
     for found in diagnoses:
-        warnings.warn(CellsDiagnosisWarning(found["problem"], found["cause"]), stacklevel=4)
+        warnings.warn(
+            CellsDiagnosisWarning(str(found["problem"]), str(found["cause"])), stacklevel=4
+        )

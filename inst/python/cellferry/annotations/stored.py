@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import AnnotationsMissingError, UnsupportedObjectError, listing, nearest
 from ..study.clusters import cluster_text
@@ -60,7 +60,7 @@ def _stored(adata: anndata.AnnData, key: str | None) -> Annotations:
     if not hasattr(adata, "uns"):
         message = f"Annotations travel with an AnnData, and this is a {type(adata).__name__}."
         raise UnsupportedObjectError(message, "For an .h5ad: anndata.read_h5ad(path) first.")
-    store: dict[str, Any] = dict(adata.uns.get(STORE, {}))
+    store: dict[str, object] = dict(adata.uns.get(STORE, {}))
     if not store:
         message = "This object holds no annotations of cellferry."
         hint = "Annotate it with annotate_clusters(). concat() drops uns: labels stay in obs."
@@ -79,6 +79,15 @@ def annotation_report(
     adata: anndata.AnnData, file: str | os.PathLike[str], key: str | None = None
 ) -> Path:
     """Write the HTML report of an AnnData's annotations, with its embedding if it has one.
+
+    Parameters
+    ----------
+    adata
+        An AnnData that was labelled.
+    file
+        The HTML file.
+    key
+        Name of the label column; None is the newest.
 
     Raises
     ------

@@ -68,7 +68,7 @@ def build_artifacts(
         Where the files go. Earlier artifacts are replaced, in one step, when the new one is
         complete; other files only with ``overwrite``.
     coordinates_key
-        Embedding in ``obsm``; without it UMAP, t-SNE or PCA is taken.
+        Embedding in ``obsm``; without it UMAP, else t-SNE, PCA or the first is taken.
     gene_symbols_column
         Column of ``var`` with gene symbols; None looks for one of a usual name.
     rank_key, n_top_genes

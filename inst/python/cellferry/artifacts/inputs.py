@@ -205,7 +205,7 @@ def _coordinates(
 ) -> tuple[str, NDArray[np.number]] | None:
     found = choose_embedding(obsm, n_cells, key)
     if found is None:
-        message = f'There is no embedding "{key}" in obsm, nor UMAP, t-SNE or PCA.'
+        message = f'There is no embedding "{key}" in obsm, nor another of numbers without NaN.'
         hint = "The report will have no picture of the cells; run scanpy.tl.umap for one."
         warnings.warn(CoordinatesWarning(message, hint), stacklevel=5)
     elif found[0].lower() != key.lower():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -43,10 +43,10 @@ class OpenBuild(Incoming):
     worker: Worker[Artifacts] | None = None
     build: Build | None = None
 
-    def begin(self, sent: Mapping[str, Any], options: BuildOptions) -> Message:
+    def begin(self, sent: Message, options: BuildOptions) -> Message:
         """Check everything, make room, and return what R is to send.
 
-        ``single``: the normalised values as float32, which is what the file holds.
+        ``single``: the normalised values as float32, which is what the file has.
         """
         options = options.checked()
         assert self.study.cells is not None
@@ -121,7 +121,15 @@ def begin(message: Message, options: BuildOptions) -> Message:
 
 
 def finish(handle: str, on_event: Callable[[Event], None] | None) -> tuple[Artifacts, Study]:
-    """Finish the build of a handle; return what was built, and of which study."""
+    """Finish the build of a handle; return what was built, and of which study.
+
+    Parameters
+    ----------
+    handle
+        What :func:`begin` returned.
+    on_event
+        Called in this thread for each event.
+    """
     opened = kept(handle, OpenBuild)
     return opened.finish(on_event), opened.study
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from ..errors import error_from_r
+from ..errors import InternalError, error_from_r
 from . import wire
 from .wire import Message
 
-Callback = Callable[[bytearray], Any]
+Callback = Callable[[bytearray], Sequence[bytes | bytearray] | None]
 """A function of R that Python was given with a call. It takes JSON bytes, and returns None or an
 answer as a call has it: JSON bytes, then buffers."""
 Ask = Callable[[Message], Message]
@@ -25,7 +24,11 @@ def ask_by(callback: Callback) -> Ask:
     """
 
     def ask(question: Message) -> Message:
-        head, *buffers = callback(bytearray(json.dumps(question).encode()))
+        found = callback(bytearray(json.dumps(question).encode()))
+        if not found:
+            message = "R gave no answer to a question."
+            raise InternalError(message)
+        head, *buffers = found
         answer: Message = wire.decode(json.loads(bytes(head).decode()), buffers)
         return checked_answer(answer, "reading the object")
 
@@ -45,6 +48,13 @@ INTERRUPTED: Message = {"kind": "interrupted"}
 
 def checked_answer(answer: Message, where: str) -> Message:
     """Return an answer of R, or raise what it says went wrong.
+
+    Parameters
+    ----------
+    answer
+        Decoded; ``failed`` has the class and text of a condition.
+    where
+        What was done, for the message.
 
     Raises
     ------

@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .._version import __version__
 from ..annotate import verb
+from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..engines import engine_names, engine_options, environment_variables
 from ..errors import InternalError
@@ -34,6 +35,9 @@ from .requests import Request, open_request
 from .results import results
 from .studies import Incoming, OpenStudy, describe_parts, study_from_wire
 from .wire import Message
+
+if TYPE_CHECKING:
+    from ..study.markers.read import Source
 
 
 def _describe(_message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
@@ -78,7 +82,7 @@ def _marker_frame(message: Message, out: wire.Outgoing, _callback: Callback | No
     return {"frame": out.frame(columns, len(frame))}
 
 
-def _marker_source(message: Message) -> Any:
+def _marker_source(message: Message) -> Source:
     if message.get("path") is not None:
         return Path(message["path"])
     if message.get("lists") is not None:
@@ -138,7 +142,7 @@ def _annotate(message: Message, out: wire.Outgoing, callback: Callback | None) -
 
 def _annotated(
     request: Request, study: Study, provenance: Message, on_event: verb.OnEvent | None
-) -> Any:
+) -> Annotations | CellAnnotations:
     """Do what was asked for; consent and keys were checked with the request."""
     if request.run is None:
         return verb.annotate(

@@ -21,7 +21,7 @@ integer64  integer64                              ``int64``; with NA ``Int64``, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Record = dict[str, Any]
+"""What crosses of one column: text and flags, and the arrays of its values and mask."""
+Column: TypeAlias = "pd.Series[Any]"
+"""A column of any dtype: what its stubs know of it is its element type, which is looked at."""
 Note = dict[str, str]
 
 INTEGER64_NA = np.iinfo(np.int64).min
@@ -44,7 +47,7 @@ def na_real() -> np.float64:
     return np.uint64(NA_BITS).view(np.float64)
 
 
-def values_from_record(record: Mapping[str, Any]) -> tuple[Any, Note, str]:
+def values_from_record(record: Record) -> tuple[Any, Note, str]:
     """Return the values for a Series, the note of the R type, and what is lost.
 
     ``mask`` (1 is missing) may accompany the numeric kinds; category codes use -1.
@@ -84,7 +87,7 @@ def values_from_record(record: Mapping[str, Any]) -> tuple[Any, Note, str]:
     return moments, note, lost
 
 
-def _nullable(values: NDArray[Any], missing: NDArray[np.bool_]) -> Any:
+def _nullable(values: NDArray[np.generic], missing: NDArray[np.bool_]) -> Any:
     import pandas as pd
 
     if not missing.any():
@@ -96,9 +99,17 @@ def _nullable(values: NDArray[Any], missing: NDArray[np.bool_]) -> Any:
 
 
 def record_from_series(
-    series: pd.Series[Any], note: Mapping[str, str] | None = None
+    series: Column, note: Mapping[str, str] | None = None
 ) -> tuple[Record | None, str]:
-    """Return the record of a column and what is lost; None if it can't cross, and why."""
+    """Return the record of a column and what is lost; None if it can't cross, and why.
+
+    Parameters
+    ----------
+    series
+        A column of any dtype.
+    note
+        What :func:`values_from_record` returned of the R type, if it came from R.
+    """
     import pandas as pd
 
     note, dtype = note or {}, series.dtype
@@ -119,7 +130,7 @@ def record_from_series(
     return None, f"The dtype {dtype} has no counterpart in R."
 
 
-def _category(series: pd.Series[Any]) -> tuple[Record, str]:
+def _category(series: Column) -> tuple[Record, str]:
     categories = list(series.cat.categories)
     levels = [str(c) for c in categories]
     lost = "" if all(isinstance(c, str) for c in categories) else "The categories become text."
@@ -133,7 +144,7 @@ def _category(series: pd.Series[Any]) -> tuple[Record, str]:
     return {"kind": "category", "values": codes, "levels": levels, "ordered": ordered}, lost
 
 
-def _integer(series: pd.Series[Any], note: Mapping[str, str]) -> tuple[Record, str]:
+def _integer(series: Column, note: Mapping[str, str]) -> tuple[Record, str]:
     import pandas as pd
 
     missing = np.asarray(pd.isna(series.array))
@@ -157,7 +168,7 @@ def _integer(series: pd.Series[Any], note: Mapping[str, str]) -> tuple[Record, s
     return {"kind": "integer", "values": numbers.astype(np.int32), "mask": missing}, ""
 
 
-def _floats(series: pd.Series[Any]) -> NDArray[np.float64]:
+def _floats(series: Column) -> NDArray[np.float64]:
     import pandas as pd
 
     if isinstance(series.dtype, pd.api.extensions.ExtensionDtype):
@@ -167,7 +178,7 @@ def _floats(series: pd.Series[Any]) -> NDArray[np.float64]:
     return series.to_numpy().astype(np.float64, copy=False)
 
 
-def _text(series: pd.Series[Any]) -> tuple[Record | None, str]:
+def _text(series: Column) -> tuple[Record | None, str]:
     import pandas as pd
 
     values = list(series)
@@ -188,7 +199,7 @@ def _text(series: pd.Series[Any]) -> tuple[Record | None, str]:
     return None, f"A column of {found} objects has no counterpart in R."
 
 
-def _time(series: pd.Series[Any], note: Mapping[str, str]) -> tuple[Record, str]:
+def _time(series: Column, note: Mapping[str, str]) -> tuple[Record, str]:
     storage = note.get("storage", "double")
     if note.get("kind") == "date":
         days, lost = times.days(series)

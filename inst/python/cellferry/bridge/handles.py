@@ -1,6 +1,6 @@
 """What R has opened here and not closed yet, each under a handle of its own.
 
-R says a handle and never holds what it stands for: requests, marker tables, studies, builds.
+R says a handle and never has what it stands for: requests, marker tables, studies, builds.
 """
 
 from __future__ import annotations

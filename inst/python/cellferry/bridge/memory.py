@@ -1,7 +1,7 @@
 """Vectors of the R that Python runs in, as arrays of the same memory.
 
 R gives the address of a vector, and its own functions say where the values are. Nothing keeps
-the vector alive but R: it must hold the vector until no thread reads the arrays any more.
+the vector alive but R: it must keep the vector until no thread reads the arrays any more.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["real", "integer"]
 
-_TYPES: dict[Kind, tuple[int, str, Any]] = {
+_TYPES: dict[Kind, tuple[int, str, type[ctypes.c_double] | type[ctypes.c_int]]] = {
     "real": (14, "REAL_RO", ctypes.c_double),
     "integer": (13, "INTEGER_RO", ctypes.c_int),
 }
@@ -28,17 +29,19 @@ _TYPES: dict[Kind, tuple[int, str, Any]] = {
 
 
 @functools.cache
-def _functions_of_r() -> dict[str, Any] | None:
+def _functions_of_r() -> dict[str, Callable[[int], int]] | None:
     """Return what is called of the R in this process; None if there is no R or none is seen."""
-    results: dict[str, Any] = {"TYPEOF": ctypes.c_int, "Rf_xlength": ctypes.c_ssize_t}
+    results: dict[str, type[ctypes.c_int | ctypes.c_ssize_t | ctypes.c_void_p]]
+    results = {"TYPEOF": ctypes.c_int, "Rf_xlength": ctypes.c_ssize_t}
     results |= {name: ctypes.c_void_p for _, name, _ in _TYPES.values()}
-    found: dict[str, Any] = {}
+    found: dict[str, Callable[[int], int]] = {}
     try:
         # Keeps Python's lock, because R may only be called by one thread at a time.
         library = ctypes.PyDLL(None)
         for name, result in results.items():
-            found[name] = getattr(library, name)
-            found[name].argtypes, found[name].restype = [ctypes.c_void_p], result
+            function = getattr(library, name)
+            function.argtypes, function.restype = [ctypes.c_void_p], result
+            found[name] = function
     except (AttributeError, OSError, TypeError):
         return None
     return found
@@ -49,7 +52,15 @@ def in_this_process(pid: int) -> bool:
     return pid == os.getpid() and _functions_of_r() is not None
 
 
-def vector(address: str, kind: Kind, length: int) -> NDArray[Any]:
+@overload
+def vector(address: str, kind: Literal["real"], length: int) -> NDArray[np.float64]: ...
+
+
+@overload
+def vector(address: str, kind: Literal["integer"], length: int) -> NDArray[np.int32]: ...
+
+
+def vector(address: str, kind: Kind, length: int) -> NDArray[np.float64] | NDArray[np.int32]:
     """Return a vector of R as a read-only array of the same memory.
 
     Call it in the thread that R called, while R waits.
@@ -80,6 +91,6 @@ def vector(address: str, kind: Kind, length: int) -> NDArray[Any]:
     if length == 0:
         return np.empty(0, np.dtype(item))
     values = (item * length).from_address(r[function](place))
-    array: NDArray[Any] = np.ctypeslib.as_array(values)
+    array: NDArray[np.float64] | NDArray[np.int32] = np.ctypeslib.as_array(values)
     array.flags.writeable = False
     return array

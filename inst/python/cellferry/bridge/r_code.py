@@ -33,7 +33,7 @@ class RSources:
     is_package: bool = False
 
     def files(self) -> list[Path]:
-        """Return the files to source; they hold functions, so that their order does not count."""
+        """Return the files to source; functions only, so their order does not count."""
         return [] if self.is_package else sorted(self.folder.glob("*.R"))
 
 

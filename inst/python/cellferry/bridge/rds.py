@@ -11,7 +11,7 @@ from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..artifacts import Artifacts, BuildOptions, warn_of_values
-from ..engines.base import Engine
+from ..engines.base import AnyEngine
 from ..runs.progress import progress_events
 from ..study.study import Context, Study
 from . import builds, wire
@@ -64,7 +64,7 @@ class RdsObject:
     def __init__(
         self,
         path: Path,
-        engine: Engine[Any],
+        engine: AnyEngine,
         *,
         level: delivery.Level = "clusters",
         markers: Path | None = None,
@@ -97,7 +97,7 @@ class RdsObject:
         }
         self._handle = ""
         self._reading = ExitStack()
-        self.provenance: dict[str, Any] = {}
+        self.provenance: Message = {}
 
     def __enter__(self) -> RdsObject:
         self._child.__enter__()
@@ -166,7 +166,8 @@ def build_artifacts_of_rds(
     assay
         None is the default assay.
     coordinates_key
-        Name of the embedding, with or without ``X_``; None is UMAP, else t-SNE, else the first.
+        Name of the embedding, with or without ``X_``; None is UMAP, else t-SNE,
+        PCA or the first.
     progress
         Show a progress bar on a terminal.
     rscript
@@ -185,7 +186,7 @@ def build_artifacts_of_rds(
     """
     file = existing_file(path)
     chosen = BuildOptions(**options).checked()
-    task: dict[str, Any] = {
+    task: Message = {
         "verb": "artifacts",
         "input": file,
         "group_by": group_key or IDENT,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..annotate import verb
 from ..annotate.checks import check_consent
 from ..annotations import delivery
 from ..engines import create_engine
-from ..engines.base import Engine, Estimates, Extent, Plan, Prepares
+from ..engines.base import AnyEngine, Estimates, Extent, Plan, Prepares
 from ..runs.run import Run
 from .handles import keep
 from .wire import Message
@@ -33,14 +32,14 @@ class Request:
     run
         The run to go on with, if it is not a new one.
     parameters
-        The arguments of the verb, for the record.
+        The arguments of the call, for the record.
     """
 
-    engine: Engine[Any]
+    engine: AnyEngine
     level: Level
     key: str
     run: Run | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Message = field(default_factory=dict)
 
     @property
     def parts(self) -> frozenset[str]:
@@ -48,7 +47,7 @@ class Request:
         capabilities = self.engine.capabilities
         return frozenset() if is_finished(self.run) else capabilities.needs | capabilities.uses
 
-    def provenance(self, sent: Mapping[str, Any]) -> dict[str, Any]:
+    def provenance(self, sent: Message) -> Message:
         """Return what the annotations remember of the request and of the study that R sent."""
         return {
             "key": self.key,
@@ -60,7 +59,7 @@ class Request:
 
 
 def open_request(
-    message: Message, engine: Engine[Any] | None = None, *, prepare: bool = True
+    message: Message, engine: AnyEngine | None = None, *, prepare: bool = True
 ) -> Message:
     """Check a request and keep it; return its handle and what the engine reads.
 
@@ -116,16 +115,32 @@ def level_of(message: Message) -> Level:
     return "cells" if message.get("level") == "cells" else "clusters"
 
 
-def engine_of(message: Message, run: Run | None = None) -> Engine[Any]:
-    """Return the engine that R asks for; with a run, the one of that run."""
+def engine_of(message: Message, run: Run | None = None) -> AnyEngine:
+    """Return the engine that R asks for; with a run, the one of that run.
+
+    Parameters
+    ----------
+    message
+        The request, with the name and options of the engine.
+    run
+        The run to go on with; None for a new one.
+    """
     options = dict(message["engine"]["options"])
     if run is not None:
         return verb.engine_of(run, options)
     return create_engine(message["engine"]["name"], options, level_of(message))
 
 
-def plan_unread(engine: Engine[Any], message: Message) -> Plan | None:
-    """Return what would be sent of an object of which only the extent is known."""
+def plan_unread(engine: AnyEngine, message: Message) -> Plan | None:
+    """Return what would be sent of an object of which only the extent is known.
+
+    Parameters
+    ----------
+    engine
+        Only one that estimates has a plan.
+    message
+        The request; ``extent`` has the numbers of cells and genes.
+    """
     extent = message.get("extent")
     if extent is None or not isinstance(engine, Estimates):
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from ..annotations.texts import Texts
 from . import wire
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..study.study import Study
     from .wire import Message
 
@@ -25,6 +27,15 @@ def results(
 
     The frame ``delivery`` has one row for each cluster, or for each cell; its column ``cluster``
     has their names. Of cells the record is a summary, and the study is needed.
+
+    Parameters
+    ----------
+    found
+        Of clusters or cells.
+    study
+        Its clusters are delivered to; None for a table alone.
+    out
+        Takes the values of the columns.
     """
     clusters = None if study is None else study.clusters
     if isinstance(found, CellAnnotations):
@@ -43,7 +54,7 @@ def results(
     }
 
 
-def _record(values: Any) -> dict[str, Any]:
+def _record(values: Texts | NDArray[np.float64] | NDArray[np.bool_]) -> Message:
     if isinstance(values, Texts):
         return {
             "kind": "category",

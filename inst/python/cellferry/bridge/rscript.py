@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -29,7 +28,7 @@ POLL_SECONDS = 0.01
 PATIENCE_SECONDS = 5.0
 """How long a child may take to end when it should."""
 
-Handler = Callable[[Message, wire.Outgoing], Any]
+Handler = Callable[[Message, wire.Outgoing], Message | None]
 
 _SCRIPT = """
 arguments <- commandArgs(TRUE)
@@ -101,6 +100,13 @@ class RChild:
     def serve(self, handlers: Mapping[str, Handler], until: str) -> Message:
         """Answer what the child asks by name, and return the message named ``until`` unanswered.
 
+        Parameters
+        ----------
+        handlers
+            Name of a message -> what answers it; others are answered by None.
+        until
+            Name of the message that is returned.
+
         Raises
         ------
         CellferryError
@@ -125,9 +131,17 @@ class RChild:
         self._reply(question, [])
         return checked_answer(self.serve({}, until="answered"), "the Rscript child")
 
-    def answer(self, value: Any, out: wire.Outgoing | None = None) -> None:
-        """Answer the last message."""
-        reply = {"ok": True, "value": value, "warnings": [], "messages": []}
+    def answer(self, value: Message | None, out: wire.Outgoing | None = None) -> None:
+        """Answer the last message.
+
+        Parameters
+        ----------
+        value
+            Plain data, or None.
+        out
+            The buffers that it refers to.
+        """
+        reply: Message = {"ok": True, "value": value, "warnings": [], "messages": []}
         self._reply(reply, [] if out is None else out.buffers)
 
     def _reply(self, reply: Message, parts: Sequence[bytes | bytearray]) -> None:

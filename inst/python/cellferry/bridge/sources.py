@@ -6,11 +6,11 @@ import queue
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
     from scipy.sparse import csr_matrix
 
+    from .wire import Message
+
 QUEUED_BLOCKS = 2
 """Blocks that wait for the reader; then the sender waits."""
 
@@ -30,7 +32,7 @@ QUEUED_BLOCKS = 2
 class QueueSource(BlockSource):
     """Takes blocks as :class:`BlockSource` does, for one reader, once.
 
-    One thread appends, another iterates; each waits for the other, so that memory holds a few
+    One thread appends, another iterates; each waits for the other, so that memory has a few
     blocks whatever the size of the matrix.
 
     Parameters
@@ -134,14 +136,14 @@ class QueueSource(BlockSource):
             read = start + sum(int(block.shape[0]) for block in rows.blocks)
             yield start, rows
 
-    def __iter__(self) -> Iterator[tuple[int, Any]]:
+    def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
         """Yield the blocks, put together."""
         for start, rows in self.blocks():
             yield start, rows.concat()
 
 
 LOOKED_AT_BLOCKS = 4
-"""Blocks that tell what kind of values a matrix holds."""
+"""Blocks that are looked at for the kind of values that a matrix has."""
 BLOCKS_AHEAD = 1
 """Blocks that are fetched while another thread works on the one before."""
 
@@ -176,7 +178,7 @@ class OnDemandSource(ExpressionSource):
         self,
         n_cells: int,
         genes: Sequence[str],
-        read: Callable[[int], Mapping[str, Any]],
+        read: Callable[[int], Message],
         *,
         nnz: int | None = None,
     ) -> None:
@@ -204,7 +206,7 @@ class OnDemandSource(ExpressionSource):
         rows = requested = 0
         n_blocks = 1  # until the first one has said
         ahead = 0 if self._caller.is_here else BLOCKS_AHEAD
-        waiting: deque[Future[Mapping[str, Any]]] = deque()
+        waiting: deque[Future[Message]] = deque()
         try:
             while rows < self.shape[0]:
                 if requested == n_blocks and not waiting:
@@ -225,7 +227,7 @@ class OnDemandSource(ExpressionSource):
             for future in waiting:
                 future.cancel()
 
-    def sample_values(self, most: int) -> NDArray[Any]:
+    def sample_values(self, most: int) -> NDArray[np.number]:
         """Return values of some blocks spread over the matrix; each is asked for."""
         n_blocks = int(_answered(self._caller.ask(partial(self._read, 1)))["n_blocks"])
         places = spread(n_blocks, LOOKED_AT_BLOCKS)
@@ -235,12 +237,12 @@ class OnDemandSource(ExpressionSource):
             found.append(runs_of(np.asarray(block["data"]), most // len(places)))
         return np.concatenate(found) if found else np.empty(0)
 
-    def _block(self, found: Mapping[str, Any], following: int) -> csr_matrix:
+    def _block(self, found: Message, following: int) -> csr_matrix:
         arrays = (found["indptr"], found["indices"], found["data"])
         return block_from_arrays((int(found["row_start"]), following), *arrays, self.shape)
 
 
-def _answered(future: Future[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _answered(future: Future[Message]) -> Message:
     try:
         return future.result()
     except CancelledError:
@@ -301,7 +303,7 @@ class DiskBackedSource(BlockSource):
         self._file.write(block.indices.astype(np.int32).tobytes())
         self._file.write(block.data.astype(self._dtype).tobytes())
 
-    def sample_values(self, most: int) -> NDArray[Any]:
+    def sample_values(self, most: int) -> NDArray[np.number]:
         """Return values of blocks spread over the file."""
         found, place, chosen = [], 0, set(spread(len(self._places), RUNS).tolist())
         for i, (_, n_rows, n_values) in enumerate(self._places):

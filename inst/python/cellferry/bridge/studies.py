@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..annotate.checks import genes_to_compare
-from ..engines.base import Engine
+from ..engines.base import AnyEngine
 from ..errors import InternalError
 from ..runs.worker import CancelledWork
 from ..study.clusters import Clusters
@@ -56,7 +56,7 @@ class Incoming:
         part: str,
         n_cells: int,
         genes: list[str],
-        sent: Mapping[str, Any],
+        sent: Message,
         most: int = BLOCK_ROWS,
     ) -> BlockSource | None:
         """Return a part that R has in the memory of this process, None where it has to be sent.
@@ -64,8 +64,19 @@ class Incoming:
         ``shared`` of what was sent says where R's dgCMatrix of genes x cells are, which are
         the rows of cells x genes, and in which process. R keeps them until it learns, from
         the answer to "discard", that nobody reads them any more.
+
+        Parameters
+        ----------
+        part
+            ``"normalized"`` or ``"counts"``.
+        n_cells, genes
+            The shape, cells x genes.
+        sent
+            The study as R sent it.
+        most
+            Most cells of a block.
         """
-        shared: Mapping[str, Any] = sent.get("shared") or {}
+        shared: Message = sent.get("shared") or {}
         if part not in shared or genes != list(sent[_GENES_OF[part]]):
             return None
         if not r_memory.in_this_process(int(shared["process"])):
@@ -98,7 +109,7 @@ class Incoming:
             "counts": "counts" in sources,
         }
 
-    def append(self, block: Mapping[str, Any]) -> int:
+    def append(self, block: Message) -> int:
         """Take one block of expression and return the rows that have arrived."""
         source = self.sources.get(block["part"])
         if source is None:
@@ -134,7 +145,7 @@ class OpenStudy(Incoming):
     _ask: Ask | None = None
 
     @classmethod
-    def of_request(cls, request: Request, sent: Mapping[str, Any]) -> OpenStudy:
+    def of_request(cls, request: Request, sent: Message) -> OpenStudy:
         """Return the study that R sends for a request, with room for what its engine reads."""
         opened = cls(study_from_wire(sent), request=request, provenance=request.provenance(sent))
         if request.parts:
@@ -143,9 +154,9 @@ class OpenStudy(Incoming):
         return opened
 
     def expect(
-        self, sent: Mapping[str, Any], parts: frozenset[str], normalized: list[str] | None = None
+        self, sent: Message, parts: frozenset[str], normalized: list[str] | None = None
     ) -> None:
-        """Make room for the expression that R is to send.
+        """Prepare for the expression that R is to send.
 
         Parameters
         ----------
@@ -169,9 +180,7 @@ class OpenStudy(Incoming):
         if "counts" in parts and counts:
             self._make_room("counts", n_cells, counts, sent)
 
-    def _make_room(
-        self, part: str, n_cells: int, genes: list[str], sent: Mapping[str, Any]
-    ) -> None:
+    def _make_room(self, part: str, n_cells: int, genes: list[str], sent: Message) -> None:
         on_demand: Mapping[str, str | None] | None = sent.get("on_demand")
         if on_demand is None:
             shared = self.shared_source(part, n_cells, genes, sent)
@@ -208,12 +217,12 @@ class OpenStudy(Incoming):
         return super().complete().with_parts(**self.on_demand)
 
 
-def parts_of(engine: Engine[Any]) -> frozenset[str]:
+def parts_of(engine: AnyEngine) -> frozenset[str]:
     """Return the parts of a study that an engine reads."""
     return engine.capabilities.needs | engine.capabilities.uses
 
 
-def parts_to_send(engine: Engine[Any], sent: Mapping[str, Any]) -> frozenset[str]:
+def parts_to_send(engine: AnyEngine, sent: Message) -> frozenset[str]:
     """Return the parts that R should send of an object: of alternatives only the first it has.
 
     Parameters
@@ -226,8 +235,18 @@ def parts_to_send(engine: Engine[Any], sent: Mapping[str, Any]) -> frozenset[str
     return parts_of(engine) - frozenset(there[1:])
 
 
-def genes_wanted(study: Study, engine: Engine[Any], parts: frozenset[str]) -> list[str] | None:
-    """Return the genes whose normalised values R should send: to compare, and for the engine."""
+def genes_wanted(study: Study, engine: AnyEngine, parts: frozenset[str]) -> list[str] | None:
+    """Return the genes whose normalised values R should send: to compare, and for the engine.
+
+    Parameters
+    ----------
+    study
+        With its genes and markers, without expression.
+    engine
+        Its capabilities name the genes it reads.
+    parts
+        What it reads of the object.
+    """
     if study.cells is None or study.genes is None:
         return None
     wanted: dict[str, None] = {}
@@ -241,7 +260,7 @@ def genes_wanted(study: Study, engine: Engine[Any], parts: frozenset[str]) -> li
     return names_by_symbol(study.genes, wanted) or None
 
 
-def study_from_wire(sent: Mapping[str, Any]) -> Study:
+def study_from_wire(sent: Message) -> Study:
     """Return the study of a decoded message, without its expression.
 
     ``markers`` is the handle of a table that was read, which is closed by this. Without ``names``
@@ -277,7 +296,7 @@ def _by_columns(values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
     return values.reshape(n, -1).T
 
 
-def _graph(sent: Mapping[str, Any]) -> csr_matrix:
+def _graph(sent: Message) -> csr_matrix:
     """Return a graph that R stores by columns; its rows are the neighbours of a cell."""
     from scipy.sparse import csc_matrix, csr_matrix
 
@@ -287,7 +306,15 @@ def _graph(sent: Mapping[str, Any]) -> csr_matrix:
 
 
 def describe_parts(study: Study, out: wire.Outgoing) -> Message:
-    """Return what arrived of a study: its frames, and sums that tell a matrix from another."""
+    """Return what arrived of a study: its frames, and sums by which matrices differ.
+
+    Parameters
+    ----------
+    study
+        Complete.
+    out
+        Takes the values.
+    """
     answer: Message = {"cells": len(study.cells or ())}
     for name in ("obs", "var"):
         frame = getattr(study, name)

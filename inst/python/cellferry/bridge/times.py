@@ -13,15 +13,16 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+    from pandas.arrays import DatetimeArray
 
 NAT = np.iinfo(np.int64).min
 _DAY = 86_400
 _BILLION = 1_000_000_000
 _MOST_SECONDS = 9_223_372_036
-"""Seconds that 64 bits of nanoseconds hold, to the years 1677 and 2262."""
+"""Seconds that 64 bits of nanoseconds reach, to the years 1677 and 2262."""
 
 
-def dates(days: NDArray[np.float64]) -> tuple[NDArray[Any], str]:
+def dates(days: NDArray[np.float64]) -> tuple[NDArray[np.datetime64], str]:
     """Return R's days since 1970 as ``datetime64[s]``, and what is lost."""
     present = np.isfinite(days)
     whole = np.floor(np.where(present, days, 0))
@@ -35,10 +36,17 @@ def dates(days: NDArray[np.float64]) -> tuple[NDArray[Any], str]:
     return seconds.view("M8[s]"), lost
 
 
-def moments(seconds: NDArray[np.float64], zone: str | None) -> tuple[Any, str]:
+def moments(seconds: NDArray[np.float64], zone: str | None) -> tuple[DatetimeArray, str]:
     """Return R's seconds since 1970 as a time-zone aware array, and what is lost.
 
     Without a zone R shows the moment in the session's own; here it is shown in UTC.
+
+    Parameters
+    ----------
+    seconds
+        float64; NaN is missing.
+    zone
+        Name of a time zone, or None.
     """
     import pandas as pd
 

@@ -8,7 +8,7 @@ levels as JSON, a double inside JSON as its 17 digits in text.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,14 +22,22 @@ if TYPE_CHECKING:
 
 Message = dict[str, Any]
 """A decoded message, of R or to it."""
-TYPES: dict[str, np.dtype[Any]] = {t: np.dtype(t) for t in ("<f8", "<f4", "<i4", "|u1")}
+TYPES: dict[str, np.dtype[np.generic]] = {t: np.dtype(t) for t in ("<f8", "<f4", "<i4", "|u1")}
 NOTES = "r_types"
 """Key of ``DataFrame.attrs`` with what pandas can't say of the R types; see :mod:`.columns`."""
 
 
 def decode(value: Any, buffers: Sequence[bytes | bytearray]) -> Any:
-    """Return a message with its vectors as arrays and its doubles as floats."""
-    if isinstance(value, Mapping):
+    """Return a message with its vectors as arrays and its doubles as floats.
+
+    Parameters
+    ----------
+    value
+        What JSON gave.
+    buffers
+        Raw bytes, by the number that ``$buffer`` names.
+    """
+    if isinstance(value, dict):
         if "$buffer" in value:
             return vector(value, buffers)
         if "$double" in value:
@@ -40,7 +48,7 @@ def decode(value: Any, buffers: Sequence[bytes | bytearray]) -> Any:
     return value
 
 
-def vector(reference: Mapping[str, Any], buffers: Sequence[bytes | bytearray]) -> NDArray[Any]:
+def vector(reference: Message, buffers: Sequence[bytes | bytearray]) -> NDArray[np.generic]:
     """Return the array of one ``{"$buffer": k, "type": t}``; raises :class:`InternalError`."""
     try:
         return np.frombuffer(buffers[reference["$buffer"]], TYPES[reference["type"]])
@@ -49,7 +57,7 @@ def vector(reference: Mapping[str, Any], buffers: Sequence[bytes | bytearray]) -
         raise InternalError(message) from error
 
 
-def frame_from_wire(frame: Mapping[str, Any]) -> pd.DataFrame:
+def frame_from_wire(frame: Message) -> pd.DataFrame:
     """Return a decoded frame message as a DataFrame; duplicated names are kept.
 
     Dtypes are those of :mod:`cellferry.bridge.columns`. Names in ``index`` become the index.
@@ -84,15 +92,27 @@ class Outgoing:
     def __init__(self) -> None:
         self.buffers: list[bytearray] = []
 
-    def vector(self, values: NDArray[Any], kind: str) -> dict[str, Any]:
+    def vector(self, values: NDArray[np.generic], kind: str) -> Message:
         """Return the reference to an array that is sent as raw bytes."""
         self.buffers.append(bytearray(np.ascontiguousarray(values, TYPES[kind]).tobytes()))
         return {"$buffer": len(self.buffers) - 1, "type": kind}
 
     def column(
         self, name: str, kind: str, values: Sequence[Any], levels: Sequence[str] | None = None
-    ) -> dict[str, Any]:
-        """Return one column of a frame; None is NA in every kind."""
+    ) -> Message:
+        """Return one column of a frame; None is NA in every kind.
+
+        Parameters
+        ----------
+        name
+            Of the column.
+        kind
+            As in :mod:`cellferry.bridge.columns`, or ``texts``.
+        values
+            One per row.
+        levels
+            Of a category.
+        """
         if kind in {"text", "texts"}:
             plain = [list(v) for v in values] if kind == "texts" else list(values)
             return {"name": name, "kind": kind, "values": plain}
@@ -115,7 +135,7 @@ class Outgoing:
             "mask": self.vector(np.array(missing, dtype="u1"), "|u1"),
         }
 
-    def record(self, name: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    def record(self, name: str, record: Message) -> Message:
         """Return one column of a frame from a record of :mod:`cellferry.bridge.columns`."""
         kind, values = record["kind"], record["values"]
         made = {"name": name, **{k: v for k, v in record.items() if k not in {"values", "mask"}}}
@@ -126,7 +146,7 @@ class Outgoing:
             made["mask"] = self.vector(record["mask"], "|u1")
         return {**made, "codes" if kind == "category" else "values": sent}
 
-    def data_frame(self, frame: pd.DataFrame) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    def data_frame(self, frame: pd.DataFrame) -> tuple[Message, list[dict[str, str]]]:
         """Return a DataFrame as a frame, and for each column what happened to it."""
         notes = frame.attrs.get(NOTES, {})
         columns, items = [], []
@@ -140,7 +160,7 @@ class Outgoing:
         index = [str(name) for name in frame.index]
         return {"n": len(frame), "columns": columns, "index": index}, items
 
-    def frame(self, columns: Sequence[dict[str, Any]], n: int) -> dict[str, Any]:
+    def frame(self, columns: Sequence[Message], n: int) -> Message:
         """Return a frame of columns made with :meth:`column`."""
         return {"n": n, "columns": list(columns)}
 

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ..engines import engine_names
 from .inputs import Input, opened_input
-from .output import EXIT_FAILED_CLUSTERS, output_paths, remember, table, tell_files, write_all
+from .output import EXIT_FAILED_CLUSTERS, output_paths, print_files, remember, table, write_all
 
 if TYPE_CHECKING:
     from ..annotate.request import AnnotateRequest
     from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations, Level
-    from ..engines.base import Engine
+    from ..engines.base import AnyEngine
     from ..runs.run import Run
 
 _NAMES = f"{', '.join(engine_names())}; for cells {', '.join(engine_names('cells'))}"
 
 
-def _options(_context: click.Context, _parameter: click.Parameter, given: Any) -> dict[str, Any]:
-    options = {}
+def _options(
+    _context: click.Context, _parameter: click.Parameter, given: Sequence[str]
+) -> dict[str, object]:
+    options: dict[str, object] = {}
     for pair in given:
         name, equals, value = pair.partition("=")
         if not equals:
@@ -77,8 +80,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     allow_upload: bool,
     overwrite: bool,
     dry_run: bool,
-    options: dict[str, Any],
-    **named: Any,
+    options: dict[str, object],
+    **named: object,
 ) -> None:
     """Annotate the clusters of INPUT: a marker table (CSV, TSV), an .h5ad, or an .rds.
 
@@ -86,7 +89,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
 
     Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an .h5ad
     or .rds also OUT.h5ad or OUT.rds with the labels, and OUT_cells.csv. The run is kept in
-    OUT_run. An .rds holds a Seurat object or a SingleCellExperiment and is read by Rscript,
+    OUT_run. An .rds contains a Seurat object or a SingleCellExperiment and is read by Rscript,
     which must be on the PATH; its clusters are the active identity, or --group-key.
     The engine llm also writes OUT_summary.csv and OUT_conversations.json; its key is taken
     from the environment, for example OPENAI_API_KEY.
@@ -133,13 +136,13 @@ def default_base(input_file: Path) -> Path:
 
 def _engine(
     name: str,
-    options: dict[str, Any],
-    named: dict[str, Any],
+    options: dict[str, object],
+    named: dict[str, object],
     base: Path,
     level: Level,
     *,
     overwrite: bool,
-) -> Engine[Any]:
+) -> AnyEngine:
     """Make the engine; one that writes files of its own gets the name of the files."""
     from ..engines import create_engine, engine_options
 
@@ -191,7 +194,7 @@ def annotate_file(
         found: Annotations | CellAnnotations
         with progress_events(show=True, title=f"Annotating {request.level}") as on_event:
             if run is None:
-                files = {"input": str(request.data.resolve()), "base": str(base.resolve())}
+                files = {"input": str(request.path.resolve()), "base": str(base.resolve())}
                 found = verb.annotate(
                     opened.study,
                     request.engine,
@@ -205,7 +208,7 @@ def annotate_file(
         written = _write(found, opened, paths) + of_engine
         remember(folder, written)
     show(found)
-    tell_files(written)
+    print_files(written)
     exit_with(found)
 
 
@@ -230,7 +233,7 @@ def _write(
     summary, embedding = found.summary(), None
     if opened.coordinates is not None and len(summary):
         embedding = Embedding(*opened.coordinates, found.groups(opened.study.clusters))
-    writers: dict[Path, Any] = {
+    writers: dict[Path, Callable[[Path], object]] = {
         paths["table"]: summary.to_csv,
         paths["record"]: lambda p: p.write_text(summary.to_json(), encoding="utf-8"),
     }

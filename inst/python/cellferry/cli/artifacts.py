@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -58,8 +58,8 @@ def build(  # noqa: PLR0917 - click passes every option by name
 ) -> None:
     """Build vars.h5 and obs.duckdb from INPUT, an .h5ad or an .rds.
 
-    An .h5ad is read piece by piece: X must hold log-normalised values, and raw counts are taken
-    from layers["counts"], raw.X or X, the first that holds whole numbers. An .rds with a Seurat
+    An .h5ad is read piece by piece: X must contain log-normalised values, and raw counts are taken
+    from layers["counts"], raw.X or X, the first that has whole numbers. An .rds with a Seurat
     object or a SingleCellExperiment is read by Rscript.
 
     \b
@@ -68,9 +68,9 @@ def build(  # noqa: PLR0917 - click passes every option by name
       cellferry artifacts build pbmc.h5ad --group-key leiden --obs-column donor --vars-h5 out.h5
       cellferry artifacts build pbmc.rds
     """
-    from .output import tell_files
+    from .output import print_files
 
-    options: dict[str, Any] = {
+    options: _Options = {
         "vars_h5_path": vars_h5,
         "obs_duckdb_path": obs_duckdb,
         "gene_symbols_column": gene_symbols_column,
@@ -83,7 +83,18 @@ def build(  # noqa: PLR0917 - click passes every option by name
     for place in built.counts:
         answer = "raw counts" if place.are_counts else "no raw counts"
         click.echo(f"{place.name}: {answer}, {place.explanation}")
-    tell_files([path for path in (built.vars_h5, built.obs_duckdb) if path is not None])
+    print_files([path for path in (built.vars_h5, built.obs_duckdb) if path is not None])
+
+
+class _Options(TypedDict):
+    """Those of :func:`cellferry.build_artifacts` that have a flag of their own."""
+
+    vars_h5_path: Path
+    obs_duckdb_path: Path
+    gene_symbols_column: str | None
+    obs_columns: tuple[str, ...] | None
+    cell_names: bool
+    overwrite: bool
 
 
 def _built(
@@ -91,7 +102,7 @@ def _built(
     group_key: str | None,
     assay: str | None,
     coordinates_key: str | None,
-    options: dict[str, Any],
+    options: _Options,
 ) -> Artifacts:
     suffix = path.suffix.lower()
     if suffix == ".rds":

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from .output import output_paths, table, tell_files, write_all
+from .output import output_paths, print_files, table, write_all
+
+if TYPE_CHECKING:
+    import anndata
 
 
 @click.command()
@@ -43,10 +46,10 @@ def demo(out: Path) -> None:
         }
     )
     click.echo(table(found))
-    tell_files(written)
+    print_files(written)
 
 
-def _blood_cells() -> Any:
+def _blood_cells() -> anndata.AnnData:
     """Return scanpy's 700 blood cells, ranked anew: the stored ranking has no fold changes."""
     from ..errors import DependencyError
 
@@ -55,12 +58,12 @@ def _blood_cells() -> Any:
     except ImportError as error:
         message = "The demo uses the blood cells that ship with scanpy, which is not installed."
         raise DependencyError(message, 'pip install "cellferry[demo]"') from error
-    adata = scanpy.datasets.pbmc68k_reduced()
+    adata: anndata.AnnData = scanpy.datasets.pbmc68k_reduced()
     scanpy.tl.rank_genes_groups(adata, "louvain", method="t-test", pts=True)
     return adata
 
 
-def _picture(adata: Any, path: Path) -> None:
+def _picture(adata: anndata.AnnData, path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import anndata
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations
     from ..bridge.rds import RdsObject
+    from ..study.markers.read import Source
     from ..study.study import Study
 
 
@@ -59,7 +60,7 @@ class Input:
     """
 
     study: Study
-    provenance: dict[str, Any]
+    provenance: dict[str, object]
     object: FileObject | None = None
     coordinates: tuple[str, NDArray[np.number]] | None = None
 
@@ -71,13 +72,13 @@ def opened_input(request: AnnotateRequest) -> Iterator[Input]:
     Raises
     ------
     UnsupportedObjectError, InputError, DeliveryError, DependencyError
-        It holds no cells and they are to be annotated, it cannot be read, labels cannot be
+        It has no cells and they are to be annotated, it cannot be read, labels cannot be
         written into it, or an .rds is given without R.
     """
     from ..annotate.request import OF_R
     from ..errors import UnsupportedObjectError
 
-    path: Path = request.data
+    path = request.path
     if path.suffix.lower() == ".h5ad":
         yield _h5ad(request)
     elif path.suffix.lower() in OF_R:
@@ -95,11 +96,11 @@ def opened_input(request: AnnotateRequest) -> Iterator[Input]:
                 context=request.context,
                 overwrite=request.overwrite,
                 allow_upload=request.allow_upload,
-            ) as held,
+            ) as opened,
         ):
-            study = held.study()
-            labelled = Rds(held, study, request.key)
-            yield Input(study, held.provenance, labelled, study.coordinates)
+            study = opened.study()
+            labelled = Rds(opened, study, request.key)
+            yield Input(study, opened.provenance, labelled, study.coordinates)
     elif request.level == "cells":
         message = f'"{path}" is no .h5ad and no .rds, and these are what --cells reads.'
         hint = "Leave --cells out for a marker table."
@@ -109,14 +110,16 @@ def opened_input(request: AnnotateRequest) -> Iterator[Input]:
 
 
 @contextmanager
-def _marker_file(markers: Any) -> Iterator[Path | None]:
+def _marker_file(markers: Source | None) -> Iterator[Path | None]:
     """Return a marker table as a file for R; that of a run is written into one that is removed."""
     if markers is None or isinstance(markers, Path):
         yield markers
         return
     with tempfile.TemporaryDirectory(prefix="cellferry-") as folder:
         path = Path(folder) / "markers.csv"
-        markers.to_frame().to_csv(path, index=False)
+        from ..study.markers.read import read_markers
+
+        read_markers(markers).to_frame().to_csv(path, index=False)
         yield path
 
 
@@ -124,7 +127,7 @@ def _h5ad(request: AnnotateRequest) -> Input:
     """Read the file, check the key against its columns, build the study."""
     from ..study.embeddings import embedding_of
 
-    asked = replace(request, data=read_h5ad(request.data))
+    asked = replace(request, data=read_h5ad(request.path))
     study = asked.study()
     labelled = H5ad(asked.data, study, request.key)
     coordinates = study.coordinates or embedding_of(asked.data)
@@ -148,7 +151,7 @@ def read_h5ad(path: Path) -> anndata.AnnData:
 class H5ad:
     """An AnnData in a file."""
 
-    adata: Any
+    adata: anndata.AnnData
     study: Study
     key: str
     suffix: str = ".h5ad"
@@ -168,9 +171,9 @@ class H5ad:
 
 @dataclass
 class Rds:
-    """A Seurat object or SingleCellExperiment that an Rscript child holds."""
+    """A Seurat object or SingleCellExperiment that an Rscript child keeps."""
 
-    held: RdsObject
+    opened: RdsObject
     study: Study
     key: str
     suffix: str = ".rds"
@@ -180,10 +183,10 @@ class Rds:
         import anndata
         import pandas as pd
 
-        self.held.deliver(found)
+        self.opened.deliver(found)
         cells = anndata.AnnData(obs=pd.DataFrame(index=pd.Index(self.study.cells or ())))
         return H5ad(cells, self.study, self.key).deliver(found)
 
     def save(self, path: Path) -> None:
         """Let R write the .rds."""
-        self.held.save(path)
+        self.opened.save(path)

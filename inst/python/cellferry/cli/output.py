@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -28,7 +27,17 @@ def table(annotations: Annotations) -> str:
 
 
 def aligned(names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Return rows of text in columns, two spaces apart."""
+    """Return rows of text in columns, two spaces apart.
+
+    Parameters
+    ----------
+    names
+        Of the columns.
+    rows
+        One text per column.
+    right
+        Columns that are aligned to the right.
+    """
     # Not a rich table: it takes 200 times as long, and cuts lines to the width of a terminal.
     from rich.cells import cell_len
 
@@ -46,7 +55,7 @@ def aligned(names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     return "\n".join([line(names), *map(line, rows)])
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if value is None:
         return ""
     return f"{value:.2f}" if isinstance(value, float) else str(value)
@@ -67,7 +76,7 @@ def output_paths(name: Path, suffix: str | None = ".h5ad") -> dict[str, Path]:
     return {kind: name.with_name(name.name + end) for kind, end in suffixes.items()}
 
 
-def tell_files(files: Sequence[Path]) -> None:
+def print_files(files: Sequence[Path]) -> None:
     """Print where the files are."""
     for path in files:
         click.echo(f"wrote {path}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .output import tell_files
+from .output import print_files
 
 
 @click.command()
@@ -29,7 +29,7 @@ def report(source: str, file: Path, overwrite: bool) -> None:
         found = Annotations.from_json(stored.read_text(encoding="utf-8"))
     else:
         found = Run.open(source).results()
-    tell_files([write_report(found, file, overwrite=overwrite)])
+    print_files([write_report(found, file, overwrite=overwrite)])
 
 
 @click.command()

@@ -19,14 +19,13 @@ from ..errors import (
     listing,
     nearest,
 )
-from .base import Capabilities, Engine, Extent, Plan
+from .base import AnyEngine, Capabilities, Engine, Extent, Plan
 
 if TYPE_CHECKING:
     from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations
     from ..annotations.delivery import Level
 
-    AnyEngine = Engine[Annotations | CellAnnotations]
 
 __all__ = [
     "ENGINES",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from ..errors import counted
 from ..files import Json
@@ -12,6 +12,7 @@ from ..files import Json
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations
     from ..runs.run import Run
     from ..runs.worker import Events
@@ -144,6 +145,9 @@ class Engine(Protocol[Answer_co]):
         """
         ...
 
+
+AnyEngine: TypeAlias = "Engine[Annotations | CellAnnotations]"
+"""An engine of either level."""
 
 USUAL_SPARSITY = 10
 """One value in so many is stored, where that is not known without reading."""

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     import anndata
     from numpy.typing import NDArray
 
-EMBEDDINGS = ("X_umap", "X_tsne", "X_pca")
-"""What is looked for, the best first."""
+KINDS = ("umap", "tsne", "pca")
+"""What is looked for in the names, the best first; the same in R, ``object-read.R``.
+
+``tests/fixtures/embedding_choice.json`` is the table that both are tested with.
+"""
 
 
 def choose_embedding(
@@ -22,8 +25,10 @@ def choose_embedding(
 ) -> tuple[str, NDArray[np.number]] | None:
     """Return name and n x 2 values of the embedding to use, or None.
 
-    The key comes first, then UMAP, t-SNE and PCA; the case of letters does not count. An
-    embedding needs one row per cell and two columns of numbers, whose type is kept.
+    The key comes first, then UMAP, t-SNE and PCA: of each the embedding of that very name, then
+    one whose name contains it; then the first of any name. The case of letters, ``X_`` and
+    hyphens do not count. An embedding needs one row per cell and two columns of numbers without
+    NaN, whose type is kept.
 
     Parameters
     ----------
@@ -39,16 +44,25 @@ def choose_embedding(
     >>> choose_embedding({"X_pca": np.zeros((3, 9)), "X_UMAP": np.zeros((3, 2))}, 3)[0]
     'X_UMAP'
     """
-    by_lower = {str(name).lower(): name for name in reversed(list(available))}
-    for wanted in (*([] if key is None else [key]), *EMBEDDINGS):
-        name = wanted if wanted in available else by_lower.get(wanted.lower())
-        if name is None:
-            continue
+    names = sorted((str(name) for name in available), key=_preference)
+    if key is not None:
+        names.sort(key=lambda name: 0 if name == key else 1 if name.lower() == key.lower() else 2)
+    for name in names:
         values = np.asarray(available[name])
-        numeric = values.dtype.kind in "fiu"
-        if numeric and values.ndim == 2 and values.shape[0] == n_cells and values.shape[1] >= 2:
-            return str(name), values[:, :2]
+        if values.dtype.kind not in "fiu" or values.ndim != 2 or values.shape[0] != n_cells:
+            continue
+        if values.shape[1] >= 2 and not np.isnan(values[:, :2]).any():
+            return name, values[:, :2]
     return None
+
+
+def _preference(name: str) -> int:
+    """Return the place of a name in the order of choice; 0 is the best."""
+    plain = name.lower().removeprefix("x_").replace("-", "")
+    for i, kind in enumerate(KINDS):
+        if kind in plain:
+            return 2 * i + (plain != kind)
+    return 2 * len(KINDS)
 
 
 def embedding_of(

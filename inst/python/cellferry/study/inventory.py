@@ -89,7 +89,7 @@ def _rows(data: anndata.AnnData) -> Iterator[Row]:
     for name in data.obsm:
         what = f"{data.obsm[name].shape[1]} dimensions"
         if drawn is None or str(name) != drawn[0]:
-            yield str(name), "embedding", what, "left", "One embedding is read: UMAP, t-SNE or PCA."
+            yield str(name), "embedding", what, "left", "One embedding is read."
         elif data.obsm[name].shape[1] > 2:
             yield str(name), "embedding", what, "coerced", "The first two dimensions are read."
         else:

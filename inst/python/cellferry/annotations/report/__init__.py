@@ -111,7 +111,7 @@ def write_report(
         raise OutputError(message, "Choose another name, or pass overwrite=True.", path=str(target))
     page = render(annotations, title=title, embedding=embedding)
     try:
-        # A lone surrogate is no text that UTF-8 can hold; one bad gene name must not
+        # A lone surrogate is no text that UTF-8 can encode; one bad gene name must not
         # cost the whole report.
         write_whole(file, page.encode("utf-8", "replace"))
     except OSError as error:
@@ -131,7 +131,7 @@ def render(
     Parameters
     ----------
     tags
-        What the user told of the study, shown with it; web addresses become links.
+        What the user said of the study, shown with it; web addresses become links.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup

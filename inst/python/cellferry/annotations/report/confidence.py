@@ -31,12 +31,12 @@ class ConfidencePicture(NamedTuple):
 
 def draw_confidence(annotations: Annotations) -> ConfidencePicture | None:
     """Return the picture, or None where fewer than two clusters have a confidence."""
-    told = [(row, row.confidence) for row in annotations if row.confidence is not None]
-    if len(told) < 2:
+    known = [(row, row.confidence) for row in annotations if row.confidence is not None]
+    if len(known) < 2:
         return None
     stacks: dict[int, int] = {}
     placed = []
-    for row, confidence in sorted(told, key=lambda pair: (pair[1], pair[0].cluster)):
+    for row, confidence in sorted(known, key=lambda pair: (pair[1], pair[0].cluster)):
         column = min(int(confidence * BINS), BINS - 1)
         level = stacks[column] = stacks.get(column, 0) + 1
         title = f"{row.cluster}: {row.label or 'no label'}, {confidence:.2f}"
@@ -47,7 +47,7 @@ def draw_confidence(annotations: Annotations) -> ConfidencePicture | None:
         for x, level, title, status in placed
     )
     ticks = tuple((_x(value / 4), f"{value / 4:g}") for value in range(5))
-    return ConfidencePicture(dots, height, ticks, len(annotations) - len(told))
+    return ConfidencePicture(dots, height, ticks, len(annotations) - len(known))
 
 
 def _x(value: float) -> float:

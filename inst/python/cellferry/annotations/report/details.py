@@ -1,4 +1,4 @@
-"""What a card tells beyond the columns: validation rounds, the conversation; and the CSV."""
+"""What a card shows beyond the columns: validation rounds, the conversation; and the CSV."""
 
 from __future__ import annotations
 
@@ -34,7 +34,15 @@ _STAGES = {"annotator": "annotator", "validator": "validator", "blind": "second 
 
 
 def rounds_of(annotations: Annotations, cluster: str) -> tuple[Round, ...]:
-    """Return the validation rounds of a cluster; none where the engine has no such thing."""
+    """Return the validation rounds of a cluster; none where the engine has no such thing.
+
+    Parameters
+    ----------
+    annotations
+        With the evidence of the engine.
+    cluster
+        Its name.
+    """
     found = _part(annotations, cluster, "rounds")
     return tuple(
         Round(
@@ -48,16 +56,24 @@ def rounds_of(annotations: Annotations, cluster: str) -> tuple[Round, ...]:
 
 
 def conversation_of(annotations: Annotations, cluster: str) -> tuple[Message, ...]:
-    """Return the prompts and replies about a cluster, in order."""
-    told = []
+    """Return the prompts and replies about a cluster, in order.
+
+    Parameters
+    ----------
+    annotations
+        With the evidence of the engine.
+    cluster
+        Its name.
+    """
+    messages = []
     for message in _part(annotations, cluster, "conversation"):
         stage = _STAGES.get(str(message.get("stage")), str(message.get("stage", "")))
         direction = "Reply of the" if message.get("role") == "assistant" else "To the"
         parts = [f"{direction} {stage}", f"round {message.get('round', 1)}"]
         if message.get("problem"):
             parts.append(str(message["problem"]))
-        told.append(Message(", ".join(parts), str(message.get("content") or "(empty)")))
-    return tuple(told)
+        messages.append(Message(", ".join(parts), str(message.get("content") or "(empty)")))
+    return tuple(messages)
 
 
 def _part(annotations: Annotations, cluster: str, name: str) -> list[dict[str, Any]]:

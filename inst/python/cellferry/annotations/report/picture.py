@@ -46,7 +46,7 @@ PALETTE: tuple[tuple[str, str], ...] = (
     ("#882255", "#c75c94"),
     ("#117733", "#4f9e62"),
 )
-"""Colours for a light and a dark page, told apart with any colour vision.
+"""Colours for a light and a dark page, distinct with any colour vision.
 
 The first six are those of Okabe and Ito (2008, https://jfly.uni-koeln.de/color/) that stand
 out from white, the others from the "muted" scheme of Paul Tol

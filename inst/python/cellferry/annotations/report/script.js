@@ -14,15 +14,15 @@
   tools.hidden = false;
 
   function find() {
-    const asked = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const sought = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     rows.forEach((row, i) => {
-      const fits = asked.every((word) => words[i].includes(word));
+      const fits = sought.every((word) => words[i].includes(word));
       row.hidden = !fits;
       cards[i].hidden = !fits;
       shown += fits ? 1 : 0;
     });
-    count.textContent = asked.length ? shown + " of " + rows.length + " clusters" : "";
+    count.textContent = sought.length ? shown + " of " + rows.length + " clusters" : "";
   }
   search.addEventListener("input", find);
   document.addEventListener("keydown", (event) => {

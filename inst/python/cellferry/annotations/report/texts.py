@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from math import isfinite
-from typing import Any
+from typing import SupportsFloat
 
 _SECRET = re.compile(
     r"(api|access|private|secret).?key|token$|secret|passw|credential|authori[sz]ation|cookie",
@@ -16,7 +16,7 @@ _SECRET = re.compile(
 _USER_IN_URL = re.compile(r"(?<=://)[^/\s@]+@")
 
 
-def number(value: Any) -> str:
+def number(value: object) -> str:
     """Return a statistic as text of about three digits; a missing one is a dash.
 
     Examples
@@ -25,7 +25,7 @@ def number(value: Any) -> str:
     ('2.35', '1.0e-45', '0.95', '–')
     """
     try:
-        real = float(value)
+        real = float(value) if isinstance(value, SupportsFloat) else float(str(value))
     except (TypeError, ValueError):
         return "–" if value is None else str(value)
     if not isfinite(real):
@@ -48,7 +48,7 @@ def whole(value: int) -> str:
     return f"{value:,}".replace(",", "\u202f")
 
 
-def moment(created: Any) -> str | None:
+def moment(created: object) -> str | None:
     """Return an ISO 8601 time as text for people, in UTC; other text as it is.
 
     Examples
@@ -82,7 +82,7 @@ def ontology_url(identifier: str | None) -> str | None:
     return f"https://www.ebi.ac.uk/ols4/ontologies/cl/classes/{term}"
 
 
-def web_address(value: Any) -> str | None:
+def web_address(value: object) -> str | None:
     """Return a text that is wholly a web address, safe to become a link; None otherwise.
 
     Examples
@@ -96,10 +96,17 @@ def web_address(value: Any) -> str | None:
     return text
 
 
-def parameters(provenance: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+def parameters(provenance: Mapping[str, object], above: str = "") -> Iterator[tuple[str, str]]:
     """Yield name and text of everything in a provenance, nested names joined by a dot.
 
     Nothing in it should be secret; what looks like a secret by its name is not shown.
+
+    Parameters
+    ----------
+    provenance
+        Nested mappings and lists of plain values.
+    above
+        What the names begin with.
 
     Examples
     --------
@@ -118,7 +125,7 @@ def parameters(provenance: Mapping[str, Any], above: str = "") -> Iterator[tuple
             yield full, plain_text(value)
 
 
-def plain_text(value: Any) -> str:
+def plain_text(value: object) -> str:
     """Return any plain value as text for people; user names in addresses are removed."""
     if isinstance(value, list | tuple) and all(isinstance(v, str | int | float) for v in value):
         text = ", ".join(map(str, value))
