@@ -211,8 +211,9 @@ extract_graph <- function(object, assay = NULL) {
 # The embedding to draw: the one of the name `wanted` (which Python calls "X_<name>"), else the one
 # that best_embedding() chooses; NULL if none.
 extract_coordinates <- function(object, wanted = NULL) {
-  reductions <- Filter(is_drawable, extract_reductions(object))
+  reductions <- extract_reductions(object)
   if (!is.null(wanted)) {
+    reductions <- Filter(is_drawable, reductions)
     found <- tolower(names(reductions)) %in% tolower(c(wanted, sub("^X_", "", wanted)))
     if (!any(found)) {
       cellferry_stop(
@@ -227,17 +228,19 @@ extract_coordinates <- function(object, wanted = NULL) {
   if (!is.null(best)) list(name = best$name, values = best$values[, 1:2])
 }
 
-# Two columns of numbers, none missing.
-is_drawable <- function(reduction) {
+# Two columns of numbers, for all cells or, with `of = any`, for some.
+is_drawable <- function(reduction, of = all) {
   values <- reduction$values
-  is.numeric(values) && ncol(values) >= 2L && !anyNA(values[, 1:2])
+  is.numeric(values) && ncol(values) >= 2L && of(stats::complete.cases(values[, 1:2, drop = FALSE]))
 }
 
 # UMAP, else t-SNE, else PCA: of each the embedding of that very name, then one whose name contains
-# it; else the first. Python chooses alike (study/embeddings.py), and the table that both are
-# tested with is embedding_choice.json.
+# it; else the first. One that lacks some cells is only taken where there is none of all. Python
+# chooses alike (study/embeddings.py); the table that both are tested with is embedding_choice.json.
 best_embedding <- function(reductions) {
-  reductions <- Filter(is_drawable, reductions)
+  whole <- Filter(is_drawable, reductions)
+  partial <- Filter(function(reduction) is_drawable(reduction, any), reductions)
+  reductions <- if (length(whole)) whole else partial
   plain <- gsub("-", "", sub("^x_", "", tolower(names(reductions))))
   kinds <- c("umap", "tsne", "pca")
   order <- unlist(lapply(kinds, function(kind) c(which(plain == kind), grep(kind, plain))))

@@ -27,8 +27,9 @@ def choose_embedding(
 
     The key comes first, then UMAP, t-SNE and PCA: of each the embedding of that very name, then
     one whose name contains it; then the first of any name. The case of letters, ``X_`` and
-    hyphens do not count. An embedding needs one row per cell and two columns of numbers without
-    NaN, whose type is kept.
+    hyphens do not count. An embedding needs one row per cell and two columns of numbers, whose
+    type is kept. One that lacks some cells (NaN) is only taken where it is the key's, or where
+    there is none of all cells.
 
     Parameters
     ----------
@@ -47,13 +48,20 @@ def choose_embedding(
     names = sorted((str(name) for name in available), key=_preference)
     if key is not None:
         names.sort(key=lambda name: 0 if name == key else 1 if name.lower() == key.lower() else 2)
+    partial = None
     for name in names:
         values = np.asarray(available[name])
         if values.dtype.kind not in "fiu" or values.ndim != 2 or values.shape[0] != n_cells:
             continue
-        if values.shape[1] >= 2 and not np.isnan(values[:, :2]).any():
+        if values.shape[1] < 2:
+            continue
+        placed = ~np.isnan(values[:, :2]).any(axis=1)
+        wanted = key is not None and name.lower() == key.lower()
+        if placed.all() or (wanted and placed.any()):
             return name, values[:, :2]
-    return None
+        if partial is None and placed.any():
+            partial = name, values[:, :2]
+    return partial
 
 
 def _preference(name: str) -> int:
