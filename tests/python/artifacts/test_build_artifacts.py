@@ -14,6 +14,7 @@ from scipy import sparse
 
 from artifact_data import make_adata, make_study, read_group
 from cellferry import build_artifacts
+from cellferry.artifacts import obs_duckdb
 from cellferry.artifacts.vars_h5 import writer as vars_h5_writer
 from cellferry.errors import (
     ISSUE_URL,
@@ -266,7 +267,17 @@ def test_a_full_disk_is_told_and_nothing_is_left(small_disk, tmp_path, source, m
     assert list(small_disk.iterdir()) == []
 
 
-def test_a_full_disk_while_the_metadata_is_written(small_disk):
+def test_a_full_disk_while_the_metadata_is_written(small_disk, monkeypatch):
+    real = obs_duckdb.write_obs_duckdb
+
+    def after_the_other_file(*arguments):
+        # Both are written at the same time; here the disk must be full for this one alone.
+        deadline = time.monotonic() + 60
+        while not (small_disk / "vars.h5").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        real(*arguments)
+
+    monkeypatch.setattr(obs_duckdb, "write_obs_duckdb", after_the_other_file)
     adata = make_adata(3000, 5)
     random = np.random.default_rng(0)
     for name in "abcdefgh":

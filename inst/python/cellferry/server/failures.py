@@ -128,8 +128,21 @@ def shown(value: object, most: int = 60) -> str:
     "'a\\\\nb'"
     """
     try:
-        text = repr(value)
+        text = "what is nested too deep" if _is_deep(value) else repr(value)
     except RecursionError:
-        # JSON may be nested deeper than Python writes.
+        # JSON may be nested deeper than Python writes; how deep that is depends on its version.
         text = "what is nested too deep"
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+DEEPEST = 100
+"""Lists within lists that a message shows."""
+
+
+def _is_deep(value: object) -> bool:
+    """Whether the first item of the first item, and so on, goes deeper than a reader follows."""
+    for _ in range(DEEPEST):
+        if not isinstance(value, dict | list) or not value:
+            return False
+        value = next(iter(value.values() if isinstance(value, dict) else value))
+    return True
