@@ -225,6 +225,7 @@ def resume(
         hint = "Give the object: cellferry.resume(run, data), or in R ResumeAnnotation(x)."
         raise EngineNeedsError(message, hint)
     study = study or stored
+    # A plan refuses what the engine cannot read, also where consent was given before.
     planned = engine.plan(study)
     if not checked:
         allow_upload = is_allowed(run, engine, allow_upload=allow_upload)

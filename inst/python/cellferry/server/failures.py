@@ -119,6 +119,11 @@ def fail(message: str, cause: Exception | None = None) -> NoReturn:
     raise Failure(Code.VALIDATION_ERROR, message) from cause
 
 
+DEEPEST = 100
+"""Lists within lists that a message shows."""
+TOO_DEEP = "what is nested too deep"
+
+
 def shown(value: object, most: int = 60) -> str:
     """Return a value as it may stand in a message or a log line: short, on one line.
 
@@ -128,15 +133,11 @@ def shown(value: object, most: int = 60) -> str:
     "'a\\\\nb'"
     """
     try:
-        text = "what is nested too deep" if _is_deep(value) else repr(value)
+        text = TOO_DEEP if _is_deep(value) else repr(value)
     except RecursionError:
         # JSON may be nested deeper than Python writes; how deep that is depends on its version.
-        text = "what is nested too deep"
+        text = TOO_DEEP
     return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-DEEPEST = 100
-"""Lists within lists that a message shows."""
 
 
 def _is_deep(value: object) -> bool:

@@ -51,16 +51,15 @@ def choose_embedding(
     partial = None
     for name in names:
         values = np.asarray(available[name])
-        if values.dtype.kind not in "fiu" or values.ndim != 2 or values.shape[0] != n_cells:
+        numbers = values.dtype.kind in "fiu" and values.ndim == 2
+        if not numbers or values.shape[0] != n_cells or values.shape[1] < 2:
             continue
-        if values.shape[1] < 2:
-            continue
-        placed = ~np.isnan(values[:, :2]).any(axis=1)
+        found, missing = (name, values[:, :2]), np.isnan(values[:, :2]).any(axis=1)
         wanted = key is not None and name.lower() == key.lower()
-        if placed.all() or (wanted and placed.any()):
-            return name, values[:, :2]
-        if partial is None and placed.any():
-            partial = name, values[:, :2]
+        if not missing.any() or (wanted and not missing.all()):
+            return found
+        if partial is None and not missing.all():
+            partial = found
     return partial
 
 
