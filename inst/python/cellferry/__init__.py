@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .annotate import annotate_cells, annotate_clusters, resume
     from .annotations import Annotations, CellAnnotations, annotation_report, read_annotations
     from .artifacts import build_artifacts
+    from .artifacts.markers import find_markers
     from .study import Study, study_report
     from .study.markers import Markers, read_markers
 
@@ -30,6 +31,7 @@ _WHERE = {
     "build_artifacts": "artifacts",
     "engines": "",
     "errors": "",
+    "find_markers": "artifacts.markers",
     "read_annotations": "annotations.stored",
     "read_markers": "study.markers.read",
     "resume": "annotate.objects",
@@ -50,6 +52,7 @@ __all__ = [
     "build_artifacts",
     "engines",
     "errors",
+    "find_markers",
     "read_annotations",
     "read_markers",
     "resume",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 SCHEMA = "cellferry.markers/1"
+SAMPLES = ("n_samples", "n_samples_same")
 
 STATISTICS: dict[str, str] = {
     "p_val": "p_val",
@@ -34,6 +35,8 @@ STATISTICS: dict[str, str] = {
     "pct_2": "pct.2",
     "p_val_adj": "p_val_adj",
     "score": "Score",
+    "n_samples": "n_samples",
+    "n_samples_same": "n_samples_same",
 }
 """Field of :class:`Markers` -> name of its column in :meth:`Markers.to_frame`."""
 
@@ -55,6 +58,9 @@ class Markers:
         Per row, float64 with NaN where missing, or None when the table has no such
         column. ``pct_1`` and ``pct_2`` are fractions 0..1 of cells that express the gene
         inside and outside of the cluster.
+    n_samples, n_samples_same
+        Per row, float64, or None: how many samples have cells of the cluster and of others, and in
+        how many of these the difference has the same direction.
     source
         ``"seurat"``, ``"scanpy"`` or ``"list"``.
     """
@@ -68,6 +74,8 @@ class Markers:
     pct_1: NDArray[np.float64] | None = None
     pct_2: NDArray[np.float64] | None = None
     score: NDArray[np.float64] | None = None
+    n_samples: NDArray[np.float64] | None = None
+    n_samples_same: NDArray[np.float64] | None = None
     source: str = "seurat"
 
     def __len__(self) -> int:
@@ -210,12 +218,14 @@ class Markers:
             STATISTICS[k]: v for k, v in self._statistics().items()
         }
         score = columns.pop("Score", None)
+        samples = {name: columns.pop(name) for name in SAMPLES if name in columns}
         columns["cluster"] = pd.Categorical.from_codes(
             self.cluster, categories=pd.Index(self.clusters, dtype=object), ordered=True
         )
         columns["gene"] = self.gene
         if score is not None:
             columns["Score"] = score
+        columns.update(samples)
         return pd.DataFrame(columns)
 
     def fingerprint(self, cluster: str) -> str:
