@@ -31,11 +31,11 @@ begin_study <- function(object, call, request, parts = request$parts,
                         how = c("shared", "sent", "on_demand"), message = list(),
                         assay = extract_assay(object, request$assay),
                         groups = extract_groups(object, request$group.by %||% "ident"),
-                        coordinates = extract_coordinates(object), progress = NULL) {
+                        coordinates = extract_coordinates(object), progress = NULL,
+                        outgoing = new_outgoing()) {
   how <- match.arg(how)
   force(assay)
   force(groups)
-  outgoing <- new_outgoing()
   message$study <- json_study(outgoing, object, groups, assay, request, parts, coordinates)
   if (how == "shared") {
     shared <- shared_expression(object, assay, parts)

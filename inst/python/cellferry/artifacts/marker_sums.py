@@ -76,13 +76,13 @@ class MarkerSums:
 
         Each gene is written to rows of its own.
         """
-        expm1 = self._options.expm1
+        scale = self._options.scale
         for number, contrast in enumerate(self._contrasts):
             drawn = self._drawn[number]
-            whole = group_sums(block, contrast.groups, expm1=expm1, ranks=not drawn)
+            whole = group_sums(block, contrast.groups, scale=scale, ranks=not drawn)
             self._all[number].put(start, whole)
             for target, some in zip(self._ranked[number], drawn, strict=True):
-                target.put(start, group_sums(block, some.groups, expm1=False))
+                target.put(start, group_sums(block, some.groups, scale=None))
         for counts in self._samples:
             counts.take(start, block)
 

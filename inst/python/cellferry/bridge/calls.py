@@ -180,6 +180,18 @@ def _artifacts_finish(message: Message, out: wire.Outgoing, callback: Callback |
     return builds.described(built, study, out)
 
 
+def _markers_begin(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    from . import markers
+
+    return markers.begin(message)
+
+
+def _markers_finish(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
+    from . import markers
+
+    return markers.finish(message["handle"], _notifier(callback), out)
+
+
 def _runs_list(_message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
     runs = list_runs()
     columns = {
@@ -232,6 +244,8 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "describe": _describe,
     "discard": _discard,
     "marker_frame": _marker_frame,
+    "markers_begin": _markers_begin,
+    "markers_finish": _markers_finish,
     "plan": _plan,
     "read_markers": _read_markers,
     "report": _report,

@@ -60,7 +60,7 @@ class SampleCounts:
     def take(self, start: int, block: Block) -> None:
         """Take a block of genes, of which ``start`` is the first."""
         options = self._options
-        found = group_sums(block, self._groups, expm1=options.expm1, ranks=False)
+        found = group_sums(block, self._groups, scale=options.scale, ranks=False)
         sums = found.sums[:, :-1].reshape(-1, self._n_groups + 1, self._n_samples)
         rows = slice(start, start + len(sums))
         for group in range(self._n_groups):

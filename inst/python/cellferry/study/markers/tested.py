@@ -33,6 +33,8 @@ class MarkerOptions:
     expm1
         Whether fold changes are of ``expm1`` of the values, that is whether they are
         log-normalised.
+    log_base
+        Of the logarithms that the values are: e as in Seurat and scanpy, 2 as in Bioconductor.
     only_pos, logfc_threshold, min_pct, min_diff_pct, return_thresh, features
         As in Seurat; None for a threshold is that of the rules.
     min_cells_group
@@ -47,6 +49,7 @@ class MarkerOptions:
 
     rules: str = LATEST
     expm1: bool = True
+    log_base: float = math.e
     only_pos: bool = False
     logfc_threshold: float | None = None
     min_pct: float | None = None
@@ -59,6 +62,11 @@ class MarkerOptions:
     base: float = 2.0
     max_cells_per_ident: int | None = None
     random_seed: int = 1
+
+    @property
+    def scale(self) -> float | None:
+        """What the values are multiplied by before ``expm1``; None: they are taken as they are."""
+        return math.log(self.log_base) if self.expm1 else None
 
     @property
     def law(self) -> Rules:
@@ -87,6 +95,8 @@ class MarkerOptions:
             message = "`base` is 1, which is no base of a logarithm."
             raise InvalidOptionError(message)
         flag("only_pos", self.only_pos)
+        flag("expm1", self.expm1)
+        number("log_base", self.log_base, above=1)
         for name in ("min_cells_group", "min_cells_feature"):
             whole_number(name, getattr(self, name), 0)
         if self.max_cells_per_ident is not None:

@@ -93,7 +93,9 @@ class GroupSums:
         self.sums[rows], self.ties[rows] = some.sums, some.ties
 
 
-def group_sums(block: Block, groups: Groups, *, expm1: bool, ranks: bool = True) -> GroupSums:
+def group_sums(
+    block: Block, groups: Groups, *, scale: float | None, ranks: bool = True
+) -> GroupSums:
     """Return the sums of each gene of a block over the groups of its cells.
 
     Parameters
@@ -102,9 +104,9 @@ def group_sums(block: Block, groups: Groups, *, expm1: bool, ranks: bool = True)
         Cells x genes, compressed by genes; float32 or float64 are ranked as they are.
     groups
         Of its cells.
-    expm1
-        Whether ``sums`` are of ``expm1`` of the values: those of log-normalised ones on the scale
-        of counts.
+    scale
+        ``sums`` are of ``expm1`` of the values times this, which is 1 for natural logarithms: so
+        those of log-normalised values are on the scale of counts. None: of the values as they are.
     ranks
         Whether the values are ranked; without it only ``positive`` and ``sums`` are filled.
 
@@ -117,7 +119,7 @@ def group_sums(block: Block, groups: Groups, *, expm1: bool, ranks: bool = True)
     --------
     >>> from scipy.sparse import csc_matrix
     >>> block = csc_matrix([[0.0], [2.0], [2.0], [0.0], [5.0]])
-    >>> found = group_sums(block, Groups(np.array([0, 0, 1, 1, 1], np.int32), 2), expm1=False)
+    >>> found = group_sums(block, Groups(np.array([0, 0, 1, 1, 1], np.int32), 2), scale=None)
     >>> found.rank_sums.tolist(), found.ties.tolist()
     ([[5.0, 10.0, 0.0]], [12.0])
     """
@@ -126,7 +128,7 @@ def group_sums(block: Block, groups: Groups, *, expm1: bool, ranks: bool = True)
     for start, stop in _ranges(block.indptr):
         batch = _Batch.of(block, groups, start, stop)
         rows = slice(start, stop)
-        batch.add_sums(found, rows, expm1=expm1)
+        batch.add_sums(found, rows, scale)
         if ranks:
             batch.add_ranks(found, rows, sizes)
     return found
@@ -210,12 +212,14 @@ class _Batch:
             below = _counted(gene[negative], codes[negative], shape)
         return cls(values, codes, gene, stored, below)
 
-    def add_sums(self, into: GroupSums, rows: slice, *, expm1: bool) -> None:
+    def add_sums(self, into: GroupSums, rows: slice, scale: float | None) -> None:
         """Fill ``positive`` and ``sums``."""
         into.positive[rows] = self.stored if self.below is None else self.stored - self.below
         linear = _BUFFERS.get("linear", len(self.values), np.float64)
         linear[:] = self.values
-        if expm1:
+        if scale is not None:
+            if scale != 1:
+                linear *= scale
             np.expm1(linear, out=linear)
         into.sums[rows] = _summed(linear, self.gene, self.codes, self.stored.shape)
 
