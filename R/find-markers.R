@@ -96,7 +96,35 @@ FindClusterMarkers.SingleCellExperiment <- FindClusterMarkers.Seurat
 #' @export
 FindClusterMarkers.default <- function(object, ...) stop_unsupported(object)
 
-marker_parts <- structure("normalized", needed = "normalized")
+# Corrected values of an integrated assay may be less than zero: Seurat tests them, and so do we.
+check_marker_values <- function(object, assay) {
+  parts <- normalized_parts(object, assay)
+  kind <- if (length(parts)) value_kind(parts) else "missing"
+  problem <- switch(kind,
+    missing = "there are none",
+    counts = "these are raw counts (all are whole numbers)",
+    linear = "these are no logarithms (such as CPM)",
+    empty = "all of these are zero",
+    damaged = "some of these are NaN or infinite"
+  )
+  if (!is.null(problem)) {
+    cellferry_stop(
+      "markers_required",
+      paste0("Markers are found in log-normalised values, and in assay \"", assay, "\" ", problem, "."),
+      "Normalise first: x <- NormalizeData(x)"
+    )
+  }
+  if (kind == "scaled") {
+    cellferry_warn(
+      "normalisation",
+      paste0(
+        "Some values of assay \"", assay, "\" are less than zero, so that they are scaled or ",
+        "corrected, and fold changes of them mean little."
+      ),
+      "For markers use the assay of the measured values: assay = \"RNA\"."
+    )
+  }
+}
 
 find_markers <- function(object, group.by, assay, options, compared, verbose) {
   kept <- new_kept()
@@ -107,6 +135,7 @@ find_markers <- function(object, group.by, assay, options, compared, verbose) {
   })
   assay <- extract_assay(object, assay)
   groups <- extract_groups(object, group.by)
+  check_marker_values(object, assay)
   scale <- fold_change_scale(object, assay, options$rules)
   report_scale(scale, options$rules, verbose)
   options[c("expm1", "log_base")] <- scale[c("expm1", "log_base")]
@@ -123,7 +152,7 @@ find_markers <- function(object, group.by, assay, options, compared, verbose) {
   }
   request <- list(group.by = group.by, assay = assay, kept = kept, verbose = verbose)
   begun <- begin_study(
-    object, "markers_begin", request, marker_parts,
+    object, "markers_begin", request, "normalized",
     message = message, outgoing = outgoing, assay = assay, groups = groups, coordinates = NULL
   )
   progress <- if (shown) progress_line("Finding markers")

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..runs.parallel import bounded_map
 from ..study.markers.samples import SampleCounts
-from ..study.markers.tested import ContrastSums, MarkerOptions, TestedMarkers, table_of
+from ..study.markers.tested import ContrastSums, MarkerOptions, MarkerTable, table_of
 from ..study.markers.wilcoxon import GroupSums, group_sums
 from .by_gene import GeneReader
 from .machine import processors
@@ -86,7 +86,7 @@ class MarkerSums:
         for counts in self._samples:
             counts.take(start, block)
 
-    def table(self, clusters: Sequence[str], *, everything: bool = False) -> TestedMarkers:
+    def table(self, clusters: Sequence[str], *, everything: bool = False) -> MarkerTable:
         """Return the table of all that was taken.
 
         Parameters

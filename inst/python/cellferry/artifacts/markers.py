@@ -26,7 +26,7 @@ from ..study.expression.kinds import look_at
 from ..study.h5ad import open_h5ad
 from ..study.layers import AnnDataLike, choose_matrices
 from ..study.markers.contrasts import Contrast, one_against_rest, two_groups, within_parents
-from ..study.markers.tested import MarkerOptions, TestedMarkers
+from ..study.markers.tested import MarkerOptions, MarkerTable
 from ..study.study import Study
 from .marker_sums import MarkerSums, read_marker_sums
 
@@ -318,7 +318,7 @@ def read_study(
     return run_in_worker(lambda events: read_marker_sums(source, sums, events), on_event)
 
 
-def warn_of_left_out(found: TestedMarkers) -> None:
+def warn_of_left_out(found: MarkerTable) -> None:
     """Warn of clusters that were not tested, which Seurat leaves out of its table in silence."""
     if found.left_out:
         first = next(iter(found.left_out.items()))

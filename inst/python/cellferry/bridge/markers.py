@@ -15,7 +15,7 @@ from ..runs.worker import Event
 from ..study.clusters import Clusters
 from ..study.expression.blocks import BLOCK_ROWS, BlockSource
 from ..study.markers.contrasts import Contrast, two_groups, within_parents
-from ..study.markers.tested import MarkerOptions, TestedMarkers
+from ..study.markers.tested import MarkerOptions, MarkerTable
 from . import wire
 from .handles import keep, take
 from .reading import OpenReading
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class OpenMarkers(OpenReading[TestedMarkers]):
+class OpenMarkers(OpenReading[MarkerTable]):
     """Markers to be computed from a study of R."""
 
     interrupted = "Finding markers was interrupted."

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from .tested import TestedMarkers
+    from .tested import MarkerTable
 
 
-def ranking_of(found: TestedMarkers, group_key: str) -> dict[str, object]:
+def ranking_of(found: MarkerTable, group_key: str) -> dict[str, object]:
     """Return what belongs into ``uns["rank_genes_groups"]``: all genes, ordered by z.
 
     ``scores`` are z; ``pts`` and ``pts_rest`` are fractions of cells, genes x groups.

@@ -106,7 +106,7 @@ class MarkerOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class TestedMarkers:
+class MarkerTable:
     """A marker table as the test made it, in the order of Seurat.
 
     Attributes
@@ -194,7 +194,7 @@ def table_of(
     genes: Sequence[str],
     options: MarkerOptions,
     clusters: Sequence[str],
-) -> TestedMarkers:
+) -> MarkerTable:
     """Return the table of all contrasts.
 
     Parameters
@@ -230,7 +230,7 @@ def table_of(
     chosen = np.concatenate([part[1] for part in parts]) if parts else np.empty(0, np.intp)
     lengths = [len(part[1]) for part in parts]
     codes = np.repeat(np.array([part[0] for part in parts], np.int32), lengths)
-    return TestedMarkers(
+    return MarkerTable(
         clusters=tuple(clusters),
         cluster=codes.astype(np.int32),
         gene=names[chosen],
