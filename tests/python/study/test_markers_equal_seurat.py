@@ -68,5 +68,5 @@ def test_the_tables_hold_what_is_hard() -> None:
     found = table_of("awkward", MarkerOptions(only_pos=True))
     assert found.left_out == {
         "two": "There are 2 cells, fewer than 3.",
-        "one": "There are 1 cells, fewer than 3.",
+        "one": "There is 1 cell, fewer than 3.",
     }

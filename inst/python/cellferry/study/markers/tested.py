@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import InvalidOptionError, listing
+from ...errors import InvalidOptionError, counted, listing
 from ..options import flag, number, whole_number
 from .contrasts import Contrast
 from .rules import LATEST, Rules, fold_change, rounded_share, rules_of
@@ -269,8 +269,10 @@ def _wanted(names: NDArray[np.object_], options: MarkerOptions) -> NDArray[np.in
     position = {name: i for i, name in enumerate(names.tolist())}
     missing = [gene for gene in options.features if gene not in position]
     if missing:
+        are = "is" if len(missing) == 1 else "are"
         message = (
-            f"`features` names {len(missing)} genes that are not there: {listing(missing, 5)}."
+            f"`features` names {counted(len(missing), 'gene')} that {are} not there: "
+            f"{listing(missing, 5)}."
         )
         raise InvalidOptionError(message, "Name genes as they are in the object.")
     return np.array([position[gene] for gene in dict.fromkeys(options.features)], dtype=np.intp)
@@ -285,7 +287,11 @@ def _too_few(contrast: Contrast, number: int, options: MarkerOptions) -> str | N
         if n == 0:
             return f"There is no cell{which}."
         if n < least:
-            return f"There are {n} cells{which}, fewer than {least}."
+            return (
+                f"There are {n} cells{which}, fewer than {least}."
+                if n > 1
+                else f"There is 1 cell{which}, fewer than {least}."
+            )
     return None
 
 
