@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellferry import find_markers
+from cellferry import build_artifacts, find_markers
 from cellferry.artifacts import by_gene
 from cellferry.errors import (
     ClustersWithoutMarkersWarning,
@@ -206,3 +206,26 @@ def test_what_cannot_be_ranked_is_refused_with_its_cure() -> None:
         frame(adata, features=["Gene1", "nothing"])
     with pytest.raises(InvalidOptionError, match="needs an AnnData"):
         find_markers("x.h5ad", "leiden", key_added="k")
+
+
+@pytest.mark.parametrize("kept", ["csr", "csc", "float32", "path"])
+def test_one_build_gives_the_files_and_the_markers(kept: str, tmp_path: Path) -> None:
+    adata = make()
+    adata.obsm["X_umap"] = np.zeros((N_CELLS, 2))
+    if kept == "csc":
+        adata.X = sp.csc_matrix(adata.X)
+    elif kept == "float32":
+        adata.X = adata.X.astype(np.float32)
+    data: object = adata
+    if kept == "path":
+        data = tmp_path / "x.h5ad"
+        adata.write_h5ad(data)
+    paths = {"vars_h5_path": tmp_path / "vars.h5", "obs_duckdb_path": tmp_path / "obs.duckdb"}
+    built = build_artifacts(data, group_key="leiden", markers=True, progress=False, **paths)
+    expected = frame(data, only_pos=True, logfc_threshold=0.25, min_pct=0.1)
+    assert built.markers is not None
+    pd.testing.assert_frame_equal(built.markers.markers().to_frame(), expected)
+    whole = (tmp_path / "vars.h5").read_bytes()
+    plain = build_artifacts(data, group_key="leiden", progress=False, **paths)
+    assert plain.markers is None
+    assert (tmp_path / "vars.h5").read_bytes() == whole

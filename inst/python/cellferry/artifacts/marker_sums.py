@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..runs.parallel import bounded_map
+from ..study.markers.contrasts import Contrast, one_against_rest
 from ..study.markers.samples import SampleCounts
 from ..study.markers.tested import ContrastSums, MarkerOptions, MarkerTable, table_of
 from ..study.markers.wilcoxon import GroupSums, group_sums
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from ..runs.worker import Events
     from ..study.clusters import Clusters
     from ..study.expression.source import Block, ExpressionSource
-    from ..study.markers.contrasts import Contrast
+    from ..study.study import Study
 
+OF_ANNOTATION = MarkerOptions(only_pos=True, logfc_threshold=0.25, min_pct=0.1)
+"""How markers are found that nobody gave: the same on every machine."""
 BATCH = 4_000
 """Cells that are taken at once from a matrix that is kept by cell."""
 
@@ -116,6 +119,24 @@ class MarkerSums:
         known = [name for contrast in self._contrasts for name in contrast.names]
         order = [name for name in clusters if name in known]
         return table_of(read, self._genes, options, order or known)
+
+
+def marker_sums_of(study: Study) -> MarkerSums:
+    """Return empty sums for the markers that are found where nobody gave any.
+
+    Parameters
+    ----------
+    study
+        With clusters and values.
+
+    Raises
+    ------
+    MarkersRequiredError
+        There is one cluster.
+    """
+    source = study.require("normalized", "markers")
+    contrasts = [one_against_rest(study.clusters)]
+    return MarkerSums(source.genes, contrasts, OF_ANNOTATION.checked())
 
 
 def _empty(n_genes: int, contrast: Contrast) -> GroupSums:

@@ -28,7 +28,7 @@ from ..study.layers import AnnDataLike, choose_matrices
 from ..study.markers.contrasts import Contrast, one_against_rest, two_groups, within_parents
 from ..study.markers.tested import MarkerOptions, MarkerTable
 from ..study.study import Study
-from .marker_sums import MarkerSums, read_marker_sums
+from .marker_sums import MarkerSums, marker_sums_of, read_marker_sums
 
 if TYPE_CHECKING:
     import anndata
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("cellferry")
 
-OF_ANNOTATION = MarkerOptions(only_pos=True, logfc_threshold=0.25, min_pct=0.1)
-"""How markers are found that nobody gave: the same on every machine."""
 SLOW_VALUES = 200_000_000
 """From so many stored values on it takes more than some ten seconds, which is said before."""
 
@@ -183,8 +181,8 @@ def markers_of(study: Study, on_event: Callable[[Event], None] | None = None) ->
     MarkersRequiredError
         They cannot be computed; says why, and what to do.
     """
-    contrasts = contrasts_of(study, None, None, None)
     check_values(study)
+    sums = marker_sums_of(study)
     source = study.require("normalized", "markers")
     if (source.stored_values or 0) > SLOW_VALUES:
         logger.info(
@@ -193,9 +191,8 @@ def markers_of(study: Study, on_event: Callable[[Event], None] | None = None) ->
             f"{source.shape[0]:,}",
             f"{source.shape[1]:,}",
         )
-    found = read_study(study, contrasts, OF_ANNOTATION.checked(), on_event).table(
-        study.clusters.names
-    )
+    run_in_worker(lambda events: read_marker_sums(source, sums, events), on_event)
+    found = sums.table(study.clusters.names)
     warn_of_left_out(found)
     return found.markers()
 
