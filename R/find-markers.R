@@ -133,6 +133,20 @@ find_markers <- function(object, group.by, assay, options, compared, verbose) {
     if (shown) clear_progress()
     discard(kept)
   })
+  begun <- begin_markers(object, group.by, assay, options, compared, kept, verbose)
+  progress <- if (shown) progress_line("Finding markers")
+  answer <- bridge_call(
+    "markers_finish", list(handle = json_text(begun$handle)),
+    callback = progress, verbose = verbose
+  )
+  groups <- as.character(unlist(answer$value$clusters))
+  levels <- group_levels(object, group.by, groups)
+  marker_table(answer, levels, options$only_pos, length(compared$ident.1) > 0L)
+}
+
+# Begins the work and sends all that it reads. `options` are Python's, by its names.
+begin_markers <- function(object, group.by, assay, options, compared = list(), kept = new_kept(),
+                          verbose = FALSE) {
   assay <- extract_assay(object, assay)
   groups <- extract_groups(object, group.by)
   check_marker_values(object, assay)
@@ -151,17 +165,10 @@ find_markers <- function(object, group.by, assay, options, compared, verbose) {
     message$draws <- json_draws(outgoing, draw_cells(groups, most, options$random_seed, compared))
   }
   request <- list(group.by = group.by, assay = assay, kept = kept, verbose = verbose)
-  begun <- begin_study(
+  begin_study(
     object, "markers_begin", request, "normalized",
     message = message, outgoing = outgoing, assay = assay, groups = groups, coordinates = NULL
   )
-  progress <- if (shown) progress_line("Finding markers")
-  answer <- bridge_call(
-    "markers_finish", list(handle = json_text(begun$handle)),
-    callback = progress, verbose = verbose
-  )
-  levels <- group_levels(object, group.by, groups$names)
-  marker_table(answer, levels, options$only_pos, length(compared$ident.1) > 0L)
 }
 
 # Infinity is no JSON.

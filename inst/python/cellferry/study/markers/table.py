@@ -225,7 +225,7 @@ class Markers:
         columns["gene"] = self.gene
         if score is not None:
             columns["Score"] = score
-        columns.update(samples)
+        columns.update({name: pd.array(values, dtype="Int64") for name, values in samples.items()})
         return pd.DataFrame(columns)
 
     def fingerprint(self, cluster: str) -> str:
