@@ -240,7 +240,7 @@ report_scale <- function(scale, rules, verbose) {
 }
 
 # The data frame as Seurat makes it.
-marker_table <- function(answer, levels, only.pos, is_pair) {
+marker_table <- function(answer, levels, only.pos, is_pair = FALSE) {
   found <- unpack_frame(answer$value$frame, answer$buffers)
   clusters <- as.character(unlist(answer$value$clusters))
   for (left in answer$value$left_out) warn_of_untested(left)

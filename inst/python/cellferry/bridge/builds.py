@@ -13,7 +13,7 @@ from ..artifacts import Artifacts, Build, BuildOptions
 from ..artifacts.inputs import open_inputs
 from ..runs.worker import Event
 from ..study.expression.blocks import BlockSource
-from . import wire
+from . import markers, wire
 from .handles import keep, kept
 from .reading import OpenReading
 from .sources import DiskBackedSource, QueueSource
@@ -60,18 +60,21 @@ class OpenBuild(OpenReading[Artifacts]):
             build = Build(inputs, options)
         build.check_targets()
         self.start(build.run)
-        return {**self.to_send(), "single": True}
+        # A test of markers tells apart what float32 does not.
+        return {**self.to_send(), "single": not options.markers}
 
     def _source(
         self, part: str, n_cells: int, genes: list[str], options: BuildOptions
     ) -> BlockSource:
         if options.require_artifacts:
-            most, dtype = options.pcent_batch_size, DTYPES[part]
+            most, dtype = options.pcent_batch_size, np.float64 if options.markers else DTYPES[part]
             return QueueSource(n_cells, genes, self.still_read, most=most, dtype=dtype)
         folder = options.targets["vars.h5"].parent
         # The folder may be the very reason why a file can't be built.
         usable = folder if os.access(folder, os.W_OK | os.X_OK) else None
-        return DiskBackedSource(n_cells, genes, usable, DTYPES[part])
+        return DiskBackedSource(
+            n_cells, genes, usable, np.float64 if options.markers else DTYPES[part]
+        )
 
 
 def begin(message: Message, options: BuildOptions) -> Message:
@@ -129,6 +132,7 @@ def described(built: Artifacts, study: Study, out: wire.Outgoing) -> Message:
         ),
         "errors": {name: str(error) for name, error in built.errors.items()},
         "seconds": dict(built.seconds),
+        "markers": None if built.markers is None else markers.described(built.markers, out),
     }
 
 

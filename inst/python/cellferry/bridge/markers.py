@@ -78,6 +78,11 @@ def finish(handle: str, on_event: Callable[[Event], None] | None, out: wire.Outg
         found = opened.finish(on_event)
     finally:
         opened.close()
+    return described(found, out)
+
+
+def described(found: MarkerTable, out: wire.Outgoing) -> Message:
+    """Return a table as R takes it."""
     columns = [
         out.column("p_val", "real", found.p_val.tolist()),
         out.column(found.fold_change_name, "real", found.avg_log_fc.tolist()),

@@ -22,7 +22,7 @@ from .select import Selection, check_selection, passes_filter, possible_methods,
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 
 SCHEMA = "cellferry.markers/1"
@@ -214,18 +214,21 @@ class Markers:
         """
         import pandas as pd
 
-        columns: dict[str, NDArray[np.float64] | NDArray[np.object_] | pd.Categorical] = {
+        columns: dict[str, ArrayLike | pd.api.extensions.ExtensionArray] = {
             STATISTICS[k]: v for k, v in self._statistics().items()
         }
         score = columns.pop("Score", None)
-        samples = {name: columns.pop(name) for name in SAMPLES if name in columns}
+        samples = {k: v for k, v in self._statistics().items() if k in SAMPLES}
+        for name in samples:
+            del columns[name]
         columns["cluster"] = pd.Categorical.from_codes(
             self.cluster, categories=pd.Index(self.clusters, dtype=object), ordered=True
         )
         columns["gene"] = self.gene
         if score is not None:
             columns["Score"] = score
-        columns.update({name: pd.array(values, dtype="Int64") for name, values in samples.items()})
+        for name, values in samples.items():
+            columns[name] = pd.Series(values).astype("Int64").array
         return pd.DataFrame(columns)
 
     def fingerprint(self, cluster: str) -> str:
