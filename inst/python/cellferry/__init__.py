@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .annotate import annotate_cells, annotate_clusters, resume
     from .annotations import Annotations, CellAnnotations, annotation_report, read_annotations
     from .artifacts import build_artifacts
-    from .artifacts.markers import find_markers
+    from .artifacts.markers import find_markers, pseudobulk
     from .study import Study, study_report
     from .study.markers import Markers, read_markers
 
@@ -32,6 +32,7 @@ _WHERE = {
     "engines": "",
     "errors": "",
     "find_markers": "artifacts.markers",
+    "pseudobulk": "artifacts.markers",
     "read_annotations": "annotations.stored",
     "read_markers": "study.markers.read",
     "resume": "annotate.objects",
@@ -53,6 +54,7 @@ __all__ = [
     "engines",
     "errors",
     "find_markers",
+    "pseudobulk",
     "read_annotations",
     "read_markers",
     "resume",

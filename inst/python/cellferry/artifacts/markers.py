@@ -27,6 +27,7 @@ from ..study.h5ad import open_h5ad
 from ..study.layers import AnnDataLike, choose_matrices
 from ..study.markers.contrasts import Contrast, one_against_rest, two_groups, within_parents
 from ..study.markers.tested import MarkerOptions, MarkerTable
+from ..study.pseudobulk import Pseudobulk, pseudobulk_of
 from ..study.study import Study
 from .marker_sums import MarkerSums, marker_sums_of, read_marker_sums
 
@@ -164,6 +165,44 @@ def find_markers(
             every = sums.table(study.clusters.names, everything=True)
             data.uns[key_added] = ranking_of(every, str(study.group_key))  # type: ignore[union-attr]
     return found.markers()
+
+
+def pseudobulk(
+    data: anndata.AnnData | str | Path | Study,
+    group_key: str | None = None,
+    *,
+    sample_key: str | None = None,
+    columns: Sequence[str] = (),
+    min_cells: int = 1,
+) -> Pseudobulk:
+    """Sum the raw counts of clusters, apart for each sample, for DESeq2 or edgeR.
+
+    Parameters
+    ----------
+    data
+        AnnData, the path of an .h5ad, or a study: cells x genes, with raw counts in
+        ``layers["counts"]``, ``raw`` or ``X``.
+    group_key
+        Column of ``obs``: clusters, labels, or a level of labels.
+    sample_key, columns, min_cells
+        As in :func:`cellferry.study.pseudobulk.pseudobulk_of`.
+
+    Returns
+    -------
+    Pseudobulk
+        ``counts`` (genes x columns, int64), ``samples`` (one row a column), ``to_frame()``.
+
+    Examples
+    --------
+    >>> import anndata, numpy as np
+    >>> adata = anndata.AnnData(np.array([[1.0, 0], [2, 0], [0, 5]]))
+    >>> adata.layers["counts"] = adata.X.copy()
+    >>> adata.var_names, adata.obs["label"] = ["CD3D", "CD79A"], ["T cell", "T cell", "B cell"]
+    >>> pseudobulk(adata, "label").to_frame().T.values.tolist()
+    [[0, 5], [3, 0]]
+    """
+    with opened_study(data, group_key) as study:
+        return pseudobulk_of(study, sample_key=sample_key, columns=columns, min_cells=min_cells)
 
 
 def markers_of(study: Study, on_event: Callable[[Event], None] | None = None) -> Markers:
@@ -327,4 +366,4 @@ def warn_of_left_out(found: MarkerTable) -> None:
         warnings.warn(ClustersWithoutMarkersWarning(message, hint), stacklevel=3)
 
 
-__all__ = ["find_markers", "markers_of"]
+__all__ = ["find_markers", "markers_of", "pseudobulk"]
