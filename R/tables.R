@@ -70,6 +70,7 @@ warning_codes <- c(
   cells_quality = "Some cells look empty, dying or doubled.",
   cells_without_cluster = "Some cells have no cluster and get no label.",
   cells_without_expression = "Some cells of the object are not in the assay that is read.",
+  clusters_changed = "The cells have other clusters or labels than those that were annotated.",
   clusters_without_markers = "Some clusters of the object have no row in the marker table.",
   columns_renamed = "Columns were renamed because a database does not distinguish their names.",
   coordinates = "There is no usable embedding, or another one is used.",

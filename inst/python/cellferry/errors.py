@@ -483,6 +483,12 @@ class MarkersUnknownClustersWarning(CellferryWarning):
     code = "markers_unknown_clusters"
 
 
+class ClustersChangedWarning(CellferryWarning):
+    """The cells have other clusters or labels than those that were annotated."""
+
+    code = "clusters_changed"
+
+
 class CellsWithoutClusterWarning(CellferryWarning):
     """Some cells have no cluster and get no label."""
 
