@@ -118,6 +118,7 @@ annotate_object <- function(object, request, name, markers = NULL) {
   }
   answer <- run_annotation(request, blocks = study$blocks)
   rows <- if (of_cells) each_cell(object) else groups
+  rows$skipped <- of_cells
   labelled <- deliver(object, answer, rows, request$key)
   show_annotations(answer, request$verbose, next_line(labelled, name, request$key))
   labelled
@@ -197,8 +198,24 @@ deliver <- function(object, answer, groups, key) {
   delivery <- unpack_frame(answer$value$delivery, answer$buffers)
   # `cluster` names the rows; a metadata column of that name is the user's own.
   columns <- setdiff(names(delivery), "cluster")
+  if (isTRUE(groups$skipped)) delivery <- with_skipped(delivery, groups$names, key)
   replaced <- intersect(columns, names(extract_metadata(object)))
   attach_annotations(object, delivery, groups, key, answer$value$json, replaced)
+}
+
+# The answer for every cell: those that were not read have no label, and were skipped.
+with_skipped <- function(delivery, cells, key) {
+  row <- match(cells, delivery$cluster)
+  if (!anyNA(row)) {
+    return(delivery)
+  }
+  columns <- lapply(delivery, function(x) x[row])
+  columns$cluster <- cells
+  name <- paste0(key, "_status")
+  status <- factor(columns[[name]], union(levels(columns[[name]]), "skipped"))
+  status[is.na(row)] <- "skipped"
+  columns[[name]] <- status
+  structure(columns, class = "data.frame", row.names = .set_row_names(length(cells)))
 }
 
 show_annotations <- function(answer, verbose, following = NULL) {

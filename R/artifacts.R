@@ -137,7 +137,7 @@ begin_build <- function(object, group.by, assay, coordinates_key, options, kept 
     object, "artifacts_begin",
     list(group.by = group.by, assay = assay, kept = kept, verbose = verbose), artifact_parts,
     message = list(options = json_record(lapply(options, json_value))),
-    coordinates = extract_coordinates(object, coordinates_key), progress = progress
+    coordinates.key = coordinates_key, progress = progress
   )
 }
 

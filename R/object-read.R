@@ -137,14 +137,17 @@ extract_assay <- function(object, assay = NULL) {
   assay
 }
 
-# Embeddings of all cells, one row for each in their order; NA for cells that one does not have.
-# `list(name, key, assay, values, loadings, stdev)`, loadings NULL where there are none.
-extract_reductions <- function(object) {
-  cells <- extract_cells(object)
+# Embeddings of `cells` (see measured_cells()), one row for each in their order; NA for cells that
+# one does not have. `list(name, key, assay, values, loadings, stdev)`, loadings NULL where there
+# are none.
+extract_reductions <- function(object, cells = NULL) {
+  at <- cells
+  cells <- of_measured(extract_cells(object), at)
   if (!is_seurat(object)) {
     stored <- SingleCellExperiment::reducedDims(object)
     return(lapply(stats_names(stored), function(name) {
       values <- unname(as.matrix(stored[[name]]))
+      if (!is.null(at)) values <- values[at, , drop = FALSE]
       list(name = name, key = name, assay = NULL, values = values, loadings = NULL, stdev = NULL)
     }))
   }
@@ -178,18 +181,19 @@ in_cell_order <- function(values, cells) {
 }
 
 # Graphs of cells x cells as `list(name, assay, mat)`, mat a sparse matrix in the order of the
-# cells whose columns are the neighbours of a cell's row. Graphs of other cells are left out.
-extract_graphs <- function(object) {
+# cells whose columns are the neighbours of a cell's row. Graphs that lack some of `cells` (see
+# measured_cells()) are left out.
+extract_graphs <- function(object, cells = NULL) {
   if (!is_seurat(object)) {
     return(list())
   }
-  cells <- extract_cells(object)
+  cells <- of_measured(extract_cells(object), cells)
   stored <- methods::slot(object, "graphs")
   graphs <- lapply(stats_names(stored), function(name) {
     graph <- stored[[name]]
     assay <- if (methods::.hasSlot(graph, "assay.used")) methods::slot(graph, "assay.used")
     mat <- methods::as(graph, "dgCMatrix")
-    if (!setequal(rownames(mat), cells) || nrow(mat) != length(cells)) {
+    if (!all(cells %in% rownames(mat))) {
       return(NULL)
     }
     if (!identical(rownames(mat), cells) || !identical(colnames(mat), cells)) {
@@ -201,8 +205,8 @@ extract_graphs <- function(object) {
 }
 
 # The one graph to send: the shared neighbours of this assay, else of any, else the first.
-extract_graph <- function(object, assay = NULL) {
-  graphs <- extract_graphs(object)
+extract_graph <- function(object, assay = NULL, cells = NULL) {
+  graphs <- extract_graphs(object, cells)
   names <- names(graphs)
   best <- c(which(names == paste0(assay, "_snn")), grep("snn$", names), seq_along(names))[1]
   if (!is.na(best)) graphs[[best]]
@@ -210,8 +214,8 @@ extract_graph <- function(object, assay = NULL) {
 
 # The embedding to draw: the one of the name `wanted` (which Python calls "X_<name>"), else the one
 # that best_embedding() chooses; NULL if none.
-extract_coordinates <- function(object, wanted = NULL) {
-  reductions <- extract_reductions(object)
+extract_coordinates <- function(object, wanted = NULL, cells = NULL) {
+  reductions <- extract_reductions(object, cells)
   if (!is.null(wanted)) {
     reductions <- Filter(is_drawable, reductions)
     found <- tolower(names(reductions)) %in% tolower(c(wanted, sub("^X_", "", wanted)))
