@@ -73,7 +73,43 @@ check_generation <- function(object) {
     }
     check_slots(assay, if (is_layered(assay)) "layered" else "assay")
   }
+  check_classes(object)
   for (reduction in methods::slot(object, "reductions")) check_slots(reduction, "reduction")
+}
+
+# Things in an object may be of a class of a package that this session does not have, for example
+# an assay of Signac: Seurat's own functions then fail in the middle of their work.
+check_classes <- function(object) {
+  kinds <- c(assays = "assay", reductions = "reduction", images = "image")
+  for (slot in names(kinds)) {
+    stored <- slot_or(object, slot)
+    for (name in names(stored)) {
+      check_class(
+        stored[[name]], paste0("The ", kinds[[slot]], " \"", name, "\""),
+        paste0("leave it out: x@", slot, "[[\"", name, "\"]] <- NULL")
+      )
+    }
+  }
+}
+
+# `otherwise` is what can be done without the package.
+check_class <- function(x, what, otherwise) {
+  class <- class(x)
+  package <- attr(class, "package")
+  if (is.null(package) || package == ".GlobalEnv" || !is.null(methods::getClassDef(class[1]))) {
+    return(invisible())
+  }
+  if (!requireNamespace(package, quietly = TRUE)) {
+    cellferry_stop(
+      "dependency_missing",
+      paste0(
+        what, " is of the class ", class[1], " of the R package ", package,
+        ", which is not installed."
+      ),
+      paste0("Install it: install.packages(\"", package, "\"). Or ", otherwise),
+      list(package = package)
+    )
+  }
 }
 
 check_slots <- function(x, kind) {

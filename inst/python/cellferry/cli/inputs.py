@@ -188,9 +188,7 @@ class Rds:
         self.opened.save(path)
 
 
-def delivered_columns(
-    found: Annotations | CellAnnotations, study: Study, key: str
-) -> pd.DataFrame:
+def delivered_columns(found: Annotations | CellAnnotations, study: Study, key: str) -> pd.DataFrame:
     """Return the columns that an object of R gets, one row per cell.
 
     Cells that the assay does not have come last: they have the label of their cluster, or were
