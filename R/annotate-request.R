@@ -56,7 +56,7 @@ cell_options <- function(options, for_clusters, valid) {
 # object that its engine reads; discard(request$kept) gives all of it back.
 open_request <- function(request, object = NULL) {
   request$kept <- new_kept()
-  target <- if (!is.null(object)) json_target(object)
+  target <- if (!is.null(object)) json_target(object, request$key)
   answer <- with_key_prompt(request$engine, {
     bridge_call("request", c(json_request(request), target), verbose = request$verbose)
   })$value
@@ -80,12 +80,15 @@ json_request <- function(request) {
 }
 
 # What the object has that a new column could collide with.
-json_target <- function(object) {
+json_target <- function(object, key) {
   reserved <- lapply(extract_reserved(object), function(names) json_texts(as.character(names)))
   list(
     existing = json_texts(names(extract_metadata(object))), reserved = json_record(reserved),
     extent = list(cells = json_number(ncol(object)), genes = json_number(nrow(object))),
-    stored = json_record(lapply(extract_stored(object), json_text))
+    stored = json_record(lapply(extract_stored(object), json_text)),
+    unrecorded = json_flag(
+      is.null(extract_stored(object)[[key]]) && looks_written(extract_metadata(object), key)
+    )
   )
 }
 

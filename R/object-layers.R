@@ -82,10 +82,6 @@ check_apart <- function(parts, layer) {
 # A damaged matrix would be read beyond its end, or put values on other genes.
 check_part <- function(part) {
   mat <- part$mat
-  check_class(
-    mat, paste0("The layer \"", part$layer, "\""),
-    "put a matrix in its place, where the package is: as(layer, \"dgCMatrix\")"
-  )
   fits <- identical(dim(mat), c(length(part$genes), length(part$cells)))
   problem <- if (!fits) {
     paste0(

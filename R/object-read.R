@@ -90,6 +90,17 @@ check_classes <- function(object) {
       )
     }
   }
+  for (name in names(object@assays)) {
+    assay <- object@assays[[name]]
+    usual <- c(counts = "counts", data = "data", scale.data = "scale.data")
+    layers <- slot_or(assay, "layers", lapply(usual, function(slot) slot_or(assay, slot)))
+    for (layer in names(layers)) {
+      check_class(
+        layers[[layer]], paste0("The layer \"", layer, "\" of the assay \"", name, "\""),
+        "make it a matrix where the package is: as(layer, \"dgCMatrix\")"
+      )
+    }
+  }
 }
 
 # `otherwise` is what can be done without the package.

@@ -22,7 +22,7 @@ StudyReport <- function(object, assay = NULL) {
   assay <- extract_assay(object, assay)
   cells <- measured_cells(object, assay)$cells
   rows <- c(
-    report_names(object, assay, cells), report_layers(object, assay, cells),
+    report_names(object, assay, cells), report_layers(object, assay),
     report_columns(object, assay),
     if (is_seurat(object)) report_seurat(object, assay, cells) else report_experiment(object)
   )

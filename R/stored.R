@@ -230,6 +230,23 @@ label_keys <- function(metadata) {
   keys[is_ours]
 }
 
+# Whether the columns of a key are ours by what is in them, as Python's looks_written() says: all
+# columns of an annotation are there, the statuses are ours and not all missing, the confidences
+# are numbers from 0 to 1, and a label is exactly where the status says so.
+looks_written <- function(metadata, key) {
+  suffixes <- names(written_columns)
+  names <- paste0(key, ifelse(nzchar(suffixes), paste0("_", suffixes), ""))
+  if (!all(names %in% names(metadata))) {
+    return(FALSE)
+  }
+  status <- as.character(metadata[[paste0(key, "_status")]])
+  confidence <- metadata[[paste0(key, "_confidence")]]
+  known <- confidence[!is.na(confidence)]
+  !all(is.na(status)) && all(status %in% c(annotation_statuses, NA)) &&
+    (is.numeric(confidence) || !length(known)) && all(known >= 0 & known <= 1) &&
+    identical(!is.na(as.character(metadata[[key]])), status %in% c("ok", "unknown"))
+}
+
 # What is known of a record that is not there.
 record_lost <- "merge(), conversions and DietSeurat(misc = FALSE) drop it"
 

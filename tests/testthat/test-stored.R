@@ -97,3 +97,28 @@ test_that("a lost record names no cause that is not known", {
   expect_setequal(found$label, c("T cell", "B cell", "Monocyte"))
   expect_messages(SupportingMarkers(lost), "record-lost")
 })
+
+test_that("columns whose record was lost are replaced, and it is said", {
+  skip_without_backend()
+  local_home()
+  object <- AnnotateClusters(small_object(), small_markers(), verbose = FALSE)
+  lost <- object
+  lost@misc <- list()
+  expect_messages(again <- AnnotateClusters(lost, small_markers(), verbose = FALSE), "record-again")
+  expect_identical(again@meta.data, object@meta.data)
+  # As merge() leaves it: text in place of factors, cells that nobody annotated.
+  merged <- suppressWarnings(merge(object, small_object(), add.cell.ids = c("a", "b")))
+  expect_true(looks_written(merged@meta.data, "cell_type"))
+  for (change in list(
+    list("cell_type_status", "done"), list("cell_type_confidence", 7), list("cell_type", NA),
+    list("cell_type_confidence", "high"), list("cell_type_detail", NULL)
+  )) {
+    foreign <- lost
+    foreign@meta.data[[change[[1]]]] <- change[[2]]
+    expect_false(looks_written(foreign@meta.data, "cell_type"))
+    expect_error(
+      AnnotateClusters(foreign, small_markers(), verbose = FALSE),
+      "no record that cellferry wrote", class = "cellferry_column_exists_error"
+    )
+  }
+})

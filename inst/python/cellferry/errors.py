@@ -39,6 +39,7 @@ react to the same thing. The tree::
     ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
     ├── SpeciesWarning, GenesUnrecognisedWarning, MarkersComputedWarning
     ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
+    ├── ClustersChangedWarning, RecordLostWarning
     └── CellsQualityWarning, CellsDiagnosisWarning
 
 """
@@ -244,7 +245,7 @@ class InvalidKeyError(DeliveryError):
 
 
 class ColumnExistsError(DeliveryError):
-    """A target column exists and cellferry did not write it."""
+    """A target column exists, and no record says that cellferry wrote it."""
 
     code = "column_exists"
 
@@ -487,6 +488,12 @@ class ClustersChangedWarning(CellferryWarning):
     """The cells have other clusters or labels than those that were annotated."""
 
     code = "clusters_changed"
+
+
+class RecordLostWarning(CellferryWarning):
+    """Columns that cellferry wrote are replaced, although the object has no record of them."""
+
+    code = "record_lost"
 
 
 class CellsWithoutClusterWarning(CellferryWarning):

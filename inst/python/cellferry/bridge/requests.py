@@ -158,4 +158,5 @@ def _replaced(message: Message) -> list[str]:
         overwrite=bool(message.get("overwrite")),
         reserved=message.get("reserved"),
         level=level_of(message),
+        unrecorded=bool(message.get("unrecorded")),
     )
