@@ -165,8 +165,18 @@ class H5ad:
         return frame
 
     def save(self, path: Path) -> None:
-        """Write the .h5ad."""
-        self.adata.write_h5ad(path)
+        """Write the .h5ad; raises :class:`OutputError` where anndata can't."""
+        from ..errors import OutputError
+
+        try:
+            self.adata.write_h5ad(path)
+        except OSError:
+            raise
+        except Exception as error:
+            # What the user's object has and a file can't: anndata has many errors for it.
+            message = f"The labelled object can't be written: {str(error).splitlines()[0]}"
+            hint = "The tables and the report are. Take what is named out of the object."
+            raise OutputError(message, hint) from error
 
 
 @dataclass
