@@ -11,6 +11,9 @@
 #' files appear when they are complete, and not at all after an error or an interrupt. Nothing
 #' leaves the machine.
 #'
+#' Both files have the cells that the assay has, in the same order; cells of the object that it does
+#' not have, as those that a sketch left out, are in neither, and a warning says so.
+#'
 #' @inheritParams AnnotateClusters
 #' @param object A Seurat object or a SingleCellExperiment.
 #' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a

@@ -158,7 +158,7 @@ counted_apart <- function(table, written, counts) {
 #   of_cell    for each cell its combination of values
 #   same       combinations x rows: whether a row has these values
 #   beside     the same without the label
-#   first      for each combination the first row that has its values, else the only one of its label
+#   first      for each combination the first row of its values, else the only one of its label
 #   has_label  whether a combination has a label
 #   rows       for each row what it looks like
 #   proves     whether rows differ in more than the label

@@ -77,7 +77,8 @@ test_that("a marker table with percentages of the measured cells is of these clu
   at <- random_cells(x, 5)
   values <- layer_parts(x, "RNA", "data")[[1]]
   fraction <- function(cluster, gene) {
-    mean(values$mat[match(gene, values$genes), intersect(at, which(SeuratObject::Idents(x) == cluster))] > 0)
+    inside <- intersect(at, which(SeuratObject::Idents(x) == cluster))
+    mean(values$mat[match(gene, values$genes), inside] > 0)
   }
   table <- as.data.frame(sketch_markers()[c("cluster", "gene")])
   table$avg_log2FC <- 4

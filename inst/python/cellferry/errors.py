@@ -491,7 +491,7 @@ class ClustersChangedWarning(CellferryWarning):
 
 
 class RecordLostWarning(CellferryWarning):
-    """Columns that cellferry wrote are replaced, although the object has no record of them."""
+    """Columns that cellferry wrote are replaced; the object had lost their record."""
 
     code = "record_lost"
 

@@ -6,7 +6,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellferry import annotation_report, errors, read_annotations
@@ -51,6 +51,7 @@ def by_label(found):
 assignments = st.lists(st.sampled_from("012"), min_size=1, max_size=30)
 
 
+@settings(max_examples=50, deadline=None)
 @given(assignments, st.randoms(use_true_random=False), st.booleans())
 def test_whatever_the_clusters_are_now_each_label_has_its_cells(clusters, random, subset):
     adata = annotated(clusters)
@@ -65,6 +66,7 @@ def test_whatever_the_clusters_are_now_each_label_has_its_cells(clusters, random
     assert [labels[i] for i in found.clusters.codes] == list(adata.obs["cell_type"])
 
 
+@settings(max_examples=50, deadline=None)
 @given(assignments)
 def test_where_the_clusters_are_the_same_nothing_is_said(clusters):
     adata = annotated(clusters)

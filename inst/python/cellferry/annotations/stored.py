@@ -52,8 +52,8 @@ def read_annotations(adata: anndata.AnnData, key: str | None = None) -> Annotati
 
 
 def _present(adata: anndata.AnnData, key: str | None) -> Present:
-    key, found = _stored(adata, key)
-    now = present(found, adata.obs, key)
+    found = _stored(adata, key)
+    now = present(found, adata.obs, key or str(found.provenance.get("key")))
     if now.changed:
         hint = "Annotate again for the clusters that the object has now."
         warnings.warn(ClustersChangedWarning(now.changed, hint), stacklevel=3)
@@ -64,7 +64,7 @@ def _present(adata: anndata.AnnData, key: str | None) -> Present:
     return replace(now, found=noted)
 
 
-def _stored(adata: anndata.AnnData, key: str | None) -> tuple[str, Annotations]:
+def _stored(adata: anndata.AnnData, key: str | None) -> Annotations:
     if not hasattr(adata, "uns"):
         message = f"Annotations travel with an AnnData, and this is a {type(adata).__name__}."
         raise UnsupportedObjectError(message, "For an .h5ad: anndata.read_h5ad(path) first.")
@@ -75,12 +75,12 @@ def _stored(adata: anndata.AnnData, key: str | None) -> tuple[str, Annotations]:
         raise AnnotationsMissingError(message, hint)
     kept = {str(k): Annotations.from_json(str(v)) for k, v in store.items()}
     if key is None:
-        return max(kept.items(), key=lambda item: str(item[1].provenance.get("created", "")))
+        return max(kept.values(), key=lambda a: str(a.provenance.get("created", "")))
     if key not in kept:
         guess = nearest(key, list(kept))
         message = f'No annotations under the key "{key}"; there are {listing(list(kept))}.'
         raise AnnotationsMissingError(message, f'Did you mean "{guess}"?' if guess else "")
-    return key, kept[key]
+    return kept[key]
 
 
 def annotation_report(
