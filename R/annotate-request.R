@@ -95,7 +95,7 @@ json_target <- function(object, key) {
 # The one way from an object to its labels, for clusters and for cells: a new run, or, with
 # `request$run`, one to go on with. `markers` are those of the user, if any.
 annotate_object <- function(object, request, name, markers = NULL) {
-  check_object(object)
+  object <- check_object(object)
   of_cells <- request$level == "cells"
   request$source <- if (of_cells) "none" else if (is.null(markers)) "computed" else "given"
   request <- open_request(request, object)

@@ -94,7 +94,7 @@ BuildArtifacts.Seurat <- function(object, group.by = "ident", assay = NULL,
     "min_percentage", "max_metadata_categories", "pcent_batch_size", "max_cells_per_group"
   )
   for (name in numbers) check_count(get(name), name, least = if (name == numbers[1]) 0 else 1)
-  check_object(object)
+  object <- check_object(object)
   named <- c(
     flags[1:4], numbers, "gene_symbols_column", "obs_columns", "vars_h5_path", "obs_duckdb_path"
   )

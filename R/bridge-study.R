@@ -63,7 +63,7 @@ begin_study <- function(object, call, request, parts = request$parts,
 # The study of an object without an engine, to be looked at.
 open_study <- function(object, group.by = "ident", assay = NULL, parts = study_parts,
                        kept = new_kept(), verbose = TRUE) {
-  check_object(object)
+  object <- check_object(object)
   request <- list(group.by = group.by, assay = assay, kept = kept, verbose = verbose)
   begin_study(object, "study_open", request, parts, message = list(parts = json_texts(parts)))
 }

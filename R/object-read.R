@@ -15,7 +15,8 @@ is_cell_object <- function(object) inherits(object, c("Seurat", "SingleCellExper
 
 is_seurat <- function(object) object_kind(object) == "Seurat"
 
-# Refuses an object that this session can't read rightly, before anything is read from it.
+# Refuses an object that this session can't read rightly, before anything is read from it. Returns
+# it, with empty slots where one of an older Seurat has none: Seurat 5 reads nothing of it else.
 check_object <- function(object) {
   if (!is_cell_object(object)) stop_unsupported(object)
   if (is_seurat(object)) check_generation(object)
@@ -30,7 +31,15 @@ check_object <- function(object) {
       "Make them unique: colnames(x) <- make.unique(colnames(x))"
     )
   }
-  invisible(object)
+  invisible(if (is_seurat(object)) with_all_slots(object) else object)
+}
+
+# Seurat 3.0 knew no images, and 3.1 no neighbors.
+with_all_slots <- function(object) {
+  for (name in c("images", "neighbors", "commands", "tools")) {
+    if (!methods::.hasSlot(object, name)) attr(object, name) <- list()
+  }
+  object
 }
 
 stop_unsupported <- function(object) {

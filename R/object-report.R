@@ -18,7 +18,7 @@
 #' @export
 StudyReport <- function(object, assay = NULL) {
   check_text(assay, "assay", null = TRUE)
-  check_object(object)
+  object <- check_object(object)
   assay <- extract_assay(object, assay)
   cells <- measured_cells(object, assay)$cells
   rows <- c(
