@@ -7,6 +7,9 @@
 #' label is a kind of the other in the Cell Ontology. [Annotations()] returns a summary with one row
 #' per label. The evidence of each cell is in the file `cells.npz` of the run.
 #'
+#' Cells that the assay does not have, as those that a sketch left out, get no label, have the
+#' status `skipped` and are in no majority or share.
+#'
 #' @section Engines:
 #' `"local"` scores each cell by itself, from log-normalised values, on this machine.
 #' `smooth = TRUE` averages over the neighbours of [Seurat::FindNeighbors()]. [CellAtlasEngine()]

@@ -18,6 +18,12 @@
 #' or made dense. BPCells could not be installed where cellferry is tested: the tests use a class
 #' with the same interface in its place. [StudyReport()] lists what of an object is read.
 #'
+#' An assay may have fewer cells than the object, as the sketch of [Seurat::SketchData()] does. The
+#' others were not measured, so they are in no figure: percentages, markers and evidence are of the
+#' cells that the assay has. The label of a cluster goes to all cells of the cluster, and a warning
+#' says how many cells were not read. An object with an assay or an image of a class whose package
+#' is not installed is refused before any work.
+#'
 #' @section Clusters that get no label:
 #' A cluster of which the engine can't name the type has the label "Unknown" and the status
 #' `unknown`. A cluster that failed or has no markers has `NA` and the status `failed` or
@@ -38,6 +44,8 @@
 #' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a
 #'   SingleCellExperiment).
 #' @param overwrite Whether columns of these names that cellferry did not write may be replaced.
+#'   Columns that it wrote and whose record was lost, as after `merge()`, are replaced with a
+#'   warning.
 #' @param allow.upload Whether the engine may send expression or metadata off this machine.
 #' @param verbose Whether to show messages, progress and the table of labels.
 #' @param dry.run Whether only to return the plan: calls, bytes, tokens and estimated cost.

@@ -56,7 +56,7 @@ cell_options <- function(options, for_clusters, valid) {
 # object that its engine reads; discard(request$kept) gives all of it back.
 open_request <- function(request, object = NULL) {
   request$kept <- new_kept()
-  target <- if (!is.null(object)) json_target(object)
+  target <- if (!is.null(object)) json_target(object, request$key)
   answer <- with_key_prompt(request$engine, {
     bridge_call("request", c(json_request(request), target), verbose = request$verbose)
   })$value
@@ -80,19 +80,22 @@ json_request <- function(request) {
 }
 
 # What the object has that a new column could collide with.
-json_target <- function(object) {
+json_target <- function(object, key) {
   reserved <- lapply(extract_reserved(object), function(names) json_texts(as.character(names)))
   list(
     existing = json_texts(names(extract_metadata(object))), reserved = json_record(reserved),
     extent = list(cells = json_number(ncol(object)), genes = json_number(nrow(object))),
-    stored = json_record(lapply(extract_stored(object), json_text))
+    stored = json_record(lapply(extract_stored(object), json_text)),
+    unrecorded = json_flag(
+      is.null(extract_stored(object)[[key]]) && looks_written(extract_metadata(object), key)
+    )
   )
 }
 
 # The one way from an object to its labels, for clusters and for cells: a new run, or, with
 # `request$run`, one to go on with. `markers` are those of the user, if any.
 annotate_object <- function(object, request, name, markers = NULL) {
-  check_object(object)
+  object <- check_object(object)
   of_cells <- request$level == "cells"
   request$source <- if (of_cells) "none" else if (is.null(markers)) "computed" else "given"
   request <- open_request(request, object)
@@ -118,6 +121,7 @@ annotate_object <- function(object, request, name, markers = NULL) {
   }
   answer <- run_annotation(request, blocks = study$blocks)
   rows <- if (of_cells) each_cell(object) else groups
+  rows$skipped <- of_cells
   labelled <- deliver(object, answer, rows, request$key)
   show_annotations(answer, request$verbose, next_line(labelled, name, request$key))
   labelled
@@ -197,8 +201,24 @@ deliver <- function(object, answer, groups, key) {
   delivery <- unpack_frame(answer$value$delivery, answer$buffers)
   # `cluster` names the rows; a metadata column of that name is the user's own.
   columns <- setdiff(names(delivery), "cluster")
+  if (isTRUE(groups$skipped)) delivery <- with_skipped(delivery, groups$names, key)
   replaced <- intersect(columns, names(extract_metadata(object)))
   attach_annotations(object, delivery, groups, key, answer$value$json, replaced)
+}
+
+# The answer for every cell: those that were not read have no label, and were skipped.
+with_skipped <- function(delivery, cells, key) {
+  row <- match(cells, delivery$cluster)
+  if (!anyNA(row)) {
+    return(delivery)
+  }
+  columns <- lapply(delivery, function(x) x[row])
+  columns$cluster <- cells
+  name <- paste0(key, "_status")
+  status <- factor(columns[[name]], union(levels(columns[[name]]), "skipped"))
+  status[is.na(row)] <- "skipped"
+  columns[[name]] <- status
+  structure(columns, class = "data.frame", row.names = .set_row_names(length(cells)))
 }
 
 show_annotations <- function(answer, verbose, following = NULL) {

@@ -2,8 +2,10 @@
 #'
 #' Returns the table that [AnnotateClusters()] stored: one row per cluster, with the evidence. It
 #' needs no Python. After `subset()` the cells are counted anew, and clusters that are gone keep
-#' their row with 0 cells. `merge()` drops the table: then the labels are read back from the
-#' metadata, and a message says so.
+#' their row with 0 cells. The table belongs to the labels that were written: where the cells have
+#' other clusters by now, as after `FindClusters()`, they are counted by those labels, and a note
+#' says so. `merge()`, conversions and `DietSeurat(misc = FALSE)` drop the table: then the labels
+#' are read back from the metadata, and a message says so.
 #'
 #' @param object A Seurat object, a SingleCellExperiment, or annotations.
 #' @param key Key of the annotations; `NULL` is the newest.
@@ -111,73 +113,11 @@ as_annotations <- function(columns, n, key, json = NULL, provenance = list(), no
   )
 }
 
-# The clusters of an object as they are now, found by the column that the annotations were made
-# from; NULL when that column is gone or has other clusters.
-stored_groups <- function(object, table) {
-  provenance <- attr(table, "provenance")
-  for (name in unique(c(provenance$group_column, provenance$group_key))) {
-    groups <- tryCatch(extract_groups(object, name), cellferry_error = function(cnd) NULL)
-    if (!is.null(groups) && all(groups$names %in% table$cluster)) {
-      return(groups)
-    }
-  }
-  NULL
-}
-
-recount <- function(table, object) {
-  groups <- stored_groups(object, table)
-  if (is.null(groups)) {
-    attr(table, "note") <- paste(
-      "The cells could not be counted anew: the column of clusters is gone or was changed."
-    )
-    return(table)
-  }
-  counts <- tabulate(groups$codes, length(groups$names))
-  now <- counts[match(table$cluster, groups$names)]
-  table$n_cells <- ifelse(is.na(now), 0L, now)
-  gone <- table$cluster[table$n_cells == 0L]
-  if (length(gone)) {
-    attr(table, "note") <- paste0("No longer in the object: ", listing(gone), ".")
-  }
-  table
-}
-
-# Keys whose columns are in the metadata.
-label_keys <- function(metadata) {
-  keys <- sub("_status$", "", grep("_status$", names(metadata), value = TRUE))
-  is_ours <- vapply(keys, function(key) {
-    status <- as.character(metadata[[paste0(key, "_status")]])
-    all(c(key, paste0(key, "_confidence")) %in% names(metadata)) &&
-      all(status %in% c(annotation_statuses, NA))
-  }, NA)
-  keys[is_ours]
-}
-
-labels_only <- function(object, key) {
-  cellferry_inform(paste0(
-    "The table of \"", key, "\" is not in this object (merge() drops it), ",
-    "so only labels are returned."
-  ))
-  metadata <- extract_metadata(object)
-  cells <- data.frame(
-    label = as.character(metadata[[key]]),
-    status = as.character(metadata[[paste0(key, "_status")]])
-  )
-  cells <- cells[!is.na(cells$status), , drop = FALSE]
-  id <- paste0(cells$status, "\r", cells$label)
-  first <- !duplicated(id)
-  columns <- list(
-    label = cells$label[first], status = cells$status[first],
-    n_cells = tabulate(match(id, id[first]), sum(first))
-  )
-  as_annotations(columns, sum(first), key, note = "Labels only, without clusters and evidence.")
-}
-
 labels_only_error <- function(what) {
   cellferry_stop(
     "annotations_missing",
-    paste0("The object holds labels and no ", what, ": merge() drops the table."),
-    "Use the object from before merge(), or annotate again."
+    paste0("The object holds labels and no ", what, ": their table is gone (", record_lost, ")."),
+    "Use the object that still has it, or annotate again."
   )
 }
 
@@ -236,7 +176,7 @@ summary_line <- function(table) {
 #' @return A named list, label -> genes, in the order of the clusters and with no gene twice,
 #'   under the names that the object has for them (Ensembl identifiers, if that is what they are):
 #'   ready for `DotPlot(x, features = SupportingMarkers(x), group.by = "cell_type")`. Clusters
-#'   without a label are left out.
+#'   without a label are left out, and those without cells, as after `subset()`.
 #' @family results
 #' @examples
 #' \dontrun{
@@ -251,7 +191,8 @@ SupportingMarkers <- function(object, key = NULL, n = 3) {
     labels_only_error("supporting genes")
   }
   table <- new_annotations(stored$json, stored$key)
-  table <- table[table$status == "ok", ]
+  if (is_cell_object(object)) table <- recount(table, object)
+  table <- table[table$status == "ok" & !table$n_cells %in% 0L, ]
   used <- character()
   found <- list()
   # The table is read by people and has symbols; the object may know its genes by other names.

@@ -11,6 +11,9 @@
 #' files appear when they are complete, and not at all after an error or an interrupt. Nothing
 #' leaves the machine.
 #'
+#' Both files have the cells that the assay has, in the same order; cells of the object that it does
+#' not have, as those that a sketch left out, are in neither, and a warning says so.
+#'
 #' @inheritParams AnnotateClusters
 #' @param object A Seurat object or a SingleCellExperiment.
 #' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a
@@ -96,7 +99,7 @@ BuildArtifacts.Seurat <- function(object, group.by = "ident", assay = NULL,
     "min_percentage", "max_metadata_categories", "pcent_batch_size", "max_cells_per_group"
   )
   for (name in numbers) check_count(get(name), name, least = if (name == numbers[1]) 0 else 1)
-  check_object(object)
+  object <- check_object(object)
   named <- c(
     setdiff(flags, "verbose"), numbers, "gene_symbols_column", "obs_columns", "vars_h5_path", "obs_duckdb_path"
   )
@@ -143,7 +146,7 @@ begin_build <- function(object, group.by, assay, coordinates_key, options, kept 
     object, "artifacts_begin",
     list(group.by = group.by, assay = assay, kept = kept, verbose = verbose), artifact_parts,
     message = list(options = json_record(lapply(options, json_value))),
-    coordinates = extract_coordinates(object, coordinates_key), progress = progress
+    coordinates.key = coordinates_key, progress = progress
   )
 }
 

@@ -24,7 +24,7 @@ condition_message <- function(cnd) {
 
 do_task <- function(task) {
   object <- read_rds(task$input)
-  check_object(object)
+  object <- check_object(object)
   if (task$verb == "artifacts") {
     begun <- begin_build(object, task$group_by, task$assay, task$coordinates_key, task$options)
     bridge_call("artifacts_finish", list(handle = json_text(begun$handle)))

@@ -31,14 +31,19 @@ begin_study <- function(object, call, request, parts = request$parts,
                         how = c("shared", "sent", "on_demand"), message = list(),
                         assay = extract_assay(object, request$assay),
                         groups = extract_groups(object, request$group.by %||% "ident"),
-                        coordinates = extract_coordinates(object), progress = NULL,
+                        coordinates.key = NULL, progress = NULL,
                         outgoing = new_outgoing()) {
   how <- match.arg(how)
   force(assay)
   force(groups)
-  message$study <- json_study(outgoing, object, groups, assay, request, parts, coordinates)
+  measured <- measured_cells(object, assay, layers_of_parts(parts))
+  warn_of_absent_cells(object, assay, measured, request$level)
+  message$study <- json_study(
+    outgoing, object, groups, assay, request, parts, measured, coordinates.key
+  )
+  cells <- of_measured(extract_cells(object), measured$cells)
   if (how == "shared") {
-    shared <- shared_expression(object, assay, parts)
+    shared <- shared_expression(object, assay, parts, cells)
     message$study$shared <- shared$message
     request$kept$mats <- shared$mats
   } else if (how == "on_demand") {
@@ -48,9 +53,9 @@ begin_study <- function(object, call, request, parts = request$parts,
   request$kept$handles <- begun$handle
   begun$kept <- request$kept
   if (how == "on_demand") {
-    begun$blocks <- wanted_blocks(begun, object, assay)
+    begun$blocks <- wanted_blocks(begun, object, assay, cells)
   } else {
-    send_expression(begun, object, assay, progress)
+    send_expression(begun, object, assay, cells, progress)
   }
   begun
 }
@@ -58,19 +63,79 @@ begin_study <- function(object, call, request, parts = request$parts,
 # The study of an object without an engine, to be looked at.
 open_study <- function(object, group.by = "ident", assay = NULL, parts = study_parts,
                        kept = new_kept(), verbose = TRUE) {
-  check_object(object)
+  object <- check_object(object)
   request <- list(group.by = group.by, assay = assay, kept = kept, verbose = verbose)
   begin_study(object, "study_open", request, parts, message = list(parts = json_texts(parts)))
 }
 
 study_parts <- c("normalized", "counts", "obs", "var", "embeddings", "graph")
 
+# The layers that an engine reads, the one that decides which cells are read first.
+layers_of_parts <- function(parts) {
+  needed <- attr(parts, "needed")
+  counts_first <- "counts" %in% needed && !"normalized" %in% needed
+  if (counts_first) c("counts", "data") else c("data", "counts")
+}
+
+# An assay may have fewer cells than the object, for example the sketch of a large one.
+warn_of_absent_cells <- function(object, assay, measured, level) {
+  if (is.null(measured$cells)) {
+    return(invisible())
+  }
+  n <- length(extract_cells(object))
+  n_there <- length(measured$cells)
+  where <- if (is.null(assay)) "the assay" else paste0("the assay \"", assay, "\"")
+  what <- switch(level %||% "figures",
+    clusters = paste(
+      "Markers and figures are of its", n_there, "cells; the label of a cluster goes to all cells",
+      "of the cluster."
+    ),
+    cells = paste("Its", n_there, "cells get labels; the others have the status skipped."),
+    paste("Files and figures are of its", n_there, "cells.")
+  )
+  cellferry_warn(
+    "cells_without_expression",
+    paste0(n - n_there, " of ", n, " cells have no values in ", where, ". ", what),
+    "To read other cells, choose an assay that has them with assay =."
+  )
+}
+
+# The clusters of the cells that are read, and of a study without an engine no others.
+groups_of_measured <- function(groups, cells, engine) {
+  if (is.null(cells)) {
+    return(groups)
+  }
+  groups$absent <- groups$codes[-cells]
+  groups$codes <- groups$codes[cells]
+  if (length(groups$names) && all(is.na(groups$codes))) {
+    cellferry_stop(
+      "group_empty",
+      paste0("\"", groups$key, "\" names no cluster of the cells that the assay has."),
+      "Choose another column with group.by, or another assay with assay =."
+    )
+  }
+  if (is.null(engine)) {
+    kept <- sort(unique(groups$codes))
+    groups$codes <- match(groups$codes, kept)
+    groups$absent <- match(groups$absent, kept)
+    groups$names <- groups$names[kept]
+  }
+  groups
+}
+
+# Positions from 0, -1 for none, as Python has them.
+codes_from_zero <- function(codes) ifelse(is.na(codes), -1L, codes - 1L)
+
 json_study <- function(outgoing, object, groups, assay, request, parts = request$parts,
-                       coordinates = extract_coordinates(object)) {
+                       measured = measured_cells(object, assay, layers_of_parts(parts)),
+                       coordinates.key = NULL) {
   require_parts(object, assay, attr(parts, "needed"))
-  codes <- groups$codes - 1L
-  codes[is.na(codes)] <- -1L
-  genes <- extract_genes(object, assay)
+  at <- measured$cells
+  cells <- of_measured(extract_cells(object), at)
+  groups <- groups_of_measured(groups, at, request$engine)
+  coordinates <- extract_coordinates(object, coordinates.key, at)
+  reads <- function(layer) layer %in% measured$layers
+  genes <- if (reads("data")) extract_genes(object, assay)
   wants <- function(part) part %in% parts
   frame <- function(frame, rows) {
     # Python knows the rows by their position; names would be sent twice.
@@ -79,18 +144,29 @@ json_study <- function(outgoing, object, groups, assay, request, parts = request
   c(
     list(
       group_key = json_text(groups$key), group_column = json_text(groups$column),
-      names = json_texts(groups$names), codes = pack_integer(outgoing, codes),
-      cells = json_texts(extract_cells(object)), genes = json_texts(genes),
+      names = json_texts(groups$names),
+      codes = pack_integer(outgoing, codes_from_zero(groups$codes)),
+      cells = json_texts(cells), genes = json_texts(genes),
+      absent = if (!is.null(at)) {
+        list(
+          cells = json_texts(extract_cells(object)[-at]),
+          codes = pack_integer(outgoing, codes_from_zero(groups$absent))
+        )
+      },
       markers = json_text(request$markers),
       coordinates = json_coordinates(outgoing, coordinates),
       object = json_text(object_kind(object)),
-      counts_genes = if (wants("counts")) json_texts(extract_genes(object, assay, "counts")),
-      obs = if (wants("obs")) frame(extract_metadata(object), extract_cells(object)),
+      counts_genes = if (wants("counts") && reads("counts")) {
+        json_texts(extract_genes(object, assay, "counts"))
+      },
+      obs = if (wants("obs")) frame(metadata_of(object, at), cells),
       var = if (wants("var") && length(genes)) {
         frame(extract_feature_metadata(object, assay, genes), genes)
       },
-      embeddings = if (wants("embeddings")) json_embeddings(outgoing, extract_reductions(object)),
-      graph = if (wants("graph")) json_graph(outgoing, extract_graph(object, assay))
+      embeddings = if (wants("embeddings")) {
+        json_embeddings(outgoing, extract_reductions(object, at))
+      },
+      graph = if (wants("graph")) json_graph(outgoing, extract_graph(object, assay, at))
     ),
     json_context(request)
   )

@@ -8,11 +8,10 @@
 
 # Where the matrices of the wanted parts are, as a message, and the matrices, to be kept. NULL if
 # Python is another process; a part that is not stored as it is wanted is not in it.
-shared_expression <- function(object, assay, parts) {
+shared_expression <- function(object, assay, parts, cells = extract_cells(object)) {
   if (is.function(backend())) {
     return(NULL)
   }
-  cells <- extract_cells(object)
   layers <- c(normalized = "data", counts = "counts")
   layers <- layers[names(layers) %in% parts]
   mats <- lapply(layers, function(layer) {
@@ -48,8 +47,9 @@ release <- function(mats, ended) {
 # Sent: what can't be read in place, while the study is opened.
 
 # What Python asked for when the study was begun; `progress` as begin_study() has it.
-send_expression <- function(begun, object, assay, progress = NULL) {
-  blocks <- wanted_blocks(begun, object, assay)
+send_expression <- function(begun, object, assay, cells = extract_cells(object),
+                            progress = NULL) {
+  blocks <- wanted_blocks(begun, object, assay, cells)
   for (part in names(blocks)) {
     single <- part == "normalized" && isTRUE(begun$single)
     send_blocks(begun$handle, part, blocks[[part]], progress, single)
@@ -58,35 +58,17 @@ send_expression <- function(begun, object, assay, progress = NULL) {
 
 # The parts that Python wants, by its answer when the study was begun, as blocks that are read when
 # they are needed.
-wanted_blocks <- function(begun, object, assay) {
-  cells <- extract_cells(object)
-  blocks_of <- function(layer, genes, warns = TRUE) {
-    parts <- layer_parts(object, assay, layer)
-    if (warns) warn_of_absent_cells(parts, cells)
-    layer_blocks(parts, cells, genes)
+wanted_blocks <- function(begun, object, assay, cells = extract_cells(object)) {
+  blocks_of <- function(layer, genes) {
+    layer_blocks(layer_parts(object, assay, layer), cells, genes)
   }
   genes <- as.character(unlist(begun$normalized))
   Filter(Negate(is.null), list(
     normalized = if (length(genes)) blocks_of("data", genes),
     counts = if (isTRUE(begun$counts)) {
-      blocks_of("counts", extract_genes(object, assay, "counts"), warns = !length(genes))
+      blocks_of("counts", extract_genes(object, assay, "counts"))
     }
   ))
-}
-
-# An assay may have fewer cells than the object, for example the sketch of a large one.
-warn_of_absent_cells <- function(parts, cells) {
-  absent <- setdiff(cells, unlist(lapply(parts, function(part) part$cells)))
-  if (length(absent)) {
-    cellferry_warn(
-      "cells_without_expression",
-      paste0(
-        length(absent), " of ", length(cells), " cells are not in the assay that is read and ",
-        "count as expressing nothing."
-      ),
-      "Choose an assay of all cells with assay =, or take the cells of this one: x[, Cells(x)]"
-    )
-  }
 }
 
 # The values go as float32 where the build that takes them writes float32.

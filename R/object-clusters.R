@@ -57,12 +57,12 @@ group_values <- function(object, metadata, group.by) {
 }
 
 # The active identity as a column, and the metadata column that has the same, NULL if none does.
-extract_idents <- function(object) {
+extract_idents <- function(object, cells = NULL) {
   if (!is_seurat(object)) {
     return(NULL)
   }
-  idents <- unname(methods::slot(object, "active.ident"))
-  metadata <- extract_metadata(object)
+  idents <- of_measured(unname(methods::slot(object, "active.ident")), cells)
+  metadata <- metadata_of(object, cells)
   same <- vapply(metadata, function(x) {
     is.factor(x) && identical(as.character(x), as.character(idents)) &&
       identical(levels(x), levels(idents))

@@ -12,6 +12,7 @@
 #   variable_features names of genes, in their order
 #   reductions        list(name, key, assay, values, loadings, loading_genes, stdev)
 #   graphs            list(name, assay, mat)
+#   images            those of construct_images()
 #   idents            a column of kind category, or NULL
 #   misc              list
 construct_seurat <- function(parts) {
@@ -29,7 +30,7 @@ construct_seurat <- function(parts) {
     assays = stats::setNames(list(assay), parts$assay),
     meta.data = construct_frame(parts$metadata, parts$cells), active.assay = parts$assay,
     active.ident = idents, graphs = named_by(graphs, parts$graphs), neighbors = list(),
-    reductions = named_by(reductions, parts$reductions), images = list(),
+    reductions = named_by(reductions, parts$reductions), images = construct_images(parts$images),
     project.name = "AnnData", misc = as.list(parts$misc),
     version = utils::packageVersion("SeuratObject"), commands = list(), tools = list()
   )

@@ -106,6 +106,30 @@ check_part <- function(part) {
   part
 }
 
+# Which cells are read: the layer that is read first decides it, `data` or else `counts`, and
+# another one is only read where it has all of these. An assay may have fewer cells than the object
+# has, as the sketch of a large one: the others were not measured, so that they are no zeros and in
+# no figure. `cells` are positions among all cells, NULL for all; `layers` can be read.
+measured_cells <- function(object, assay = NULL, layers = c("data", "counts")) {
+  all_cells <- extract_cells(object)
+  stored <- lapply(stats::setNames(layers, layers), function(layer) {
+    parts <- layer_parts(object, assay, layer, check = FALSE)
+    unlist(lapply(parts, function(part) part$cells))
+  })
+  stored <- Filter(length, stored)
+  if (!length(stored)) {
+    return(list(cells = NULL, layers = layers))
+  }
+  there <- if (identical(all_cells, stored[[1]])) TRUE else all_cells %in% stored[[1]]
+  cells <- if (!all(there)) which(there)
+  wanted <- if (is.null(cells)) all_cells else all_cells[cells]
+  reads <- vapply(stored, function(x) identical(x, wanted) || all(wanted %in% x), NA)
+  list(cells = cells, layers = names(stored)[reads])
+}
+
+# What `cells` of measured_cells() chooses of a vector.
+of_measured <- function(x, cells) if (is.null(cells)) x else x[cells]
+
 # Genes of the parts in the order of the assay.
 part_genes <- function(parts) {
   unlisted <- lapply(parts, function(part) part$genes)

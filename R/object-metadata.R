@@ -7,6 +7,18 @@ extract_metadata <- function(object) {
   as_plain_frame(SummarizedExperiment::colData(object))
 }
 
+# The rows of the cells that are read; see measured_cells().
+metadata_of <- function(object, cells = NULL) {
+  frame <- extract_metadata(object)
+  if (is.null(cells)) {
+    return(frame)
+  }
+  columns <- lapply(as.list(frame), function(x) {
+    if (is.null(dim(x))) x[cells] else x[cells, , drop = FALSE]
+  })
+  structure(columns, names = names(frame), class = "data.frame", row.names = rownames(frame)[cells])
+}
+
 # as.data.frame() would unfold columns that are themselves frames or lists.
 as_plain_frame <- function(frame) {
   columns <- as.list(frame)

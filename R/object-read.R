@@ -15,7 +15,8 @@ is_cell_object <- function(object) inherits(object, c("Seurat", "SingleCellExper
 
 is_seurat <- function(object) object_kind(object) == "Seurat"
 
-# Refuses an object that this session can't read rightly, before anything is read from it.
+# Refuses an object that this session can't read rightly, before anything is read from it. Returns
+# it, with empty slots where one of an older Seurat has none: Seurat 5 reads nothing of it else.
 check_object <- function(object) {
   if (!is_cell_object(object)) stop_unsupported(object)
   if (is_seurat(object)) check_generation(object)
@@ -30,7 +31,15 @@ check_object <- function(object) {
       "Make them unique: colnames(x) <- make.unique(colnames(x))"
     )
   }
-  invisible(object)
+  invisible(if (is_seurat(object)) with_all_slots(object) else object)
+}
+
+# Seurat 3.0 knew no images, and 3.1 no neighbors.
+with_all_slots <- function(object) {
+  for (name in c("images", "neighbors", "commands", "tools")) {
+    if (!methods::.hasSlot(object, name)) attr(object, name) <- list()
+  }
+  object
 }
 
 stop_unsupported <- function(object) {
@@ -73,7 +82,54 @@ check_generation <- function(object) {
     }
     check_slots(assay, if (is_layered(assay)) "layered" else "assay")
   }
+  check_classes(object)
   for (reduction in methods::slot(object, "reductions")) check_slots(reduction, "reduction")
+}
+
+# Things in an object may be of a class of a package that this session does not have, for example
+# an assay of Signac: Seurat's own functions then fail in the middle of their work.
+check_classes <- function(object) {
+  kinds <- c(assays = "assay", reductions = "reduction", images = "image")
+  for (slot in names(kinds)) {
+    stored <- slot_or(object, slot)
+    for (name in names(stored)) {
+      check_class(
+        stored[[name]], paste0("The ", kinds[[slot]], " \"", name, "\""),
+        paste0("leave it out: x@", slot, "[[\"", name, "\"]] <- NULL")
+      )
+    }
+  }
+  for (name in names(object@assays)) {
+    assay <- object@assays[[name]]
+    usual <- c(counts = "counts", data = "data", scale.data = "scale.data")
+    layers <- slot_or(assay, "layers", lapply(usual, function(slot) slot_or(assay, slot)))
+    for (layer in names(layers)) {
+      check_class(
+        layers[[layer]], paste0("The layer \"", layer, "\" of the assay \"", name, "\""),
+        "make it a matrix where the package is: as(layer, \"dgCMatrix\")"
+      )
+    }
+  }
+}
+
+# `otherwise` is what can be done without the package.
+check_class <- function(x, what, otherwise) {
+  class <- class(x)
+  package <- attr(class, "package")
+  if (is.null(package) || package == ".GlobalEnv" || !is.null(methods::getClassDef(class[1]))) {
+    return(invisible())
+  }
+  if (!requireNamespace(package, quietly = TRUE)) {
+    cellferry_stop(
+      "dependency_missing",
+      paste0(
+        what, " is of the class ", class[1], " of the R package ", package,
+        ", which is not installed."
+      ),
+      paste0("Install it: install.packages(\"", package, "\"). Or ", otherwise),
+      list(package = package)
+    )
+  }
 }
 
 check_slots <- function(x, kind) {
@@ -137,14 +193,17 @@ extract_assay <- function(object, assay = NULL) {
   assay
 }
 
-# Embeddings of all cells, one row for each in their order; NA for cells that one does not have.
-# `list(name, key, assay, values, loadings, stdev)`, loadings NULL where there are none.
-extract_reductions <- function(object) {
-  cells <- extract_cells(object)
+# Embeddings of `cells` (see measured_cells()), one row for each in their order; NA for cells that
+# one does not have. `list(name, key, assay, values, loadings, stdev)`, loadings NULL where there
+# are none.
+extract_reductions <- function(object, cells = NULL) {
+  at <- cells
+  cells <- of_measured(extract_cells(object), at)
   if (!is_seurat(object)) {
     stored <- SingleCellExperiment::reducedDims(object)
     return(lapply(stats_names(stored), function(name) {
       values <- unname(as.matrix(stored[[name]]))
+      if (!is.null(at)) values <- values[at, , drop = FALSE]
       list(name = name, key = name, assay = NULL, values = values, loadings = NULL, stdev = NULL)
     }))
   }
@@ -178,18 +237,19 @@ in_cell_order <- function(values, cells) {
 }
 
 # Graphs of cells x cells as `list(name, assay, mat)`, mat a sparse matrix in the order of the
-# cells whose columns are the neighbours of a cell's row. Graphs of other cells are left out.
-extract_graphs <- function(object) {
+# cells whose columns are the neighbours of a cell's row. Graphs that lack some of `cells` (see
+# measured_cells()) are left out.
+extract_graphs <- function(object, cells = NULL) {
   if (!is_seurat(object)) {
     return(list())
   }
-  cells <- extract_cells(object)
+  cells <- of_measured(extract_cells(object), cells)
   stored <- methods::slot(object, "graphs")
   graphs <- lapply(stats_names(stored), function(name) {
     graph <- stored[[name]]
     assay <- if (methods::.hasSlot(graph, "assay.used")) methods::slot(graph, "assay.used")
     mat <- methods::as(graph, "dgCMatrix")
-    if (!setequal(rownames(mat), cells) || nrow(mat) != length(cells)) {
+    if (!all(cells %in% rownames(mat))) {
       return(NULL)
     }
     if (!identical(rownames(mat), cells) || !identical(colnames(mat), cells)) {
@@ -201,8 +261,8 @@ extract_graphs <- function(object) {
 }
 
 # The one graph to send: the shared neighbours of this assay, else of any, else the first.
-extract_graph <- function(object, assay = NULL) {
-  graphs <- extract_graphs(object)
+extract_graph <- function(object, assay = NULL, cells = NULL) {
+  graphs <- extract_graphs(object, cells)
   names <- names(graphs)
   best <- c(which(names == paste0(assay, "_snn")), grep("snn$", names), seq_along(names))[1]
   if (!is.na(best)) graphs[[best]]
@@ -210,8 +270,8 @@ extract_graph <- function(object, assay = NULL) {
 
 # The embedding to draw: the one of the name `wanted` (which Python calls "X_<name>"), else the one
 # that best_embedding() chooses; NULL if none.
-extract_coordinates <- function(object, wanted = NULL) {
-  reductions <- extract_reductions(object)
+extract_coordinates <- function(object, wanted = NULL, cells = NULL) {
+  reductions <- extract_reductions(object, cells)
   if (!is.null(wanted)) {
     reductions <- Filter(is_drawable, reductions)
     found <- tolower(names(reductions)) %in% tolower(c(wanted, sub("^X_", "", wanted)))

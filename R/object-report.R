@@ -18,11 +18,13 @@
 #' @export
 StudyReport <- function(object, assay = NULL) {
   check_text(assay, "assay", null = TRUE)
-  check_object(object)
+  object <- check_object(object)
   assay <- extract_assay(object, assay)
+  cells <- measured_cells(object, assay)$cells
   rows <- c(
-    report_names(object, assay), report_layers(object, assay), report_columns(object, assay),
-    if (is_seurat(object)) report_seurat(object, assay) else report_experiment(object)
+    report_names(object, assay, cells), report_layers(object, assay),
+    report_columns(object, assay),
+    if (is_seurat(object)) report_seurat(object, assay, cells) else report_experiment(object)
   )
   columns <- c("item", "kind", "what", "action", "why")
   frame <- lapply(columns, function(column) vapply(rows, function(row) row[[column]], ""))
@@ -39,9 +41,18 @@ report_left <- function(items, kind, why, what = "") {
   lapply(items, function(item) report_row(item, kind, what, "left", why))
 }
 
-report_names <- function(object, assay) {
+report_names <- function(object, assay, cells = NULL) {
+  n <- length(extract_cells(object))
+  row <- if (is.null(cells)) {
+    report_row("cells", "cells", paste(n, "names"))
+  } else {
+    report_row(
+      "cells", "cells", paste(length(cells), "names"), "coerced",
+      paste(n - length(cells), "of", n, "cells have no values in this assay and are not read.")
+    )
+  }
   rows <- list(
-    report_row("cells", "cells", paste(length(extract_cells(object)), "names")),
+    row,
     report_row("genes", "genes", paste(length(extract_genes(object, assay)), "names"))
   )
   if (is_seurat(object)) {
@@ -92,8 +103,8 @@ report_columns <- function(object, assay) {
   ))
 }
 
-report_embeddings <- function(object) {
-  rows <- lapply(extract_reductions(object), function(reduction) {
+report_embeddings <- function(object, cells = NULL) {
+  rows <- lapply(extract_reductions(object, cells), function(reduction) {
     what <- paste(ncol(reduction$values), "dimensions")
     n_missing <- sum(is.na(reduction$values[, 1]))
     why <- if (n_missing) paste(n_missing, "cells are not in it and are NA.") else ""
@@ -112,11 +123,9 @@ report_embeddings <- function(object) {
   unlist(unname(rows), recursive = FALSE)
 }
 
-report_seurat <- function(object, assay) {
-  names_of <- function(slot) {
-    if (methods::.hasSlot(object, slot)) names(methods::slot(object, slot))
-  }
-  graph <- extract_graph(object, assay)
+report_seurat <- function(object, assay, cells = NULL) {
+  names_of <- function(slot) names(slot_or(object, slot))
+  graph <- extract_graph(object, assay, cells)
   unread <- "No engine reads it."
   stored <- methods::slot(object, "assays")[[assay]]
   features <- if (methods::.hasSlot(stored, "var.features")) methods::slot(stored, "var.features")
@@ -128,7 +137,7 @@ report_seurat <- function(object, assay) {
     report_row(name, "graph", "", "left", "One graph of these cells is read.")
   })
   c(
-    report_embeddings(object), graphs,
+    report_embeddings(object, cells), graphs,
     if (length(features)) {
       report_left("variable features", "features", unread, paste(length(features), "names"))
     },
@@ -162,18 +171,18 @@ report_misc <- function(store) {
 }
 
 # Names of what no function here reads, by kind.
-extract_others <- function(object, assay = NULL) {
+extract_others <- function(object, assay = NULL, cells = NULL) {
   if (!is_seurat(object)) {
     return(list(
       experiment = SingleCellExperiment::altExpNames(object),
       metadata = setdiff(names(S4Vectors::metadata(object)), "cellferry")
     ))
   }
-  names_of <- function(slot) names(methods::slot(object, slot))
-  graphs <- setdiff(names_of("graphs"), names(extract_graphs(object)))
+  names_of <- function(slot) names(slot_or(object, slot))
+  graphs <- setdiff(names_of("graphs"), names(extract_graphs(object, cells)))
   list(
     assay = setdiff(names_of("assays"), extract_assay(object, assay)), graph = graphs,
-    neighbors = names_of("neighbors"), image = names_of("images"),
+    neighbors = names_of("neighbors"),
     command = names_of("commands"), tool = names_of("tools"),
     misc = setdiff(names_of("misc"), c("cellferry", "anndata")),
     `part of a reduction` = reduction_parts(object)
@@ -186,8 +195,8 @@ reduction_parts <- function(object) {
   found <- lapply(names(stored), function(name) {
     reduction <- stored[[name]]
     filled <- c(
-      jackstraw = length(methods::slot(methods::slot(reduction, "jackstraw"), "overall.p.values")),
-      `projected loadings` = length(methods::slot(reduction, "feature.loadings.projected"))
+      jackstraw = length(slot_or(slot_or(reduction, "jackstraw"), "overall.p.values")),
+      `projected loadings` = length(slot_or(reduction, "feature.loadings.projected"))
     )
     if (any(filled > 0L)) paste0(name, ": ", names(filled)[filled > 0L])
   })

@@ -16,9 +16,10 @@ attach_annotations <- function(object, delivery, groups, key, json, replaced = c
 
 attach_to_seurat <- function(object, columns, key, json, replaced) {
   metadata <- methods::slot(object, "meta.data")
-  methods::slot(object, "meta.data") <- metadata[setdiff(names(metadata), replaced)]
-  rownames(columns) <- extract_cells(object)
-  object <- SeuratObject::AddMetaData(object, columns)
+  # AddMetaData() of Seurat 5 looks for slots that objects of older versions do not have.
+  metadata <- metadata[setdiff(names(metadata), replaced)]
+  metadata[names(columns)] <- columns
+  methods::slot(object, "meta.data") <- metadata
   # `Misc<-` warns when the name is in use, and cellferry only ever replaces its own record.
   misc <- methods::slot(object, "misc")
   methods::slot(object, "misc") <- store_json(if (is.null(misc)) list() else misc, key, json)

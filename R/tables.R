@@ -9,7 +9,7 @@ error_codes <- c(
   artifact_build = "An artifact could not be built; nothing is left under its name.",
   artifact_format = "The file is not an artifact, is damaged, or is not safe to read.",
   artifact_values = "The matrix holds values that are not finite numbers.",
-  column_exists = "A target column exists and cellferry did not write it.",
+  column_exists = "A target column exists, and no record says that cellferry wrote it.",
   credentials_required = "A run needs a key or token, and none is stored by design.",
   data_in_use = "Another server uses the data folder.",
   delivery = "The labels cannot be written where they were asked for.",
@@ -70,6 +70,7 @@ warning_codes <- c(
   cells_quality = "Some cells look empty, dying or doubled.",
   cells_without_cluster = "Some cells have no cluster and get no label.",
   cells_without_expression = "Some cells of the object are not in the assay that is read.",
+  clusters_changed = "The cells have other clusters or labels than those that were annotated.",
   clusters_without_markers = "Some clusters of the object have no row in the marker table.",
   columns_renamed = "Columns were renamed because a database does not distinguish their names.",
   coordinates = "There is no usable embedding, or another one is used.",
@@ -78,6 +79,7 @@ warning_codes <- c(
   markers_computed = "No markers were given, so they are computed, which may take long.",
   markers_unknown_clusters = "Some clusters of the marker table are not in the object.",
   normalisation = "The expression values do not look log-normalised.",
+  record_lost = "Columns that cellferry wrote are replaced; the object had lost their record.",
   species = "The stated species contradicts the gene names, or none can be recognised.",
   warning = "Something the user should know and that does not stop the work."
 )

@@ -68,6 +68,10 @@ test_that("cells are not counted by a column that holds other clusters", {
   object$RNA_snn_res.1 <- NULL
   object$RNA_snn_res.1 <- "other"
   found <- Annotations(object)
+  expect_identical(found$n_cells, c(36L, 25L, 19L))
+  expect_match(attr(found, "note"), "counted by the labels that were written")
+  object$cell_type <- NULL
+  found <- Annotations(object)
   expect_identical(found$n_cells, c(1L, 1L, 1L))
   expect_match(attr(found, "note"), "could not be counted")
 })

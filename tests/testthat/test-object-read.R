@@ -89,3 +89,46 @@ test_that("an object of Seurat 5 in a session of Seurat 4 is refused with the re
   any_version <- c("SeuratObject [0-9.]+" = "SeuratObject #")
   expect_messages(check_object(object), "object-newer", any_version)
 })
+
+# `x` as a session has it that lacks the package of its class.
+of_missing_class <- function(x, class, package) {
+  attr(class, "package") <- package
+  attr(x, "class") <- class
+  x
+}
+
+test_that("what is of a class of a package that is not there is named before any work", {
+  object <- small_object()
+  chromatin <- object
+  chromatin@assays$ATAC <- of_missing_class(object[["RNA"]], "ChromatinAssay", "Signac0")
+  expect_messages(check_object(chromatin), "class-assay")
+  slice <- object
+  attr(slice, "images") <- list(slice1 = of_missing_class(object[["pca"]], "Slice", "tissue0"))
+  expect_error(check_object(slice), "image \"slice1\" is of the class Slice of the R package t")
+  reduced <- object
+  reduced@reductions$mine <- of_missing_class(object[["pca"]], "Mine", "mine0")
+  expect_error(
+    check_object(reduced), "reduction \"mine\"",
+    class = "cellferry_dependency_missing_error"
+  )
+  on_disk <- object
+  attr(on_disk@assays$RNA, "data") <- of_missing_class(
+    object@assays$RNA@data, "RenameDims", "BPCells0"
+  )
+  expect_messages(check_object(on_disk), "class-layer")
+  # What the object has the package of is nobody's concern.
+  expect_no_error(check_object(object))
+})
+
+test_that("an object from before there were images is read and labelled", {
+  skip_without_backend()
+  local_home()
+  old <- small_object()
+  attr(old, "images") <- NULL
+  labelled <- AnnotateClusters(old, small_markers(), verbose = FALSE)
+  expect_identical(labelled$cell_type, AnnotateClusters(
+    small_object(), small_markers(),
+    verbose = FALSE
+  )$cell_type)
+  expect_false("image" %in% StudyReport(old)$kind)
+})

@@ -39,6 +39,7 @@ react to the same thing. The tree::
     ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
     ├── SpeciesWarning, GenesUnrecognisedWarning, MarkersComputedWarning
     ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
+    ├── ClustersChangedWarning, RecordLostWarning
     └── CellsQualityWarning, CellsDiagnosisWarning
 
 """
@@ -244,7 +245,7 @@ class InvalidKeyError(DeliveryError):
 
 
 class ColumnExistsError(DeliveryError):
-    """A target column exists and cellferry did not write it."""
+    """A target column exists, and no record says that cellferry wrote it."""
 
     code = "column_exists"
 
@@ -481,6 +482,18 @@ class MarkersUnknownClustersWarning(CellferryWarning):
     """Some clusters of the marker table are not in the object."""
 
     code = "markers_unknown_clusters"
+
+
+class ClustersChangedWarning(CellferryWarning):
+    """The cells have other clusters or labels than those that were annotated."""
+
+    code = "clusters_changed"
+
+
+class RecordLostWarning(CellferryWarning):
+    """Columns that cellferry wrote are replaced; the object had lost their record."""
+
+    code = "record_lost"
 
 
 class CellsWithoutClusterWarning(CellferryWarning):

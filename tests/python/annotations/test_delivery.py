@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cellferry.annotations import delivery
 from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.errors import ColumnExistsError, InvalidKeyError
+from cellferry.errors import ColumnExistsError, InvalidKeyError, RecordLostWarning
 from cellferry.study.study import Clusters
 
 cluster_names = st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=6, unique=True)
@@ -77,6 +77,47 @@ def test_own_columns_are_replaced_and_foreign_ones_are_not():
     with pytest.raises(ColumnExistsError, match='already has "cell_type", "cell_type_status"'):
         delivery.check_key("cell_type", existing)
     assert delivery.check_key("cell_type", existing, overwrite=True) == existing[:2]
+
+
+def labelled_without_record(statuses=("ok", "unknown", "failed")):
+    """What concat() leaves of three clusters of two cells: labels, and no record."""
+    rows = [
+        Annotation(str(i), s, label={"ok": "B cell", "unknown": "Unknown"}.get(s),
+                   error="x" if s == "failed" else None)
+        for i, s in enumerate(statuses)
+    ]  # fmt: skip
+    adata = anndata.AnnData(np.zeros((6, 1)))
+    clusters = Clusters(("0", "1", "2"), np.array([0, 0, 1, 1, 2, 2], dtype=np.int32))
+    delivery.attach(adata, Annotations(tuple(rows)), clusters, "cell_type")
+    del adata.uns["cellferry"]
+    return adata
+
+
+@pytest.mark.parametrize("level", ["clusters", "cells"])
+def test_columns_whose_record_was_lost_are_ours_by_what_is_in_them(level):
+    adata = labelled_without_record()
+    with pytest.warns(RecordLostWarning, match="not in this object any more"):
+        replaced = delivery.check_object_key(adata, "cell_type", level=level)
+    assert replaced == delivery.column_names("cell_type")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("cell_type_status", "done"), ("cell_type_confidence", 7.0), ("cell_type", None),
+     ("cell_type_confidence", "high"), ("cell_type_status", None)],
+)  # fmt: skip
+def test_columns_that_hold_other_things_are_not_ours(column, value):
+    adata = labelled_without_record()
+    adata.obs[column] = value
+    with pytest.raises(ColumnExistsError, match="no record that cellferry wrote them"):
+        delivery.check_object_key(adata, "cell_type")
+
+
+def test_part_of_the_columns_is_not_ours():
+    adata = labelled_without_record()
+    del adata.obs["cell_type_detail"]
+    with pytest.raises(ColumnExistsError):
+        delivery.check_object_key(adata, "cell_type")
 
 
 @pytest.mark.parametrize("stored", [None, "", "{", "[]", '{"provenance": {}}', '{"provenance": 1}'])

@@ -46,6 +46,31 @@ def test_an_h5ad_gives_the_labelled_object_too(tmp_path, blood):
     assert "cell_type" not in anndata.read_h5ad(tmp_path / "in.h5ad").obs
 
 
+def test_tables_and_report_are_there_where_the_object_cant_be_written(tmp_path, blood):
+    blood.write_h5ad(tmp_path / "in.h5ad")
+    (tmp_path / "out.h5ad" / "in the way").mkdir(parents=True)
+    options = ("--group-key", "louvain", "--out", tmp_path / "out", "--overwrite")
+    done = CliRunner().invoke(group, ["annotate", str(tmp_path / "in.h5ad"), *map(str, options)])
+    assert done.exit_code == 1
+    assert isinstance(done.exception, errors.OutputError)
+    for end in ("_annotations.csv", "_annotations.json", "_report.html", "_cells.csv"):
+        assert (tmp_path / f"out{end}").exists()
+        assert f"out{end}" in done.output
+    assert "wrote" in done.output
+
+
+def test_what_anndata_cant_write_is_named_without_a_traceback(tmp_path, blood):
+    from cellferry.cli.inputs import H5ad
+    from cellferry.study.clusters import Clusters
+    from cellferry.study.study import Study
+
+    blood.obs["mixed"] = pd.Series([1, "a"] * 350, index=blood.obs_names, dtype=object)
+    study = Study(Clusters(("0",)), group_key="louvain")
+    with pytest.raises(errors.OutputError, match="labelled object can't be written") as caught:
+        H5ad(blood, study, "cell_type").save(tmp_path / "out.h5ad")
+    assert "The tables and the report are" in caught.value.hint
+
+
 @pytest.mark.slow
 def test_a_second_run_replaces_its_own_files_and_no_others(tmp_path, lists):
     out = tmp_path / "x"

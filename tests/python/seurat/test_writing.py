@@ -131,7 +131,7 @@ def test_embeddings_have_names_and_keys_of_seurat(key, name, seurat_key):
         " identical(unname(SeuratObject::Embeddings(r)), matrix(0:7 + 0, 4, byrow = TRUE))",
         x=made,
     )
-    np.testing.assert_array_equal(to_anndata(made).obsm[f"X_{name}"], np.arange(8.0).reshape(4, 2))
+    np.testing.assert_array_equal(to_anndata(made).obsm[key], np.arange(8.0).reshape(4, 2))
 
 
 def test_graphs_keep_their_direction():

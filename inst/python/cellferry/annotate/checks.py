@@ -201,7 +201,11 @@ def check_same_clustering(study: Study) -> None:
         return
     column = {gene: i for i, gene in enumerate(source.genes)}
     wrong: dict[str, str] = {}
+    sizes = study.clusters.counts() or {}
     for name, rows in _rows_to_compare(markers, study.clusters).items():
+        if not sizes[name]:
+            # None of its cells was measured.
+            continue
         of_cluster = measured[study.clusters.names.index(name)]
         compared = [
             (str(markers.gene[r]), float(table[r]), float(of_cluster[column[markers.gene[r]]]))

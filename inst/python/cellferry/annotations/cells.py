@@ -307,6 +307,33 @@ class CellAnnotations:
             made["supporting"] = self.supporting.values()
         return pd.DataFrame(made, index=pd.Index(self.cells, dtype="object", name="cell"))
 
+    def with_skipped(self, cells: tuple[str, ...], error: str) -> Self:
+        """Return the answer with more cells at its end that were not answered, and why.
+
+        Parameters
+        ----------
+        cells
+            Their names.
+        error
+            The reason, the same for all.
+        """
+        n = len(cells)
+        more: dict[str, Any] = {
+            name: Texts.joined([getattr(self, name), Texts.none(n)]) for name in ("label", "detail")
+        }
+        more["error"] = Texts.joined([self.error, Texts((error,), np.zeros(n, dtype=np.int32))])
+        for name in _LISTS:
+            lists: TextLists = getattr(self, name)
+            ends = np.full(n, lists.starts[-1], dtype=lists.starts.dtype)
+            more[name] = TextLists(lists.levels, np.append(lists.starts, ends), lists.codes)
+        return replace(
+            self,
+            cells=self.cells + cells,
+            status=np.append(self.status, np.full(n, SKIPPED, dtype=np.uint8)),
+            confidence=np.append(self.confidence, np.full(n, np.nan)),
+            **more,
+        )
+
     def with_notes(self, **notes: object) -> Self:
         """Return a copy with more evidence."""
         made = replace(self, evidence={**self.evidence, **notes})

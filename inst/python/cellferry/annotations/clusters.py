@@ -303,7 +303,7 @@ class Annotations:
         if names != study.clusters.names:
             message = f'The engine "{engine}" answered {names}, not {study.clusters.names}.'
             raise InternalError(message, f"Please report it at {ISSUE_URL}.")
-        counts = study.clusters.counts() or {}
+        counts = study.clusters.counts_in_object() or {}
         rows = tuple(
             replace(row, n_cells=counts.get(row.cluster), engine=row.engine or engine)
             for row in self.rows

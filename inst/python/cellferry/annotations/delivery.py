@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ..biology.ontology import cell_ontology
-from ..errors import ColumnExistsError, InvalidKeyError, listing
+from ..errors import ColumnExistsError, InvalidKeyError, RecordLostWarning, listing
 from .cells import CellAnnotations, has_clusters
-from .clusters import Annotations, Level
+from .clusters import STATUSES, Annotations, Level
 from .texts import Texts
 
 if TYPE_CHECKING:
     import anndata
+    import pandas as pd
     from numpy.typing import NDArray
 
     from ..study.clusters import Clusters
@@ -57,6 +59,11 @@ COLUMN_SOURCES: dict[str, tuple[str, Literal["category", "real"]]] = {
 """Suffix of a metadata column -> column of the annotations, and its kind."""
 
 
+RECORD_LOST = "merge(), concat(), conversions and DietSeurat(misc = FALSE) drop it"
+"""What is known of a record that is not there."""
+
+UNKNOWN_STATUS = "unknown"
+
 COMPARED_SUFFIXES: tuple[str, ...] = ("_majority", "_majority_share", "_disagrees")
 """Suffixes of the columns that compare cells with their clusters, where there are clusters."""
 
@@ -86,6 +93,7 @@ def check_key(
     overwrite: bool = False,
     reserved: Mapping[str, Collection[str]] | None = None,
     level: Level = "clusters",
+    unrecorded: bool = False,
 ) -> list[str]:
     """Check that labels may be written under a key, and return the columns to replace.
 
@@ -103,6 +111,9 @@ def check_key(
         What else has names in the object (assay, reduction, graph), by kind.
     level
         Whether labels of clusters or of cells are to be written.
+    unrecorded
+        Whether what is in the columns of the key shows that cellferry wrote them, although the
+        object has no record of it; see :func:`looks_written`. They are replaced with a warning.
 
     Raises
     ------
@@ -123,10 +134,16 @@ def check_key(
                 raise InvalidKeyError(message, 'Choose another key, for example "cell_type".')
     present = [c for c in column_names(key, level) if c in set(existing)]
     foreign = [c for c in present if c not in set(owned)]
-    if foreign and not overwrite:
+    if foreign and unrecorded and not overwrite:
         message = (
-            f"The metadata already has {listing(foreign)}, and cellferry did not write "
-            f"{'it' if len(foreign) == 1 else 'them'}."
+            f"cellferry wrote {listing(foreign)}, and the record of it is not in this object any "
+            f"more ({RECORD_LOST}). They are replaced."
+        )
+        warnings.warn(RecordLostWarning(message), stacklevel=3)
+    elif foreign and not overwrite:
+        message = (
+            f"The metadata already has {listing(foreign)}, and this object has no record that "
+            f"cellferry wrote {'it' if len(foreign) == 1 else 'them'}."
         )
         hint = f'Use another key than "{key}", or overwrite = TRUE (Python: overwrite=True).'
         raise ColumnExistsError(message, hint, columns=foreign)
@@ -141,8 +158,46 @@ def check_object_key(
     adata: anndata.AnnData, key: str, *, overwrite: bool = False, level: Level = "clusters"
 ) -> list[str]:
     """Check as :func:`check_key` that labels may be written into an AnnData."""
-    owned = owned_columns(adata.uns.get(STORE, {}).get(key))
-    return check_key(key, list(adata.obs.columns), owned, overwrite=overwrite, level=level)
+    stored = adata.uns.get(STORE, {}).get(key)
+    return check_key(
+        key,
+        list(adata.obs.columns),
+        owned_columns(stored),
+        overwrite=overwrite,
+        level=level,
+        unrecorded=stored is None and looks_written(adata.obs, key),
+    )
+
+
+def looks_written(obs: pd.DataFrame, key: str) -> bool:
+    """Whether the columns of a key are ours by what is in them, as R's ``looks_written()`` says.
+
+    All columns of an annotation are there, the statuses are ours and not all missing, the
+    confidences are numbers from 0 to 1, and a label is exactly where the status says so.
+
+    Parameters
+    ----------
+    obs
+        Metadata of cells.
+    key
+        Name of the label column.
+    """
+    import pandas as pd
+
+    if not all(key + end in obs for end in COLUMN_SOURCES):
+        return False
+    status = obs[f"{key}_status"].astype(object)
+    known = status.notna().to_numpy()
+    sure = pd.to_numeric(obs[f"{key}_confidence"], errors="coerce")
+    numbers = sure.dropna()
+    labelled = status.isin(["ok", UNKNOWN_STATUS]).to_numpy()
+    return bool(
+        known.any()
+        and status[known].isin(STATUSES).all()
+        and (sure.isna() == obs[f"{key}_confidence"].isna()).all()
+        and numbers.between(0, 1).all()
+        and (obs[key].notna().to_numpy() == labelled).all()
+    )
 
 
 def owned_columns(stored: str | None) -> list[str]:

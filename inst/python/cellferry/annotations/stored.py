@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import AnnotationsMissingError, UnsupportedObjectError, listing, nearest
-from ..study.clusters import cluster_text
+from ..errors import (
+    AnnotationsMissingError,
+    ClustersChangedWarning,
+    UnsupportedObjectError,
+    listing,
+    nearest,
+)
 from .clusters import Annotations
 from .delivery import STORE
+from .present import Present, present
 
 if TYPE_CHECKING:
     import anndata
@@ -21,7 +27,9 @@ def read_annotations(adata: anndata.AnnData, key: str | None = None) -> Annotati
     """Return the annotations that travel with an AnnData, for the cells it has now.
 
     After a subset the cells are counted anew; a cluster that is gone keeps its row, with
-    0 cells. Works on what ``read_h5ad`` returns.
+    0 cells. The table belongs to the labels that were written: where the cells have other
+    clusters by now, they are counted by those labels, and a warning says so. What is to be
+    said of the counts is in ``provenance["note"]``. Works on what ``read_h5ad`` returns.
 
     Parameters
     ----------
@@ -40,20 +48,20 @@ def read_annotations(adata: anndata.AnnData, key: str | None = None) -> Annotati
     UnsupportedObjectError
         This is no AnnData.
     """
+    return _present(adata, key).found
+
+
+def _present(adata: anndata.AnnData, key: str | None) -> Present:
     found = _stored(adata, key)
-    group_key = _group_key(adata, found)
-    if group_key is None:
-        return found
-    left = Counter(cluster_text(label) for label in adata.obs[group_key])
-    rows = tuple(replace(row, n_cells=left.get(row.cluster, 0)) for row in found)
-    return replace(found, rows=rows)
-
-
-def _group_key(adata: anndata.AnnData, found: Annotations) -> str | None:
-    """Return the column of clusters; R's "ident" may be no column, and then names one."""
-    provenance = found.provenance
-    named = (provenance.get("group_key"), provenance.get("group_column"))
-    return next((str(name) for name in named if name is not None and name in adata.obs), None)
+    now = present(found, adata.obs, key or str(found.provenance.get("key")))
+    if now.changed:
+        hint = "Annotate again for the clusters that the object has now."
+        warnings.warn(ClustersChangedWarning(now.changed, hint), stacklevel=3)
+    note = " ".join(filter(None, (now.changed, now.gone)))
+    if not note:
+        return now
+    noted = replace(now.found, provenance={**now.found.provenance, "note": note})
+    return replace(now, found=noted)
 
 
 def _stored(adata: anndata.AnnData, key: str | None) -> Annotations:
@@ -93,14 +101,11 @@ def annotation_report(
     ------
     AnnotationsMissingError, OutputError
     """
-    from ..study.clusters import Clusters
     from ..study.embeddings import embedding_of
     from .report import Embedding, write_report
 
-    found = read_annotations(adata, key)
-    coordinates, group_key = embedding_of(adata), _group_key(adata, found)
-    embedding = None
-    if coordinates is not None and group_key is not None:
-        clusters = Clusters.from_labels(list(adata.obs[group_key]), found.column("cluster"))
-        embedding = Embedding(*coordinates, clusters)
-    return write_report(found, Path(file), embedding=embedding)
+    now = _present(adata, key)
+    coordinates, embedding = embedding_of(adata), None
+    if coordinates is not None and now.clusters is not None:
+        embedding = Embedding(*coordinates, now.clusters)
+    return write_report(now.found, Path(file), embedding=embedding)

@@ -55,6 +55,7 @@ class Request:
             # The summary of cells has one row per label.
             "group_column": self.key if self.level == "cells" else sent.get("group_column"),
             "parameters": self.parameters,
+            **({"absent_cells": len(sent["absent"]["cells"])} if sent.get("absent") else {}),
         }
 
 
@@ -157,4 +158,5 @@ def _replaced(message: Message) -> list[str]:
         overwrite=bool(message.get("overwrite")),
         reserved=message.get("reserved"),
         level=level_of(message),
+        unrecorded=bool(message.get("unrecorded")),
     )

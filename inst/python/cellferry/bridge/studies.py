@@ -22,7 +22,7 @@ from ..study.clusters import Clusters
 from ..study.expression.blocks import BLOCK_ROWS, BLOCK_VALUES, BlockSource, row_ranges
 from ..study.expression.source import ExpressionSource
 from ..study.markers.table import Markers
-from ..study.study import Context, Study
+from ..study.study import Absent, Context, Study
 from ..study.symbols import names_by_symbol
 from . import memory as r_memory
 from . import wire
@@ -272,10 +272,15 @@ def study_from_wire(sent: Message) -> Study:
     embeddings, graph = sent.get("embeddings"), sent.get("graph")
     if names is None and markers is not None:
         names = markers.clusters
+    clusters, absent = Clusters(tuple(names or ()), sent.get("codes")), None
+    if sent.get("absent") is not None:
+        absent = Absent(tuple(sent["absent"]["cells"]), sent["absent"]["codes"])
+        clusters = clusters.with_others(absent.codes)
     return Study(
-        clusters=Clusters(tuple(names or ()), sent.get("codes")),
+        clusters=clusters,
         group_key=sent.get("group_key"),
         cells=None if cells is None else tuple(cells),
+        absent=absent,
         genes=None if genes is None else tuple(genes),
         markers=markers,
         coordinates=None

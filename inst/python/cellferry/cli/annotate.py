@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations, Level
     from ..engines.base import AnyEngine
+    from ..errors import CellferryError
     from ..runs.run import Run
 
 _NAMES = f"{', '.join(engine_names())}; for cells {', '.join(engine_names('cells'))}"
@@ -206,9 +207,13 @@ def annotate_file(
             else:
                 found = verb.resume(run, opened.study, engine=request.engine, on_event=on_event)
         written = _write(found, opened, paths) + of_engine
+        labelled, problem = _label(found, opened, paths)
+        written += labelled
         remember(folder, written)
     show(found)
     print_files(written)
+    if problem is not None:
+        raise problem
     exit_with(found)
 
 
@@ -239,8 +244,25 @@ def _write(
     }
     if "report" in paths:
         writers[paths["report"]] = lambda p: write_report(summary, p, embedding=embedding)
-    if opened.object is not None:
-        columns = opened.object.deliver(found)
-        writers[paths["cells"]] = lambda p: columns.to_csv(p, index_label="cell")
-        writers[paths["object"]] = opened.object.save
     return write_all(writers)
+
+
+def _label(
+    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path]
+) -> tuple[list[Path], CellferryError | None]:
+    """Label the object of a file; return the files, and why some could not be written.
+
+    The answer may have cost much: its tables and report are there before.
+    """
+    from ..errors import CellferryError
+
+    if opened.object is None:
+        return [], None
+    written: list[Path] = []
+    try:
+        columns = opened.object.deliver(found)
+        written += write_all({paths["cells"]: lambda p: columns.to_csv(p, index_label="cell")})
+        written += write_all({paths["object"]: opened.object.save})
+    except CellferryError as error:
+        return written, error
+    return written, None

@@ -165,8 +165,18 @@ class H5ad:
         return frame
 
     def save(self, path: Path) -> None:
-        """Write the .h5ad."""
-        self.adata.write_h5ad(path)
+        """Write the .h5ad; raises :class:`OutputError` where anndata can't."""
+        from ..errors import OutputError
+
+        try:
+            self.adata.write_h5ad(path)
+        except OSError:
+            raise
+        except Exception as error:
+            # What the user's object has and a file can't: anndata has many errors for it.
+            message = f"The labelled object can't be written: {str(error).splitlines()[0]}"
+            hint = "The tables and the report are. Take what is named out of the object."
+            raise OutputError(message, hint) from error
 
 
 @dataclass
@@ -180,13 +190,39 @@ class Rds:
 
     def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
         """Let R label its object; the columns are made here too, by the same rules."""
-        import anndata
-        import pandas as pd
-
         self.opened.deliver(found)
-        cells = anndata.AnnData(obs=pd.DataFrame(index=pd.Index(self.study.cells or ())))
-        return H5ad(cells, self.study, self.key).deliver(found)
+        return delivered_columns(found, self.study, self.key)
 
     def save(self, path: Path) -> None:
         """Let R write the .rds."""
         self.opened.save(path)
+
+
+def delivered_columns(found: Annotations | CellAnnotations, study: Study, key: str) -> pd.DataFrame:
+    """Return the columns that an object of R gets, one row per cell.
+
+    Cells that the assay does not have come last: they have the label of their cluster, or were
+    skipped.
+    """
+    import anndata
+    import numpy as np
+    import pandas as pd
+
+    from ..annotations import delivery
+    from ..annotations.cells import CellAnnotations
+
+    cells, clusters, absent = study.cells or (), study.clusters, study.absent
+    if absent is not None:
+        cells += absent.cells
+        codes = np.full_like(absent.codes, -1) if found.level == "cells" else absent.codes
+        clusters = replace(clusters, codes=np.concatenate([clusters.codes, codes]))
+        if isinstance(found, CellAnnotations):
+            found = found.with_skipped(absent.cells, "The assay that was read does not have it.")
+    labelled = anndata.AnnData(obs=pd.DataFrame(index=pd.Index(cells)))
+    delivery.attach(labelled, found, clusters, key)
+    frame: pd.DataFrame = labelled.obs[list(found.provenance["columns"])]
+    flags = [c for c in frame.columns if frame[c].dtype == bool]
+    if absent is not None and flags:
+        frame = frame.astype(dict.fromkeys(flags, object))
+        frame.loc[list(absent.cells), flags] = None
+    return frame

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..annotations.delivery import STORE
-from ..errors import LayerMissingError, listing
+from ..errors import CellsWithoutExpressionWarning, LayerMissingError, counted, listing
 from . import matrices
 from .columns import frame_from_r, values_from_r
 from .session import RObject, call, r_lock
-from .transfer import Item, Reduction, log_items, report_frame
-from .vectors import names, parts, text, text_vector, texts
+from .transfer import Image, Item, Reduction, log_items, report_frame
+from .vectors import is_null, names, parts, text, text_vector, texts
 from .views import view
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ SOURCE = "seurat"
 
 NO_IDENTITY = "AnnData"
 """Identity of all cells of an object that was made without one."""
+
+SPATIAL = "spatial"
+"""Name in ``obsm`` under which tools of Python look for the places of cells."""
 
 LOADINGS = {"pca": "PCs"}
 """Reduction -> name of its loadings in ``varm``, as scanpy has it."""
@@ -49,13 +53,16 @@ def to_anndata(robj: RObject, *, assay: str | None = None, copy: bool = False) -
     active identity              ``obs["ident"]``, or the column with the same values
     feature metadata             ``var``, and ``highly_variable``
     reductions                   ``obsm["X_pca"]``, loadings in ``varm``
+    places of cells in images    ``obsm["spatial"]``; of several also each by its name
     graphs                       ``obsp``
     ``Misc(x, "cellferry")``     ``uns["cellferry"]``, for ``read_annotations()``
     ===========================  =====================================================
 
     ``uns["seurat"]`` keeps what :func:`to_seurat` needs to restore the rest, and in ``report``
     a frame of every item that was taken, coerced or left (``item, kind, what, action, why``).
-    The feature metadata are the row names of the assay where there are none.
+    The feature metadata are the row names of the assay where there are none. Cells that the assay
+    does not have, as in a sketch, are left out, with a warning: they were not measured, and a row
+    of zeros would say that they were.
 
     Parameters
     ----------
@@ -93,17 +100,40 @@ class _Reading:
         self.object = call("check_object", robj)
         self.copy = copy
         self.assay = call("extract_assay", self.object, text_vector([assay]) if assay else None)
-        self.cells = call("extract_cells", self.object)
         self.genes = call("extract_all_genes", self.object, self.assay)
         self.items: list[Item] = []
+        self.measure()
         self.kept: dict[str, object] = {"assay": text(self.assay) or ""}
+
+    def measure(self) -> None:
+        """Find the cells that are read: those that the assay has."""
+        order = names(call("extract_layer_names", self.object, self.assay))
+        first = [name for name in ("data", "counts") if name in order]
+        order = [*first, *(name for name in order if name not in first)]
+        all_cells = call("extract_cells", self.object)
+        if text(call("object_kind", self.object)) != "Seurat" or not order:
+            # All assays of an experiment have the same cells.
+            self.at, self.readable, self.cells = None, set(order), all_cells
+            return
+        found = parts(call("measured_cells", self.object, self.assay, text_vector(order)))
+        self.readable = set(names(found["layers"]))
+        self.at = found["cells"] if not is_null(found["cells"]) else None
+        self.cells = call("of_measured", all_cells, self.at)
+        n, n_all = len(self.cells), len(all_cells)
+        if n < n_all:
+            absent = f"{n_all - n} of {n_all} cells have no values in the assay"
+            why = f'{absent} "{text(self.assay)}" and are left out.'
+            self.items.append(Item("cells", "cells", f"{n} names", "coerced", why))
+            hint = "To read other cells, choose an assay that has them with assay=."
+            warnings.warn(CellsWithoutExpressionWarning(why, hint), stacklevel=4)
 
     def run(self) -> anndata.AnnData:
         import anndata
 
         cells, genes = names(self.cells), names(self.genes)
         x, layers = self.expression()
-        obs = frame_from_r(call("extract_metadata_columns", self.object), cells, "obs")
+        metadata = call("metadata_of", self.object, self.at)
+        obs = frame_from_r(call("extract_metadata_columns", metadata), cells, "obs")
         features = call("extract_feature_metadata", self.object, self.assay, self.genes)
         var = frame_from_r(call("extract_metadata_columns", features), genes, "var")
         self.items += [*obs.items, *var.items]
@@ -113,6 +143,7 @@ class _Reading:
         self.identities(adata)
         self.variable_features(adata)
         self.reductions(adata)
+        self.spatial(adata)
         self.graphs(adata)
         self.annotations(adata)
         self.others()
@@ -160,6 +191,11 @@ class _Reading:
             return None
         if not len(stored):
             return None
+        if name not in self.readable:
+            n = sum(len(parts(part)["cells"]) for part in stored)
+            why = f"It has values for {n} of {len(self.cells)} cells, and is not filled with zeros."
+            self.items.append(Item(name, "layer", "", "left", why))
+            return None
         made = matrices.matrix_from_parts(stored, self.cells, self.genes, copy=self.copy)
         how = "shared with R" if made.is_shared else "copied"
         if len(stored) > 1:
@@ -173,7 +209,7 @@ class _Reading:
         return all(len(parts(part)["genes"]) == len(self.genes) for part in stored)
 
     def identities(self, adata: anndata.AnnData) -> None:
-        found = parts(call("extract_idents", self.object))
+        found = parts(call("extract_idents", self.object, self.at))
         if not found:
             return
         column = text(found["column"])
@@ -201,13 +237,17 @@ class _Reading:
 
     def reductions(self, adata: anndata.AnnData) -> None:
         about: dict[str, Reduction] = {}
-        for name, found in parts(call("extract_reductions", self.object)).items():
+        given = set(texts(call("extract_obsm_names", self.object)))
+        for name, found in parts(call("extract_reductions", self.object, self.at)).items():
             reduction = parts(found)
             values = matrices.plain_matrix(reduction["values"])
-            key = f"X_{name}"
+            # A name that an AnnData gave it is its name again.
+            key = name if name in given and f"X_{name}" not in given else f"X_{name}"
             adata.obsm[key] = values
             about[key] = {"name": name, "key": text(reduction["key"]) or ""}
-            self.items.append(Item(name, "reduction", f"{values.shape[1]} dimensions", "taken"))
+            n = int(np.isnan(values).all(axis=1).sum())
+            what, why = f"{values.shape[1]} dimensions", _some_are_nan(n)
+            self.items.append(Item(name, "reduction", what, "coerced" if n else "taken", why))
             self.loadings(adata, name, reduction, about[key])
         self.keep("reductions", about)
 
@@ -239,8 +279,40 @@ class _Reading:
         about["loading_genes"] = genes
         self.items.append(Item(name, "loadings", f"{len(genes)} genes", "taken"))
 
+    def spatial(self, adata: anndata.AnnData) -> None:
+        """Put the places of cells into ``obsm``: of one image as "spatial", of several each."""
+        about: dict[str, Image] = {}
+        images = {
+            name: parts(found)
+            for name, found in parts(call("extract_spatial", self.object, self.at)).items()
+        }
+        for name, image in images.items():
+            if is_null(image["values"]):
+                self.items.append(Item(name, "image", "", "left", "It has no places of cells."))
+                continue
+            values = matrices.plain_matrix(image["values"])
+            alone = len(images) == 1 and SPATIAL not in adata.obsm
+            key = SPATIAL if alone else f"{SPATIAL}_{name}"
+            adata.obsm[key] = values
+            about[key] = _image(name, image)
+            n = int(np.isnan(values).all(axis=1).sum())
+            left = listing(names(image["left"]))
+            lost = f"AnnData has no place for its {left}." if left else ""
+            why = " ".join(filter(None, (_some_are_nan(n), lost)))
+            action = "coerced" if why else "taken"
+            self.items.append(Item(name, "image", f"{len(values) - n} cells", action, why))
+        if len(about) > 1 and SPATIAL not in adata.obsm:
+            # Tools of Python look for this name; each cell is where the first image has it.
+            whole = np.full((adata.n_obs, 2), np.nan)
+            for key in about:
+                empty = np.isnan(whole).all(axis=1)
+                whole[empty] = adata.obsm[key][empty]
+            adata.obsm[SPATIAL] = whole
+            about[SPATIAL] = {"name": ""}
+        self.keep("images", about)
+
     def graphs(self, adata: anndata.AnnData) -> None:
-        for name, found in parts(call("extract_graphs", self.object)).items():
+        for name, found in parts(call("extract_graphs", self.object, self.at)).items():
             graph = matrices.graph_from_r(parts(found)["mat"])
             adata.obsp[name] = graph
             self.items.append(Item(name, "graph", f"{graph.nnz} values", "taken"))
@@ -252,9 +324,30 @@ class _Reading:
             self.items.append(Item("cellferry", "annotations", listing(list(stored)), "taken"))
 
     def others(self) -> None:
-        for kind, found in parts(call("extract_others", self.object, self.assay)).items():
+        for kind, found in parts(call("extract_others", self.object, self.assay, self.at)).items():
             for name in texts(found):
                 self.items.append(Item(str(name), kind, "", "left", _WHY.get(kind, _NO_PLACE)))
+
+
+def _some_are_nan(n: int) -> str:
+    return f"{counted(n, 'cell')} {'is' if n == 1 else 'are'} not in it and NaN." if n else ""
+
+
+def _image(name: str, image: Mapping[str, RObject]) -> Image:
+    """Return what an AnnData remembers of an image."""
+    about: Image = {
+        "name": name,
+        "key": text(image["key"]) or "",
+        "class": text(image["class"]) or "",
+    }
+    about["assay"] = text(image["assay"]) or ""
+    numbers = parts(image["about"])
+    for field in ("radius", "nsides", "theta"):
+        if field in numbers and not is_null(numbers[field]) and len(numbers[field]):
+            about[field] = float(numbers[field][0])
+    about["swapped"] = bool("swapped" in numbers and numbers["swapped"][0])
+    about["boundary"] = text(image["boundary"]) or "centroids"
+    return about
 
 
 _NO_PLACE = "AnnData has no place for it."

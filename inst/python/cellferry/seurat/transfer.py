@@ -55,6 +55,27 @@ class Reduction(TypedDict, total=False):
     loading_genes: list[str]
 
 
+Image = TypedDict(
+    "Image",
+    {
+        "name": str,
+        "key": str,
+        "class": str,
+        "assay": str,
+        "boundary": str,
+        "radius": float,
+        "nsides": float,
+        "theta": float,
+        "swapped": bool,
+    },
+    total=False,
+)
+"""What an AnnData remembers of an image of Seurat, beside the places of its cells.
+
+``swapped`` says that Seurat has x and y the other way round. Without a name it is all images
+together, which is no image of Seurat."""
+
+
 def report_frame(items: Sequence[Item]) -> pd.DataFrame:
     """Return the report as a frame of text with the columns of :class:`Item`.
 

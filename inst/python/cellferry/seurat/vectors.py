@@ -85,6 +85,12 @@ def text(vector: RObject) -> str | None:
     return found[0] if found else None
 
 
+def is_null(vector: RObject) -> bool:
+    """Whether this is R's NULL."""
+    with r_lock() as rinterface:
+        return vector is rinterface.NULL
+
+
 def parts(vector: RObject) -> dict[str, RObject]:
     """Return a named R list as a dict of R objects; NULL is empty."""
     with r_lock() as rinterface:

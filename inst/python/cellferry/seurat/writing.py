@@ -16,7 +16,7 @@ from .columns import check_names, frame_to_r, record_to_r, seurat_genes
 from .expression import expression_of
 from .reading import LOADINGS, SOURCE
 from .session import RObject, call, r_lock
-from .transfer import Item, Reduction, log_items, report_frame
+from .transfer import Image, Item, Reduction, log_items, report_frame
 from .vectors import integers, named_list, text_vector
 from .views import new_vector
 
@@ -136,6 +136,7 @@ class _Writing:
             "variable_features": variable,
             "reductions": self.reductions(),
             "graphs": self.graphs(assay),
+            "images": self.images(assay),
             "idents": idents,
         }
         self.others()
@@ -215,7 +216,8 @@ class _Writing:
     def reductions(self) -> RObject:
         made = []
         about: dict[str, Reduction] = self.remembered("reductions")
-        names = {str(k): str(k).removeprefix("X_") for k in self.adata.obsm}
+        images = self.remembered("images")
+        names = {str(k): str(k).removeprefix("X_") for k in self.adata.obsm if k not in images}
         for key, short in names.items():
             values = _numbers(self.adata.obsm[key])
             if values is None:
@@ -233,6 +235,37 @@ class _Writing:
             }
             made.append(named_list(record))
             self.items.append(Item(key, "obsm", f"{values.shape[1]} dimensions", "taken"))
+        return _r_list(made)
+
+    def images(self, assay: str) -> RObject:
+        """Make images of the places of cells that came from images."""
+        made = []
+        about: dict[str, Image] = self.remembered("images")
+        for key, image in about.items():
+            name = str(image.get("name") or "")
+            values = _numbers(self.adata.obsm[key]) if key in self.adata.obsm else None
+            if not name or values is None or values.shape[1] != 2:
+                continue
+            there = np.flatnonzero(~np.isnan(values).any(axis=1))
+            xy = values[there][:, ::-1] if image.get("swapped") else values[there]
+            record = {
+                "name": text_vector([name]),
+                "key": text_vector([str(image.get("key") or _key(name))]),
+                "assay": text_vector([assay]),
+                "boundary": text_vector([str(image.get("boundary") or "centroids")]),
+                "cells": text_vector([str(self.adata.obs_names[i]) for i in there]),
+                "values": matrices.dense_to_r(np.asfortranarray(xy)),
+            }
+            for number in ("radius", "nsides", "theta"):
+                if number in image:
+                    record[number] = new_vector(np.array([image[number]]), "double")
+            made.append(named_list(record))
+            kind = str(image.get("class") or "FOV")
+            why = (
+                "" if kind == "FOV" else f"It was a {kind}, and only its places of cells are left."
+            )
+            action = "coerced" if why else "taken"
+            self.items.append(Item(key, "obsm", f"image {name}, {len(there)} cells", action, why))
         return _r_list(made)
 
     def loadings(self, name: str, kept: Reduction) -> dict[str, RObject]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,11 +30,15 @@ class Clusters:
         None when only a marker table was given.
     sizes
         Cells per cluster where ``codes`` is gone but the sizes are known (a resumed run).
+    totals
+        Cells per cluster in the object, where only some of them are in the study: those that
+        the assay has. None where they are the same.
     """
 
     names: tuple[str, ...]
     codes: NDArray[np.int32] | None = None
     sizes: tuple[int, ...] | None = None
+    totals: tuple[int, ...] | None = None
 
     @classmethod
     def from_labels(
@@ -103,6 +107,25 @@ class Clusters:
             return None if sizes is None else dict(zip(self.names, sizes, strict=True))
         found = np.bincount(self.codes[self.codes >= 0], minlength=len(self.names))
         return {name: int(n) for name, n in zip(self.names, found, strict=True)}
+
+    def with_others(self, codes: NDArray[np.int32]) -> Clusters:
+        """Return the same clusters, of whose cells in the object only some are in the study.
+
+        Parameters
+        ----------
+        codes
+            Of the cells that are not in the study.
+        """
+        own = (self.counts() or {}).values()
+        others = np.bincount(codes[codes >= 0], minlength=len(self.names))
+        totals = tuple(int(a + b) for a, b in zip(own, others, strict=True))
+        return replace(self, totals=totals)
+
+    def counts_in_object(self) -> dict[str, int] | None:
+        """Return the cells of each cluster in the object, as :meth:`counts` does of the study."""
+        if self.totals is None:
+            return self.counts()
+        return dict(zip(self.names, self.totals, strict=True))
 
 
 def cluster_text(value: object) -> str | None:

@@ -19,6 +19,7 @@ def study_record(study: Study) -> dict[str, Json]:
     return {
         "clusters": list(study.clusters.names),
         "sizes": None if counts is None else list(counts.values()),
+        **({"totals": list(totals)} if (totals := study.clusters.totals) is not None else {}),
         "group_key": study.group_key,
         "genes": None if study.genes is None else list(study.genes),
         # Only where there are any, so that the hash of every other study stays what it was.
@@ -36,8 +37,14 @@ def study_record(study: Study) -> dict[str, Json]:
 def study_from_record(record: Mapping[str, Any]) -> Study:
     """Return the study of :func:`study_record`, without cells."""
     sizes, markers, genes = record["sizes"], record["markers"], record["genes"]
+    totals = record.get("totals")
+    clusters = Clusters(
+        tuple(record["clusters"]),
+        sizes=None if sizes is None else tuple(sizes),
+        totals=None if totals is None else tuple(totals),
+    )
     return Study(
-        clusters=Clusters(tuple(record["clusters"]), sizes=None if sizes is None else tuple(sizes)),
+        clusters=clusters,
         group_key=record["group_key"],
         genes=None if genes is None else tuple(genes),
         gene_names=record.get("gene_names"),

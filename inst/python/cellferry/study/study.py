@@ -37,6 +37,25 @@ class Context:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class Absent:
+    """Cells of an object that the assay does not have, such as those that a sketch left out.
+
+    They were not measured, so they are no zeros and in no figure: a study is of the others. Only
+    the label of their cluster reaches them.
+
+    Attributes
+    ----------
+    cells
+        Names.
+    codes
+        One int32 per cell: position in the names of the study's clusters, or -1.
+    """
+
+    cells: tuple[str, ...]
+    codes: NDArray[np.int32]
+
+
 @dataclass(frozen=True)
 class Study:
     """Everything an engine may read. See the module's description.
@@ -49,6 +68,8 @@ class Study:
         Name of the metadata column that the clusters came from.
     cells
         Cell names, n.
+    absent
+        The cells of the object that the assay does not have; None where it has all.
     genes
         All gene names of the object.
     gene_names
@@ -73,6 +94,7 @@ class Study:
     clusters: Clusters
     group_key: str | None = None
     cells: tuple[str, ...] | None = None
+    absent: Absent | None = None
     genes: tuple[str, ...] | None = None
     gene_names: Mapping[str, str] | None = None
     markers: Markers | None = None
