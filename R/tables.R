@@ -80,6 +80,7 @@ warning_codes <- c(
   markers_unknown_clusters = "Some clusters of the marker table are not in the object.",
   normalisation = "The expression values do not look log-normalised.",
   record_lost = "Columns that cellferry wrote are replaced; the object had lost their record.",
+  service_words = "A service uses a word for the state of a job that nobody knows.",
   species = "The stated species contradicts the gene names, or none can be recognised.",
   warning = "Something the user should know and that does not stop the work."
 )

@@ -267,7 +267,7 @@ class CyteType:
             others = {k: v for k, v in results.items() if k != "annotations"}
             annotated = results["annotations"]
             own = annotated if isinstance(annotated, Mapping) else {}
-            unexpected = [i for i in own if ids.cluster(i) is None]
+            unexpected = [i for i in own if ids.cluster(i) is None and i not in ids.by_cluster]
             provenance = {
                 "job": job.id,
                 "api_url": service.address,
