@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from ...annotations.cells import SKIPPED, CellAnnotations
+from ...annotations.cells import FAILED, SKIPPED, CellAnnotations
 from ...annotations.clusters import UNKNOWN
 from ...annotations.texts import Texts, spread
 from ...errors import InternalError
@@ -265,7 +265,7 @@ def _merged(
 ) -> CellAnnotations:
     """Join the answers of all chunks; every cell that was sent has exactly one."""
     from ...biology.ontology import cell_ontology
-    from .calls import Calls, check_answer, columns_of
+    from .calls import NO_LABEL, Calls, check_answer, columns_of
 
     n = len(cells)
     expected = np.arange(n) if quality is None else np.flatnonzero(quality.good)
@@ -282,6 +282,10 @@ def _merged(
     confidence = np.full(n, np.nan)
     label[at], status[at], confidence[at] = calls.label.codes, calls.status, calls.confidence
     errors = Texts.none(n) if quality is None else Texts.of(quality.reasons)
+    if np.any(status == FAILED):
+        reasons = errors.values()
+        reasons[status == FAILED] = NO_LABEL
+        errors = Texts.of(reasons.tolist())
     terms = {x: cell_ontology().find(x) for x in calls.label.levels if x != UNKNOWN}
     return CellAnnotations(
         cells,

@@ -21,7 +21,7 @@ from ...files import Json, file_hash, write_whole
 from ...runs.parallel import bounded_map
 from ..service.addresses import is_loopback
 from ..service.client import Reply, Service
-from .calls import check_answer
+from .calls import check_answer, unwrapped
 from .payload import Chunk
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class Sender:
             taken = reply.headers.get("accept-encoding", "")
             if self._may_learn and "gzip" in taken.lower():
                 self._gzip = True
-            answer = reply.json()
+            answer = unwrapped(reply.json())
             check_answer(answer, n_cells)
             # Small, and already shrunk for the file: a chunk's answer need not stay in memory.
             return gzip.compress(orjson.dumps(answer), compresslevel=1)
@@ -172,7 +172,7 @@ class Sender:
         if self._gzip:
             body = gzip.compress(body, compresslevel=1)
             headers["Content-Encoding"] = "gzip"
-        return self.service.request("POST", "", content=body, headers=headers, read=read)
+        return self.service.request("POST", "", content=body, headers=headers, read=read, paid=True)
 
     def _key(self, chunk: Chunk) -> str:
         return hashlib.sha256(f"{self.service.address}\x1f{chunk.key}".encode()).hexdigest()
