@@ -11,7 +11,7 @@ import click
 
 from ..engines import engine_names
 from .inputs import Input, opened_input
-from .output import EXIT_FAILED_CLUSTERS, output_paths, print_files, remember, table, write_all
+from .output import EXIT_FAILED_CLUSTERS, output_paths, print_files, table, write_all
 
 if TYPE_CHECKING:
     from ..annotate.request import AnnotateRequest
@@ -175,10 +175,14 @@ def annotate_file(
     click.exceptions.Exit
         With 3, where something failed.
     """
+    from contextlib import ExitStack
+
     from ..annotate import verb
     from ..engines.base import WritesFiles
+    from ..files import sweep
+    from ..runs.lock import held
     from ..runs.progress import progress_events
-    from ..runs.run import claim_outputs
+    from ..runs.run import Run, check_folder, claim_outputs
 
     with opened_input(request) as opened:
         if dry_run:
@@ -190,9 +194,16 @@ def annotate_file(
             # The engine writes the report itself.
             paths.pop("report")
         folder = base.with_name(base.name + "_run") if run is None else run.folder
+        # Refused before the folder is made, and again when nobody else can write there.
+        check_folder(folder)
         claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
         found: Annotations | CellAnnotations
-        with progress_events(show=True, title=f"Annotating {request.level}") as on_event:
+        with ExitStack() as stack:
+            stack.enter_context(held(folder))
+            claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
+            on_event = stack.enter_context(
+                progress_events(show=True, title=f"Annotating {request.level}")
+            )
             if run is None:
                 files = {"input": str(request.path.resolve()), "base": str(base.resolve())}
                 found = verb.annotate(
@@ -205,10 +216,56 @@ def annotate_file(
                 )
             else:
                 found = verb.resume(run, opened.study, engine=request.engine, on_event=on_event)
-        written = _write(found, opened, paths) + of_engine
-        remember(folder, written)
+            sweep(base.absolute().parent, base.name[:20])
+            written = _write(found, opened, paths, Run.open(folder)) + of_engine
     show(found)
     print_files(written)
+    exit_with(found)
+
+
+def annotate_table(run: Run, base: Path, *, overwrite: bool = False) -> None:
+    """Finish a run about clusters from what it keeps, and write its files but for an object.
+
+    Parameters
+    ----------
+    run
+        The run to finish.
+    base
+        Base name of the files that are written.
+    overwrite
+        Whether files of other origin are replaced.
+
+    Raises
+    ------
+    click.exceptions.Exit
+        With 3, where something failed.
+    """
+    from ..annotate import verb
+    from ..engines.base import WritesFiles
+    from ..runs.lock import held
+    from ..runs.progress import progress_events
+    from ..runs.run import Run, claim_outputs
+
+    engine = verb.engine_of(run)
+    paths = output_paths(base, None)
+    of_engine = engine.files if isinstance(engine, WritesFiles) else []
+    if of_engine:
+        paths.pop("report")
+    with held(run.folder):
+        claim_outputs(run.folder, list(paths.values()), overwrite=overwrite)
+        with progress_events(show=True, title="Annotating clusters") as on_event:
+            found = verb.resume(run, engine=engine, on_event=on_event)
+        opened = Input(run.study(), {})
+        written = _write(found, opened, paths, Run.open(run.folder)) + of_engine
+    show(found)
+    source = run.provenance.get("input")
+    if source is None:
+        print_files(written)
+    else:
+        # Not all that the command was to write: that is said first.
+        click.echo(f'"{source}" is not there any more: no object was labelled.', err=True)
+        click.echo(f"  Label it with: cellferry runs resume {run.id} --input FILE", err=True)
+        click.echo(f"  Its other files are there: {', '.join(map(str, written))}", err=True)
     exit_with(found)
 
 
@@ -226,8 +283,9 @@ def exit_with(found: Annotations | CellAnnotations) -> None:
 
 
 def _write(
-    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path]
+    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path], run: Run
 ) -> list[Path]:
+    """Write the files of a run, label its object, and return what was written."""
     from ..annotations.report import Embedding, write_report
 
     summary, embedding = found.summary(), None
@@ -243,4 +301,4 @@ def _write(
         columns = opened.object.deliver(found)
         writers[paths["cells"]] = lambda p: columns.to_csv(p, index_label="cell")
         writers[paths["object"]] = opened.object.save
-    return write_all(writers)
+    return write_all(writers, run)

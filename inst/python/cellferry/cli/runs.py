@@ -82,10 +82,10 @@ def resume(run: str, input_file: Path | None, out: Path | None, overwrite: bool)
     from ..errors import EngineNeedsError
     from ..runs.progress import progress_events
     from ..runs.run import Run
-    from .annotate import annotate_file, default_base, exit_with, show
+    from .annotate import annotate_file, annotate_table, default_base, exit_with, show
 
     opened = Run.open(run)
-    kept = opened.content["provenance"]
+    kept = opened.provenance
     level = level_of_run(opened)
     if input_file is None and "input" in kept:
         known = Path(kept["input"])
@@ -105,6 +105,11 @@ def resume(run: str, input_file: Path | None, out: Path | None, overwrite: bool)
             "cellferry.resume(run, data), in R ResumeAnnotation(x)."
         )
         raise EngineNeedsError(message, hint)
+    name = out or kept.get("base")
+    if name is not None:
+        # Of an object that is gone all is written but the object itself.
+        annotate_table(opened, Path(name), overwrite=overwrite)
+        return
     with progress_events(show=True) as on_event:
         found = resume_run(opened, on_event=on_event)
     show(found)
