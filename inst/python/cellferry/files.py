@@ -248,7 +248,7 @@ def _remove_leftovers(path: Path) -> None:
 def check_room(path: Path, needed: int) -> None:
     """Raise :class:`OSError` if a file of so many bytes has no room where it is to be.
 
-    A tenth and 8 MB more are asked for. Where the system does not say what is free, nothing is
+    A tenth and 64 KB more are asked for. Where the system does not say what is free, nothing is
     raised.
 
     Parameters
@@ -262,7 +262,7 @@ def check_room(path: Path, needed: int) -> None:
         free = shutil.disk_usage(path.parent).free
     except OSError:
         return
-    asked = needed + needed // 10 + (8 << 20)
+    asked = needed + needed // 10 + (64 << 10)
     if free < asked:
         reason = f"it needs about {asked / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free"
         raise OSError(errno.ENOSPC, reason, str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -223,5 +224,15 @@ class Rds:
         return H5ad(cells, self.study, self.key).deliver(found)
 
     def save(self, path: Path) -> None:
-        """Let R write the .rds."""
+        """Let R write the .rds, and see that it is whole: R overlooks a failure at its end."""
+        import gzip
+        import zlib
+
         self.opened.save(path)
+        try:
+            with gzip.open(path) as content:
+                while content.read(1 << 24):
+                    pass
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            reason = "it is not whole, as on a full disk"
+            raise OSError(errno.ENOSPC, reason, str(path)) from error

@@ -155,7 +155,11 @@ class LLM:
         self._made: tuple[Study, dict[str, Question]] | None = None
 
     def __repr__(self) -> str:
-        e = self._settings.annotator
+        settings = getattr(self, "_settings", None)
+        if settings is None:
+            # One whose options were refused, as a traceback shows it.
+            return "LLM(...)"
+        e = settings.annotator
         where = "" if e.base_url is None else f", base_url={e.base_url!r}"
         return f"LLM(provider={e.provider!r}, model={e.model!r}{where})"
 
