@@ -59,6 +59,22 @@ def aligned(names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     return "\n".join([line(names), *map(line, rows)])
 
 
+def in_bytes(n: int) -> str:
+    """Return a number of bytes for people.
+
+    Examples
+    --------
+    >>> in_bytes(812), in_bytes(48_200), in_bytes(3_100_000)
+    ('812 B', '48.2 kB', '3.1 MB')
+    """
+    size, unit = float(n), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{n} B" if unit == "B" else f"{size:.1f} {unit}"
+
+
 def _shown(value: object) -> str:
     if value is None:
         return ""

@@ -18,7 +18,7 @@ from ..base import USUAL_SPARSITY, Capabilities, Extent, Plan
 from ..service.addresses import is_loopback
 from ..service.llm_configs import LLMConfigs
 from ..service.providers import key_variables
-from ..service.secrets import Secret, find_secret, redacted
+from ..service.secrets import Secret, find_secret, redacted, wrapped
 from .options import ADDRESS_VARIABLE, TOKEN_VARIABLE, Options, checked
 
 if TYPE_CHECKING:
@@ -133,6 +133,9 @@ class CyteType:
         timeout_seconds: float = 7200,
         overwrite_files: bool = False,
     ) -> None:
+        # Before anything can fail: a traceback may show what is in this frame.
+        hidden = wrapped({"auth_token": auth_token, "llm_configs": llm_configs})
+        auth_token, llm_configs = hidden["auth_token"], hidden["llm_configs"]  # type: ignore[assignment]
         given = {k: v for k, v in locals().items() if k in Options.__dataclass_fields__}
         self.options = checked(Options(**given))
         self._models = LLMConfigs(llm_configs)
