@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 from cellferry import annotate_clusters, runs
@@ -117,7 +115,7 @@ def test_pruning_takes_only_what_fits_all_that_is_said():
 
 def test_a_moved_run_says_where_it_was_and_is_found_again(tmp_path):
     run = Run.create("local", folder=tmp_path / "x_run")
-    os.rename(tmp_path / "x_run", tmp_path / "y_run")
+    (tmp_path / "x_run").rename(tmp_path / "y_run")
     with pytest.raises(RunNotFoundError, match=r"x_run.*not there any more") as caught:
         Run.open(run.id)
     assert "new place" in caught.value.hint

@@ -7,9 +7,7 @@ does many.
 import json
 import os
 import random
-import resource
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -20,6 +18,11 @@ from cellferry.errors import CellferryError, RunDamagedWarning
 from llm_server import Server
 
 GENES = ("CD79A", "CD3D", "NKG7", "LYZ", "PPBP", "FCER1A", "COL1A1", "PECAM1")
+LIMIT = """import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))
+"""
+"""Code that lets files have so many bytes at most, as on a full disk."""
 FILES = ("run.json", "journal.jsonl", "study.json", "annotations.json")
 
 
@@ -36,12 +39,9 @@ def table(path, n=8):
 
 def command(work, *arguments, url=None, file_size=None):
     """Start ``cellferry`` in a folder."""
-    code = "import sys; from cellferry.cli import main; main()"
-
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
-
+    code = "from cellferry.cli import main; main()"
+    if file_size is not None:
+        code = f"{LIMIT.format(file_size)}{code}"
     options = []
     if url is not None:
         options = ["--engine", "llm", "--provider", "openai", "--model", "m", "--base-url", url]
@@ -57,7 +57,6 @@ def command(work, *arguments, url=None, file_size=None):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=None if file_size is None else limit,
     )
 
 
@@ -100,7 +99,7 @@ class Damage:
 
         self.work = work
         os.environ["CELLFERRY_HOME"] = str(work / "home")
-        self.markers = {str(i): [g] + ["CD74", "CD27"] for i, g in enumerate(GENES)}
+        self.markers = {str(i): [g, "CD74", "CD27"] for i, g in enumerate(GENES)}
         found = annotate_clusters(self.markers, progress=False)
         self.labels = found.labels()
         self.run = found.provenance["run"]
