@@ -24,7 +24,7 @@ from cellferry.engines.service.secrets import (
     secrets_in,
     withheld,
 )
-from cellferry.errors import CredentialsRequiredError, InvalidOptionError
+from cellferry.errors import CellferryError, CredentialsRequiredError, InvalidOptionError
 
 CANARY = "canary-7f3a91-secret"
 
@@ -267,24 +267,26 @@ def test_no_frame_of_ours_shows_a_key_in_a_traceback_with_locals():
     import traceback
 
     from cellferry import annotate_clusters
+    from cellferry.engines.service.client import Service
+    from cytetype_runs import QUICK
 
-    def attempts():
-        yield {"engine": "llm", "provider": "openai", "model": "m", "api_key": CANARY,
-               "base_url": "http://127.0.0.1:9", "max_retries": 0}  # fmt: skip
-        yield {"engine": "llm", "provider": "openai", "api_key": CANARY}
-        yield {"engine": "llm", "llm_configs": [{"provider": "openai", "name": "m",
-               "apiKey": CANARY, "baseUrl": "no address"}]}  # fmt: skip
-        yield {"engine": "cytetype", "api_url": "http://127.0.0.1:9", "auth_token": CANARY,
-               "require_artifacts": False, "timeout_seconds": 0.1}  # fmt: skip
-        yield {"engine": "cytetype", "auth_token": CANARY, "n_top_genes": -1}
+    def asked(**options):
+        return lambda: annotate_clusters({"0": ["CD79A"]}, progress=False, **options)
 
-    for options in attempts():
-        try:
-            annotate_clusters({"0": ["CD79A"]}, progress=False, dry_run=False, **options)
-        except Exception as error:
-            told = traceback.TracebackException.from_exception(error, capture_locals=True)
-        else:
-            raise AssertionError
+    nobody = "http://127.0.0.1:9"
+    model = {"provider": "openai", "name": "m", "apiKey": CANARY, "baseUrl": "no address"}
+    attempts = [
+        asked(engine="llm", provider="openai", model="m", api_key=CANARY, max_retries=-1),
+        asked(engine="llm", provider="openai", api_key=CANARY),
+        asked(engine="llm", llm_configs=[model]),
+        asked(engine="cytetype", auth_token=CANARY, n_top_genes=-1),
+        asked(engine="cytetype", auth_token=CANARY, api_url=nobody),
+        lambda: Service(nobody, token=Secret(CANARY, "t"), retries=QUICK).post("/x", {}),
+    ]
+    for attempt in attempts:
+        with pytest.raises(CellferryError) as caught:
+            attempt()
+        told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
         ours = [f for f in told.stack if f"{os.sep}cellferry{os.sep}" in f.filename]
         assert ours
         assert [f.name for f in ours if CANARY in str(f.locals)] == []
