@@ -43,6 +43,7 @@ error_codes <- c(
   output = "An output file cannot be written.",
   run = "A run cannot be read or continued.",
   run_damaged = "The files of a run cannot be read.",
+  run_locked = "Another process, or another thread, works on the run.",
   run_mismatch = "The object is not the one that the run was made from.",
   run_not_found = "No run of that id.",
   service = "A remote service did not do what was asked.",
@@ -80,6 +81,8 @@ warning_codes <- c(
   markers_unknown_clusters = "Some clusters of the marker table are not in the object.",
   normalisation = "The expression values do not look log-normalised.",
   record_lost = "Columns that cellferry wrote are replaced; the object had lost their record.",
+  run_damage = "Part of what a run keeps was damaged on the disk, and is made anew.",
+  run_place = "The user's data folder cannot be written, so the run is found by its folder only.",
   species = "The stated species contradicts the gene names, or none can be recognised.",
   warning = "Something the user should know and that does not stop the work."
 )

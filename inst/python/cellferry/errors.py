@@ -26,7 +26,7 @@ react to the same thing. The tree::
     │       ├── ServiceRejectedError (422), ServiceLimitError (429), ServiceFailedError (5xx)
     │       └── ServiceAnswerError      ServicePageError, ServiceRedirectError
     ├── RunError                RunNotFoundError, RunMismatchError, RunDamagedError,
-    │                           InterruptedRunError
+    │                           RunLockedError, InterruptedRunError
     ├── AnnotationsError        AnnotationsMissingError, AnnotationsFormatError
     ├── ArtifactError           ArtifactFormatError, ArtifactBuildError
     │                           └── ArtifactValuesError
@@ -40,7 +40,8 @@ react to the same thing. The tree::
     ├── SpeciesWarning, GenesUnrecognisedWarning, MarkersComputedWarning
     ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
     ├── ClustersChangedWarning, RecordLostWarning
-    └── CellsQualityWarning, CellsDiagnosisWarning
+    ├── CellsQualityWarning, CellsDiagnosisWarning
+    └── RunDamagedWarning, RunPlaceWarning
 
 """
 
@@ -406,6 +407,12 @@ class RunDamagedError(RunError):
     code = "run_damaged"
 
 
+class RunLockedError(RunError):
+    """Another process, or another thread, works on the run."""
+
+    code = "run_locked"
+
+
 class InterruptedRunError(RunError):
     """The run was stopped by the user and can be resumed."""
 
@@ -560,6 +567,18 @@ class CellsDiagnosisWarning(CellferryWarning):
     """The answers for the cells look wrong as a whole."""
 
     code = "cells_diagnosis"
+
+
+class RunDamagedWarning(CellferryWarning):
+    """Part of what a run keeps was damaged on the disk, and is made anew."""
+
+    code = "run_damage"
+
+
+class RunPlaceWarning(CellferryWarning):
+    """The user's data folder cannot be written, so the run is found by its folder only."""
+
+    code = "run_place"
 
 
 _Coded = TypeVar("_Coded", CellferryError, CellferryWarning)

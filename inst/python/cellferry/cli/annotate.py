@@ -11,7 +11,7 @@ import click
 
 from ..engines import engine_names
 from .inputs import Input, opened_input
-from .output import EXIT_FAILED_CLUSTERS, output_paths, print_files, remember, table, write_all
+from .output import EXIT_FAILED_CLUSTERS, output_paths, print_files, table, write_all
 
 if TYPE_CHECKING:
     from ..annotate.request import AnnotateRequest
@@ -176,10 +176,14 @@ def annotate_file(
     click.exceptions.Exit
         With 3, where something failed.
     """
+    from contextlib import ExitStack
+
     from ..annotate import verb
     from ..engines.base import WritesFiles
+    from ..files import sweep
+    from ..runs.lock import held
     from ..runs.progress import progress_events
-    from ..runs.run import claim_outputs
+    from ..runs.run import Run, check_folder, claim_outputs
 
     with opened_input(request) as opened:
         if dry_run:
@@ -191,9 +195,16 @@ def annotate_file(
             # The engine writes the report itself.
             paths.pop("report")
         folder = base.with_name(base.name + "_run") if run is None else run.folder
+        # Refused before the folder is made, and again when nobody else can write there.
+        check_folder(folder)
         claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
         found: Annotations | CellAnnotations
-        with progress_events(show=True, title=f"Annotating {request.level}") as on_event:
+        with ExitStack() as stack:
+            stack.enter_context(held(folder))
+            claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
+            on_event = stack.enter_context(
+                progress_events(show=True, title=f"Annotating {request.level}")
+            )
             if run is None:
                 files = {"input": str(request.path.resolve()), "base": str(base.resolve())}
                 found = verb.annotate(
@@ -206,14 +217,61 @@ def annotate_file(
                 )
             else:
                 found = verb.resume(run, opened.study, engine=request.engine, on_event=on_event)
-        written = _write(found, opened, paths) + of_engine
-        labelled, problem = _label(found, opened, paths)
-        written += labelled
-        remember(folder, written)
+            sweep(base.absolute().parent, base.name[:20])
+            run = Run.open(folder)
+            written = _write(found, opened, paths, run) + of_engine
+            labelled, problem = _label(found, opened, paths, run)
+            written += labelled
     show(found)
     print_files(written)
     if problem is not None:
         raise problem
+    exit_with(found)
+
+
+def annotate_table(run: Run, base: Path, *, overwrite: bool = False) -> None:
+    """Finish a run about clusters from what it keeps, and write its files but for an object.
+
+    Parameters
+    ----------
+    run
+        The run to finish.
+    base
+        Base name of the files that are written.
+    overwrite
+        Whether files of other origin are replaced.
+
+    Raises
+    ------
+    click.exceptions.Exit
+        With 3, where something failed.
+    """
+    from ..annotate import verb
+    from ..engines.base import WritesFiles
+    from ..runs.lock import held
+    from ..runs.progress import progress_events
+    from ..runs.run import Run, claim_outputs
+
+    engine = verb.engine_of(run)
+    paths = output_paths(base, None)
+    of_engine = engine.files if isinstance(engine, WritesFiles) else []
+    if of_engine:
+        paths.pop("report")
+    with held(run.folder):
+        claim_outputs(run.folder, list(paths.values()), overwrite=overwrite)
+        with progress_events(show=True, title="Annotating clusters") as on_event:
+            found = verb.resume(run, engine=engine, on_event=on_event)
+        opened = Input(run.study(), {})
+        written = _write(found, opened, paths, Run.open(run.folder)) + of_engine
+    show(found)
+    source = run.provenance.get("input")
+    if source is None:
+        print_files(written)
+    else:
+        # Not all that the command was to write: that is said first.
+        click.echo(f'"{source}" is not there any more: no object was labelled.', err=True)
+        click.echo(f"  Label it with: cellferry runs resume {run.id} --input FILE", err=True)
+        click.echo(f"  Its other files are there: {', '.join(map(str, written))}", err=True)
     exit_with(found)
 
 
@@ -231,8 +289,9 @@ def exit_with(found: Annotations | CellAnnotations) -> None:
 
 
 def _write(
-    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path]
+    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path], run: Run
 ) -> list[Path]:
+    """Write the tables and the report of a run, and return what was written."""
     from ..annotations.report import Embedding, write_report
 
     summary, embedding = found.summary(), None
@@ -244,11 +303,11 @@ def _write(
     }
     if "report" in paths:
         writers[paths["report"]] = lambda p: write_report(summary, p, embedding=embedding)
-    return write_all(writers)
+    return write_all(writers, run)
 
 
 def _label(
-    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path]
+    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path], run: Run
 ) -> tuple[list[Path], CellferryError | None]:
     """Label the object of a file; return the files, and why some could not be written.
 
@@ -261,8 +320,8 @@ def _label(
     written: list[Path] = []
     try:
         columns = opened.object.deliver(found)
-        written += write_all({paths["cells"]: lambda p: columns.to_csv(p, index_label="cell")})
-        written += write_all({paths["object"]: opened.object.save})
+        written += write_all({paths["cells"]: lambda p: columns.to_csv(p, index_label="cell")}, run)
+        written += write_all({paths["object"]: opened.object.save}, run)
     except CellferryError as error:
         return written, error
     return written, None

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from .output import aligned, table
+from .output import aligned, in_bytes, table
+
+if TYPE_CHECKING:
+    from ..runs import Deleted
 
 
 @click.group()
 def runs() -> None:
-    """List, show, resume, and read the results of runs.
+    """List, show, resume and delete runs, and read their results.
 
     \b
     Example:
@@ -22,7 +27,7 @@ def runs() -> None:
 
 @runs.command("list")
 def list_command() -> None:
-    """List the runs, newest first.
+    """List the runs, newest first: how they ended, what of, and what they take on the disk.
 
     \b
     Example:
@@ -34,8 +39,13 @@ def list_command() -> None:
     if not found:
         click.echo("There are no runs yet.")
         return
-    rows = [[r.id, r.content["status"], r.content["engine"], str(r.folder)] for r in found]
-    click.echo(aligned(("run", "status", "engine", "folder"), rows))
+    rows = []
+    for run in found:
+        cells, tissue = run.shape()
+        shown = ["" if cells is None else f"{cells:,}", tissue or "", in_bytes(run.size())]
+        rows.append([run.id, run.state(), run.content["engine"], *shown, str(run.folder)])
+    names = ("run", "status", "engine", "cells", "tissue", "size", "folder")
+    click.echo(aligned(names, rows, right=("cells", "size")))
 
 
 @runs.command()
@@ -82,10 +92,10 @@ def resume(run: str, input_file: Path | None, out: Path | None, overwrite: bool)
     from ..errors import EngineNeedsError
     from ..runs.progress import progress_events
     from ..runs.run import Run
-    from .annotate import annotate_file, default_base, exit_with, show
+    from .annotate import annotate_file, annotate_table, default_base, exit_with, show
 
     opened = Run.open(run)
-    kept = opened.content["provenance"]
+    kept = opened.provenance
     level = level_of_run(opened)
     if input_file is None and "input" in kept:
         known = Path(kept["input"])
@@ -105,6 +115,11 @@ def resume(run: str, input_file: Path | None, out: Path | None, overwrite: bool)
             "cellferry.resume(run, data), in R ResumeAnnotation(x)."
         )
         raise EngineNeedsError(message, hint)
+    name = out or kept.get("base")
+    if name is not None:
+        # Of an object that is gone all is written but the object itself.
+        annotate_table(opened, Path(name), overwrite=overwrite)
+        return
     with progress_events(show=True) as on_event:
         found = resume_run(opened, on_event=on_event)
     show(found)
@@ -125,3 +140,55 @@ def results(run: str, as_json: bool) -> None:
 
     found = Run.open(run).results()
     click.echo(found.to_json() if as_json else table(found))
+
+
+@runs.command()
+@click.argument("run", nargs=-1, required=True)
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted; do nothing.")
+def delete(run: Sequence[str], dry_run: bool) -> None:
+    """Delete each RUN (an id or a folder): its record, journal and answers.
+
+    The files that it wrote beside its folder stay, and whatever else is in the folder.
+
+    \b
+    Examples:
+      cellferry runs delete pbmc_run
+      cellferry runs delete pbmc_run cells_run --dry-run
+    """
+    from ..runs import delete_runs
+
+    _show_deleted(delete_runs(*run, dry_run=dry_run), dry_run=dry_run)
+
+
+@runs.command()
+@click.option("--older-than", metavar="AGE", help="Runs that began so long ago: 30d, 12h, 4w.")
+@click.option("--finished", is_flag=True, help="Only runs whose answer is complete.")
+@click.option("--keep", type=click.IntRange(min=0), help="Never the newest so many.")
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted; do nothing.")
+def prune(older_than: str | None, finished: bool, keep: int | None, dry_run: bool) -> None:
+    """Delete the runs that fit all options, but for those that are being worked on.
+
+    \b
+    Examples:
+      cellferry runs prune --older-than 30d --dry-run
+      cellferry runs prune --finished --keep 20
+    """
+    from ..runs import prune_runs
+
+    if older_than is None and not finished and keep is None:
+        message = "Say which runs: --older-than AGE, --finished or --keep N."
+        raise click.UsageError(message)
+    found = prune_runs(older_than=older_than, finished=finished, keep=keep, dry_run=dry_run)
+    _show_deleted(found, dry_run=dry_run)
+
+
+def _show_deleted(found: Sequence[Deleted], *, dry_run: bool) -> None:
+    if not found:
+        click.echo("There is nothing to delete.")
+        return
+    done = "would be deleted" if dry_run else "deleted"
+    for gone in found:
+        click.echo(f"{done}: {gone.run} ({in_bytes(gone.size)}) in {gone.folder}")
+        if gone.kept:
+            click.echo(f"  still there, of others: {', '.join(gone.kept)}")
+    click.echo(f"{in_bytes(sum(gone.size for gone in found))} in all.")
