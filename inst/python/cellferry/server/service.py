@@ -8,6 +8,7 @@ from ..files import Json
 from .failures import Code, Failure
 from .jobs.queue import Jobs
 from .jobs.records import Job
+from .jobs.recovery import recover
 from .lookup.counts import read_counts
 from .lookup.process import Readers
 from .settings import Settings
@@ -26,7 +27,7 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.store = Store(settings.data, settings.free_bytes)
+        self.store = Store(settings.data, settings.free_bytes, recover)
         self.readers = Readers()
         self.uploads = Uploads(settings, self.store)
         self.signer = Signer.of(settings.data)
