@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from anyio.to_thread import run_sync
 
 from ..failures import Code, Failure, fail, shown
-from ..settings import FILE_KINDS, Settings
 from ..folder import own_files
+from ..settings import FILE_KINDS, Settings
 from ..store import Store, is_id, new_id, now
 from .chunks import Writers, buffered, opened, write, wrong_size
 
