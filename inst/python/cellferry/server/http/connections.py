@@ -25,7 +25,7 @@ HEADER_SECONDS = 10.0
 MOST = 2000
 SPARE_FILES = 100
 """Descriptors that are not for connections: the database, helpers, libraries."""
-SLOW_SECONDS = 5.0
+SLOW_SECONDS = 0.2
 SLOW_RATE = 10_000.0
 """Bytes per second of a body, below which a connection may be given to another client."""
 
@@ -115,14 +115,15 @@ class Connection(H11Protocol):
         busy = Failure(
             Code.SERVER_BUSY, "The server has too many connections.", {"Retry-After": "5"}
         )
-        (_dispensable(others, self.loop.time()) or self)._end(busy)
+        gone = _dispensable(others, self.loop.time()) or self
+        gone._end(busy, asked=gone is self)
 
-    def _end(self, failure: Failure) -> None:
-        """Send an answer, if none was begun, and close."""
+    def _end(self, failure: Failure, *, asked: bool = False) -> None:
+        """Send an answer, if something was ``asked`` and none was begun, and close."""
         self._stop_waiting()
         if self.transport.is_closing():
             return
-        if self._n_bytes and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+        if (asked or self._n_bytes) and self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.write(_answer(failure))
         self.connections.discard(self)
         self.transport.close()
@@ -139,11 +140,11 @@ def _dispensable(connections: Iterable[Connection], now: float) -> Connection | 
     if waiting:
         return min(waiting, key=lambda c: c._since)
     slow = [
-        (c._n_bytes / (now - c._since), i, c)
+        (c._n_bytes / (now - c._since), c._since, i, c)
         for i, c in enumerate(connections)
         if c.conn.their_state is h11.SEND_BODY and now - c._since > SLOW_SECONDS
     ]
-    rate, _, slowest = min(slow, default=(SLOW_RATE, 0, None))
+    rate, _, _, slowest = min(slow, default=(SLOW_RATE, 0.0, 0, None))
     return slowest if rate < SLOW_RATE else None
 
 

@@ -28,7 +28,7 @@ SLOW_RATE = 10_000.0
 
 class _Body:
     def __init__(self) -> None:
-        self.content = bytearray()
+        self.content: bytearray | bytes = bytearray()
         self.scope = anyio.CancelScope()
         self.is_paused = self.is_whole = self.is_refused = False
         self.look()
@@ -90,7 +90,8 @@ class BodyMemory:
         self._bodies.append(body)
         try:
             await self._whole(request, body, most)
-            yield bytes(body.content)
+            body.content = bytes(body.content)  # not two copies while it waits for its turn
+            yield body.content
         finally:
             self._bodies.remove(body)
 

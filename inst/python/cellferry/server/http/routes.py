@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 MOST_CHUNKS = 10**9
 KEY = "[!-~]{1,200}"
-BODIES_BYTES = 256 * MIB
+BODIES_BYTES = 128 * MIB
 """Bytes of all bodies in memory at once, however many are sent."""
 QUERIES_AT_ONCE = 2
 WAITING_QUERIES = 30
@@ -61,7 +61,7 @@ class Routes:
         # Threads for what may take long: nothing else waits for them. Of large bodies one is
         # parsed at a time, because a parsed job is many times its text.
         self._parsing = anyio.CapacityLimiter(1)
-        self._accepting = anyio.CapacityLimiter(4)
+        self._accepting = anyio.CapacityLimiter(2)
         self._completing = anyio.CapacityLimiter(2)
         self._rendering = anyio.CapacityLimiter(2)
         self._queries = Queue(QUERIES_AT_ONCE, WAITING_QUERIES)
