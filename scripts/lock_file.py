@@ -11,9 +11,11 @@ HEAD = """\
 
 
 def lock(report: dict, name: str) -> str:
-    """Return the lines of a lock file, one package each; what has no file of its own is left out."""
+    """Return the lines of a lock file, one package each, without the project itself."""
     lines = [HEAD.format(python=report["environment"]["python_version"], name=name)]
-    packages = {item["metadata"]["name"].lower().replace("_", "-"): item for item in report["install"]}
+    packages = {
+        item["metadata"]["name"].lower().replace("_", "-"): item for item in report["install"]
+    }
     for package, item in sorted(packages.items()):
         archive = item["download_info"].get("archive_info")
         if archive is None:  # this project

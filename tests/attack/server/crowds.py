@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 import httpx
+from tests.attack.chance import Tally, times
+from tests.attack.server.traffic import JSON, Watch, body, connected, finished, received
 
 from server_files import write_obs_duckdb, write_vars_h5
 from server_process import ServerProcess, submit, upload
-from tests.attack.chance import Tally, times
-from tests.attack.server.traffic import JSON, Watch, body, connected, finished, received
 
 SECONDS = 0.25
 HEAD = b"POST /annotate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

@@ -3,9 +3,10 @@
 import tempfile
 from pathlib import Path
 
+from tests.attack.chance import Tally, chosen, times
+
 from server_files import write_obs_duckdb, write_vars_h5
 from server_process import ServerProcess, code, submit, upload
-from tests.attack.chance import Tally, chosen, times
 
 
 def rows(scale):

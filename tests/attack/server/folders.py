@@ -6,11 +6,12 @@ import tempfile
 import uuid
 from pathlib import Path
 
+from tests.attack.chance import Tally, chosen, times
+
 from cellferry.errors import CellferryError
 from cellferry.server.service import Server
 from cellferry.server.settings import Settings
 from server_process import ServerProcess, submit
-from tests.attack.chance import Tally, chosen, times
 
 DATABASE = ("server.sqlite", "server.sqlite-wal", "server.sqlite-shm")
 NAMES = ("notes.txt", ".DS_Store", "a b", "x" * 200, "é", "server.sqlite.bak", "link")

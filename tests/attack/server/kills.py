@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import httpx
+from tests.attack.chance import Tally, chosen, times
+from tests.attack.server.traffic import finished, labels
 
 from server_files import write_vars_h5
 from server_process import MARKERS, ServerProcess, put_chunk, submission
-from tests.attack.chance import Tally, chosen, times
-from tests.attack.server.traffic import finished, labels
 
 CLIENTS = 6
 CHUNK = 1000

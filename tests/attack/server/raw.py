@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import httpx
-
-from server_process import ServerProcess, submission, submit
 from tests.attack.chance import Tally, chosen, times
 from tests.attack.server.traffic import connected, received
+
+from server_process import ServerProcess, submission, submit
 
 POST = "POST /annotate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 GET = "GET /health HTTP/1.1\r\nHost: localhost\r\n"
