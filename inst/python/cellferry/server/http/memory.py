@@ -129,4 +129,7 @@ class BodyMemory:
             body.look()
 
     def _first(self) -> _Body | None:
-        return next((body for body in self._bodies if not body.is_whole), None)
+        """Return the body that may go beyond the limit: none while whole ones will be done."""
+        if any(body.is_whole for body in self._bodies):
+            return None
+        return next(iter(self._bodies), None)
