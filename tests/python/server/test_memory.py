@@ -99,3 +99,27 @@ def test_slow_ones_are_given_up_only_while_others_wait(impatient):
     ended.clear()
     anyio.run(one, "slow", request(b"x" * 900, 0.5, b"x"))
     assert ended == {"slow": 901}
+
+
+def test_many_silent_ones_together_cost_one_moment(monkeypatch):
+    """Each has bytes that were not read yet, so that only its turn shows that no more come."""
+    monkeypatch.setattr(module, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(module, "QUIET", 0.02)
+    memory, ended = BodyMemory(1000), []
+
+    async def one(sent):
+        ended.append(len(await read(memory, sent)))
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(one, request(b"x" * 300, b"x" * 300, 60.0, b"x"))
+            await anyio.sleep(0.02)
+            tasks.start_soon(one, request(*[b"x" * 300] * 5))
+            with anyio.fail_after(module.SLOW_SECONDS):
+                while ended != [1500]:
+                    await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main)
+    assert memory.size == 0

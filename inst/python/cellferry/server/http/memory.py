@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 LOOK_SECONDS = 0.1
+QUIET = 0.5
+"""Seconds after which the next body may go on, because nothing comes of this one."""
 SLOW_SECONDS = 5.0
 SLOW_RATE = 10_000.0
 """Bytes per second, below which a body is given up while others wait."""
@@ -36,6 +38,12 @@ class _Body:
     def look(self) -> None:
         """Begin to measure how fast it comes."""
         self._seen, self._size = time.monotonic(), len(self.content)
+        self._last = self._seen
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing came lately although it may."""
+        return not self.is_paused and time.monotonic() - self._last > QUIET
 
     @property
     def is_slow(self) -> bool:
@@ -46,6 +54,7 @@ class _Body:
 
     def take(self, piece: bytes) -> None:
         self.content += piece
+        self._last = time.monotonic()
         if time.monotonic() - self._seen >= SLOW_SECONDS and not self.is_slow:
             self.look()
 
@@ -132,4 +141,4 @@ class BodyMemory:
         """Return the body that may go beyond the limit: none while whole ones will be done."""
         if any(body.is_whole for body in self._bodies):
             return None
-        return next(iter(self._bodies), None)
+        return next((body for body in self._bodies if not body.is_quiet), None)
