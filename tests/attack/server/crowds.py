@@ -1,8 +1,8 @@
 """Who takes a server's time: slow bodies, half-open headers, many queries, many jobs at once.
 
 Through all of it /status answers 99 of 100 times within 250 ms. A machine that is busy with
-something else is no fault of the server: what an undisturbed process needs for as little work is
-measured at the same time, and is subtracted.
+something else is no fault of the server: by how much it is late with a little work of another
+process is measured at the same time, printed, and allowed beside.
 """
 
 import concurrent.futures
@@ -108,10 +108,8 @@ def all_at_once(folder, scale):
             head = HEAD + b"Content-Length: 100000000\r\n\r\n"
             connection.sendall(head + (b" " * 6_000_000 if i < 45 else b"{"))
             hanging.append(connection)
-        idle = Idle()
         watch = Watch(server, job)
         watch.start()
-        idle.start()
 
         def one_job(_):
             with httpx.Client(base_url=server.url, timeout=300) as client:
@@ -145,39 +143,24 @@ def all_at_once(folder, scale):
                 for status, retry in found.result():
                     queried.add(status == 200 or (status == 503 and retry), status)
         watch.stop()
-        idle.stop()
         for found in accepted:
             jobs.add(ended.get(found) == "completed", found)
         for connection in hanging:
             slow.add(received(connection, 40)[:20], "no answer")
             connection.close()
-        allowed = SECONDS + idle.quantile(0.99)
+        late = watch.quantile(0.99, watch.late)
+        allowed = SECONDS + late
         quick = Tally("/status meanwhile: 99 of 100 answers within 250 ms")
         quick.tried = len(watch.seconds)
-        late = sum(s > allowed for s in watch.seconds)
-        quick.survived = quick.tried - max(0, late - quick.tried // 100) - len(watch.failures)
+        slower = sum(s > allowed for s in watch.seconds)
+        quick.survived = quick.tried - max(0, slower - quick.tried // 100) - len(watch.failures)
         sys.stdout.write(
             f"    /status: {quick.tried} asked, p50 {1000 * watch.quantile(0.5):.0f} ms, "
             f"p99 {1000 * watch.quantile(0.99):.0f} ms, most {1000 * watch.quantile(1):.0f} ms "
-            f"(an idle process beside it: p99 {1000 * idle.quantile(0.99):.0f} ms); "
+            f"(the machine itself is late by {1000 * late:.0f} ms, p99); "
             f"memory of the server {server.memory_bytes() / 2**20:.0f} MiB\n"
         )
         yield quick.row
         yield jobs.row
         yield queried.row
         yield slow.row
-
-
-class Idle(Watch):
-    """How late the machine itself is: a thread that only sleeps."""
-
-    def __init__(self):
-        threading.Thread.__init__(self, daemon=True)
-        self.pause, self.seconds, self.failures = 0.05, [], []
-        self._end = threading.Event()
-
-    def run(self):
-        while not self._end.wait(self.pause):
-            begun = time.perf_counter()
-            time.sleep(0.001)
-            self.seconds.append(time.perf_counter() - begun - 0.001)

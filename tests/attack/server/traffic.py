@@ -3,10 +3,10 @@
 import json
 import random
 import socket
-import threading
+import subprocess
+import sys
 import time
-
-import httpx
+from pathlib import Path
 
 from server_process import MARKERS, submission
 
@@ -44,35 +44,29 @@ def received(connection, seconds):
     return found
 
 
-class Watch(threading.Thread):
-    """Asks for the status of a job all the time, as a client that waits does."""
+class Watch:
+    """Asks for the status of a job all the time, as a client that waits does; see ``watch``."""
 
     def __init__(self, server, job, pause=0.05):
-        super().__init__(daemon=True)
-        self.url, self.pause = f"{server.url}/status/{job}", pause
-        self.seconds, self.failures = [], []
-        self._end = threading.Event()
+        self._arguments = [f"{server.url}/status/{job}", str(pause)]
+        self.seconds, self.late, self.failures = [], [], []
 
-    def run(self):
-        with httpx.Client(timeout=60) as client:
-            while not self._end.wait(self.pause):
-                begun = time.perf_counter()
-                try:
-                    answer = client.get(self.url)
-                    if answer.status_code != 200:
-                        self.failures.append(answer.text)
-                except httpx.HTTPError as error:
-                    self.failures.append(repr(error))
-                self.seconds.append(time.perf_counter() - begun)
+    def start(self):
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.attack.server.watch", *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).resolve().parents[3],
+        )
 
     def stop(self):
-        self._end.set()
-        self.join(timeout=70)
-        return self
+        found = json.loads(self._process.communicate(timeout=120)[0])
+        self.seconds, self.late, self.failures = found.values()
 
-    def quantile(self, q):
-        """Return a quantile of the seconds that answers took."""
-        ordered = sorted(self.seconds)
+    def quantile(self, q, values=None):
+        """Return a quantile of the seconds that answers took, or of others."""
+        ordered = sorted(self.seconds if values is None else values)
         return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else float("inf")
 
 

@@ -14,12 +14,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import sqlite3
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -91,7 +93,8 @@ class Store:
         self.folder = folder = folder.absolute()
         self.free_bytes = free_bytes
         self._mutex = threading.RLock()
-        self._reading = threading.RLock()
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        self._mine = threading.local()
         try:
             prepare(folder)
             self._lock = _Lock(folder)
@@ -100,7 +103,6 @@ class Store:
             raise OutputError(message, "Choose another with --data.") from error
         try:
             self._sql = _open(folder, recover)
-            self._reader = _connect(folder)
         except BaseException as error:
             self._lock.release()
             if not isinstance(error, sqlite3.DatabaseError | OSError):
@@ -130,9 +132,12 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Cursor]:
-        """Give a cursor for queries, which no transaction of another thread keeps waiting."""
-        with self._reading:
-            yield self._reader.cursor()
+        """Give a cursor for queries, which no other thread keeps waiting."""
+        reader: _Reader | None = getattr(self._mine, "reader", None)
+        if reader is None:
+            reader = self._mine.reader = _Reader(self.folder)
+            self._readers.add(reader)
+        yield reader.sql.cursor()
 
     def incoming(self) -> Path:
         """Return a new name for a body that arrives."""
@@ -155,8 +160,9 @@ class Store:
 
     def close(self) -> None:
         """Let go of the folder."""
-        with self._mutex, self._reading:
-            self._reader.close()
+        with self._mutex:
+            for reader in list(self._readers):
+                reader.sql.close()
             self._sql.close()
             self._lock.release()
 
@@ -169,6 +175,18 @@ def new_id() -> str:
 def now() -> float:
     """Return the time in seconds since 1970."""
     return time.time()
+
+
+class _Reader:
+    """A connection of one thread, which ends with the thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sql = _connect(folder)
+        self.sql.execute("PRAGMA query_only = ON")
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError):
+            self.sql.close()
 
 
 class _Lock:
