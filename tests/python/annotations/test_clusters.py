@@ -116,5 +116,10 @@ def test_the_summary_counts_by_status():
     found = Annotations(
         (Annotation("0", "ok", label="B cell"), Annotation("1", "unknown", label="Unknown"))
     )
-    assert repr(found) == "<cellferry Annotations: 2 clusters: 1 ok, 1 unknown>"
-    assert "B cell" in found._repr_html_()
+    assert repr(found).splitlines() == [
+        "<cellferry Annotations: 2 clusters: 1 ok, 1 unknown>",
+        "cluster  n_cells  label    confidence  status",
+        "0                 B cell               ok",
+        "1                 Unknown              unknown",
+    ]
+    assert "<td>B cell</td>" in found._repr_html_()
