@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 from collections.abc import Iterable, Sequence
@@ -336,13 +335,17 @@ def sample_counts(labels: Clusters, samples: Clusters, sample_key: str) -> Sheet
 
 
 def _csv(tables: Sequence[Sheet], delimiter: str = ",") -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    for sheet in tables:
-        writer.writerow(sheet.columns)
-        writer.writerows(sheet.rows)
+    def field(value: Value) -> str:
+        text = "" if value is None else str(value)
+        # The csv module leaves a carriage return unquoted where lines end with a line feed.
+        if any(c in text for c in (delimiter, '"', "\r", "\n")):
+            return '"' + text.replace('"', '""') + '"'
+        return text
+
+    rows = [row for sheet in tables for row in (sheet.columns, *sheet.rows)]
+    text = "".join(delimiter.join(map(field, row)) + "\n" for row in rows)
     # A lone surrogate is no text that UTF-8 can encode; one bad name must not cost the table.
-    return text.getvalue().encode("utf-8", "replace")
+    return text.encode("utf-8", "replace")
 
 
 def _tsv(tables: Sequence[Sheet]) -> bytes:
