@@ -42,7 +42,7 @@ document: setup
 	@. scripts/env && python scripts/backend_requirements.py && python scripts/r_tables.py && python scripts/engine_options.py && \
 	  Rscript -e 'roxygen2::roxygenise(load_code = "source")'
 
-# Run the README's examples, write their output into it, and make its picture.
+# Run the README's examples, write their output into it, and make its pictures.
 readme: setup
 	@. scripts/env && python scripts/readme.py
 

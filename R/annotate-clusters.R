@@ -44,8 +44,8 @@
 #'   No call is made, and neither a key nor consent is needed.
 #' @param ... Options of the engine, by their exact names; see [Engine()].
 #'
-#' @return The object with the new columns, which [LastAnnotated()] finds again; for a marker table what [Annotations()] returns
-#'   (invisibly, if it was shown). After a dry run a list with the plan, of class `cellferry_plan`.
+#' @return The object with the new columns, which [LastAnnotated()] finds again; for a marker table
+#'   what [Annotations()] returns (invisibly, if it was shown). After a dry run a list with the plan, of class `cellferry_plan`.
 #' @family annotation
 #' @seealso [cellferry_conditions] for the errors and warnings.
 #' @examples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -134,7 +135,10 @@ def test_rare_labels_of_cells_are_drawn_together_and_not_written_on_the_picture(
     assert picture.groups[2].clusters == ("Neuron", "Spermatid", "Hepatocyte")
     assert {n.text for n in picture.names} == {"T cell", "B cell"}
     assert sum(len(dots(g)) for g in picture.groups) == 1000
-    # A single one has its own name.
+    # What most cells of a cluster are is not rare, and a single one has its own name.
+    found, drawn = of_cells(sizes)
+    common = replace(found, evidence={"clusters": {"7": {"label": "Spermatid", "share": 0.9}}})
+    assert [g.label for g in draw(common, drawn).groups][2:] == ["Spermatid", "2 rare labels"]
     assert len(draw(*of_cells({"T cell": 900, "Neuron": 1})).groups) == 2
 
 

@@ -35,7 +35,7 @@ MOST_LABELS = 30
 LONGEST_LABEL = 34
 TEXT_SIZE = 18
 
-RARE = 0.005
+RARE = 0.01
 """Share of the cells below which a label of cells is rare, and drawn with the other rare ones."""
 
 _SEED = 20_000
@@ -174,8 +174,8 @@ def draw(annotations: Annotations, embedding: Embedding) -> Picture:
 def rare_labels(annotations: Annotations, clusters: Clusters) -> frozenset[str]:
     """Return the labels of cells that are drawn together; none where clusters were annotated.
 
-    They have fewer than :data:`RARE` of the cells, or there is no colour left for them. A single
-    one is drawn as it is.
+    They have fewer than :data:`RARE` of the cells and are the majority of no cluster, or there is
+    no colour left for them. A single one is drawn as it is.
 
     Parameters
     ----------
@@ -190,7 +190,12 @@ def rare_labels(annotations: Annotations, clusters: Clusters) -> frozenset[str]:
     named = {row.cluster for row in annotations if row.status == "ok"}
     order = sorted((name for name in sizes if name in named), key=lambda name: -sizes[name])
     least = RARE * sum(sizes.values())
-    rare = [x for i, x in enumerate(order) if sizes[x] < least or i >= len(PALETTE)]
+    common = {found.get("label") for found in annotations.evidence.get("clusters", {}).values()}
+    rare = [
+        name
+        for i, name in enumerate(order)
+        if (sizes[name] < least and name not in common) or i >= len(PALETTE)
+    ]
     return frozenset(rare) if len(rare) > 1 else frozenset()
 
 
@@ -326,5 +331,6 @@ def _free(name: Name, placed: list[Name]) -> Name:
 
 
 def _half_width(text: str) -> int:
-    # Measured for common sans-serif fonts: a character is a little over half its height.
-    return int(len(text) * TEXT_SIZE * 0.28) + 4
+    # Measured for bold letters of wide sans-serif fonts, such as DejaVu Sans: two thirds of their
+    # height.
+    return int(len(text) * TEXT_SIZE * 0.33) + 4
