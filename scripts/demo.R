@@ -19,7 +19,7 @@ cells <- data.frame(
 write.csv(cells, file_in("_cells.csv"), row.names = FALSE)
 picture <- DimPlot(
   pbmc,
-  group.by = "cell_type", label = TRUE, label.box = TRUE, repel = TRUE, pt.size = 2
+  group.by = "cell_type", pt.size = 2
 ) +
   ggplot2::ggtitle("pbmc_small, labelled by cellferry")
 ggplot2::ggsave(file_in("_tsne.png"), picture, width = 7, height = 5, dpi = 150)

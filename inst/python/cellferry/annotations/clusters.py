@@ -393,7 +393,11 @@ class Annotations:
         return pd.DataFrame({name: typed(name, kind) for name, kind in COLUMNS.items()})
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the table as CSV; lists are joined by ``"; "``, missing values are empty."""
+        """Write the table as CSV; lists are joined by ``"; "``, missing values are empty.
+
+        It is exact data, not guarded against what a spreadsheet takes for a date or a formula:
+        for that, :func:`cellferry.write_annotations` writes xlsx.
+        """
         frame = self.to_frame()
         for name, kind in COLUMNS.items():
             if kind == "texts":
