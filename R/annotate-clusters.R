@@ -45,8 +45,8 @@
 #' @param ... Options of the engine, by their exact names; see [Engine()].
 #'
 #' @return The object with the new columns, which [LastAnnotated()] finds again; for a marker table
-#'   what [Annotations()] returns (invisibly, if it was shown). After a dry run a list with the plan,
-#'   of class `cellferry_plan`.
+#'   what [Annotations()] returns (invisibly, if it was shown). After a dry run a list with the
+#'   plan, of class `cellferry_plan`.
 #' @family annotation
 #' @seealso [cellferry_conditions] for the errors and warnings.
 #' @examples

@@ -210,7 +210,7 @@ def _run_resume(message: Message, out: wire.Outgoing, callback: Callback | None)
 def _counted(message: Message) -> Annotations:
     """Return stored annotations with the cells that R counted in the object as it is."""
     found = Annotations.from_json(message["json"])
-    counts = dict(zip(message["clusters"], message["n_cells"], strict=True))
+    counts = dict(zip(message.get("clusters", ()), message.get("n_cells", ()), strict=True))
     rows = (replace(row, n_cells=counts.get(row.cluster, row.n_cells)) for row in found)
     return replace(found, rows=tuple(rows))
 
@@ -222,7 +222,7 @@ def _groups(message: Message) -> Clusters:
 def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
     from ..annotations.report import Embedding, check_report_file, write_report
 
-    check_report_file(message["file"], overwrite=message["overwrite"])
+    check_report_file(message["file"], overwrite=bool(message.get("overwrite")))
 
     embedding = None
     if message.get("coordinates") is not None:
@@ -249,7 +249,7 @@ def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) ->
         message["file"],
         message.get("format"),
         samples=samples,
-        overwrite=message["overwrite"],
+        overwrite=bool(message.get("overwrite")),
     )
     return {"files": [str(path) for path in written]}
 
