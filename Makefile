@@ -39,10 +39,10 @@ bench-llm: setup
 
 # Regenerate what is generated: NAMESPACE, man/, the list of Python packages and the tables for R.
 document: setup
-	@. scripts/env && python scripts/backend_requirements.py && python scripts/r_tables.py && \
+	@. scripts/env && python scripts/backend_requirements.py && python scripts/r_tables.py && python scripts/engine_options.py && \
 	  Rscript -e 'roxygen2::roxygenise(load_code = "source")'
 
-# Run the README's examples, write their output into it, and make its picture.
+# Run the README's examples, write their output into it, and make its pictures.
 readme: setup
 	@. scripts/env && python scripts/readme.py
 

@@ -36,7 +36,7 @@ do_task <- function(task) {
     assay = NULL, overwrite = isTRUE(task$overwrite), allow.upload = isTRUE(task$allow_upload),
     verbose = FALSE, level = task$level, dry.run = isTRUE(task$dry_run)
   )
-  labelled <- annotate_object(object, request, "x", task$markers)
+  labelled <- annotate_object(object, request, task$markers)
   output <- bridge_call("save")$value
   tryCatch(
     saveRDS(labelled, output$path),

@@ -4,7 +4,7 @@
 #' study for an engine: `taken` exactly, `coerced` (something is lost, `why` says what) or `left`
 #' in the object. Nothing is computed and the object is not changed. An engine may read less.
 #'
-#' @inheritParams AnnotateClusters
+#' @param object A Seurat object or a SingleCellExperiment.
 #' @param assay Assay to read; `NULL` is the default assay.
 #'
 #' @return A data frame with one row per item and the text columns `item` (its name), `kind`

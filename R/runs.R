@@ -107,7 +107,7 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
       "Valid: a Seurat object, a SingleCellExperiment, or NULL for the table alone."
     )
   }
-  annotate_object(object, request, object_name(substitute(object)))
+  annotate_object(object, request)
 }
 
 newest_run <- function() {

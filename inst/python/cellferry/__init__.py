@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from . import engines, errors, runs, seurat
     from .annotate import annotate_cells, annotate_clusters, resume
     from .annotations import Annotations, CellAnnotations, annotation_report, read_annotations
+    from .annotations.evidence import markers, supporting_markers
+    from .annotations.write import write_annotations
     from .artifacts import build_artifacts
     from .study import Study, study_report
     from .study.markers import Markers, read_markers
@@ -30,12 +32,15 @@ _WHERE = {
     "build_artifacts": "artifacts",
     "engines": "",
     "errors": "",
+    "markers": "annotations.evidence",
     "read_annotations": "annotations.stored",
     "read_markers": "study.markers.read",
     "resume": "annotate.objects",
     "runs": "",
     "seurat": "",
     "study_report": "study.inventory",
+    "supporting_markers": "annotations.evidence",
+    "write_annotations": "annotations.write",
 }
 
 __all__ = [
@@ -50,12 +55,15 @@ __all__ = [
     "build_artifacts",
     "engines",
     "errors",
+    "markers",
     "read_annotations",
     "read_markers",
     "resume",
     "runs",
     "seurat",
     "study_report",
+    "supporting_markers",
+    "write_annotations",
 ]
 
 

@@ -59,3 +59,16 @@ def test_the_commands_of_the_readme_exist():
         assert f"\n{target}:" in makefile, target
     for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", readme):
         assert (ROOT / picture).is_file(), picture
+
+
+def test_every_picture_is_made_by_make_readme_but_the_measured_one():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    script = (ROOT / "scripts" / "readme.py").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^]]*\]\(man/figures/([^)]+)\)", readme)
+    assert [name for name in pictures if f'"{name}": ' not in script] == ["artifacts.svg"]
+
+
+def test_the_vignettes_that_the_readme_links_exist():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\((vignettes/[^)#]+)\)", readme))
+    assert linked == {f"vignettes/{p.name}" for p in (ROOT / "vignettes").glob("*.Rmd")}

@@ -11,7 +11,7 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -234,21 +234,51 @@ def _run_resume(message: Message, out: wire.Outgoing, callback: Callback | None)
     return results(found.summary(), None, out)
 
 
+def _counted(message: Message) -> Annotations:
+    """Return stored annotations with the cells that R counted in the object as it is."""
+    found = Annotations.from_json(message["json"])
+    counts = dict(zip(message.get("clusters", ()), message.get("n_cells", ()), strict=True))
+    rows = (replace(row, n_cells=counts.get(row.cluster, row.n_cells)) for row in found)
+    return replace(found, rows=tuple(rows))
+
+
+def _groups(message: Message) -> Clusters:
+    return Clusters(tuple(message["names"]), message["codes"])
+
+
 def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
-    from ..annotations.report import Embedding, write_report
+    from ..annotations.report import Embedding, check_report_file, write_report
+
+    check_report_file(message["file"], overwrite=bool(message.get("overwrite")))
 
     embedding = None
     if message.get("coordinates") is not None:
         name, values = message["coordinates"]["name"], message["coordinates"]["values"]
-        clusters = Clusters(tuple(message["names"]), message["codes"])
-        embedding = Embedding(name, values.reshape(2, -1).T, clusters)
+        embedding = Embedding(name, values.reshape(2, -1).T, _groups(message))
     path = write_report(
-        Annotations.from_json(message["json"]),
+        _counted(message),
         Path(message["file"]),
         title=message.get("title"),
         embedding=embedding,
     )
     return {"file": str(path)}
+
+
+def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    from ..annotations.write import sample_counts, write_tables
+
+    samples = None
+    if message.get("sample_key") is not None:
+        labels, of_cells = _groups(message["labels"]), _groups(message["samples"])
+        samples = sample_counts(labels, of_cells, message["sample_key"])
+    written = write_tables(
+        _counted(message),
+        message["file"],
+        message.get("format"),
+        samples=samples,
+        overwrite=bool(message.get("overwrite")),
+    )
+    return {"files": [str(path) for path in written]}
 
 
 CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] = {
@@ -270,4 +300,5 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "study_begin": _study_begin,
     "study_open": _study_open,
     "study_parts": _study_parts,
+    "write": _write,
 }

@@ -1,4 +1,4 @@
-"""The command line: ``cellferry annotate | artifacts | runs | report | serve | doctor | demo``."""
+"""The command line: annotate, artifacts, runs, report, write, serve, doctor, demo."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .annotate import annotate
 from .artifacts import artifacts
 from .demo import demo
 from .output import EXIT_ERROR, EXIT_USAGE
-from .report import doctor, report
+from .report import doctor, report, write
 from .runs import runs
 from .serve import serve
 
@@ -33,7 +33,7 @@ def group() -> None:
     """
 
 
-for command in (annotate, artifacts, runs, report, serve, doctor, demo):
+for command in (annotate, artifacts, runs, report, write, serve, doctor, demo):
     group.add_command(command)
 
 

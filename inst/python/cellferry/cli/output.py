@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..annotations.clusters import PRINTED, Annotations
+from ..annotations.clusters import Annotations
+from ..annotations.printed import aligned
+
+__all__ = [
+    "EXIT_ERROR",
+    "EXIT_FAILED_CLUSTERS",
+    "EXIT_USAGE",
+    "aligned",
+    "in_bytes",
+    "output_paths",
+    "print_files",
+    "table",
+    "write_all",
+]
 
 if TYPE_CHECKING:
     from ..runs.run import Run
@@ -17,46 +30,8 @@ EXIT_ERROR, EXIT_USAGE, EXIT_FAILED_CLUSTERS = 1, 2, 3
 
 
 def table(annotations: Annotations) -> str:
-    """Return the five printed columns as aligned text.
-
-    Examples
-    --------
-    >>> from cellferry.annotations.clusters import Annotation
-    >>> print(table(Annotations((Annotation("0", "ok", n_cells=3, label="B cell"),))))
-    cluster  n_cells  label   confidence  status
-    0              3  B cell              ok
-    """
-    rows = [[_shown(getattr(row, name)) for name in PRINTED] for row in annotations]
-    return aligned(PRINTED, rows, right=("n_cells", "confidence"))
-
-
-def aligned(names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Return rows of text in columns, two spaces apart.
-
-    Parameters
-    ----------
-    names
-        Of the columns.
-    rows
-        One text per column.
-    right
-        Columns that are aligned to the right.
-    """
-    # Not a rich table: it takes 200 times as long, and cuts lines to the width of a terminal.
-    from rich.cells import cell_len
-
-    widths = [max(map(cell_len, column)) for column in zip(names, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = (
-            " " * (width - cell_len(cell)) + cell
-            if name in right
-            else cell + " " * (width - cell_len(cell))
-            for cell, width, name in zip(cells, widths, names, strict=True)
-        )
-        return "  ".join(padded).rstrip()
-
-    return "\n".join([line(names), *map(line, rows)])
+    """Return the printed columns of every row as aligned text."""
+    return annotations.table()
 
 
 def in_bytes(n: int) -> str:
@@ -73,12 +48,6 @@ def in_bytes(n: int) -> str:
             break
         size, unit = size / 1000, larger
     return f"{n} B" if unit == "B" else f"{size:.1f} {unit}"
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def output_paths(name: Path, suffix: str | None = ".h5ad") -> dict[str, Path]:
