@@ -372,7 +372,8 @@ annotations_to_write <- function(object, key, what) {
   table <- Annotations(object, stored$key)
   counts <- lapply(table$n_cells, function(n) if (is.na(n)) NULL else jsonlite::unbox(n))
   message <- list(
-    json = json_text(stored$json), clusters = json_texts(table$cluster), n_cells = counts
+    json = json_text(stored$json), clusters = json_texts(table$cluster), n_cells = counts,
+    note = json_text(paste(attr(table, "note"), collapse = " "))
   )
   others <- if (is.null(key) && is_cell_object(object)) {
     setdiff(names(extract_stored(object)), stored$key)

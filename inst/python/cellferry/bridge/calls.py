@@ -239,7 +239,8 @@ def _counted(message: Message) -> Annotations:
     found = Annotations.from_json(message["json"])
     counts = dict(zip(message.get("clusters", ()), message.get("n_cells", ()), strict=True))
     rows = (replace(row, n_cells=counts.get(row.cluster, row.n_cells)) for row in found)
-    return replace(found, rows=tuple(rows))
+    note = {"note": message["note"]} if message.get("note") else {}
+    return replace(found, rows=tuple(rows), provenance={**found.provenance, **note})
 
 
 def _groups(message: Message) -> Clusters:

@@ -221,6 +221,7 @@ def render(
         title=title or _title(annotations),
         noun="label" if of_cells(annotations) else "cluster",
         gone=_gone(annotations),
+        noted=annotations.provenance.get("note"),
         rare=100 * RARE,
         annotations=annotations,
         provenance=provenance,
