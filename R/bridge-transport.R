@@ -84,7 +84,7 @@ warn_of_absent_cells <- function(parts, cells) {
         length(absent), " of ", length(cells), " cells are not in the assay that is read and ",
         "count as expressing nothing."
       ),
-      "Choose an assay of all cells with assay =, or take the cells of this one: x[, Cells(x)]"
+      "Choose an assay of all cells with `assay`, or take the cells of this one: x[, Cells(x)]"
     )
   }
 }

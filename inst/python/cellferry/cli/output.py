@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import click
-
 from ..annotations.clusters import PRINTED, Annotations
-
-EXIT_ERROR, EXIT_USAGE, EXIT_FAILED_CLUSTERS = 1, 2, 3
 
 
 def table(annotations: Annotations) -> str:
@@ -76,10 +73,42 @@ def output_paths(name: Path, suffix: str | None = ".h5ad") -> dict[str, Path]:
     return {kind: name.with_name(name.name + end) for kind, end in suffixes.items()}
 
 
-def print_files(files: Sequence[Path]) -> None:
-    """Print where the files are."""
-    for path in files:
-        click.echo(f"wrote {path}")
+def run_folder(base: Path) -> Path:
+    """Return the folder of the run beside the files of a name."""
+    return base.with_name(base.name + "_run")
+
+
+@contextmanager
+def one_at_a_time(base: Path) -> Iterator[None]:
+    """Have the files of a name for oneself until the block ends.
+
+    The lock is that of the run beside them, wherever the run itself is kept. Nothing is left of
+    it where no run was made.
+
+    Raises
+    ------
+    RunLockedError
+        Another process writes files of this name; the message says which.
+    OutputError
+        The folder cannot be written.
+    """
+    from ..errors import RunLockedError
+    from ..runs.lock import held
+
+    folder = run_folder(base)
+    there = folder.exists()
+    try:
+        with held(folder):
+            yield
+    except RunLockedError as error:
+        error.hint = f"{error.hint}\nOr choose another name with `output_name`."
+        raise
+    finally:
+        if not there and not (folder / "run.json").exists():
+            with suppress(OSError):
+                for left in ("run.lock", "journal.jsonl"):
+                    (folder / left).unlink(missing_ok=True)
+                folder.rmdir()
 
 
 def remember(folder: Path, written: Sequence[Path]) -> None:
@@ -102,5 +131,5 @@ def write_all(writers: dict[Path, Callable[[Path], object]]) -> list[Path]:
                 write(partial)
         except OSError as error:
             message = f'The file "{path}" cannot be written: {error.strerror or error}.'
-            raise OutputError(message, "Choose another place with --out.") from error
+            raise OutputError(message, "Choose another place with `output_name`.") from error
     return list(writers)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from .annotate import engine_options_of
+from .console import plain, the_console
+from .options import FilePath
 from .output import aligned, table
 
 
@@ -31,11 +34,11 @@ def list_command() -> None:
     from ..runs.run import list_runs
 
     found = list_runs()
-    if not found:
-        click.echo("There are no runs yet.")
-        return
+    names = ("run", "status", "engine", "folder")
     rows = [[r.id, r.content["status"], r.content["engine"], str(r.folder)] for r in found]
-    click.echo(aligned(("run", "status", "engine", "folder"), rows))
+    text = aligned(names, rows) if found else "There are no runs yet."
+    listed = [dict(zip(names, row, strict=True)) for row in rows]
+    the_console().result(text, asked_for=True, runs=listed)
 
 
 @runs.command()
@@ -49,21 +52,36 @@ def show(run: str) -> None:
     """
     from ..runs.run import Run
 
-    click.echo(json.dumps(Run.open(run).content, indent=1, ensure_ascii=False))
+    content = Run.open(run).content
+    the_console().result(
+        json.dumps(content, indent=1, ensure_ascii=False), asked_for=True, run=plain(content)
+    )
 
 
 @runs.command()
 @click.argument("run")
 @click.option(
-    "--input", "input_file", type=click.Path(path_type=Path),
+    "--input", "input_file", type=FilePath(),
     help="The object or marker table that was annotated.  [default: the file that the run read]",
 )  # fmt: skip
 @click.option(
-    "--out", type=click.Path(path_type=Path),
+    "--out", type=FilePath(),
     help="Base name of the files.  [default: that of the run, else from --input]",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace files and columns of other origin.")
-def resume(run: str, input_file: Path | None, out: Path | None, overwrite: bool) -> None:
+@click.option("--allow-upload", is_flag=True, help="Let an engine send expression or metadata.")
+@click.option(
+    "--option", "options", multiple=True, callback=engine_options_of, metavar="NAME=VALUE",
+    help="An option of the engine in place of that of the run; may be given again.",
+)  # fmt: skip
+def resume(  # noqa: PLR0917 - click passes every option by name
+    run: str,
+    input_file: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    allow_upload: bool,
+    options: dict[str, object],
+) -> None:
     """Finish RUN (an id or a folder); only what is missing is done.
 
     A run of this command reads its input again, labels the object and writes the files. A run of
@@ -82,7 +100,7 @@ def resume(run: str, input_file: Path | None, out: Path | None, overwrite: bool)
     from ..errors import EngineNeedsError
     from ..runs.progress import progress_events
     from ..runs.run import Run
-    from .annotate import annotate_file, default_base, exit_with, show
+    from .annotate import annotate_file, default_base, show
 
     opened = Run.open(run)
     kept = opened.content["provenance"]
@@ -94,7 +112,11 @@ def resume(run: str, input_file: Path | None, out: Path | None, overwrite: bool)
     if input_file is not None:
         base = out or (Path(kept["base"]) if "base" in kept else default_base(input_file))
         request = AnnotateRequest(
-            input_file, engine_of(opened), DEFAULT_KEYS[level], overwrite=overwrite
+            input_file,
+            engine_of(opened, options),
+            DEFAULT_KEYS[level],
+            overwrite=overwrite,
+            allow_upload=allow_upload,
         )
         annotate_file(request.of_run(opened), base, opened)
         return
@@ -105,16 +127,15 @@ def resume(run: str, input_file: Path | None, out: Path | None, overwrite: bool)
             "cellferry.resume(run, data), in R ResumeAnnotation(x)."
         )
         raise EngineNeedsError(message, hint)
-    with progress_events(show=True) as on_event:
-        found = resume_run(opened, on_event=on_event)
+    console = the_console()
+    with progress_events(show=not console.quiet, line=console.note) as on_event:
+        found = resume_run(opened, options=options, allow_upload=allow_upload, on_event=on_event)
     show(found)
-    exit_with(found)
 
 
 @runs.command()
 @click.argument("run")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-def results(run: str, as_json: bool) -> None:
+def results(run: str) -> None:
     """Print the annotations of RUN (an id or a folder).
 
     \b
@@ -124,4 +145,4 @@ def results(run: str, as_json: bool) -> None:
     from ..runs.run import Run
 
     found = Run.open(run).results()
-    click.echo(found.to_json() if as_json else table(found))
+    the_console().result(table(found), asked_for=True, **{**found.to_dict(), "run": run})

@@ -206,7 +206,7 @@ class Run:
         owned = self.content["outputs"].get(str(path.resolve()))
         if owned != file_hash(path):
             message = f'The file "{path}" exists and was not written by this run, or was changed.'
-            raise OutputError(message, "Choose another name, or ask to overwrite it.")
+            raise OutputError(message, "Choose another name, or pass `overwrite=True`.")
 
     def wrote(self, path: Path) -> None:
         """Remember an output with its hash, so that this run may replace it later."""

@@ -108,7 +108,9 @@ def write_report(
         raise _cannot_write(path, error) from error
     if exists and not overwrite:
         message = f'The file "{target}" exists.'
-        raise OutputError(message, "Choose another name, or pass overwrite=True.", path=str(target))
+        raise OutputError(
+            message, "Choose another name, or pass `overwrite=True`.", path=str(target)
+        )
     page = render(annotations, title=title, embedding=embedding)
     try:
         # A lone surrogate is no text that UTF-8 can encode; one bad gene name must not
