@@ -86,8 +86,12 @@ def test_no_temporary_folder_and_no_child_is_left(work, endless_rscript, number,
     done = ended(process)
     assert done.code == code, done.err
     assert list((work / "tmp").iterdir()) == []
-    while not gone(int(children.read_text())):
+    for _ in range(500):
+        if gone(int(children.read_text())):
+            break
         time.sleep(0.01)
+    else:
+        pytest.fail("What the child started is still there.")
     # Nor an empty folder of a run.
     assert not (work / "x_run").exists()
 

@@ -87,10 +87,15 @@ PLAIN = re.compile(
 )
 
 
+CODE = re.compile(r"`[^`]*`|\w\([^()]*\)|, pts=True\)")
+
+
 def test_no_message_names_an_argument_of_one_language_outside_of_backquotes():
     found = {
         where: text
         for where, text in messages()
-        if PLAIN.search(re.sub(r"`[^`]*`|\w\([^()]*\)|, pts=True\)", "", text)) and "." in text and " " in text
+        if PLAIN.search(re.sub(r"`[^`]*`|\w\([^()]*\)|, pts=True\)", "", text))
+        and "." in text
+        and " " in text
     }
     assert found == {}

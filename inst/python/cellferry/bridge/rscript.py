@@ -13,9 +13,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -83,16 +85,19 @@ class RChild:
     def __enter__(self) -> RChild:
         script = self._folder / "child.R"
         script.write_text(child_script(r_sources()), encoding="utf-8")
-        self._child = subprocess.Popen(
-            [self._rscript, "--no-save", "--no-restore", str(script), str(self._folder)],
-            stdin=subprocess.PIPE,
-            # What R packages print is not a result of ours.
-            stdout=subprocess.DEVNULL,
-            stderr=(self._folder / "stderr").open("wb"),
-            env=child_environment(),
-            # Ctrl-C is Python's to handle; it then ends the child.
-            start_new_session=True,
-        )
+        with _interrupts_later():
+            self._child = subprocess.Popen(
+                [self._rscript, "--no-save", "--no-restore", str(script), str(self._folder)],
+                stdin=subprocess.PIPE,
+                # What R packages print is not a result of ours.
+                stdout=subprocess.DEVNULL,
+                stderr=(self._folder / "stderr").open("wb"),
+                env=child_environment(),
+                # Ctrl-C is Python's to handle; it then ends the child.
+                start_new_session=True,
+            )
+            # An interrupt before the block of `with` has begun leaves no child either.
+            self._at_the_end = weakref.finalize(self, _kill, self._child)
         return self
 
     def __exit__(
@@ -109,6 +114,7 @@ class RChild:
                 child.wait(PATIENCE_SECONDS if _type is None else 0)
             except subprocess.TimeoutExpired:
                 _kill(child)
+            self._at_the_end.detach()
         self._temporary.cleanup()
 
     def serve(self, handlers: Mapping[str, Handler], until: str) -> Message:
@@ -205,6 +211,27 @@ class RChild:
         message = f"R ended unexpectedly (exit status {code}): {last}"
         hint = "If R ran out of memory, use a machine with more, or a smaller object."
         raise errors.InternalError(message, hint)
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Let signals of Python's handlers wait until the block has ended: a child is lost by none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    mine = [number for number, handler in before.items() if callable(handler)]
+    waiting: list[int] = []
+    for number in mine:
+        signal.signal(number, lambda caught, _frame: waiting.append(caught))
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, before[number])
+    for number in waiting[:1]:
+        signal.raise_signal(number)
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
