@@ -43,6 +43,7 @@ error_codes <- c(
   output = "An output file cannot be written.",
   run = "A run cannot be read or continued.",
   run_damaged = "The files of a run cannot be read.",
+  run_locked = "Another process, or another thread, works on the run.",
   run_mismatch = "The object is not the one that the run was made from.",
   run_not_found = "No run of that id.",
   service = "A remote service did not do what was asked.",

@@ -119,7 +119,7 @@ def test_an_rds_of_any_name_and_any_assay_is_read_in_the_locale_c(tmp_path):
     assert (work / "ü.rds").exists()
     assert "Bé" in (work / "ü_annotations.csv").read_text(encoding="utf-8")
     refused = alone(*line, "--assay", "RMA", "--out", "x", cwd=work, LC_ALL="C")
-    assert refused.code == 1
+    assert refused.code == 2
     assert "RMA" in refused.json["error"]["message"]
 
 

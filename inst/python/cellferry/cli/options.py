@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator
@@ -131,8 +131,8 @@ def spelling_of(command: click.Command) -> Spell:
             return parameter.human_readable_name
         if isinstance(parameter, click.Option):
             return _option(parameter, value)
-        if "options" in parameters and plain in _engine_options():
-            return f"--option {plain}={'VALUE' if value is None else shlex.quote(_literal(value))}"
+        if value is not None and "options" in parameters and plain in _engine_options():
+            return f"--option {plain}={shlex.quote(_literal(value))}"
         return None
 
     return spell
@@ -142,7 +142,7 @@ def _option(option: click.Option, value: str | None) -> str:
     name = max(option.opts, key=len)
     if option.is_flag or value is None:
         return name
-    text = json.loads(value) if value.startswith('"') and value.endswith('"') else value
+    text = value[1:-1] if re.fullmatch(r'"[^"]*"', value) else value
     # R and Python can make a table where it is asked for; a shell has files.
     return f"{name} FILE" if "(" in text else f"{name} {shlex.quote(text)}"
 
