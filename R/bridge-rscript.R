@@ -34,7 +34,8 @@ do_task <- function(task) {
     engine = as_engine(task$engine), group.by = task$group_by, key = task$key,
     tissue = task$tissue, species = task$species, study.context = task$study_context,
     assay = task$assay, overwrite = isTRUE(task$overwrite),
-    allow.upload = isTRUE(task$allow_upload), verbose = FALSE, level = task$level, dry.run = isTRUE(task$dry_run)
+    allow.upload = isTRUE(task$allow_upload), verbose = FALSE, level = task$level,
+    dry.run = isTRUE(task$dry_run)
   )
   labelled <- annotate_object(object, request, "x", task$markers)
   output <- bridge_call("save")$value

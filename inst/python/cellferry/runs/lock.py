@@ -108,7 +108,12 @@ class Session:
         with contextlib.suppress(OSError):
             (self.folder / HOLDER).unlink()
         if self._lock is not None:
+            # Whoever opened it meanwhile finds that it is not the one of that name any more.
+            # Windows removes no open file.
+            removed = _removed(self.folder / LOCK)
             self._lock.release()
+            if not removed:
+                _removed(self.folder / LOCK)
 
     def hand_over(self) -> BaseFileLock | None:
         """End it without giving the lock back, and return the lock."""
@@ -180,7 +185,7 @@ def _locked(folder: Path) -> BaseFileLock | None:
     """Return the lock, or None where the disk knows no locks and nobody is known to work."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = locked(folder / LOCK)
+        lock = _locked_file(folder / LOCK)
     except OSError as error:
         if error.errno not in _WITHOUT_LOCKS:
             message = f'The folder of the run, "{folder}", cannot be written: {error.strerror}.'
@@ -192,6 +197,35 @@ def _locked(folder: Path) -> BaseFileLock | None:
     if lock is None:
         raise _error(folder, _noted(folder))
     return lock
+
+
+def _locked_file(path: Path) -> BaseFileLock | None:
+    """Lock a file that whoever had it before may remove: it must be the one of that name."""
+    while True:
+        # Kept open, so that no other file gets its number.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            lock = locked(path)
+            if lock is None or _is_named(descriptor, path):
+                return lock
+            lock.release()
+        finally:
+            os.close(descriptor)
+
+
+def _is_named(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _removed(path: Path) -> bool:
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def _noted(folder: Path) -> Holder | None:
