@@ -157,7 +157,7 @@ def test_unknown_columns_are_listed_with_the_formats():
     with pytest.raises(MarkersFormatError) as caught:
         layout(["a", "b", "c"])
     assert '"a", "b", "c"' in caught.value.message
-    for word in ("FindAllMarkers", "rank_genes_groups_df", "two-column", "cluster_column="):
+    for word in ("FindAllMarkers", "rank_genes_groups_df", "two-column", "cluster_column"):
         assert word in caught.value.hint
 
 
