@@ -79,6 +79,8 @@ warning_codes <- c(
   markers_computed = "No markers were given, so they are computed, which may take long.",
   markers_unknown_clusters = "Some clusters of the marker table are not in the object.",
   normalisation = "The expression values do not look log-normalised.",
+  run_damage = "Part of what a run keeps was damaged on the disk, and is made anew.",
+  run_place = "The user's data folder cannot be written, so the run is found by its folder only.",
   species = "The stated species contradicts the gene names, or none can be recognised.",
   warning = "Something the user should know and that does not stop the work."
 )

@@ -39,7 +39,8 @@ react to the same thing. The tree::
     ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
     ├── SpeciesWarning, GenesUnrecognisedWarning, MarkersComputedWarning
     ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
-    └── CellsQualityWarning, CellsDiagnosisWarning
+    ├── CellsQualityWarning, CellsDiagnosisWarning
+    └── RunDamagedWarning, RunPlaceWarning
 
 A message and a hint name an argument in backquotes as it is written in Python, with a value
 where it should have one: ``pass `overwrite=True```. R and the command line write it in their own
@@ -557,6 +558,18 @@ class CellsDiagnosisWarning(CellferryWarning):
     """The answers for the cells look wrong as a whole."""
 
     code = "cells_diagnosis"
+
+
+class RunDamagedWarning(CellferryWarning):
+    """Part of what a run keeps was damaged on the disk, and is made anew."""
+
+    code = "run_damage"
+
+
+class RunPlaceWarning(CellferryWarning):
+    """The user's data folder cannot be written, so the run is found by its folder only."""
+
+    code = "run_place"
 
 
 _Coded = TypeVar("_Coded", CellferryError, CellferryWarning)

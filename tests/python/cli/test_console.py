@@ -257,6 +257,16 @@ def test_the_shell_completes_commands_and_options(work):
 
 
 @pytest.mark.process
+def test_a_home_that_cannot_be_written_does_no_harm(work):
+    nowhere = {"HOME": "/proc/x", "CELLFERRY_HOME": None, "XDG_DATA_HOME": None}
+    done = alone("annotate", "markers.csv", "--out", "x", "--json", cwd=work, **nowhere)
+    assert done.code == 0, done.err
+    assert [w["code"] for w in done.json["warnings"]] == ["run_place"]
+    assert "Traceback" not in done.err
+    assert (work / "x_report.html").exists()
+
+
+@pytest.mark.process
 def test_the_module_is_the_command(work):
     done = ended(start("--help", cwd=work))
     assert done.out.startswith("Usage: cellferry [OPTIONS]")

@@ -10,6 +10,7 @@ from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..engines import create_engine
 from ..engines.base import AnyEngine, Engine, Plan
+from ..engines.service.secrets import wrapped
 from ..errors import RunMismatchError
 from ..runs.run import Run
 from ..study.study import Context
@@ -113,6 +114,7 @@ def annotate_clusters(
     >>> print(annotate_clusters({"a": ["CD79A", "MS4A1"]}, dry_run=True))
     local: 1 cluster, 0 calls, 0 bytes sent, cost $0.00
     """
+    options = wrapped(options)
     chosen, run = _engine_and_run(engine, options, resume, "clusters")
     request = AnnotateRequest(
         data,
@@ -208,6 +210,7 @@ def annotate_cells(
     >>> print(annotate_cells(adata, species="human", overwrite=True, dry_run=True))
     local: 1 cell, 0 calls, 0 bytes sent, cost $0.00
     """
+    options = wrapped(options)
     chosen, run = _engine_and_run(engine, options, resume, "cells")
     request = AnnotateRequest(
         data,
@@ -281,6 +284,7 @@ def resume(
     """
     from ..runs.progress import progress_events
 
+    options = wrapped(options)
     opened = Run.open(run)
     level = verb.level_of_run(opened)
     if data is not None:

@@ -12,7 +12,6 @@ from ..annotations import delivery
 from ..engines.base import AnyEngine
 from ..errors import InvalidOptionError, RunMismatchError, UnsupportedObjectError
 from ..study.markers.table import Markers
-from ..study.record import study_from_record
 from ..study.study import Context, Study
 from .verb import level_of
 
@@ -114,8 +113,8 @@ class AnnotateRequest:
         RunMismatchError
             The run labels under another key than the one that was given.
         """
-        stored = study_from_record(run.load("study.json"))
-        key = str(run.content["provenance"].get("key") or self.key)
+        stored = run.study()
+        key = str(run.provenance.get("key") or self.key)
         if self.key not in {key, delivery.DEFAULT_KEYS[self.level]}:
             message = f'The run "{run.id}" labels under the key "{key}", not under "{self.key}".'
             raise RunMismatchError(message, "Leave `key` out, or annotate anew.")

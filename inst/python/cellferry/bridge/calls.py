@@ -21,7 +21,7 @@ from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..engines import engine_names, engine_options, environment_variables
 from ..errors import InternalError
-from ..runs.run import Run, list_runs
+from ..runs import Run, delete_runs, list_runs, prune_runs
 from ..runs.worker import at_work
 from ..study.clusters import Clusters
 from ..study.markers.read import read_markers
@@ -186,12 +186,39 @@ def _runs_list(_message: Message, out: wire.Outgoing, _callback: Callback | None
         "run": [run.id for run in runs],
         "created": [run.content["created"] for run in runs],
         "engine": [run.content["engine"] for run in runs],
-        "status": [run.content["status"] for run in runs],
-        "key": [run.content.get("provenance", {}).get("key") for run in runs],
+        "status": [run.state() for run in runs],
+        "key": [run.provenance.get("key") for run in runs],
         "folder": [str(run.folder) for run in runs],
+        "tissue": [run.shape()[1] for run in runs],
     }
     made = [out.column(name, "text", values) for name, values in columns.items()]
+    cells = [run.shape()[0] for run in runs]
+    made += [
+        out.column("cells", "real", [None if n is None else float(n) for n in cells]),
+        out.column("bytes", "real", [float(run.size()) for run in runs]),
+    ]
     return {"frame": out.frame(made, len(runs))}
+
+
+def _runs_delete(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Delete the runs of these ids, or those that fit what is said."""
+    dry_run = bool(message.get("dry_run"))
+    if message.get("runs") is not None:
+        found = delete_runs(*message["runs"], dry_run=dry_run)
+    else:
+        found = prune_runs(
+            older_than=message.get("older_than"),
+            finished=bool(message.get("finished")),
+            keep=message.get("keep"),
+            dry_run=dry_run,
+        )
+    made = [
+        out.column("run", "text", [gone.run for gone in found]),
+        out.column("folder", "text", [str(gone.folder) for gone in found]),
+        out.column("bytes", "real", [float(gone.size) for gone in found]),
+        out.column("kept", "text", ["; ".join(gone.kept) for gone in found]),
+    ]
+    return {"frame": out.frame(made, len(found))}
 
 
 def _run_show(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
@@ -238,6 +265,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "request": _request,
     "run_resume": _run_resume,
     "run_show": _run_show,
+    "runs_delete": _runs_delete,
     "runs_list": _runs_list,
     "study_begin": _study_begin,
     "study_open": _study_open,

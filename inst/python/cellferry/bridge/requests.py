@@ -11,6 +11,7 @@ from ..annotate.checks import check_consent
 from ..annotations import delivery
 from ..engines import create_engine
 from ..engines.base import AnyEngine, Estimates, Extent, Plan, Prepares
+from ..engines.service.secrets import wrapped
 from ..runs.run import Run
 from .handles import keep
 from .wire import Message
@@ -125,7 +126,9 @@ def engine_of(message: Message, run: Run | None = None) -> AnyEngine:
     run
         The run to go on with; None for a new one.
     """
-    options = dict(message["engine"]["options"])
+    options = wrapped(message["engine"]["options"])
+    # What was sent is shown by a traceback too.
+    message["engine"]["options"] = options
     if run is not None:
         return verb.engine_of(run, options)
     return create_engine(message["engine"]["name"], options, level_of(message))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from .console import Console, plain, the_console
 from .exits import EXIT_FAILED_CLUSTERS, EXIT_OK
 from .inputs import Input, opened_input
 from .options import FilePath
-from .output import one_at_a_time, output_paths, remember, run_folder, table, write_all
+from .output import one_at_a_time, output_paths, run_folder, table, write_all
 from .standard_input import STANDARD_INPUT, is_standard_input, with_standard_input
 
 if TYPE_CHECKING:
@@ -256,21 +257,24 @@ class _Work:
     def written(self, base: Path) -> tuple[Annotations | CellAnnotations, list[Path]]:
         """Annotate, and write the files of a name."""
         from ..engines.base import WritesFiles
-        from ..runs.run import claim_outputs
+        from ..files import sweep
+        from ..runs.lock import held
+        from ..runs.run import Run, check_folder, claim_outputs
 
         request = self.request
-        with opened_input(request) as opened:
+        folder = run_folder(base) if self.run is None else self.run.folder
+        check_folder(folder)
+        with held(folder), opened_input(request) as opened:
             paths = output_paths(base, None if opened.object is None else opened.object.suffix)
             of_engine = request.engine.files if isinstance(request.engine, WritesFiles) else []
             if of_engine:
                 # The engine writes the report itself.
                 paths.pop("report")
-            folder = run_folder(base) if self.run is None else self.run.folder
             claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
             found = self.annotated(opened, folder)
             try:
-                written = _write(found, opened, paths) + of_engine
-                remember(folder, written)
+                sweep(base.absolute().parent, base.name[:20])
+                written = _write(found, opened, paths, Run.open(folder)) + of_engine
             except KeyboardInterrupt as interrupt:
                 identifier = str(found.provenance.get("run"))
                 interrupt.add_note(f"Write its files with: cellferry runs resume {identifier}")
@@ -311,6 +315,57 @@ class _Work:
                 on_event=on_event,
             )
             return found
+
+
+def annotate_table(
+    run: Run,
+    base: Path,
+    *,
+    overwrite: bool = False,
+    options: Mapping[str, object] | None = None,
+    allow_upload: bool = False,
+) -> None:
+    """Finish a run about clusters from what it keeps, and write its files but for an object.
+
+    Parameters
+    ----------
+    run
+        The run to finish.
+    base
+        Base name of the files that are written.
+    overwrite
+        Whether files of other origin are replaced.
+    options, allow_upload
+        As in :func:`cellferry.annotate.verb.resume`.
+
+    Raises
+    ------
+    click.exceptions.Exit
+        With 3, where something failed.
+    """
+    from ..annotate import verb
+    from ..engines.base import WritesFiles
+    from ..runs.lock import held
+    from ..runs.progress import progress_events
+    from ..runs.run import Run, claim_outputs
+
+    console = the_console()
+    engine = verb.engine_of(run, options)
+    paths = output_paths(base, None)
+    of_engine = engine.files if isinstance(engine, WritesFiles) else []
+    if of_engine:
+        paths.pop("report")
+    with one_at_a_time(base), held(run.folder):
+        claim_outputs(run.folder, list(paths.values()), overwrite=overwrite)
+        with progress_events(show=not console.quiet, line=console.note) as on_event:
+            found = verb.resume(run, engine=engine, allow_upload=allow_upload, on_event=on_event)
+        written = _write(found, Input(run.study(), {}), paths, Run.open(run.folder)) + of_engine
+    source = run.provenance.get("input")
+    if source is not None:
+        # Not all that the command was to write: that is said first.
+        console.note(f'"{source}" is not there any more: no object was labelled.', logging.WARNING)
+        console.note(f"  Label it with: cellferry runs resume {run.id} --input FILE")
+    _show(found, console, written)
 
 
 def show(found: Annotations | CellAnnotations) -> None:
@@ -377,8 +432,9 @@ def reason_of(found: Annotations | CellAnnotations) -> str:
 
 
 def _write(
-    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path]
+    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path], run: Run
 ) -> list[Path]:
+    """Write the files of a run, label its object, and return what was written."""
     from ..annotations.report import Embedding, write_report
 
     summary, embedding = found.summary(), None
@@ -394,4 +450,4 @@ def _write(
         columns = opened.object.deliver(found)
         writers[paths["cells"]] = lambda p: columns.to_csv(p, index_label="cell")
         writers[paths["object"]] = opened.object.save
-    return write_all(writers)
+    return write_all(writers, run)

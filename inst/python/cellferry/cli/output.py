@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..annotations.clusters import PRINTED, Annotations
+
+if TYPE_CHECKING:
+    from ..runs.run import Run
 
 
 def table(annotations: Annotations) -> str:
@@ -52,6 +56,22 @@ def aligned(names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
     return "\n".join([line(names), *map(line, rows)])
 
 
+def in_bytes(n: int) -> str:
+    """Return a number of bytes for people.
+
+    Examples
+    --------
+    >>> in_bytes(812), in_bytes(48_200), in_bytes(3_100_000)
+    ('812 B', '48.2 kB', '3.1 MB')
+    """
+    size, unit = float(n), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{n} B" if unit == "B" else f"{size:.1f} {unit}"
+
+
 def _shown(value: object) -> str:
     if value is None:
         return ""
@@ -94,8 +114,11 @@ def one_at_a_time(base: Path) -> Iterator[None]:
     """
     from ..errors import RunLockedError
     from ..runs.lock import held
+    from ..runs.run import check_folder
 
     folder = run_folder(base)
+    # Refused before anything is made in it.
+    check_folder(folder)
     there = folder.exists()
     try:
         with held(folder):
@@ -111,25 +134,39 @@ def one_at_a_time(base: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def remember(folder: Path, written: Sequence[Path]) -> None:
-    """Note the files in the record of the run, so that it may replace them later."""
-    from ..runs.run import Run
+def write_all(writers: dict[Path, Callable[[Path], object]], run: Run | None = None) -> list[Path]:
+    """Write each file under a temporary name and rename it, so that none is ever half there.
 
-    run = Run.open(folder)
-    for path in written:
-        run.wrote(path)
+    Parameters
+    ----------
+    writers
+        File -> what writes it, given the temporary path.
+    run
+        Whose files they are: it may replace them later. None is nobody's.
 
-
-def write_all(writers: dict[Path, Callable[[Path], object]]) -> list[Path]:
-    """Write each file under a temporary name and rename it, so that none is ever half there."""
+    Raises
+    ------
+    OutputError
+        A file cannot be written. Those before it are there, and the answers are kept.
+    """
     from ..errors import OutputError
     from ..files import replacing
 
     for path, write in writers.items():
         try:
-            with replacing(path) as partial:
-                write(partial)
+            if run is None:
+                with replacing(path) as partial:
+                    write(partial)
+            else:
+                run.write(path, write)
         except OSError as error:
             message = f'The file "{path}" cannot be written: {error.strerror or error}.'
             raise OutputError(message, "Choose another place with `output_name`.") from error
+        except OutputError as error:
+            if run is not None:
+                again = f"cellferry runs resume {run.id}"
+                error.hint = f"All answers are kept. Make room, then: {again}"
+            raise
+    if run is not None:
+        run.save()
     return list(writers)

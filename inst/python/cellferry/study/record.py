@@ -48,5 +48,10 @@ def study_from_record(record: Mapping[str, Any]) -> Study:
 
 def input_hash(study: Study) -> str:
     """Return a hash of everything that :func:`study_record` keeps."""
-    record = json.dumps(study_record(study), sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(record.encode()).hexdigest()
+    return record_hash(study_record(study))
+
+
+def record_hash(record: Mapping[str, Json]) -> str:
+    """Return the hash of a record as :func:`study_record` makes it, or as it was read again."""
+    text = json.dumps(record, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()

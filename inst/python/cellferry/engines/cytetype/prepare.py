@@ -73,7 +73,7 @@ def prepare(study: Study, run: Run, options: Options, events: Events) -> Prepare
     """
     stored = run.content.get("prepared")
     if stored is not None:
-        artifacts = {kind: Path(path) for kind, path in stored["artifacts"].items()}
+        artifacts = {kind: _where(path, run) for kind, path in stored["artifacts"].items()}
         return Prepared(cast("InputData", run.load(PAYLOAD)), artifacts)
     _check_expression(study, run, options)
     events.emit("started", 0, 0, "artifacts", "Preparing the data")
@@ -86,9 +86,22 @@ def prepare(study: Study, run: Run, options: Options, events: Events) -> Prepare
     if options.save_query:
         _save_query(plain, run, options)
     artifacts = {} if built is None else _files(built)
-    where = {kind: str(path.resolve()) for kind, path in artifacts.items()}
-    run.update(prepared={"artifacts": where})
+    run.update(prepared={"artifacts": {k: _noted(path, run) for k, path in artifacts.items()}})
     return Prepared(payload, artifacts)
+
+
+def _noted(path: Path, run: Run) -> str:
+    """Return a path for the record: within the folder of the run as seen from it."""
+    whole, folder = path.resolve(), run.folder.resolve()
+    return str(whole.relative_to(folder) if whole.is_relative_to(folder) else whole)
+
+
+def _where(noted: str, run: Run) -> Path:
+    """Return where a file of the record is, also after the folder of the run was moved."""
+    path = run.folder / noted
+    # Older versions noted the whole path.
+    moved = run.folder / path.name
+    return moved if not path.exists() and moved.exists() else path
 
 
 def _check_expression(study: Study, run: Run, options: Options) -> None:

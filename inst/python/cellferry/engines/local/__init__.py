@@ -220,10 +220,15 @@ class Local:
         if found is not None:
             run.store(EXPRESSION_FILE, found.to_dict())
             return found
+        if not run.has(EXPRESSION_FILE):
+            return None
         try:
             return Prevalence.from_dict(run.load(EXPRESSION_FILE))
-        except RunDamagedError:
-            return None
+        except (RunDamagedError, KeyError, TypeError, ValueError) as error:
+            # Without it the answers may be others.
+            message = f'What the run "{run.id}" read of the expression is damaged.'
+            hint = "Give the object again: cellferry.resume(run, data), ResumeAnnotation(x) in R."
+            raise RunDamagedError(message, hint) from error
 
     def _key(
         self,
