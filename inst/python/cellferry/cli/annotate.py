@@ -120,8 +120,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate markers.csv --dry-run
       cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
       cellferry annotate pbmc.h5ad --cells --out pbmc_cells
-      cellferry annotate - --tissue blood < markers.csv > annotations.csv
-      cellferry annotate markers.csv --out pbmc --json --log-file pbmc.log > pbmc.json
+      cellferry annotate markers.csv --out pbmc --json --log-file pbmc.log
+      zcat markers.csv.gz | cellferry annotate - --tissue blood > annotations.csv
       cellferry annotate pbmc.h5ad --cells --dry-run
       cellferry annotate seurat.rds --cells --out pbmc_cells
       cellferry annotate pbmc.h5ad --cells --engine cellatlas --allow-upload --option qc=filter
