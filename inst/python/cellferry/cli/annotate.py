@@ -235,6 +235,7 @@ def annotate_file(
     else:
         with one_at_a_time(work.base):
             found, written = work.written(work.base)
+        console.wrote(written)
         _show(found, console, written)
 
 
@@ -365,6 +366,9 @@ def annotate_table(
         # Not all that the command was to write: that is said first.
         console.note(f'"{source}" is not there any more: no object was labelled.', logging.WARNING)
         console.note(f"  Label it with: cellferry runs resume {run.id} --input FILE")
+        console.note(f"  Its other files are there: {', '.join(map(str, written))}")
+    else:
+        console.wrote(written)
     _show(found, console, written)
 
 
@@ -381,7 +385,6 @@ def _show(
     of_table: bool = False,
 ) -> None:
     """Write the result: the table for people, the CSV of ``--out -``, or JSON."""
-    console.wrote(written)
     summary = found.summary()
     text = _csv(summary) if of_table else table(summary)
     if found.level == "cells" and not of_table:
