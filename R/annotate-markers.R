@@ -22,7 +22,7 @@ compute_markers <- function(object, groups, assay, verbose = TRUE) {
   cellferry_warn(
     "markers_computed",
     paste0("No `markers` were given, so they are computed for ", work, "."),
-    "Pass markers = FindAllMarkers(x, only.pos = TRUE) to use a table of your own."
+    "Pass `markers = FindAllMarkers(x, only.pos = TRUE)` to use a table of your own."
   )
   # R shows a warning when all is done; this is shown before.
   if (verbose) cellferry_inform(paste0("Computing markers for ", work, "."))
@@ -33,7 +33,7 @@ check_computable <- function(object, groups, assay) {
   if (!requireNamespace("Seurat", quietly = TRUE)) {
     require_markers(
       "No `markers` were given, and computing them needs the package Seurat.",
-      "Run install.packages(\"Seurat\"), or pass a marker table as markers."
+      "Run install.packages(\"Seurat\"), or pass a marker table as `markers`."
     )
   }
   if (length(groups$names) < 2L) {
@@ -44,7 +44,7 @@ check_computable <- function(object, groups, assay) {
       ),
       paste0(
         "Cluster the cells first: x <- FindClusters(FindNeighbors(x)), or name the column of ",
-        "clusters with group.by, or pass markers."
+        "clusters with `group.by`, or pass `markers`."
       )
     )
   }

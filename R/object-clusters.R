@@ -18,7 +18,7 @@ extract_groups <- function(object, group.by = "ident") {
     cellferry_stop(
       "group_empty",
       paste0("\"", group.by, "\" names no cluster: every value is missing or there are no cells."),
-      "Cluster the cells first, or choose another column with group.by."
+      "Cluster the cells first, or choose another column with `group.by`."
     )
   }
   column <- group.by

@@ -70,7 +70,7 @@ report_layers <- function(object, assay) {
   unread <- if (is_seurat(object)) {
     "No engine reads it; counts and normalised values are read."
   } else {
-    "Counts and the normalised values are read; choose others with assay =."
+    "Counts and the normalised values are read; choose others with `assay`."
   }
   lapply(stored_layers(object, assay), function(name) {
     part <- read[[name]]
@@ -142,7 +142,7 @@ report_seurat <- function(object, assay, cells = NULL) {
       report_left("variable features", "features", unread, paste(length(features), "names"))
     },
     report_left(
-      setdiff(names_of("assays"), assay), "assay", "One assay is read; choose with assay =."
+      setdiff(names_of("assays"), assay), "assay", "One assay is read; choose with `assay`."
     ),
     report_left(names_of("neighbors"), "neighbors", unread),
     report_left(names_of("images"), "image", unread),

@@ -43,6 +43,9 @@ react to the same thing. The tree::
     ├── CellsQualityWarning, CellsDiagnosisWarning
     └── RunDamagedWarning, RunPlaceWarning
 
+A message and a hint name an argument in backquotes as it is written in Python, with a value
+where it should have one: ``pass `overwrite=True```. R and the command line write it in their own
+way; see :func:`spelled`.
 """
 
 from __future__ import annotations
@@ -50,6 +53,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
+from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
 ISSUE_URL = "https://github.com/cellferry/cellferry/issues"
@@ -665,6 +669,35 @@ def _split_r(text: str) -> tuple[str, str]:
     message, _, rest = text.partition("\n")
     # rlang puts a sign before a hint.
     return message, re.sub(r"(?m)^(\u2139|i|\*) ", "", rest)
+
+
+_NAMED = re.compile(r"`([A-Za-z][\w.]*)(\(\))?(?: ?= ?([^`]*))?`")
+
+
+def spelled(text: str, spell: Callable[[str, str | None], str | None]) -> str:
+    """Return a message with its arguments and functions as another interface writes them.
+
+    Parameters
+    ----------
+    text
+        A message or hint; what it names stands in backquotes: `` `overwrite=True` ``,
+        `` `group_key` ``, `` `annotate_cells()` ``.
+    spell
+        Called with the name (of a function with its brackets) and the text of the value, or None
+        without one. What it returns stands in place of the backquotes and all between them; None
+        leaves it as it is.
+
+    Examples
+    --------
+    >>> spelled("Pass `overwrite=True`.", lambda name, value: f"--{name}")
+    'Pass --overwrite.'
+    """
+
+    def written(found: re.Match[str]) -> str:
+        name, brackets, value = found.groups()
+        return spell(name + (brackets or ""), value) or found[0]
+
+    return _NAMED.sub(written, text)
 
 
 def nearest(name: str, valid: list[str] | tuple[str, ...]) -> str | None:

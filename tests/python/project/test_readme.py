@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from command import MARKERS
 from paths import ROOT
 
 pytestmark = pytest.mark.process
@@ -36,6 +37,18 @@ def run(command, tmp_path):
 def test_the_python_example_prints_what_the_readme_says(tmp_path):
     code, expected = example("python")
     assert plain(run([sys.executable, "-W", "ignore", "-c", code], tmp_path)) == plain(expected)
+
+
+def test_the_lines_for_pipelines_run_as_they_stand(tmp_path):
+    lines = re.search(r"```bash\n(gzip .*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "markers.csv").write_text(MARKERS, encoding="utf-8")
+    out = run(["bash", "-euo", "pipefail", "-c", lines[1]], tmp_path)
+    assert out == "['B cell', 'T cell', 'Monocyte']\n"
+    assert (tmp_path / "annotations.csv").read_bytes() == (
+        tmp_path / "pbmc_annotations.csv"
+    ).read_bytes()
+    assert (tmp_path / "pbmc.html").read_bytes() == (tmp_path / "pbmc_report.html").read_bytes()
+    assert (tmp_path / "pbmc.log").read_text(encoding="utf-8").endswith("exit code 0\n")
 
 
 def has_r_package():

@@ -49,6 +49,8 @@ class AnnotateRequest:
         What is known of the sample.
     overwrite, allow_upload
         Whether columns of others may be replaced, and whether data may leave the machine.
+    assay
+        Of an .rds; None is its default assay.
     """
 
     data: object
@@ -59,6 +61,7 @@ class AnnotateRequest:
     context: Context = field(default_factory=Context)
     overwrite: bool = False
     allow_upload: bool = False
+    assay: str | None = None
 
     @property
     def path(self) -> Path:
@@ -166,7 +169,7 @@ def build_study(
         raise UnsupportedObjectError(message, f"{recipe}x = cellferry.seurat.to_seurat(adata)")
     if level == "cells":
         message = f"cellferry cannot annotate the cells of an object of {type(data).__name__}."
-        hint = "Valid: AnnData. Clusters of a marker table: annotate_clusters()."
+        hint = "Valid: AnnData. Clusters of a marker table: `annotate_clusters()`."
         raise UnsupportedObjectError(message, hint)
     if markers is not None:
         message = "`data` is itself a marker table, so `markers` cannot be given beside it."

@@ -131,7 +131,7 @@ def check_key(
         for column in column_names(key, level):
             if column.lower() in taken:
                 message = f'The key "{key}" is the name of {_article(kind)} of this object.'
-                raise InvalidKeyError(message, 'Choose another key, for example "cell_type".')
+                raise InvalidKeyError(message, 'Choose another key, for example `key="cell_type"`.')
     present = [c for c in column_names(key, level) if c in set(existing)]
     foreign = [c for c in present if c not in set(owned)]
     if foreign and unrecorded and not overwrite:
@@ -145,7 +145,7 @@ def check_key(
             f"The metadata already has {listing(foreign)}, and this object has no record that "
             f"cellferry wrote {'it' if len(foreign) == 1 else 'them'}."
         )
-        hint = f'Use another key than "{key}", or overwrite = TRUE (Python: overwrite=True).'
+        hint = f'Use another key than "{key}" (`key`), or `overwrite=True`.'
         raise ColumnExistsError(message, hint, columns=foreign)
     return present
 

@@ -169,7 +169,7 @@ def write_tables(
     taken = [str(target) for target in made if target.exists()]
     if taken and not overwrite:
         message = f"{listing(taken)} {'exists' if len(taken) == 1 else 'exist'}."
-        hint = "Choose another name, or overwrite = TRUE (Python: overwrite=True)."
+        hint = "Choose another name, or pass `overwrite=True`."
         raise OutputError(f"The file {message}" if len(taken) == 1 else message, hint)
     for target, content in made.items():
         try:

@@ -159,7 +159,7 @@ def _from_anndata(
     if group_key is None:
         has = listing([str(c) for c in adata.obs.columns])
         message = f"`group_key` must name the column of clusters; this AnnData has {has}."
-        raise GroupMissingError(message, 'For example group_key="leiden".')
+        raise GroupMissingError(message, 'For example `group_key="leiden"`.')
     group_key = group_key_of(adata, group_key)
     found = choose_matrices(adata, any_kind=True)
     if found.normalized is None:

@@ -51,6 +51,8 @@ class RdsObject:
         Path of a marker table; None computes them in R with ``FindAllMarkers()``.
     group_key
         Metadata column with the clusters; None is the active identity.
+    assay
+        Assay that is read; None is the default assay.
     key, overwrite, allow_upload
         As in :func:`cellferry.annotate_clusters`.
     dry_run
@@ -69,6 +71,7 @@ class RdsObject:
         level: delivery.Level = "clusters",
         markers: Path | None = None,
         group_key: str | None = None,
+        assay: str | None = None,
         key: str = "cell_type",
         context: Context | None = None,
         overwrite: bool = False,
@@ -87,6 +90,7 @@ class RdsObject:
             "level": level,
             "markers": None if markers is None else str(markers.resolve()),
             "group_by": group_key or IDENT,
+            "assay": assay,
             "key": key,
             "tissue": context.tissue,
             "species": context.species,

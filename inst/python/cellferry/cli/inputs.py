@@ -93,6 +93,7 @@ def opened_input(request: AnnotateRequest) -> Iterator[Input]:
                 level=request.level,
                 markers=markers,
                 group_key=request.group_key,
+                assay=request.assay,
                 key=request.key,
                 context=request.context,
                 overwrite=request.overwrite,

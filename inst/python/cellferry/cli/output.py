@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import click
 
 from ..annotations.clusters import Annotations
 from ..annotations.printed import aligned
 
-__all__ = [
-    "EXIT_ERROR",
-    "EXIT_FAILED_CLUSTERS",
-    "EXIT_USAGE",
-    "aligned",
-    "in_bytes",
-    "output_paths",
-    "print_files",
-    "table",
-    "write_all",
-]
+__all__ = ["aligned", "in_bytes", "one_at_a_time", "output_paths", "table", "write_all"]
 
 if TYPE_CHECKING:
     from ..runs.run import Run
-
-EXIT_ERROR, EXIT_USAGE, EXIT_FAILED_CLUSTERS = 1, 2, 3
 
 
 def table(annotations: Annotations) -> str:
@@ -65,10 +52,45 @@ def output_paths(name: Path, suffix: str | None = ".h5ad") -> dict[str, Path]:
     return {kind: name.with_name(name.name + end) for kind, end in suffixes.items()}
 
 
-def print_files(files: Sequence[Path]) -> None:
-    """Print where the files are."""
-    for path in files:
-        click.echo(f"wrote {path}")
+def run_folder(base: Path) -> Path:
+    """Return the folder of the run beside the files of a name."""
+    return base.with_name(base.name + "_run")
+
+
+@contextmanager
+def one_at_a_time(base: Path) -> Iterator[None]:
+    """Have the files of a name for oneself until the block ends.
+
+    The lock is that of the run beside them, wherever the run itself is kept. Nothing is left of
+    it where no run was made.
+
+    Raises
+    ------
+    RunLockedError
+        Another process writes files of this name; the message says which.
+    OutputError
+        The folder cannot be written.
+    """
+    from ..errors import RunLockedError
+    from ..runs.lock import held
+    from ..runs.run import check_folder
+
+    folder = run_folder(base)
+    # Refused before anything is made in it.
+    check_folder(folder)
+    there = folder.exists()
+    try:
+        with held(folder):
+            yield
+    except RunLockedError as error:
+        error.hint = f"{error.hint}\nOr choose another name with `output_name`."
+        raise
+    finally:
+        if not there and not (folder / "run.json").exists():
+            with suppress(OSError):
+                for left in ("run.lock", "journal.jsonl"):
+                    (folder / left).unlink(missing_ok=True)
+                folder.rmdir()
 
 
 def write_all(writers: dict[Path, Callable[[Path], object]], run: Run | None = None) -> list[Path]:
@@ -98,7 +120,7 @@ def write_all(writers: dict[Path, Callable[[Path], object]], run: Run | None = N
                 run.write(path, write)
         except OSError as error:
             message = f'The file "{path}" cannot be written: {error.strerror or error}.'
-            raise OutputError(message, "Choose another place with --out.") from error
+            raise OutputError(message, "Choose another place with `output_name`.") from error
         except OutputError as error:
             if run is not None:
                 again = f"cellferry runs resume {run.id}"

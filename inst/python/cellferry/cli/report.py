@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import OutputError
-from .output import print_files
+from .console import the_console
+from .options import FilePath
+from .standard_input import is_standard_input
 
 if TYPE_CHECKING:
     import anndata
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("source", metavar="RUN")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FilePath())
 @click.option("--key", help="Label column of an .h5ad.  [default: the newest]")
 @click.option("--coordinates-key", help="Embedding of an .h5ad, for example X_umap.")
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
@@ -30,27 +32,39 @@ def report(
 
     RUN is an id, a folder, an _annotations.json, or an .h5ad that was labelled.
 
+    The FILE "-" is standard output.
+
     \b
     Examples:
       cellferry report pbmc_run pbmc.html
       cellferry report pbmc_labelled.h5ad pbmc.html --coordinates-key X_umap
     """
-    from ..annotations.report import check_report_file, write_report
+    from ..annotations.report import check_report_file, render, write_report
     from ..annotations.stored import annotation_report
 
+    console = the_console()
+    if is_standard_input(file):
+        if console.as_json:
+            message = "--json is for one JSON document, and a report to standard output is HTML."
+            raise click.UsageError(message)
+        _only_of_objects(key=key, coordinates_key=coordinates_key)
+        console.out(render(_recorded(source)).encode("utf-8", "replace"), newline=False)
+        return
     _refuse_existing([file], overwrite=overwrite)
     check_report_file(file, overwrite=overwrite)
     if Path(source).suffix == ".h5ad":
         data = _labelled(source)
-        print_files([annotation_report(data, file, key, coordinates_key=coordinates_key)])
+        written = annotation_report(data, file, key, coordinates_key=coordinates_key)
     else:
         _only_of_objects(key=key, coordinates_key=coordinates_key)
-        print_files([write_report(_recorded(source), file)])
+        written = write_report(_recorded(source), file, overwrite=overwrite)
+    console.wrote([written])
+    console.result("", outputs=[str(written)])
 
 
 @click.command()
 @click.argument("source", metavar="RUN")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FilePath())
 @click.option("--format", "kind", help="csv, tsv or xlsx.  [default: by the name of FILE]")
 @click.option("--key", help="Label column of an .h5ad.  [default: the newest]")
 @click.option("--sample-key", help="Column of samples of an .h5ad; their cells are counted.")
@@ -84,7 +98,9 @@ def write(  # noqa: PLR0917 - click passes every option by name
     else:
         _only_of_objects(key=key, sample_key=sample_key)
         written = write_annotations(_recorded(source), file, kind, overwrite=overwrite)
-    print_files(written)
+    console = the_console()
+    console.wrote(written)
+    console.result("", outputs=[str(path) for path in written])
 
 
 def _recorded(source: str) -> Annotations:
@@ -117,7 +133,7 @@ def _refuse_existing(files: Sequence[Path], *, overwrite: bool) -> None:
     taken = [path for path in files if path.exists()]
     if taken and not overwrite:
         message = f'The file "{taken[0]}" exists.'
-        raise OutputError(message, "Choose another name, or give --overwrite.")
+        raise OutputError(message, "Choose another name, or pass `overwrite=True`.")
 
 
 @click.command()
@@ -129,10 +145,16 @@ def doctor() -> None:
       cellferry doctor
     """
     from ..bridge.installation import examine
+    from .exits import EXIT_ERROR, EXIT_OK
     from .output import aligned
 
     found = examine()
     rows = [[f.name, f.found, "ok" if f.ok else f.fix] for f in found]
-    click.echo(aligned(("what", "found", "fix"), rows))
-    if not all(f.ok for f in found):
-        raise click.exceptions.Exit(1)
+    faults = [f.name for f in found if not f.ok]
+    the_console().result(
+        aligned(("what", "found", "fix"), rows),
+        code=EXIT_ERROR if faults else EXIT_OK,
+        reason=f"To be mended: {', '.join(faults)}." if faults else "",
+        asked_for=True,
+        checks=[{"name": f.name, "found": f.found, "ok": f.ok, "fix": f.fix} for f in found],
+    )

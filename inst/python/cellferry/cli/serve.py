@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..errors import InvalidOptionError
+from .console import the_console
 
 
 @click.command()
@@ -104,7 +105,12 @@ def serve(**options: Any) -> None:
         concurrent_jobs=options["jobs"],
         waiting_jobs=options["max_waiting"],
     )
-    run(settings, lambda address: click.echo(f"cellferry serves {data} at {address}"))
+    console = the_console()
+
+    def ready(address: str) -> None:
+        console.result(f"cellferry serves {data} at {address}", address=address, data=str(data))
+
+    run(settings, ready)
 
 
 def size_in_bytes(text: str, option: str) -> int:

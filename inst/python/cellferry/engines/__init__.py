@@ -79,8 +79,8 @@ def engine_class(name: str, level: Level = "clusters") -> Callable[..., AnyEngin
 def _other_level(name: str, level: Level) -> tuple[str, str]:
     """Return what is wrong, and what to do, where an engine answers only the other level."""
     other, verbs = {
-        "clusters": ("cells", "annotate_cells() or AnnotateCells()"),
-        "cells": ("clusters", "annotate_clusters() or AnnotateClusters()"),
+        "clusters": ("cells", "`annotate_cells()`"),
+        "cells": ("clusters", "`annotate_clusters()`"),
     }[level]
     return f'The engine "{name}" answers {other}, not {level}.', f"Use {verbs}."
 

@@ -358,7 +358,7 @@ class Run:
             return
         if not path.is_file() or file_hash(path) not in self._hashes(path):
             message = f'The file "{path}" exists and was not written by this run, or was changed.'
-            raise OutputError(message, "Choose another name, or ask to overwrite it.")
+            raise OutputError(message, "Choose another name, or pass `overwrite=True`.")
 
     def _hashes(self, path: Path) -> set[str]:
         names = {str(path.resolve()), self._relative(path)}

@@ -282,7 +282,7 @@ def group_key_of(adata: anndata.AnnData, group_key: str | None, rank_key: str = 
         return usual[0]
     found = listing(usual) if usual else listing(columns)
     message = f"`group_key` must name the column of clusters; this AnnData has {found}."
-    raise GroupMissingError(message, 'For example group_key="leiden".')
+    raise GroupMissingError(message, 'For example `group_key="leiden"`.')
 
 
 def _ranking_group(adata: anndata.AnnData, rank_key: str) -> str | None:
@@ -322,7 +322,7 @@ def compute_markers(study: Study) -> Markers:
 
     recipe = (
         f'Run scanpy.tl.rank_genes_groups(adata, "{study.group_key}", pts=True) on log-normalised '
-        "data, or pass markers=."
+        "data, or pass `markers`."
     )
     source, codes = study.normalized, study.clusters.codes
     if source is None or codes is None:
@@ -330,7 +330,7 @@ def compute_markers(study: Study) -> Markers:
         raise MarkersRequiredError(message, recipe)
     if len(study.clusters.names) < 2:
         message = "Markers compare clusters, and there is only one cluster."
-        raise MarkersRequiredError(message, "Cluster the cells, or pass markers=.")
+        raise MarkersRequiredError(message, "Cluster the cells, or pass `markers`.")
     try:
         import scanpy
     except ImportError as error:

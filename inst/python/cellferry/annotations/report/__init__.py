@@ -49,7 +49,7 @@ SUFFIXES = (".html", ".htm")
 GENERATOR = '<meta name="generator" content="cellferry'
 """What is at the head of every report, and shows whose it is."""
 
-_OTHER_NAME = "Choose another name, or overwrite = TRUE (Python: overwrite=True)."
+_OTHER_NAME = "Choose another name, or pass `overwrite=True`."
 
 MOST_GONE = 10
 """Names that are listed of clusters without cells."""

@@ -77,9 +77,9 @@ class Quality:
         bad = int((~self.good).sum())
         message = f"{bad} of {len(self.reasons)} cells should not be annotated: {reasons}."
         hint = (
-            'They are left out (qc = "filter") and get no label.'
+            'They are left out (`qc="filter"`) and get no label.'
             if filtered
-            else 'They are sent all the same. qc = "filter" leaves them out, "off" does not look.'
+            else 'They are sent all the same. `qc="filter"` leaves them out, `qc="off"` looks not.'
         )
         warnings.warn(CellsQualityWarning(message, hint), stacklevel=5)
 

@@ -351,7 +351,7 @@ class Submission:
                     error.hint = (
                         f"{error.hint}\nIf it stays so, report it at {ISSUE_URL}, or go on "
                     )
-                    error.hint += "without artifacts: require_artifacts = FALSE (Python: False)."
+                    error.hint += "without artifacts: `require_artifacts=False`."
                     raise
                 logger.warning("%s was not uploaded: %s", path.name, error.message)
         return uploads

@@ -111,7 +111,7 @@ def _check_expression(study: Study, run: Run, options: Options) -> None:
         message = f'The run "{run.id}" was stopped before its data were on disk; nothing was sent.'
         raise RunDamagedError(message, "Annotate the object again: nothing is lost or paid twice.")
     message = 'The engine "cytetype" needs normalised expression for the artifacts.'
-    hint = "Pass the object itself, or require_artifacts = FALSE (Python: False) for markers alone."
+    hint = "Pass the object itself, or `require_artifacts=False` for markers alone."
     raise EngineNeedsError(message, hint, part="normalized")
 
 
@@ -158,7 +158,7 @@ def _save_query(payload: Mapping[str, Json], run: Run, options: Options) -> None
     except OSError as error:
         message = f'The query cannot be written to "{path}": {error.strerror}.'
         raise OutputError(
-            message, "Choose another `query_filename`, or save_query=False."
+            message, "Choose another `query_filename`, or `save_query=False`."
         ) from error
     run.wrote(path)
 

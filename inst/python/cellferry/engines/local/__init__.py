@@ -192,7 +192,7 @@ class Local:
         tissue = (study.context.tissue or "").strip()
         if not tissue:
             message = "`tissue_only` needs a tissue, and the study names none."
-            raise InvalidOptionError(message, "Pass tissue=, or leave `tissue_only` out.")
+            raise InvalidOptionError(message, "Pass `tissue`, or leave `tissue_only` out.")
         try:
             return self._table.restricted_to(tissue)
         except KnowledgeError as error:
