@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .annotate import annotate_cells, annotate_clusters, resume
     from .annotations import Annotations, CellAnnotations, annotation_report, read_annotations
     from .artifacts import build_artifacts
+    from .engines.local.knowledge.known import known_cell_types, known_tissues
     from .study import Study, study_report
     from .study.markers import Markers, read_markers
 
@@ -30,6 +31,8 @@ _WHERE = {
     "build_artifacts": "artifacts",
     "engines": "",
     "errors": "",
+    "known_cell_types": "engines.local.knowledge.known",
+    "known_tissues": "engines.local.knowledge.known",
     "read_annotations": "annotations.stored",
     "read_markers": "study.markers.read",
     "resume": "annotate.objects",
@@ -50,6 +53,8 @@ __all__ = [
     "build_artifacts",
     "engines",
     "errors",
+    "known_cell_types",
+    "known_tissues",
     "read_annotations",
     "read_markers",
     "resume",

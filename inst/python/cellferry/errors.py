@@ -37,8 +37,9 @@ react to the same thing. The tree::
     CellferryWarning
     ├── ClustersWithoutMarkersWarning, MarkersUnknownClustersWarning
     ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
-    ├── SpeciesWarning, GenesUnrecognisedWarning, MarkersComputedWarning
-    ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
+    ├── SpeciesWarning, TissueWarning, KnowledgeWarning, GenesUnrecognisedWarning
+    ├── MarkersComputedWarning, NormalisationWarning, CoordinatesWarning, CountsWarning
+    ├── ColumnsRenamedWarning
     └── CellsQualityWarning, CellsDiagnosisWarning
 
 """
@@ -499,6 +500,18 @@ class SpeciesWarning(CellferryWarning):
     """The stated species contradicts the gene names, or none can be recognised."""
 
     code = "species"
+
+
+class TissueWarning(CellferryWarning):
+    """The tissue, or a part of it, was not understood."""
+
+    code = "tissue"
+
+
+class KnowledgeWarning(CellferryWarning):
+    """Genes of the user's own knowledge are no known symbols."""
+
+    code = "knowledge"
 
 
 class GenesUnrecognisedWarning(CellferryWarning):

@@ -52,6 +52,21 @@ def _describe(_message: Message, _out: wire.Outgoing, _callback: Callback | None
     }
 
 
+def _known(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return what the embedded engine knows: its tissues, or its cell types."""
+    from ..engines.local.knowledge.known import cell_type_records, tissue_records
+
+    if message["what"] == "tissues":
+        records = tissue_records()
+    else:
+        records = cell_type_records(message.get("tissue"), message.get("species"))
+    columns = [
+        out.column(name, "integer" if name == "cell_types" else "text", [r[name] for r in records])
+        for name in records[0]
+    ]
+    return {"frame": out.frame(columns, len(records))}
+
+
 def _read_markers(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
     """Read a table and keep it; R gets a handle, and what it may want to know of the table."""
     markers = read_markers(
@@ -231,6 +246,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "block": _block,
     "describe": _describe,
     "discard": _discard,
+    "known": _known,
     "marker_frame": _marker_frame,
     "plan": _plan,
     "read_markers": _read_markers,

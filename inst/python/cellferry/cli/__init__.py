@@ -1,4 +1,4 @@
-"""The command line: ``cellferry annotate | artifacts | runs | report | serve | doctor | demo``."""
+"""The command line: ``cellferry annotate | artifacts | runs | report | tissues | cell-types | serve | doctor | demo``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..errors import CellferryError, CellferryWarning, OptionError
 from .annotate import annotate
 from .artifacts import artifacts
 from .demo import demo
+from .known import cell_types, tissues
 from .output import EXIT_ERROR, EXIT_USAGE
 from .report import doctor, report
 from .runs import runs
@@ -33,7 +34,7 @@ def group() -> None:
     """
 
 
-for command in (annotate, artifacts, runs, report, serve, doctor, demo):
+for command in (annotate, artifacts, runs, report, tissues, cell_types, serve, doctor, demo):
     group.add_command(command)
 
 

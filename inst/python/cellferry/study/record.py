@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..files import Json
@@ -29,6 +30,7 @@ def study_record(study: Study) -> dict[str, Json]:
             "species": study.context.species,
             "study_context": study.context.study_context,
             "metadata": dict(study.context.metadata),
+            **({"species_from": "genes"} if study.context.species_from == "genes" else {}),
         },
     }
 
@@ -47,6 +49,7 @@ def study_from_record(record: Mapping[str, Any]) -> Study:
 
 
 def input_hash(study: Study) -> str:
-    """Return a hash of everything that :func:`study_record` keeps."""
-    record = json.dumps(study_record(study), sort_keys=True, ensure_ascii=False)
+    """Return a hash of what :func:`study_record` keeps, but for where the species comes from."""
+    stated = study.with_parts(context=replace(study.context, species_from="stated"))
+    record = json.dumps(study_record(stated), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(record.encode()).hexdigest()
