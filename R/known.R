@@ -7,9 +7,9 @@
 #' @param tissue Only types that occur in it, or anywhere; words as for [AnnotateClusters()].
 #' @param species Only types with markers that are read for this species.
 #'
-#' @return A data frame. `KnownTissues()`: `tissue`, `other_names` and `part_of` (text, several names
-#'   separated by `"; "`), `ontology_id` in UBERON, and `cell_types`, the number of types that are
-#'   known from it. `KnownCellTypes()`: `cell_type`, `ontology_id` and `ontology_label` in the Cell
+#' @return A data frame. `KnownTissues()`: `tissue`, `other_names` and `part_of` (text, several
+#'   names separated by `"; "`), `ontology_id` in UBERON, and `cell_types`, the number of types that
+#'   are known from it. `KnownCellTypes()`: `cell_type`, `ontology_id` and `ontology_label` in the Cell
 #'   Ontology, `parent`, `tissues` and `species`.
 #' @family annotation
 #' @examples

@@ -8,7 +8,7 @@ react to the same thing. The tree::
     ├── InputError              what was given cannot be used
     │   ├── UnsupportedObjectError, InvalidObjectError, ObjectOutdatedError
     │   ├── LayerMissingError, NotNormalizedError
-    │   ├── GroupMissingError, GroupEmptyError
+    │   ├── GroupMissingError, GroupEmptyError, GroupNotClustersError
     │   ├── MarkersError        everything about a marker table
     │   │   ├── MarkersUnreadableError, MarkersFormatError, MarkersEmptyError
     │   │   ├── MarkersStatisticError, MarkersClustersError
@@ -38,8 +38,7 @@ react to the same thing. The tree::
     ├── ClustersWithoutMarkersWarning, MarkersUnknownClustersWarning
     ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
     ├── SpeciesWarning, TissueWarning, KnowledgeWarning, GenesUnrecognisedWarning
-    ├── MarkersComputedWarning, NormalisationWarning, CoordinatesWarning, CountsWarning
-    ├── ColumnsRenamedWarning
+    ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
     └── CellsQualityWarning, CellsDiagnosisWarning
 
 """
@@ -152,6 +151,12 @@ class GroupEmptyError(InputError):
     """The column of clusters names no cluster at all."""
 
     code = "group_empty"
+
+
+class GroupNotClustersError(InputError):
+    """The column holds a measurement or names of cells, and no clusters."""
+
+    code = "group_not_clusters"
 
 
 class MarkersError(InputError):
@@ -518,12 +523,6 @@ class GenesUnrecognisedWarning(CellferryWarning):
     """Few of the genes are known to the engine."""
 
     code = "genes_unrecognised"
-
-
-class MarkersComputedWarning(CellferryWarning):
-    """No markers were given, so they are computed, which may take long."""
-
-    code = "markers_computed"
 
 
 class NormalisationWarning(CellferryWarning):

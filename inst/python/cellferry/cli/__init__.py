@@ -1,4 +1,4 @@
-"""The command line: ``cellferry annotate | artifacts | runs | report | tissues | cell-types | serve | doctor | demo``."""
+"""The command line: ``cellferry annotate | artifacts | runs | report | tissues | ...``."""
 
 from __future__ import annotations
 

@@ -167,7 +167,17 @@ class Study:
         if value is not None:
             return value
         message = f'The engine "{engine}" needs {_PARTS[part][0]}, and this study has none.'
-        raise EngineNeedsError(message, _PARTS[part][1], part=part)
+        hint = _PARTS[part][1]
+        if part == "normalized" and self.cells is not None:
+            message = (
+                f'The engine "{engine}" needs log-normalised values or raw counts, and the object '
+                "has neither: what it has is scaled, or nothing."
+            )
+            hint = (
+                "Start again from the counts, and normalise them: NormalizeData(x) in R; "
+                "scanpy.pp.normalize_total(adata, target_sum=1e4); scanpy.pp.log1p(adata)."
+            )
+        raise EngineNeedsError(message, hint, part=part)
 
     def fingerprint(self) -> str:
         """Return a hash of cell names and clusters: the same object, the same hash.
