@@ -237,7 +237,14 @@ show_annotations <- function(answer, verbose, following = NULL) {
     return(invisible())
   }
   table <- new_annotations(answer$value$json, answer$value$key)
-  lines <- c(format(table), if (!is.null(following)) c("", paste("Next:", following)))
+  if (!is.null(following) && !any(table$status %in% "ok")) {
+    lines <- c(format(table), "", paste(
+      "Nothing was named, so there is nothing to draw. Check `species` and the names of the genes;",
+      "why each is Unknown is in Annotations(<your object>)$justification."
+    ))
+  } else {
+    lines <- c(format(table), if (!is.null(following)) c("", paste("Next:", following)))
+  }
   cellferry_inform(paste(lines, collapse = "\n"), class = "cellferry_table_message")
 }
 

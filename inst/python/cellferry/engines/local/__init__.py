@@ -56,8 +56,11 @@ class Local:
         stated makes types of other tissues less likely, and does not exclude them.
     knowledge
         Cell types of your own: path of a table in the format of the packaged one (``.tsv``)
-        or of gene sets (``.gmt``), a data frame with the same columns, or lists of genes by
-        type. They are merged with the packaged ones; a type of the same name replaces ours,
+        or of gene sets (``.gmt``), a data frame with the same columns (``name`` and ``positive``
+        are enough), or lists of genes by type. In one text genes are separated by blanks, commas
+        or semicolons; ``CD79A*3`` has a tier from 1 (supports) to 3 (defines), ``SDPR/CAVIN2``
+        two names of one gene. Genes that are no known symbols are a
+        warning. The types are merged with the packaged ones; one of the same name replaces ours,
         and yours win where both fit alike.
     knowledge_only
         Use your table alone.

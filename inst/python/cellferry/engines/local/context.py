@@ -101,7 +101,7 @@ def understand(context: Context, knowledge: Knowledge, genes: Iterable[str]) -> 
                 lines[-1] += f" Not read as a tissue: {listing(read.unread)}."
         problems += [] if problem is None else [problem]
         record["tissue"] = {
-            "given": read.given, "names": list(read.names), "not_understood": list(read.unread)
+            "given": read.given, "names": list(read.names), "not_understood": list(read.unread) if read.names else [read.given]
         }  # fmt: skip
     if (context.species or "").strip() and context.species_from == "stated":
         names = list(dict.fromkeys(map(str, genes)))
