@@ -9,8 +9,8 @@
 #'
 #' @return A data frame. `KnownTissues()`: `tissue`, `other_names` and `part_of` (text, several
 #'   names separated by `"; "`), `ontology_id` in UBERON, and `cell_types`, the number of types that
-#'   are known from it. `KnownCellTypes()`: `cell_type`, `ontology_id` and `ontology_label` in the Cell
-#'   Ontology, `parent`, `tissues` and `species`.
+#'   are known from it. `KnownCellTypes()`: `cell_type`, `ontology_id` and `ontology_label` in the
+#'   Cell Ontology, `parent`, `tissues` and `species`.
 #' @family annotation
 #' @examples
 #' \dontrun{

@@ -21,7 +21,7 @@ error_codes <- c(
   gene_identifiers = "The genes are identifiers where symbols are needed.",
   group_empty = "The column of clusters names no cluster at all.",
   group_missing = "The metadata has no such column of clusters.",
-  group_not_clusters = "The values of the column are a measurement or names of cells, and no clusters.",
+  group_not_clusters = "The column holds a measurement or names of cells, and no clusters.",
   input = "What was given cannot be used.",
   internal = "A fault in cellferry itself; the hint says where to report it.",
   interrupted = "The run was stopped by the user and can be resumed.",

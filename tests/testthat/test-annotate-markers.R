@@ -16,9 +16,9 @@ test_that("markers that can't be computed are errors with the recipe", {
   )
   scaled <- object
   scaled[["RNA"]]@scale.data <- as.matrix(object[["RNA"]]@data)[1:5, ]
-  scaled[["RNA"]]@data <- methods::new("dgCMatrix")
+  scaled@assays$RNA@data <- methods::new("dgCMatrix")
   expect_messages(compute(scaled), "markers-required-missing")
-  scaled[["RNA"]]@counts <- methods::new("dgCMatrix")
+  scaled@assays$RNA@counts <- methods::new("dgCMatrix")
   expect_messages(compute(scaled), "markers-required-only-scaled")
   expect_messages(
     require_joined(list(1, 2), "RNA"), "markers-required-split"

@@ -29,8 +29,7 @@ test_that("what is understood of tissue and species is said, and what is not is 
     class = "cellferry_invalid_option_error"
   )
   expect_warning(
-    LocalEngine(knowledge = list("Mine" = c("cd3e, CD3D"))) |>
-      AnnotateClusters(object = markers, verbose = FALSE),
+    AnnotateClusters(markers, knowledge = list("Mine" = "cd3e, CD3D"), verbose = FALSE),
     "nearest: \"CD3E\"",
     class = "cellferry_knowledge_warning"
   )

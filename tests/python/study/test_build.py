@@ -94,3 +94,67 @@ def test_computing_needs_cells():
 
     with pytest.raises(errors.MarkersRequiredError, match="no expression"):
         compute_markers(Study(Clusters(("a",))))
+
+
+def expression(n=60, seed=0):
+    random = np.random.default_rng(seed)
+    counts = random.poisson(3, (n, 3)).astype(float)
+    counts[: n // 2, 0] += 9
+    logged = np.log1p(counts / counts.sum(axis=1, keepdims=True) * 1e4)
+    return counts, logged, np.repeat(["a", "b"], n // 2)
+
+
+def test_a_ranking_of_raw_counts_is_not_used_and_that_is_said():
+    import scanpy
+
+    counts, logged, groups = expression()
+    adata = small(logged, leiden=pd.Categorical(groups))
+    adata.raw = small(counts)
+    scanpy.tl.rank_genes_groups(adata, "leiden", pts=True)
+    with pytest.warns(errors.NormalisationWarning, match="made of raw, which has raw counts") as w:
+        study = study_from_anndata(adata, group_key="leiden")
+    cure = w[-1].message.hint
+    assert 'scanpy.tl.rank_genes_groups(adata, "leiden", pts=True, use_raw=False)' in cure
+    scanpy.tl.rank_genes_groups(adata, "leiden", pts=True, use_raw=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", errors.CellferryWarning)
+        again = study_from_anndata(adata, group_key="leiden")
+    assert list(again.markers.gene) == list(study.markers.gene)
+
+
+def run_cure(hint, adata):
+    """Run the Python of a hint, as a user would paste it."""
+    import scanpy
+
+    code = hint.split(": ", 1)[1].split(", and annotate again")[0]
+    names = {"adata": adata, "scanpy": scanpy}
+    exec(code, names)
+    return names["adata"]
+
+
+@pytest.mark.parametrize("where", ["X", "layer", "raw"])
+def test_the_cure_of_values_that_give_no_markers_works(where):
+    counts, logged, groups = expression()
+    scaled = (logged - logged.mean(axis=0)) / logged.std(axis=0)
+    adata = small(counts if where == "X" else scaled, leiden=pd.Categorical(groups))
+    if where == "layer":
+        adata.layers["counts"] = counts
+    if where == "raw":
+        adata.raw = small(counts, leiden=groups)
+    with pytest.raises(errors.MarkersRequiredError) as caught:
+        study_from_anndata(adata, group_key="leiden")
+    assert study_from_anndata(run_cure(caught.value.hint, adata), group_key="leiden").markers
+
+
+def test_an_obs_without_columns_is_said_to_have_none():
+    with pytest.raises(errors.GroupMissingError, match="has no columns") as caught:
+        study_from_anndata(small(np.ones((4, 3))))
+    assert "annotate_cells(adata)" in caught.value.hint
+
+
+def test_a_measurement_is_refused_before_it_is_ranked():
+    _, logged, groups = expression()
+    adata = small(logged, leiden=groups, depth=logged[:, 0])
+    with pytest.raises(errors.GroupNotClustersError, match="is it a clustering") as caught:
+        study_from_anndata(adata, group_key="depth")
+    assert '"leiden"' in caught.value.hint

@@ -478,12 +478,7 @@ def _not_normalized(source: ExpressionSource, counts_in: str | None) -> tuple[st
         damaged = " and some are no finite numbers" if seen.kind == "damaged" else ""
         problem = f"the data are scaled (some values are negative{damaged})"
         if counts_in is not None:
-            take = (
-                "adata = adata.raw.to_adata()"
-                if counts_in == "raw.X"
-                else f"adata.X = adata.{counts_in}.copy()"
-            )
-            return problem, f"Normalise the counts: {take}; {normalise}{again}"
+            return problem, f"Normalise the counts: {_taking(counts_in)}{normalise}{again}"
         cure = (
             "Go back to the object before scanpy.pp.scale(), and keep its log-normalised values: "
             "adata.raw = adata.copy()"
@@ -492,7 +487,7 @@ def _not_normalized(source: ExpressionSource, counts_in: str | None) -> tuple[st
     return {
         "counts": (
             "the data look like raw counts (all values are whole numbers)",
-            f'Normalise them: adata.layers["counts"] = adata.X.copy(); {normalise}{again}',
+            f"Normalise them: {_taking(counts_in or 'X')}{normalise}{again}",
         ),
         "linear": (
             f"the data are not logged (values go up to {seen.largest:,.6g})",
@@ -500,3 +495,12 @@ def _not_normalized(source: ExpressionSource, counts_in: str | None) -> tuple[st
         ),
         "empty": ("the data have nothing but zeros", f"Put the values in X{again}"),
     }.get(seen.kind_of_finite)
+
+
+def _taking(counts_in: str) -> str:
+    """Return the Python that puts raw counts into X, without losing them."""
+    if counts_in == "X":
+        return 'adata.layers["counts"] = adata.X.copy(); '
+    if counts_in == "raw.X":
+        return "adata = adata.raw.to_adata(); "
+    return f"adata.X = adata.{counts_in}.copy(); "

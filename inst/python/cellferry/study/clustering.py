@@ -102,7 +102,7 @@ def check_clustering(
     """
     sizes = clusters.counts()
     names = clusters.names
-    if not sizes or 2 * len(set(known) & set(names)) > len(names):
+    if not sizes or len(sizes) < 2 or 2 * len(set(known) & set(names)) > len(names):
         return
     problem = _problem(list(sizes.values()), numbers)
     if problem is None:

@@ -125,3 +125,14 @@ def test_the_residual_holds_nothing_that_the_answer_explains():
     genes = {PROFILES.genes[g] for g in supporters(PROFILES, left, HIERARCHY.index("T cell"))}
     assert {"CD3D", "CD3E", "TRAC"} <= genes
     assert not len(supporters(PROFILES, left, best))
+
+
+@pytest.mark.parametrize(("others", "named"), [(0, True), (8, True), (60, False), (300, False)])
+def test_a_long_list_needs_more_than_two_markers_of_a_type(others, named):
+    """Two markers among ten best genes are many; among all that is raised they are chance."""
+    some = ["MS4A1", "CD79A"]
+    label, *_, found = chosen(table({"0": [*some, *(f"X{i}" for i in range(others))]}))
+    assert label == ("B cell" if named else None)
+    assert found.few is not named
+    full = [*B_CELL, *(f"X{i}" for i in range(others))]
+    assert chosen(table({"0": full}))[0] == "B cell"

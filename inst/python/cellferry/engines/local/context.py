@@ -101,8 +101,10 @@ def understand(context: Context, knowledge: Knowledge, genes: Iterable[str]) -> 
                 lines[-1] += f" Not read as a tissue: {listing(read.unread)}."
         problems += [] if problem is None else [problem]
         record["tissue"] = {
-            "given": read.given, "names": list(read.names), "not_understood": list(read.unread) if read.names else [read.given]
-        }  # fmt: skip
+            "given": read.given,
+            "names": list(read.names),
+            "not_understood": list(read.unread) if read.names else [read.given],
+        }
     if (context.species or "").strip() and context.species_from == "stated":
         names = list(dict.fromkeys(map(str, genes)))
         species = read_species(context, knowledge, names)
