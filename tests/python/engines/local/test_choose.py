@@ -127,12 +127,14 @@ def test_the_residual_holds_nothing_that_the_answer_explains():
     assert not len(supporters(PROFILES, left, best))
 
 
-@pytest.mark.parametrize(("others", "named"), [(0, True), (8, True), (60, False), (300, False)])
-def test_a_long_list_needs_more_than_two_markers_of_a_type(others, named):
+@pytest.mark.parametrize("others", [0, 60, 300])
+def test_two_markers_are_enough_for_a_short_list_only(others):
     """Two markers among ten best genes are many; among all that is raised they are chance."""
-    some = ["MS4A1", "CD79A"]
-    label, *_, found = chosen(table({"0": [*some, *(f"X{i}" for i in range(others))]}))
-    assert label == ("B cell" if named else None)
-    assert found.few is not named
-    full = [*B_CELL, *(f"X{i}" for i in range(others))]
-    assert chosen(table({"0": full}))[0] == "B cell"
+    label, *_, found = chosen(table({"0": B_CELL[:2]}, filler=others))
+    assert label == (None if others else "B cell")
+    assert found.few is bool(others)
+
+
+@pytest.mark.parametrize("others", [0, 60, 300])
+def test_a_few_defining_markers_that_are_strong_name_a_type_in_any_list(others):
+    assert chosen(table({"0": B_CELL[:4]}, filler=others))[0] == "B cell"

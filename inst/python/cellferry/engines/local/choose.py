@@ -118,7 +118,8 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     sure = confidence(fit, margin, mixed=partner is not None)
     if sure < LEAST_CONFIDENCE:
         return Choice(None, begun, fit, margin, None, rival, partner=partner, states=states)
-    if not hierarchy.own[label] and markers_seen(hierarchy, scores, label) < needed(scores.signal):
+    few = fit < STRONG_FIT and markers_seen(hierarchy, scores, label) < needed(scores.signal)
+    if few and not hierarchy.own[label]:
         return Choice(
             None, begun, fit, margin, None, rival, partner=partner, states=states, few=True
         )
@@ -328,6 +329,8 @@ def features(fit: float, margin: float, *, mixed: bool) -> tuple[float, float, f
 
 MIN_GENES = 2
 """Supporting genes without which nothing is named."""
+STRONG_FIT = 0.8
+"""Fit that a few markers reach only if they are defining ones, strongly raised."""
 SHORT_LIST = 10
 """Length of a list that was cut to its best genes, and may have only as many."""
 MORE_GENES = 3
