@@ -62,6 +62,7 @@ open_request <- function(request, object = NULL) {
   })$value
   request$kept$handles <- answer$handle
   request$handle <- answer$handle
+  request$columns <- as.character(unlist(answer$columns))
   needed <- as.character(unlist(answer$needs))
   request$parts <- structure(union(needed, as.character(unlist(answer$uses))), needed = needed)
   request
@@ -102,14 +103,23 @@ annotate_object <- function(object, request, markers = NULL) {
   on.exit(discard(request$kept))
   assay <- extract_assay(object, request$assay)
   groups <- if (of_cells) {
-    cell_groups(object, request$group.by)
+    cell_groups(object, request)
   } else {
-    extract_groups(object, request$group.by)
+    extract_groups(object, request$group.by, request$columns)
   }
+  if (of_cells) check_cell_values(object, assay, request)
   # A run has its markers.
   if (!of_cells && is.null(request$run)) {
-    markers <- markers %||% compute_markers(object, groups, assay, request$verbose)
-    request$markers <- read_request_markers(request, markers)
+    if (is.null(markers)) {
+      check_clustering(object, groups)
+      markers <- compute_markers(
+        object, groups, assay, request$verbose || isTRUE(request$announce)
+      )
+      request$markers <- read_request_markers(request, markers)
+    } else {
+      request$markers <- read_request_markers(request, markers)
+      check_clustering(object, groups, request$markers)
+    }
   }
   study <- begin_study(
     object, "study_begin", request,
@@ -155,15 +165,36 @@ read_request_markers <- function(request, markers, cluster.column = NULL) {
 
 # The clusters to compare the labels of cells with. Without a clustering there is none, which is no
 # error here, unless a column was asked for.
-cell_groups <- function(object, group.by) {
+cell_groups <- function(object, request) {
   none <- function(cnd) {
-    if (group.by != "ident") stop(cnd)
+    if (request$group.by != "ident") stop(cnd)
     list(key = NULL, names = character(), codes = rep(NA_integer_, ncol(object)), column = NULL)
   }
   tryCatch(
-    extract_groups(object, group.by),
-    cellferry_group_missing_error = none, cellferry_group_empty_error = none
+    {
+      groups <- extract_groups(object, request$group.by, request$columns)
+      if (is.null(request$run)) check_clustering(object, groups)
+      groups
+    },
+    cellferry_group_missing_error = none, cellferry_group_empty_error = none,
+    cellferry_group_not_clusters_error = none
   )
+}
+
+# Refuses a measurement or names of cells in the place of clusters, unless a marker table has them.
+check_clustering <- function(object, groups, markers = NULL) {
+  numbers <- if (!is.null(groups$numbers)) {
+    list(
+      fraction = json_text(groups$numbers$fraction), largest = json_number(groups$numbers$largest)
+    )
+  }
+  bridge_call("check_clustering", list(
+    key = json_text(groups$key), names = json_texts(groups$names),
+    sizes = tabulate(groups$codes, length(groups$names)), numbers = numbers,
+    markers = json_text(markers),
+    candidates = json_texts(cluster_columns(extract_metadata(object)))
+  ))
+  invisible()
 }
 
 # The cells as groups of one.
@@ -227,7 +258,14 @@ show_annotations <- function(answer, verbose, following = NULL) {
     return(invisible())
   }
   table <- new_annotations(answer$value$json, answer$value$key)
-  lines <- c(format(table), if (!is.null(following)) c("", paste("Next:", following)))
+  if (!is.null(following) && !any(table$status %in% "ok")) {
+    lines <- c(format(table), "", paste(
+      "Nothing was named, so there is nothing to draw. Check `species` and the names of the genes;",
+      "why each is Unknown is in Annotations(<your object>)$justification."
+    ))
+  } else {
+    lines <- c(format(table), if (!is.null(following)) c("", paste("Next:", following)))
+  }
   cellferry_inform(paste(lines, collapse = "\n"), class = "cellferry_table_message")
 }
 

@@ -136,10 +136,12 @@ stream_artifacts <- function(object, group.by, assay, coordinates_key, options, 
 # Begins a build and sends all that it reads.
 begin_build <- function(object, group.by, assay, coordinates_key, options, kept = new_kept(),
                         verbose = FALSE, progress = NULL) {
+  groups <- extract_groups(object, group.by)
+  check_clustering(object, groups)
   begin_study(
     object, "artifacts_begin",
     list(group.by = group.by, assay = assay, kept = kept, verbose = verbose), artifact_parts,
-    message = list(options = json_record(lapply(options, json_value))),
+    message = list(options = json_record(lapply(options, json_value))), groups = groups,
     coordinates.key = coordinates_key, progress = progress
   )
 }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .annotations.evidence import markers, supporting_markers
     from .annotations.write import write_annotations
     from .artifacts import build_artifacts
+    from .engines.local.knowledge.known import known_cell_types, known_tissues
     from .study import Study, study_report
     from .study.markers import Markers, read_markers
 
@@ -32,6 +33,8 @@ _WHERE = {
     "build_artifacts": "artifacts",
     "engines": "",
     "errors": "",
+    "known_cell_types": "engines.local.knowledge.known",
+    "known_tissues": "engines.local.knowledge.known",
     "markers": "annotations.evidence",
     "read_annotations": "annotations.stored",
     "read_markers": "study.markers.read",
@@ -55,6 +58,8 @@ __all__ = [
     "build_artifacts",
     "engines",
     "errors",
+    "known_cell_types",
+    "known_tissues",
     "markers",
     "read_annotations",
     "read_markers",

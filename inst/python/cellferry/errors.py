@@ -8,7 +8,7 @@ react to the same thing. The tree::
     ├── InputError              what was given cannot be used
     │   ├── UnsupportedObjectError, InvalidObjectError, ObjectOutdatedError
     │   ├── LayerMissingError, NotNormalizedError
-    │   ├── GroupMissingError, GroupEmptyError
+    │   ├── GroupMissingError, GroupEmptyError, GroupNotClustersError
     │   ├── MarkersError        everything about a marker table
     │   │   ├── MarkersUnreadableError, MarkersFormatError, MarkersEmptyError
     │   │   ├── MarkersStatisticError, MarkersClustersError
@@ -37,7 +37,7 @@ react to the same thing. The tree::
     CellferryWarning
     ├── ClustersWithoutMarkersWarning, MarkersUnknownClustersWarning
     ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
-    ├── SpeciesWarning, GenesUnrecognisedWarning, MarkersComputedWarning
+    ├── SpeciesWarning, TissueWarning, KnowledgeWarning, GenesUnrecognisedWarning
     ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
     ├── ClustersChangedWarning, RecordLostWarning
     ├── CellsQualityWarning, CellsDiagnosisWarning
@@ -157,6 +157,12 @@ class GroupEmptyError(InputError):
     """The column of clusters names no cluster at all."""
 
     code = "group_empty"
+
+
+class GroupNotClustersError(InputError):
+    """The column holds a measurement or names of cells, and no clusters."""
+
+    code = "group_not_clusters"
 
 
 class MarkersError(InputError):
@@ -525,16 +531,22 @@ class SpeciesWarning(CellferryWarning):
     code = "species"
 
 
+class TissueWarning(CellferryWarning):
+    """The tissue, or a part of it, was not understood."""
+
+    code = "tissue"
+
+
+class KnowledgeWarning(CellferryWarning):
+    """Genes of the user's own knowledge are no known symbols."""
+
+    code = "knowledge"
+
+
 class GenesUnrecognisedWarning(CellferryWarning):
     """Few of the genes are known to the engine."""
 
     code = "genes_unrecognised"
-
-
-class MarkersComputedWarning(CellferryWarning):
-    """No markers were given, so they are computed, which may take long."""
-
-    code = "markers_computed"
 
 
 class NormalisationWarning(CellferryWarning):

@@ -120,7 +120,8 @@ def _with_symbols(study: Study) -> Study:
 def _settle_species(study: Study) -> Study:
     from dataclasses import replace
 
-    from ..biology.genes import detect_species, species_of
+    from ..biology.genes import detect_species
+    from ..biology.species import known_species
 
     names = study.genes if study.genes is not None else None
     if names is None and study.markers is not None:
@@ -136,8 +137,11 @@ def _settle_species(study: Study) -> Study:
                 guess.species,
                 100 * guess.share,
             )
-        return study.with_parts(context=replace(study.context, species=guess.species))
-    if guess.species is not None and species_of(stated) not in {None, guess.species}:
+        found = replace(study.context, species=guess.species, species_from="genes")
+        return study if guess.species is None else study.with_parts(context=found)
+    known = known_species(stated)
+    written_like = None if known is None else known.reads
+    if guess.species is not None and written_like not in {None, guess.species}:
         message = (
             f'The species was given as "{stated}", but {100 * guess.share:.0f} % of the gene '
             f"names that differ between species are of {guess.species}."

@@ -89,6 +89,7 @@ class AnnotateRequest:
             Labels cannot be written under the key, or the object cannot be read.
         """
         if is_anndata(self.data):
+            delivery.check_group_key(self.key, self.group_key, self.level)
             replaced = delivery.check_object_key(
                 self.data, self.key, overwrite=self.overwrite, level=self.level
             )

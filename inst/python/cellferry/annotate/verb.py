@@ -6,6 +6,7 @@ validate everything -> plan -> consent -> run -> annotations -> deliver
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..annotations.cells import CELLS_FILE, CellAnnotations
 from ..annotations.diagnoses import warn_of
 from ..engines import create_engine
-from ..engines.base import AnyEngine, Engine, Plan, Prepares, WritesFiles
+from ..engines.base import AnyEngine, Engine, Plan, Prepares, ReadsContext, WritesFiles
 from ..errors import (
     ISSUE_URL,
     AnnotationsFormatError,
@@ -139,7 +140,24 @@ def _checked(study: Study, engine: Engine[object]) -> Study:
     check_needs(engine, study)
     study = check_study(study, level_of(engine))
     check_same_clustering(study)
+    say_understood(study, engine)
     return study
+
+
+def say_understood(study: Study, engine: Engine[object]) -> None:
+    """Say what the engine makes of tissue and species, and warn of what it can't make anything of.
+
+    Engines that look no words up get them as they are written, which is said too.
+    """
+    if not isinstance(engine, ReadsContext):
+        if (study.context.tissue or "").strip():
+            logger.info("tissue: '%s', as it is written.", (study.context.tissue or "").strip())
+        return
+    understood = engine.understand(study)
+    for line in understood.lines:
+        logger.info("%s", line)
+    for problem in understood.problems:
+        warnings.warn(problem, stacklevel=4)
 
 
 def level_of(engine: Engine[object]) -> Level:

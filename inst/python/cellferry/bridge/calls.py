@@ -23,6 +23,7 @@ from ..engines import engine_names, engine_options, environment_variables
 from ..errors import InternalError
 from ..runs import Run, delete_runs, list_runs, prune_runs
 from ..runs.worker import at_work
+from ..study.clustering import Numbers, check_clustering
 from ..study.clusters import Clusters
 from ..study.markers.read import read_markers
 from ..study.markers.table import Markers
@@ -50,6 +51,38 @@ def _describe(_message: Message, _out: wire.Outgoing, _callback: Callback | None
         "key_variables": environment_variables(),
         "dependencies": installed_versions(),
     }
+
+
+def _check_clustering(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Refuse values of a column of R that are no clusters; see :mod:`..study.clustering`."""
+    numbers = message.get("numbers")
+    markers = message.get("markers")
+    known = () if markers is None else kept(markers, Markers).clusters
+    names = tuple(message["names"])
+    sizes = tuple(int(n) for n in message["sizes"])
+    check_clustering(
+        Clusters(names, sizes=sizes),
+        message["key"],
+        None if numbers is None else Numbers(numbers["fraction"], float(numbers["largest"])),
+        known=known,
+        candidates=lambda: list(message["candidates"]),
+    )
+    return {}
+
+
+def _known(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return what the embedded engine knows: its tissues, or its cell types."""
+    from ..engines.local.knowledge.known import cell_type_records, tissue_records
+
+    if message["what"] == "tissues":
+        records = tissue_records()
+    else:
+        records = cell_type_records(message.get("tissue"), message.get("species"))
+    columns = [
+        out.column(name, "integer" if name == "cell_types" else "text", [r[name] for r in records])
+        for name in records[0]
+    ]
+    return {"frame": out.frame(columns, len(records))}
 
 
 def _read_markers(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
@@ -287,8 +320,10 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "artifacts_begin": _artifacts_begin,
     "artifacts_finish": _artifacts_finish,
     "block": _block,
+    "check_clustering": _check_clustering,
     "describe": _describe,
     "discard": _discard,
+    "known": _known,
     "marker_frame": _marker_frame,
     "plan": _plan,
     "read_markers": _read_markers,

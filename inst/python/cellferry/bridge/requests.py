@@ -95,15 +95,17 @@ def open_request(
         check_consent(engine, plan_unread(engine, message), allow_upload=allowed)
         if prepare and isinstance(engine, Prepares):
             engine.prepare()
+    parameters = message.get("parameters") or {}
+    delivery.check_group_key(message["key"], parameters.get("group.by"), level_of(message))
     replaced = _replaced(message)
     if replaced:
         logger.info("Replacing the columns %s.", ", ".join(replaced))
-    parameters = message.get("parameters") or {}
     request = Request(engine, level_of(message), message["key"], run, parameters)
     return {
         "handle": keep(request),
         "needs": sorted(request.parts & engine.capabilities.needs),
         "uses": sorted(request.parts & engine.capabilities.uses),
+        "columns": delivery.column_names(request.key, request.level),
     }
 
 

@@ -1,4 +1,4 @@
-"""The command line: annotate, artifacts, runs, report, write, serve, doctor, demo."""
+"""The command line: annotate, artifacts, runs, report, write, tissues, serve, doctor, demo."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from .exits import (
     exit_code_of_interrupt,
     stopped_by_signals,
 )
+from .known import cell_types, tissues
 from .options import leaves, output_options, prepare
 from .report import doctor, report, write
 from .runs import runs
@@ -48,7 +49,7 @@ def group() -> None:
 
 
 group.params += output_options()
-for command in (annotate, artifacts, runs, report, write, serve, doctor, demo):
+for command in (annotate, artifacts, runs, report, write, tissues, cell_types, serve, doctor, demo):
     group.add_command(command)
 for name, leaf in leaves(group):
     prepare(name, leaf)
