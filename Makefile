@@ -1,7 +1,7 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
 .PHONY: setup demo test test-fast test-seurat5 check lint format document readme spec-coverage clean \
-	bench-transfer bench-cells bench-llm bench-accuracy bench-artifacts bench-serve
+	bench-transfer bench-cells bench-llm bench-accuracy bench-artifacts bench-serve attack soak
 
 setup:
 	@scripts/setup
@@ -39,10 +39,10 @@ bench-llm: setup
 
 # Regenerate what is generated: NAMESPACE, man/, the list of Python packages and the tables for R.
 document: setup
-	@. scripts/env && python scripts/backend_requirements.py && python scripts/r_tables.py && \
+	@. scripts/env && python scripts/backend_requirements.py && python scripts/r_tables.py && python scripts/engine_options.py && \
 	  Rscript -e 'roxygen2::roxygenise(load_code = "source")'
 
-# Run the README's examples, write their output into it, and make its picture.
+# Run the README's examples, write their output into it, and make its pictures.
 readme: setup
 	@. scripts/env && python scripts/readme.py
 
@@ -64,6 +64,15 @@ bench-accuracy: setup
 # Load on `cellferry serve`: fifty jobs at once, none lost, memory bounded.
 bench-serve: setup
 	@. scripts/env && python benchmarks/serve/load.py
+
+# All that was tried against reliability and safety, tried again on this machine: a quarter of an
+# hour. ATTACK_SCALE=0.1 for a look, ATTACK_SEED=N for other random numbers, ONLY=WORD for a part.
+attack: setup
+	@. scripts/env && python -m tests.attack $(if $(ONLY),--only $(ONLY))
+
+# Half an hour of `cellferry serve` under mixed load: memory flat, nothing lost. SECONDS=300.
+soak: setup
+	@. scripts/env && python benchmarks/serve/soak.py --seconds $(or $(SECONDS),1800)
 
 # Minutes, 25 GB of disk: ours beside cytetype's own writers, and a file of 500,000 cells.
 bench-artifacts: setup

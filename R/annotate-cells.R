@@ -48,13 +48,12 @@ AnnotateCells.Seurat <- function(object, engine = "local", key = "cell_type_cell
                                  group.by = "ident", tissue = NULL, species = NULL,
                                  study.context = NULL, assay = NULL, overwrite = FALSE,
                                  allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
-  name <- object_name(substitute(object))
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,
     level = "cells", dry.run = dry.run
   )
-  annotate_object(object, request, name)
+  annotate_object(object, request)
 }
 
 #' @rdname AnnotateCells

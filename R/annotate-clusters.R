@@ -52,8 +52,9 @@
 #'   No call is made, and neither a key nor consent is needed.
 #' @param ... Options of the engine, by their exact names; see [Engine()].
 #'
-#' @return The object with the new columns; for a marker table what [Annotations()] returns
-#'   (invisibly, if it was shown). After a dry run a list with the plan, of class `cellferry_plan`.
+#' @return The object with the new columns, which [LastAnnotated()] finds again; for a marker table
+#'   what [Annotations()] returns (invisibly, if it was shown). After a dry run a list with the
+#'   plan, of class `cellferry_plan`.
 #' @family annotation
 #' @seealso [cellferry_conditions] for the errors and warnings.
 #' @examples
@@ -78,13 +79,12 @@ AnnotateClusters.Seurat <- function(object, markers = NULL, engine = "local", gr
                                     key = "cell_type", tissue = NULL, species = NULL,
                                     study.context = NULL, assay = NULL, overwrite = FALSE,
                                     allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
-  name <- object_name(substitute(object))
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,
     dry.run = dry.run
   )
-  annotate_object(object, request, name, markers)
+  annotate_object(object, request, markers)
 }
 
 #' @rdname AnnotateClusters

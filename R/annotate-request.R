@@ -62,6 +62,7 @@ open_request <- function(request, object = NULL) {
   })$value
   request$kept$handles <- answer$handle
   request$handle <- answer$handle
+  request$columns <- as.character(unlist(answer$columns))
   needed <- as.character(unlist(answer$needs))
   request$parts <- structure(union(needed, as.character(unlist(answer$uses))), needed = needed)
   request
@@ -94,7 +95,7 @@ json_target <- function(object, key) {
 
 # The one way from an object to its labels, for clusters and for cells: a new run, or, with
 # `request$run`, one to go on with. `markers` are those of the user, if any.
-annotate_object <- function(object, request, name, markers = NULL) {
+annotate_object <- function(object, request, markers = NULL) {
   object <- check_object(object)
   of_cells <- request$level == "cells"
   request$source <- if (of_cells) "none" else if (is.null(markers)) "computed" else "given"
@@ -102,14 +103,23 @@ annotate_object <- function(object, request, name, markers = NULL) {
   on.exit(discard(request$kept))
   assay <- extract_assay(object, request$assay)
   groups <- if (of_cells) {
-    cell_groups(object, request$group.by)
+    cell_groups(object, request)
   } else {
-    extract_groups(object, request$group.by)
+    extract_groups(object, request$group.by, request$columns)
   }
+  if (of_cells) check_cell_values(object, assay, request)
   # A run has its markers.
   if (!of_cells && is.null(request$run)) {
-    markers <- markers %||% compute_markers(object, groups, assay, request$verbose)
-    request$markers <- read_request_markers(request, markers)
+    if (is.null(markers)) {
+      check_clustering(object, groups)
+      markers <- compute_markers(
+        object, groups, assay, request$verbose || isTRUE(request$announce)
+      )
+      request$markers <- read_request_markers(request, markers)
+    } else {
+      request$markers <- read_request_markers(request, markers)
+      check_clustering(object, groups, request$markers)
+    }
   }
   study <- begin_study(
     object, "study_begin", request,
@@ -123,7 +133,8 @@ annotate_object <- function(object, request, name, markers = NULL) {
   rows <- if (of_cells) each_cell(object) else groups
   rows$skipped <- of_cells
   labelled <- deliver(object, answer, rows, request$key)
-  show_annotations(answer, request$verbose, next_line(labelled, name, request$key))
+  remember_annotated(answer$value$run, request$key)
+  show_annotations(answer, request$verbose, next_line(labelled, "LastAnnotated()", request$key))
   labelled
 }
 
@@ -154,15 +165,36 @@ read_request_markers <- function(request, markers, cluster.column = NULL) {
 
 # The clusters to compare the labels of cells with. Without a clustering there is none, which is no
 # error here, unless a column was asked for.
-cell_groups <- function(object, group.by) {
+cell_groups <- function(object, request) {
   none <- function(cnd) {
-    if (group.by != "ident") stop(cnd)
+    if (request$group.by != "ident") stop(cnd)
     list(key = NULL, names = character(), codes = rep(NA_integer_, ncol(object)), column = NULL)
   }
   tryCatch(
-    extract_groups(object, group.by),
-    cellferry_group_missing_error = none, cellferry_group_empty_error = none
+    {
+      groups <- extract_groups(object, request$group.by, request$columns)
+      if (is.null(request$run)) check_clustering(object, groups)
+      groups
+    },
+    cellferry_group_missing_error = none, cellferry_group_empty_error = none,
+    cellferry_group_not_clusters_error = none
   )
+}
+
+# Refuses a measurement or names of cells in the place of clusters, unless a marker table has them.
+check_clustering <- function(object, groups, markers = NULL) {
+  numbers <- if (!is.null(groups$numbers)) {
+    list(
+      fraction = json_text(groups$numbers$fraction), largest = json_number(groups$numbers$largest)
+    )
+  }
+  bridge_call("check_clustering", list(
+    key = json_text(groups$key), names = json_texts(groups$names),
+    sizes = tabulate(groups$codes, length(groups$names)), numbers = numbers,
+    markers = json_text(markers),
+    candidates = json_texts(cluster_columns(extract_metadata(object)))
+  ))
+  invisible()
 }
 
 # The cells as groups of one.
@@ -226,7 +258,14 @@ show_annotations <- function(answer, verbose, following = NULL) {
     return(invisible())
   }
   table <- new_annotations(answer$value$json, answer$value$key)
-  lines <- c(format(table), if (!is.null(following)) c("", paste("Next:", following)))
+  if (!is.null(following) && !any(table$status %in% "ok")) {
+    lines <- c(format(table), "", paste(
+      "Nothing was named, so there is nothing to draw. Check `species` and the names of the genes;",
+      "why each is Unknown is in Annotations(<your object>)$justification."
+    ))
+  } else {
+    lines <- c(format(table), if (!is.null(following)) c("", paste("Next:", following)))
+  }
   cellferry_inform(paste(lines, collapse = "\n"), class = "cellferry_table_message")
 }
 
@@ -237,14 +276,105 @@ return_table <- function(answer, verbose) {
   if (verbose) invisible(table) else table
 }
 
-# What to paste next. The object's own name is used when it was given by name.
+# What to paste next. Nobody knows the name that the result is going to have, so the line finds it.
+# Of the labels of cells, those of their clusters are few enough to be read in a plot.
 next_line <- function(object, name, key) {
+  majority <- paste0(key, "_majority")
+  if (majority %in% names(extract_metadata(object))) key <- majority
   if (is_seurat(object) && !is.null(extract_coordinates(object))) {
     return(paste0("DimPlot(", name, ", group.by = \"", key, "\", label = TRUE)"))
   }
   paste0("table(", name, "$", key, ")")
 }
 
-object_name <- function(expression) {
-  if (is.symbol(expression)) as.character(expression) else "x"
+remember_annotated <- function(run, key) {
+  .globals$annotated <- if (!is.null(run)) list(run = run, key = key)
+}
+
+#' The object that was annotated last
+#'
+#' Finds the object that [AnnotateClusters()], [AnnotateCells()] or [ResumeAnnotation()] labelled
+#' last, whatever it is called: among the variables of the session, in lists of objects, or as the
+#' last value that was printed. No copy is kept.
+#'
+#' @param envir Where to look first; then where that was called from, and the global environment.
+#'
+#' @return The object.
+#' @family results
+#' @examples
+#' \dontrun{
+#' pbmc <- AnnotateClusters(SeuratObject::pbmc_small)
+#' Seurat::DimPlot(LastAnnotated(), group.by = "cell_type", label = TRUE)
+#' }
+#' @export
+LastAnnotated <- function(envir = parent.frame()) {
+  if (!is.environment(envir)) invalid_argument(envir, "envir", "an environment")
+  last <- .globals$annotated
+  if (is.null(last)) {
+    cellferry_stop(
+      "annotations_missing", "Nothing was annotated in this session.",
+      "Annotate an object first: x <- AnnotateClusters(x)"
+    )
+  }
+  for (where in unique(c(environments_from(envir), rev(sys.frames()), globalenv()))) {
+    found <- annotated_in(where, last)
+    if (!is.null(found)) {
+      return(found)
+    }
+  }
+  found <- find_annotated(get0(".Last.value", baseenv()), last)
+  if (is.null(found)) {
+    cellferry_stop(
+      "annotations_missing",
+      "The object that was annotated last is no variable of this session.",
+      "Keep what the function returns: x <- AnnotateClusters(x)"
+    )
+  }
+  found
+}
+
+# An environment and those around it, up to the global one and without packages.
+environments_from <- function(envir) {
+  found <- list()
+  while (!identical(envir, emptyenv()) && !isNamespace(envir) && !identical(envir, globalenv())) {
+    found <- c(found, envir)
+    envir <- parent.env(envir)
+  }
+  found
+}
+
+# Bindings that would be computed first, promises and active ones, are left alone.
+annotated_in <- function(envir, last) {
+  names <- ls(envir, sorted = FALSE)
+  if (!length(names)) {
+    return(NULL)
+  }
+  computed <- rlang::env_binding_are_lazy(envir, names) |
+    rlang::env_binding_are_active(envir, names)
+  for (name in names[!computed]) {
+    # An argument that is missing is an error.
+    value <- tryCatch(get0(name, envir, inherits = FALSE), error = function(cnd) NULL)
+    found <- find_annotated(value, last)
+    if (!is.null(found)) {
+      return(found)
+    }
+  }
+  NULL
+}
+
+# The value itself, or what a list has of it.
+find_annotated <- function(value, last) {
+  if (is_cell_object(value)) {
+    json <- extract_stored(value)[[last$key]]
+    return(if (!is.null(json) && grepl(last$run, json, fixed = TRUE)) value)
+  }
+  if (rlang::is_bare_list(value)) {
+    for (item in Filter(is_cell_object, value)) {
+      found <- find_annotated(item, last)
+      if (!is.null(found)) {
+        return(found)
+      }
+    }
+  }
+  NULL
 }

@@ -10,9 +10,11 @@
 #' @param object A Seurat object, a SingleCellExperiment, or annotations.
 #' @param key Key of the annotations; `NULL` is the newest.
 #'
-#' @return A data frame of class `cellferry_annotations`. Five columns are printed; it has
+#' @return A data frame of class `cellferry_annotations`. Five columns are printed, of a long table
+#'   its first rows, all with `print(found, n = Inf)`; it has
 #'   `r paste0("\x60", names(annotation_columns), "\x60", collapse = ", ")`. Columns with several
-#'   values per cluster, such as `supporting`, are lists.
+#'   values per cluster, such as `supporting`, are lists; `as.data.frame()` and `write.csv()` join
+#'   them by `"; "`. [WriteAnnotations()] writes more, also for a spreadsheet.
 #' @family results
 #' @examples
 #' \dontrun{
@@ -30,11 +32,19 @@ Annotations <- function(object, key = NULL) {
   if (is.null(stored$json)) {
     return(labels_only(object, stored$key))
   }
-  recount(new_annotations(stored$json, stored$key), object)
+  table <- recount(new_annotations(stored$json, stored$key), object)
+  others <- setdiff(names(extract_stored(object)), stored$key)
+  if (is.null(key) && length(others)) {
+    attr(table, "note") <- c(attr(table, "note"), paste0(
+      "These are of the key \"", stored$key, "\"; there is also ", listing(others), "."
+    ))
+  }
+  table
 }
 
 # The stored JSON of a key, or of the newest; `json` is NULL where only label columns are left.
-stored_annotations <- function(object, key = NULL) {
+# Genes and markers are asked of clusters, so `of.clusters` has those before newer ones of cells.
+stored_annotations <- function(object, key = NULL, of.clusters = FALSE) {
   if (inherits(object, "cellferry_annotations")) {
     return(list(key = attr(object, "key"), json = attr(object, "json")))
   }
@@ -49,8 +59,11 @@ stored_annotations <- function(object, key = NULL) {
   left <- setdiff(label_keys(extract_metadata(object)), names(stored))
   known <- c(names(stored), left)
   if (is.null(key) && length(stored)) {
-    created <- vapply(stored, function(json) parse_annotations(json)$provenance$created %||% "", "")
-    key <- names(stored)[order(created, decreasing = TRUE, method = "radix")][1]
+    made <- lapply(stored, function(json) parse_annotations(json)$provenance)
+    created <- vapply(made, function(provenance) provenance$created %||% "", "")
+    cells <- vapply(made, function(provenance) identical(provenance$level, "cells"), NA)
+    last <- order(of.clusters & cells, order(order(created, method = "radix", decreasing = TRUE)))
+    key <- names(stored)[last][1]
   }
   key <- key %||% c(left, NA)[1]
   if (!key %in% known) {
@@ -121,23 +134,64 @@ labels_only_error <- function(what) {
   )
 }
 
+# Up to so many rows a table is printed whole, of a longer one the head is.
+most_rows <- 20L
+head_rows <- 10L
+
 #' @export
-format.cellferry_annotations <- function(x, ...) {
-  shown <- as.data.frame(lapply(intersect(printed_columns, names(x)), function(name) x[[name]]))
-  names(shown) <- intersect(printed_columns, names(x))
+format.cellferry_annotations <- function(x, ..., n = NULL) {
+  columns <- intersect(printed_columns, names(x))
+  # A row that sums up cells is its label, which is printed once.
+  if (is_of_cells(x)) columns <- setdiff(columns, "cluster")
+  shown <- lapply(columns, function(name) x[[name]])
+  names(shown) <- columns
+  rows <- n %||% if (nrow(x) > most_rows) head_rows else nrow(x)
+  lines <- format_columns(as.data.frame(shown))
+  kept <- min(rows, nrow(x))
   c(
-    format_columns(shown), if ("status" %in% names(x)) paste0("# ", summary_line(x)),
+    utils::head(lines, kept + 1L),
+    if (kept < nrow(x)) paste0("# ... ", nrow(x) - kept, " more (print it with n = Inf)"),
+    if ("status" %in% names(x)) paste0("# ", summary_line(x)),
     if (!is.null(attr(x, "note"))) paste0("# ", attr(x, "note"))
   )
 }
 
 #' @export
-print.cellferry_annotations <- function(x, ...) {
+print.cellferry_annotations <- function(x, ..., n = NULL) {
   if (!all(printed_columns[-c(1, 4)] %in% names(x))) {
     return(NextMethod())
   }
-  cat(format(x), sep = "\n")
+  if (!is.null(n)) check_count(n, "n")
+  cat(format(x, n = n), sep = "\n")
   invisible(x)
+}
+
+is_of_cells <- function(table) identical(attr(table, "provenance")$level, "cells")
+
+#' @export
+as.data.frame.cellferry_annotations <- function(x, ...) {
+  flat <- flat_columns(x)
+  as.data.frame(structure(flat, class = "data.frame", row.names = .set_row_names(nrow(x))), ...)
+}
+
+# write.csv() can't write lists. It is no generic and takes a data frame as it is, but for this: it
+# goes through the columns by lapply(), which asks as.list().
+#' @export
+as.list.cellferry_annotations <- function(x, ...) {
+  columns <- as.list(unclass(x))
+  for (i in seq_len(sys.nframe())) {
+    if (identical(sys.function(i), utils::write.table)) {
+      return(flat_columns(x))
+    }
+  }
+  columns
+}
+
+flat_columns <- function(table) {
+  lapply(stats_names(unclass(table)), function(name) {
+    values <- table[[name]]
+    if (is.list(values)) vapply(values, paste, "", collapse = "; ") else values
+  })
 }
 
 format_columns <- function(frame) {
@@ -152,17 +206,18 @@ format_columns <- function(frame) {
   sub(" +$", "", do.call(paste, c(columns, sep = "  ")))
 }
 
-# For example "9 clusters: 8 ok, 1 unknown". Where every cell was annotated the rows are labels, and
-# it is "700 cells: 690 ok, 10 unknown; 12 labels".
+# For example "9 clusters: 8 ok, 1 unknown"; rows without clusters are labels. Where every cell was
+# annotated the rows are labels, and it is "700 cells: 690 ok, 10 unknown; 12 labels".
 summary_line <- function(table) {
-  of_cells <- identical(attr(table, "provenance")$level, "cells") && !is.null(table$n_cells)
+  of_cells <- is_of_cells(table) && !is.null(table$n_cells)
   weights <- if (of_cells) table$n_cells else rep(1L, nrow(table))
   status <- factor(table$status, levels = annotation_statuses)
   counts <- vapply(split(weights, status), sum, 0L)
   by_status <- toString(paste(counts, names(counts))[counts > 0])
   number <- function(n, what) paste0(n, " ", what, if (n != 1L) "s")
   if (!of_cells) {
-    return(paste0(number(nrow(table), "cluster"), ": ", by_status))
+    rows <- if ("cluster" %in% names(table)) "cluster" else "label"
+    return(paste0(number(nrow(table), rows), ": ", by_status))
   }
   labels <- sum(table$status == "ok" & weights > 0)
   paste0(number(sum(weights), "cell"), ": ", by_status, "; ", number(labels, "label"))
@@ -171,12 +226,13 @@ summary_line <- function(table) {
 #' The genes that support each label
 #'
 #' @inheritParams Annotations
+#' @param key Key of the annotations; `NULL` is the newest of clusters, else of cells.
 #' @param n Most genes per label.
 #'
 #' @return A named list, label -> genes, in the order of the clusters and with no gene twice,
 #'   under the names that the object has for them (Ensembl identifiers, if that is what they are):
 #'   ready for `DotPlot(x, features = SupportingMarkers(x), group.by = "cell_type")`. Clusters
-#'   without a label are left out, and those without cells, as after `subset()`.
+#'   without a label are left out, and labels without cells, as after `subset()`.
 #' @family results
 #' @examples
 #' \dontrun{
@@ -186,17 +242,16 @@ summary_line <- function(table) {
 SupportingMarkers <- function(object, key = NULL, n = 3) {
   check_text(key, "key", null = TRUE)
   check_count(n, "n")
-  stored <- stored_annotations(object, key)
+  stored <- stored_annotations(object, key, of.clusters = TRUE)
   if (is.null(stored$json)) {
     labels_only_error("supporting genes")
   }
-  table <- new_annotations(stored$json, stored$key)
-  if (is_cell_object(object)) table <- recount(table, object)
+  table <- Annotations(object, stored$key)
+  # The table is read by people and has symbols; the object may know its genes by other names.
+  names <- unlist(attr(table, "provenance")$gene_names)
   table <- table[table$status == "ok" & !table$n_cells %in% 0L, ]
   used <- character()
   found <- list()
-  # The table is read by people and has symbols; the object may know its genes by other names.
-  names <- unlist(attr(table, "provenance")$gene_names)
   for (label in unique(table$label)) {
     genes <- unlist(table$supporting[table$label == label])
     genes <- utils::head(setdiff(genes, used), n)
@@ -211,46 +266,166 @@ SupportingMarkers <- function(object, key = NULL, n = 3) {
 #' Write a report of the annotations
 #'
 #' Writes one HTML file with everything it shows: the labels, the evidence, the embedding
-#' coloured by label, and how it was made.
+#' coloured by label, and how it was made. Cells are counted as [Annotations()] counts them.
 #'
 #' @inheritParams Annotations
-#' @param file Path of the file to write.
+#' @param file Path of the HTML file to write. A report of cellferry is replaced, another file is
+#'   not.
+#' @param coordinates.key Name of the embedding to draw, with or without `X_`; `NULL` is the newest
+#'   UMAP, else t-SNE, else PCA, else the first.
+#' @param overwrite Whether a file that is no report of cellferry may be replaced.
+#' @param browse Whether to open the report in the browser.
+#' @param verbose Whether to say what was written.
 #'
 #' @return The path, invisibly.
 #' @family results
 #' @examples
 #' \dontrun{
 #' AnnotationReport(x, "report.html")
+#' AnnotationReport(x, "report.html", coordinates.key = "umap.cca")
 #' }
 #' @export
-AnnotationReport <- function(object, file, key = NULL) {
+AnnotationReport <- function(object, file, key = NULL, coordinates.key = NULL, overwrite = FALSE,
+                             browse = interactive(), verbose = TRUE) {
   check_text(file, "file")
   check_text(key, "key", null = TRUE)
+  check_text(coordinates.key, "coordinates.key", null = TRUE)
+  check_flag(overwrite, "overwrite")
+  check_flag(browse, "browse")
+  check_flag(verbose, "verbose")
+  outgoing <- new_outgoing()
+  found <- annotations_to_write(object, key, "table to report")
+  drawn <- embedding_to_draw(object, coordinates.key)
+  message <- c(
+    found$message, json_embedding(outgoing, object, found$table, drawn),
+    list(file = json_text(path.expand(file)), overwrite = json_flag(overwrite))
+  )
+  path <- bridge_call("report", message, outgoing)$value$file
+  if (verbose) cellferry_inform(paste0("Wrote ", path, written_of(found, drawn)))
+  if (browse) utils::browseURL(normalizePath(path))
+  invisible(path)
+}
+
+#' Write the annotations as tables
+#'
+#' Writes the labels with their evidence, the markers of each cluster, the cells of each sample,
+#' and how all was made. An xlsx has a sheet for each; there genes and labels are text, so that no
+#' gene becomes a date and nothing is computed as a formula. As csv or tsv the labels are the file
+#' itself and the others are beside it: `x.csv`, `x_markers.csv`, `x_samples.csv`,
+#' `x_provenance.csv`. These are exact data, in which nothing is changed or guarded; a spreadsheet
+#' may take a text there for a date or a formula.
+#'
+#' @inheritParams AnnotationReport
+#' @param file Path of the file to write.
+#' @param format `"csv"`, `"tsv"` or `"xlsx"`; `NULL` is told by the name of the file.
+#' @param sample.by Metadata column with the samples, of which the cells of each label are counted;
+#'   `NULL` leaves them out.
+#' @param overwrite Whether files of these names may be replaced.
+#'
+#' @return The paths, invisibly; the labels are the first.
+#' @family results
+#' @examples
+#' \dontrun{
+#' WriteAnnotations(x, "labels.xlsx", sample.by = "orig.ident")
+#' WriteAnnotations(x, "labels.csv")
+#' }
+#' @export
+WriteAnnotations <- function(object, file, format = NULL, key = NULL, sample.by = NULL,
+                             overwrite = FALSE, verbose = TRUE) {
+  check_text(file, "file")
+  check_text(format, "format", null = TRUE)
+  check_text(key, "key", null = TRUE)
+  check_text(sample.by, "sample.by", null = TRUE)
+  check_flag(overwrite, "overwrite")
+  check_flag(verbose, "verbose")
+  outgoing <- new_outgoing()
+  found <- annotations_to_write(object, key, "table to write")
+  message <- c(found$message, list(
+    file = json_text(path.expand(file)), format = json_text(format),
+    overwrite = json_flag(overwrite)
+  ))
+  if (!is.null(sample.by)) {
+    if (!is_cell_object(object)) {
+      cellferry_stop(
+        "unsupported_object", "The cells of samples are counted in an object, and this is a table.",
+        "Give the object itself, or leave `sample.by` out."
+      )
+    }
+    labels <- extract_groups(object, found$key)
+    samples <- extract_groups(object, sample.by)
+    message$sample_key <- json_text(sample.by)
+    message$labels <- json_groups(outgoing, labels)
+    message$samples <- json_groups(outgoing, samples)
+  }
+  answer <- bridge_call("write", message, outgoing)
+  paths <- as.character(unlist(answer$value$files))
+  if (verbose) cellferry_inform(paste0("Wrote ", paste(paths, collapse = "\n      ")))
+  invisible(paths)
+}
+
+# The table as it is counted now, and the message that takes it to Python.
+annotations_to_write <- function(object, key, what) {
   stored <- stored_annotations(object, key)
   if (is.null(stored$json)) {
-    labels_only_error("table to report")
+    labels_only_error(what)
   }
-  outgoing <- new_outgoing()
-  message <- list(json = json_text(stored$json), file = json_text(path.expand(file)))
-  message <- c(message, json_embedding(outgoing, object, new_annotations(stored$json, stored$key)))
-  answer <- bridge_call("report", message, outgoing)
-  invisible(answer$value$file)
+  table <- Annotations(object, stored$key)
+  counts <- lapply(table$n_cells, function(n) if (is.na(n)) NULL else jsonlite::unbox(n))
+  message <- list(
+    json = json_text(stored$json), clusters = json_texts(table$cluster), n_cells = counts,
+    note = json_text(paste(attr(table, "note"), collapse = " "))
+  )
+  others <- if (is.null(key) && is_cell_object(object)) {
+    setdiff(names(extract_stored(object)), stored$key)
+  }
+  list(table = table, key = stored$key, message = message, others = others)
+}
+
+# What was chosen where nobody chose: the key and the embedding, if there are several.
+written_of <- function(found, drawn) {
+  chosen <- c(
+    if (length(found$others)) {
+      paste0("of the key \"", found$key, "\" (key = chooses ", listing(found$others), ")")
+    },
+    if (length(drawn$others)) {
+      paste0(
+        "with the embedding \"", drawn$coordinates$name, "\" (coordinates.key = chooses ",
+        listing(drawn$others), ")"
+      )
+    }
+  )
+  if (length(chosen)) paste0(", ", paste(chosen, collapse = ", ")) else ""
+}
+
+embedding_to_draw <- function(object, wanted) {
+  if (!is_cell_object(object)) {
+    return(NULL)
+  }
+  coordinates <- extract_coordinates(object, wanted, newest = TRUE)
+  others <- if (is.null(wanted)) {
+    setdiff(names(Filter(is_drawable, extract_reductions(object))), coordinates$name)
+  }
+  list(coordinates = coordinates, others = grep("umap|tsne", others, TRUE, value = TRUE))
 }
 
 # The embedding with its clusters; nothing when there is none or the clusters were changed.
-json_embedding <- function(outgoing, object, table) {
-  if (inherits(object, "cellferry_annotations")) {
+json_embedding <- function(outgoing, object, table, drawn) {
+  if (is.null(drawn$coordinates)) {
     return(list())
   }
-  coordinates <- extract_coordinates(object)
   groups <- stored_groups(object, table)
-  if (is.null(coordinates) || is.null(groups)) {
+  if (is.null(groups)) {
     return(list())
   }
+  c(
+    list(coordinates = json_coordinates(outgoing, drawn$coordinates)),
+    json_groups(outgoing, groups)
+  )
+}
+
+# What each cell belongs to: codes from 0, -1 for none.
+json_groups <- function(outgoing, groups) {
   codes <- groups$codes - 1L
   codes[is.na(codes)] <- -1L
-  list(
-    coordinates = json_coordinates(outgoing, coordinates), codes = pack_integer(outgoing, codes),
-    names = json_texts(groups$names)
-  )
+  list(codes = pack_integer(outgoing, codes), names = json_texts(groups$names))
 }

@@ -142,10 +142,12 @@ stream_artifacts <- function(object, group.by, assay, coordinates_key, options, 
 begin_build <- function(object, group.by, assay, coordinates_key, options, kept = new_kept(),
                         verbose = FALSE, progress = NULL) {
   if (isTRUE(options$markers)) check_marker_values(object, extract_assay(object, assay))
+  groups <- extract_groups(object, group.by)
+  check_clustering(object, groups)
   begin_study(
     object, "artifacts_begin",
     list(group.by = group.by, assay = assay, kept = kept, verbose = verbose), artifact_parts,
-    message = list(options = json_record(lapply(options, json_value))),
+    message = list(options = json_record(lapply(options, json_value))), groups = groups,
     coordinates.key = coordinates_key, progress = progress
   )
 }

@@ -13,6 +13,9 @@ work_on_rds <- function(folder) {
     withCallingHandlers(do_task(bridge_call("task")$value), warning = function(cnd) {
       bridge_call("warned", condition_message(cnd))
       invokeRestart("muffleWarning")
+    }, cellferry_markers_computed_message = function(cnd) {
+      bridge_call("said", condition_message(cnd))
+      invokeRestart("muffleMessage")
     }),
     error = function(cnd) bridge_call("failed", condition_message(cnd))
   )
@@ -40,17 +43,18 @@ do_task <- function(task) {
   request <- list(
     engine = as_engine(task$engine), group.by = task$group_by, key = task$key,
     tissue = task$tissue, species = task$species, study.context = task$study_context,
-    assay = NULL, overwrite = isTRUE(task$overwrite), allow.upload = isTRUE(task$allow_upload),
-    verbose = FALSE, level = task$level, dry.run = isTRUE(task$dry_run)
+    assay = task$assay, overwrite = isTRUE(task$overwrite),
+    allow.upload = isTRUE(task$allow_upload), verbose = FALSE, announce = TRUE, level = task$level,
+    dry.run = isTRUE(task$dry_run)
   )
-  labelled <- annotate_object(object, request, "x", task$markers)
+  labelled <- annotate_object(object, request, task$markers)
   output <- bridge_call("save")$value
   tryCatch(
     saveRDS(labelled, output$path),
     error = function(cnd) {
       cellferry_stop(
         "output", paste0("The file can't be written: ", conditionMessage(cnd), "."),
-        "Choose another place with --out."
+        "Choose another place with `output_name`."
       )
     }
   )
@@ -103,7 +107,9 @@ folder_bridge <- function(folder) {
     write_buffers(part, c(list(charToRaw(name), message), buffers))
     file.rename(part, file.path(folder, paste0("request_", k)))
     if (!length(readLines(input, n = 1L))) {
-      # Python has ended, or does not want an answer any more.
+      # Python has ended, or does not want an answer any more. Of a Python that was killed the
+      # folder is still there.
+      unlink(folder, recursive = TRUE)
       quit(save = "no", status = 0L)
     }
     answer <- file.path(folder, paste0("answer_", k))

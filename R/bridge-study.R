@@ -96,7 +96,7 @@ warn_of_absent_cells <- function(object, assay, measured, level) {
   cellferry_warn(
     "cells_without_expression",
     paste0(n - n_there, " of ", n, " cells have no values in ", where, ". ", what),
-    "To read other cells, choose an assay that has them with assay =."
+    "To read other cells, choose an assay that has them with `assay`."
   )
 }
 
@@ -111,7 +111,7 @@ groups_of_measured <- function(groups, cells, engine) {
     cellferry_stop(
       "group_empty",
       paste0("\"", groups$key, "\" names no cluster of the cells that the assay has."),
-      "Choose another column with group.by, or another assay with assay =."
+      "Choose another column with `group.by`, or another assay with `assay`."
     )
   }
   if (is.null(engine)) {

@@ -34,8 +34,8 @@ rd_codes <- function(codes) {
 public_verbs <- c(
   "AnnotateCells", "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo",
   "BuildArtifacts", "CellAtlasEngine", "CyteTypeEngine", "Engine", "InstallBackend", "LLMEngine",
-  "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation", "StudyReport",
-  "SupportingMarkers"
+  "LastAnnotated", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
+  "StudyReport", "SupportingMarkers", "WriteAnnotations"
 )
 
 # The innermost public function on the stack as `Name()`. Arguments are left out on purpose: they

@@ -53,8 +53,10 @@ new_engine <- function(name, options = list()) {
 #' @param knowledge Cell types of your own: the path of a table in the format of the packaged ones
 #'   (`system.file("python/cellferry/data/knowledge", package = "cellferry")`) or of gene sets
 #'   (`.gmt`), a data frame with the same columns (`name` and `positive` are enough), or a named
-#'   list of genes by type. They are merged with the packaged ones; a type of the same name
-#'   replaces ours, and yours win where both fit alike.
+#'   list of genes by type. In one text genes are separated by blanks, commas or semicolons;
+#'   `"CD79A*3"` has a tier from 1 (supports) to 3 (defines), `"SDPR/CAVIN2"` two names of one gene.
+#'   Genes that are no known symbols are a warning. The types are merged with the packaged ones; one
+#'   of the same name replaces ours, and yours win where both fit alike.
 #' @param knowledge_only Whether your types are used alone.
 #' @export
 LocalEngine <- function(n_genes = 50L, tissue_only = FALSE, knowledge = NULL,

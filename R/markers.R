@@ -67,7 +67,7 @@ is_genes <- function(x) is.character(x) || is.factor(x)
 #'
 #' Returns the best markers of each cluster, up to 50, as they were stored with the annotations.
 #'
-#' @inheritParams Annotations
+#' @inheritParams SupportingMarkers
 #'
 #' @return A data frame with the columns of `FindAllMarkers()`; `cluster` is a factor in the order
 #'   of the clusters.
@@ -78,7 +78,8 @@ is_genes <- function(x) is.character(x) || is.factor(x)
 #' }
 #' @export
 Markers <- function(object, key = NULL) {
-  stored <- stored_annotations(object, key)
+  check_text(key, "key", null = TRUE)
+  stored <- stored_annotations(object, key, of.clusters = TRUE)
   if (is.null(stored$json)) {
     labels_only_error("markers")
   }

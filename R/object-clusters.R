@@ -3,7 +3,9 @@
 # The clusters of the cells: `names` in the user's order, only those with cells; `codes` one per
 # cell, position in `names` from 1, NA for a cell without a cluster; `column` the metadata column
 # that has them, NULL if none does.
-extract_groups <- function(object, group.by = "ident") {
+#
+# `written` are columns that will be replaced, and so can't be the one that has the clusters later.
+extract_groups <- function(object, group.by = "ident", written = character()) {
   metadata <- extract_metadata(object)
   values <- group_values(object, metadata, group.by)
   if (is.list(values) || length(values) != length(extract_cells(object))) {
@@ -18,15 +20,34 @@ extract_groups <- function(object, group.by = "ident") {
     cellferry_stop(
       "group_empty",
       paste0("\"", group.by, "\" names no cluster: every value is missing or there are no cells."),
-      "Cluster the cells first, or choose another column with group.by."
+      "Cluster the cells first, or choose another column with `group.by`."
     )
   }
   column <- group.by
   if (!group.by %in% names(metadata)) {
-    same <- vapply(metadata, function(x) !is.list(x) && identical(cluster_texts(x), texts), NA)
-    column <- if (any(same)) names(metadata)[same][1]
+    kept <- metadata[setdiff(names(metadata), written)]
+    same <- vapply(kept, function(x) !is.list(x) && identical(cluster_texts(x), texts), NA)
+    column <- if (any(same)) names(kept)[same][1]
   }
-  list(key = group.by, names = order, codes = match(texts, order), column = column)
+  list(
+    key = group.by, names = order, codes = match(texts, order), column = column,
+    numbers = group_numbers(values)
+  )
+}
+
+# What Python is to know of values that are numbers to judge whether they are clusters; else NULL.
+group_numbers <- function(values) {
+  if (!is.numeric(values) || is.factor(values)) {
+    return(NULL)
+  }
+  values <- values[is.finite(values)]
+  if (!length(values)) {
+    return(NULL)
+  }
+  fractions <- values[values != trunc(values)]
+  list(
+    fraction = if (length(fractions)) format(fractions[1], digits = 6), largest = max(values)
+  )
 }
 
 group_values <- function(object, metadata, group.by) {

@@ -299,7 +299,7 @@ require_layer <- function(object, assay, layer) {
   recipe <- if (!is_seurat(object)) {
     paste0("Put them there: assay(x, \"", c(counts = "counts", data = "logcounts")[[layer]], "\")")
   } else if (layer == "data") {
-    "Normalise it first: x <- NormalizeData(x)"
+    value_recipe(object, assay, "missing")
   } else {
     paste0(
       "Put them there: x <- SetAssayData(x, \"counts\", new.data = counts, assay = \"", assay,
@@ -326,7 +326,7 @@ require_normalized <- function(object, assay) {
     empty = "nothing but zeros"
   )
   recipe <- if (is_seurat(object)) {
-    "Normalise the counts again: x <- NormalizeData(x)"
+    value_recipe(object, assay, found)
   } else {
     "Normalise the counts again: x <- scuttle::logNormCounts(x)"
   }

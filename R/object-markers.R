@@ -1,5 +1,6 @@
 # Seurat's own FindAllMarkers() on a copy of an object.
 
+# `markers`, the table, and `reasons`, what Seurat says where it finds nothing.
 run_find_all_markers <- function(object, groups, assay) {
   clusters <- factor(groups$names[groups$codes], levels = groups$names)
   if (anyNA(clusters)) {
@@ -8,15 +9,22 @@ run_find_all_markers <- function(object, groups, assay) {
     clusters <- clusters[!is.na(clusters)]
   }
   SeuratObject::Idents(object) <- clusters
+  reasons <- character()
   # Ties are the rule in expression data, and Seurat passes on one warning per gene.
-  withCallingHandlers(
+  found <- withCallingHandlers(
     Seurat::FindAllMarkers(
       object,
       assay = assay, only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1,
       test.use = "wilcox", verbose = FALSE
     ),
     warning = function(cnd) {
-      if (grepl("cannot compute exact p-value", conditionMessage(cnd), fixed = TRUE)) {
+      text <- conditionMessage(cnd)
+      if (grepl("cannot compute exact p-value", text, fixed = TRUE)) invokeRestart("muffleWarning")
+      # A cluster without markers is warned of once, by us.
+      if (grepl("^(No features pass|No DE genes|The following tests|When testing)", text)) {
+        if (!grepl("^(The following|No DE genes)", text)) {
+          reasons <<- c(reasons, sub("^When testing[^\n]*\n\\s*", "", sub("[.;]?\\s*$", "", text)))
+        }
         invokeRestart("muffleWarning")
       }
     },
@@ -25,6 +33,110 @@ run_find_all_markers <- function(object, groups, assay) {
       if (grepl("limma|presto", conditionMessage(cnd))) invokeRestart("muffleMessage")
     }
   )
+  list(markers = found, reasons = unique(reasons))
+}
+
+# What is wrong with the normalised values of an assay: `kind` as of value_kind(), or "missing", and
+# `problem` in words; NULL where they can be read. `counts` may take their place for cells.
+unusable_values <- function(object, assay, counts = FALSE) {
+  named <- paste0("the assay \"", assay, "\"")
+  parts <- normalized_parts(object, assay)
+  if (!length(parts)) {
+    there <- stored_layers(object, assay)
+    has <- if (identical(there, "scale.data")) {
+      "only scale.data, which is scaled"
+    } else {
+      "no normalised data"
+    }
+    return(list(kind = "missing", problem = paste(named, "holds", has)))
+  }
+  kind <- value_kind(parts)
+  if (kind == "normalized" || (counts && kind %in% c("counts", "linear", "damaged", "empty"))) {
+    return(NULL)
+  }
+  what <- c(
+    counts = "holds no normalised data: its values are whole numbers, as raw counts are",
+    scaled = paste0(
+      "holds corrected or scaled values (some are below 0), as integration and ScaleData() make ",
+      "them"
+    ),
+    linear = "holds values that are not logged", empty = "holds nothing but zeros",
+    damaged = "holds values that are no finite numbers (NA, NaN or Inf)"
+  )
+  list(kind = kind, problem = paste(named, what[[kind]]))
+}
+
+# What mends an assay without log-normalised values, as a line to paste; `verb` is what was called.
+value_recipe <- function(object, assay, kind, verb = NULL) {
+  with_assay <- function(name) {
+    if (is.null(verb)) {
+      paste0("assay = \"", name, "\"")
+    } else {
+      paste0(verb, "(x, assay = \"", name, "\")")
+    }
+  }
+  other <- normalized_assay(object, assay)
+  if (!is.null(other) && kind != "counts") {
+    return(paste0("Read another assay: ", with_assay(other)))
+  }
+  counted <- counted_assay(object, assay)
+  if (is.null(counted)) {
+    return(paste0(
+      "There are no counts to normalise either: go back to an object that has them",
+      if (identical(verb, "AnnotateClusters")) ", or pass markers", "."
+    ))
+  }
+  is_default <- identical(counted, extract_assay(object))
+  paste0(
+    "Normalise it first: x <- NormalizeData(x",
+    if (!is_default) paste0(", assay = \"", counted, "\""), ")",
+    if (counted != assay) paste0("; then ", with_assay(counted))
+  )
+}
+
+# Another assay with log-normalised values in one layer, the one called "RNA" first, or NULL.
+normalized_assay <- function(object, assay) {
+  Find(function(name) {
+    parts <- normalized_parts(object, name)
+    length(parts) == 1L && value_kind(parts) == "normalized"
+  }, other_assays(object, assay))
+}
+
+# An assay with raw counts, this one first, or NULL.
+counted_assay <- function(object, assay) {
+  Find(function(name) {
+    parts <- layer_parts(object, name, "counts")
+    length(parts) > 0L && value_kind(parts) == "counts"
+  }, c(assay, other_assays(object, assay)))
+}
+
+other_assays <- function(object, assay) {
+  if (!is_seurat(object)) {
+    return(character())
+  }
+  names <- setdiff(names(methods::slot(object, "assays")), assay)
+  c(intersect("RNA", names), setdiff(names, "RNA"))
+}
+
+# Whether an SCT assay has several models whose depths FindMarkers() refuses to compare: their
+# median counts are not those of the shallowest, as PrepSCTFindMarkers() makes them.
+has_unprepared_models <- function(object, assay) {
+  stored <- if (is_seurat(object)) methods::slot(object, "assays")[[assay]]
+  if (is.null(stored) || !methods::.hasSlot(stored, "SCTModel.list")) {
+    return(FALSE)
+  }
+  models <- methods::slot(stored, "SCTModel.list")
+  if (length(models) < 2L) {
+    return(FALSE)
+  }
+  seen <- vapply(models, function(model) {
+    stats::median(methods::slot(model, "cell.attributes")[, "umi"])
+  }, 0)
+  used <- lapply(models, function(model) {
+    if (methods::.hasSlot(model, "median_umi")) methods::slot(model, "median_umi")
+  })
+  used <- suppressWarnings(as.numeric(unlist(used)))
+  length(used) < length(models) || anyNA(used) || any(used != min(seen))
 }
 
 # FindAllMarkers() sets the seed of the session.

@@ -269,8 +269,9 @@ extract_graph <- function(object, assay = NULL, cells = NULL) {
 }
 
 # The embedding to draw: the one of the name `wanted` (which Python calls "X_<name>"), else the one
-# that best_embedding() chooses; NULL if none.
-extract_coordinates <- function(object, wanted = NULL, cells = NULL) {
+# that best_embedding() chooses, with `newest` the one of the best kind that was added last; NULL if
+# none. Of `cells` as measured_cells() has them.
+extract_coordinates <- function(object, wanted = NULL, cells = NULL, newest = FALSE) {
   reductions <- extract_reductions(object, cells)
   if (!is.null(wanted)) {
     reductions <- Filter(is_drawable, reductions)
@@ -284,7 +285,7 @@ extract_coordinates <- function(object, wanted = NULL, cells = NULL) {
     }
     reductions <- reductions[found]
   }
-  best <- best_embedding(reductions)
+  best <- best_embedding(reductions, newest)
   if (!is.null(best)) list(name = best$name, values = best$values[, 1:2])
 }
 
@@ -297,12 +298,15 @@ is_drawable <- function(reduction, of = all) {
 # UMAP, else t-SNE, else PCA: of each the embedding of that very name, then one whose name contains
 # it; else the first. One that lacks some cells is only taken where there is none of all. Python
 # chooses alike (study/embeddings.py); the table that both are tested with is embedding_choice.json.
-best_embedding <- function(reductions) {
+best_embedding <- function(reductions, newest = FALSE) {
   whole <- Filter(is_drawable, reductions)
   partial <- Filter(function(reduction) is_drawable(reduction, any), reductions)
   reductions <- if (length(whole)) whole else partial
   plain <- gsub("-", "", sub("^x_", "", tolower(names(reductions))))
   kinds <- c("umap", "tsne", "pca")
-  order <- unlist(lapply(kinds, function(kind) c(which(plain == kind), grep(kind, plain))))
+  order <- unlist(lapply(kinds, function(kind) {
+    alike <- grep(kind, plain)
+    if (newest) rev(alike) else c(which(plain == kind), alike)
+  }))
   if (length(reductions)) reductions[[c(order, 1L)[1]]]
 }

@@ -4,7 +4,7 @@
 #' study for an engine: `taken` exactly, `coerced` (something is lost, `why` says what) or `left`
 #' in the object. Nothing is computed and the object is not changed. An engine may read less.
 #'
-#' @inheritParams AnnotateClusters
+#' @param object A Seurat object or a SingleCellExperiment.
 #' @param assay Assay to read; `NULL` is the default assay.
 #'
 #' @return A data frame with one row per item and the text columns `item` (its name), `kind`
@@ -70,7 +70,7 @@ report_layers <- function(object, assay) {
   unread <- if (is_seurat(object)) {
     "No engine reads it; counts and normalised values are read."
   } else {
-    "Counts and the normalised values are read; choose others with assay =."
+    "Counts and the normalised values are read; choose others with `assay`."
   }
   lapply(stored_layers(object, assay), function(name) {
     part <- read[[name]]
@@ -142,7 +142,7 @@ report_seurat <- function(object, assay, cells = NULL) {
       report_left("variable features", "features", unread, paste(length(features), "names"))
     },
     report_left(
-      setdiff(names_of("assays"), assay), "assay", "One assay is read; choose with assay =."
+      setdiff(names_of("assays"), assay), "assay", "One assay is read; choose with `assay`."
     ),
     report_left(names_of("neighbors"), "neighbors", unread),
     report_left(names_of("images"), "image", unread),

@@ -4,8 +4,10 @@
 #' result, and never a secret. It is kept in the user's data folder; the environment variable
 #' `CELLFERRY_HOME` names another place.
 #'
-#' @return A data frame, newest first: `run`, `created`, `engine`, `status` (`finished`,
-#'   `unfinished`, `interrupted` or `failed`), `key`, `folder`.
+#' @return A data frame, newest first, each run once: `run`, `created`, `engine`, `status`
+#'   (`finished`, `unfinished`, `interrupted`, `failed`, or `running` while a process works on it),
+#'   `key`, `folder`, `tissue`, the number of `cells` (`NA` for a marker table), and the `bytes`
+#'   that its folder takes on the disk.
 #' @family runs
 #' @examples
 #' \dontrun{
@@ -15,6 +17,57 @@
 ListRuns <- function() {
   answer <- bridge_call("runs_list")
   unpack_frame(answer$value$frame, answer$buffers)
+}
+
+#' Delete runs
+#'
+#' Deletes what cellferry remembers of runs: their records, journals and answers. Labels in
+#' objects, and the files that a run wrote beside its folder, stay; so does whatever else is in the
+#' folder. A run that a process works on is not deleted.
+#'
+#' @param run Ids of runs, see [ListRuns()], or their folders.
+#' @param older.than Only runs that began so long ago: a number of days, or text such as `"30d"`,
+#'   `"12h"` or `"4w"`.
+#' @param finished Whether only runs are meant whose answer is complete.
+#' @param keep The newest so many of all runs are never deleted.
+#' @param dry.run Whether only to say what would be deleted.
+#'
+#' @return A data frame, invisibly: `run`, `folder`, the `bytes` that it took, and what was `kept`
+#'   in its folder.
+#' @family runs
+#' @examples
+#' \dontrun{
+#' DeleteRun(ListRuns()$run[1])
+#' PruneRuns(older.than = "30d", dry.run = TRUE)
+#' }
+#' @export
+DeleteRun <- function(run, dry.run = FALSE) {
+  check_texts(run, "run")
+  check_flag(dry.run, "dry.run")
+  delete_runs(list(runs = json_texts(run), dry_run = json_flag(dry.run)))
+}
+
+#' @rdname DeleteRun
+#' @export
+PruneRuns <- function(older.than = NULL, finished = FALSE, keep = NULL, dry.run = FALSE) {
+  check_flag(finished, "finished")
+  check_flag(dry.run, "dry.run")
+  if (is.numeric(older.than)) older.than <- paste0(format(older.than, scientific = FALSE), "d")
+  check_text(older.than, "older.than", null = TRUE)
+  message <- list(
+    older_than = json_text(older.than), finished = json_flag(finished),
+    dry_run = json_flag(dry.run)
+  )
+  if (!is.null(keep)) {
+    check_count(keep, "keep", least = 0)
+    message$keep <- json_number(keep)
+  }
+  delete_runs(message)
+}
+
+delete_runs <- function(message) {
+  answer <- bridge_call("runs_delete", message)
+  invisible(unpack_frame(answer$value$frame, answer$buffers))
 }
 
 #' Go on with an annotation that was interrupted
@@ -54,7 +107,7 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
       "Valid: a Seurat object, a SingleCellExperiment, or NULL for the table alone."
     )
   }
-  annotate_object(object, request, object_name(substitute(object)))
+  annotate_object(object, request)
 }
 
 newest_run <- function() {

@@ -21,6 +21,7 @@ error_codes <- c(
   gene_identifiers = "The genes are identifiers where symbols are needed.",
   group_empty = "The column of clusters names no cluster at all.",
   group_missing = "The metadata has no such column of clusters.",
+  group_not_clusters = "The column holds a measurement or names of cells, and no clusters.",
   input = "What was given cannot be used.",
   internal = "A fault in cellferry itself; the hint says where to report it.",
   interrupted = "The run was stopped by the user and can be resumed.",
@@ -43,6 +44,7 @@ error_codes <- c(
   output = "An output file cannot be written.",
   run = "A run cannot be read or continued.",
   run_damaged = "The files of a run cannot be read.",
+  run_locked = "Another process, or another thread, works on the run.",
   run_mismatch = "The object is not the one that the run was made from.",
   run_not_found = "No run of that id.",
   service = "A remote service did not do what was asked.",
@@ -76,12 +78,15 @@ warning_codes <- c(
   coordinates = "There is no usable embedding, or another one is used.",
   counts = "Values that looked like raw counts are not, and are left out.",
   genes_unrecognised = "Few of the genes are known to the engine.",
-  markers_computed = "No markers were given, so they are computed, which may take long.",
+  knowledge = "Genes of the user's own knowledge are no known symbols.",
   markers_unknown_clusters = "Some clusters of the marker table are not in the object.",
   normalisation = "The expression values do not look log-normalised.",
   record_lost = "Columns that cellferry wrote are replaced; the object had lost their record.",
+  run_damage = "Part of what a run keeps was damaged on the disk, and is made anew.",
+  run_place = "The user's data folder cannot be written, so the run is found by its folder only.",
   service_words = "A service uses a word for the state of a job that nobody knows.",
   species = "The stated species contradicts the gene names, or none can be recognised.",
+  tissue = "The tissue, or a part of it, was not understood.",
   warning = "Something the user should know and that does not stop the work."
 )
 

@@ -17,7 +17,10 @@ cells <- data.frame(
   cell = colnames(pbmc), cluster = as.character(Idents(pbmc)), pbmc[[]][columns]
 )
 write.csv(cells, file_in("_cells.csv"), row.names = FALSE)
-picture <- DimPlot(pbmc, group.by = "cell_type", label = TRUE, repel = TRUE, pt.size = 2) +
+picture <- DimPlot(
+  pbmc,
+  group.by = "cell_type", pt.size = 2
+) +
   ggplot2::ggtitle("pbmc_small, labelled by cellferry")
 ggplot2::ggsave(file_in("_tsne.png"), picture, width = 7, height = 5, dpi = 150)
 AnnotationReport(pbmc, file_in("_report.html"))

@@ -1,4 +1,7 @@
-"""Run the examples of the README, write their output under them, and make its picture."""
+"""Run the examples of the README, write their output under them, and make its pictures.
+
+Of the pictures only the one of `make bench-artifacts` is not made here: it is a measurement.
+"""
 
 import os
 import re
@@ -6,11 +9,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+
+import report_picture
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-PICTURE = ROOT / "man" / "figures" / "pbmc_small.png"
 
 
 def example(language: str) -> re.Pattern[str]:
@@ -32,6 +37,31 @@ def output_of(language: str, code: str) -> str:
     return "\n".join(line.rstrip() for line in done.stdout.rstrip().splitlines()) + "\n"
 
 
+def plot_of_r(picture: Path) -> None:
+    """Make the plot of the demo in R."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "CELLFERRY_HOME": folder}
+        subprocess.run(
+            ["Rscript", ROOT / "scripts" / "demo.R", folder],
+            env=environment, check=True, capture_output=True,
+        )  # fmt: skip
+        shutil.copy(Path(folder) / "pbmc_small_tsne.png", picture)
+
+
+def report_of_python(picture: Path) -> None:
+    """Make the picture of the report of what the example in Python annotates."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CELLFERRY_HOME"] = folder
+        report_picture.take(picture)
+
+
+PICTURES: dict[str, Callable[[Path], None]] = {
+    "pbmc_small.png": plot_of_r,
+    "report.png": report_of_python,
+}
+"""Name in man/figures -> what makes it."""
+
+
 def main() -> int:
     text = README.read_text(encoding="utf-8")
     for language in ("python", "r"):
@@ -43,15 +73,11 @@ def main() -> int:
         written = found[1] + found[2] + found[3] + output_of(language, found[2]) + found[5]
         text = text[: found.start()] + written + text[found.end() :]
     README.write_text(text, encoding="utf-8")
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "CELLFERRY_HOME": folder}
-        subprocess.run(
-            ["Rscript", ROOT / "scripts" / "demo.R", folder],
-            env=environment, check=True, capture_output=True,
-        )  # fmt: skip
-        PICTURE.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(Path(folder) / "pbmc_small_tsne.png", PICTURE)
-    print(f"wrote {README} and {PICTURE}")
+    print(f"wrote {README}")
+    for name, make in PICTURES.items():
+        picture = ROOT / "man" / "figures" / name
+        make(picture)
+        print(f"wrote {picture}")
     return 0
 
 

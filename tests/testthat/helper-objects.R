@@ -7,7 +7,7 @@ small_markers <- function() {
   if (is.null(.made$markers)) {
     object <- small_object()
     .made$markers <- with_kept_seed(suppressMessages(
-      run_find_all_markers(object, extract_groups(object), "RNA")
+      run_find_all_markers(object, extract_groups(object), "RNA")$markers
     ))
   }
   .made$markers

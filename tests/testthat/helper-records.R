@@ -53,7 +53,7 @@ expect_recorded_object <- function(object, clusters, metadata) {
 expect_recorded_report <- function(object) {
   for (key in c("cell_type", "cell_type_cell")) {
     file <- withr::local_tempfile(fileext = ".html")
-    AnnotationReport(object, file, key = key)
+    AnnotationReport(object, file, key = key, verbose = FALSE)
     page <- paste(readLines(file, warn = FALSE), collapse = "\n")
     for (label in Annotations(object, key)$label) testthat::expect_true(grepl(label, page))
   }

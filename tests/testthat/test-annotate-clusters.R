@@ -88,10 +88,11 @@ test_that("without markers Seurat's own are computed", {
   testthat::skip_if_not_installed("Seurat")
   local_home()
   object <- small_object()
-  expect_warning(
-    computed <- suppressMessages(AnnotateClusters(object)),
-    class = "cellferry_markers_computed_warning"
-  )
+  suppressMessages(expect_message(
+    computed <- AnnotateClusters(object),
+    class = "cellferry_markers_computed_message"
+  ))
+  expect_silent(AnnotateClusters(object, verbose = FALSE))
   given <- suppressMessages(AnnotateClusters(object, small_markers()))
   expect_identical(computed@meta.data, given@meta.data)
 })

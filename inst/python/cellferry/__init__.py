@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from . import engines, errors, runs, seurat
     from .annotate import annotate_cells, annotate_clusters, resume
     from .annotations import Annotations, CellAnnotations, annotation_report, read_annotations
+    from .annotations.evidence import markers, supporting_markers
+    from .annotations.write import write_annotations
     from .artifacts import build_artifacts
     from .artifacts.markers import find_markers, pseudobulk
+    from .engines.local.knowledge.known import known_cell_types, known_tissues
     from .study import Study, study_report
     from .study.markers import Markers, read_markers
 
@@ -32,6 +35,9 @@ _WHERE = {
     "engines": "",
     "errors": "",
     "find_markers": "artifacts.markers",
+    "known_cell_types": "engines.local.knowledge.known",
+    "known_tissues": "engines.local.knowledge.known",
+    "markers": "annotations.evidence",
     "pseudobulk": "artifacts.markers",
     "read_annotations": "annotations.stored",
     "read_markers": "study.markers.read",
@@ -39,6 +45,8 @@ _WHERE = {
     "runs": "",
     "seurat": "",
     "study_report": "study.inventory",
+    "supporting_markers": "annotations.evidence",
+    "write_annotations": "annotations.write",
 }
 
 __all__ = [
@@ -54,6 +62,9 @@ __all__ = [
     "engines",
     "errors",
     "find_markers",
+    "known_cell_types",
+    "known_tissues",
+    "markers",
     "pseudobulk",
     "read_annotations",
     "read_markers",
@@ -61,6 +72,8 @@ __all__ = [
     "runs",
     "seurat",
     "study_report",
+    "supporting_markers",
+    "write_annotations",
 ]
 
 

@@ -8,7 +8,7 @@ react to the same thing. The tree::
     ├── InputError              what was given cannot be used
     │   ├── UnsupportedObjectError, InvalidObjectError, ObjectOutdatedError
     │   ├── LayerMissingError, NotNormalizedError
-    │   ├── GroupMissingError, GroupEmptyError
+    │   ├── GroupMissingError, GroupEmptyError, GroupNotClustersError
     │   ├── MarkersError        everything about a marker table
     │   │   ├── MarkersUnreadableError, MarkersFormatError, MarkersEmptyError
     │   │   ├── MarkersStatisticError, MarkersClustersError
@@ -26,7 +26,7 @@ react to the same thing. The tree::
     │       ├── ServiceRejectedError (422), ServiceLimitError (429), ServiceFailedError (5xx)
     │       └── ServiceAnswerError      ServicePageError, ServiceRedirectError
     ├── RunError                RunNotFoundError, RunMismatchError, RunDamagedError,
-    │                           InterruptedRunError
+    │                           RunLockedError, InterruptedRunError
     ├── AnnotationsError        AnnotationsMissingError, AnnotationsFormatError
     ├── ArtifactError           ArtifactFormatError, ArtifactBuildError
     │                           └── ArtifactValuesError
@@ -37,11 +37,15 @@ react to the same thing. The tree::
     CellferryWarning
     ├── ClustersWithoutMarkersWarning, MarkersUnknownClustersWarning
     ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
-    ├── SpeciesWarning, GenesUnrecognisedWarning, MarkersComputedWarning
+    ├── SpeciesWarning, TissueWarning, KnowledgeWarning, GenesUnrecognisedWarning
     ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
     ├── ClustersChangedWarning, RecordLostWarning
-    └── CellsQualityWarning, CellsDiagnosisWarning
+    ├── CellsQualityWarning, CellsDiagnosisWarning
+    └── RunDamagedWarning, RunPlaceWarning
 
+A message and a hint name an argument in backquotes as it is written in Python, with a value
+where it should have one: ``pass `overwrite=True```. R and the command line write it in their own
+way; see :func:`spelled`.
 """
 
 from __future__ import annotations
@@ -49,6 +53,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
+from collections.abc import Callable
 from typing import ClassVar, TypeVar
 
 ISSUE_URL = "https://github.com/cellferry/cellferry/issues"
@@ -152,6 +157,12 @@ class GroupEmptyError(InputError):
     """The column of clusters names no cluster at all."""
 
     code = "group_empty"
+
+
+class GroupNotClustersError(InputError):
+    """The column holds a measurement or names of cells, and no clusters."""
+
+    code = "group_not_clusters"
 
 
 class MarkersError(InputError):
@@ -406,6 +417,12 @@ class RunDamagedError(RunError):
     code = "run_damaged"
 
 
+class RunLockedError(RunError):
+    """Another process, or another thread, works on the run."""
+
+    code = "run_locked"
+
+
 class InterruptedRunError(RunError):
     """The run was stopped by the user and can be resumed."""
 
@@ -520,16 +537,22 @@ class SpeciesWarning(CellferryWarning):
     code = "species"
 
 
+class TissueWarning(CellferryWarning):
+    """The tissue, or a part of it, was not understood."""
+
+    code = "tissue"
+
+
+class KnowledgeWarning(CellferryWarning):
+    """Genes of the user's own knowledge are no known symbols."""
+
+    code = "knowledge"
+
+
 class GenesUnrecognisedWarning(CellferryWarning):
     """Few of the genes are known to the engine."""
 
     code = "genes_unrecognised"
-
-
-class MarkersComputedWarning(CellferryWarning):
-    """No markers were given, so they are computed, which may take long."""
-
-    code = "markers_computed"
 
 
 class NormalisationWarning(CellferryWarning):
@@ -566,6 +589,18 @@ class CellsDiagnosisWarning(CellferryWarning):
     """The answers for the cells look wrong as a whole."""
 
     code = "cells_diagnosis"
+
+
+class RunDamagedWarning(CellferryWarning):
+    """Part of what a run keeps was damaged on the disk, and is made anew."""
+
+    code = "run_damage"
+
+
+class RunPlaceWarning(CellferryWarning):
+    """The user's data folder cannot be written, so the run is found by its folder only."""
+
+    code = "run_place"
 
 
 _Coded = TypeVar("_Coded", CellferryError, CellferryWarning)
@@ -652,6 +687,35 @@ def _split_r(text: str) -> tuple[str, str]:
     message, _, rest = text.partition("\n")
     # rlang puts a sign before a hint.
     return message, re.sub(r"(?m)^(\u2139|i|\*) ", "", rest)
+
+
+_NAMED = re.compile(r"`([A-Za-z][\w.]*)(\(\))?(?: ?= ?([^`]*))?`")
+
+
+def spelled(text: str, spell: Callable[[str, str | None], str | None]) -> str:
+    """Return a message with its arguments and functions as another interface writes them.
+
+    Parameters
+    ----------
+    text
+        A message or hint; what it names stands in backquotes: `` `overwrite=True` ``,
+        `` `group_key` ``, `` `annotate_cells()` ``.
+    spell
+        Called with the name (of a function with its brackets) and the text of the value, or None
+        without one. What it returns stands in place of the backquotes and all between them; None
+        leaves it as it is.
+
+    Examples
+    --------
+    >>> spelled("Pass `overwrite=True`.", lambda name, value: f"--{name}")
+    'Pass --overwrite.'
+    """
+
+    def written(found: re.Match[str]) -> str:
+        name, brackets, value = found.groups()
+        return spell(name + (brackets or ""), value) or found[0]
+
+    return _NAMED.sub(written, text)
 
 
 def nearest(name: str, valid: list[str] | tuple[str, ...]) -> str | None:

@@ -10,9 +10,10 @@ import json
 import os
 import platform
 import re
+import shutil
 import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -24,9 +25,13 @@ Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json
 
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
 _DAY = 86_400
+_CLOCK = 10
+"""Seconds that the clock of a disk may differ from that of processes."""
 PRIVATE = 0o600
 """Permission bits of what only its owner may read."""
 _counter = itertools.count()
+_PARTIAL = re.compile(r"\..+\.([0-9a-f]{6})-(\d+)-\d+\.partial(?:\.[^.]*)?", re.DOTALL)
+"""Names that :func:`replacing` gives: host, process, number."""
 _under_way: set[str] = set()
 
 
@@ -91,7 +96,9 @@ def write_json(
 
 
 @contextlib.contextmanager
-def replacing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
+def replacing(
+    path: Path, *, mode: int | None = None, before: Callable[[Path], object] | None = None
+) -> Iterator[Path]:
     """Give a temporary path; what is there at the end of the block becomes the file, whole.
 
     The temporary file is in the same folder and of the same suffix, and empty at first. After
@@ -105,6 +112,8 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
     mode
         Permission bits. None keeps those of the file that is replaced; a new one gets the
         usual ones.
+    before
+        Called with the temporary path when it is complete, before it gets its name.
 
     Raises
     ------
@@ -124,18 +133,34 @@ def replacing(path: Path, *, mode: int | None = None) -> Iterator[Path]:
     if mode is None:
         with contextlib.suppress(FileNotFoundError):
             mode = stat.S_IMODE(path.stat().st_mode)
-    owner = f"{_HOST}-{os.getpid()}-{next(_counter)}"
-    partial = path.with_name(f".{_stem(path)}.{owner}.partial{path.suffix}")
+    partial = _partial_of(path)
     _under_way.add(partial.name)
     try:
         # Nobody may read a private file before it has its name.
         bits = 0o666 if mode is None else mode | stat.S_IRUSR | stat.S_IWUSR
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, bits))
         yield partial
+        if before is not None:
+            before(partial)
         publish(partial, path, mode=mode)
     finally:
         partial.unlink(missing_ok=True)
         _under_way.discard(partial.name)
+
+
+def check_writable(path: Path) -> None:
+    """Raise :class:`OSError` if a file could not be written; nothing is left behind.
+
+    Parameters
+    ----------
+    path
+        The file, which need not be there.
+    """
+    probe = _partial_of(path)
+    try:
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def publish(file: Path, target: Path, *, mode: int | None = None) -> None:
@@ -162,9 +187,50 @@ def publish(file: Path, target: Path, *, mode: int | None = None) -> None:
             os.close(descriptor)
 
 
+def _partial_of(path: Path) -> Path:
+    owner = f"{_HOST}-{os.getpid()}-{next(_counter)}"
+    return path.with_name(f".{_stem(path)}.{owner}.partial{path.suffix}")
+
+
 def _stem(path: Path) -> str:
     # A name may have 255 bytes, and a character four.
     return path.stem[:40]
+
+
+def sweep(folder: Path, start: str = "") -> list[Path]:
+    """Remove the temporary files of killed processes in a folder, and return which they were.
+
+    Only names of :func:`replacing` are meant, and of those only what no process is writing.
+    What cannot be removed stays.
+
+    Parameters
+    ----------
+    folder
+        Not the folders in it.
+    start
+        How the names of the files begin that they were to become.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sweep(Path(folder))
+    []
+    """
+    removed = []
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 - a folder may be large
+            if not name.startswith(f".{start}"):
+                continue
+            owner = _PARTIAL.fullmatch(name)
+            left = folder / name
+            if owner is None or not _is_left(left, owner[1], int(owner[2])):
+                continue
+            with contextlib.suppress(OSError):
+                if stat.S_ISREG(left.lstat().st_mode):
+                    left.unlink()
+                    removed.append(left)
+    return removed
 
 
 def _remove_leftovers(path: Path) -> None:
@@ -179,6 +245,40 @@ def _remove_leftovers(path: Path) -> None:
                 path.with_name(name).unlink(missing_ok=True)
 
 
+def check_room(path: Path, needed: int) -> None:
+    """Raise :class:`OSError` if a file of so many bytes has no room where it is to be.
+
+    A tenth and 64 KB more are asked for. Where the system does not say what is free, nothing is
+    raised.
+
+    Parameters
+    ----------
+    path
+        The file; its folder exists.
+    needed
+        About how many bytes it will have.
+    """
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError:
+        return
+    asked = needed + needed // 10 + (64 << 10)
+    if free < asked:
+        reason = f"it needs about {asked / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free"
+        raise OSError(errno.ENOSPC, reason, str(path))
+
+
+def is_full(error: OSError) -> bool:
+    """Whether an error says that a disk, a quota or a limit has no room left.
+
+    Examples
+    --------
+    >>> is_full(OSError(errno.ENOSPC, "No space left on device"))
+    True
+    """
+    return error.errno in {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
 def _is_left(partial: Path, host: str, pid: int) -> bool:
     if host != _HOST:
         # Processes of another machine cannot be seen, but none writes for a day without a byte.
@@ -188,7 +288,14 @@ def _is_left(partial: Path, host: str, pid: int) -> bool:
         return partial.name not in _under_way
     import psutil
 
-    return not psutil.pid_exists(pid)
+    try:
+        began = float(psutil.Process(pid).create_time())
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False
+    # The number may have been given to another process since.
+    return partial.stat().st_mtime + _CLOCK < began
 
 
 def locked(path: Path, *, seconds: float = 0) -> BaseFileLock | None:

@@ -117,7 +117,7 @@ def test_what_is_counted_from_all_cells_is_counted_once():
 
 
 def test_it_says_what_it_is():
-    assert repr(answer(["T cell", "T cell", None])) == (
+    assert repr(answer(["T cell", "T cell", None])).splitlines()[0] == (
         "<cellferry CellAnnotations: 3 cells: 2 ok, 1 skipped; 1 label>"
     )
     assert "T cell" in answer(["T cell"])._repr_html_()

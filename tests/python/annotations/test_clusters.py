@@ -116,5 +116,41 @@ def test_the_summary_counts_by_status():
     found = Annotations(
         (Annotation("0", "ok", label="B cell"), Annotation("1", "unknown", label="Unknown"))
     )
-    assert repr(found) == "<cellferry Annotations: 2 clusters: 1 ok, 1 unknown>"
-    assert "B cell" in found._repr_html_()
+    assert repr(found).splitlines() == [
+        "<cellferry Annotations: 2 clusters: 1 ok, 1 unknown>",
+        "cluster  n_cells  label    confidence  status",
+        "0                 B cell               ok",
+        "1                 Unknown              unknown",
+    ]
+    assert "<td>B cell</td>" in found._repr_html_()
+
+
+def test_a_long_table_shows_its_head_and_how_many_there_are():
+    rows = tuple(Annotation(str(i), "ok", label="T cell") for i in range(44))
+    lines = repr(Annotations(rows)).splitlines()
+    assert len(lines) == 13
+    assert lines[-1] == "... 34 more"
+    assert len(repr(Annotations(rows[:20])).splitlines()) == 22
+    assert len(Annotations(rows).table().splitlines()) == 45
+
+
+def test_an_answer_is_shown_with_what_is_known_of_it():
+    row = Annotation(
+        "0", "ok", label="<B> cell", ontology_id="CL:0000236", ontology_label="B cell",
+        confidence=0.9, confidence_kind="graded", supporting=("CD79A", "MS4A1"),
+    )  # fmt: skip
+    assert repr(row).splitlines() == [
+        "<cellferry Annotation: cluster 0: <B> cell>",
+        "status      ok",
+        "confidence  0.90 (graded)",
+        "ontology    CL:0000236, B cell",
+        "supporting  CD79A, MS4A1",
+    ]
+    assert "<td>&lt;B&gt; cell</td>" in row._repr_html_()
+
+
+def test_rows_that_sum_up_cells_are_shown_without_their_name_again():
+    row = Annotation("B cell", "ok", label="B cell", n_cells=3)
+    assert Annotations((row,), {}, {"level": "cells"}).table().splitlines()[0] == (
+        "n_cells  label   confidence  status"
+    )

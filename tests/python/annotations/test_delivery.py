@@ -123,3 +123,14 @@ def test_part_of_the_columns_is_not_ours():
 @pytest.mark.parametrize("stored", [None, "", "{", "[]", '{"provenance": {}}', '{"provenance": 1}'])
 def test_records_that_say_nothing_own_nothing(stored):
     assert delivery.owned_columns(stored) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "group", "level"),
+    [("cell_type", "cell_type", "clusters"), ("cell_type", "cell_type_status", "clusters"),
+     ("fine", "fine_majority", "cells")],
+)  # fmt: skip
+def test_clusters_that_the_labels_would_be_written_over_are_refused(key, group, level):
+    with pytest.raises(InvalidKeyError, match="written over"):
+        delivery.check_group_key(key, group, level)
+    delivery.check_group_key(key, "leiden", level)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import csv
+import io
 import os
 import re
 import stat
@@ -11,7 +14,8 @@ import pytest
 
 from cellferry.annotations import report
 from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.annotations.report import Embedding, write_report
+from cellferry.annotations.report import Embedding, check_report_file, write_report
+from cellferry.annotations.report.details import csv_base64
 from cellferry.errors import OutputError
 from cellferry.study.study import Clusters
 from report_page import FOUND, PROVENANCE, ROWS, Page, cells, page, plain, table_rows
@@ -227,3 +231,68 @@ def test_expression_that_was_looked_up_is_told_with_the_cluster():
     assert table.rows == (("CD79A", "81.25", "2.00"), ("<i>", "–", "–"))
     assert "&lt;i&gt;" in report.render(found)
     assert report.expression_table(Annotations((row,)), "0") is None
+
+
+def of_cells():
+    rows = (
+        Annotation("T cell", "ok", label="T cell", n_cells=95, supporting=("CD3E",)),
+        Annotation("B cell", "ok", label="B cell", n_cells=5),
+        Annotation("Unknown", "unknown", label="Unknown", n_cells=3),
+    )
+    evidence = {"cells": {"ok": 100, "unknown": 3, "skipped": 7}}
+    provenance = {"engine": "local", "level": "cells", "group_key": "cell_type_cell"}
+    return Annotations(rows, evidence, provenance)
+
+
+def test_the_report_of_cells_speaks_of_cells():
+    found = page(of_cells(), embedding=cells(["T cell", "B cell", None]))
+    assert found.texts("h1") == ["Cell types of single cells"]
+    assert table_rows(found, "clusters")[0][:3] == ["T cell", "95", "–"]
+    visible = " ".join(t for tag in ("h2", "h3", "dt", "th", "p", "li", "figcaption", "a", "small")
+                       for t in found.texts(tag))  # fmt: skip
+    assert "luster" not in visible
+    assert "Evidence by label" in visible
+    values = found.texts("dd")
+    start = values.index("3")
+    assert values[start : start + 6] == ["3", "100", "3", "0", "7", "100 of 110 (91 %)"]
+    assert found.texts("h3") == ["T cell", "B cell", "Unknown"]
+    assert found.texts("li", "figure") == ["T cell1 cell", "B cell1 cell", "No label1 cell"]
+
+
+def test_clusters_that_are_gone_are_named():
+    rows = (Annotation("0", "ok", label="B cell", n_cells=5), ok_without_cells("7"))
+    assert 'No longer in the object: "7".' in page(Annotations(rows)).texts("p")
+    assert not any("No longer" in text for text in page().texts("p"))
+
+
+def ok_without_cells(name):
+    return Annotation(name, "ok", label="T cell", n_cells=0)
+
+
+def test_the_table_to_download_has_no_formulas():
+    row = Annotation("=1+1", "ok", label="@SUM(A1)", justification="-2", supporting=("+A", "B"))
+    csv_text = base64.b64decode(csv_base64(Annotations((row,)))).decode()
+    (found,) = csv.DictReader(io.StringIO(csv_text))
+    assert found["cluster"] == "'=1+1"
+    assert found["label"] == "'@SUM(A1)"
+    assert found["justification"] == "'-2"
+    assert found["supporting"] == "'+A; B"
+
+
+@pytest.mark.parametrize("name", ["report.pdf", "report", "report.txt", "report.html.gz"])
+def test_a_name_that_is_not_of_an_html_file_is_refused(tmp_path, name):
+    with pytest.raises(OutputError, match="one HTML file") as caught:
+        check_report_file(tmp_path / name)
+    assert '.html"' in caught.value.hint
+    check_report_file(tmp_path / "Report.HTM")
+
+
+def test_a_report_is_replaced_and_no_other_file(tmp_path):
+    path = tmp_path / "report.html"
+    check_report_file(path)
+    path.write_text("<html>my thesis</html>")
+    with pytest.raises(OutputError, match="is no report of cellferry"):
+        check_report_file(path)
+    check_report_file(path, overwrite=True)
+    write_report(FOUND, path)
+    check_report_file(path)

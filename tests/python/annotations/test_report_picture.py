@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cellferry.annotations.clusters import Annotation, Annotations
+from cellferry.annotations.palette import PALETTE
 from cellferry.annotations.report.picture import (
     HEIGHT,
     LEAST_PER_CLUSTER,
     MARGIN,
     MOST_LABELS,
-    PALETTE,
     WIDTH,
     Embedding,
     draw,
@@ -113,7 +114,53 @@ def test_many_clusters_are_named_by_cluster():
     picture = draw(found, embedding(labels))
     assert picture.named_by == "cluster"
     assert {n.text for n in picture.names} == set(labels)
-    assert picture.n_colours == len(labels) > len(PALETTE)
+    assert picture.n_colours == len(labels)
+
+
+def of_cells(sizes):
+    """Return annotations of cells, one row for each label, and where the cells are."""
+    rows = [Annotation(x, "ok", label=x, n_cells=n) for x, n in sizes.items()]
+    found = Annotations(tuple(rows), {}, {"level": "cells"})
+    return found, embedding([x for x, n in sizes.items() for _ in range(n)])
+
+
+def test_rare_labels_of_cells_are_drawn_together_and_not_written_on_the_picture():
+    sizes = {"T cell": 900, "B cell": 90, "Neuron": 4, "Spermatid": 3, "Hepatocyte": 3}
+    picture = draw(*of_cells(sizes))
+    assert [(g.label, g.tone, g.n_cells) for g in picture.groups] == [
+        ("T cell", "0", 900),
+        ("B cell", "1", 90),
+        ("3 rare labels", "rare", 10),
+    ]
+    assert picture.groups[2].clusters == ("Neuron", "Spermatid", "Hepatocyte")
+    assert {n.text for n in picture.names} == {"T cell", "B cell"}
+    assert sum(len(dots(g)) for g in picture.groups) == 1000
+    # What most cells of a cluster are is not rare, and a single one has its own name.
+    found, drawn = of_cells(sizes)
+    common = replace(found, evidence={"clusters": {"7": {"label": "Spermatid", "share": 0.9}}})
+    assert [g.label for g in draw(common, drawn).groups][2:] == ["Spermatid", "2 rare labels"]
+    assert len(draw(*of_cells({"T cell": 900, "Neuron": 1})).groups) == 2
+
+
+def test_labels_of_cells_without_a_colour_of_their_own_are_drawn_together():
+    picture = draw(*of_cells({f"type {i:02}": 100 - i for i in range(50)}))
+    assert len(picture.groups) == len(PALETTE) + 1
+    assert picture.n_colours == len(PALETTE)
+    assert picture.groups[-1].label == "10 rare labels"
+    assert picture.named_by == "label"
+
+
+def test_rare_clusters_are_not_drawn_together():
+    picture = draw(FOUND, embedding(["0"] * 1000 + ["1"] + ["2"]))
+    assert [g.label for g in picture.groups] == ["T cell", "B cell"]
+
+
+@pytest.mark.parametrize("n", [2, 12, 13, 40])
+def test_no_colour_is_used_twice_up_to_forty_labels(n):
+    labels = [f"c{i}" for i in range(n)]
+    found = Annotations(tuple(ok(name, f"type {name}") for name in labels))
+    picture = draw(found, embedding(labels))
+    assert len({g.tone for g in picture.groups}) == n
 
 
 def test_long_labels_are_cut_and_whole_in_their_title():

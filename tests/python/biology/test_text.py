@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellferry.biology.genes import species_of
+from cellferry.biology.species import species_of
 from cellferry.biology.text import ontology_id, ontology_id_in, says_unknown, token_of
 
 NUMBERS = st.from_regex(r"[0-9]{7}", fullmatch=True)

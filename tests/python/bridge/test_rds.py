@@ -1,5 +1,7 @@
 """Real objects in .rds files through the Rscript child, both ways."""
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -54,9 +56,10 @@ def test_labels_are_on_the_cells_of_their_clusters(pbmc_rds, markers, tmp_path):
     assert before == "TRUE TRUE TRUE TRUE"
 
 
-def test_without_markers_r_computes_them(pbmc_rds, tmp_path):
-    with pytest.warns(errors.MarkersComputedWarning):
+def test_without_markers_r_computes_them_and_says_so(pbmc_rds, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "cellferry"):
         study, found = labelled(pbmc_rds, tmp_path / "out.rds", group_key="letter.idents")
+    assert "computed for 2 clusters of 80 cells" in caplog.text
     assert found.column("cluster") == ["A", "B"]
     assert study.markers.clusters == ("A", "B")
     assert found.provenance["parameters"]["markers"] == "computed"

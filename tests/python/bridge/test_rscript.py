@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,12 +87,49 @@ def test_leaving_ends_the_child_and_removes_its_folder(tmp_path):
 @needs_rscript
 def test_the_child_gets_no_library_path_and_can_write_utf_8(monkeypatch):
     monkeypatch.setenv("LD_LIBRARY_PATH", "/somewhere")
-    monkeypatch.delenv("LANG", raising=False)
-    monkeypatch.delenv("LC_ALL", raising=False)
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
     environment = rds.child_environment()
     assert "LD_LIBRARY_PATH" not in environment
-    assert environment["LANG"] == "C.UTF-8"
+    assert environment["LC_ALL"] == "C.UTF-8"
     assert environment["PATH"] == os.environ["PATH"]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"LC_ALL": "C"}, "C.UTF-8"),
+        ({"LC_ALL": "POSIX", "LANG": "de_DE.UTF-8"}, "C.UTF-8"),
+        ({"LANG": "de_DE.ISO-8859-1"}, "C.UTF-8"),
+        ({"LC_CTYPE": "C", "LANG": "de_DE.UTF-8"}, "C.UTF-8"),
+        ({"LANG": "de_DE.UTF-8"}, None),
+        ({"LC_ALL": "en_GB.utf8", "LANG": "C"}, "en_GB.utf8"),
+    ],
+)
+def test_a_locale_that_is_not_utf_8_is_not_given_on(monkeypatch, given, found):
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert rds.child_environment().get("LC_ALL") == found
+
+
+def test_without_any_utf_8_locale_the_error_says_so(tmp_path):
+    rscript = fake_rscript(tmp_path, 'touch "$folder/no-utf8"; exit 1')
+    with rds.RChild(rscript) as child, pytest.raises(errors.DependencyError, match="UTF-8") as e:
+        child.serve({}, until="task")
+    assert "LC_ALL" in e.value.hint
+
+
+def test_what_the_child_started_ends_with_it(tmp_path):
+    rscript = fake_rscript(tmp_path, f"sleep 600 & echo $! >{tmp_path}/other; exec sleep 600")
+    with pytest.raises(KeyboardInterrupt), rds.RChild(rscript):  # noqa: PT012
+        while not (tmp_path / "other").exists() or not (tmp_path / "other").read_text().strip():
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+    other = int((tmp_path / "other").read_text())
+    while psutil.pid_exists(other) and psutil.Process(other).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
 
 
 def test_without_r_the_error_says_what_to_install(monkeypatch):

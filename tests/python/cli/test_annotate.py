@@ -122,6 +122,33 @@ def test_an_rds_gives_the_labelled_object_too(tmp_path, lists):
 
 
 @pytest.mark.r
+@pytest.mark.process
+@needs_rscript
+def test_an_rds_of_any_name_and_any_assay_is_read_in_the_locale_c(tmp_path):
+    from command import alone
+    from rds_files import PBMC, r_script
+
+    work = tmp_path / "größe é"
+    work.mkdir()
+    (work / "m.csv").write_text(f'cluster,marker_genes\nBé,"{B}"\nT,"{T}"\n', encoding="utf-8")
+    r_script(
+        f"{PBMC} x$cluster <- ifelse(x$groups == 'g1', 'B\\u00e9', 'T'); "
+        "x[['ADT']] <- SeuratObject::CreateAssayObject(data = as.matrix("
+        "SeuratObject::GetAssayData(x)[1:9, ])); SeuratObject::DefaultAssay(x) <- 'ADT'; "
+        f"saveRDS(x, '{work}/märkte.rds')"
+    )
+    line = ["annotate", "märkte.rds", "--markers", "m.csv", "--group-key", "cluster", "--json"]
+    done = alone(*line, "--out", "ü", "--assay", "RNA", cwd=work, LC_ALL="C")
+    assert done.code == 0, done.err
+    assert {row["cluster"] for row in done.json["rows"]} == {"Bé", "T"}
+    assert (work / "ü.rds").exists()
+    assert "Bé" in (work / "ü_annotations.csv").read_text(encoding="utf-8")
+    refused = alone(*line, "--assay", "RMA", "--out", "x", cwd=work, LC_ALL="C")
+    assert refused.code == 2
+    assert "RMA" in refused.json["error"]["message"]
+
+
+@pytest.mark.r
 @needs_rscript
 def test_a_dry_run_of_an_rds_writes_nothing(tmp_path, lists):
     from rds_files import PBMC, r_script

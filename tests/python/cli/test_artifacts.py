@@ -1,3 +1,4 @@
+import json
 import sys
 
 import pytest
@@ -29,7 +30,7 @@ def input_file(tmp_path):
 
 
 def test_the_files_are_built_and_what_was_found_is_told(run, input_file, tmp_path):
-    code, out, _ = run(
+    code, out, err = run(
         "artifacts", "build", input_file, "--group-key", "leiden",
         "--vars-h5", tmp_path / "v.h5", "--obs-duckdb", tmp_path / "o.duckdb",
         "--obs-column", "donor",
@@ -38,7 +39,7 @@ def test_the_files_are_built_and_what_was_found_is_told(run, input_file, tmp_pat
     assert "log-normalised" in out
     assert 'layers["counts"]: raw counts' in out
     assert "raw.X: no raw counts, there is no raw" in out
-    assert f"wrote {tmp_path / 'o.duckdb'}" in out
+    assert f"wrote {tmp_path / 'o.duckdb'}" in err
     assert read_group(tmp_path / "v.h5", "raw").shape == (30, 12)
 
 
@@ -65,10 +66,12 @@ def test_errors_say_what_to_do(run, input_file, tmp_path):
 def test_an_object_in_an_rds_needs_no_column(run, pbmc_rds, tmp_path):
     code, out, err = run(
         "artifacts", "build", pbmc_rds,
-        "--vars-h5", tmp_path / "v.h5", "--obs-duckdb", tmp_path / "o.duckdb",
+        "--vars-h5", tmp_path / "v.h5", "--obs-duckdb", tmp_path / "o.duckdb", "--quiet", "--json",
     )  # fmt: skip
     assert (code, err) == (0, "")
-    assert "log-normalised" in out
+    found = json.loads(out)
+    assert found["normalisation"]["kind"] == "log_normalised"
+    assert found["outputs"] == [str(tmp_path / "v.h5"), str(tmp_path / "o.duckdb")]
     assert read_group(tmp_path / "v.h5", "raw").shape == (80, 230)
 
 

@@ -12,7 +12,7 @@ from cell_data import cells
 from cellferry import errors
 from cellferry.annotations.cells import CELLS_FILE
 from cellferry.cli import group
-from cellferry.cli.output import EXIT_FAILED_CLUSTERS
+from cellferry.cli.exits import EXIT_FAILED_CLUSTERS
 from cellferry.runs.run import Run, list_runs
 from r_session import needs_rscript
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.cli.output import aligned, output_paths, print_files, table, write_all
+from cellferry.cli.output import aligned, output_paths, table, write_all
 from cellferry.errors import OutputError
 
 
@@ -46,8 +46,3 @@ def test_a_file_that_fails_leaves_nothing_half_written(tmp_path):
     with pytest.raises(OutputError, match="No space left on device"):
         write_all({tmp_path / "x.csv": half})
     assert list(tmp_path.iterdir()) == []
-
-
-def test_written_files_are_told(tmp_path, capsys):
-    print_files(write_all({tmp_path / "x.txt": lambda p: p.write_text("1")}))
-    assert capsys.readouterr().out == f"wrote {tmp_path / 'x.txt'}\n"

@@ -1,6 +1,6 @@
 import pytest
 
-from cellferry import engines, errors
+from cellferry import annotate_cells, annotate_clusters, engines, errors
 from cellferry.annotate.verb import level_of
 from cellferry.engines import (
     check_options,
@@ -80,3 +80,24 @@ def test_the_variables_that_engines_read_are_listed_for_r():
 
 def test_an_extent_says_about_how_many_values_are_stored():
     assert Extent(100, 2_000).values == 20_000
+
+
+WORDS = ["groupby", "group_by", "cluster_key", "groups", "clusters", "group.by", "Group_Key"]
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("verb", [annotate_clusters, annotate_cells])
+def test_the_arguments_of_the_function_are_suggested_too(verb, word):
+    with pytest.raises(errors.UnknownOptionError, match="has no option") as caught:
+        verb({"a": ["CD3E"]}, **{word: "leiden"})
+    assert "Did you mean `group_key`?" in caught.value.hint
+
+
+def test_the_arguments_are_suggested_beside_an_engine_that_is_made():
+    with pytest.raises(errors.UnknownOptionError) as caught:
+        annotate_clusters({"a": ["CD3E"]}, engine=create_engine("local"), groupby="leiden")
+    assert caught.value.hint == "Did you mean `group_key`?"
+
+
+def test_names_that_are_completed_are_the_public_ones():
+    assert dir(engines) == sorted(engines.__all__)

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from command import MARKERS
 from paths import ROOT
 
 pytestmark = pytest.mark.process
@@ -38,6 +39,18 @@ def test_the_python_example_prints_what_the_readme_says(tmp_path):
     assert plain(run([sys.executable, "-W", "ignore", "-c", code], tmp_path)) == plain(expected)
 
 
+def test_the_lines_for_pipelines_run_as_they_stand(tmp_path):
+    lines = re.search(r"```bash\n(gzip .*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "markers.csv").write_text(MARKERS, encoding="utf-8")
+    out = run(["bash", "-euo", "pipefail", "-c", lines[1]], tmp_path)
+    assert out == "['B cell', 'T cell', 'Monocyte']\n"
+    assert (tmp_path / "annotations.csv").read_bytes() == (
+        tmp_path / "pbmc_annotations.csv"
+    ).read_bytes()
+    assert (tmp_path / "pbmc.html").read_bytes() == (tmp_path / "pbmc_report.html").read_bytes()
+    assert (tmp_path / "pbmc.log").read_text(encoding="utf-8").endswith("exit code 0\n")
+
+
 def has_r_package():
     if shutil.which("Rscript") is None:
         return False
@@ -59,3 +72,16 @@ def test_the_commands_of_the_readme_exist():
         assert f"\n{target}:" in makefile, target
     for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", readme):
         assert (ROOT / picture).is_file(), picture
+
+
+def test_every_picture_is_made_by_make_readme_but_the_measured_one():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    script = (ROOT / "scripts" / "readme.py").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^]]*\]\(man/figures/([^)]+)\)", readme)
+    assert [name for name in pictures if f'"{name}": ' not in script] == ["artifacts.svg"]
+
+
+def test_the_vignettes_that_the_readme_links_exist():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    linked = set(re.findall(r"\((vignettes/[^)#]+)\)", readme))
+    assert linked == {f"vignettes/{p.name}" for p in (ROOT / "vignettes").glob("*.Rmd")}

@@ -18,6 +18,19 @@ def test_nothing_is_drawn_into_a_log(capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("seconds", [0.0, 3600.0])
+def test_a_log_gets_a_line_now_and_then(capsys, seconds):
+    lines = []
+    with progress_events(show=True, title="T", line=lines.append, seconds=seconds) as on_event:
+        for done in (1, 2):
+            on_event(Event("progress", done=done, total=2))
+        on_event(Event("message", text="said"))
+    assert lines == ([] if seconds else ["T: 1 of 2", "T: 2 of 2", "T: said"])
+    assert capsys.readouterr().err == ""
+    with progress_events(show=False, line=lines.append, seconds=0) as on_event:
+        assert on_event is None
+
+
 def test_a_terminal_sees_a_bar(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
     screen = io.StringIO()

@@ -2,10 +2,12 @@
 
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
-from cellferry.server.http.guards import logged_path
+from cellferry.server.http.guards import logged_path, scheme_of
+from cellferry.server.settings import Settings
 from server_process import ServerProcess, code, submission, submit
 
 TOKEN = "canary-token-4711"
@@ -143,6 +145,45 @@ def test_a_token_in_the_address_of_a_report_becomes_a_cookie(guarded):
     guarded.client.cookies.clear()
     assert guarded.client.get(f"/report/{job}?token=wrong").status_code == 401
     assert guarded.client.get(f"/status/{job}?token={TOKEN}").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("client", "headers", "public_url", "expected"),
+    [
+        ("127.0.0.1", {}, None, "http"),
+        ("127.0.0.1", {"x-forwarded-proto": "https"}, None, "https"),
+        ("::1", {"x-forwarded-proto": "http, HTTPS"}, None, "https"),
+        ("127.0.0.1", {"x-forwarded-proto": "https, http"}, None, "http"),
+        ("127.0.0.1", {"x-forwarded-proto": "gopher"}, None, "http"),
+        ("10.0.0.5", {"x-forwarded-proto": "https"}, None, "https"),
+        ("10.0.0.6", {"x-forwarded-proto": "https"}, None, "http"),
+        ("10.0.0.6", {"host": "cells.example.org"}, "https://cells.example.org", "https"),
+        ("10.0.0.6", {"host": "localhost:8000"}, "https://cells.example.org", "http"),
+        ("10.0.0.6", {"host": "cells.example.org"}, "http://cells.example.org", "http"),
+    ],
+)
+def test_who_says_that_a_client_uses_tls(client, headers, public_url, expected):
+    settings = Settings(Path("x"), public_url=public_url, trusted_proxies=("10.0.0.5",))
+    raw = [(name.encode(), text.encode()) for name, text in headers.items()]
+    scope = {"type": "http", "scheme": "http", "client": (client, 1), "headers": raw}
+    assert scheme_of(scope, settings) == expected
+    assert scheme_of({**scope, "scheme": "https"}, settings) == "https"
+
+
+def test_the_cookie_is_secure_behind_tls_and_only_there(guarded):
+    job = submit(guarded, headers=BEARER)
+    for said in ("https", "http"):
+        answer = guarded.client.get(
+            f"/report/{job}?token={TOKEN}", headers={"X-Forwarded-Proto": said}
+        )
+        assert ("Secure" in answer.headers["set-cookie"]) == (said == "https")
+    guarded.client.cookies.clear()
+
+
+def test_a_refusal_does_not_wait_for_a_body_that_does_not_come(server, monkeypatch):
+    """The length lies, and the type is wrong: the answer comes before the idle limit."""
+    head = b"POST /annotate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{"
+    assert b"UNSUPPORTED_MEDIA_TYPE" in raw(server, head, seconds=30)
 
 
 def test_no_token_and_no_line_break_gets_into_the_log(guarded):

@@ -13,7 +13,7 @@ from cellferry.server.jobs.payload import read_submission
 from cellferry.server.jobs.queue import MOST_ATTEMPTS, Jobs
 from cellferry.server.lookup.process import Readers
 from cellferry.server.settings import Settings
-from cellferry.server.store import Store
+from cellferry.server.store import Store, new_id
 from server_process import MARKERS, submission
 
 CONFIGS = [{"provider": "openai", "name": "m", "apiKey": "canary-4711"}]
@@ -146,10 +146,29 @@ def test_a_job_that_ends_the_server_each_time_is_given_up(running):
 
 
 def test_folders_of_jobs_that_were_never_accepted_are_removed(running):
-    stray = running.store.job_folder("stray")
+    left, stray = (running.store.job_folder(name) for name in (new_id(), "stray"))
+    left.mkdir()
     stray.mkdir()
     running.again()
-    assert not stray.exists()
+    assert not left.exists()
+    assert stray.exists()  # a name that is not ours
+
+
+def test_an_answer_that_only_the_journal_has_is_shown_after_a_kill(running):
+    identifier = running.submit(llm_configs=CONFIGS)
+    running.wait(identifier, "completed")
+    running.end()
+    running.begin(start=False)
+    # Killed after the second of three answers, before the database heard of it.
+    journal = running.store.job_folder(identifier) / "run" / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:2]) + lines[2][:9])
+    running.jobs.records.set_clusters(identifier, dict.fromkeys(MARKERS, "processing"))
+    running.jobs.records.set_state(identifier, "processing")
+    running.jobs.start()
+    states = running.jobs.status(running.jobs.records.find(identifier))
+    assert states["jobStatus"] == "credentials_required"
+    assert states["clusterStatus"] == {"0": "completed", "1": "completed", "2": "pending"}
 
 
 def test_a_job_that_the_server_left_was_not_interrupted_by_its_user(running, monkeypatch):

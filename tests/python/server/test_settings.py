@@ -29,6 +29,7 @@ def test_loopback_needs_no_token_and_other_addresses_do():
         {"base_urls": ("localhost:11434",)},
         {"keep_days": -1},
         {"signed_hours": float("nan")},
+        {"trusted_proxies": ("proxy.example.org",)},
         {"public_url": "cells.example.org"},
         {"public_url": "https://cells.example.org/path"},
     ],

@@ -234,3 +234,18 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return str(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("left", [b"", b"short"])
+def test_an_empty_key_is_replaced_and_never_signed_with(tmp_path, left, caplog):
+    (tmp_path / "signing.key").write_bytes(left)
+    found = Signer.of(tmp_path)
+    assert len((tmp_path / "signing.key").read_bytes()) == 32
+    assert "a new one is made" in caplog.text
+    forged = Signer(left).path("u", 0, 2_000_000_000)
+    query = dict(part.split("=") for part in forged.partition("?")[2].split("&"))
+    with pytest.raises(Failure):
+        found.check("u", "0", query)
+    caplog.clear()
+    assert Signer.of(tmp_path).path("u", 0, 1) == found.path("u", 0, 1)
+    assert not caplog.text

@@ -4,6 +4,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -57,8 +58,51 @@ def test_what_was_arriving_is_gone_at_the_next_start(store):
     again.close()
 
 
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
 def test_nobody_else_may_enter_the_folder(store):
-    assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
+    assert mode(store.folder) == 0o700
+    for path in store.folder.iterdir():
+        assert mode(path) == (0o700 if path.is_dir() else 0o600), path
+
+
+def test_the_permissions_of_a_folder_that_was_there_stay(tmp_path):
+    (tmp_path / "data").mkdir(mode=0o750)
+    Store(tmp_path / "data").close()
+    assert mode(tmp_path / "data") == 0o750
+    assert mode(tmp_path / "data" / "jobs") == 0o700
+
+
+def test_a_server_of_0_1_0_and_this_one_see_each_other(store):
+    """Up to 0.1.0 a server held ``lock.sqlite`` by an exclusive transaction."""
+    old = sqlite3.connect(store.folder / "lock.sqlite", timeout=0, isolation_level=None)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        old.execute("BEGIN EXCLUSIVE")
+    store.close()
+    old.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(DataInUseError, match="Another server"):
+        Store(store.folder)
+    old.close()
+    Store(store.folder).close()
+
+
+def test_queries_do_not_wait_for_what_is_being_written(store):
+    found = []
+
+    def look():
+        with store.reading() as sql:
+            found.append(sql.execute("SELECT count(*) FROM uploads").fetchone())
+
+    with store.transaction() as sql:
+        sql.execute("INSERT INTO uploads VALUES ('a', 'vars_h5', 1, 1, 'open', 0, 0)")
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join(timeout=10)
+        assert found == [(0,)]
+    look()
+    assert found[1:] == [(1,)]
 
 
 def test_a_folder_of_another_version_or_a_file_is_refused(store, tmp_path):

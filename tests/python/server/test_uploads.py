@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cellferry.server.failures import Code, Failure
 from cellferry.server.settings import Settings
-from cellferry.server.store import Store
+from cellferry.server.store import Store, new_id
 from cellferry.server.uploads.uploads import Uploads
 
 
@@ -128,12 +128,15 @@ def test_an_expired_upload_is_gone_and_one_of_a_job_is_kept(uploads, tmp_path):
         sql.execute("INSERT INTO job_uploads VALUES ('j', 'vars_h5', ?)", (kept.id,))
         sql.execute("UPDATE uploads SET expires = 0 WHERE id = ?", (kept.id,))
     assert refusal(uploads.find, old.id) is Code.UPLOAD_EXPIRED
+    left = uploads._store.upload_path(new_id())
     stray = uploads._store.upload_path("stray")
+    left.touch()
     stray.touch()
     uploads.expire()
     assert refusal(uploads.find, old.id) is Code.UPLOAD_NOT_FOUND
     assert uploads.find(kept.id).id == kept.id
-    assert not stray.exists()
+    assert not left.exists()
+    assert stray.exists()  # a name that is not ours
 
 
 def test_what_is_refused_leaves_nothing(uploads):

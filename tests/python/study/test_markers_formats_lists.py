@@ -98,7 +98,7 @@ def test_two_columns_of_numbers_are_no_lists():
     with pytest.raises(MarkersFormatError) as caught:
         read_markers(pd.DataFrame({"cluster": ["0", "1"], "n_cells": [70, 30]}))
     assert 'only numbers in "n_cells"' in caught.value.message
-    assert "gene_column=" in caught.value.hint
+    assert "`gene_column`" in caught.value.hint
 
 
 def test_long_table_with_more_columns_needs_a_statistic(tmp_path):

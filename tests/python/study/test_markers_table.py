@@ -229,3 +229,14 @@ def test_fingerprint_does_not_depend_on_the_sign_of_zero_or_the_kind_of_nan():
 def test_fingerprint_of_an_unknown_cluster():
     with pytest.raises(MarkersClustersError):
         read_markers({"0": ["A"]}).fingerprint("1")
+
+
+def test_a_marker_table_is_shown_by_its_head():
+    table = read_markers({"0": [f"G{i}" for i in range(9)], "1": ["<A>"]})
+    lines = repr(table).splitlines()
+    assert (
+        lines[0] == "<cellferry Markers: 10 rows of 2 clusters, from list, the first 5 are shown>"
+    )
+    assert len(lines) == 7
+    assert "2 clusters" in table._repr_html_()
+    assert "&lt;A&gt;" in read_markers({"1": ["<A>"]})._repr_html_()

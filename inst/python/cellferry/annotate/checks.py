@@ -84,9 +84,7 @@ def _check_clusters(markers: Markers, clusters: Clusters, group_key: str | None)
             f"No cluster of the marker table is a cluster{of}: the table has "
             f"{listing(markers.clusters, 5)}, the object has {listing(clusters.names, 5)}."
         )
-        hint = (
-            "Name the metadata column the markers were computed for: group.by (Python: group_key)."
-        )
+        hint = "Name the metadata column the markers were computed for: `group_key`."
         raise MarkersClustersError(message, hint, table=list(markers.clusters))
     if extra:
         message = (
@@ -122,7 +120,8 @@ def _with_symbols(study: Study) -> Study:
 def _settle_species(study: Study) -> Study:
     from dataclasses import replace
 
-    from ..biology.genes import detect_species, species_of
+    from ..biology.genes import detect_species
+    from ..biology.species import known_species
 
     names = study.genes if study.genes is not None else None
     if names is None and study.markers is not None:
@@ -138,13 +137,16 @@ def _settle_species(study: Study) -> Study:
                 guess.species,
                 100 * guess.share,
             )
-        return study.with_parts(context=replace(study.context, species=guess.species))
-    if guess.species is not None and species_of(stated) not in {None, guess.species}:
+        found = replace(study.context, species=guess.species, species_from="genes")
+        return study if guess.species is None else study.with_parts(context=found)
+    known = known_species(stated)
+    written_like = None if known is None else known.reads
+    if guess.species is not None and written_like not in {None, guess.species}:
         message = (
             f'The species was given as "{stated}", but {100 * guess.share:.0f} % of the gene '
             f"names that differ between species are of {guess.species}."
         )
-        hint = f'If that is a mistake, use species = "{guess.species}".'
+        hint = f'If that is a mistake, use `species="{guess.species}"`.'
         warnings.warn(SpeciesWarning(message, hint), stacklevel=3)
     return study
 
@@ -225,7 +227,7 @@ def check_same_clustering(study: Study) -> None:
         )
         hint = (
             "Run FindAllMarkers() or rank_genes_groups() again for this clustering and assay, "
-            "or name the column that the table was computed for."
+            "or name the column that the table was computed for: `group_key`."
         )
         raise MarkersMismatchError(message, hint, clusters=wrong)
 
@@ -268,7 +270,7 @@ def check_consent(engine: Engine[object], plan: Plan | None, *, allow_upload: bo
         f'The engine "{engine.name}" would send {" and ".join(sent)}{columns} to '
         f"{engine.capabilities.host}{how_much}."
     )
-    hint = "If that is allowed, say so: allow.upload = TRUE (Python: allow_upload=True)."
+    hint = "If that is allowed, say so: `allow_upload=True`."
     raise UploadNotAllowedError(message, hint, host=engine.capabilities.host, sends=sent)
 
 

@@ -79,7 +79,7 @@ def complete(found: Answer, study: Study, engine: Engine[object], run: Run) -> A
 
 
 def _provenance(study: Study, engine: Engine[object], run: Run, level: Level) -> dict[str, object]:
-    key = str(run.content["provenance"].get("key", ""))
+    key = str(run.provenance.get("key", ""))
     compared = delivery.has_clusters(study.clusters)
     return {
         "run": run.id,
@@ -94,5 +94,5 @@ def _provenance(study: Study, engine: Engine[object], run: Run, level: Level) ->
         "study_context": study.context.study_context,
         "columns": delivery.column_names(key, level, compared=compared) if key else [],
         "versions": {"cellferry": __version__},
-        **run.content["provenance"],
+        **run.provenance,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -10,6 +11,7 @@ from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..engines import create_engine
 from ..engines.base import AnyEngine, Engine, Plan
+from ..engines.service.secrets import wrapped
 from ..errors import RunMismatchError
 from ..runs.run import Run
 from ..study.study import Context
@@ -93,7 +95,25 @@ def annotate_clusters(
         Engine, options, key, markers and what is known of the sample are those of the run;
         only options that no run records, such as a key, are given again.
     **options
-        Options of the engine.
+        Options of the engine; its class says what they mean, for example
+        ``help(cellferry.engines.engine_class("local"))``. With their defaults:
+
+        ``"local"``: n_genes=50, tissue_only=False, knowledge, knowledge_only=False.
+
+        ``"llm"``: provider='openrouter', model, base_url, api_key, api_key_env, llm_configs,
+        output_name, overwrite_files=False, n_genes=50, ranking_method='avg_log2FC', ascending,
+        additional_info, temperature=0, reasoning, model_settings, validator_involvement='v1',
+        max_workers=4, max_retries=1, max_cost_usd, max_tokens, prices, output_mode='auto',
+        other_clusters=True, timeout=180.
+
+        ``"cytetype"``: api_url, auth_token, llm_configs, metadata, n_parallel_clusters=2,
+        visibility, rank_key='rank_genes_groups', gene_symbols_column, n_top_genes=50,
+        aggregate_metadata=True, min_percentage=10, max_metadata_categories=500,
+        pcent_batch_size=2000, coordinates_key='X_umap', max_cells_per_group=1000, obs_columns,
+        vars_h5_path='vars.h5', obs_duckdb_path='obs.duckdb', upload_timeout_seconds=3600,
+        upload_max_workers=4, cleanup_artifacts=False, require_artifacts=True, save_query=True,
+        query_filename='query.json', poll_interval_seconds=30, timeout_seconds=7200,
+        overwrite_files=False.
 
     Returns
     -------
@@ -113,6 +133,7 @@ def annotate_clusters(
     >>> print(annotate_clusters({"a": ["CD79A", "MS4A1"]}, dry_run=True))
     local: 1 cluster, 0 calls, 0 bytes sent, cost $0.00
     """
+    options = wrapped(options)
     chosen, run = _engine_and_run(engine, options, resume, "clusters")
     request = AnnotateRequest(
         data,
@@ -185,7 +206,14 @@ def annotate_cells(
     resume
         As for clusters.
     **options
-        Options of the engine.
+        Options of the engine; its class says what they mean, for example
+        ``help(cellferry.engines.engine_class("local", "cells"))``. With their defaults:
+
+        ``"local"``: smooth=False, tissue_only=False, knowledge, knowledge_only=False.
+
+        ``"cellatlas"``: api_url, api_key, model='geneformer', reference_atlas='human-core-2026',
+        timeout=300, chunk_size=50000, chunk_bytes=25165824, parallel=2, compress, values='auto',
+        qc='warn', min_counts=200, max_mitochondrial=0.2.
 
     Returns
     -------
@@ -208,6 +236,7 @@ def annotate_cells(
     >>> print(annotate_cells(adata, species="human", overwrite=True, dry_run=True))
     local: 1 cell, 0 calls, 0 bytes sent, cost $0.00
     """
+    options = wrapped(options)
     chosen, run = _engine_and_run(engine, options, resume, "cells")
     request = AnnotateRequest(
         data,
@@ -281,6 +310,7 @@ def resume(
     """
     from ..runs.progress import progress_events
 
+    options = wrapped(options)
     opened = Run.open(run)
     level = verb.level_of_run(opened)
     if data is not None:
@@ -306,7 +336,10 @@ def _engine_and_run(
 ) -> tuple[AnyEngine, Run | None]:
     """Return the engine, which is that of the run if one is to be finished."""
     if identifier is None:
-        return create_engine(engine, options, level), None
+        verb_of = annotate_cells if level == "cells" else annotate_clusters
+        # `group_by` must find `group_key`, which is no option of any engine.
+        arguments = tuple(n for n in inspect.signature(verb_of).parameters if n != "options")
+        return create_engine(engine, options, level, arguments), None
     run = Run.open(identifier)
     own = verb.level_of_run(run)
     if own != level:

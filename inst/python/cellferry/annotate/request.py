@@ -12,7 +12,6 @@ from ..annotations import delivery
 from ..engines.base import AnyEngine
 from ..errors import InvalidOptionError, RunMismatchError, UnsupportedObjectError
 from ..study.markers.table import Markers
-from ..study.record import study_from_record
 from ..study.study import Context, Study
 from .verb import level_of
 
@@ -50,6 +49,8 @@ class AnnotateRequest:
         What is known of the sample.
     overwrite, allow_upload
         Whether columns of others may be replaced, and whether data may leave the machine.
+    assay
+        Of an .rds; None is its default assay.
     """
 
     data: object
@@ -60,6 +61,7 @@ class AnnotateRequest:
     context: Context = field(default_factory=Context)
     overwrite: bool = False
     allow_upload: bool = False
+    assay: str | None = None
 
     @property
     def path(self) -> Path:
@@ -87,6 +89,7 @@ class AnnotateRequest:
             Labels cannot be written under the key, or the object cannot be read.
         """
         if is_anndata(self.data):
+            delivery.check_group_key(self.key, self.group_key, self.level)
             replaced = delivery.check_object_key(
                 self.data, self.key, overwrite=self.overwrite, level=self.level
             )
@@ -111,8 +114,8 @@ class AnnotateRequest:
         RunMismatchError
             The run labels under another key than the one that was given.
         """
-        stored = study_from_record(run.load("study.json"))
-        key = str(run.content["provenance"].get("key") or self.key)
+        stored = run.study()
+        key = str(run.provenance.get("key") or self.key)
         if self.key not in {key, delivery.DEFAULT_KEYS[self.level]}:
             message = f'The run "{run.id}" labels under the key "{key}", not under "{self.key}".'
             raise RunMismatchError(message, "Leave `key` out, or annotate anew.")
@@ -167,7 +170,7 @@ def build_study(
         raise UnsupportedObjectError(message, f"{recipe}x = cellferry.seurat.to_seurat(adata)")
     if level == "cells":
         message = f"cellferry cannot annotate the cells of an object of {type(data).__name__}."
-        hint = "Valid: AnnData. Clusters of a marker table: annotate_clusters()."
+        hint = "Valid: AnnData. Clusters of a marker table: `annotate_clusters()`."
         raise UnsupportedObjectError(message, hint)
     if markers is not None:
         message = "`data` is itself a marker table, so `markers` cannot be given beside it."

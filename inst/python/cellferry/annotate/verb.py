@@ -5,24 +5,36 @@ validate everything -> plan -> consent -> run -> annotations -> deliver
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..annotations.cells import CELLS_FILE, CellAnnotations
 from ..annotations.diagnoses import warn_of
 from ..engines import create_engine
-from ..engines.base import AnyEngine, Engine, Plan, Prepares, WritesFiles
+from ..engines.base import AnyEngine, Engine, Plan, Prepares, ReadsContext, WritesFiles
 from ..errors import (
     ISSUE_URL,
+    AnnotationsFormatError,
     CellferryError,
     EngineNeedsError,
     InternalError,
+    OutputError,
+    RunDamagedError,
     RunMismatchError,
+    RunNotFoundError,
+    UnknownEngineError,
+    UnknownOptionError,
+    counted,
 )
-from ..runs.run import Run
+from ..files import is_full
+from ..runs.lock import held
+from ..runs.run import Run, check_folder
 from ..runs.worker import CancelledWork, Event, Events, run_in_worker
-from ..study.record import input_hash, study_from_record, study_record
+from ..study.record import input_hash, study_record
 from ..study.symbols import with_gene_symbols
 from .checks import check_consent, check_needs, check_same_clustering, check_study, leaving
 from .completion import Answer, complete
@@ -30,6 +42,8 @@ from .completion import Answer, complete
 if TYPE_CHECKING:
     from ..annotations.clusters import Annotations, Level
     from ..study.study import Study
+
+logger = logging.getLogger("cellferry")
 
 OnEvent = Callable[[Event], None]
 
@@ -66,6 +80,8 @@ def annotate(
 
     Raises
     ------
+    RunLockedError
+        Another process, or another thread, works in the folder.
     CellferryError
         Checks raise before a run exists; later errors carry the run id in ``data["run"]``.
     KeyboardInterrupt
@@ -77,17 +93,33 @@ def annotate(
         check_consent(engine, planned, allow_upload=allow_upload)
         if isinstance(engine, Prepares):
             engine.prepare()
-    run = Run.create(
-        engine.name,
-        folder or (engine.folder if isinstance(engine, WritesFiles) else None),
-        level=level_of(engine),
-        options=dict(engine.describe()),
-        object_hash=study.fingerprint(),
-        input_hash=input_hash(study),
-        provenance=dict(provenance or {}),
-    )
-    run.store("study.json", study_record(study))
-    return execute(run, study, engine, on_event)
+    folder = folder or (engine.folder if isinstance(engine, WritesFiles) else None)
+    with ExitStack() as stack:
+        if folder is not None:
+            check_folder(folder)
+            stack.enter_context(held(folder))
+        sizes = study.clusters.counts()
+        run = Run.create(
+            engine.name,
+            folder,
+            level=level_of(engine),
+            options=dict(engine.describe()),
+            object_hash=study.fingerprint(),
+            input_hash=input_hash(study),
+            provenance=dict(provenance or {}),
+            n_cells=_n_cells(study),
+            n_clusters=None if sizes is None else len(sizes),
+            tissue=study.context.tissue,
+        )
+        run.store("study.json", study_record(study))
+        return execute(run, study, engine, on_event)
+
+
+def _n_cells(study: Study) -> int | None:
+    if study.cells is not None:
+        return len(study.cells)
+    sizes = study.clusters.counts()
+    return None if sizes is None else sum(sizes.values())
 
 
 def plan(study: Study, engine: Engine[object]) -> Plan:
@@ -108,7 +140,24 @@ def _checked(study: Study, engine: Engine[object]) -> Study:
     check_needs(engine, study)
     study = check_study(study, level_of(engine))
     check_same_clustering(study)
+    say_understood(study, engine)
     return study
+
+
+def say_understood(study: Study, engine: Engine[object]) -> None:
+    """Say what the engine makes of tissue and species, and warn of what it can't make anything of.
+
+    Engines that look no words up get them as they are written, which is said too.
+    """
+    if not isinstance(engine, ReadsContext):
+        if (study.context.tissue or "").strip():
+            logger.info("tissue: '%s', as it is written.", (study.context.tissue or "").strip())
+        return
+    understood = engine.understand(study)
+    for line in understood.lines:
+        logger.info("%s", line)
+    for problem in understood.problems:
+        warnings.warn(problem, stacklevel=4)
 
 
 def level_of(engine: Engine[object]) -> Level:
@@ -129,21 +178,41 @@ def execute(run: Run, study: Study, engine: Engine[Answer], on_event: OnEvent | 
         That of the run.
     on_event
         Called in this thread for each event of the engine.
+
+    Raises
+    ------
+    RunLockedError
+        Another process, or another thread, works on it.
+    CellferryError
     """
+    with held(run.folder) as session:
+        run.session = session
 
-    def work(events: Events) -> Answer:
-        return engine.run(study, run, events)
+        def work(events: Events) -> Answer:
+            # An interrupt leaves the worker, and the lock with it, until it has ended.
+            with session.working():
+                return engine.run(study, run, events)
 
-    run.update(status="unfinished", error=None)
+        with _noted(run, engine):
+            run.mend()
+            run.update(status="unfinished", error=None)
+            found = complete(run_in_worker(work, on_event), study, engine, run)
+            if isinstance(engine, WritesFiles):
+                engine.write_files(found.summary(), study, run)
+            # What is left, because a budget or a service ended, can be had by resuming.
+            left = found.provenance.get("to_be_asked")
+            run.update(status="unfinished" if left else "finished")
+    warn_of(found.evidence.get("diagnoses", ()))
+    return found
+
+
+@contextmanager
+def _noted(run: Run, engine: Engine[Answer]) -> Iterator[None]:
+    """Note in the record how the work of the block ended, as far as that can be written."""
     try:
-        found = complete(run_in_worker(work, on_event), study, engine, run)
-        if isinstance(engine, WritesFiles):
-            engine.write_files(found.summary(), study, run)
-        # What is left, because a budget or a service ended, can be had by resuming.
-        left = found.provenance.get("to_be_asked")
-        run.update(status="unfinished" if left else "finished")
+        yield
     except KeyboardInterrupt as interrupt:
-        run.update(status="interrupted")
+        _note(run, status="interrupted")
         interrupt.add_note(f"Resume with: {_how_to_resume(run)}")
         interrupt.run = run.id  # type: ignore[attr-defined]
         raise
@@ -152,20 +221,40 @@ def execute(run: Run, study: Study, engine: Engine[Answer], on_event: OnEvent | 
         raise
     except CellferryError as error:
         error.data.setdefault("run", run.id)
-        run.update(status="failed", error=error.to_dict())
+        if isinstance(error, OutputError):
+            _say_what_is_kept(error, run)
+        _note(run, status="failed", error=error.to_dict())
         raise
     except Exception as error:
+        if isinstance(error, OSError) and is_full(error):
+            where = f' "{error.filename}"' if error.filename else ""
+            message = f"A file{where} of the run cannot be written: {error.strerror}."
+            full = OutputError(message, "Make room.", run=run.id)
+            _say_what_is_kept(full, run)
+            _note(run, status="failed", error=full.to_dict())
+            raise full from error
         message = f'The engine "{engine.name}" stopped unexpectedly: {type(error).__name__}.'
         internal = InternalError(message, f"Please report it at {ISSUE_URL}.", run=run.id)
-        run.update(status="failed", error=internal.to_dict())
+        _note(run, status="failed", error=internal.to_dict())
         raise internal from error
-    warn_of(found.evidence.get("diagnoses", ()))
-    return found
+
+
+def _note(run: Run, **content: object) -> None:
+    """Change the record, unless the disk is what the trouble is about."""
+    with suppress(CellferryError, CancelledWork):
+        run.update(**content)
+
+
+def _say_what_is_kept(error: OutputError, run: Run) -> None:
+    with suppress(RunDamagedError):
+        n = len(run.finished())
+        kept = f"{counted(n, 'answer')} {'is' if n == 1 else 'are'} kept."
+        error.hint = f"{error.hint} {kept} Then go on: {_how_to_resume(run)}".strip()
 
 
 def _how_to_resume(run: Run) -> str:
     """Return the line to paste. Cells need their object, which the command line reads again."""
-    if level_of_run(run) == "cells" and "input" not in run.content["provenance"]:
+    if level_of_run(run) == "cells" and "input" not in run.provenance:
         return f'cellferry.resume("{run.id}", data)'
     return f"cellferry runs resume {run.id}"
 
@@ -201,17 +290,84 @@ def resume(
     Raises
     ------
     RunMismatchError, EngineNeedsError, UploadNotAllowedError, CredentialsRequiredError
+    RunLockedError
+        Another process, or another thread, works on it.
+    RunDamagedError
+        What it keeps of its input cannot be read, or its options are none of the engine.
     """
-    if study is not None and study.fingerprint() != run.content["object_hash"]:
+    if run.content["status"] == "finished":
+        _check_same(run, study)
+        with suppress(RunDamagedError):
+            return _with_files(run, _answer_of(run), study, engine, options)
+    # Whoever had it before may have changed its record.
+    with held(run.folder):
+        run.reload()
+        _check_same(run, study)
+        if run.content["status"] == "finished":
+            try:
+                return _with_files(run, _answer_of(run), study, engine, options)
+            except RunDamagedError as error:
+                logger.warning("%s They are made again from the journal.", error.message)
+        return _finish(
+            run,
+            study,
+            engine or engine_of(run, options),
+            allow_upload=allow_upload,
+            checked=checked,
+            on_event=on_event,
+        )
+
+
+def _check_same(run: Run, study: Study | None) -> None:
+    if study is not None and study.fingerprint() != run.needed("object_hash"):
         message = f'This object is not the one of the run "{run.id}": cells or clusters differ.'
         raise RunMismatchError(
             message, "Give the object that was annotated, or none for the table."
         )
-    cells = level_of_run(run) == "cells"
-    if run.content["status"] == "finished":
-        return CellAnnotations.load(run.folder / CELLS_FILE) if cells else run.results()
-    stored = study_from_record(run.load("study.json"))
+
+
+def _answer_of(run: Run) -> Annotations | CellAnnotations:
+    """Return the answer of a finished run; raises :class:`RunDamagedError`."""
+    if level_of_run(run) != "cells":
+        try:
+            return run.results()
+        except RunNotFoundError as error:
+            raise RunDamagedError(error.message, error.hint) from error
+    try:
+        return CellAnnotations.load(run.folder / CELLS_FILE)
+    except AnnotationsFormatError as error:
+        message = f'The results of the run "{run.id}" are damaged ({CELLS_FILE}).'
+        raise RunDamagedError(message, f"Make them again: {_how_to_resume(run)}") from error
+
+
+def _with_files(
+    run: Run,
+    found: Annotations | CellAnnotations,
+    study: Study | None,
+    engine: AnyEngine | None,
+    options: Mapping[str, object] | None,
+) -> Annotations | CellAnnotations:
+    """Return the answer of a finished run, once the files of its engine are there."""
+    if run.needed("options").get("output_name") is None:
+        return found
     engine = engine or engine_of(run, options)
+    if isinstance(engine, WritesFiles) and not all(path.exists() for path in engine.files):
+        with held(run.folder):
+            engine.write_files(found.summary(), study or run.study(), run)
+    return found
+
+
+def _finish(
+    run: Run,
+    study: Study | None,
+    engine: AnyEngine,
+    *,
+    allow_upload: bool,
+    checked: bool,
+    on_event: OnEvent | None,
+) -> Annotations | CellAnnotations:
+    cells = level_of_run(run) == "cells"
+    stored = run.study()
     if study is not None and study.normalized is None and study.counts is None and not cells:
         study = None
     if study is not None:
@@ -268,5 +424,11 @@ def engine_of(run: Run, options: Mapping[str, object] | None = None) -> AnyEngin
     options
         Take the place of those of the record.
     """
-    own = {**run.content["options"], **(options or {})}
-    return create_engine(run.content["engine"], own, level_of_run(run))
+    kept = run.needed("options")
+    try:
+        return create_engine(run.content["engine"], {**kept, **(options or {})}, level_of_run(run))
+    except (UnknownOptionError, UnknownEngineError) as error:
+        if set(options or ()) & set(map(str, error.data.values())):
+            raise
+        message = f'The record of the run "{run.id}" cannot be used: {error.message}'
+        raise RunDamagedError(message, "Its journal is used if you annotate again.") from error

@@ -31,6 +31,7 @@ from .clusters import (
     status_counts,
 )
 from .diagnoses import diagnose
+from .printed import MOST_ROWS
 from .texts import TextLists, Texts
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ class CellAnnotations:
     --------
     >>> found = CellAnnotations.of(["a", "b"], ["B cell", None], status=["ok", "skipped"],
     ...                            error=[None, "No counts."])
-    >>> found
-    <cellferry CellAnnotations: 2 cells: 1 ok, 1 skipped; 1 label>
+    >>> found.summary_line()
+    '2 cells: 1 ok, 1 skipped; 1 label'
     """
 
     level: ClassVar[Level] = "cells"
@@ -174,7 +175,8 @@ class CellAnnotations:
         return len(self.cells)
 
     def __repr__(self) -> str:
-        return f"<cellferry CellAnnotations: {self.summary_line()}>"
+        head = f"<cellferry CellAnnotations: {self.summary_line()}>"
+        return f"{head}\n{self.summary().table(MOST_ROWS)}"
 
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()

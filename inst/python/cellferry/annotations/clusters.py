@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 
 from ..errors import ISSUE_URL, AnnotationsFormatError, InternalError, counted, listing
+from .printed import MOST_ROWS, card, html_table, shown, table
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -117,6 +118,38 @@ class Annotation:
         if problem:
             message = f'The answer for cluster "{self.cluster}" contradicts itself: {problem}.'
             raise InternalError(message)
+
+    def __repr__(self) -> str:
+        title = f"<cellferry Annotation: cluster {self.cluster}: {self.label or 'no label'}>"
+        return card(title, self._facts())
+
+    def _repr_html_(self) -> str:
+        facts = [("label", self.label or "no label"), *self._facts()]
+        return html_table(("cluster", self.cluster), facts)
+
+    def _facts(self) -> list[tuple[str, str]]:
+        """Return what is known, by name, without what is missing."""
+        confidence, term = None, self.ontology_id
+        if self.confidence is not None:
+            confidence = f"{self.confidence:.2f} ({self.confidence_kind})"
+        if term is not None and self.ontology_label:
+            term = f"{term}, {self.ontology_label}"
+        known: tuple[tuple[str, object], ...] = (
+            ("status", self.status),
+            ("cells", self.n_cells),
+            ("confidence", confidence),
+            ("ontology", term),
+            ("detail", self.detail),
+            ("state", self.state),
+            ("error", self.error),
+            ("supporting", ", ".join(self.supporting)),
+            ("conflicting", ", ".join(self.conflicting)),
+            ("missing", ", ".join(self.missing)),
+            ("alternatives", "; ".join(self.alternatives)),
+            ("mixed", "; ".join(self.mixed)),
+            ("justification", self.justification),
+        )
+        return [(name, str(value)) for name, value in known if value not in {None, ""}]
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Annotation:
@@ -232,10 +265,34 @@ class Annotations:
         raise KeyError(cluster)
 
     def __repr__(self) -> str:
-        return f"<cellferry Annotations: {self.summary_line()}>"
+        return f"<cellferry Annotations: {self.summary_line()}>\n{self.table(MOST_ROWS)}"
 
     def _repr_html_(self) -> str:
-        return str(self.to_frame()[list(PRINTED)].to_html(index=False))
+        rows = [[shown(getattr(row, name)) for name in self.printed_columns] for row in self]
+        return html_table(self.printed_columns, rows, self.summary_line())
+
+    @property
+    def printed_columns(self) -> tuple[str, ...]:
+        """The columns that are shown. A row that sums up cells is its label, shown once."""
+        of_cells = self.provenance.get("level") == "cells"
+        return tuple(name for name in PRINTED if not (of_cells and name == "cluster"))
+
+    def table(self, most: int | None = None) -> str:
+        """Return the columns that are shown, as aligned text.
+
+        Parameters
+        ----------
+        most
+            Rows up to which all are shown; of more, the first ten. None shows all.
+
+        Examples
+        --------
+        >>> print(Annotations((Annotation("0", "ok", n_cells=3, label="B cell"),)).table())
+        cluster  n_cells  label   confidence  status
+        0              3  B cell              ok
+        """
+        rows = [[shown(getattr(row, name)) for name in self.printed_columns] for row in self]
+        return table(self.printed_columns, rows, right=("n_cells", "confidence"), most=most)
 
     def summary_line(self) -> str:
         """Return for example ``9 clusters: 8 ok, 1 unknown``.
@@ -336,7 +393,11 @@ class Annotations:
         return pd.DataFrame({name: typed(name, kind) for name, kind in COLUMNS.items()})
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the table as CSV; lists are joined by ``"; "``, missing values are empty."""
+        """Write the table as CSV; lists are joined by ``"; "``, missing values are empty.
+
+        It is exact data, not guarded against what a spreadsheet takes for a date or a formula:
+        for that, :func:`cellferry.write_annotations` writes xlsx.
+        """
         frame = self.to_frame()
         for name, kind in COLUMNS.items():
             if kind == "texts":

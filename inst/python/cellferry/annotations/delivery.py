@@ -35,6 +35,7 @@ __all__ = [
     "Column",
     "Level",
     "attach",
+    "check_group_key",
     "check_key",
     "check_object_key",
     "column_names",
@@ -131,7 +132,7 @@ def check_key(
         for column in column_names(key, level):
             if column.lower() in taken:
                 message = f'The key "{key}" is the name of {_article(kind)} of this object.'
-                raise InvalidKeyError(message, 'Choose another key, for example "cell_type".')
+                raise InvalidKeyError(message, 'Choose another key, for example `key="cell_type"`.')
     present = [c for c in column_names(key, level) if c in set(existing)]
     foreign = [c for c in present if c not in set(owned)]
     if foreign and unrecorded and not overwrite:
@@ -145,9 +146,40 @@ def check_key(
             f"The metadata already has {listing(foreign)}, and this object has no record that "
             f"cellferry wrote {'it' if len(foreign) == 1 else 'them'}."
         )
-        hint = f'Use another key than "{key}", or overwrite = TRUE (Python: overwrite=True).'
+        hint = f'Use another key than "{key}" (`key`), or `overwrite=True`.'
         raise ColumnExistsError(message, hint, columns=foreign)
     return present
+
+
+def check_group_key(key: str, group_key: str | None, level: Level = "clusters") -> None:
+    """Refuse a column of clusters that the labels would be written over.
+
+    Parameters
+    ----------
+    key
+        Name of the label column; the others are the key and a suffix.
+    group_key
+        Column with the clusters, if one is named.
+    level
+        Whether labels of clusters or of cells are to be written.
+
+    Raises
+    ------
+    InvalidKeyError
+        It is one of the columns to be written.
+
+    Examples
+    --------
+    >>> check_group_key("cell_type", "leiden")
+    """
+    if group_key is None or group_key not in column_names(key, level):
+        return
+    message = (
+        f'The clusters are in the column "{group_key}", which the labels under the key "{key}" '
+        "would be written over."
+    )
+    hint = f'Choose another key, for example key = "{key}_2" (command line: --key {key}_2).'
+    raise InvalidKeyError(message, hint)
 
 
 def _article(kind: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..biology.genes import species_of
+from ..biology.species import species_of
 from ..errors import CellsDiagnosisWarning, listing
 from .clusters import UNKNOWN
 

@@ -52,7 +52,7 @@ def read_annotations(adata: anndata.AnnData, key: str | None = None) -> Annotati
 
 
 def _present(adata: anndata.AnnData, key: str | None) -> Present:
-    found = _stored(adata, key)
+    found = stored_annotations(adata, key)
     now = present(found, adata.obs, key or str(found.provenance.get("key")))
     if now.changed:
         hint = "Annotate again for the clusters that the object has now."
@@ -64,7 +64,20 @@ def _present(adata: anndata.AnnData, key: str | None) -> Present:
     return replace(now, found=noted)
 
 
-def _stored(adata: anndata.AnnData, key: str | None) -> Annotations:
+def stored_annotations(
+    adata: anndata.AnnData, key: str | None = None, *, of_clusters: bool = False
+) -> Annotations:
+    """Return annotations as they were stored.
+
+    Parameters
+    ----------
+    adata
+        An object that was labelled.
+    key
+        Name of the label column; None is the newest.
+    of_clusters
+        Whether, without a key, those of clusters come before newer ones of cells.
+    """
     if not hasattr(adata, "uns"):
         message = f"Annotations travel with an AnnData, and this is a {type(adata).__name__}."
         raise UnsupportedObjectError(message, "For an .h5ad: anndata.read_h5ad(path) first.")
@@ -75,7 +88,7 @@ def _stored(adata: anndata.AnnData, key: str | None) -> Annotations:
         raise AnnotationsMissingError(message, hint)
     kept = {str(k): Annotations.from_json(str(v)) for k, v in store.items()}
     if key is None:
-        return max(kept.values(), key=lambda a: str(a.provenance.get("created", "")))
+        return max(kept.values(), key=lambda a: _preference(a, of_clusters=of_clusters))
     if key not in kept:
         guess = nearest(key, list(kept))
         message = f'No annotations under the key "{key}"; there are {listing(list(kept))}.'
@@ -83,8 +96,18 @@ def _stored(adata: anndata.AnnData, key: str | None) -> Annotations:
     return kept[key]
 
 
+def _preference(found: Annotations, *, of_clusters: bool) -> tuple[bool, str]:
+    is_first = of_clusters and found.provenance.get("level") != "cells"
+    return is_first, str(found.provenance.get("created", ""))
+
+
 def annotation_report(
-    adata: anndata.AnnData, file: str | os.PathLike[str], key: str | None = None
+    adata: anndata.AnnData,
+    file: str | os.PathLike[str],
+    key: str | None = None,
+    *,
+    coordinates_key: str | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write the HTML report of an AnnData's annotations, with its embedding if it has one.
 
@@ -93,19 +116,28 @@ def annotation_report(
     adata
         An AnnData that was labelled.
     file
-        The HTML file.
+        The HTML file. A report of cellferry is replaced, another file is not.
     key
         Name of the label column; None is the newest.
+    coordinates_key
+        Name of the embedding in ``obsm``; None is UMAP, else t-SNE, else PCA, else the first.
+    overwrite
+        Replace a file that is no report of cellferry.
 
     Raises
     ------
-    AnnotationsMissingError, OutputError
+    AnnotationsMissingError
+    GroupMissingError
+        There is no embedding of that name.
+    OutputError
+        The name is not that of an HTML file, or the file may not or cannot be written.
     """
     from ..study.embeddings import embedding_of
-    from .report import Embedding, write_report
+    from .report import Embedding, check_report_file, write_report
 
     now = _present(adata, key)
-    coordinates, embedding = embedding_of(adata), None
+    check_report_file(file, overwrite=overwrite)
+    coordinates, embedding = embedding_of(adata, coordinates_key), None
     if coordinates is not None and now.clusters is not None:
         embedding = Embedding(*coordinates, now.clusters)
     return write_report(now.found, Path(file), embedding=embedding)

@@ -14,9 +14,13 @@ from ..errors import (
     GroupMissingError,
     InvalidObjectError,
     UnsupportedObjectError,
-    listing,
 )
-from ..study.build import assemble_study, group_key_of
+from ..study.build import (
+    assemble_study,
+    group_key_missing,
+    group_key_of,
+    refuse_no_clustering,
+)
 from ..study.clusters import cluster_text
 from ..study.embeddings import choose_embedding
 from ..study.expression.kinds import Look
@@ -157,9 +161,7 @@ def _from_anndata(
     adata: AnnDataLike, group_key: str | None, coordinates_key: str, rank_key: str
 ) -> Inputs:
     if group_key is None:
-        has = listing([str(c) for c in adata.obs.columns])
-        message = f"`group_key` must name the column of clusters; this AnnData has {has}."
-        raise GroupMissingError(message, 'For example group_key="leiden".')
+        raise group_key_missing([str(c) for c in adata.obs.columns])
     group_key = group_key_of(adata, group_key)
     found = choose_matrices(adata, any_kind=True)
     if found.normalized is None:
@@ -167,6 +169,7 @@ def _from_anndata(
         raise InvalidObjectError(message, "Copy the normalised layer to adata.X.")
     coordinates = _coordinates(adata.obsm, coordinates_key, len(adata.obs))
     study = assemble_study(adata, group_key, found, coordinates)
+    refuse_no_clustering(study, adata.obs)
     ranking = adata.uns.get(rank_key)
     return Inputs(
         study,

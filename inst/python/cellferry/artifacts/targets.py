@@ -56,7 +56,7 @@ def check_target(name: str, target: Path, *, overwrite: bool) -> None:
         raise _refused(message, "Choose a folder of your own.", name, target)
     if target.exists() and not overwrite and not _is_artifact(name, target):
         message = f'There is a file "{target}", and it is no {name}; it is not replaced.'
-        hint = "Choose another path, or allow it: overwrite = TRUE (Python: overwrite=True)."
+        hint = "Choose another path, or allow it: `overwrite=True`."
         raise _refused(message, hint, name, target)
 
 

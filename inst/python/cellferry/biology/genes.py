@@ -22,14 +22,6 @@ ENOUGH_GENES = 5
 CLEAR_MAJORITY = 0.8
 """Share of the telling genes that one species needs."""
 
-SPECIES_NAMES: dict[str, Species] = {
-    "human": "human", "humans": "human", "homo sapiens": "human", "h. sapiens": "human",
-    "hs": "human", "hsa": "human", "hsapiens": "human", "man": "human", "9606": "human",
-    "mouse": "mouse", "mice": "mouse", "mus musculus": "mouse", "m. musculus": "mouse",
-    "mm": "mouse", "mmu": "mouse", "mmusculus": "mouse", "murine": "mouse", "10090": "mouse",
-}  # fmt: skip
-"""What people call the species, in lower case."""
-
 ENSEMBL = re.compile(
     r"(?P<prefix>ENS[A-Z]*G)(?P<number>\d{11})(\.\d+)?(_PAR_Y)?|FBgn\d{7}|WBGene\d{8}",
     re.IGNORECASE,
@@ -73,17 +65,6 @@ class SpeciesGuess:
 
     species: Species | None
     share: float
-
-
-def species_of(text: str | None) -> Species | None:
-    """Return the species that a word means, None where it is not understood.
-
-    Examples
-    --------
-    >>> species_of("Homo  sapiens"), species_of(" Mice "), species_of("zebrafish")
-    ('human', 'mouse', None)
-    """
-    return SPECIES_NAMES.get(" ".join((text or "").replace("_", " ").casefold().split()))
 
 
 def identifier_kind(genes: Iterable[object]) -> IdentifierKind:

@@ -13,11 +13,19 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 
-from ..errors import ISSUE_URL, CellferryError, CellferryWarning, InternalError, InterruptedRunError
+from ..errors import (
+    ISSUE_URL,
+    CellferryError,
+    CellferryWarning,
+    InternalError,
+    InterruptedRunError,
+    spelled,
+)
 from ..runs.worker import Caller
 from . import wire
 from .callbacks import INTERRUPTED, Callback, notify
 from .calls import CALLS
+from .r_code import in_r
 from .wire import Message
 
 
@@ -61,19 +69,19 @@ def call(
             function = CALLS[bytes(name).decode()]
             answer = {"ok": True, "value": function(request, out, callback)}
         except KeyboardInterrupt as interrupt:
-            answer = {"ok": False, "error": _interrupted(interrupt).to_dict()}
+            answer = {"ok": False, "error": _for_r(_interrupted(interrupt))}
         except CellferryError as error:
-            answer = {"ok": False, "error": error.to_dict()}
+            answer = {"ok": False, "error": _for_r(error)}
         except Exception as error:
             text = f"cellferry failed unexpectedly: {type(error).__name__}: {error}"
             internal = InternalError(text, f"Please report it at {ISSUE_URL}.")
-            answer = {"ok": False, "error": internal.to_dict()}
+            answer = {"ok": False, "error": _for_r(internal)}
         finally:
             caller.watch = None
             logger.removeHandler(handler)
             logger.setLevel(level)
     answer["warnings"] = [
-        w.message.to_dict() for w in caught if isinstance(w.message, CellferryWarning)
+        _for_r(w.message) for w in caught if isinstance(w.message, CellferryWarning)
     ]
     answer["messages"] = messages
     if not answer["ok"]:
@@ -88,7 +96,13 @@ class _Collect(logging.Handler):
         self._messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._messages.append(record.getMessage())
+        self._messages.append(spelled(record.getMessage(), in_r))
+
+
+def _for_r(condition: CellferryError | CellferryWarning) -> dict[str, object]:
+    """Return an error or warning as plain data that names arguments as R does."""
+    message, hint = (spelled(text, in_r) for text in (condition.message, condition.hint))
+    return {**condition.to_dict(), "message": message, "hint": hint}
 
 
 def _interrupted(interrupt: KeyboardInterrupt) -> InterruptedRunError:

@@ -11,7 +11,7 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +21,9 @@ from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..engines import engine_names, engine_options, environment_variables
 from ..errors import InternalError
-from ..runs.run import Run, list_runs
+from ..runs import Run, delete_runs, list_runs, prune_runs
 from ..runs.worker import at_work
+from ..study.clustering import Numbers, check_clustering
 from ..study.clusters import Clusters
 from ..study.markers.read import read_markers
 from ..study.markers.table import Markers
@@ -50,6 +51,38 @@ def _describe(_message: Message, _out: wire.Outgoing, _callback: Callback | None
         "key_variables": environment_variables(),
         "dependencies": installed_versions(),
     }
+
+
+def _check_clustering(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Refuse values of a column of R that are no clusters; see :mod:`..study.clustering`."""
+    numbers = message.get("numbers")
+    markers = message.get("markers")
+    known = () if markers is None else kept(markers, Markers).clusters
+    names = tuple(message["names"])
+    sizes = tuple(int(n) for n in message["sizes"])
+    check_clustering(
+        Clusters(names, sizes=sizes),
+        message["key"],
+        None if numbers is None else Numbers(numbers["fraction"], float(numbers["largest"])),
+        known=known,
+        candidates=lambda: list(message["candidates"]),
+    )
+    return {}
+
+
+def _known(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return what the embedded engine knows: its tissues, or its cell types."""
+    from ..engines.local.knowledge.known import cell_type_records, tissue_records
+
+    if message["what"] == "tissues":
+        records = tissue_records()
+    else:
+        records = cell_type_records(message.get("tissue"), message.get("species"))
+    columns = [
+        out.column(name, "integer" if name == "cell_types" else "text", [r[name] for r in records])
+        for name in records[0]
+    ]
+    return {"frame": out.frame(columns, len(records))}
 
 
 def _read_markers(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
@@ -218,12 +251,39 @@ def _runs_list(_message: Message, out: wire.Outgoing, _callback: Callback | None
         "run": [run.id for run in runs],
         "created": [run.content["created"] for run in runs],
         "engine": [run.content["engine"] for run in runs],
-        "status": [run.content["status"] for run in runs],
-        "key": [run.content.get("provenance", {}).get("key") for run in runs],
+        "status": [run.state() for run in runs],
+        "key": [run.provenance.get("key") for run in runs],
         "folder": [str(run.folder) for run in runs],
+        "tissue": [run.shape()[1] for run in runs],
     }
     made = [out.column(name, "text", values) for name, values in columns.items()]
+    cells = [run.shape()[0] for run in runs]
+    made += [
+        out.column("cells", "real", [None if n is None else float(n) for n in cells]),
+        out.column("bytes", "real", [float(run.size()) for run in runs]),
+    ]
     return {"frame": out.frame(made, len(runs))}
+
+
+def _runs_delete(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Delete the runs of these ids, or those that fit what is said."""
+    dry_run = bool(message.get("dry_run"))
+    if message.get("runs") is not None:
+        found = delete_runs(*message["runs"], dry_run=dry_run)
+    else:
+        found = prune_runs(
+            older_than=message.get("older_than"),
+            finished=bool(message.get("finished")),
+            keep=message.get("keep"),
+            dry_run=dry_run,
+        )
+    made = [
+        out.column("run", "text", [gone.run for gone in found]),
+        out.column("folder", "text", [str(gone.folder) for gone in found]),
+        out.column("bytes", "real", [float(gone.size) for gone in found]),
+        out.column("kept", "text", ["; ".join(gone.kept) for gone in found]),
+    ]
+    return {"frame": out.frame(made, len(found))}
 
 
 def _run_show(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
@@ -239,16 +299,30 @@ def _run_resume(message: Message, out: wire.Outgoing, callback: Callback | None)
     return results(found.summary(), None, out)
 
 
+def _counted(message: Message) -> Annotations:
+    """Return stored annotations with the cells that R counted in the object as it is."""
+    found = Annotations.from_json(message["json"])
+    counts = dict(zip(message.get("clusters", ()), message.get("n_cells", ()), strict=True))
+    rows = (replace(row, n_cells=counts.get(row.cluster, row.n_cells)) for row in found)
+    note = {"note": message["note"]} if message.get("note") else {}
+    return replace(found, rows=tuple(rows), provenance={**found.provenance, **note})
+
+
+def _groups(message: Message) -> Clusters:
+    return Clusters(tuple(message["names"]), message["codes"])
+
+
 def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
-    from ..annotations.report import Embedding, write_report
+    from ..annotations.report import Embedding, check_report_file, write_report
+
+    check_report_file(message["file"], overwrite=bool(message.get("overwrite")))
 
     embedding = None
     if message.get("coordinates") is not None:
         name, values = message["coordinates"]["name"], message["coordinates"]["values"]
-        clusters = Clusters(tuple(message["names"]), message["codes"])
-        embedding = Embedding(name, values.reshape(2, -1).T, clusters)
+        embedding = Embedding(name, values.reshape(2, -1).T, _groups(message))
     path = write_report(
-        Annotations.from_json(message["json"]),
+        _counted(message),
         Path(message["file"]),
         title=message.get("title"),
         embedding=embedding,
@@ -256,13 +330,32 @@ def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -
     return {"file": str(path)}
 
 
+def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    from ..annotations.write import sample_counts, write_tables
+
+    samples = None
+    if message.get("sample_key") is not None:
+        labels, of_cells = _groups(message["labels"]), _groups(message["samples"])
+        samples = sample_counts(labels, of_cells, message["sample_key"])
+    written = write_tables(
+        _counted(message),
+        message["file"],
+        message.get("format"),
+        samples=samples,
+        overwrite=bool(message.get("overwrite")),
+    )
+    return {"files": [str(path) for path in written]}
+
+
 CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] = {
     "annotate": _annotate,
     "artifacts_begin": _artifacts_begin,
     "artifacts_finish": _artifacts_finish,
     "block": _block,
+    "check_clustering": _check_clustering,
     "describe": _describe,
     "discard": _discard,
+    "known": _known,
     "marker_frame": _marker_frame,
     "markers_begin": _markers_begin,
     "markers_finish": _markers_finish,
@@ -273,8 +366,10 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "request": _request,
     "run_resume": _run_resume,
     "run_show": _run_show,
+    "runs_delete": _runs_delete,
     "runs_list": _runs_list,
     "study_begin": _study_begin,
     "study_open": _study_open,
     "study_parts": _study_parts,
+    "write": _write,
 }

@@ -1,4 +1,4 @@
-"""Where the R files that know Seurat are, for an R that Python starts or embeds.
+"""Where the R files that know Seurat are, for an R that Python starts or embeds; words of R.
 
 Their one home is ``R/`` of the repository. The wheel ships copies beside the package; in an
 installed R package they are part of that package.
@@ -13,6 +13,17 @@ from ..errors import ISSUE_URL, InternalError
 
 FIRST = "conditions.R"
 """A file that a folder of our R code always has."""
+
+_ARGUMENTS = {
+    "allow_upload": "allow.upload", "data": "object", "dry_run": "dry.run",
+    "group_key": "group.by", "study_context": "study.context",
+}  # fmt: skip
+_VALUES = {"True": "TRUE", "False": "FALSE", "None": "NULL"}
+_VERBS = {
+    "annotate_cells()": "AnnotateCells()", "annotate_clusters()": "AnnotateClusters()",
+    "build_artifacts()": "BuildArtifacts()", "read_markers()": "ReadMarkers()",
+    "resume()": "ResumeAnnotation()",
+}  # fmt: skip
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -64,6 +75,20 @@ def r_sources(package: Path = _PACKAGE) -> RSources:
             return RSources(root.parent, is_package=True)
     message = f"The R files of cellferry are not beside its Python package in {package}."
     raise InternalError(message, f"Install cellferry again, or report it at {ISSUE_URL}.")
+
+
+def in_r(name: str, value: str | None) -> str | None:
+    """Return an argument or a function that a message names, as R writes it.
+
+    Examples
+    --------
+    >>> in_r("allow_upload", "True"), in_r("annotate_cells()", None)
+    ('`allow.upload = TRUE`', 'AnnotateCells()')
+    """
+    if name.endswith("()"):
+        return _VERBS.get(name)
+    written = _ARGUMENTS.get(name, name)
+    return f"`{written}`" if value is None else f"`{written} = {_VALUES.get(value, value)}`"
 
 
 def _text(path: Path) -> str:

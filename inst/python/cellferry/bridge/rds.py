@@ -51,6 +51,8 @@ class RdsObject:
         Path of a marker table; None computes them in R with ``FindAllMarkers()``.
     group_key
         Metadata column with the clusters; None is the active identity.
+    assay
+        Assay that is read; None is the default assay.
     key, overwrite, allow_upload
         As in :func:`cellferry.annotate_clusters`.
     dry_run
@@ -69,6 +71,7 @@ class RdsObject:
         level: delivery.Level = "clusters",
         markers: Path | None = None,
         group_key: str | None = None,
+        assay: str | None = None,
         key: str = "cell_type",
         context: Context | None = None,
         overwrite: bool = False,
@@ -87,6 +90,7 @@ class RdsObject:
             "level": level,
             "markers": None if markers is None else str(markers.resolve()),
             "group_by": group_key or IDENT,
+            "assay": assay,
             "key": key,
             "tissue": context.tissue,
             "species": context.species,
@@ -115,7 +119,7 @@ class RdsObject:
 
     def study(self) -> Study:
         """Let R read the object, compute markers if none are given, and send both."""
-        as_usual = ("read_markers", "study_begin", "block", "discard")
+        as_usual = ("check_clustering", "read_markers", "study_begin", "block", "discard")
         handlers = {name: as_from_r(name) for name in as_usual}
         handlers |= {"task": lambda _message, _out: self._task, "request": self._request}
         self._child.serve(handlers, until="plan" if self._task["dry_run"] else "annotate")
@@ -208,6 +212,7 @@ def build_artifacts_of_rds(
                 "task": lambda _message, _out: task,
                 "artifacts_begin": begin,
                 "block": as_from_r("block"),
+                "check_clustering": as_from_r("check_clustering"),
             }
             child.serve(handlers, until="artifacts_finish")
             child.answer(None)

@@ -11,6 +11,7 @@ from ..annotate.checks import check_consent
 from ..annotations import delivery
 from ..engines import create_engine
 from ..engines.base import AnyEngine, Estimates, Extent, Plan, Prepares
+from ..engines.service.secrets import wrapped
 from ..runs.run import Run
 from .handles import keep
 from .wire import Message
@@ -94,15 +95,17 @@ def open_request(
         check_consent(engine, plan_unread(engine, message), allow_upload=allowed)
         if prepare and isinstance(engine, Prepares):
             engine.prepare()
+    parameters = message.get("parameters") or {}
+    delivery.check_group_key(message["key"], parameters.get("group.by"), level_of(message))
     replaced = _replaced(message)
     if replaced:
         logger.info("Replacing the columns %s.", ", ".join(replaced))
-    parameters = message.get("parameters") or {}
     request = Request(engine, level_of(message), message["key"], run, parameters)
     return {
         "handle": keep(request),
         "needs": sorted(request.parts & engine.capabilities.needs),
         "uses": sorted(request.parts & engine.capabilities.uses),
+        "columns": delivery.column_names(request.key, request.level),
     }
 
 
@@ -126,7 +129,9 @@ def engine_of(message: Message, run: Run | None = None) -> AnyEngine:
     run
         The run to go on with; None for a new one.
     """
-    options = dict(message["engine"]["options"])
+    options = wrapped(message["engine"]["options"])
+    # What was sent is shown by a traceback too.
+    message["engine"]["options"] = options
     if run is not None:
         return verb.engine_of(run, options)
     return create_engine(message["engine"]["name"], options, level_of(message))

@@ -7,12 +7,18 @@ files (``R/bridge-rscript.R``). R is not embedded here and Python is not embedde
 from __future__ import annotations
 
 import json
+import logging
 import os
+import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -24,6 +30,8 @@ from .callbacks import checked_answer
 from .r_code import RSources, r_sources
 from .wire import Message
 
+logger = logging.getLogger("cellferry")
+
 POLL_SECONDS = 0.01
 PATIENCE_SECONDS = 5.0
 """How long a child may take to end when it should."""
@@ -32,6 +40,14 @@ Handler = Callable[[Message, wire.Outgoing], Message | None]
 
 _SCRIPT = """
 arguments <- commandArgs(TRUE)
+for (name in c("C.UTF-8", "en_US.UTF-8", "UTF-8")) {{
+  if (l10n_info()[["UTF-8"]]) break
+  suppressWarnings(Sys.setlocale("LC_CTYPE", name))
+}}
+if (!l10n_info()[["UTF-8"]]) {{
+  file.create(file.path(arguments[1], "no-utf8"))
+  quit(save = "no", status = 1L)
+}}
 needed <- c("SeuratObject", "jsonlite", "rlang")
 missing <- needed[!vapply(needed, requireNamespace, NA, quietly = TRUE)]
 if (length(missing)) {{
@@ -61,23 +77,30 @@ class RChild:
 
     def __init__(self, rscript: str | None = None) -> None:
         self._rscript = rscript or find_rscript()
-        self._folder = Path(tempfile.mkdtemp(prefix="cellferry-rds-"))
+        # It is removed at the end of the process too, if a signal came just now.
+        self._temporary = tempfile.TemporaryDirectory(
+            prefix="cellferry-rds-", ignore_cleanup_errors=True
+        )
+        self._folder = Path(self._temporary.name)
         self._requests = 0
         self._child: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> RChild:
         script = self._folder / "child.R"
         script.write_text(child_script(r_sources()), encoding="utf-8")
-        self._child = subprocess.Popen(
-            [self._rscript, "--no-save", "--no-restore", str(script), str(self._folder)],
-            stdin=subprocess.PIPE,
-            # What R packages print is not a result of ours.
-            stdout=subprocess.DEVNULL,
-            stderr=(self._folder / "stderr").open("wb"),
-            env=child_environment(),
-            # Ctrl-C is Python's to handle; it then ends the child.
-            start_new_session=True,
-        )
+        with _interrupts_later():
+            self._child = subprocess.Popen(
+                [self._rscript, "--no-save", "--no-restore", str(script), str(self._folder)],
+                stdin=subprocess.PIPE,
+                # What R packages print is not a result of ours.
+                stdout=subprocess.DEVNULL,
+                stderr=(self._folder / "stderr").open("wb"),
+                env=child_environment(),
+                # Ctrl-C is Python's to handle; it then ends the child.
+                start_new_session=True,
+            )
+            # An interrupt before the block of `with` has begun leaves no child either.
+            self._at_the_end = weakref.finalize(self, _kill, self._child)
         return self
 
     def __exit__(
@@ -93,9 +116,9 @@ class RChild:
             try:
                 child.wait(PATIENCE_SECONDS if _type is None else 0)
             except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+                _kill(child)
+            self._at_the_end.detach()
+        self._temporary.cleanup()
 
     def serve(self, handlers: Mapping[str, Handler], until: str) -> Message:
         """Answer what the child asks by name, and return the message named ``until`` unanswered.
@@ -118,6 +141,9 @@ class RChild:
                 raise errors.error_from_r(message["class"], message["text"], "the Rscript child")
             if name == "warned":
                 errors.warn_from_r(message["class"], message["text"])
+                self.answer(None)
+            elif name == "said":
+                logger.info("%s", message["text"].strip())
                 self.answer(None)
             elif name == until:
                 return message
@@ -175,6 +201,10 @@ class RChild:
         return name.decode(), wire.decode(json.loads(text.decode()), buffers)
 
     def _stopped(self) -> None:
+        if (self._folder / "no-utf8").exists():
+            message = f"The R of {self._rscript} finds no UTF-8 locale, which names of cells need."
+            hint = "Set LC_ALL to a locale of UTF-8 that `locale -a` lists, or install one."
+            raise errors.DependencyError(message, hint)
         missing = self._folder / "missing"
         if missing.exists():
             names = missing.read_text(encoding="utf-8").split()
@@ -187,6 +217,36 @@ class RChild:
         message = f"R ended unexpectedly (exit status {code}): {last}"
         hint = "If R ran out of memory, use a machine with more, or a smaller object."
         raise errors.InternalError(message, hint)
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Let signals of Python's handlers wait until the block has ended: a child is lost by none."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [getattr(signal, n) for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    mine = [number for number, handler in before.items() if callable(handler)]
+    waiting: list[int] = []
+    for number in mine:
+        signal.signal(number, lambda caught, _frame: waiting.append(caught))
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, before[number])
+    for number in waiting[:1]:
+        signal.raise_signal(number)
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    """End the child and what it has started: it leads a session of its own."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    child.kill()
+    child.wait()
 
 
 def existing_file(path: Path) -> str:
@@ -206,10 +266,14 @@ def child_script(sources: RSources) -> str:
 
 
 def child_environment() -> dict[str, str]:
-    """Return our environment for the child: without the library path of another R, in UTF-8."""
+    """Return our environment for the child: without the library path of another R, in UTF-8.
+
+    A locale that is not UTF-8, such as ``LC_ALL=C``, loses names of files and clusters.
+    """
     kept = {k: v for k, v in os.environ.items() if k not in {"LD_LIBRARY_PATH", "R_HOME"}}
-    if not kept.get("LC_ALL") and not kept.get("LANG"):
-        kept["LANG"] = "C.UTF-8"
+    chosen = next((kept[k] for k in ("LC_ALL", "LC_CTYPE", "LANG") if kept.get(k)), "")
+    if not re.search(r"utf-?8", chosen, re.IGNORECASE):
+        kept["LC_ALL"] = "C.UTF-8"
     return kept
 
 

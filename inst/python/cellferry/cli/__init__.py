@@ -1,7 +1,8 @@
-"""The command line: ``cellferry annotate | artifacts | markers | runs | report | ...``."""
+"""The command line: annotate, artifacts, markers, runs, report, write, serve, doctor, demo."""
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import warnings
@@ -9,70 +10,139 @@ import warnings
 import click
 
 from .._version import __version__
-from ..errors import CellferryError, CellferryWarning, OptionError
+from ..errors import ISSUE_URL, CellferryError, CellferryWarning, InternalError
 from .annotate import annotate
 from .artifacts import artifacts
+from .console import Console, ToConsole
 from .demo import demo
+from .exits import (
+    EXIT_CODES,
+    EXIT_ERROR,
+    EXIT_OK,
+    Stopped,
+    exit_code_of,
+    exit_code_of_interrupt,
+    stopped_by_signals,
+)
+from .known import cell_types, tissues
 from .markers import markers
-from .output import EXIT_ERROR, EXIT_USAGE
-from .report import doctor, report
+from .options import leaves, output_options, prepare
+from .report import doctor, report, write
 from .runs import runs
 from .serve import serve
 
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="cellferry")
-def group() -> None:
-    """Annotate the cell types of clusters, on this machine or with a service you choose.
+_HELP = f"""Annotate the cell types of clusters, on this machine or with a service you choose.
 
     \b
-    Exit codes: 0 every cluster was answered, 1 error, 2 usage, 3 some clusters failed.
-
+    {EXIT_CODES.replace(chr(10), chr(10) + "    ")}
     \b
     Example:
       cellferry annotate markers.csv --out pbmc --tissue blood
     """
 
 
-for command in (annotate, artifacts, markers, runs, report, serve, doctor, demo):
+@click.group(
+    help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="cellferry")
+def group() -> None:
+    """Annotate cell types."""
+
+
+group.params += output_options()
+for command in (
+    annotate, artifacts, markers, runs, report, write, tissues, cell_types, serve, doctor, demo,
+):  # fmt: skip
     group.add_command(command)
-
-
-class _ToStandardError(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(record.getMessage(), err=True)
+for name, leaf in leaves(group):
+    prepare(name, leaf)
 
 
 def main() -> None:
     """Run the command line and exit with the documented code."""
+    console = Console()
     logger = logging.getLogger("cellferry")
-    logger.addHandler(_ToStandardError())
+    logger.addHandler(ToConsole(console))
     logger.setLevel(logging.INFO)
-    warnings.showwarning = _show_warning
+    # What packages and R write may be of another encoding than the terminal.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+    def show_warning(message: Warning | str, *_args: object, **_kwargs: object) -> None:
+        if isinstance(message, CellferryWarning):
+            console.warn(message)
+        else:
+            console.log(f"{type(message).__name__}: {message}", logging.WARNING)
+
+    warnings.showwarning = show_warning
     warnings.simplefilter("always", CellferryWarning)
+    with stopped_by_signals():
+        try:
+            code = _run(console)
+        except CellferryError as error:
+            # Standard output itself cannot be written.
+            console.as_json = False
+            code = exit_code_of(error)
+            console.failed(error.to_dict(), code)
+        console.close(code)
+    sys.exit(code)
+
+
+def _run(console: Console) -> int:
+    """Run the command and return its exit code; whatever goes wrong is said."""
     try:
-        group(standalone_mode=False)
+        returned = group.main(prog_name="cellferry", standalone_mode=False, obj=console)
+    except click.Abort as abort:
+        # Click makes one of any interrupt, whose notes are with the interrupt.
+        return _interrupted(console, abort.__cause__ or abort)
+    except KeyboardInterrupt as interrupt:
+        return _interrupted(console, interrupt)
     except CellferryError as error:
-        click.echo(f"Error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"  {error.hint}", err=True)
-        sys.exit(EXIT_USAGE if isinstance(error, OptionError) else EXIT_ERROR)
+        console.log_error(error)
+        console.failed(error.to_dict(), code := exit_code_of(error))
+        return code
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
-    except (KeyboardInterrupt, click.Abort) as stop:
-        notes = getattr(stop, "__notes__", [])
-        click.echo("\n".join(["Interrupted.", *notes]), err=True)
-        sys.exit(EXIT_ERROR)
+        return _refused(console, error)
+    except MemoryError as error:
+        console.log_error(error)
+        message = "There is not enough memory."
+        hint = "Use a machine with more, or a smaller object."
+        console.failed({"code": "memory", "message": message, "hint": hint, "data": {}}, EXIT_ERROR)
+        return EXIT_ERROR
+    except Exception as error:
+        console.log_error(error)
+        text = f"cellferry failed unexpectedly: {type(error).__name__}: {error}"
+        hint = f"Please report it at {ISSUE_URL}, with what --log-file FILE writes."
+        console.failed(InternalError(text, hint).to_dict(), EXIT_ERROR)
+        return EXIT_ERROR
+    return returned if isinstance(returned, int) else EXIT_OK
 
 
-def _show_warning(message: Warning | str, *_args: object, **_kwargs: object) -> None:
-    if isinstance(message, CellferryWarning):
-        click.echo(f"Warning: {message.message}", err=True)
-        if message.hint:
-            click.echo(f"  {message.hint}", err=True)
+def _interrupted(console: Console, interrupt: BaseException) -> int:
+    code = exit_code_of_interrupt(interrupt)
+    by = {143: "SIGTERM", 129: "SIGHUP"}.get(code)
+    message = f"Stopped by {by}." if isinstance(interrupt, Stopped) else "Interrupted."
+    hint = "\n".join(getattr(interrupt, "__notes__", ()))
+    data = {"run": getattr(interrupt, "run", None)}
+    error = {"code": "interrupted", "message": message, "hint": hint, "data": data}
+    console.failed(error, code)
+    return code
+
+
+def _refused(console: Console, error: click.ClickException) -> int:
+    """Say what click refuses, with the usage of the command."""
+    context = getattr(error, "ctx", None)
+    path = "cellferry" if context is None else context.command_path
+    console.command = console.command or path.removeprefix("cellferry").strip()
+    # One that stands after the mistake was not read.
+    console.as_json |= "--json" in sys.argv[1:]
+    if context is not None:
+        console.note(context.get_usage(), logging.ERROR)
+    hint = f"See {path} --help." if isinstance(error, click.UsageError) else ""
+    said = {"code": "usage", "message": error.format_message(), "hint": hint, "data": {}}
+    console.failed(said, error.exit_code)
+    return error.exit_code
 
 
 __all__ = ["group", "main"]

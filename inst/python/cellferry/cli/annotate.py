@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ..engines import engine_names
+from ..errors import counted
+from .console import Console, plain, the_console
+from .exits import EXIT_FAILED_CLUSTERS, EXIT_OK
 from .inputs import Input, opened_input
-from .output import EXIT_FAILED_CLUSTERS, output_paths, print_files, remember, table, write_all
+from .options import FilePath
+from .output import one_at_a_time, output_paths, run_folder, table, write_all
+from .standard_input import STANDARD_INPUT, is_standard_input, with_standard_input
 
 if TYPE_CHECKING:
     from ..annotate.request import AnnotateRequest
@@ -20,13 +28,15 @@ if TYPE_CHECKING:
     from ..engines.base import AnyEngine
     from ..errors import CellferryError
     from ..runs.run import Run
+    from ..runs.worker import Event
 
 _NAMES = f"{', '.join(engine_names())}; for cells {', '.join(engine_names('cells'))}"
 
 
-def _options(
+def engine_options_of(
     _context: click.Context, _parameter: click.Parameter, given: Sequence[str]
 ) -> dict[str, object]:
+    """Return the values of ``--option`` by name; a value is JSON, else text."""
     options: dict[str, object] = {}
     for pair in given:
         name, equals, value = pair.partition("=")
@@ -41,15 +51,21 @@ def _options(
 
 
 @click.command()
-@click.argument("input_file", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option("--engine", default="local", show_default=True, help=f"One of: {_NAMES}.")
+@click.argument("input_file", metavar="INPUT", type=FilePath())
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Base name of the files.  [default: from INPUT]"
-)
+    "--engine", default="local", show_default=True, help=f"One of: {_NAMES}.",
+    shell_complete=lambda *_: sorted({*engine_names(), *engine_names("cells")}),
+)  # fmt: skip
 @click.option(
-    "--markers", type=click.Path(path_type=Path), help="Marker table for an .h5ad or .rds."
+    "--out",
+    type=FilePath(),
+    metavar="NAME",
+    help='Base name of the files; "-" writes the table to standard output and no files.  '
+    "[default: from INPUT]",
 )
+@click.option("--markers", type=FilePath(), help="Marker table for an .h5ad or .rds.")
 @click.option("--group-key", help="Column of clusters, in the metadata or the marker table.")
+@click.option("--assay", help="Assay of an .rds that is read.  [default: its default assay]")
 @click.option("--cells", is_flag=True, help="Annotate every cell of an .h5ad or .rds.")
 @click.option("--key", help="Name of the label column.  [default: cell_type; cell_type_cell]")
 @click.option("--tissue", help="Tissue, for example blood.")
@@ -64,7 +80,7 @@ def _options(
 @click.option("--overwrite", is_flag=True, help="Replace files and columns of other origin.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and sent; do nothing.")
 @click.option(
-    "--option", "options", multiple=True, callback=_options, metavar="NAME=VALUE",
+    "--option", "options", multiple=True, callback=engine_options_of, metavar="NAME=VALUE",
     help="An option of the engine; may be given again.",
 )  # fmt: skip
 def annotate(  # noqa: PLR0917 - click passes every option by name
@@ -73,6 +89,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     out: Path | None,
     markers: Path | None,
     group_key: str | None,
+    assay: str | None,
     cells: bool,
     key: str | None,
     tissue: str | None,
@@ -86,14 +103,15 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
 ) -> None:
     """Annotate the clusters of INPUT: a marker table (CSV, TSV), an .h5ad, or an .rds.
 
-    With --cells, every cell of an .h5ad or .rds instead.
+    With --cells, every cell of an .h5ad or .rds instead. The INPUT "-" is a marker table on
+    standard input, which may be gzipped; its table goes to standard output unless --out is given.
 
     Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an .h5ad
     or .rds also OUT.h5ad or OUT.rds with the labels, and OUT_cells.csv. The run is kept in
     OUT_run. An .rds contains a Seurat object or a SingleCellExperiment and is read by Rscript,
     which must be on the PATH; its clusters are the active identity, or --group-key.
     The engine llm also writes OUT_summary.csv and OUT_conversations.json; its key is taken
-    from the environment, for example OPENAI_API_KEY.
+    from the environment, for example OPENAI_API_KEY. The exit code is 3 where clusters failed.
 
     \b
     Examples:
@@ -103,6 +121,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate markers.csv --dry-run
       cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
       cellferry annotate pbmc.h5ad --cells --out pbmc_cells
+      cellferry annotate markers.csv --out pbmc --json --log-file pbmc.log
+      zcat markers.csv.gz | cellferry annotate - --tissue blood > annotations.csv
       cellferry annotate pbmc.h5ad --cells --dry-run
       cellferry annotate seurat.rds --cells --out pbmc_cells
       cellferry annotate pbmc.h5ad --cells --engine cellatlas --allow-upload --option qc=filter
@@ -115,22 +135,37 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     if cells and markers is not None:
         message = "--cells reads the expression of cells, so --markers cannot be given."
         raise click.UsageError(message)
+    if is_standard_input(input_file) and (cells or markers is not None):
+        message = 'INPUT "-" is a marker table, which has no cells and takes no --markers.'
+        raise click.UsageError(message)
     base = out if out is not None else default_base(input_file)
-    request = AnnotateRequest(
-        input_file,
-        _engine(engine, options, named, base, level, overwrite=overwrite),
-        key or DEFAULT_KEYS[level],
-        markers,
-        group_key,
-        Context(tissue, species, study_context),
-        overwrite,
-        allow_upload,
-    )
-    annotate_file(request, base, dry_run=dry_run)
+    made = _engine(engine, options, named, base, level, overwrite=overwrite)
+    with (
+        with_standard_input(input_file) as file,
+        with_standard_input(markers) as marker_file,
+    ):
+        request = AnnotateRequest(
+            file,
+            made,
+            key or DEFAULT_KEYS[level],
+            marker_file,
+            group_key,
+            Context(tissue, species, study_context),
+            overwrite,
+            allow_upload,
+            assay,
+        )
+        source = None if is_standard_input(input_file) else input_file
+        annotate_file(request, base, source=source, dry_run=dry_run)
 
 
 def default_base(input_file: Path) -> Path:
-    """Return the base name of the files, in the working folder, where none is given."""
+    """Return the base name of the files, in the working folder, where none is given.
+
+    What comes on standard input goes to standard output.
+    """
+    if is_standard_input(input_file):
+        return STANDARD_INPUT
     name = input_file.name.removesuffix(".gz")
     return Path(name.rpartition(".")[0] or name)
 
@@ -151,6 +186,8 @@ def _engine(
         message = "The name of the files is given with --out."
         raise click.UsageError(message)
     of_files = {"output_name": str(base), "overwrite_files": overwrite}
+    if is_standard_input(base):
+        of_files = {}
     known = engine_options(name, level)
     own = {option: value for option, value in of_files.items() if option in known}
     given = {option: value for option, value in named.items() if value is not None}
@@ -158,7 +195,12 @@ def _engine(
 
 
 def annotate_file(
-    request: AnnotateRequest, base: Path, run: Run | None = None, *, dry_run: bool = False
+    request: AnnotateRequest,
+    base: Path,
+    run: Run | None = None,
+    *,
+    source: Path | None = None,
+    dry_run: bool = False,
 ) -> None:
     """Annotate what is in a file, or finish a run of it; label its object and write the files.
 
@@ -167,9 +209,145 @@ def annotate_file(
     request
         Its ``data`` is the path of the file.
     base
-        Base name of the files that are written.
+        Base name of the files that are written; ``-`` writes none, and the table to standard
+        output.
     run
         The run to finish; None begins one, in ``<base>_run``.
+    source
+        The file that the run remembers, to be read again; None for standard input.
+
+    Raises
+    ------
+    click.exceptions.Exit
+        With 3, where something failed.
+    """
+    from ..annotate import verb
+
+    console = the_console()
+    work = _Work(request, console, run, source, None if is_standard_input(base) else base)
+    if dry_run:
+        with opened_input(request) as opened:
+            planned = verb.plan(opened.study, request.engine)
+        console.result(str(planned), asked_for=True, plan=plain(asdict(planned)))
+    elif work.base is None:
+        with opened_input(request) as opened:
+            found = work.annotated(opened, None)
+        _show(found, console, [], of_table=True)
+    else:
+        with one_at_a_time(work.base):
+            found, written, problem = work.written(work.base)
+        console.wrote(written)
+        if problem is not None:
+            problem.data["outputs"] = [str(path) for path in written]
+            if not console.as_json:
+                console.out(table(found.summary()))
+            raise problem
+        _show(found, console, written)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One file to annotate: by a new run, or by the one that is given.
+
+    Attributes
+    ----------
+    source, base
+        What the run remembers, to read its input again and write its files.
+    """
+
+    request: AnnotateRequest
+    console: Console
+    run: Run | None
+    source: Path | None
+    base: Path | None
+
+    def written(
+        self, base: Path
+    ) -> tuple[Annotations | CellAnnotations, list[Path], CellferryError | None]:
+        """Annotate, and write the files of a name; also why an object could not be written."""
+        from ..engines.base import WritesFiles
+        from ..files import sweep
+        from ..runs.lock import held
+        from ..runs.run import Run, check_folder, claim_outputs
+
+        request = self.request
+        folder = run_folder(base) if self.run is None else self.run.folder
+        check_folder(folder)
+        with held(folder), opened_input(request) as opened:
+            paths = output_paths(base, None if opened.object is None else opened.object.suffix)
+            of_engine = request.engine.files if isinstance(request.engine, WritesFiles) else []
+            if of_engine:
+                # The engine writes the report itself.
+                paths.pop("report")
+            claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
+            found = self.annotated(opened, folder)
+            try:
+                sweep(base.absolute().parent, base.name[:20])
+                run = Run.open(folder)
+                written = _write(found, opened, paths, run) + of_engine
+                labelled, problem = _label(found, opened, paths, run)
+            except KeyboardInterrupt as interrupt:
+                identifier = str(found.provenance.get("run"))
+                interrupt.add_note(f"Write its files with: cellferry runs resume {identifier}")
+                interrupt.run = identifier  # type: ignore[attr-defined]
+                raise
+        return found, written + labelled, problem
+
+    def annotated(self, opened: Input, folder: Path | None) -> Annotations | CellAnnotations:
+        """Begin the run in a folder (None: in the user's data folder), or finish the one given."""
+        from ..annotate import verb
+        from ..runs.progress import progress_events
+
+        request, console = self.request, self.console
+        title = f"Annotating {request.level}"
+        with progress_events(show=not console.quiet, title=title, line=console.note) as drawn:
+
+            def on_event(event: Event) -> None:
+                console.progress(event)
+                if drawn is not None:
+                    drawn(event)
+
+            if self.run is not None:
+                return verb.resume(
+                    self.run,
+                    opened.study,
+                    engine=request.engine,
+                    allow_upload=request.allow_upload,
+                    on_event=on_event,
+                )
+            files = {"input": self.source, "base": self.base}
+            kept = {k: str(path.resolve()) for k, path in files.items() if path is not None}
+            found: Annotations | CellAnnotations = verb.annotate(
+                opened.study,
+                request.engine,
+                allow_upload=request.allow_upload,
+                folder=folder,
+                provenance={**opened.provenance, **kept},
+                on_event=on_event,
+            )
+            return found
+
+
+def annotate_table(
+    run: Run,
+    base: Path,
+    *,
+    overwrite: bool = False,
+    options: Mapping[str, object] | None = None,
+    allow_upload: bool = False,
+) -> None:
+    """Finish a run about clusters from what it keeps, and write its files but for an object.
+
+    Parameters
+    ----------
+    run
+        The run to finish.
+    base
+        Base name of the files that are written.
+    overwrite
+        Whether files of other origin are replaced.
+    options, allow_upload
+        As in :func:`cellferry.annotate.verb.resume`.
 
     Raises
     ------
@@ -178,61 +356,98 @@ def annotate_file(
     """
     from ..annotate import verb
     from ..engines.base import WritesFiles
+    from ..runs.lock import held
     from ..runs.progress import progress_events
-    from ..runs.run import claim_outputs
+    from ..runs.run import Run, claim_outputs
 
-    with opened_input(request) as opened:
-        if dry_run:
-            click.echo(str(verb.plan(opened.study, request.engine)))
-            return
-        paths = output_paths(base, None if opened.object is None else opened.object.suffix)
-        of_engine = request.engine.files if isinstance(request.engine, WritesFiles) else []
-        if of_engine:
-            # The engine writes the report itself.
-            paths.pop("report")
-        folder = base.with_name(base.name + "_run") if run is None else run.folder
-        claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
-        found: Annotations | CellAnnotations
-        with progress_events(show=True, title=f"Annotating {request.level}") as on_event:
-            if run is None:
-                files = {"input": str(request.path.resolve()), "base": str(base.resolve())}
-                found = verb.annotate(
-                    opened.study,
-                    request.engine,
-                    allow_upload=request.allow_upload,
-                    folder=folder,
-                    provenance={**opened.provenance, **files},
-                    on_event=on_event,
-                )
-            else:
-                found = verb.resume(run, opened.study, engine=request.engine, on_event=on_event)
-        written = _write(found, opened, paths) + of_engine
-        labelled, problem = _label(found, opened, paths)
-        written += labelled
-        remember(folder, written)
-    show(found)
-    print_files(written)
-    if problem is not None:
-        raise problem
-    exit_with(found)
+    console = the_console()
+    engine = verb.engine_of(run, options)
+    paths = output_paths(base, None)
+    of_engine = engine.files if isinstance(engine, WritesFiles) else []
+    if of_engine:
+        paths.pop("report")
+    with one_at_a_time(base), held(run.folder):
+        claim_outputs(run.folder, list(paths.values()), overwrite=overwrite)
+        with progress_events(show=not console.quiet, line=console.note) as on_event:
+            found = verb.resume(run, engine=engine, allow_upload=allow_upload, on_event=on_event)
+        written = _write(found, Input(run.study(), {}), paths, Run.open(run.folder)) + of_engine
+    source = run.provenance.get("input")
+    if source is not None:
+        # Not all that the command was to write: that is said first.
+        console.note(f'"{source}" is not there any more: no object was labelled.', logging.WARNING)
+        console.note(f"  Label it with: cellferry runs resume {run.id} --input FILE")
+        console.note(f"  Its other files are there: {', '.join(map(str, written))}")
+    else:
+        console.wrote(written)
+    _show(found, console, written)
 
 
 def show(found: Annotations | CellAnnotations) -> None:
-    """Print the table; of cells, also how many there are."""
-    click.echo(table(found.summary()))
-    if found.level == "cells":
-        click.echo(found.summary_line())
+    """Print the table; of cells, also how many there are; end with 3 where something failed."""
+    _show(found, the_console(), [])
 
 
-def exit_with(found: Annotations | CellAnnotations) -> None:
-    """End with the documented code where something failed."""
-    if "failed" in found.counts():
-        raise click.exceptions.Exit(EXIT_FAILED_CLUSTERS)
+def _show(
+    found: Annotations | CellAnnotations,
+    console: Console,
+    written: list[Path],
+    *,
+    of_table: bool = False,
+) -> None:
+    """Write the result: the table for people, the CSV of ``--out -``, or JSON."""
+    summary = found.summary()
+    text = _csv(summary) if of_table else table(summary)
+    if found.level == "cells" and not of_table:
+        text += f"\n{found.summary_line()}"
+    reason = reason_of(found)
+    console.result(
+        text,
+        code=EXIT_FAILED_CLUSTERS if reason else EXIT_OK,
+        reason=reason,
+        asked_for=of_table,
+        run=found.provenance.get("run"),
+        counts=found.counts(),
+        outputs=[str(path) for path in written],
+        rows=plain(summary.to_dict()["rows"]),
+        provenance=plain(found.provenance),
+    )
+
+
+def _csv(found: Annotations) -> str:
+    with tempfile.TemporaryDirectory(prefix="cellferry-") as folder:
+        path = Path(folder) / "annotations.csv"
+        found.to_csv(path)
+        return path.read_text(encoding="utf-8").rstrip("\n")
+
+
+def reason_of(found: Annotations | CellAnnotations) -> str:
+    """Return why not everything was answered; empty where everything was.
+
+    Skipped clusters, which have no markers, are no failure; those that a budget or a service left
+    unasked are.
+    """
+    what = "cluster" if found.level == "clusters" else "cell"
+    counts = found.counts()
+    rows = found.summary()
+    asked = [str(name) for name in found.provenance.get("to_be_asked") or ()]
+    failed = {row.cluster: row.error for row in rows if row.status == "failed"}
+    left = {row.cluster: row.error for row in rows if row.cluster in asked} if asked else {}
+    n = max(counts.get("failed", 0), len(failed | left) if what == "cluster" else 0)
+    if not n:
+        return ""
+    lines = [f"{n} of {counted(sum(counts.values()), what)} got no answer."]
+    lines += [f'  {what} "{name}": {error}' for name, error in [*(failed | left).items()][:5]]
+    if len(failed | left) > 5:
+        lines.append(f"  and {len(failed | left) - 5} more")
+    if asked:
+        lines.append(f"Ask again with: cellferry runs resume {found.provenance.get('run')}")
+    return "\n".join(lines)
 
 
 def _write(
-    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path]
+    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path], run: Run
 ) -> list[Path]:
+    """Write the tables and the report of a run, and return what was written."""
     from ..annotations.report import Embedding, write_report
 
     summary, embedding = found.summary(), None
@@ -244,11 +459,11 @@ def _write(
     }
     if "report" in paths:
         writers[paths["report"]] = lambda p: write_report(summary, p, embedding=embedding)
-    return write_all(writers)
+    return write_all(writers, run)
 
 
 def _label(
-    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path]
+    found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path], run: Run
 ) -> tuple[list[Path], CellferryError | None]:
     """Label the object of a file; return the files, and why some could not be written.
 
@@ -261,8 +476,8 @@ def _label(
     written: list[Path] = []
     try:
         columns = opened.object.deliver(found)
-        written += write_all({paths["cells"]: lambda p: columns.to_csv(p, index_label="cell")})
-        written += write_all({paths["object"]: opened.object.save})
+        written += write_all({paths["cells"]: lambda p: columns.to_csv(p, index_label="cell")}, run)
+        written += write_all({paths["object"]: opened.object.save}, run)
     except CellferryError as error:
         return written, error
     return written, None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import click
+
+from .console import plain, the_console
+from .options import FilePath
 
 if TYPE_CHECKING:
     from ..artifacts import Artifacts
@@ -22,18 +26,18 @@ def artifacts() -> None:
 
 
 @artifacts.command()
-@click.argument("input_file", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("input_file", metavar="INPUT", type=FilePath())
 @click.option(
     "--group-key",
     help="Column of the metadata with the clusters.  [default for .rds: the active identity]",
 )
 @click.option("--assay", help="Of an .rds.  [default: its default assay]")
 @click.option(
-    "--vars-h5", type=click.Path(path_type=Path), default="vars.h5", show_default=True,
+    "--vars-h5", type=FilePath(), default="vars.h5", show_default=True,
     help="Where the expression goes.",
 )  # fmt: skip
 @click.option(
-    "--obs-duckdb", type=click.Path(path_type=Path), default="obs.duckdb", show_default=True,
+    "--obs-duckdb", type=FilePath(), default="obs.duckdb", show_default=True,
     help="Where the metadata of the cells goes.",
 )  # fmt: skip
 @click.option("--coordinates-key", help="The embedding.  [default: UMAP, else t-SNE, else another]")
@@ -68,8 +72,7 @@ def build(  # noqa: PLR0917 - click passes every option by name
       cellferry artifacts build pbmc.h5ad --group-key leiden --obs-column donor --vars-h5 out.h5
       cellferry artifacts build pbmc.rds
     """
-    from .output import print_files
-
+    console = the_console()
     options: _Options = {
         "vars_h5_path": vars_h5,
         "obs_duckdb_path": obs_duckdb,
@@ -79,11 +82,18 @@ def build(  # noqa: PLR0917 - click passes every option by name
         "overwrite": overwrite,
     }
     built = _built(input_file, group_key, assay, coordinates_key, options)
-    click.echo(built.summary.normalisation.explanation)
+    lines = [built.summary.normalisation.explanation]
     for place in built.counts:
         answer = "raw counts" if place.are_counts else "no raw counts"
-        click.echo(f"{place.name}: {answer}, {place.explanation}")
-    print_files([path for path in (built.vars_h5, built.obs_duckdb) if path is not None])
+        lines.append(f"{place.name}: {answer}, {place.explanation}")
+    files = [path for path in (built.vars_h5, built.obs_duckdb) if path is not None]
+    console.wrote(files)
+    console.result(
+        "\n".join(lines),
+        outputs=[str(path) for path in files],
+        normalisation=plain(asdict(built.summary.normalisation)),
+        counts=[plain(asdict(place)) for place in built.counts],
+    )
 
 
 class _Options(TypedDict):
@@ -104,12 +114,18 @@ def _built(
     coordinates_key: str | None,
     options: _Options,
 ) -> Artifacts:
+    progress = not the_console().quiet
     suffix = path.suffix.lower()
     if suffix == ".rds":
         from ..bridge.rds import build_artifacts_of_rds
 
         return build_artifacts_of_rds(
-            path, group_key=group_key, assay=assay, coordinates_key=coordinates_key, **options
+            path,
+            group_key=group_key,
+            assay=assay,
+            coordinates_key=coordinates_key,
+            progress=progress,
+            **options,
         )
     if suffix != ".h5ad":
         from ..errors import UnsupportedObjectError
@@ -122,4 +138,6 @@ def _built(
     from ..artifacts import build_artifacts
 
     key = coordinates_key or "X_umap"
-    return build_artifacts(path, group_key=group_key, coordinates_key=key, **options)
+    return build_artifacts(
+        path, group_key=group_key, coordinates_key=key, progress=progress, **options
+    )

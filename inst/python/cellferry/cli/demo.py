@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .output import output_paths, print_files, table, write_all
+from .console import plain, the_console
+from .options import FilePath
+from .output import output_paths, table, write_all
 
 if TYPE_CHECKING:
     import anndata
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("demo-output"), show_default=True,
+    "--out", type=FilePath(), default=Path("demo-output"), show_default=True,
     help="Folder of the files.",
 )  # fmt: skip
 def demo(out: Path) -> None:
@@ -45,8 +47,14 @@ def demo(out: Path) -> None:
             paths["report"]: lambda p: annotation_report(adata, p),
         }
     )
-    click.echo(table(found))
-    print_files(written)
+    console = the_console()
+    console.wrote(written)
+    console.result(
+        table(found),
+        outputs=[str(path) for path in written],
+        rows=plain(found.to_dict()["rows"]),
+        provenance=plain(found.provenance),
+    )
 
 
 def _blood_cells() -> anndata.AnnData:

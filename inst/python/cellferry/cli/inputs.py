@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -92,6 +93,7 @@ def opened_input(request: AnnotateRequest) -> Iterator[Input]:
                 level=request.level,
                 markers=markers,
                 group_key=request.group_key,
+                assay=request.assay,
                 key=request.key,
                 context=request.context,
                 overwrite=request.overwrite,
@@ -165,11 +167,31 @@ class H5ad:
         return frame
 
     def save(self, path: Path) -> None:
-        """Write the .h5ad; raises :class:`OutputError` where anndata can't."""
-        from ..errors import OutputError
+        """Write the .h5ad.
 
+        Raises
+        ------
+        OSError
+            There is no room for it, which is known before, or found out in a way that HDF5 can
+            close its file after.
+        OutputError
+            The object has what no .h5ad can keep.
+        """
+        from anndata.io import write_elem
+
+        from ..artifacts.vars_h5.file import new_hdf5
+        from ..errors import OutputError
+        from ..files import check_room
+
+        check_room(path, _stored_bytes(self.adata))
         try:
-            self.adata.write_h5ad(path)
+            # As write_h5ad() does, but for the file under it.
+            self.adata.strings_to_categoricals()
+            if self.adata.raw is not None:
+                self.adata.strings_to_categoricals(self.adata.raw.var)
+            with new_hdf5(path) as (file, under):
+                write_elem(file, "/", self.adata)
+                under.check()
         except OSError:
             raise
         except Exception as error:
@@ -177,6 +199,22 @@ class H5ad:
             message = f"The labelled object can't be written: {str(error).splitlines()[0]}"
             hint = "The tables and the report are. Take what is named out of the object."
             raise OutputError(message, hint) from error
+
+
+def _stored_bytes(adata: anndata.AnnData) -> int:
+    """Return about how many bytes the values of an AnnData have, uncompressed."""
+    parts = [adata.X, *adata.layers.values(), *adata.obsm.values(), *adata.varm.values()]
+    parts += [*adata.obsp.values(), *adata.varp.values()]
+    if adata.raw is not None:
+        parts.append(adata.raw.X)
+    total = 0
+    for part in parts:
+        arrays = [getattr(part, name, None) for name in ("data", "indices", "indptr")]
+        if any(array is None for array in arrays):
+            arrays = [part]
+        total += sum(int(getattr(array, "nbytes", 0)) for array in arrays)
+    frames = (adata.obs, adata.var)
+    return total + sum(int(frame.memory_usage(deep=False).sum()) for frame in frames)
 
 
 @dataclass
@@ -194,8 +232,18 @@ class Rds:
         return delivered_columns(found, self.study, self.key)
 
     def save(self, path: Path) -> None:
-        """Let R write the .rds."""
+        """Let R write the .rds, and see that it is whole: R overlooks a failure at its end."""
+        import gzip
+        import zlib
+
         self.opened.save(path)
+        try:
+            with gzip.open(path) as content:
+                while content.read(1 << 24):
+                    pass
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            reason = "it is not whole, as on a full disk"
+            raise OSError(errno.ENOSPC, reason, str(path)) from error
 
 
 def delivered_columns(found: Annotations | CellAnnotations, study: Study, key: str) -> pd.DataFrame:

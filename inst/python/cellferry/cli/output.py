@@ -2,63 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
+from ..annotations.clusters import Annotations
+from ..annotations.printed import aligned
 
-from ..annotations.clusters import PRINTED, Annotations
+__all__ = ["aligned", "in_bytes", "one_at_a_time", "output_paths", "table", "write_all"]
 
-EXIT_ERROR, EXIT_USAGE, EXIT_FAILED_CLUSTERS = 1, 2, 3
+if TYPE_CHECKING:
+    from ..runs.run import Run
 
 
 def table(annotations: Annotations) -> str:
-    """Return the five printed columns as aligned text.
+    """Return the printed columns of every row as aligned text."""
+    return annotations.table()
+
+
+def in_bytes(n: int) -> str:
+    """Return a number of bytes for people.
 
     Examples
     --------
-    >>> from cellferry.annotations.clusters import Annotation
-    >>> print(table(Annotations((Annotation("0", "ok", n_cells=3, label="B cell"),))))
-    cluster  n_cells  label   confidence  status
-    0              3  B cell              ok
+    >>> in_bytes(812), in_bytes(48_200), in_bytes(3_100_000)
+    ('812 B', '48.2 kB', '3.1 MB')
     """
-    rows = [[_shown(getattr(row, name)) for name in PRINTED] for row in annotations]
-    return aligned(PRINTED, rows, right=("n_cells", "confidence"))
-
-
-def aligned(names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = ()) -> str:
-    """Return rows of text in columns, two spaces apart.
-
-    Parameters
-    ----------
-    names
-        Of the columns.
-    rows
-        One text per column.
-    right
-        Columns that are aligned to the right.
-    """
-    # Not a rich table: it takes 200 times as long, and cuts lines to the width of a terminal.
-    from rich.cells import cell_len
-
-    widths = [max(map(cell_len, column)) for column in zip(names, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = (
-            " " * (width - cell_len(cell)) + cell
-            if name in right
-            else cell + " " * (width - cell_len(cell))
-            for cell, width, name in zip(cells, widths, names, strict=True)
-        )
-        return "  ".join(padded).rstrip()
-
-    return "\n".join([line(names), *map(line, rows)])
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return ""
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    size, unit = float(n), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if size < 1000:
+            break
+        size, unit = size / 1000, larger
+    return f"{n} B" if unit == "B" else f"{size:.1f} {unit}"
 
 
 def output_paths(name: Path, suffix: str | None = ".h5ad") -> dict[str, Path]:
@@ -76,31 +52,80 @@ def output_paths(name: Path, suffix: str | None = ".h5ad") -> dict[str, Path]:
     return {kind: name.with_name(name.name + end) for kind, end in suffixes.items()}
 
 
-def print_files(files: Sequence[Path]) -> None:
-    """Print where the files are."""
-    for path in files:
-        click.echo(f"wrote {path}")
+def run_folder(base: Path) -> Path:
+    """Return the folder of the run beside the files of a name."""
+    return base.with_name(base.name + "_run")
 
 
-def remember(folder: Path, written: Sequence[Path]) -> None:
-    """Note the files in the record of the run, so that it may replace them later."""
-    from ..runs.run import Run
+@contextmanager
+def one_at_a_time(base: Path) -> Iterator[None]:
+    """Have the files of a name for oneself until the block ends.
 
-    run = Run.open(folder)
-    for path in written:
-        run.wrote(path)
+    The lock is that of the run beside them, wherever the run itself is kept. Nothing is left of
+    it where no run was made.
+
+    Raises
+    ------
+    RunLockedError
+        Another process writes files of this name; the message says which.
+    OutputError
+        The folder cannot be written.
+    """
+    from ..errors import RunLockedError
+    from ..runs.lock import held
+    from ..runs.run import check_folder
+
+    folder = run_folder(base)
+    # Refused before anything is made in it.
+    check_folder(folder)
+    there = folder.exists()
+    try:
+        with held(folder):
+            yield
+    except RunLockedError as error:
+        error.hint = f"{error.hint}\nOr choose another name with `output_name`."
+        raise
+    finally:
+        if not there and not (folder / "run.json").exists():
+            with suppress(OSError):
+                for left in ("run.lock", "journal.jsonl"):
+                    (folder / left).unlink(missing_ok=True)
+                folder.rmdir()
 
 
-def write_all(writers: dict[Path, Callable[[Path], object]]) -> list[Path]:
-    """Write each file under a temporary name and rename it, so that none is ever half there."""
+def write_all(writers: dict[Path, Callable[[Path], object]], run: Run | None = None) -> list[Path]:
+    """Write each file under a temporary name and rename it, so that none is ever half there.
+
+    Parameters
+    ----------
+    writers
+        File -> what writes it, given the temporary path.
+    run
+        Whose files they are: it may replace them later. None is nobody's.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be written. Those before it are there, and the answers are kept.
+    """
     from ..errors import OutputError
     from ..files import replacing
 
     for path, write in writers.items():
         try:
-            with replacing(path) as partial:
-                write(partial)
+            if run is None:
+                with replacing(path) as partial:
+                    write(partial)
+            else:
+                run.write(path, write)
         except OSError as error:
             message = f'The file "{path}" cannot be written: {error.strerror or error}.'
-            raise OutputError(message, "Choose another place with --out.") from error
+            raise OutputError(message, "Choose another place with `output_name`.") from error
+        except OutputError as error:
+            if run is not None:
+                again = f"cellferry runs resume {run.id}"
+                error.hint = f"All answers are kept. Make room, then: {again}"
+            raise
+    if run is not None:
+        run.save()
     return list(writers)

@@ -1,35 +1,139 @@
-"""``cellferry report``: the HTML report of a run; ``cellferry doctor``: what is installed."""
+"""``cellferry report`` and ``write``: an answer as page or table; ``doctor``: what is installed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from .output import print_files
+from ..errors import OutputError
+from .console import the_console
+from .options import FilePath
+from .standard_input import is_standard_input
+
+if TYPE_CHECKING:
+    import anndata
+
+    from ..annotations.clusters import Annotations
 
 
 @click.command()
 @click.argument("source", metavar="RUN")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FilePath())
+@click.option("--key", help="Label column of an .h5ad.  [default: the newest]")
+@click.option("--coordinates-key", help="Embedding of an .h5ad, for example X_umap.")
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
-def report(source: str, file: Path, overwrite: bool) -> None:
-    """Write the report of RUN (an id, a folder, or an _annotations.json) to FILE.
+def report(
+    source: str, file: Path, key: str | None, coordinates_key: str | None, overwrite: bool
+) -> None:
+    """Write the report of RUN to FILE, one HTML file.
+
+    RUN is an id, a folder, an _annotations.json, or an .h5ad that was labelled.
+
+    The FILE "-" is standard output.
 
     \b
-    Example:
+    Examples:
       cellferry report pbmc_run pbmc.html
+      cellferry report pbmc_labelled.h5ad pbmc.html --coordinates-key X_umap
     """
+    from ..annotations.report import check_report_file, render, write_report
+    from ..annotations.stored import annotation_report
+
+    console = the_console()
+    if is_standard_input(file):
+        if console.as_json:
+            message = "--json is for one JSON document, and a report to standard output is HTML."
+            raise click.UsageError(message)
+        _only_of_objects(key=key, coordinates_key=coordinates_key)
+        console.out(render(_recorded(source)).encode("utf-8", "replace"), newline=False)
+        return
+    _refuse_existing([file], overwrite=overwrite)
+    check_report_file(file, overwrite=overwrite)
+    if Path(source).suffix == ".h5ad":
+        data = _labelled(source)
+        written = annotation_report(data, file, key, coordinates_key=coordinates_key)
+    else:
+        _only_of_objects(key=key, coordinates_key=coordinates_key)
+        written = write_report(_recorded(source), file, overwrite=overwrite)
+    console.wrote([written])
+    console.result("", outputs=[str(written)])
+
+
+@click.command()
+@click.argument("source", metavar="RUN")
+@click.argument("file", type=FilePath())
+@click.option("--format", "kind", help="csv, tsv or xlsx.  [default: by the name of FILE]")
+@click.option("--key", help="Label column of an .h5ad.  [default: the newest]")
+@click.option("--sample-key", help="Column of samples of an .h5ad; their cells are counted.")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+def write(  # noqa: PLR0917 - click passes every option by name
+    source: str,
+    file: Path,
+    kind: str | None,
+    key: str | None,
+    sample_key: str | None,
+    overwrite: bool,
+) -> None:
+    """Write the labels of RUN with their evidence to FILE: csv, tsv or xlsx.
+
+    RUN is an id, a folder, an _annotations.json, or an .h5ad that was labelled. An .xlsx has
+    sheets of labels, markers, samples and provenance, in which genes are text; of .csv and .tsv
+    the further tables are files beside FILE. Of an .rds use WriteAnnotations() in R.
+
+    \b
+    Examples:
+      cellferry write pbmc_run labels.xlsx
+      cellferry write pbmc_labelled.h5ad labels.csv --sample-key sample
+    """
+    from ..annotations.write import write_annotations, written_files
+
+    _refuse_existing(written_files(file, kind), overwrite=overwrite)
+    if Path(source).suffix == ".h5ad":
+        written = write_annotations(
+            _labelled(source), file, kind, key=key, sample_key=sample_key, overwrite=overwrite
+        )
+    else:
+        _only_of_objects(key=key, sample_key=sample_key)
+        written = write_annotations(_recorded(source), file, kind, overwrite=overwrite)
+    console = the_console()
+    console.wrote(written)
+    console.result("", outputs=[str(path) for path in written])
+
+
+def _recorded(source: str) -> Annotations:
+    """Return the annotations of a run, or of a record beside the files of one."""
     from ..annotations.clusters import Annotations
-    from ..annotations.report import write_report
     from ..runs.run import Run
 
     stored = Path(source)
     if stored.suffix == ".json" and stored.is_file():
-        found = Annotations.from_json(stored.read_text(encoding="utf-8"))
-    else:
-        found = Run.open(source).results()
-    print_files([write_report(found, file, overwrite=overwrite)])
+        return Annotations.from_json(stored.read_text(encoding="utf-8"))
+    return Run.open(source).results().summary()
+
+
+def _labelled(source: str) -> anndata.AnnData:
+    import anndata
+
+    return anndata.read_h5ad(source, backed="r")
+
+
+def _only_of_objects(**given: str | None) -> None:
+    """Refuse options that need an object, where a record is read."""
+    for name, value in given.items():
+        if value is not None:
+            option = f"--{name.replace('_', '-')}"
+            message = f"{option} is about an object, so RUN must be an .h5ad that was labelled."
+            raise click.UsageError(message)
+
+
+def _refuse_existing(files: Sequence[Path], *, overwrite: bool) -> None:
+    taken = [path for path in files if path.exists()]
+    if taken and not overwrite:
+        message = f'The file "{taken[0]}" exists.'
+        raise OutputError(message, "Choose another name, or pass `overwrite=True`.")
 
 
 @click.command()
@@ -41,10 +145,16 @@ def doctor() -> None:
       cellferry doctor
     """
     from ..bridge.installation import examine
+    from .exits import EXIT_ERROR, EXIT_OK
     from .output import aligned
 
     found = examine()
     rows = [[f.name, f.found, "ok" if f.ok else f.fix] for f in found]
-    click.echo(aligned(("what", "found", "fix"), rows))
-    if not all(f.ok for f in found):
-        raise click.exceptions.Exit(1)
+    faults = [f.name for f in found if not f.ok]
+    the_console().result(
+        aligned(("what", "found", "fix"), rows),
+        code=EXIT_ERROR if faults else EXIT_OK,
+        reason=f"To be mended: {', '.join(faults)}." if faults else "",
+        asked_for=True,
+        checks=[{"name": f.name, "found": f.found, "ok": f.ok, "fix": f.fix} for f in found],
+    )

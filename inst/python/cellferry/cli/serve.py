@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..errors import InvalidOptionError
+from .console import the_console
 
 
 @click.command()
@@ -58,6 +59,12 @@ from ..errors import InvalidOptionError
     help="What signed addresses begin with, where a proxy stands before the server; for example "
     "https://cells.example.org.",
 )
+@click.option(
+    "--trusted-proxy",
+    multiple=True,
+    help="Address of a proxy that says by X-Forwarded-Proto whether its clients use TLS; one on "
+    "this machine needs no option. Repeatable.",
+)
 @click.option("--jobs", default=2, show_default=True, help="Jobs worked on at once.")
 @click.option("--max-waiting", default=1000, show_default=True, help="Jobs that may wait.")
 def serve(**options: Any) -> None:
@@ -94,10 +101,16 @@ def serve(**options: Any) -> None:
         signed_parts=options["signed_parts"],
         signed_hours=options["signed_hours"],
         public_url=options["public_url"],
+        trusted_proxies=options["trusted_proxy"],
         concurrent_jobs=options["jobs"],
         waiting_jobs=options["max_waiting"],
     )
-    run(settings, lambda address: click.echo(f"cellferry serves {data} at {address}"))
+    console = the_console()
+
+    def ready(address: str) -> None:
+        console.result(f"cellferry serves {data} at {address}", address=address, data=str(data))
+
+    run(settings, ready)
 
 
 def size_in_bytes(text: str, option: str) -> int:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 from ..engines.cellatlas.options import ADDRESS_VARIABLE, HOSTED, KEY_VARIABLE
@@ -202,26 +203,33 @@ def annotate_large(
         There are more or fewer names than columns.
     """
     from ..errors import CellferryError
+    from ..runs.lock import held
     from ..runs.run import Run
     from ..runs.worker import run_in_worker
 
     matrix = _csr(X)
     names = _names(matrix, genes)
     run = Run.open(resume) if resume else Run.create("cellatlas", options={"compat": True})
+    with held(run.folder) as session:
+        run.session = session
 
-    def work(events: Events) -> list[dict[str, Any]]:
-        return _sent(matrix, names, chunk_size, run, events)
+        def work(events: Events) -> list[dict[str, Any]]:
+            with session.working():
+                return _sent(matrix, names, chunk_size, run, events)
 
-    try:
-        calls = run_in_worker(work)
-    except CellferryError as error:
-        error.data.setdefault("run", run.id)
-        run.update(status="failed", error=error.to_dict())
-        raise
-    except KeyboardInterrupt:
-        run.update(status="interrupted")
-        raise
-    run.update(status="finished", error=None)
+        run.mend()
+        try:
+            calls = run_in_worker(work)
+        except CellferryError as error:
+            error.data.setdefault("run", run.id)
+            with suppress(CellferryError):
+                run.update(status="failed", error=error.to_dict())
+            raise
+        except KeyboardInterrupt:
+            with suppress(CellferryError):
+                run.update(status="interrupted")
+            raise
+        run.update(status="finished", error=None)
     return calls
 
 

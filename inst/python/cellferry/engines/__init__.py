@@ -53,6 +53,10 @@ ENGINES: dict[str, dict[Level, str]] = {
 """Name -> what it answers -> ``module:class``. CONTRIBUTING.md says what else an engine needs."""
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def engine_names(level: Level = "clusters") -> list[str]:
     """Return the names of the engines that answer clusters, or cells."""
     return [name for name, classes in ENGINES.items() if level in classes]
@@ -75,8 +79,8 @@ def engine_class(name: str, level: Level = "clusters") -> Callable[..., AnyEngin
 def _other_level(name: str, level: Level) -> tuple[str, str]:
     """Return what is wrong, and what to do, where an engine answers only the other level."""
     other, verbs = {
-        "clusters": ("cells", "annotate_cells() or AnnotateCells()"),
-        "cells": ("clusters", "annotate_clusters() or AnnotateClusters()"),
+        "clusters": ("cells", "`annotate_cells()`"),
+        "cells": ("clusters", "`annotate_clusters()`"),
     }[level]
     return f'The engine "{name}" answers {other}, not {level}.', f"Use {verbs}."
 
@@ -115,21 +119,27 @@ def create_engine(
     engine: str | Engine[Annotations],
     options: Mapping[str, object] | None = None,
     level: Literal["clusters"] = "clusters",
+    arguments: tuple[str, ...] = (),
 ) -> Engine[Annotations]: ...
 @overload
 def create_engine(
     engine: str | Engine[CellAnnotations],
     options: Mapping[str, object] | None,
     level: Literal["cells"],
+    arguments: tuple[str, ...] = (),
 ) -> Engine[CellAnnotations]: ...
 @overload
 def create_engine(
-    engine: str | AnyEngine, options: Mapping[str, object] | None, level: Level
+    engine: str | AnyEngine,
+    options: Mapping[str, object] | None,
+    level: Level,
+    arguments: tuple[str, ...] = (),
 ) -> AnyEngine: ...
 def create_engine(
     engine: str | AnyEngine,
     options: Mapping[str, object] | None = None,
     level: Level = "clusters",
+    arguments: tuple[str, ...] = (),
 ) -> AnyEngine:
     """Return an engine from its name and options, or the engine itself.
 
@@ -141,6 +151,8 @@ def create_engine(
         Of the class; an engine that is made takes none.
     level
         ``"clusters"``: an ``Engine[Annotations]``, ``"cells"``: an ``Engine[CellAnnotations]``.
+    arguments
+        Of the function that was called, which may have been meant by a wrong name.
 
     Raises
     ------
@@ -153,24 +165,67 @@ def create_engine(
     """
     options = dict(options or {})
     if isinstance(engine, str):
-        check_options(engine, options, valid=tuple(engine_options(engine, level)))
+        check_options(engine, options, tuple(engine_options(engine, level)), arguments)
         return engine_class(engine, level)(**options)
     if not isinstance(engine, Engine):
         message = f"`engine` must be a name or an engine, not {type(engine).__name__}."
         raise InvalidOptionError(message, f"Available: {listing(engine_names(level))}.")
     if level not in engine.capabilities.answers:
         raise EngineNeedsError(*_other_level(engine.name, level))
-    check_options(engine.name, options, valid=())
+    check_options(engine.name, options, (), arguments)
     return engine
 
 
-def check_options(engine: str, options: Mapping[str, object], valid: tuple[str, ...]) -> None:
-    """Raise :class:`UnknownOptionError` for the first name that is not valid."""
+OTHER_WORDS: dict[str, str] = {
+    "group_by": "group_key",
+    "groupby": "group_key",
+    "groups": "group_key",
+    "group": "group_key",
+    "grouping": "group_key",
+    "cluster": "group_key",
+    "clusters": "group_key",
+    "cluster_key": "group_key",
+    "clusters_key": "group_key",
+    "cluster_column": "group_key",
+    "cluster_col": "group_key",
+    "obs_key": "group_key",
+    "organism": "species",
+    "context": "study_context",
+    "key_added": "key",
+    "label_key": "key",
+    "upload": "allow_upload",
+}
+"""What others call an argument of :func:`cellferry.annotate_clusters` -> its name here."""
+
+
+def check_options(
+    engine: str,
+    options: Mapping[str, object],
+    valid: tuple[str, ...],
+    arguments: tuple[str, ...] = (),
+) -> None:
+    """Raise :class:`UnknownOptionError` for the first name that is not valid.
+
+    Parameters
+    ----------
+    engine
+        Its name.
+    options
+        By name.
+    valid
+        Names of the engine's options; none where it is made already.
+    arguments
+        Names of the function's own arguments, which may have been meant.
+    """
     for name in options:
         if name in valid:
             continue
-        guess = nearest(name, list(valid))
+        guess = OTHER_WORDS.get(name.lower().replace(".", "_"))
+        if guess not in arguments:
+            guess = nearest(name, [*arguments, *valid])
         message = f'The engine "{engine}" has no option `{name}`.'
+        if guess in arguments and not valid:
+            raise UnknownOptionError(message, f"Did you mean `{guess}`?")
         known = (
             f"Its options: {', '.join(f'`{v}`' for v in valid)}."
             if valid

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations
+    from ..errors import CellferryWarning
     from ..runs.run import Run
     from ..runs.worker import Events
     from ..study.build import Reading
@@ -179,6 +180,34 @@ class Estimates(Protocol):
 
     def estimate(self, extent: Extent) -> Plan:
         """Return the plan as far as it depends on the extent."""
+        ...
+
+
+@dataclass(frozen=True)
+class Understood:
+    """What an engine makes of what the user says of the sample, found before it runs.
+
+    Attributes
+    ----------
+    lines
+        What is understood, in words for the user.
+    problems
+        What is not, with what is valid.
+    record
+        The same as plain data, for the provenance.
+    """
+
+    lines: tuple[str, ...] = ()
+    problems: tuple[CellferryWarning, ...] = ()
+    record: Mapping[str, Json] = field(default_factory=dict)
+
+
+@runtime_checkable
+class ReadsContext(Protocol):
+    """An engine that looks words for tissue and species up; others pass them on as written."""
+
+    def understand(self, study: Study) -> Understood:
+        """Return what it makes of the context of the study."""
         ...
 
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .worker import Event
 
+LINE_SECONDS = 30.0
+"""So far apart are lines of progress where no bar can be drawn."""
+
 
 @contextmanager
 def progress_events(
-    *, show: bool, title: str = "Annotating clusters"
+    *,
+    show: bool,
+    title: str = "Annotating clusters",
+    line: Callable[[str], object] | None = None,
+    seconds: float = LINE_SECONDS,
 ) -> Iterator[Callable[[Event], None] | None]:
     """Yield a callback that draws events on standard error, or None when nothing is shown.
 
-    Nothing is drawn when standard error is not a terminal or notebook, so that logs of
-    pipelines stay readable.
+    When standard error is not a terminal or notebook no bar is drawn, so that logs of pipelines
+    stay readable: at most a line now and then.
 
     Parameters
     ----------
@@ -23,6 +31,10 @@ def progress_events(
         False: nothing is drawn.
     title
         What stands beside the bar until an event has a text.
+    line
+        Called with a line of progress where no bar can be drawn; None says nothing there.
+    seconds
+        So long after the beginning, and after one line, the next is said.
     """
     if not show:
         yield None
@@ -32,7 +44,7 @@ def progress_events(
 
     console = Console(stderr=True)
     if not (console.is_terminal or console.is_jupyter):
-        yield None
+        yield None if line is None else _lines(line, title, seconds)
         return
     layout = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*layout, console=console, transient=True) as bar:
@@ -47,3 +59,16 @@ def progress_events(
             )
 
         yield draw
+
+
+def _lines(line: Callable[[str], object], title: str, seconds: float) -> Callable[[Event], None]:
+    last = time.monotonic()
+
+    def say(event: Event) -> None:
+        nonlocal last
+        if time.monotonic() >= last + seconds:
+            last = time.monotonic()
+            done = f"{event.done} of {event.total}" if event.total else event.text
+            line(f"{title}: {done}")
+
+    return say

@@ -5,7 +5,8 @@ it, ``store`` keeps what was accepted, ``failures`` are the answers to what is r
 ``bodies`` is how a request is checked by its model, from which the OpenAPI document is made too.
 ``http`` has the addresses, who may use them, and the pages; ``uploads`` takes files in parts;
 ``jobs`` checks what clients submit, runs it, and translates between the protocol and this
-package. Files of clients are read by ``lookup``, in another process.
+package. Files of clients are read by ``lookup`` and large bodies parsed by ``parsing``, in other
+processes (``processes``). ``folder`` knows whose the data folder is and what may be removed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import importlib.util
 import logging
 import os
 import socket
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
+SWITCH_SECONDS = 0.0005
 NEEDED = ("pydantic", "starlette", "uvicorn")
 
 
@@ -56,10 +59,16 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
     import uvicorn
 
     from .http.app import create_app
+    from .http.connections import limited, most_connections
 
     # What a job's clients should know is in its results; a server has nobody to warn.
     warnings.simplefilter("ignore", CellferryWarning)
     listener = _listen(settings)
+    switching = sys.getswitchinterval()
+    # A job that computes lets the loop that answers requests go first, ten times more often.
+    sys.setswitchinterval(SWITCH_SECONDS)
+    # Jobs and uploads may be of patients: nobody else reads what is made from here on.
+    umask = os.umask(0o077)
     port = listener.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
@@ -69,7 +78,9 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
             access_log=False,
             server_header=False,
             ws="none",
-            http="h11",
+            http=limited(most_connections()),
+            # Who may say that the client used TLS is decided by the guards.
+            proxy_headers=False,
             loop="asyncio",
             timeout_keep_alive=30,
             timeout_graceful_shutdown=5,
@@ -79,6 +90,8 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
             ready(f"http://{host}:{port}")
         uvicorn.Server(config).run(sockets=[listener])
     finally:
+        os.umask(umask)
+        sys.setswitchinterval(switching)
         listener.close()
 
 

@@ -74,7 +74,7 @@ CODES: dict[Code, Meaning] = {
     Code.NO_EXPRESSION: Meaning(422, "The job was submitted without the file that this needs."),
     Code.CLIENT_DISCONNECTED: Meaning(499, "The client went away."),
     Code.INTERNAL_ERROR: Meaning(500, "A fault of the server; its log has the details."),
-    Code.SERVER_BUSY: Meaning(503, "Too many jobs or uploads are waiting; try again later."),
+    Code.SERVER_BUSY: Meaning(503, "Too much is waiting; try again later."),
     Code.INSUFFICIENT_STORAGE: Meaning(507, "The disk of the server is full."),
 }
 

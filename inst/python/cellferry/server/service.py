@@ -8,8 +8,10 @@ from ..files import Json
 from .failures import Code, Failure
 from .jobs.queue import Jobs
 from .jobs.records import Job
+from .jobs.recovery import recover
 from .lookup.counts import read_counts
 from .lookup.process import Readers
+from .parsing.parser import Parser
 from .settings import Settings
 from .store import Store
 from .uploads.signed import Signer, check_parts
@@ -26,8 +28,10 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.store = Store(settings.data, settings.free_bytes)
-        self.readers = Readers()
+        self.store = Store(settings.data, settings.free_bytes, recover)
+        # Queries have helpers of their own: however many there are, jobs go on.
+        self.readers, self._queries = Readers(), Readers()
+        self.parser = Parser(settings)
         self.uploads = Uploads(settings, self.store)
         self.signer = Signer.of(settings.data)
         self.jobs = Jobs(settings, self.store, self.readers)
@@ -45,7 +49,8 @@ class Server:
     def close(self) -> None:
         """Stop working and let go of the folder."""
         self.jobs.stop()
-        self.readers.close()
+        for helpers in (self.readers, self._queries, self.parser):
+            helpers.close()
         self.store.close()
 
     def complete_upload(self, upload: Upload, parts: Sequence[tuple[int, str]] = ()) -> Upload:
@@ -80,7 +85,7 @@ class Server:
         """
         files = self._files(job, "vars_h5")
         obs = files.get("obs_duckdb")
-        found: Json = self.readers.call(
+        found: Json = self._queries.call(
             "expression", vars_path=files["vars_h5"], obs_path=obs, gene=gene, max_cells=most
         )
         return found
@@ -95,7 +100,7 @@ class Server:
         """
         filters, group_by = read_counts(content)
         files = self._files(job, "obs_duckdb")
-        found: Json = self.readers.call(
+        found: Json = self._queries.call(
             "counts", path=files["obs_duckdb"], filters=filters, group_by=group_by
         )
         return found

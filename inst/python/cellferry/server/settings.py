@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..engines.service.addresses import is_loopback, origin
+from ..engines.service.addresses import ip_address, is_loopback, origin
 from ..errors import InvalidOptionError
 
 MIB = 1024**2
@@ -41,6 +41,8 @@ class Settings:
         Whether chunks go to signed addresses, as object stores give them, instead of carrying
         the token; how long such an address is good; and the origin that they begin with, where
         it is not the one that the client used (behind a proxy that ends TLS).
+    trusted_proxies
+        Addresses, beside those of this machine, from which ``X-Forwarded-Proto`` is believed.
     keep_days
         After how many days a finished job is deleted; None keeps all.
     body_bytes
@@ -76,6 +78,7 @@ class Settings:
     signed_parts: bool = False
     signed_hours: float = 6
     public_url: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
     keep_days: float | None = None
     body_bytes: int = 128 * MIB
     clusters: int = 2000
@@ -112,6 +115,11 @@ class Settings:
             message = f'"{self.public_url}" is no origin under which clients reach the server.'
             hint = "Valid is for example https://cells.example.org, without a path."
             raise InvalidOptionError(message, hint, option="public_url")
+        for address in self.trusted_proxies:
+            if ip_address(address) is None:
+                message = f'"{address}" is no address of a proxy.'
+                hint = "Valid is for example 10.0.0.5."
+                raise InvalidOptionError(message, hint, option="trusted_proxies")
         # R reads the size of a chunk as a 32-bit integer.
         if self.chunk_bytes >= 2**31:
             message = f"`chunk_bytes` must be below 2 GiB, not {self.chunk_bytes}."

@@ -2,22 +2,27 @@
 
 ::
 
-    server.sqlite     what is known of uploads and jobs (write-ahead log)
-    signing.key       what signed addresses are signed with
-    lock              kept open by the one server that uses the folder
-    uploads/<id>      the bytes of an upload
-    jobs/<id>/        input.json, arrays.npz, run/, results.json of a job
-    incoming/         bodies that are still arriving; emptied at every start
+    cellferry-server.json  says whose folder this is
+    server.sqlite          what is known of uploads and jobs (write-ahead log)
+    signing.key            what signed addresses are signed with
+    lock, lock.sqlite      kept by the one server that uses the folder (the second for 0.1.0)
+    uploads/<id>           the bytes of an upload
+    jobs/<id>/             job.json, input.json, arrays.npz, run/, results.json of a job
+    incoming/              bodies that are still arriving; emptied at every start
+    set-aside/             what a server did not understand and did not delete
 """
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
 import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+import weakref
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +30,15 @@ from typing import TYPE_CHECKING
 from ..errors import DataInUseError, OutputError
 from ..files import locked
 from .failures import Code, Failure
+from .folder import DATABASE, LOCKS, has_tables, is_id, make_private, prepare
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+
+__all__ = ["Store", "is_id", "new_id", "now"]
+
+Recover = Callable[[Path, sqlite3.Cursor], None]
+"""Fills an empty database from the files of a data folder."""
 
 SCHEMA = 1
 
@@ -66,37 +77,45 @@ class Store:
         Made when it does not exist.
     free_bytes
         What must stay free on its disk.
+    recover
+        Called where the database is new or was lost, before anything else is done.
 
     Raises
     ------
     DataInUseError
         Another server uses the folder.
     OutputError
-        The folder cannot be written, or is of another version.
+        The folder is not one of a server, cannot be written, or is of another version.
     """
 
-    def __init__(self, folder: Path, free_bytes: int = 0) -> None:
+    def __init__(self, folder: Path, free_bytes: int = 0, recover: Recover | None = None) -> None:
         # The helpers that read uploads run in another folder.
         self.folder = folder = folder.absolute()
         self.free_bytes = free_bytes
         self._mutex = threading.RLock()
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        self._mine = threading.local()
         try:
-            for name in ("uploads", "jobs", "incoming"):
-                (folder / name).mkdir(parents=True, exist_ok=True)
-            # Results and metadata of patients may be in it.
-            folder.chmod(0o700)
-            self._lock = _lock(folder)
+            prepare(folder)
+            self._lock = _Lock(folder)
         except OSError as error:
             message = f'The data folder "{folder}" cannot be written: {error.strerror}.'
             raise OutputError(message, "Choose another with --data.") from error
         try:
-            self._sql = _open(folder)
-        except sqlite3.DatabaseError as error:
+            self._sql = _open(folder, recover)
+        except BaseException as error:
             self._lock.release()
+            if not isinstance(error, sqlite3.DatabaseError | OSError):
+                raise
             message = f'The database of the data folder "{folder}" cannot be used: {error}.'
-            raise OutputError(message, "Choose another folder with --data.") from error
+            hint = (
+                f"Choose another folder with --data. Or move {DATABASE} and the files beside it "
+                "that begin with this name away: jobs are then taken up from their folders."
+            )
+            raise OutputError(message, hint) from error
         for left in (folder / "incoming").iterdir():
-            left.unlink()
+            if re.fullmatch("[0-9a-f]{32}", left.name) and not left.is_symlink() and left.is_file():
+                left.unlink()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Cursor]:
@@ -113,9 +132,12 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Cursor]:
-        """Give a cursor for queries."""
-        with self._mutex:
-            yield self._sql.cursor()
+        """Give a cursor for queries, which no other thread keeps waiting."""
+        reader: _Reader | None = getattr(self._mine, "reader", None)
+        if reader is None:
+            reader = self._mine.reader = _Reader(self.folder)
+            self._readers.add(reader)
+        yield reader.sql.cursor()
 
     def incoming(self) -> Path:
         """Return a new name for a body that arrives."""
@@ -139,6 +161,8 @@ class Store:
     def close(self) -> None:
         """Let go of the folder."""
         with self._mutex:
+            for reader in list(self._readers):
+                reader.sql.close()
             self._sql.close()
             self._lock.release()
 
@@ -148,37 +172,94 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def is_id(text: str) -> bool:
-    """Return whether a text has the form of our ids, and so can be no path."""
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
-
-
 def now() -> float:
     """Return the time in seconds since 1970."""
     return time.time()
 
 
-def _lock(folder: Path) -> BaseFileLock:
-    lock = locked(folder / "lock", seconds=0.2)
-    if lock is None:
-        message = f'Another server uses the data folder "{folder}".'
-        raise DataInUseError(message, "Stop it, or choose another folder with --data.")
-    return lock
+class _Reader:
+    """A connection of one thread, which ends with the thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sql = _connect(folder)
+        self.sql.execute("PRAGMA query_only = ON")
+
+    def __del__(self) -> None:
+        with contextlib.suppress(AttributeError):
+            self.sql.close()
 
 
-def _open(folder: Path) -> sqlite3.Connection:
-    sql = sqlite3.connect(folder / "server.sqlite", isolation_level=None, check_same_thread=False)
+class _Lock:
+    """The locks of a data folder: ours, and the one that servers up to 0.1.0 look at."""
+
+    def __init__(self, folder: Path) -> None:
+        ours: BaseFileLock | None = None
+        for name in LOCKS:
+            make_private(folder / name)
+        try:
+            ours = locked(folder / LOCKS[0], seconds=0.2)
+            self._old = sqlite3.connect(
+                folder / LOCKS[1], timeout=0.2, isolation_level=None, check_same_thread=False
+            )
+            if ours is None or not _is_locked(self._old):
+                self._old.close()
+                message = f'Another server uses the data folder "{folder}".'
+                raise DataInUseError(message, "Stop it, or choose another folder with --data.")
+        except BaseException:
+            if ours is not None:
+                ours.release()
+            raise
+        self._ours = ours
+
+    def release(self) -> None:
+        self._old.close()
+        self._ours.release()
+
+
+def _is_locked(sql: sqlite3.Connection) -> bool:
+    try:
+        sql.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError:
+        return False
+    return True
+
+
+def _connect(folder: Path) -> sqlite3.Connection:
+    path = folder / DATABASE
+    make_private(path)
+    sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     sql.execute("PRAGMA journal_mode = WAL")
     sql.execute("PRAGMA synchronous = FULL")
     sql.execute("PRAGMA foreign_keys = ON")
-    (version,) = sql.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        sql.executescript(f"BEGIN;{_TABLES}PRAGMA user_version = {SCHEMA};COMMIT;")
-    elif version != SCHEMA:
-        sql.close()
-        message = f"it has version {version}, and this cellferry reads {SCHEMA}"
-        raise sqlite3.DatabaseError(message)
     return sql
+
+
+def _open(folder: Path, recover: Recover | None) -> sqlite3.Connection:
+    sql = _connect(folder)
+    try:
+        (version,) = sql.execute("PRAGMA user_version").fetchone()
+        if not has_tables(sql):
+            _make(sql, folder, recover)
+        elif version != SCHEMA:
+            message = f"it has version {version}, and this cellferry reads {SCHEMA}"
+            raise sqlite3.DatabaseError(message)
+    except BaseException:
+        sql.close()
+        raise
+    return sql
+
+
+def _make(sql: sqlite3.Connection, folder: Path, recover: Recover | None) -> None:
+    """Make the tables and fill them, all or nothing: what is half known would be deleted."""
+    cursor = sql.cursor()
+    cursor.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in _TABLES.split(";"):
+            cursor.execute(statement)
+        if recover is not None:
+            recover(folder, cursor)
+        cursor.execute(f"PRAGMA user_version = {SCHEMA}")
+    except BaseException:
+        sql.rollback()
+        raise
+    sql.commit()

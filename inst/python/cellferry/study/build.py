@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,13 @@ import numpy as np
 
 from ..errors import (
     GroupMissingError,
-    MarkersComputedWarning,
     MarkersRequiredError,
     MarkersStatisticError,
+    NormalisationWarning,
     listing,
     nearest,
 )
+from .clustering import check_clustering, clustering_columns, numbers_of
 from .clusters import Clusters
 from .embeddings import choose_embedding
 from .expression.kinds import look_at
@@ -27,12 +29,15 @@ from .study import Context, Study
 
 if TYPE_CHECKING:
     import anndata
+    import pandas as pd
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
     from .expression.matrix import MatrixSource
     from .expression.source import ExpressionSource
     from .markers.read import Source
+
+logger = logging.getLogger("cellferry")
 
 RANKING = "rank_genes_groups"
 USUAL_GROUPS = ("leiden", "louvain", "seurat_clusters", "clusters", "cluster")
@@ -123,18 +128,21 @@ def study_from_anndata(
     """
     wishes = reading or Reading()
     key = group_key_of(adata, group_key, wishes.rank_key)
+    matrices = choose_matrices(adata, any_kind=True)
     study = assemble_study(
         adata,
         key,
-        choose_matrices(adata, any_kind=True),
+        matrices,
         coordinates=choose_embedding(adata.obsm, adata.n_obs, wishes.coordinates_key),
         context=context,
     )
-    given = (
-        read_markers(markers)
-        if markers is not None
-        else _own_markers(adata, study, wishes.rank_key)
-    )
+    given = None if markers is None else read_markers(markers)
+    ranked = given is None and _ranking_group(adata, wishes.rank_key) == key
+    if not ranked:
+        refuse_no_clustering(study, adata.obs, () if given is None else given.clusters)
+    if given is None:
+        counts_in = None if matrices.counts is None else matrices.counts.name
+        given = _own_markers(adata, study, wishes.rank_key, counts_in)
     study = study.with_parts(markers=given)
     return _with_symbols(study, wishes.gene_symbols_column) if wishes.symbols else study
 
@@ -164,7 +172,32 @@ def study_of_cells(
     key = group_key or (usual[0] if len(usual) == 1 else None)
     key = None if key is None else group_key_of(adata, key)
     embedding = choose_embedding(adata.obsm, adata.n_obs)
-    return assemble_study(adata, key, choose_matrices(adata), embedding, context)
+    study = assemble_study(adata, key, choose_matrices(adata), embedding, context)
+    if group_key is not None:
+        refuse_no_clustering(study, adata.obs)
+    return study
+
+
+def refuse_no_clustering(study: Study, obs: pd.DataFrame, known: Collection[str] = ()) -> None:
+    """Raise :class:`GroupNotClustersError`, before anything is computed, for a measurement.
+
+    Parameters
+    ----------
+    study
+        With its clusters; their column is ``group_key``.
+    obs
+        Metadata of the cells.
+    known
+        Clusters of a marker table that was given.
+    """
+    key = str(study.group_key)
+    check_clustering(
+        study.clusters,
+        key,
+        numbers_of(obs[key]),
+        known=known,
+        candidates=lambda: clustering_columns(obs),
+    )
 
 
 def assemble_study(
@@ -272,7 +305,8 @@ def group_key_of(adata: anndata.AnnData, group_key: str | None, rank_key: str = 
         if group_key in columns:
             return group_key
         guess = nearest(group_key, columns)
-        message = f'The obs of this AnnData has no column "{group_key}"; it has {listing(columns)}.'
+        has = listing(columns) if columns else "none at all"
+        message = f'The obs of this AnnData has no column "{group_key}"; it has {has}.'
         raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
     groups_to_rank = _ranking_group(adata, rank_key)
     if groups_to_rank in columns:
@@ -280,9 +314,31 @@ def group_key_of(adata: anndata.AnnData, group_key: str | None, rank_key: str = 
     usual = [c for c in USUAL_GROUPS if c in columns]
     if len(usual) == 1:
         return usual[0]
-    found = listing(usual) if usual else listing(columns)
-    message = f"`group_key` must name the column of clusters; this AnnData has {found}."
-    raise GroupMissingError(message, 'For example group_key="leiden".')
+    raise group_key_missing(columns, usual)
+
+
+def group_key_missing(columns: Sequence[str], usual: Sequence[str] = ()) -> GroupMissingError:
+    """Return the error for an AnnData whose column of clusters nobody names.
+
+    Parameters
+    ----------
+    columns
+        Of its ``obs``.
+    usual
+        Those with a usual name.
+    """
+    if not columns:
+        message = "There are no clusters: the obs of this AnnData has no columns."
+        hint = (
+            "Cluster the cells first, for example with scanpy.tl.leiden(adata); or annotate each "
+            "cell: cellferry.annotate_cells(adata), on the command line --cells."
+        )
+        return GroupMissingError(message, hint)
+    message = (
+        "`group_key` must name the column of clusters; this AnnData "
+        f"has {listing(list(usual or columns))}."
+    )
+    return GroupMissingError(message, 'For example `group_key="leiden"`.')
 
 
 def _ranking_group(adata: anndata.AnnData, rank_key: str) -> str | None:
@@ -293,22 +349,60 @@ def _ranking_group(adata: anndata.AnnData, rank_key: str) -> str | None:
     return None if found is None else str(found)
 
 
-def _own_markers(adata: anndata.AnnData, study: Study, rank_key: str) -> Markers:
+def _own_markers(
+    adata: anndata.AnnData, study: Study, rank_key: str, counts_in: str | None
+) -> Markers:
     """Return the stored ranking of this group, or rank anew with scanpy."""
     from .markers.read import markers_from_ranking
 
-    if _ranking_group(adata, rank_key) == study.group_key:
+    if _ranking_group(adata, rank_key) == study.group_key and not _of_counts(adata, rank_key):
         try:
             stored = markers_from_ranking(adata.uns[rank_key])
         except MarkersStatisticError:
             stored = None
         if stored is not None and stored.avg_log2fc is not None:
             return stored
-    return compute_markers(study)
+    return compute_markers(study, counts_in)
 
 
-def compute_markers(study: Study) -> Markers:
+def _of_counts(adata: anndata.AnnData, rank_key: str) -> bool:
+    """Whether the stored ranking compares raw counts, and say so.
+
+    scanpy ranks ``raw`` unasked where there is one, and in files of CELLxGENE it has the counts.
+    """
+    parameters = adata.uns[rank_key].get("params", {})
+    layer = parameters.get("layer")
+    if layer is not None and layer in adata.layers:
+        name, of, cure = f'layers["{layer}"]', Place("", "", adata.layers[layer], adata.var), ""
+    elif bool(parameters.get("use_raw")) and adata.raw is not None:
+        name, of = "raw", Place("", "", adata.raw.X, adata.raw.var)
+        cure = ", use_raw=False"
+    else:
+        return False
+    if of.look.kind_of_finite != "counts":
+        return False
+    group = parameters.get("groupby")
+    message = (
+        f'The ranking in uns["{rank_key}"] was made of {name}, which has raw counts, and is not '
+        "used: the genes are ranked anew."
+    )
+    hint = (
+        "To rank log-normalised values yourself: scanpy.tl.rank_genes_groups(adata, "
+        f'"{group}", pts=True{cure}).'
+    )
+    warnings.warn(NormalisationWarning(message, hint), stacklevel=5)
+    return True
+
+
+def compute_markers(study: Study, counts_in: str | None = None) -> Markers:
     """Rank genes per cluster with scanpy's t-test on a copy; the user's object is untouched.
+
+    Parameters
+    ----------
+    study
+        With clusters and log-normalised values.
+    counts_in
+        Where the AnnData has its raw counts, such as ``layers["counts"]``, for messages.
 
     Raises
     ------
@@ -321,8 +415,8 @@ def compute_markers(study: Study) -> Markers:
     from .markers.read import markers_from_ranking
 
     recipe = (
-        f'Run scanpy.tl.rank_genes_groups(adata, "{study.group_key}", pts=True) on log-normalised '
-        "data, or pass markers=."
+        f'Run scanpy.tl.rank_genes_groups(adata, "{study.group_key}", pts=True, use_raw=False) on '
+        "log-normalised data, or pass `markers`."
     )
     source, codes = study.normalized, study.clusters.codes
     if source is None or codes is None:
@@ -330,7 +424,7 @@ def compute_markers(study: Study) -> Markers:
         raise MarkersRequiredError(message, recipe)
     if len(study.clusters.names) < 2:
         message = "Markers compare clusters, and there is only one cluster."
-        raise MarkersRequiredError(message, "Cluster the cells, or pass markers=.")
+        raise MarkersRequiredError(message, "Cluster the cells, or pass `markers`.")
     try:
         import scanpy
     except ImportError as error:
@@ -341,16 +435,18 @@ def compute_markers(study: Study) -> Markers:
     if not groups_to_rank:
         message = "No cluster has the two cells that a test needs."
         raise MarkersRequiredError(message, recipe)
-    problem = _not_normalized(source)
-    if problem:
-        message = f"No markers were given, and none can be computed: {problem}."
-        raise MarkersRequiredError(message, recipe)
+    problem = _not_normalized(source, counts_in)
+    if problem is not None:
+        message = f"No markers were given, and none can be computed: {problem[0]}."
+        raise MarkersRequiredError(message, problem[1])
     matrix = _stacked(source)
-    message = (
-        f"No markers were given: ranking {matrix.shape[1]} genes over {matrix.shape[0]} cells in "
-        f"{len(study.clusters.names)} clusters with scanpy's t-test, which may take a while."
+    logger.info(
+        "No markers were given: ranking %d genes over %d cells in %d clusters with scanpy's "
+        "t-test, which may take a while.",
+        matrix.shape[1],
+        matrix.shape[0],
+        len(study.clusters.names),
     )
-    warnings.warn(MarkersComputedWarning(message), stacklevel=4)
     inside = codes >= 0
     groups = pd.Categorical.from_codes(codes[inside], categories=pd.Index(study.clusters.names))
     light = anndata.AnnData(
@@ -369,15 +465,42 @@ def _stacked(source: ExpressionSource) -> csr_matrix:
     return stacked
 
 
-def _not_normalized(source: ExpressionSource) -> str | None:
-    """Say why values are not log-normalised, or None when they look so.
+def _not_normalized(source: ExpressionSource, counts_in: str | None) -> tuple[str, str] | None:
+    """Say why values are not log-normalised and what mends it, or None when they look so.
 
     A gene whose values are damaged gets no statistic; the others do.
     """
     seen = look_at(source)
+    log = "scanpy.pp.log1p(adata)"
+    normalise = f"scanpy.pp.normalize_total(adata, target_sum=1e4); {log}"
+    again = ", and annotate again. Or pass markers=."
+    if seen.kind_of_finite == "scaled":
+        damaged = " and some are no finite numbers" if seen.kind == "damaged" else ""
+        problem = f"the data are scaled (some values are negative{damaged})"
+        if counts_in is not None:
+            return problem, f"Normalise the counts: {_taking(counts_in)}{normalise}{again}"
+        cure = (
+            "Go back to the object before scanpy.pp.scale(), and keep its log-normalised values: "
+            "adata.raw = adata.copy()"
+        )
+        return problem, cure + again
     return {
-        "scaled": "the data are scaled (some values are negative)",
-        "counts": "the data look like raw counts (all values are whole numbers)",
-        "linear": f"the data are not logged (values go up to {seen.largest:,.6g})",
-        "empty": "the data have nothing but zeros",
+        "counts": (
+            "the data look like raw counts (all values are whole numbers)",
+            f"Normalise them: {_taking(counts_in or 'X')}{normalise}{again}",
+        ),
+        "linear": (
+            f"the data are not logged (values go up to {seen.largest:,.6g})",
+            f"Take the logarithm: {log}{again}",
+        ),
+        "empty": ("the data have nothing but zeros", f"Put the values in X{again}"),
     }.get(seen.kind_of_finite)
+
+
+def _taking(counts_in: str) -> str:
+    """Return the Python that puts raw counts into X, without losing them."""
+    if counts_in == "X":
+        return 'adata.layers["counts"] = adata.X.copy(); '
+    if counts_in == "raw.X":
+        return "adata = adata.raw.to_adata(); "
+    return f"adata.X = adata.{counts_in}.copy(); "

@@ -30,6 +30,7 @@ def study_record(study: Study) -> dict[str, Json]:
             "species": study.context.species,
             "study_context": study.context.study_context,
             "metadata": dict(study.context.metadata),
+            **({"species_from": "genes"} if study.context.species_from == "genes" else {}),
         },
     }
 
@@ -54,6 +55,14 @@ def study_from_record(record: Mapping[str, Any]) -> Study:
 
 
 def input_hash(study: Study) -> str:
-    """Return a hash of everything that :func:`study_record` keeps."""
-    record = json.dumps(study_record(study), sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(record.encode()).hexdigest()
+    """Return a hash of what :func:`study_record` keeps, but for where the species comes from."""
+    return record_hash(study_record(study))
+
+
+def record_hash(record: Mapping[str, Json]) -> str:
+    """Return the hash of a record as :func:`study_record` makes it, or as it was read again."""
+    context = record.get("context")
+    if isinstance(context, Mapping):
+        context = {name: value for name, value in context.items() if name != "species_from"}
+    text = json.dumps({**record, "context": context}, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()

@@ -18,6 +18,7 @@ import numpy as np
 from ..errors import EngineNeedsError, GroupEmptyError, InvalidObjectError, listing
 from .clusters import Clusters
 from .expression.source import ExpressionSource
+from .options import or_none, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,12 +30,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """What is known about the experiment beside the data."""
+    """What is known about the experiment beside the data.
+
+    Attributes
+    ----------
+    species_from
+        Where ``species`` comes from: the user stated it, or it was found from the genes.
+
+    Raises
+    ------
+    InvalidOptionError
+        Tissue, species or study context are no text.
+    """
 
     tissue: str | None = None
     species: str | None = None
     study_context: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    species_from: Literal["stated", "genes"] = "stated"
+
+    def __post_init__(self) -> None:
+        for name in ("tissue", "species", "study_context"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                hint = {
+                    "tissue": 'Several tissues are one text too: "blood, lung".',
+                    "species": "Write its name, or its number in the NCBI taxonomy as text.",
+                }.get(name, "")
+                or_none(text, name, value, hint=hint)
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +189,17 @@ class Study:
         if value is not None:
             return value
         message = f'The engine "{engine}" needs {_PARTS[part][0]}, and this study has none.'
-        raise EngineNeedsError(message, _PARTS[part][1], part=part)
+        hint = _PARTS[part][1]
+        if part == "normalized" and self.cells is not None:
+            message = (
+                f'The engine "{engine}" needs log-normalised values or raw counts, and the object '
+                "has neither: what it has is scaled, or nothing."
+            )
+            hint = (
+                "Start again from the counts, and normalise them: NormalizeData(x) in R; "
+                "scanpy.pp.normalize_total(adata, target_sum=1e4); scanpy.pp.log1p(adata)."
+            )
+        raise EngineNeedsError(message, hint, part=part)
 
     def fingerprint(self) -> str:
         """Return a hash of cell names and clusters: the same object, the same hash.

@@ -357,3 +357,60 @@ def test_another_process_resumes_over_the_command_line(server):
     )
     assert "GENE" in outcome(other)
     assert len(server.jobs) == 1
+
+
+def interrupted(server, folder, moment="Annotating clusters"):
+    """Stop the command of a folder while its job is under way."""
+    polls, server.polls = server.polls, 10**6
+
+    def interrupt(event):
+        if event.text == moment:
+            raise KeyboardInterrupt
+
+    made = engine(server)
+    with pytest.raises(KeyboardInterrupt):
+        verb.annotate(study_for(made), made, folder=folder, on_event=interrupt)
+    server.polls = polls
+    for thread in threading.enumerate():
+        if thread.name == "cellferry":
+            thread.join(20)
+
+
+def test_the_same_command_takes_up_its_job(server, tmp_path):
+    interrupted(server, tmp_path / "x_run")
+    made = engine(server)
+    found = verb.annotate(study_for(made), made, folder=tmp_path / "x_run")
+    assert_labels_are_right(server, found)
+    assert len(server.jobs) == 1
+    # What is asked otherwise is another job.
+    other = engine(server, n_top_genes=3)
+    verb.annotate(study_for(other), other, folder=tmp_path / "x_run")
+    assert len(server.jobs) == 2
+
+
+def test_a_request_whose_answer_was_lost_is_the_same_one_in_the_same_command(server, tmp_path):
+    server.fault("lose", "POST", "/annotate", times=99)
+    made = engine(server)
+    with pytest.raises(errors.ServiceError):
+        verb.annotate(study_for(made), made, folder=tmp_path / "x_run")
+    server.faults.clear()
+    verb.annotate(study_for(made), made, folder=tmp_path / "x_run")
+    keys = {r["headers"]["Idempotency-Key"] for r in server.requests if r["path"] == "/annotate"}
+    assert len(keys) == 1
+    assert len(server.jobs) == 1
+
+
+def test_a_run_that_was_moved_finishes_its_upload(server, tmp_path):
+    interrupted(server, tmp_path / "x_run", "Uploading vars.h5")
+    (tmp_path / "x_run").rename(tmp_path / "y_run")
+    stored = Run.open(tmp_path / "y_run").content["prepared"]["artifacts"]
+    assert stored == {"vars_h5": "vars.h5", "obs_duckdb": "obs.duckdb"}
+    assert_labels_are_right(server, resume(tmp_path / "y_run"))
+
+
+def test_an_engine_whose_options_were_refused_can_be_shown():
+    from cellferry.engines.cellatlas import CellAtlas
+    from cellferry.engines.llm import LLM
+
+    for made in (CyteType, CellAtlas, LLM):
+        assert repr(made.__new__(made))

@@ -67,7 +67,7 @@ def test_options_are_checked_and_described():
 
 def test_without_expression_it_says_what_is_needed():
     study = Study(Clusters((), np.full(1, -1, dtype=np.int32)), cells=("a",))
-    with pytest.raises(EngineNeedsError, match="normalised expression"):
+    with pytest.raises(EngineNeedsError, match="log-normalised values or raw counts"):
         expression_of(study, "local")
 
 

@@ -125,3 +125,16 @@ def test_the_residual_holds_nothing_that_the_answer_explains():
     genes = {PROFILES.genes[g] for g in supporters(PROFILES, left, HIERARCHY.index("T cell"))}
     assert {"CD3D", "CD3E", "TRAC"} <= genes
     assert not len(supporters(PROFILES, left, best))
+
+
+@pytest.mark.parametrize("others", [0, 60, 300])
+def test_two_markers_are_enough_for_a_short_list_only(others):
+    """Two markers among ten best genes are many; among all that is raised they are chance."""
+    label, *_, found = chosen(table({"0": B_CELL[:2]}, filler=others))
+    assert label == (None if others else "B cell")
+    assert found.few is bool(others)
+
+
+@pytest.mark.parametrize("others", [0, 60, 300])
+def test_a_few_defining_markers_that_are_strong_name_a_type_in_any_list(others):
+    assert chosen(table({"0": B_CELL[:4]}, filler=others))[0] == "B cell"

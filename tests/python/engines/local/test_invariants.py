@@ -11,6 +11,7 @@ from cellferry.engines.local import Local
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.profiles import Profiles
 from cellferry.engines.local.score import Signal, score_types
+from cellferry.errors import KnowledgeWarning
 from cellferry.study.markers.table import Markers
 from local_tables import BLOOD, KNOWLEDGE, answers, listed, reordered, table
 
@@ -48,7 +49,9 @@ def test_an_unrelated_tissue_changes_nothing(genes, replaced):
     """A new type whose genes no other type lists and no cluster has."""
     markers = table({"0": genes, "1": BLOOD["1"], "2": listed(replaced)})
     own = {"Unrelated": [f"UNRELATED{i}" for i in range(12)]}
-    assert answers(Local(knowledge=own), markers).rows == answers(Local(), markers).rows
+    with pytest.warns(KnowledgeWarning, match="12 genes"):
+        added = Local(knowledge=own)
+    assert answers(added, markers).rows == answers(Local(), markers).rows
 
 
 @pytest.mark.parametrize("name", ["B cell", "T cell", "Platelet", "Hepatocyte", "Neuron"])

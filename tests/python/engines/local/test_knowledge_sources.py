@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from cellferry.engines import create_engine
 from cellferry.engines.local import Local
 from cellferry.engines.local.knowledge.sources import plain, read_knowledge
-from cellferry.errors import InvalidOptionError, KnowledgeError
+from cellferry.errors import InvalidOptionError, KnowledgeError, KnowledgeWarning
 from local_tables import BLOOD, answers, table
 
 ENAMEL = ["AMELX", "AMBN", "ENAM", "AMTN", "ODAM"]
@@ -91,3 +91,40 @@ def test_lists_keep_all_their_genes(sets):
     sets = {name.strip(): genes for name, genes in sets.items()}
     found = {t.name: {m.name for m in t.positive["human"]} for t in read_knowledge(plain(sets))}
     assert found == {name: set(genes) for name, genes in sets.items()}
+
+
+@pytest.mark.parametrize("text", ["CD3E CD3D*3", "CD3E,CD3D*3", "CD3E; CD3D*3", "CD3E ,\tCD3D*3 ;"])
+def test_genes_are_separated_by_blanks_commas_or_semicolons(text):
+    (of_table,) = read_knowledge(plain({"name": ["Mine"], "positive": [text]}))
+    (of_list,) = read_knowledge(plain({"Mine": [text]}))
+    for found in (of_table, of_list):
+        assert [m.name for m in found.positive["human"]] == ["CD3E", "CD3D"]
+    assert [m.tier for m in of_list.positive["human"]] == [2, 3]
+
+
+def test_unknown_genes_and_wrong_case_are_a_warning_with_the_line_of_the_file(tmp_path):
+    gmt = tmp_path / "mine.gmt"
+    gmt.write_text("\n\nOne\tnote\tCD3E\tcd3d\n\nTwo\tnote\tCD19,CD79AA\n")
+    with pytest.warns(KnowledgeWarning) as caught:
+        read_knowledge(str(gmt))
+    said = caught[0].message.message
+    assert '"cd3d" ("mine.gmt", line 3, nearest: "CD3D")' in said
+    assert '"CD79AA" ("mine.gmt", line 5, nearest: "CD79A")' in said
+    tsv = tmp_path / "mine.tsv"
+    tsv.write_text("# mine\nname\tpositive\n\nOne\tcd3e\n")
+    with pytest.warns(KnowledgeWarning, match=r'"cd3e" \("mine.tsv", line 4, nearest: "CD3E"\)'):
+        read_knowledge(str(tsv))
+    with pytest.warns(KnowledgeWarning, match=r'"cd3e" \("knowledge", row 1'):
+        Local(knowledge={"Mine": ["cd3e", "CD3D"]})
+
+
+def test_the_line_of_the_columns_is_named_behind_comments(tmp_path):
+    path = tmp_path / "mine.tsv"
+    path.write_text("# mine\n\nname\tpositve\nOne\tCD3E\n")
+    with pytest.raises(KnowledgeError, match=r'"mine.tsv", line 3, has no column "positive"'):
+        read_knowledge(str(path))
+
+
+def test_what_is_no_marker_is_shown_as_it_was_written():
+    with pytest.raises(KnowledgeError, match='"b@d" is not a marker'):
+        Local(knowledge={"Mine": ["CD3E", "b@d"]})

@@ -40,7 +40,7 @@ def test_comments_blank_lines_and_byte_order_mark_are_accepted(tmp_path):
         ({"positive": "KIT"}, "name", "empty"),
         ({"name": "X"}, "positive", "no marker"),
         ({"name": "X", "positive": "KIT*4"}, "positive", r"KIT\*4"),
-        ({"name": "X", "positive": "KIT,CPA3"}, "positive", "KIT,CPA3"),
+        ({"name": "X", "positive": "KIT,CPA3*4"}, "positive", r"CPA3\*4"),
         ({"name": "X", "positive": "KIT", "negative": "CD3D*x"}, "negative", "CD3D"),
         ({"name": "X", "positive": "KIT", "negative": "KIT"}, "negative", "KIT"),
         ({"name": "X", "positive": "KIT", "kind": "sort"}, "kind", "sort"),

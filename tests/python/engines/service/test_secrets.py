@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import logging
+import os
 import pickle
 import threading
 from urllib.parse import quote
@@ -23,7 +24,7 @@ from cellferry.engines.service.secrets import (
     secrets_in,
     withheld,
 )
-from cellferry.errors import CredentialsRequiredError, InvalidOptionError
+from cellferry.errors import CellferryError, CredentialsRequiredError, InvalidOptionError
 
 CANARY = "canary-7f3a91-secret"
 
@@ -239,3 +240,53 @@ _PLAIN = st.recursive(
 def test_data_without_secrets_come_back_as_they_are(content):
     assert redacted(content) == content
     assert withheld(content) == []
+
+
+def test_of_the_settings_of_a_model_only_what_cannot_be_a_secret_is_kept():
+    given = {
+        "temperature": 0.2,
+        "seed": 7,
+        "openai_reasoning_effort": "low",
+        "anthropic_thinking": {"type": "enabled", "budget_tokens": 1024},
+        "logit_bias": {"50256": -100},
+        "stop_sequences": ["END"],
+        "parallel_tool_calls": False,
+        "openai_user": CANARY,
+        "custom": {"deep": [{"er": CANARY}], "n": 1},
+        "extra_body": {"x": CANARY},
+    }
+    for name in ("model_settings", "modelSettings"):
+        (kept,) = redacted({name: given}).values()
+        assert CANARY not in json.dumps(kept)
+        hidden = {"openai_user": HIDDEN, "custom": {"deep": [{"er": HIDDEN}], "n": 1}}
+        assert kept == {**given, **hidden, "extra_body": {"x": HIDDEN}}
+    assert "openai_user" in " ".join(withheld(redacted({"model_settings": given})))
+
+
+def test_no_frame_of_ours_shows_a_key_in_a_traceback_with_locals():
+    import traceback
+
+    from cellferry import annotate_clusters
+    from cellferry.engines.service.client import Service
+    from cytetype_runs import QUICK
+
+    def asked(**options):
+        return lambda: annotate_clusters({"0": ["CD79A"]}, progress=False, **options)
+
+    nobody = "http://127.0.0.1:9"
+    model = {"provider": "openai", "name": "m", "apiKey": CANARY, "baseUrl": "no address"}
+    attempts = [
+        asked(engine="llm", provider="openai", model="m", api_key=CANARY, max_retries=-1),
+        asked(engine="llm", provider="openai", api_key=CANARY),
+        asked(engine="llm", llm_configs=[model]),
+        asked(engine="cytetype", auth_token=CANARY, n_top_genes=-1),
+        asked(engine="cytetype", auth_token=CANARY, api_url=nobody),
+        lambda: Service(nobody, token=Secret(CANARY, "t"), retries=QUICK).post("/x", {}),
+    ]
+    for attempt in attempts:
+        with pytest.raises(CellferryError) as caught:
+            attempt()
+        told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        ours = [f for f in told.stack if f"{os.sep}cellferry{os.sep}" in f.filename]
+        assert ours
+        assert [f.name for f in ours if CANARY in str(f.locals)] == []

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..._version import __version__
-from ...errors import OutputError
+from ...errors import OutputError, listing
 from ...files import write_whole
 from ..clusters import STATUSES
+from ..palette import PALETTE
 from .confidence import WIDTH as CONFIDENCE_WIDTH
 from .confidence import draw_confidence
 from .details import conversation_of, csv_base64, rounds_of
-from .picture import HEIGHT, PALETTE, TEXT_SIZE, WIDTH, Embedding, draw
+from .picture import HEIGHT, RARE, TEXT_SIZE, WIDTH, Embedding, draw, of_cells
 from .texts import moment, number, ontology_url, parameters, plain_text, web_address, whole
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from ..clusters import Annotations
 
-__all__ = ["Embedding", "render", "script_hash", "write_report"]
+__all__ = ["Embedding", "check_report_file", "render", "script_hash", "write_report"]
 
 MARKERS_OPEN = 10
 """Markers of a card that are always seen; the others are folded away."""
@@ -42,6 +43,16 @@ CONFIDENCE_MEANING = {
     "stated": "stated by the model itself and not checked against cells of known type.",
     "graded": "graded from how much evidence there is; it is not a probability of being right.",
 }
+
+
+SUFFIXES = (".html", ".htm")
+GENERATOR = '<meta name="generator" content="cellferry'
+"""What is at the head of every report, and shows whose it is."""
+
+_OTHER_NAME = "Choose another name, or pass `overwrite=True`."
+
+MOST_GONE = 10
+"""Names that are listed of clusters without cells."""
 
 
 class MarkerTable(NamedTuple):
@@ -81,7 +92,7 @@ def write_report(
     embedding
         Drawn with cells coloured by label, when given.
     overwrite
-        Whether a file of that name is replaced.
+        Whether a file of that name is replaced; see also :func:`check_report_file`.
 
     Returns
     -------
@@ -108,7 +119,7 @@ def write_report(
         raise _cannot_write(path, error) from error
     if exists and not overwrite:
         message = f'The file "{target}" exists.'
-        raise OutputError(message, "Choose another name, or pass overwrite=True.", path=str(target))
+        raise OutputError(message, _OTHER_NAME, path=str(target))
     page = render(annotations, title=title, embedding=embedding)
     try:
         # A lone surrogate is no text that UTF-8 can encode; one bad gene name must not
@@ -117,6 +128,51 @@ def write_report(
     except OSError as error:
         raise _cannot_write(path, error) from error
     return target
+
+
+def check_report_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Check the file that somebody named for a report, before anything is written.
+
+    A report that cellferry wrote is replaced without a question, as is an empty file.
+
+    Parameters
+    ----------
+    path
+        Its name must be that of an HTML file.
+    overwrite
+        Whether any other file may be replaced.
+
+    Raises
+    ------
+    OutputError
+
+    Examples
+    --------
+    >>> check_report_file("report.pdf")
+    Traceback (most recent call last):
+    cellferry.errors.OutputError: The report is one HTML file, and "report.pdf" is a .pdf.
+    Name it "report.html"; a browser prints that as PDF.
+    """
+    try:
+        target = Path(path).expanduser()
+        replaced = target.is_file() and not overwrite and not _is_report(target)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _cannot_write(path, error) from error
+    if target.suffix.lower() not in SUFFIXES:
+        kind = f"is a {target.suffix}" if target.suffix else "has no suffix"
+        message = f'The report is one HTML file, and "{target}" {kind}.'
+        named = f"{target.stem or 'report'}.html"
+        raise OutputError(message, f'Name it "{named}"; a browser prints that as PDF.')
+    if replaced:
+        message = f'The file "{target}" exists and is no report of cellferry.'
+        raise OutputError(message, _OTHER_NAME, path=str(target))
+
+
+def _is_report(file: Path) -> bool:
+    """Whether a file is a report that cellferry wrote, or has nothing in it."""
+    with file.open("rb") as content:
+        head = content.read(2000)
+    return not head or GENERATOR.encode() in head
 
 
 def render(
@@ -151,7 +207,6 @@ def render(
         web_address=web_address,
     )
     provenance = annotations.provenance
-    group = provenance.get("group_key")
     kinds = dict.fromkeys(row.confidence_kind for row in annotations if row.confidence_kind)
     names = [row.cluster for row in annotations]
     return environment.get_template("template.html").render(
@@ -163,7 +218,11 @@ def render(
         conversations={name: conversation_of(annotations, name) for name in names},
         sureness=draw_confidence(annotations),
         sureness_width=CONFIDENCE_WIDTH,
-        title=title or (f"Cell types of {group}" if group else "Cell types"),
+        title=title or _title(annotations),
+        noun="label" if of_cells(annotations) else "cluster",
+        gone=_gone(annotations),
+        noted=annotations.provenance.get("note"),
+        rare=100 * RARE,
         annotations=annotations,
         provenance=provenance,
         models=list(dict.fromkeys(row.model for row in annotations if row.model)),
@@ -171,7 +230,7 @@ def render(
         expression={row.cluster: expression_table(annotations, row.cluster) for row in annotations},
         made=moment(provenance.get("created")),
         parameters=list(parameters(provenance)),
-        counts={s: sum(row.status == s for row in annotations) for s in STATUSES},
+        counts=_counts(annotations),
         labelled=labelled_cells(annotations),
         meanings=[CONFIDENCE_MEANING[kind] for kind in kinds],
         markers={row.cluster: marker_table(annotations, row.cluster) for row in annotations},
@@ -200,8 +259,36 @@ def _script() -> str:
     )
 
 
+def _title(annotations: Annotations) -> str:
+    if of_cells(annotations):
+        return "Cell types of single cells"
+    group = annotations.provenance.get("group_key")
+    return f"Cell types of {group}" if group else "Cell types"
+
+
+def _counts(annotations: Annotations) -> dict[str, int]:
+    """Return status -> clusters; where cells were annotated, cells."""
+    if of_cells(annotations):
+        counts = dict.fromkeys(STATUSES, 0)
+        for row in annotations:
+            counts[row.status] += row.n_cells or 0
+        unlabelled = annotations.evidence.get("cells", {})
+        return counts | {s: int(unlabelled.get(s, 0)) for s in ("failed", "skipped")}
+    return {s: sum(row.status == s for row in annotations) for s in STATUSES}
+
+
+def _gone(annotations: Annotations) -> str:
+    """Return the clusters that have no cells, as after a subset; nothing if all have some."""
+    # Of a table alone no cell is known.
+    gone = [row.cluster for row in annotations if row.n_cells == 0 and row.status != "skipped"]
+    return listing(gone, MOST_GONE) if gone else ""
+
+
 def labelled_cells(annotations: Annotations) -> Labelled | None:
     """Return the cells in clusters with a known label; None where no size is known."""
+    if of_cells(annotations):
+        counts = _counts(annotations)
+        return Labelled(counts["ok"], sum(counts.values()))
     sizes = [(row.status, row.n_cells) for row in annotations if row.n_cells is not None]
     if not sizes:
         return None

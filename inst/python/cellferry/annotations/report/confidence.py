@@ -39,7 +39,9 @@ def draw_confidence(annotations: Annotations) -> ConfidencePicture | None:
     for row, confidence in sorted(known, key=lambda pair: (pair[1], pair[0].cluster)):
         column = min(int(confidence * BINS), BINS - 1)
         level = stacks[column] = stacks.get(column, 0) + 1
-        title = f"{row.cluster}: {row.label or 'no label'}, {confidence:.2f}"
+        name = f"{row.cluster}: {row.label or 'no label'}"
+        # A row that sums up cells is its label.
+        title = f"{row.cluster if row.cluster == row.label else name}, {confidence:.2f}"
         placed.append((_x((column + 0.5) / BINS), level, title, row.status))
     height = 2 * RADIUS * max(stacks.values()) + 2 * MARGIN
     dots = tuple(

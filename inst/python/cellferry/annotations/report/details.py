@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from ..clusters import Annotations
 
 
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""What a text begins with that a spreadsheet would compute."""
+
+
 class Round(NamedTuple):
     """One round of checking: what was answered, who looked, and what was wrong with it."""
 
@@ -82,12 +86,29 @@ def _part(annotations: Annotations, cluster: str, name: str) -> list[dict[str, A
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
+def guarded(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula: an apostrophe goes before such a one.
+
+    The rule is OWASP's, https://owasp.org/www-community/attacks/CSV_Injection.
+
+    Examples
+    --------
+    >>> guarded("=1+1"), guarded("CD3E")
+    ("'=1+1", 'CD3E')
+    """
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+
+
 def csv_base64(annotations: Annotations) -> str:
-    """Return the whole table as CSV, in base64: what the page's download button hands out."""
+    """Return the whole table as CSV, in base64: what the page's download button hands out.
+
+    It is made for a spreadsheet, so what would be a formula there is guarded.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for row in annotations:
         values = (getattr(row, name) for name in COLUMNS)
-        writer.writerow("; ".join(v) if isinstance(v, tuple) else v for v in values)
+        texts = ("; ".join(v) if isinstance(v, tuple) else v for v in values)
+        writer.writerow(guarded(v) if isinstance(v, str) else v for v in texts)
     return base64.b64encode(text.getvalue().encode("utf-8", "replace")).decode()

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...errors import InvalidObjectError
+from ...errors import InvalidObjectError, counted
+from ..palette import PALETTE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,24 +35,8 @@ MOST_LABELS = 30
 LONGEST_LABEL = 34
 TEXT_SIZE = 18
 
-PALETTE: tuple[tuple[str, str], ...] = (
-    ("#0072b2", "#3f97d8"),
-    ("#e69f00", "#f0b437"),
-    ("#009e73", "#2bbf94"),
-    ("#cc79a7", "#df97bd"),
-    ("#56b4e9", "#95d6f7"),
-    ("#d55e00", "#ec7a2a"),
-    ("#332288", "#8f80e8"),
-    ("#999933", "#bdbd5c"),
-    ("#882255", "#c75c94"),
-    ("#117733", "#4f9e62"),
-)
-"""Colours for a light and a dark page, distinct with any colour vision.
-
-The first six are those of Okabe and Ito (2008, https://jfly.uni-koeln.de/color/) that stand
-out from white, the others from the "muted" scheme of Paul Tol
-(https://personal.sron.nl/~pault/); the dark variants are the same hues, lighter.
-"""
+RARE = 0.01
+"""Share of the cells below which a label of cells is rare, and drawn with the other rare ones."""
 
 _SEED = 20_000
 
@@ -96,8 +81,9 @@ class Embedding:
 class Group:
     """The cells of one label: how they are named, coloured and drawn.
 
-    ``tone`` is the number of a colour in :data:`PALETTE` as text, ``"unknown"`` or
-    ``"none"``; ``path`` is SVG path data with one zero-length line per cell, which round
+    ``tone`` is the number of a colour in :data:`PALETTE` as text, ``"rare"``, ``"unknown"`` or
+    ``"none"``; ``clusters`` are the rows that have the label, of the rare ones the labels;
+    ``path`` is SVG path data with one zero-length line per cell, which round
     line ends turn into a dot.
     """
 
@@ -169,19 +155,58 @@ def draw(annotations: Annotations, embedding: Embedding) -> Picture:
     placed = np.flatnonzero(np.isfinite(values).all(axis=1))
     points = _scaled(values[placed])
     drawn = sample(codes[placed])
-    groups = _groups(annotations, embedding.clusters, codes, placed[drawn], points[drawn])
-    grey = {"none": 0, "unknown": 1}
+    rare = rare_labels(annotations, embedding.clusters)
+    groups = _groups(annotations, embedding.clusters, placed[drawn], points[drawn], rare)
+    grey = {"none": 0, "unknown": 1, "rare": 2}
     return Picture(
         name=embedding.name,
         groups=groups,
-        layers=tuple(sorted(groups, key=lambda g: (grey.get(g.tone, 2), -g.n_cells))),
-        names=_names(annotations, embedding.clusters, codes[placed], points),
+        layers=tuple(sorted(groups, key=lambda g: (grey.get(g.tone, 3), -g.n_cells))),
+        names=_names(annotations, embedding.clusters, codes[placed], points, rare),
         n_cells=len(codes),
         n_drawn=len(drawn),
         n_unplaced=len(codes) - len(placed),
         point_size=11 if len(drawn) < 500 else 7 if len(drawn) < 5000 else 5,
-        named_by="label" if len(embedding.clusters.names) <= MOST_LABELS else "cluster",
+        named_by="label" if _by_label(annotations, embedding.clusters, rare) else "cluster",
     )
+
+
+def rare_labels(annotations: Annotations, clusters: Clusters) -> frozenset[str]:
+    """Return the labels of cells that are drawn together; none where clusters were annotated.
+
+    They have fewer than :data:`RARE` of the cells and are the majority of no cluster, or there is
+    no colour left for them. A single one is drawn as it is.
+
+    Parameters
+    ----------
+    annotations
+        Only those that sum up cells have rare labels.
+    clusters
+        The label of each cell.
+    """
+    if not of_cells(annotations):
+        return frozenset()
+    sizes = clusters.counts() or {}
+    named = {row.cluster for row in annotations if row.status == "ok"}
+    order = sorted((name for name in sizes if name in named), key=lambda name: -sizes[name])
+    least = RARE * sum(sizes.values())
+    common = {found.get("label") for found in annotations.evidence.get("clusters", {}).values()}
+    rare = [
+        name
+        for i, name in enumerate(order)
+        if (sizes[name] < least and name not in common) or i >= len(PALETTE)
+    ]
+    return frozenset(rare) if len(rare) > 1 else frozenset()
+
+
+def of_cells(annotations: Annotations) -> bool:
+    """Whether the rows sum up cells, one for each label."""
+    return annotations.provenance.get("level") == "cells"
+
+
+def _by_label(annotations: Annotations, clusters: Clusters, rare: frozenset[str]) -> bool:
+    """Whether the picture has labels; else the shorter names of clusters."""
+    return of_cells(annotations) or len(clusters.names) - len(rare) <= MOST_LABELS
 
 
 def sample(codes: NDArray[np.int64], most: int = MOST_POINTS) -> NDArray[np.int64]:
@@ -216,11 +241,11 @@ def _scaled(values: NDArray[np.float64]) -> NDArray[np.int64]:
 def _groups(
     annotations: Annotations,
     clusters: Clusters,
-    codes: NDArray[np.int64],
     drawn: NDArray[np.int64],
     points: NDArray[np.int64],
+    rare: frozenset[str],
 ) -> tuple[Group, ...]:
-    """Return one group per label in the order of the annotations.
+    """Return one group per label in the order of the annotations, then the rare ones as one.
 
     `drawn` are positions of cells, `points` where they are drawn.
     """
@@ -228,7 +253,7 @@ def _groups(
     tones: dict[str | None, str] = {}
     coloured = 0
     for row in annotations:
-        if row.label is None or row.cluster not in clusters.names:
+        if row.label is None or row.cluster not in clusters.names or row.cluster in rare:
             continue
         members.setdefault(row.label, []).append(row.cluster)
         if row.status == "unknown":
@@ -236,13 +261,17 @@ def _groups(
         elif row.label not in tones:
             tones[row.label] = str(coloured % len(PALETTE))
             coloured += 1
+    if rare:
+        together = counted(len(rare), "rare label")
+        members[together] = [row.cluster for row in annotations if row.cluster in rare]
+        tones[together] = "rare"
     answered = {name for names in members.values() for name in names}
     members[None] = [name for name in clusters.names if name not in answered]
 
     of_cluster = {name: i for i, names in enumerate(members.values()) for name in names}
     # The last entry is for code -1: a cell without a cluster has no label either.
     to_group = np.array([of_cluster[name] for name in clusters.names] + [len(members) - 1])
-    of_cell = to_group[codes]
+    of_cell = to_group[np.asarray(clusters.codes, dtype=np.int64)]
     groups = []
     for i, (label, names) in enumerate(members.items()):
         n_cells = int((of_cell == i).sum())
@@ -260,16 +289,22 @@ def _names(
     clusters: Clusters,
     codes: NDArray[np.int64],
     points: NDArray[np.int64],
+    rare: frozenset[str],
 ) -> tuple[Name, ...]:
     """Return one text per cluster at the median of all its cells, moved only on a collision."""
     labels = annotations.labels()
+    by_label = _by_label(annotations, clusters, rare)
     wanted = []
     for code in np.unique(codes[codes >= 0]).tolist():
         cluster = clusters.names[code]
+        if cluster in rare:
+            continue
         label = labels.get(cluster)
-        text = label if label is not None and len(clusters.names) <= MOST_LABELS else cluster
+        text = label if label is not None and by_label else cluster
         text = text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"
         title = f"{cluster}: {label if label is not None else 'no label'}"
+        if of_cells(annotations):
+            title = cluster
         x, y = np.median(points[codes == code], axis=0).tolist()
         wanted.append(Name(text, title, round(x), round(y)))
     placed: list[Name] = []
@@ -296,5 +331,6 @@ def _free(name: Name, placed: list[Name]) -> Name:
 
 
 def _half_width(text: str) -> int:
-    # Measured for common sans-serif fonts: a character is a little over half its height.
-    return int(len(text) * TEXT_SIZE * 0.28) + 4
+    # Measured for bold letters of wide sans-serif fonts, such as DejaVu Sans: two thirds of their
+    # height.
+    return int(len(text) * TEXT_SIZE * 0.33) + 4

@@ -22,7 +22,7 @@
       cards[i].hidden = !fits;
       shown += fits ? 1 : 0;
     });
-    count.textContent = sought.length ? shown + " of " + rows.length + " clusters" : "";
+    count.textContent = sought.length ? shown + " of " + rows.length + " " + table.dataset.noun + "s" : "";
   }
   search.addEventListener("input", find);
   document.addEventListener("keydown", (event) => {

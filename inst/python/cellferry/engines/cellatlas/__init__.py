@@ -119,7 +119,9 @@ class CellAtlas:
         self._looked: tuple[Study, Quality | None, dict[str, object]] | None = None
 
     def __repr__(self) -> str:
-        return f"<CellAtlas engine at {self.options.api_url}>"
+        # Also of one whose options were refused, as a traceback shows it.
+        options = getattr(self, "options", None)
+        return f"<CellAtlas engine at {getattr(options, 'api_url', 'no address yet')}>"
 
     @property
     def capabilities(self) -> Capabilities:

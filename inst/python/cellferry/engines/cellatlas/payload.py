@@ -250,7 +250,7 @@ class Encoder:
             if len(data) and (whole.min() < 0 or not bool(np.array_equal(whole, data))):
                 message = "The counts have values that are no whole numbers of at least 0."
                 raise InvalidObjectError(
-                    message, 'Send the normalised values: values="normalized".'
+                    message, 'Send the normalised values: `values="normalized"`.'
                 )
             return np.ascontiguousarray(whole)
         kept = data if data.dtype in (np.float32, np.float64) else data.astype(np.float64)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypedDict
 import numpy as np
 
 from ...biology.gene_tables import resolve
-from ...biology.genes import identifier_kind, species_of
+from ...biology.genes import identifier_kind
+from ...biology.species import known_species
 from ...errors import CellsQualityWarning, GeneIdentifiersError, GenesUnrecognisedWarning, listing
 
 if TYPE_CHECKING:
@@ -77,9 +78,9 @@ class Quality:
         bad = int((~self.good).sum())
         message = f"{bad} of {len(self.reasons)} cells should not be annotated: {reasons}."
         hint = (
-            'They are left out (qc = "filter") and get no label.'
+            'They are left out (`qc="filter"`) and get no label.'
             if filtered
-            else 'They are sent all the same. qc = "filter" leaves them out, "off" does not look.'
+            else 'They are sent all the same. `qc="filter"` leaves them out, `qc="off"` looks not.'
         )
         warnings.warn(CellsQualityWarning(message, hint), stacklevel=5)
 
@@ -183,7 +184,8 @@ def check_genes(genes: Sequence[str], species: str | None) -> dict[str, object]:
         hint = "Make them unique: adata.var_names_make_unique(), or in R make.unique(rownames(x))."
         raise GeneIdentifiersError(message, hint, examples=twice[:10])
     kind = identifier_kind(genes)
-    vocabulary = species_of(species) or "human"
+    stated = known_species(species)
+    vocabulary = (None if stated is None else stated.reads) or "human"
     known = sum(resolve(g, vocabulary) is not None for g in genes)
     found = {"genes": len(genes), "recognised": known, "of": f"{vocabulary} symbols"}
     if kind != "symbol":

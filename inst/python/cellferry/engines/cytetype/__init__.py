@@ -7,16 +7,18 @@ hosted one or ``cellferry serve``.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...annotations.clusters import Annotations
-from ...errors import CellferryError
+from ...errors import CellferryError, ServiceNotFoundError
 from ..base import USUAL_SPARSITY, Capabilities, Extent, Plan
 from ..service.addresses import is_loopback
 from ..service.llm_configs import LLMConfigs
 from ..service.providers import key_variables
-from ..service.secrets import Secret, find_secret, redacted
+from ..service.secrets import Secret, find_secret, redacted, wrapped
 from .options import ADDRESS_VARIABLE, TOKEN_VARIABLE, Options, checked
 
 if TYPE_CHECKING:
@@ -131,6 +133,9 @@ class CyteType:
         timeout_seconds: float = 7200,
         overwrite_files: bool = False,
     ) -> None:
+        # Before anything can fail: a traceback may show what is in this frame.
+        hidden = wrapped({"auth_token": auth_token, "llm_configs": llm_configs})
+        auth_token, llm_configs = hidden["auth_token"], hidden["llm_configs"]  # type: ignore[assignment]
         given = {k: v for k, v in locals().items() if k in Options.__dataclass_fields__}
         self.options = checked(Options(**given))
         self._models = LLMConfigs(llm_configs)
@@ -138,7 +143,10 @@ class CyteType:
         self.retries: Retries | None = None
 
     def __repr__(self) -> str:
-        return f"<CyteType engine at {self.options.address}>"
+        # Also of one whose options were refused, as a traceback shows it.
+        options = getattr(self, "options", None)
+        where = None if options is None else options.api_url
+        return f"<CyteType engine at {where or 'the usual address'}>"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -228,6 +236,10 @@ class CyteType:
         if run.content["remote_job_id"] is None:
             self._models.wire()
 
+    def _key(self, prepared: Prepared) -> str:
+        """Return a hash of all that the job depends on: one of the same is not submitted again."""
+        return _sha256([prepared.key, self._models.describe(), self.options.visibility])
+
     def _asked(self, prepared: Prepared, study: Study, run: Run, events: Events) -> Annotations:
         from ..service.client import Service
         from .answer import rows_of
@@ -254,13 +266,29 @@ class CyteType:
                 seconds=options.upload_timeout_seconds,
             )
             request = Submission(prepared, uploader, options, self._models).envelope
-            if job.id is None:
-                job.submit(request, prepared.key, may_reuse=bool(prepared.artifacts))
             labels = prepared.payload["clusterLabels"]
-            states = job.follow(labels, lambda: job.renew(self._models.wire))
+
+            def submit() -> bool:
+                return job.submit(request, self._key(prepared), may_reuse=bool(prepared.artifacts))
+
+            def follow() -> dict[str, str]:
+                return job.follow(labels, lambda: job.renew(self._models.wire))
+
+            taken_up = submit() if job.id is None else False
+            try:
+                states = follow()
+            except ServiceNotFoundError:
+                if not taken_up:
+                    raise
+                # The service has dropped what an earlier command had submitted.
+                job.forget()
+                submit()
+                states = follow()
             # A service may repeat what it was sent, keys included.
             results = redacted(job.results())
             run.store("results.json", results)
+            if "failed" in states.values():
+                job.let_go()
             ids = ClusterIds.of(study.clusters.names)
             with_markers = {labels[i] for i in prepared.payload["markerGenes"]}
             rows, evidence = rows_of(results, states, study.clusters.names, ids, with_markers)
@@ -275,6 +303,11 @@ class CyteType:
                 "service": {**others, "unexpected_clusters": unexpected},
             }
         return Annotations(rows, evidence, provenance)
+
+
+def _sha256(content: object) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def _stored_values(study: Study) -> int:

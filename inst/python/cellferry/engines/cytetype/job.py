@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+import secrets
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -127,8 +128,10 @@ class Job:
 
     def submit(
         self, envelope: Callable[[bool], dict[str, object]], key: str, *, may_reuse: bool
-    ) -> None:
-        """Submit the job.
+    ) -> bool:
+        """Submit the job, or take up the one that was submitted for the same question.
+
+        Returns whether it was taken up.
 
         Parameters
         ----------
@@ -141,6 +144,11 @@ class Job:
             uploaded and asked once more.
         """
         once = self._once(key)
+        kept = self._run.finished().get(self._kept(key)) or {}
+        if kept.get("job_id"):
+            # Of an earlier record of the same folder: the same command was given again.
+            self._submitted(str(kept["job_id"]), key)
+            return True
         try:
             answer = self._post(envelope(may_reuse), once)
         except (ServiceNotFoundError, ServiceRejectedError):
@@ -150,8 +158,30 @@ class Job:
         host = self._service.host
         accepted = object_of(answer, host)
         # Written before anything else happens: from here on the job can be found again.
-        self._run.update(remote_job_id=safe_id(_identifier(accepted, host), host))
+        identifier = safe_id(_identifier(accepted, host), host)
+        payload: dict[str, Json] = {"once": once, "job_id": identifier}
+        self._run.record("job", self._kept(key), payload)
+        self._submitted(identifier, key)
+        return False
+
+    def _submitted(self, identifier: str, key: str) -> None:
+        self._run.update(remote_job_id=identifier, asked=key)
         self._run.update(remote={"api_url": self._service.address, "report_url": self.report_url})
+
+    def _kept(self, key: str) -> str:
+        """Return the key under which the journal has the job of a question to this service."""
+        return hashlib.sha256(f"job\x1f{self._service.address}\x1f{key}".encode()).hexdigest()
+
+    def let_go(self) -> None:
+        """Have the same command ask anew; this run keeps its job."""
+        if asked := self._run.content.get("asked"):
+            self._run.record("job let go", self._kept(asked), {"once": None, "job_id": None})
+
+    def forget(self) -> None:
+        """Take up the job no more: the next time it is submitted anew."""
+        self.let_go()
+        attempt = int(self._run.content.get("attempt", 0)) + 1
+        self._run.update(attempt=attempt, remote_job_id=None)
 
     def renew(self, models: Callable[[], list[dict[str, object]] | None]) -> None:
         """Give the service the keys of the models again, for the same job.
@@ -164,8 +194,19 @@ class Job:
         self._service.post(f"/jobs/{self.id}/credentials", {"llm_configs": models()})
 
     def _once(self, key: str) -> str:
+        """Return what makes the request one that is taken once, however often it arrives.
+
+        It is in the journal before the request leaves: the same command, given again after a
+        kill, sends the same.
+        """
+        kept = self._run.finished().get(self._kept(key)) or {}
+        if kept.get("once"):
+            return str(kept["once"])
         attempt = int(self._run.content.get("attempt", 0))
-        return hashlib.sha256(f"{self._run.id}\x1f{key}\x1f{attempt}".encode()).hexdigest()
+        text = f"{self._run.id}\x1f{key}\x1f{attempt}\x1f{secrets.token_hex(8)}"
+        once = hashlib.sha256(text.encode()).hexdigest()
+        self._run.record("job to be submitted", self._kept(key), {"once": once, "job_id": None})
+        return once
 
     def _post(self, envelope: Mapping[str, object], key: str) -> Json:
         return self._service.post("/annotate", envelope, key=key, seconds=SUBMIT_SECONDS)
@@ -261,8 +302,7 @@ class Job:
         """Return the error of a job that failed, after which resuming submits it anew."""
         message = f"{self._service.host} gave up on the job {self.id}"
         hint = "Resume the run to submit it again, or ask the operator of the service."
-        attempt = int(self._run.content.get("attempt", 0)) + 1
-        self._run.update(attempt=attempt, remote_job_id=None)
+        self.forget()
         return ServiceJobError(
             f"{message}: {explanation}" if explanation else f"{message}.", hint, clusters=failed
         )
@@ -417,7 +457,7 @@ class Submission:
                     error.hint = (
                         f"{error.hint}\nIf it stays so, report it at {ISSUE_URL}, or go on "
                     )
-                    error.hint += "without artifacts: require_artifacts = FALSE (Python: False)."
+                    error.hint += "without artifacts: `require_artifacts=False`."
                     raise
                 logger.warning("%s was not uploaded: %s", path.name, error.message)
         return uploads

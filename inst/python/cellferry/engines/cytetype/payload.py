@@ -157,7 +157,7 @@ def marker_genes(study: Study, n_genes: int) -> dict[str, tuple[str, ...]]:
     kept = {c: found[c] for c in study.clusters.names if found.get(c)}
     if not kept:
         message = "No cluster has a marker gene."
-        raise MarkersRequiredError(message, "Rank the genes of these clusters, or pass markers=.")
+        raise MarkersRequiredError(message, "Rank the genes of these clusters, or pass `markers`.")
     return kept
 
 

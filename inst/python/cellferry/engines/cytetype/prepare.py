@@ -73,7 +73,7 @@ def prepare(study: Study, run: Run, options: Options, events: Events) -> Prepare
     """
     stored = run.content.get("prepared")
     if stored is not None:
-        artifacts = {kind: Path(path) for kind, path in stored["artifacts"].items()}
+        artifacts = {kind: _where(path, run) for kind, path in stored["artifacts"].items()}
         return Prepared(cast("InputData", run.load(PAYLOAD)), artifacts)
     _check_expression(study, run, options)
     events.emit("started", 0, 0, "artifacts", "Preparing the data")
@@ -86,9 +86,22 @@ def prepare(study: Study, run: Run, options: Options, events: Events) -> Prepare
     if options.save_query:
         _save_query(plain, run, options)
     artifacts = {} if built is None else _files(built)
-    where = {kind: str(path.resolve()) for kind, path in artifacts.items()}
-    run.update(prepared={"artifacts": where})
+    run.update(prepared={"artifacts": {k: _noted(path, run) for k, path in artifacts.items()}})
     return Prepared(payload, artifacts)
+
+
+def _noted(path: Path, run: Run) -> str:
+    """Return a path for the record: within the folder of the run as seen from it."""
+    whole, folder = path.resolve(), run.folder.resolve()
+    return str(whole.relative_to(folder) if whole.is_relative_to(folder) else whole)
+
+
+def _where(noted: str, run: Run) -> Path:
+    """Return where a file of the record is, also after the folder of the run was moved."""
+    path = run.folder / noted
+    # Older versions noted the whole path.
+    moved = run.folder / path.name
+    return moved if not path.exists() and moved.exists() else path
 
 
 def _check_expression(study: Study, run: Run, options: Options) -> None:
@@ -98,7 +111,7 @@ def _check_expression(study: Study, run: Run, options: Options) -> None:
         message = f'The run "{run.id}" was stopped before its data were on disk; nothing was sent.'
         raise RunDamagedError(message, "Annotate the object again: nothing is lost or paid twice.")
     message = 'The engine "cytetype" needs normalised expression for the artifacts.'
-    hint = "Pass the object itself, or require_artifacts = FALSE (Python: False) for markers alone."
+    hint = "Pass the object itself, or `require_artifacts=False` for markers alone."
     raise EngineNeedsError(message, hint, part="normalized")
 
 
@@ -145,7 +158,7 @@ def _save_query(payload: Mapping[str, Json], run: Run, options: Options) -> None
     except OSError as error:
         message = f'The query cannot be written to "{path}": {error.strerror}.'
         raise OutputError(
-            message, "Choose another `query_filename`, or save_query=False."
+            message, "Choose another `query_filename`, or `save_query=False`."
         ) from error
     run.wrote(path)
 

@@ -16,7 +16,7 @@ from ...annotations.clusters import Annotation, Annotations
 from ...errors import CellferryError
 from ..base import Capabilities, Plan
 from ..service.providers import key_variables
-from ..service.secrets import Secret, redact
+from ..service.secrets import Secret, redact, wrapped
 from .outputs import check_files, output_files, run_folder, write_files
 from .planning import make_plan
 from .providers import check_packages
@@ -125,7 +125,7 @@ class LLM:
         provider: str = "openrouter",
         model: str | None = None,
         base_url: str | None = None,
-        api_key: str | None = None,
+        api_key: str | Secret | None = None,
         api_key_env: str | None = None,
         llm_configs: object = None,
         output_name: str | None = None,
@@ -147,7 +147,10 @@ class LLM:
         other_clusters: bool = True,
         timeout: float = 180,
     ) -> None:
-        given = {name: value for name, value in locals().items() if name != "self"}
+        # Before anything can fail: a traceback may show what is in this frame.
+        hidden = wrapped({"api_key": api_key, "llm_configs": llm_configs})
+        api_key, llm_configs = hidden["api_key"], hidden["llm_configs"]  # type: ignore[assignment]
+        given = {name: v for name, v in locals().items() if name not in {"self", "hidden"}}
         self._settings = Settings.checked(given)
         for found in self._settings.endpoints:
             check_packages(found.provider)
@@ -155,7 +158,11 @@ class LLM:
         self._made: tuple[Study, dict[str, Question]] | None = None
 
     def __repr__(self) -> str:
-        e = self._settings.annotator
+        settings = getattr(self, "_settings", None)
+        if settings is None:
+            # One whose options were refused, as a traceback shows it.
+            return "LLM(...)"
+        e = settings.annotator
         where = "" if e.base_url is None else f", base_url={e.base_url!r}"
         return f"LLM(provider={e.provider!r}, model={e.model!r}{where})"
 

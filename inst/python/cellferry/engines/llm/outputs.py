@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...errors import OutputError
-from ...files import Json, write_json, write_whole
+from ...files import Json, check_writable, sweep
 from ...runs.run import Run, claim_outputs
 from .questions import PROMPTS, VERSION, prompt
 
@@ -82,9 +83,8 @@ def check_files(name: str, *, overwrite: bool) -> None:
     folder = files["summary"].parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".{files['summary'].name}.partial"
-        probe.touch()
-        probe.unlink()
+        sweep(folder, files["summary"].stem[:40])
+        check_writable(files["summary"])
     except OSError as error:
         message = f'The folder "{folder}" cannot be written: {error.strerror}.'
         raise OutputError(message, "Choose another `output_name`.") from error
@@ -103,11 +103,18 @@ def write_files(name: str, found: Annotations, study: Study, run: Run) -> None:
     embedding = None
     if study.coordinates is not None:
         embedding = Embedding(*study.coordinates, study.clusters)
-    _write_summary(found, files["summary"])
-    write_json(files["conversations"], conversations(found), indent=1)
-    write_report(found, files["report"], embedding=embedding)
-    for path in files.values():
-        run.wrote(path)
+    writers: dict[str, Callable[[Path], object]] = {
+        "summary": lambda path: _write_summary(found, path),
+        "conversations": lambda path: path.write_text(_text_of(conversations(found)), "utf-8"),
+        "report": lambda path: write_report(found, path, embedding=embedding),
+    }
+    for kind, write in writers.items():
+        run.write(files[kind], write)
+    run.save()
+
+
+def _text_of(content: Json) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=1)
 
 
 def summary(found: Annotations) -> list[dict[str, object]]:
@@ -161,7 +168,7 @@ def _write_summary(found: Annotations, path: Path) -> None:
     writer = csv.DictWriter(text, [*PUBLISHED, *OURS], lineterminator="\n")
     writer.writeheader()
     writer.writerows(summary(found))
-    write_whole(path, text.getvalue())
+    path.write_bytes(text.getvalue().encode())
 
 
 def _joined(values: Iterable[object]) -> str:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 
 from ...annotations.clusters import Annotation, Annotations
 from ...biology.gene_tables import aliases
-from ...biology.genes import Species, detect_species, species_of
 from ...errors import InvalidOptionError, KnowledgeError, RunDamagedError
 from ...study.options import flag, whole_number
-from ..base import Capabilities, Plan
+from ..base import Capabilities, Plan, Understood
 from .answer import ENGINE, Reader
+from .context import SpeciesRead, read_species, understand
 from .evidence import Evidence, Prevalence, with_prevalence
 from .hierarchy import Hierarchy
 from .knowledge.base import Knowledge
@@ -31,6 +31,7 @@ from .knowledge.types import SPECIES
 from .profiles import Profiles
 
 if TYPE_CHECKING:
+    from ...biology.genes import Species
     from ...runs.run import Run
     from ...runs.worker import Events
     from ...study.markers.table import Markers
@@ -55,8 +56,11 @@ class Local:
         stated makes types of other tissues less likely, and does not exclude them.
     knowledge
         Cell types of your own: path of a table in the format of the packaged one (``.tsv``)
-        or of gene sets (``.gmt``), a data frame with the same columns, or lists of genes by
-        type. They are merged with the packaged ones; a type of the same name replaces ours,
+        or of gene sets (``.gmt``), a data frame with the same columns (``name`` and ``positive``
+        are enough), or lists of genes by type. In one text genes are separated by blanks, commas
+        or semicolons; ``CD79A*3`` has a tier from 1 (supports) to 3 (defines), ``SDPR/CAVIN2``
+        two names of one gene. Genes that are no known symbols are a
+        warning. The types are merged with the packaged ones; one of the same name replaces ours,
         and yours win where both fit alike.
     knowledge_only
         Use your table alone.
@@ -127,20 +131,22 @@ class Local:
     def plan(self, study: Study) -> Plan:
         """Return a plan without calls or cost; raises where an option does not fit the study."""
         markers: Markers = study.require("markers", self.name)
-        species, how = self._species(study, markers)
-        types = sum(species in t.positive for t in self._knowledge_for(study).types)
+        species = self._species(study, markers)
+        known = self._knowledge_for(study).types
+        types = sum(species.vocabulary in t.positive for t in known)
         return Plan(
             self.name,
             len(study.clusters.names),
-            notes=(f"{types} cell types, species {species} ({how}).",),
+            notes=(f"{types} cell types, species {species.name} ({species.how}).",),
         )
 
     def run(self, study: Study, run: Run, events: Events) -> Annotations:
         """Answer every cluster, in the study's order; one without markers is skipped."""
         markers: Markers = study.require("markers", self.name)
         knowledge = self._knowledge_for(study)
-        species, how = self._species(study, markers)
-        tissues = tissues_of(study.context.tissue or "")
+        read = self._species(study, markers)
+        species = read.vocabulary
+        tissues = self._tissues(study)
         evidence = Evidence.from_markers(markers, self.n_genes, study.genes)
         prevalence = self._prevalence(study, run)
         if prevalence is not None:
@@ -179,8 +185,8 @@ class Local:
         provenance = {
             "engine_version": VERSION,
             "knowledge": knowledge.digest,
-            "species": species,
-            "species_from": how,
+            **read.provenance(),
+            "understood": dict(self.understand(study).record),
             "tissues": sorted(tissues),
             "tissue_suggested": suggested or suggested_tissue(rows, knowledge),
         }
@@ -192,27 +198,23 @@ class Local:
         tissue = (study.context.tissue or "").strip()
         if not tissue:
             message = "`tissue_only` needs a tissue, and the study names none."
-            raise InvalidOptionError(message, "Pass tissue=, or leave `tissue_only` out.")
+            raise InvalidOptionError(message, "Pass `tissue`, or leave `tissue_only` out.")
         try:
             return self._table.restricted_to(tissue)
         except KnowledgeError as error:
             hint = f"{error.hint} Or leave `tissue_only` out."
             raise InvalidOptionError(error.message, hint, option="tissue_only") from error
 
-    def _species(self, study: Study, markers: Markers) -> tuple[Species, str]:
-        """Return the vocabulary to use, and why: stated, detected, or the better match."""
-        stated = (study.context.species or "").strip().casefold()
-        meant = species_of(stated)
-        if meant is not None:
-            return meant, "stated"
-        genes = sorted(set(map(str, markers.gene)))
-        guess = detect_species(genes)
-        if not stated and guess.species is not None:
-            return guess.species, "detected from the gene names"
-        found = {s: len(self._table.names_of_genes(s).keys() & set(genes)) for s in SPECIES}
-        best = max(SPECIES, key=lambda s: found[s])
-        why = "whose markers match the genes best"
-        return best, f'{why}; "{stated}" has no markers of its own' if stated else why
+    def understand(self, study: Study) -> Understood:
+        """Return what is made of the tissue and the species that the study states."""
+        genes = study.genes or () if study.markers is None else map(str, study.markers.gene)
+        return understand(study.context, self._table, sorted(set(genes)))
+
+    def _species(self, study: Study, markers: Markers) -> SpeciesRead:
+        return read_species(study.context, self._table, map(str, markers.gene))
+
+    def _tissues(self, study: Study) -> frozenset[str]:
+        return tissues_of(study.context.tissue or "", self._table.tissues)
 
     def _prevalence(self, study: Study, run: Run) -> Prevalence | None:
         """Read the expression, or what a run that is resumed kept of it."""
@@ -220,10 +222,15 @@ class Local:
         if found is not None:
             run.store(EXPRESSION_FILE, found.to_dict())
             return found
+        if not run.has(EXPRESSION_FILE):
+            return None
         try:
             return Prevalence.from_dict(run.load(EXPRESSION_FILE))
-        except RunDamagedError:
-            return None
+        except (RunDamagedError, KeyError, TypeError, ValueError) as error:
+            # Without it the answers may be others.
+            message = f'What the run "{run.id}" read of the expression is damaged.'
+            hint = "Give the object again: cellferry.resume(run, data), ResumeAnnotation(x) in R."
+            raise RunDamagedError(message, hint) from error
 
     def _key(
         self,
@@ -237,7 +244,7 @@ class Local:
         parts = {
             "version": VERSION,
             "options": self.n_genes,
-            "tissues": sorted(tissues_of(study.context.tissue or "")),
+            "tissues": sorted(self._tissues(study)),
             "knowledge": knowledge.digest,
             "species": species,
             "expression": None if prevalence is None else prevalence.digest(),

@@ -226,6 +226,11 @@ class _Findings:
             )
         best, genes = profiles.names[choice.begun], self.support(choice.begun)
         text = f"{best} fits best with {choice.fit:.2f} on {len(genes)} genes"
+        if choice.few:
+            return (
+                f"{text}, which is too little for a list of {listed} raised genes: where they are "
+                "all that is raised, more markers of a type are among them."
+            )
         if choice.rival is not None:
             rival = profiles.names[choice.rival]
             return f"{text}, but {rival} fits nearly as well: either could be wrong."

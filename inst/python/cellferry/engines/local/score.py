@@ -107,6 +107,8 @@ class Signal:
         Whether the data have the gene; true where that is not known.
     mean, deviation
         Of the strength over all tested genes.
+    listed
+        How many genes the table has raised in the cluster; 0 where that is not known.
     """
 
     strength: NDArray[np.float64]
@@ -118,6 +120,7 @@ class Signal:
     measured: NDArray[np.bool_]
     mean: float
     deviation: float
+    listed: float = 0.0
 
     @classmethod
     def read(
@@ -160,6 +163,7 @@ class Signal:
             lookup.measured | seen,
             float(mean),
             float(deviation),
+            listed,
         )
 
     @property

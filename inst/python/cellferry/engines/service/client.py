@@ -243,6 +243,11 @@ class Service:
 
         return self._retrying(UNREADABLE_PAID if paid else self.retries.attempts)(attempt)
 
+    def _authorised(self, request: httpx.Request) -> httpx.Request:
+        if self._token is not None:
+            request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        return request
+
     def _send(
         self,
         method: str,
@@ -259,15 +264,15 @@ class Service:
             body = _pieces(body)
         own = not path.startswith(("http://", "https://"))
         url = self.address + path if own else path
-        if own and self._token is not None:
-            headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        # Put in by the library, so that no frame of ours has it.
+        auth = self._authorised if own and self._token is not None else httpx.USE_CLIENT_DEFAULT
         limit = self._read_seconds if seconds is None else seconds
         timeout = httpx.Timeout(limit, connect=min(CONNECT_SECONDS, limit), pool=None)
         host = str(urlsplit(url).hostname)
         deadline = time.monotonic() + limit
         try:
             with self._client.stream(
-                method, url, content=body, headers=headers, timeout=timeout
+                method, url, content=body, headers=headers, timeout=timeout, auth=auth
             ) as response:
                 whole = self._whole(response, deadline, host)
         except httpx.TimeoutException as error:

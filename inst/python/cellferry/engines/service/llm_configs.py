@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...errors import CredentialsRequiredError, InvalidOptionError, listing, nearest
-from .addresses import check_base_url
+from .addresses import check_base_url, host_of, is_loopback
 from .providers import AWS_VARIABLES, PROVIDERS, find_provider, variables_for
 from .secrets import Secret, redacted, secret_of_environment, secrets_in, withheld
 
@@ -87,9 +87,10 @@ class LLMConfig:
         if sent["apiKey"] or all(sent[f] for f in AWS_VARIABLES):
             return sent
         provider = self.provider
-        # Runs of 0.1.0 rely on the provider's variable whatever the address is.
-        first = variables_for(provider, self.base_url)
-        variables = tuple(dict.fromkeys((*first, *PROVIDERS[provider].variables)))
+        variables = variables_for(provider, self.base_url)
+        if self.base_url is not None and is_loopback(host_of(self.base_url)):
+            # Runs of 0.1.0 rely on the provider's variable for a server on this machine.
+            variables = tuple(dict.fromkeys((*variables, *PROVIDERS[provider].variables)))
         ways = [" or ".join(variables)] if variables else []
         if provider == "bedrock":
             aws = {f: secret_of_environment([v]) for f, v in AWS_VARIABLES.items()}
@@ -156,7 +157,9 @@ class LLMConfigs:
         return iter(self._entries)
 
     def __repr__(self) -> str:
-        return f"<LLMConfigs {listing([entry.label for entry in self])}>"
+        # Also of one whose entries were refused, as a traceback shows it.
+        entries = getattr(self, "_entries", ())
+        return f"<LLMConfigs {listing([entry.label for entry in entries])}>"
 
     def describe(self) -> list[Mapping[str, object]] | None:
         """Return what may be stored; None when there is no entry."""

@@ -25,6 +25,17 @@ HIDDEN = "<hidden>"
 EXTRAS = frozenset({"extra_headers", "extra_body", "extra_query"})
 """Settings of a model that are sent as they are: any value in them may be a secret."""
 
+SETTINGS = frozenset({"model_settings", "modelSettings"})
+"""Members that are the settings of a model: text in them may be a secret unless it is known."""
+
+_PLAIN = frozenset({
+    "category", "detail", "display", "effort", "format", "level", "mode", "quality", "reasoning",
+    "reasoning_effort", "reasoning_summary", "response_format", "role", "service_tier", "stop",
+    "stop_sequences", "summary", "text_verbosity", "thinking", "thinking_level", "threshold",
+    "tier", "tool_choice", "truncation", "type", "verbosity",
+})  # fmt: skip
+"""Settings whose text is one of a few known words, whatever provider's name is before them."""
+
 _SHORTEST = 4
 """Shorter values are not searched for: they would hide ordinary words."""
 
@@ -170,6 +181,37 @@ def find_secret(
     raise CredentialsRequiredError(message, hint, option=option, variable=variable, provider=host)
 
 
+def wrapped(options: Mapping[str, object]) -> dict[str, object]:
+    """Return options with every key in a :class:`Secret`, which no traceback shows.
+
+    Parameters
+    ----------
+    options
+        Those of an engine, as they were given; ``llm_configs`` may have keys within.
+
+    Raises
+    ------
+    InvalidOptionError
+        A key cannot be one; what was given is not repeated.
+
+    Examples
+    --------
+    >>> wrapped({"api_key": "sk-1234", "model": "m"})
+    {'api_key': <secret from api_key>, 'model': 'm'}
+    """
+    return {name: _wrapped(name, value, name) for name, value in options.items()}
+
+
+def _wrapped(name: str, value: object, where: str) -> object:
+    if isinstance(value, str):
+        return Secret(value, where) if value.strip() and names_secret(name, sure=True) else value
+    if name in {"llm_configs", "llmConfigs"} and isinstance(value, list | tuple):
+        return [_wrapped(name, entry, f"{where}[{i}]") for i, entry in enumerate(value)]
+    if name in {"llm_configs", "llmConfigs"} and isinstance(value, Mapping):
+        return {k: _wrapped(str(k), v, f"{where}.{k}") for k, v in value.items()}
+    return value
+
+
 def names_secret(name: str, *, sure: bool = False) -> bool:
     """Say whether a member, header or parameter of that name has a secret for its value.
 
@@ -233,7 +275,8 @@ def redacted(content: object) -> object:
     """Return plain data without secrets: what may be described, stored and shown.
 
     Every text, keys of mappings too, went through :func:`redact`. The value of a member whose
-    name is that of a secret is hidden. Of :data:`EXTRAS` only the names are left.
+    name is that of a secret is hidden. Of :data:`EXTRAS` only the names are left, and of
+    :data:`SETTINGS` numbers, flags, and the text of settings that are known.
 
     Examples
     --------
@@ -251,7 +294,23 @@ def redacted(content: object) -> object:
     return content
 
 
+def _setting(name: str, value: object) -> object:
+    """Return a setting of a model as it may be stored: of text only what cannot be a secret."""
+    if isinstance(value, Mapping) and name not in EXTRAS:
+        return {redact(str(inner)): _setting(str(inner), v) for inner, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_setting(name, v) for v in value]
+    plain = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
+    if isinstance(value, str) and not any(
+        plain == known or plain.endswith(f"_{known}") for known in _PLAIN
+    ):
+        return HIDDEN
+    return _member(name, value)
+
+
 def _member(name: str, value: object) -> object:
+    if name in SETTINGS and isinstance(value, Mapping):
+        return {redact(str(inner)): _setting(str(inner), v) for inner, v in value.items()}
     if name in EXTRAS and isinstance(value, Mapping):
         return {redact(str(inner)): HIDDEN for inner in value}
     if name in EXTRAS or (names_secret(name, sure=True) and not isinstance(value, Mapping | list)):

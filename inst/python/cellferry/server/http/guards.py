@@ -37,6 +37,8 @@ OPEN_PATHS: frozenset[str] = frozenset({"/health", "/openapi.json"})
 READ_PATHS: tuple[str, ...] = ("/status/", "/results/", "/report/", "/data/")
 """What may be read without a token where the job is public; the route decides."""
 
+DRAIN_SECONDS = 5.0
+
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -85,6 +87,7 @@ class Guards:
 
         try:
             self._check(scope)
+            scope["scheme"] = scheme_of(scope, self._settings)
             await self._app(scope, body.receive, sending)
         except Exception as error:
             failure = failure_of(error)
@@ -151,6 +154,26 @@ class Guards:
         if reads or is_query:
             return False
         raise refused(sent)
+
+
+def scheme_of(scope: Scope, settings: Settings) -> str:
+    """Return the scheme that the client used, also where a proxy ends its TLS.
+
+    A proxy says so by ``X-Forwarded-Proto``, or by the name that is in ``public_url``. Only
+    one on this machine or among ``trusted_proxies`` is believed.
+    """
+    if scope["scheme"] == "https":
+        return "https"
+    headers = Headers(scope=scope)
+    public = urlsplit(settings.public_url or "")
+    if public.scheme == "https" and headers.get("host", "").lower() == public.netloc.lower():
+        return "https"
+    sender = (scope.get("client") or ("",))[0]
+    if is_loopback(sender) or ip_address(sender) in map(ip_address, settings.trusted_proxies):
+        said = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
+        if said in {"http", "https"}:
+            return said
+    return "http"
 
 
 def refused(sent: str | None) -> Failure:
@@ -226,10 +249,11 @@ class _Body:
         return message
 
     async def drain(self, most: int) -> None:
-        """Read and forget what still comes, up to a size."""
+        """Read and forget what still comes, up to a size, and not for long."""
         size = 0
-        while not self._ended and size <= most:
-            try:
-                size += len((await self.receive()).get("body", b""))
-            except Failure:
-                return
+        with anyio.move_on_after(DRAIN_SECONDS):
+            while not self._ended and size <= most:
+                try:
+                    size += len((await self.receive()).get("body", b""))
+                except Failure:
+                    return

@@ -14,13 +14,37 @@ from ..failures import Code, Failure, fail, shown
 SMALL_BODY = 1024**2
 BODY_SECONDS = 300.0
 """How long a body that is kept in memory may take altogether."""
+QUIET_SECONDS = 20.0
+"""How long nothing may come of such a body: a Content-Length that is too large ends here."""
 
 
-async def pieces(request: Request) -> AsyncIterator[bytes]:
-    """Yield the body as it comes; raises :class:`Failure` when the client goes away."""
+async def pieces(request: Request, quiet: float | None = None) -> AsyncIterator[bytes]:
+    """Yield the body as it comes.
+
+    Parameters
+    ----------
+    request
+        Its body was not read before.
+    quiet
+        Seconds in which nothing may come; None leaves that to the guards.
+
+    Raises
+    ------
+    Failure
+        The client goes away or is silent.
+    """
     try:
-        async for piece in request.stream():
+        stream = aiter(request.stream())
+        while True:
+            try:
+                with anyio.fail_after(quiet):
+                    piece = await anext(stream)
+            except StopAsyncIteration:
+                return
             yield piece
+    except TimeoutError as error:
+        message = f"Nothing came for {quiet:g} seconds, and the body is not whole."
+        raise Failure(Code.REQUEST_TIMEOUT, message, {"Connection": "close"}) from error
     except ClientDisconnect as error:
         message = "The client went away in mid-request."
         raise Failure(Code.CLIENT_DISCONNECTED, message) from error
@@ -37,22 +61,28 @@ async def read_body(request: Request, most: int) -> bytes:
     Raises
     ------
     Failure
-        It is larger, it takes longer than :data:`BODY_SECONDS`, or the client goes away.
+        It is larger, it takes longer than :data:`BODY_SECONDS`, the client is silent for
+        :data:`QUIET_SECONDS`, or goes away.
     """
-    declared = declared_length(request)
-    if declared is not None and declared > most:
-        raise _too_large(declared, most)
+    check_length(request, most)
     body = bytearray()
     try:
         with anyio.fail_after(BODY_SECONDS):
-            async for piece in pieces(request):
+            async for piece in pieces(request, QUIET_SECONDS):
                 body += piece
                 if len(body) > most:
-                    raise _too_large(len(body), most)
+                    raise too_large(len(body), most)
     except TimeoutError as error:
         message = f"The body took longer than {BODY_SECONDS:g} seconds."
         raise Failure(Code.REQUEST_TIMEOUT, message) from error
     return bytes(body)
+
+
+def check_length(request: Request, most: int) -> None:
+    """Raise :class:`Failure` if the Content-Length is more than is taken."""
+    declared = declared_length(request)
+    if declared is not None and declared > most:
+        raise too_large(declared, most)
 
 
 async def read_json(request: Request, *, optional: bool = False) -> object:
@@ -119,5 +149,6 @@ def whole(text: str, what: str, least: int, most: int) -> int:
     return int(text)
 
 
-def _too_large(size: int, most: int) -> Failure:
+def too_large(size: int, most: int) -> Failure:
+    """Return the failure of a body that has too many bytes."""
     return Failure(Code.PAYLOAD_TOO_LARGE, f"The body has {size} bytes or more; {most} are taken.")

@@ -25,15 +25,17 @@ from ...annotations.report import script_hash
 from ..bodies import filled, read
 from ..failures import Failure, fail
 from ..jobs.llm_configs import Credentials, allowed
-from ..jobs.payload import read_submission
+from ..settings import MIB
 from ..store import now
 from ..uploads.signed import MOST_SIGNED, SIGNED_PATH, etag
 from . import bodies
-from .cells import PATH, answer_cells
+from .cells import PATH
 from .guards import COOKIE, POLICY, refused
+from .memory import BodyMemory
 from .openapi import document
 from .pages import report_page, waiting_page
-from .requests import check_content_type, declared_length, pieces, read_body, read_json, whole
+from .queue import Queue
+from .requests import check_content_type, declared_length, pieces, read_json, whole
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -44,7 +46,10 @@ if TYPE_CHECKING:
 
 MOST_CHUNKS = 10**9
 KEY = "[!-~]{1,200}"
-BODIES_AT_ONCE = 4
+BODIES_BYTES = 128 * MIB
+"""Bytes of all bodies in memory at once, however many are sent."""
+QUERIES_AT_ONCE = 2
+WAITING_QUERIES = 30
 
 
 class Routes:
@@ -52,9 +57,14 @@ class Routes:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._bodies = anyio.Semaphore(BODIES_AT_ONCE)
-        # One at a time, because a parsed job is many times its text.
+        self._memory = BodyMemory(BODIES_BYTES)
+        # Threads for what may take long: nothing else waits for them. Of large bodies one is
+        # parsed at a time, because a parsed job is many times its text.
         self._parsing = anyio.CapacityLimiter(1)
+        self._accepting = anyio.CapacityLimiter(2)
+        self._completing = anyio.CapacityLimiter(2)
+        self._rendering = anyio.CapacityLimiter(2)
+        self._queries = Queue(QUERIES_AT_ONCE, WAITING_QUERIES)
 
     def routes(self) -> list[Route]:
         """Return the table of addresses."""
@@ -140,7 +150,9 @@ class Routes:
         parts = [(part.number, part.etag) for part in sent.parts or ()]
         upload = await run_sync(self._server.uploads.find, request.path_params["upload_id"])
         if upload.state != "complete":
-            upload = await run_sync(self._server.complete_upload, upload, parts)
+            upload = await run_sync(
+                self._server.complete_upload, upload, parts, limiter=self._completing
+            )
         answer = bodies.Uploaded(
             upload_id=upload.id,
             file_kind=upload.kind,
@@ -177,30 +189,26 @@ class Routes:
             fail(f"`Idempotency-Key` must match {KEY}.")
         settings = self._server.settings
 
-        def accept(body: bytes) -> str:
-            return self._server.jobs.submit(read_submission(body, settings), key)
-
-        async with self._bodies:
-            body = await read_body(request, settings.body_bytes)
-            job_id = await run_sync(accept, body, limiter=self._parsing)
+        async with self._memory.reading(request, settings.body_bytes) as body:
+            job = await run_sync(self._server.parser.submission, body, limiter=self._parsing)
+        job_id = await run_sync(self._server.jobs.submit, job, key, limiter=self._accepting)
         return JSONResponse(bodies.Job(job_id=job_id))
 
     async def cells(self, request: Request) -> Response:
         """Answer cells at once; one request at a time, because a parsed one is large."""
         check_content_type(request, "application/json")
-        async with self._bodies:
-            body = await read_body(request, self._server.settings.body_bytes)
-            calls = await run_sync(answer_cells, body, limiter=self._parsing)
+        async with self._memory.reading(request, self._server.settings.body_bytes) as body:
+            calls = await run_sync(self._server.parser.cells, body, limiter=self._parsing)
         return Response(calls, media_type="application/json")
 
     async def status(self, request: Request) -> Response:
         """Say how far a job is."""
-        job = await self._job(request)
-        return JSONResponse(await run_sync(self._server.jobs.status, job))
+        # Not in a thread: these are two short queries, and all threads may be busy.
+        return JSONResponse(self._server.jobs.status(self._job(request)))
 
     async def results(self, request: Request) -> Response:
         """Return the results of a completed job."""
-        job = await self._job(request)
+        job = self._job(request)
         path = self._server.jobs.results_path(job)
         return FileResponse(path, media_type="application/json")
 
@@ -208,43 +216,43 @@ class Routes:
         """Return the report as a page."""
         if "token" in request.query_params and self._server.settings.token is not None:
             return self._without_token_in_url(request)
-        job = await self._job(request)
+        job = self._job(request)
         if job.state != "completed":
             return HTMLResponse(waiting_page(self._server.jobs.status(job)))
-        page = await run_sync(report_page, self._server.jobs, job)
+        page = await run_sync(report_page, self._server.jobs, job, limiter=self._rendering)
         policy = f"{POLICY}; script-src '{script_hash()}'"
         return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
     async def credentials(self, request: Request) -> Response:
         """Give keys to a job that lost them in a restart."""
         content = await read_json(request)
-        job = await self._job(request)
+        job = self._job(request)
         configs = allowed(read(Credentials, content).llm_configs, self._server.settings)
         await run_sync(self._server.jobs.give_keys, job, configs)
         return JSONResponse(bodies.Job(job_id=job.id))
 
     async def expression(self, request: Request) -> Response:
         """Return a gene's expression over the embedding."""
-        job = await self._job(request)
+        job = self._job(request)
         gene = request.query_params.get("gene", "")
         if not gene:
             fail("`gene` must name a gene.")
         most = whole(request.query_params.get("max_cells", "20000"), "max_cells", 1, 200_000)
-        found = await run_sync(self._server.expression, job, gene, most)
+        found = await self._queries.run(self._server.expression, job, gene, most)
         return JSONResponse(found)
 
     async def counts(self, request: Request) -> Response:
         """Return how many cells pass a filter of the metadata."""
         content = await read_json(request)
-        job = await self._job(request)
-        found = await run_sync(self._server.counts, job, content)
+        job = self._job(request)
+        found = await self._queries.run(self._server.counts, job, content)
         return JSONResponse(found)
 
-    async def _job(self, request: Request) -> Job:
+    def _job(self, request: Request) -> Job:
         """Return the job of the address if this client may see it."""
         may_read = request.scope["state"]["may_read"]
         try:
-            job = await run_sync(self._server.jobs.records.find, request.path_params["job_id"])
+            job = self._server.jobs.records.find(request.path_params["job_id"])
         except Failure:
             if may_read:
                 raise
@@ -259,6 +267,11 @@ class Routes:
             raise refused(request.query_params["token"])
         response = RedirectResponse(request.url.path, status_code=303)
         response.set_cookie(
-            COOKIE, request.query_params["token"], httponly=True, samesite="strict", path="/"
+            COOKIE,
+            request.query_params["token"],
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+            path="/",
         )
         return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -19,12 +20,14 @@ from ...annotations.clusters import Annotations
 from ...errors import CellferryError
 from ...runs.worker import CancelledWork, Event
 from ..failures import Code, Failure
+from ..folder import own_folders, set_aside
 from ..settings import Settings
 from ..store import Store, new_id, now
 from .engines import engine_of
 from .evidence import Evidence
 from .payload import JobInput, JobRequest
 from .records import Job, JobRecords, Status
+from .recovery import RECORD, is_accepted, journalled, write_record
 from .study import check_job
 from .work import answer
 
@@ -56,13 +59,9 @@ class Jobs:
 
     def start(self) -> None:
         """Take up what an earlier server left, and begin to work."""
-        known = self.records.known()
-        for folder in (self._store.folder / "jobs").iterdir():
-            if folder.name not in known:
-                shutil.rmtree(folder)
+        self._sweep()
         for job in self.records.waiting():
-            unanswered = {c: "pending" for c, s in self._states(job).items() if s == "processing"}
-            self.records.set_clusters(job.id, unanswered)
+            self._catch_up(job)
             if job.needs_keys:
                 self.records.set_state(job.id, "credentials_required")
             else:
@@ -72,6 +71,37 @@ class Jobs:
             thread = threading.Thread(target=self._serve, name=f"cellferry-job-{i}", daemon=True)
             thread.start()
             self._threads.append(thread)
+
+    def _sweep(self) -> None:
+        """Remove what was being submitted when the server ended, and nothing else."""
+        known = self.records.known()
+        for folder in own_folders(self._store.folder / "jobs"):
+            if folder.name in known:
+                continue
+            if is_accepted(folder):
+                where = set_aside(folder, self._store.folder)
+                logger.warning("The database knows no job %s; it is in %s.", folder.name, where)
+            else:
+                shutil.rmtree(folder)
+
+    def _catch_up(self, job: Job) -> None:
+        """Say of each cluster what is so: an answer may be on disk before the database has it."""
+        folder = self._store.job_folder(job.id)
+        answered = journalled(folder)
+        states = {
+            c: "completed" if c in answered else "pending"
+            for c, s in self._states(job).items()
+            if s != "completed"
+        }
+        self.records.set_clusters(job.id, states)
+        if not (folder / RECORD).exists():
+            self._remember(job.id)
+
+    def _remember(self, identifier: str) -> None:
+        """Write what the database knows of a job into its folder, in case it is lost."""
+        folder = self._store.job_folder(identifier)
+        with contextlib.suppress(OSError):
+            write_record(folder, **self.records.row(identifier))
 
     def stop(self) -> None:
         """Stop working; unfinished jobs stay unfinished."""
@@ -139,6 +169,7 @@ class Jobs:
         except BaseException:
             shutil.rmtree(folder)
             raise
+        self._remember(identifier)
         if configs:
             self._keys[identifier] = configs
         self._queue.put(identifier)

@@ -9,6 +9,7 @@ from typing import Annotated, NotRequired
 
 from typing_extensions import TypedDict
 
+from ...files import Json
 from ..bodies import one_of
 from ..failures import Code, Failure, fail, shown
 from ..store import Store, is_id, now
@@ -185,6 +186,15 @@ class JobRecords:
                 (before, before),
             )
             return [row[0] for row in rows.fetchall()]
+
+    def row(self, identifier: str) -> dict[str, Json]:
+        """Return what a job was accepted with: the record beside its input."""
+        columns = ("visibility", "needs_keys", "request_key", "request_hash", "created")
+        with self._store.reading() as sql:
+            row = sql.execute(
+                f"SELECT {', '.join(columns)} FROM jobs WHERE id = ?", (identifier,)
+            ).fetchone()
+        return {**dict(zip(columns, row, strict=True)), "uploads": self.uploads(identifier)}
 
     def known(self) -> set[str]:
         """Return the ids of all jobs."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...annotate.checks import check_needs
 from ...annotations.clusters import Annotations
-from ...biology.genes import detect_species, require_symbols, species_of
+from ...biology.genes import detect_species, require_symbols
+from ...biology.species import known_species
 from ...errors import CellferryError
 from ...study.clusters import Clusters
 from ...study.markers.read import read_markers
@@ -45,7 +46,7 @@ def study_of(job: JobInput, sizes: Mapping[str, int] | None = None) -> Study:
     if genes is not None and len(listed & set(genes)) < MOSTLY * len(listed):
         genes = None
     seen = genes or sorted(listed)
-    species = species_of(_tag(job.tags, _SPECIES_TAGS))
+    stated = known_species(_tag(job.tags, _SPECIES_TAGS))
     return Study(
         clusters=Clusters(names, sizes=counts),
         group_key="clusters",
@@ -53,7 +54,8 @@ def study_of(job: JobInput, sizes: Mapping[str, int] | None = None) -> Study:
         markers=read_markers(dict(job.markers)),
         context=Context(
             tissue=_tag(job.tags, _TISSUE_TAGS) or None,
-            species=species or detect_species(seen).species,
+            species=detect_species(seen).species if stated is None else stated.name,
+            species_from="genes" if stated is None else "stated",
             study_context=job.study_info,
             metadata=job.tags,
         ),

@@ -13,8 +13,8 @@ from typing import Any, TypedDict
 import orjson
 
 from ..failures import Failure
+from ..processes import limit_memory, limit_to
 
-MEMORY_BYTES = 3 * 1024**3
 OPEN_FILES = 64
 
 
@@ -24,15 +24,9 @@ def limit() -> None:
         import resource
     except ImportError:  # Windows
         return
-    for what, value in (
-        (resource.RLIMIT_AS, MEMORY_BYTES),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, OPEN_FILES),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        hard = resource.getrlimit(what)[1]
-        limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(what, (limit, limit))
+    limit_memory()
+    limit_to(resource.RLIMIT_FSIZE, 0)
+    limit_to(resource.RLIMIT_NOFILE, OPEN_FILES)
 
 
 class Answer(TypedDict, total=False):

@@ -6,17 +6,13 @@ loop in there ends a helper process, not the server.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
-import sys
 import threading
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
 from ..failures import Code, Failure
+from ..processes import Helper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,58 +82,18 @@ class Readers:
             self._idle.clear()
 
 
-class _Process:
+class _Process(Helper):
     def __init__(self) -> None:
-        package = Path(__file__).resolve().parents[3]
-        environment = {
-            name: os.environ[name]
-            for name in ("PATH", "SYSTEMROOT", "TMPDIR")
-            if name in os.environ
-        }
-        environment |= {
-            "PYTHONPATH": str(package),
-            "OPENBLAS_NUM_THREADS": "1",
-            "OMP_NUM_THREADS": "1",
-        }
-        self.calls = 0
-        self.timed_out = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "cellferry.server.lookup.child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            cwd="/" if os.name == "posix" else None,
-        )
+        super().__init__("cellferry.server.lookup.child")
 
     def ask(self, request: Mapping[str, object], seconds: float) -> Answer | None:
         """Return the answer, or None if the process ended or was ended."""
-        self.calls += 1
-        watch = threading.Timer(seconds, self._kill)
-        watch.daemon = True
-        watch.start()
-        try:
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            self._process.stdin.write(orjson.dumps(request) + b"\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+
+        def talk(to: IO[bytes], back: IO[bytes]) -> Answer | None:
+            to.write(orjson.dumps(request) + b"\n")
+            to.flush()
+            line = back.readline()
             answer: Answer | None = orjson.loads(line) if line.endswith(b"\n") else None
-        except (OSError, ValueError):
-            answer = None
-        finally:
-            watch.cancel()
-        return answer
+            return answer
 
-    def _kill(self) -> None:
-        self.timed_out = True
-        self._process.kill()
-
-    def end(self) -> None:
-        """End the process."""
-        self._process.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        self._process.wait()
+        return self.exchange(talk, seconds)

@@ -44,7 +44,8 @@ class Writers:
 def opened(path: Path, *, write: bool) -> IO[bytes]:
     """Open the file of an upload; without ``write`` what is written goes nowhere."""
     # A chunk that was received before is only compared, never written again.
-    descriptor = os.open(path if write else os.devnull, os.O_WRONLY | os.O_CREAT, 0o600)
+    flags = os.O_WRONLY | (os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) if write else 0)
+    descriptor = os.open(path if write else os.devnull, flags, 0o600)
     return os.fdopen(descriptor, "wb", buffering=0)
 
 

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...files import PRIVATE, write_whole
 from ..failures import Code, Failure, fail
+from ..folder import KEY
 from ..store import now
 
+logger = logging.getLogger("cellferry.server")
+
 SIGNED_PATH = "/part/"
+KEY_BYTES = 32
 MOST_SIGNED = 10_000
 """Parts of an upload at most, as in object stores; one with more goes the other way."""
 
@@ -41,10 +46,18 @@ class Signer:
     @classmethod
     def of(cls, folder: Path) -> Signer:
         """Return the signer of a data folder; addresses stay good after a restart."""
-        path = folder / "signing.key"
-        if not path.exists():
-            write_whole(path, secrets.token_bytes(32), mode=PRIVATE)
-        return cls(path.read_bytes())
+        path = folder / KEY
+        key = path.read_bytes() if path.is_file() else b""
+        if len(key) < KEY_BYTES:
+            # With an empty key, or a part of one, everybody could sign.
+            if path.exists():
+                logger.warning(
+                    "The key in %s has %d bytes and not %d, so a new one is made: addresses that "
+                    "were signed before are no longer good.", path, len(key), KEY_BYTES
+                )  # fmt: skip
+            key = secrets.token_bytes(KEY_BYTES)
+            write_whole(path, key, mode=PRIVATE)
+        return cls(key)
 
     def path(self, upload: str, position: int, expires: int) -> str:
         """Return path and query of the address of a chunk.

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from anyio.to_thread import run_sync
 
 from ..failures import Code, Failure, fail, shown
+from ..folder import own_files
 from ..settings import FILE_KINDS, Settings
 from ..store import Store, is_id, new_id, now
 from .chunks import Writers, buffered, opened, write, wrong_size
@@ -272,7 +273,7 @@ class Uploads:
                 (now(),),
             )
             kept = {row[0] for row in sql.execute("SELECT id FROM uploads")}
-            for path in (self._store.folder / "uploads").iterdir():
+            for path in own_files(self._store.folder / "uploads"):
                 if path.name not in kept:
                     path.unlink(missing_ok=True)
 

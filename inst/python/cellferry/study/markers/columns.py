@@ -63,7 +63,7 @@ THE_FORMATS = (
     "cellferry reads Seurat FindAllMarkers() (columns cluster, gene, avg_log2FC, p_val_adj, pct.1, "
     "pct.2), scanpy rank_genes_groups_df() (group, names, scores, logfoldchanges, pvals_adj), and "
     "a two-column table (cluster, marker_genes) with the genes of a cluster separated by commas. "
-    "Name the columns by cluster_column= and gene_column= if they have other names."
+    "Name the columns by `cluster_column` and `gene_column` if they have other names."
 )
 
 
@@ -116,7 +116,7 @@ def find_layout(
     if len(pairs) > 1 and len(given) < 2:
         found = "; ".join(f"{f}: {listing(FORMATS[f])}" for f in pairs)
         message = f"{what} has the columns of several formats ({found})."
-        raise MarkersFormatError(message, "Choose by cluster_column= and gene_column=.")
+        raise MarkersFormatError(message, "Choose by `cluster_column` and `gene_column`.")
     style = pairs[0] if len(pairs) == 1 else _style(names)
     statistics = _statistics(names, what, style, taken=set(given.values()))
     used = {column for column, _ in statistics.values()}
@@ -218,7 +218,7 @@ def _one(role: str, free: Sequence[str], exact: Sequence[str], what: str) -> str
         message = f"{what} has several columns that could be the {role}: {listing(alike)}."
         hint = "Rename or remove all but one of them."
         if role in ("cluster", "gene"):
-            hint = f"Choose one by {role}_column=."
+            hint = f"Choose one by `{role}_column`."
         raise MarkersFormatError(message, hint, columns=list(free))
     return alike[0] if alike else None
 
@@ -249,12 +249,12 @@ def _not_recognised(
         hint = (
             "FindMarkers() reports one comparison and has neither a column of clusters nor one of "
             "genes: use FindAllMarkers(), or add the columns cluster and gene, or name the "
-            "column by cluster_column=."
+            "column by `cluster_column`."
         )
     elif statistics:
         message = f"{what} has no column of genes. Its columns: {listing(tuple(names), 20)}."
         hint = (
             'Row names are not read, because R makes them unique ("CD3E.1"). FindAllMarkers() '
-            "writes a column gene; add one, or name the column by gene_column=."
+            "writes a column gene; add one, or name the column by `gene_column`."
         )
     return MarkersFormatError(message, hint, columns=list(names))

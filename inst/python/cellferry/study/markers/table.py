@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import MarkersClustersError, MarkersFormatError, listing
+from ...errors import MarkersClustersError, MarkersFormatError, counted, listing
 from ...files import Json
 from .select import Selection, check_selection, passes_filter, possible_methods, rank_rows, top_n
 
@@ -40,8 +40,11 @@ STATISTICS: dict[str, str] = {
 }
 """Field of :class:`Markers` -> name of its column in :meth:`Markers.to_frame`."""
 
+SHOWN = 5
+"""Rows that are shown of a table."""
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Markers:
     """A marker table, one row per cluster and gene, in the order it was given.
 
@@ -80,6 +83,27 @@ class Markers:
 
     def __len__(self) -> int:
         return len(self.gene)
+
+    def __repr__(self) -> str:
+        return f"<cellferry Markers: {self._summary()}>\n{self._head().to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        head = self._head().to_html(index=False)
+        return f"{head}<p>{escape(self._summary())}</p>"
+
+    def _summary(self) -> str:
+        more = f", the first {SHOWN} are shown" if len(self) > SHOWN else ""
+        of = f"{counted(len(self.clusters), 'cluster')}, from {self.source}"
+        return f"{counted(len(self), 'row')} of {of}{more}"
+
+    def _head(self) -> pd.DataFrame:
+        """Return the first rows as a frame, without making one of the whole table."""
+        first = slice(SHOWN)
+        part = Markers(self.clusters, self.cluster[first], self.gene[first], source=self.source)
+        statistics: dict[str, Any] = {k: v[first] for k, v in self._statistics().items()}
+        return replace(part, **statistics).to_frame()
 
     @property
     def ranking_methods(self) -> tuple[str, ...]:

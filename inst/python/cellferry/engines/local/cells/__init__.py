@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ....biology.genes import species_of
 from ....errors import EngineNeedsError
 from ....study.expression.kinds import NOT_LOGGED, Kind, look_at
 from ....study.options import flag
-from ...base import Capabilities, Plan
+from ...base import Capabilities, Plan, Understood
 from .. import Local
 from ..answer import ENGINE
+from ..context import SpeciesRead, read_species, understand
 from ..knowledge.types import SPECIES
-from .answer import CellScorer, Fits, best_species, row_blocks
+from .answer import CellScorer, Fits, row_blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ....annotations.cells import CellAnnotations
-    from ....biology.genes import Species
     from ....runs.run import Run
     from ....runs.worker import Events
     from ....study.expression.source import ExpressionSource
@@ -99,10 +99,11 @@ class LocalCells:
 
     def plan(self, study: Study) -> Plan:
         """Return a plan without calls or cost."""
-        species, _ = self._species(study)
-        types = sum(species in t.positive for t in self._knowledge(study).types)
+        species = self._species(study)
+        known = self._knowledge(study).types
+        types = sum(species.vocabulary in t.positive for t in known)
         n_cells = len(study.cells or ())
-        note = f"{types} cell types, species {species}."
+        note = f"{types} cell types, species {species.name}."
         return Plan(self.name, len(study.clusters.names), notes=(note,), cells=n_cells)
 
     def run(self, study: Study, run: Run, events: Events) -> CellAnnotations:  # noqa: ARG002
@@ -110,8 +111,8 @@ class LocalCells:
         source, kind = expression_of(study, self.name)
         cells: tuple[str, ...] = study.require("cells", self.name)
         knowledge = self._knowledge(study)
-        species, how = self._species(study)
-        scorer = CellScorer(knowledge, species, source.genes, counts=kind in NOT_LOGGED)
+        species = self._species(study)
+        scorer = CellScorer(knowledge, species.vocabulary, source.genes, counts=kind in NOT_LOGGED)
         fits = self._smoothed(scorer, source, study, events) if self.smooth else None
         choices = []
         for start, choice in scorer.choices(source, fits):
@@ -121,8 +122,8 @@ class LocalCells:
         provenance = {
             "engine_version": VERSION,
             "knowledge": knowledge.digest,
-            "species": species,
-            "species_from": how,
+            **species.provenance(),
+            "understood": dict(self.understand(study).record),
             "read": kind if kind in NOT_LOGGED else "normalized",
         }
         found = scorer.answer(cells, choices, provenance)
@@ -155,12 +156,16 @@ class LocalCells:
     def _knowledge(self, study: Study) -> Knowledge:
         return self._local._knowledge_for(study)
 
-    def _species(self, study: Study) -> tuple[Species, str]:
-        """Return the vocabulary to use, and why: stated, or the better match."""
-        stated = species_of(study.context.species)
-        if stated is not None:
-            return stated, "of the study"
-        return best_species(self._local._table, study.genes or ()), "whose markers match best"
+    def understand(self, study: Study) -> Understood:
+        """Return what is made of the tissue and the species that the study states."""
+        found = understand(study.context, self._local._table, study.genes or ())
+        if self._local.tissue_only or not found.lines or not found.lines[0].startswith("tissue"):
+            return found
+        unused = "Cells are judged by their genes alone, unless tissue_only is TRUE."
+        return replace(found, lines=(f"{found.lines[0]} {unused}", *found.lines[1:]))
+
+    def _species(self, study: Study) -> SpeciesRead:
+        return read_species(study.context, self._local._table, study.genes or ())
 
 
 def expression_of(study: Study, engine: str) -> tuple[ExpressionSource, Kind]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ....errors import KnowledgeError, listing, nearest
-from .tissues import occurs, tissues_of
+from .tissues import ANYWHERE, nearest_tissues, occurs, tissues_of
 from .types import SPECIES, CellType, Marker
 
 
@@ -113,6 +113,11 @@ class Knowledge:
             for symbol in marker.symbols
         }
 
+    @functools.cached_property
+    def tissues(self) -> frozenset[str]:
+        """All tissues that a type names."""
+        return frozenset(x for t in self.types for x in t.tissues if x != ANYWHERE)
+
     def _markers(self, species: str) -> Iterable[Marker]:
         for cell_type in self.types:
             yield from cell_type.positive.get(species, ())
@@ -127,11 +132,13 @@ class Knowledge:
             No type names such a tissue.
         """
         wanted = tissue.casefold()
-        known = sorted({x for t in self.types for x in t.tissues if x != "any"})
-        matching = tissues_of(tissue) or {x for x in known if x in wanted or wanted in x}
+        known = sorted(self.tissues)
+        matching = tissues_of(tissue, known) or {x for x in known if x in wanted or wanted in x}
         if not matching:
             message = f'No type of the knowledge table occurs in "{tissue}".'
-            raise KnowledgeError(message, f"Tissues it knows: {listing(known, 40)}.")
+            near = " or ".join(f'"{name}"' for name in nearest_tissues(tissue, known))
+            guess = f"Did you mean {near}? " if near else ""
+            raise KnowledgeError(message, f"{guess}Tissues it knows: {listing(known, 60)}.")
         kept = {t.name for t in self.types if occurs(t.tissues, frozenset(matching))}
         kept |= {a for name in kept for a in self.ancestors[name]}
         return Knowledge(tuple(t for t in self.types if t.name in kept), self.own & kept)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterable, Mapping
+import re
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ....biology.genes import detect_species
 from ....biology.text import ontology_id_in
 from ....errors import InvalidOptionError, KnowledgeError
-from .table import NOT_KNOWN, read_types, types_from_rows
+from .table import NOT_KNOWN, SYMBOL, Source, read_types, types_from_rows
 
 if TYPE_CHECKING:
     from .types import CellType
 
+_WITHOUT_TIER = re.compile(rf"{SYMBOL.pattern}(?:/{SYMBOL.pattern})*")
 LIST_TIER = 2
 """Tier of a gene of a list without tiers."""
 REQUIRED = {"name", "positive"}
@@ -77,27 +79,32 @@ def read_knowledge(source: Plain) -> tuple[CellType, ...]:
     """
     if isinstance(source, str):
         if source.casefold().endswith(".gmt"):
-            return _types_of_columns(_read_gmt(Path(source)), Path(source).name)
-        return read_types(source)
-    return _types_of_columns(source, "knowledge")
+            columns, lines = _read_gmt(Path(source))
+            return _types_of_columns(columns, Source(Path(source).name), lines)
+        return read_types(source, own=True)
+    return _types_of_columns(source, Source("knowledge", unit="row"))
 
 
-def _types_of_columns(columns: Columns, name: str) -> tuple[CellType, ...]:
+def _types_of_columns(
+    columns: Columns, source: Source, lines: Sequence[int] | None = None
+) -> tuple[CellType, ...]:
     lengths = {len(v) for v in columns.values()}
     if len(lengths) > 1:
         message = "The columns of `knowledge` have different lengths."
         raise KnowledgeError(message, "Give one value per type in every column.")
     rows = [list(r) for r in zip(*columns.values(), strict=True)]
-    return types_from_rows(name, list(columns), list(enumerate(rows, 1)))
+    numbers = range(1, len(rows) + 1) if lines is None else lines
+    return types_from_rows(source, list(columns), list(zip(numbers, rows, strict=True)))
 
 
-def _read_gmt(path: Path) -> Columns:
+def _read_gmt(path: Path) -> tuple[Columns, list[int]]:
+    """Return the sets as columns of the table, and the line of each."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = re.split(r"\r\n|\r|\n", path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         message = f'The gene sets "{path}" cannot be read: {error}.'
         raise KnowledgeError(message, "Give the path of a GMT file.") from error
-    sets, notes = [], {}
+    sets, notes, places = [], {}, []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -107,14 +114,15 @@ def _read_gmt(path: Path) -> Columns:
             raise KnowledgeError(message, "They are separated by tabs.", line=number)
         sets.append((name, [g for g in rest[1:] if g]))
         notes[name] = rest[0]
+        places.append(number)
     if not sets:
         message = f'The file "{path.name}" has no gene set.'
         raise KnowledgeError(message, "Each line is a name, a note and genes, separated by tabs.")
-    return _columns_of_sets(sets, notes)
+    return _columns_of_sets(sets, notes), places
 
 
 def _columns_of_sets(sets: Iterable[tuple[str, list[str]]], notes: Mapping[str, str]) -> Columns:
-    listed = list(sets)
+    listed = [(name, _genes(values)) for name, values in sets]
     columns: Columns = {
         c: []
         for c in (
@@ -129,7 +137,7 @@ def _columns_of_sets(sets: Iterable[tuple[str, list[str]]], notes: Mapping[str, 
     mouse = detect_species(g for _, genes in listed for g in genes).species == "mouse"
     for name, genes in listed:
         identifier, label = _term(f"{name} {notes.get(name, '')}")
-        markers = " ".join(f"{g}*{LIST_TIER}" for g in genes if g)
+        markers = " ".join(f"{g}*{LIST_TIER}" if _WITHOUT_TIER.fullmatch(g) else g for g in genes)
         row = {
             "name": name,
             "ontology_id": identifier,
@@ -141,6 +149,11 @@ def _columns_of_sets(sets: Iterable[tuple[str, list[str]]], notes: Mapping[str, 
         for column, value in row.items():
             columns[column].append(value)
     return columns
+
+
+def _genes(values: Iterable[str]) -> list[str]:
+    """Return the genes of a list, of which each value may have several."""
+    return [gene for value in values for gene in re.split(r"[\s,;]+", value) if gene]
 
 
 def _term(text: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ....biology.text import ontology_id
 from ....errors import KnowledgeError, listing
+from .spelling import warn_of_unknown_genes
 from .types import CellType, Marker
 
 KINDS: tuple[str, ...] = ("type", "group", "compartment", "state")
@@ -39,15 +40,23 @@ GENE_COLUMNS: dict[str, tuple[str, str]] = {
 NOT_KNOWN = "-"
 """In a positive column: the type has no known markers in this species and is not scored."""
 
-_SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_MARKER = re.compile(rf"({_SYMBOL.pattern}(?:/{_SYMBOL.pattern})*)(?:\*([123]))?")
+SYMBOL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SEPARATORS = re.compile(r"[\s,;]+")
+_MARKER = re.compile(rf"({SYMBOL.pattern}(?:/{SYMBOL.pattern})*)(?:\*([123]))?")
 
 
-def read_types(path: str | os.PathLike[str]) -> tuple[CellType, ...]:
+def read_types(path: str | os.PathLike[str], *, own: bool = False) -> tuple[CellType, ...]:
     """Read the rows of a tab-separated knowledge table.
 
     Lines that begin with ``#`` are comments. Parents are not looked up here, so that a
     table may name rows of another one.
+
+    Parameters
+    ----------
+    path
+        The file, UTF-8.
+    own
+        Whether it is the user's, so that genes that are not known are warned of.
 
     Raises
     ------
@@ -57,7 +66,8 @@ def read_types(path: str | os.PathLike[str]) -> tuple[CellType, ...]:
     """
     source = Path(path)
     try:
-        lines = source.read_text(encoding="utf-8-sig").splitlines()
+        # As editors count lines: splitlines() would also split at separators inside of one.
+        lines = re.split(r"\r\n|\r|\n", source.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         message = f'The knowledge table "{source}" cannot be read: {error}.'
         raise KnowledgeError(message, "Give the path of a tab-separated text file.") from error
@@ -67,28 +77,55 @@ def read_types(path: str | os.PathLike[str]) -> tuple[CellType, ...]:
         message = f'The knowledge table "{source}" is empty.'
         raise KnowledgeError(message, f"It begins with a line of columns: {', '.join(COLUMNS)}.")
     lines_and_cells = zip((i for i, _ in numbered[1:]), rows[1:], strict=True)
-    return types_from_rows(source.name, rows[0], list(lines_and_cells))
+    where = Source(source.name, header=f"line {numbered[0][0]}")
+    return types_from_rows(where, rows[0], list(lines_and_cells), own=own)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where rows come from, for messages.
+
+    Attributes
+    ----------
+    name
+        Of the table.
+    unit
+        What its rows are counted in: lines of a file, rows of a data frame.
+    header
+        Where its columns are named.
+    """
+
+    name: str
+    unit: str = "line"
+    header: str = ""
 
 
 def types_from_rows(
-    source: str, columns: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]]
+    source: Source,
+    columns: Sequence[str],
+    rows: Sequence[tuple[int, Sequence[str]]],
+    *,
+    own: bool = True,
 ) -> tuple[CellType, ...]:
     """Read rows that are split into cells already.
 
     Parameters
     ----------
     source
-        Name of the table for messages.
+        The table, for messages.
     columns
         Its columns.
     rows
         Number of the line, and its cells.
+    own
+        Whether it is the user's, so that genes that are not known are warned of.
     """
     header = [x.strip() for x in columns]
     _check_header(source, header)
     types: dict[str, CellType] = {}
+    places: dict[str, str] = {}
     for line, row in rows:
-        where = f'"{source}", line {line}'
+        where = f'"{source.name}", {source.unit} {line}'
         if len(row) > len(header):
             message = f"{where}: {len(row)} cells, but the table has {len(header)} columns."
             raise KnowledgeError(message, "Columns are separated by one tab.", line=line)
@@ -99,18 +136,23 @@ def types_from_rows(
             message = f'{where}, column "name": "{cell_type.name}" occurs twice.'
             raise KnowledgeError(message, "Give each type one row.", line=line, column="name")
         types[cell_type.name] = cell_type
+        places[cell_type.name] = where
+    if own:
+        warn_of_unknown_genes(types.values(), places)
     return tuple(types.values())
 
 
-def _check_header(source: str, header: list[str]) -> None:
+def _check_header(source: Source, header: list[str]) -> None:
+    header_at = f", {source.header}," if source.header else ""
+    where = f'The knowledge table "{source.name}"{header_at}'
     for column in REQUIRED:
         if column not in header:
-            message = f'The knowledge table "{source}", line 1, has no column "{column}".'
+            message = f'{where} has no column "{column}".'
             raise KnowledgeError(message, f"Its columns are {listing(header, 20)}.", column=column)
     for column in header:
         if column not in COLUMNS or header.count(column) > 1:
             problem = "twice" if column in COLUMNS else "which is not known"
-            message = f'The knowledge table "{source}", line 1, has "{column}", {problem}.'
+            message = f'{where} has "{column}", {problem}.'
             raise KnowledgeError(message, f"Columns: {', '.join(COLUMNS)}.", column=column)
 
 
@@ -177,11 +219,14 @@ def _split(text: str) -> tuple[str, ...]:
 
 def _markers(place: _Place, column: str, text: str) -> tuple[Marker, ...]:
     found: dict[str, Marker] = {}
-    for token in text.split():
+    for token in _SEPARATORS.split(text):
+        if not token:
+            continue
         match = _MARKER.fullmatch(token)
         if not match:
             hint = (
-                "Write a symbol, other names of the gene after /, and a tier 1-3 after *: CD79A*3."
+                "Write a symbol, other names of the gene after /, and a tier 1-3 after *: CD79A*3. "
+                "Genes are separated by blanks, commas or semicolons."
             )
             raise place.error(column, f'"{token}" is not a marker', hint)
         marker = Marker(tuple(match[1].split("/")), int(match[2] or 1))

@@ -1,0 +1,37 @@
+#' What the embedded engine knows
+#'
+#' `KnownTissues()` lists the tissues that `tissue` of [AnnotateClusters()] understands, with their
+#' other names; `KnownCellTypes()` the cell types that [LocalEngine()] can name. Other engines get
+#' the tissue as it is written.
+#'
+#' @param tissue Only types that occur in it, or anywhere; words as for [AnnotateClusters()].
+#' @param species Only types with markers that are read for this species.
+#'
+#' @return A data frame. `KnownTissues()`: `tissue`, `other_names` and `part_of` (text, several
+#'   names separated by `"; "`), `ontology_id` in UBERON, and `cell_types`, the number of types that
+#'   are known from it. `KnownCellTypes()`: `cell_type`, `ontology_id` and `ontology_label` in the
+#'   Cell Ontology, `parent`, `tissues` and `species`.
+#' @family annotation
+#' @examples
+#' \dontrun{
+#' KnownTissues()
+#' head(KnownCellTypes("lung"))
+#' }
+#' @export
+KnownTissues <- function() known_frame("tissues")
+
+#' @rdname KnownTissues
+#' @export
+KnownCellTypes <- function(tissue = NULL, species = NULL) {
+  check_text(tissue, "tissue", null = TRUE)
+  check_text(species, "species", null = TRUE)
+  known_frame("cell_types", tissue, species)
+}
+
+known_frame <- function(what, tissue = NULL, species = NULL) {
+  message <- list(
+    what = json_text(what), tissue = json_text(tissue), species = json_text(species)
+  )
+  answer <- bridge_call("known", message)
+  unpack_frame(answer$value$frame, answer$buffers)
+}

@@ -1,0 +1,1 @@
+"""Large bodies are parsed in another process, where they keep nobody waiting."""
