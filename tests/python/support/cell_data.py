@@ -5,6 +5,8 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
+from plain_genes import plain_genes
+
 from cellferry.annotations.cells import CellAnnotations
 from cellferry.annotations.texts import TextLists, Texts
 
@@ -13,7 +15,7 @@ MARKERS = {
     "T cell": ["CD3D", "CD3E", "CD3G", "CD2", "IL32"],
     "Monocyte": ["CD14", "LYZ", "S100A9", "FCN1", "S100A8"],
 }
-OTHERS = [f"GENE{i}" for i in range(40)]
+OTHERS = plain_genes(40)
 GENES = [*(g for genes in MARKERS.values() for g in genes), *OTHERS]
 
 

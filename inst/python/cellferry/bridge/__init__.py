@@ -13,7 +13,14 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 
-from ..errors import ISSUE_URL, CellferryError, CellferryWarning, InternalError, InterruptedRunError
+from ..errors import (
+    ISSUE_URL,
+    CellferryError,
+    CellferryWarning,
+    InternalError,
+    InterruptedRunError,
+    language,
+)
 from ..runs.worker import Caller
 from . import wire
 from .callbacks import INTERRUPTED, Callback, notify
@@ -53,6 +60,7 @@ def call(
     logger.setLevel(logging.INFO)
     answer: Message
     caller = Caller.here()
+    spoken = language.set("r")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         caller.watch = None if callback is None else partial(notify, callback, INTERRUPTED)
@@ -72,6 +80,7 @@ def call(
             caller.watch = None
             logger.removeHandler(handler)
             logger.setLevel(level)
+            language.reset(spoken)
     answer["warnings"] = [
         w.message.to_dict() for w in caught if isinstance(w.message, CellferryWarning)
     ]

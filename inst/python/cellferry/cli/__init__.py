@@ -9,7 +9,7 @@ import warnings
 import click
 
 from .._version import __version__
-from ..errors import CellferryError, CellferryWarning, OptionError
+from ..errors import CellferryError, CellferryWarning, OptionError, language
 from .annotate import annotate
 from .artifacts import artifacts
 from .demo import demo
@@ -49,6 +49,7 @@ def main() -> None:
     logger.setLevel(logging.INFO)
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", CellferryWarning)
+    language.set("cli")
     try:
         group(standalone_mode=False)
     except CellferryError as error:

@@ -23,6 +23,7 @@ def study_record(study: Study) -> dict[str, Json]:
         "genes": None if study.genes is None else list(study.genes),
         # Only where there are any, so that the hash of every other study stays what it was.
         **({"gene_names": dict(study.gene_names)} if study.gene_names else {}),
+        **({"recognised": dict(study.recognised)} if study.recognised else {}),
         "markers": None if study.markers is None else study.markers.to_dict(),
         "context": {
             "tissue": study.context.tissue,
@@ -41,12 +42,14 @@ def study_from_record(record: Mapping[str, Any]) -> Study:
         group_key=record["group_key"],
         genes=None if genes is None else tuple(genes),
         gene_names=record.get("gene_names"),
+        recognised=record.get("recognised"),
         markers=None if markers is None else Markers.from_dict(markers),
         context=Context(**record["context"]),
     )
 
 
 def input_hash(study: Study) -> str:
-    """Return a hash of everything that :func:`study_record` keeps."""
-    record = json.dumps(study_record(study), sort_keys=True, ensure_ascii=False)
+    """Return a hash of everything that :func:`study_record` keeps of what was given."""
+    kept = study_record(study.with_parts(recognised=None))
+    record = json.dumps(kept, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(record.encode()).hexdigest()

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from ...annotations.clusters import Annotation, Annotations
 from ...biology.gene_tables import aliases
-from ...biology.genes import Species, detect_species, species_of
+from ...biology.genes import Species, species_of
+from ...biology.recognition import detect_species
 from ...errors import InvalidOptionError, KnowledgeError, RunDamagedError
 from ...study.options import flag, whole_number
 from ..base import Capabilities, Plan

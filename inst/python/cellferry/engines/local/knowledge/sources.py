@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from ....biology.genes import detect_species
+from ....biology.recognition import detect_species
 from ....biology.text import ontology_id_in
 from ....errors import InvalidOptionError, KnowledgeError
 from .table import NOT_KNOWN, read_types, types_from_rows
