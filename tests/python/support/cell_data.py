@@ -5,10 +5,9 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_matrix
 
-from plain_genes import plain_genes
-
 from cellferry.annotations.cells import CellAnnotations
 from cellferry.annotations.texts import TextLists, Texts
+from plain_genes import plain_genes
 
 MARKERS = {
     "B cell": ["CD79A", "MS4A1", "CD79B", "CD19", "BANK1"],

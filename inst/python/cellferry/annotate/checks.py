@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..study.clusters import Clusters
     from ..study.markers.table import Markers
     from ..study.study import Study
+    from ..study.symbols import Recognised
 
 logger = logging.getLogger("cellferry")
 
@@ -73,10 +74,11 @@ def check_study(study: Study, level: Level = "clusters", genes: Iterable[str] = 
     if study.markers is not None:
         _check_clusters(study.markers, clusters, study.group_key)
         _check_statistic(study.markers)
-    return _settle_species(_with_symbols(study, level, genes), study)
+    read, found = _with_symbols(study, level, genes)
+    return _settle_species(read, study, found)
 
 
-def _with_symbols(study: Study, level: Level, genes: Iterable[str]) -> Study:
+def _with_symbols(study: Study, level: Level, genes: Iterable[str]) -> tuple[Study, Recognised]:
     """Return the study with symbols, once the user was told what is read as what."""
     from ..biology.recognition import not_in_the_tables
     from ..study.symbols import recognise_genes, with_expression_symbols, with_symbols
@@ -88,7 +90,7 @@ def _with_symbols(study: Study, level: Level, genes: Iterable[str]) -> Study:
     warn_of_genes(study, found, level)
     if read is None:
         read = with_expression_symbols(study, found)
-    return read.with_parts(recognised=study.recognised or found.to_dict() or None)
+    return read.with_parts(recognised=study.recognised or found.to_dict() or None), found
 
 
 def _check_clusters(markers: Markers, clusters: Clusters, group_key: str | None) -> None:
@@ -147,7 +149,7 @@ def _check_statistic(markers: Markers) -> None:
     raise MarkersStatisticError(message, hint)
 
 
-def _settle_species(study: Study, given: Study) -> Study:
+def _settle_species(study: Study, given: Study, recognised: Recognised) -> Study:
     """Return the study with the species that the genes show, which is that of known symbols.
 
     ``given`` has the genes as they are written, by which a stated species is judged.
@@ -157,17 +159,13 @@ def _settle_species(study: Study, given: Study) -> Study:
     from ..biology.genes import species_of
     from ..biology.recognition import detect_species
 
-    guess = next(
-        (
-            found
-            for found in map(detect_species, _names_of_genes(given, study))
-            if found.species is not None
-        ),
-        None,
-    )
+    stated = study.context.species
+    names = _names_of_genes(given) if stated is not None else ()
+    read = (recognised.of_object, recognised.table)
+    guesses = (*map(detect_species, names), *(r.species for r in read if r is not None))
+    guess = next((g for g in guesses if g.species is not None), None)
     if guess is None:
         return study
-    stated = study.context.species
     if stated is None:
         logger.info(
             "The gene names are of %s (%.0f %% of those that differ between species).",
@@ -193,13 +191,12 @@ def _settle_species(study: Study, given: Study) -> Study:
     return study
 
 
-def _names_of_genes(*studies: Study) -> Iterator[Sequence[str]]:
+def _names_of_genes(study: Study) -> Iterator[Sequence[str]]:
     """Give the names by which a species may be seen, the best first."""
-    for study in studies:
-        if study.genes is not None:
-            yield study.genes
-        if study.markers is not None:
-            yield study.markers.gene.tolist()
+    if study.genes is not None:
+        yield study.genes
+    if study.markers is not None:
+        yield study.markers.gene.tolist()
 
 
 def genes_to_compare(markers: Markers, clusters: Clusters) -> tuple[str, ...]:

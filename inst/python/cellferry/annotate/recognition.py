@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -78,8 +77,7 @@ def warn_of_genes(study: Study, found: Recognised, level: Level) -> None:
     said: set[str] = set()
     stated = species_of(study.context.species)
     names = study.genes or (() if study.markers is None else study.markers.gene.tolist())
-    seen = detect_species(names)
-    if stated is not None and seen.species not in {None, stated}:
+    if stated is not None and detect_species(names).species not in {None, stated}:
         # That the species is another is warned of as such.
         said.add("case")
     if of_object is not None and (table is None or _is_of_object(study)):
@@ -105,10 +103,7 @@ def _warn_of(found: Recognition, what: str, study: Study, said: set[str]) -> set
     now: set[str] = set()
     few = found.is_few
     noted = {k: n for k, n in found.noted().items() if k not in said}
-    if few and "few" not in said:
-        _warn_of_few(found, what, study)
-        now.add("few")
-    elif what == "object" and "few" not in said and _is_panel(study):
+    if (few and "few" not in said) or (what == "object" and "few" not in said and _is_panel(study)):
         _warn_of_few(found, what, study)
         now.add("few")
     if found.is_mixed and "mixed" not in said:
@@ -375,7 +370,10 @@ def _warn_of_genes_as_clusters(study: Study) -> None:
         return
     of_names = recognise(markers.clusters)
     if of_names.known + of_names.read > 0.8 * of_names.names and len(markers) <= of_names.names:
-        message = f"The clusters of the marker table are called like genes: {listing(markers.clusters, 5)}."
+        message = (
+            "The clusters of the marker table are called like genes: "
+            f"{listing(markers.clusters, 5)}."
+        )
         hint = (
             "If each column of the table is a cluster, give lists instead: one column with the "
             "cluster and one with its genes."

@@ -42,6 +42,8 @@ SECOND_SPECIES = 0.2
 """Share of the telling genes from which a second species is there too."""
 LOOKED_AT = 2000
 """Unknown names among which a common prefix is looked for."""
+HOPELESS = 0.002
+"""Share of so many that is readable, below which the others are not tried."""
 IN_OTHER_LETTERS = 0.6
 """Share of the names that has to be known in other letters, or letter case explains nothing."""
 
@@ -229,8 +231,11 @@ def detect_species(genes: Iterable[object]) -> SpeciesGuess:
     found: dict[str, int] = {s: len(names & _showing(s)) for s in _OTHER}
     other = 0
     for name in names - _vocabulary():
-        match = ENSEMBL.fullmatch(name) if name[:3].upper() in _IDENTIFIER_STARTS else None
-        numbered = _NUMBERED_GENES.fullmatch(name)
+        start = name[:3]
+        match = ENSEMBL.fullmatch(name) if start.upper() in _IDENTIFIER_STARTS else None
+        numbered = None
+        if start[:2] in _NUMBERED_STARTS or name[-3:] == "Rik":
+            numbered = _NUMBERED_GENES.fullmatch(name)
         if numbered is not None:
             found["mouse" if numbered["mouse"] else "human"] += 1
         elif match is not None:
@@ -251,6 +256,7 @@ def detect_species(genes: Iterable[object]) -> SpeciesGuess:
 
 
 _IDENTIFIER_STARTS = ("ENS", "FBG", "WBG")
+_NUMBERED_STARTS = ("Gm", "RP", "CT")
 _CLONE = re.compile(r"[A-Z]{1,2}\d{5,6}(?:\.\d+)?")
 _NUMBERED_GENES = re.compile(
     r"(?P<mouse>Gm\d{3,6}|\d{7}[A-Z]\d{2}Rik\d*)|(?:RP\d{1,2}|CT[ABCD])-\d+[A-Z]\w*\.\d+"
@@ -331,7 +337,11 @@ def recognise(
         find = _in_capitals(letters).get
         reader = _Reader(lambda text: find(text.upper()), here, is_table=is_table)
         written = [n for n in different if n not in also and n not in _of_species(letters)]
-        cased = reader.read_all(written, len(different))
+        sample = written[:: max(1, len(written) // LOOKED_AT)]
+        fits = reader.read_all(sample, len(sample)).n_known
+        # The other names are not tried where a part of them shows that it is for nothing.
+        hopeless = fits < 0.5 * IN_OTHER_LETTERS * len(sample)
+        cased = _Read() if hopeless else reader.read_all(written, len(different))
         if cased.n_known + len(different) - len(written) >= IN_OTHER_LETTERS * len(different):
             read, n_known, unknown = cased, len(different) - len(written), written
         else:
@@ -356,7 +366,8 @@ def _summed_up(
             silent += 1
             continue
         left.append(name)
-        kind = _no_gene(text)
+    texts = [read.readings.get(name, name) for name in left]
+    for name, kind in zip(left, _kinds_of(texts), strict=True):
         if kind is not None:
             no_genes.setdefault(kind, []).append(name)
     symbols = (read.readings.get(name, name) for name in different)
@@ -387,6 +398,20 @@ def _no_gene(name: str) -> NoGene | None:
         if found:
             return kind
     return "proteins" if _CD.fullmatch(text) else None
+
+
+def _kinds_of(names: Sequence[str]) -> Iterable[NoGene | None]:
+    """Return what each name is instead of a gene; where nearly all are alike, all are."""
+    if len(names) > 2 * LOOKED_AT:
+        seen = Counter(map(_no_gene, names[:: len(names) // LOOKED_AT]))
+        usual, n = seen.most_common(1)[0]
+        if n > 0.98 * seen.total():
+            is_date = _NO_GENE[0][1].fullmatch
+            return ("dates" if x[:1] in _OF_DATES and is_date(x) else usual for x in names)
+    return map(_no_gene, names)
+
+
+_OF_DATES = frozenset("0123456789jJfFmMaAsSoOnNdD")
 
 
 def are_proteins(names: Iterable[str]) -> bool:
@@ -486,7 +511,17 @@ class _Reader:
     def read_all(self, names: Sequence[str], n_all: int) -> _Read:
         found = _Read()
         self._look_for_affixes(names, n_all)
-        identifiers = to_symbols(n for n in names if ENSEMBL.fullmatch(n.strip())).symbols
+        identifiers: Mapping[str, str] = {}
+        starts = {n[:3].upper() for n in names}
+        if "ENS" in starts:
+            identifiers = to_symbols(n for n in names if ENSEMBL.fullmatch(n.strip())).symbols
+        if len(names) > 2 * LOOKED_AT:
+            # Where hardly any of a sample can be read, all the others cost time for nothing.
+            sample = _Read()
+            for name in names[:: len(names) // LOOKED_AT]:
+                self._read(name, sample)
+            if sample.n_known + len(sample.second) < HOPELESS * LOOKED_AT:
+                names = [n for n in names if n in identifiers]
         for name in names:
             symbol = identifiers.get(name)
             if symbol is not None:
@@ -505,17 +540,25 @@ class _Reader:
         text = _plain(name)
         if text != name:
             kinds.append("blanks")
-        for kind, pattern in (("prefix", self._prefix), ("ending", self._ending)):
-            if pattern is not None and self._find(text) is None:
-                shorter = pattern.sub("", text, count=1)
-                if shorter and shorter != text:
-                    kinds.append(kind)  # type: ignore[arg-type]
-                    text = shorter
-        pair = pair_of(text) if self._find(text) is None else None
-        if pair is not None:
-            kinds.append("pair")
-            text = pair[0]
-        symbol = self._find(text) or (self._by_identifier(pair[1] if pair else text))
+        symbol = self._find(text)
+        if symbol is None and self._prefix is not None:
+            match = self._prefix.match(text)
+            if match is not None and match.end() < len(text):
+                kinds.append("prefix")
+                text = text[match.end() :]
+                symbol = self._find(text)
+        if symbol is None and self._ending is not None:
+            match = self._ending.search(text)
+            if match is not None and match.start():
+                kinds.append("ending")
+                text = text[: match.start()]
+                symbol = self._find(text)
+        if symbol is None:
+            pair = pair_of(text)
+            if pair is not None:
+                kinds.append("pair")
+                text = pair[0]
+            symbol = self._find(text) or self._by_identifier(pair[1] if pair else text)
         if symbol is None:
             symbol = self._respelt(text)
             if symbol is not None:
@@ -530,27 +573,26 @@ class _Reader:
         # What has the prefix of the others loses it too, also where it is not known.
         reading = symbol or text
         if reading != name:
-            spelt = symbol is not None and symbol not in name and "separators" not in kinds
-            if spelt and symbol.upper() in name.upper():  # type: ignore[union-attr]
+            if symbol is not None and symbol not in name and symbol.upper() in name.upper():
                 kinds.append("case")
             found.add(name, reading, kinds, known=symbol is not None)
 
     @staticmethod
     def _by_identifier(text: str) -> str | None:
-        if ENSEMBL.fullmatch(text) is None:
+        if text[:3].upper() != "ENS" or ENSEMBL.fullmatch(text) is None:
             return None
         return to_symbols([text]).symbols.get(text)
 
     def _respelt(self, text: str) -> str | None:
         """Return the symbol of a name of which R, or a tool, made another of allowed letters."""
-        if "." not in text and "_" not in text:
+        plain = text[1:] if text[:1] == "X" and text[1:2].isdigit() else text
+        if plain is text and "." not in text and "_" not in text:
             return None
-        for start in (text, text[1:] if re.match(r"X\d", text) else ""):
-            for count in (0, 1):
-                symbol = self._find(re.sub(r"[._]", "-", start, count=count))
-                if symbol is not None:
-                    return symbol
-        return None
+        hyphens = plain.replace(".", "-").replace("_", "-")
+        symbol = self._find(hyphens)
+        if symbol is None and hyphens.count("-") > 1:
+            symbol = self._find(re.sub(r"[._]", "-", plain, count=1))
+        return symbol
 
     def _without_number(self, text: str) -> str | None:
         """Return the symbol of a name that was made unique, also twice: CD3D.1, CD3D-1.1."""

@@ -72,18 +72,19 @@ def _of_table(
     also: Set[str],
 ) -> Recognition:
     """Recognise the genes of a table; those that its object has are read as there."""
-    names = markers.gene.tolist()
+    genes = markers.gene.tolist()
     if of_object is not None:
         # CD3D.1 is a gene of its own where the object has one of that name.
         also = also | of_object.second
     members: dict[str, set[int]] = {}
-    for name, cluster in zip(names, markers.cluster.tolist(), strict=True):
-        members.setdefault(name, set()).add(cluster)
 
     def together(one: str, other: str) -> bool:
+        if not members:
+            for name, cluster in zip(genes, markers.cluster.tolist(), strict=True):
+                members.setdefault(name, set()).add(cluster)
         return bool(members[one] & members[other])
 
-    return recognise(members, species, also=also, together=together)
+    return recognise(genes, species, also=also, together=together)
 
 
 def with_symbols(study: Study, found: Recognised | None = None) -> Study:
@@ -150,6 +151,8 @@ def _own_names(
 
 
 def _check_identifiers(markers: Markers, found: Recognition) -> None:
+    if 2 * found.known > found.names:
+        return
     kind = identifier_kind(markers.gene)
     if kind == "symbol":
         return
