@@ -662,16 +662,18 @@ def _bound_by_row(
 
     Returns those that would also be the name of a protein, such as CD191 of CD19.
     """
-    here = frozenset(different)
+    here, vocabulary = frozenset(different), _vocabulary()
     found: dict[str, str] = {}
     without_base: dict[str, str] = {}
     for name in unknown:
         text = read.readings.get(name, name)
         if name in read.known_names or not text[-1:].isdigit():
             continue
-        if _SHOWS_NOTHING.fullmatch(text) or _no_gene(text) not in {None, "proteins"}:
+        known = _bases(text, vocabulary)
+        if not known or _SHOWS_NOTHING.fullmatch(text):
             continue
-        known = _bases(text)
+        if _no_gene(text) not in {None, "proteins"}:
+            continue
         beside = [b for b in known if b in here and not together(name, b)]
         if len(beside) == 1:
             found[name] = beside[0]
@@ -684,8 +686,8 @@ def _bound_by_row(
     also: dict[str, str] = {}
     if len(found) >= max(3.0, 0.1 * len(different)):
         symbols = known_symbols("human") | known_symbols("mouse")
-        for name in here & _vocabulary() - symbols:
-            bases = [b for b in _bases(name) if b in here and not together(name, b)]
+        for name in here & vocabulary - symbols:
+            bases = [b for b in _bases(name, vocabulary) if b in here and not together(name, b)]
             if len(bases) == 1:
                 also[name] = bases[0]
     for name, base in (found | also).items():
@@ -693,11 +695,11 @@ def _bound_by_row(
     return [n for n in different if n in also]
 
 
-def _bases(text: str) -> list[str]:
+def _bases(text: str, vocabulary: Set[str]) -> list[str]:
     """Return the symbols of which R may have made a name by a number of at most three digits."""
     cuts = range(max(2, len(text) - 3), len(text))
     bases = (text[:i] for i in cuts if text[i:].isdigit() and text[i] != "0")
-    return [b for b in bases if b in _vocabulary()]
+    return [b for b in bases if b in vocabulary]
 
 
 def not_in_the_tables(names: Iterable[str]) -> frozenset[str]:
