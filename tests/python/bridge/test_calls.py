@@ -86,7 +86,7 @@ def expression(wanted):
     values = np.zeros((len(CODES), len(wanted)))
     for column, gene in enumerate(wanted):
         for row, code in enumerate(CODES):
-            values[row, column] = 1.5 if own[gene] == code and row % 10 else 0
+            values[row, column] = 1.5 if own.get(gene) == code and row % 10 else 0
     return sparse.csr_matrix(values)
 
 
