@@ -10,7 +10,7 @@ import warnings
 import click
 
 from .._version import __version__
-from ..errors import ISSUE_URL, CellferryError, CellferryWarning, InternalError
+from ..errors import ISSUE_URL, CellferryError, CellferryWarning, InternalError, language
 from .annotate import annotate
 from .artifacts import artifacts
 from .console import Console, ToConsole
@@ -74,6 +74,7 @@ def main() -> None:
 
     warnings.showwarning = show_warning
     warnings.simplefilter("always", CellferryWarning)
+    language.set("cli")
     with stopped_by_signals():
         try:
             code = _run(console)
