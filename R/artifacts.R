@@ -35,6 +35,8 @@
 #'   in `errors`, and the statistics are made all the same. The values then go through a temporary
 #'   file.
 #' @param overwrite Whether files of another kind may be replaced.
+#' @param markers Whether to find the positive markers of the clusters in the same read, as
+#'   `FindClusterMarkers(only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, rules = "5.0.1")`.
 #' @param verbose Whether to show messages and progress.
 #' @param ... Must be empty.
 #'
@@ -50,6 +52,7 @@
 #'     `explanation`.
 #'   - `errors`: named text, empty unless `require_artifacts = FALSE`.
 #'   - `seconds`: named times of the steps.
+#'   - `markers`: the table, if it was asked for.
 #' @family annotation
 #' @seealso `vignette("artifacts-and-large-data")`
 #' @examples
@@ -66,7 +69,7 @@ BuildArtifacts <- function(object, group.by = "ident", assay = NULL, vars_h5_pat
                            min_percentage = 10L, max_metadata_categories = 500L,
                            pcent_batch_size = 2000L, max_cells_per_group = 1000L,
                            obs_columns = NULL, cell_names = TRUE, require_artifacts = TRUE,
-                           overwrite = FALSE, verbose = TRUE, ...) {
+                           overwrite = FALSE, markers = FALSE, verbose = TRUE, ...) {
   UseMethod("BuildArtifacts")
 }
 
@@ -79,7 +82,7 @@ BuildArtifacts.Seurat <- function(object, group.by = "ident", assay = NULL,
                                   max_metadata_categories = 500L, pcent_batch_size = 2000L,
                                   max_cells_per_group = 1000L, obs_columns = NULL,
                                   cell_names = TRUE, require_artifacts = TRUE, overwrite = FALSE,
-                                  verbose = TRUE, ...) {
+                                  markers = FALSE, verbose = TRUE, ...) {
   check_dots(list(...), "BuildArtifacts")
   check_text(group.by, "group.by")
   check_text(assay, "assay", null = TRUE)
@@ -88,7 +91,9 @@ BuildArtifacts.Seurat <- function(object, group.by = "ident", assay = NULL,
   check_text(coordinates_key, "coordinates_key", null = TRUE)
   check_text(gene_symbols_column, "gene_symbols_column", null = TRUE)
   check_texts(obs_columns, "obs_columns", null = TRUE)
-  flags <- c("aggregate_metadata", "cell_names", "require_artifacts", "overwrite", "verbose")
+  flags <- c(
+    "aggregate_metadata", "cell_names", "require_artifacts", "overwrite", "markers", "verbose"
+  )
   for (name in flags) check_flag(get(name), name)
   numbers <- c(
     "min_percentage", "max_metadata_categories", "pcent_batch_size", "max_cells_per_group"
@@ -96,7 +101,7 @@ BuildArtifacts.Seurat <- function(object, group.by = "ident", assay = NULL,
   for (name in numbers) check_count(get(name), name, least = if (name == numbers[1]) 0 else 1)
   object <- check_object(object)
   named <- c(
-    flags[1:4], numbers, "gene_symbols_column", "obs_columns", "vars_h5_path", "obs_duckdb_path"
+    setdiff(flags, "verbose"), numbers, "gene_symbols_column", "obs_columns", "vars_h5_path", "obs_duckdb_path"
   )
   options <- mget(named)
   options$vars_h5_path <- path.expand(vars_h5_path)
@@ -138,6 +143,7 @@ begin_build <- function(object, group.by, assay, coordinates_key, options, kept 
                         verbose = FALSE, progress = NULL) {
   groups <- extract_groups(object, group.by)
   check_clustering(object, groups)
+  if (isTRUE(options$markers)) check_marker_values(object, extract_assay(object, assay))
   begin_study(
     object, "artifacts_begin",
     list(group.by = group.by, assay = assay, kept = kept, verbose = verbose), artifact_parts,
@@ -167,7 +173,10 @@ new_artifacts <- function(answer) {
       metadata = lapply(value$metadata, function(columns) lapply(columns, unlist)),
       coordinates = coordinates, normalisation = value$normalisation,
       counts = unpack_frame(value$counts, answer$buffers),
-      errors = unlist(value$errors) %||% character(), seconds = unlist(value$seconds)
+      errors = unlist(value$errors) %||% character(), seconds = unlist(value$seconds),
+      markers = if (!is.null(value$markers)) {
+        marker_table(list(value = value$markers, buffers = answer$buffers), clusters, TRUE)
+      }
     ),
     class = "cellferry_artifacts"
   )

@@ -33,6 +33,13 @@ do_task <- function(task) {
     bridge_call("artifacts_finish", list(handle = json_text(begun$handle)))
     return(invisible())
   }
+  if (task$verb == "markers") {
+    compared <- lapply(task$compared, function(x) if (!is.null(x)) as.character(unlist(x)))
+    task$options$rules <- task$options$rules %||% installed_rules()
+    begun <- begin_markers(object, task$group_by, task$assay, task$options, compared)
+    bridge_call("markers_finish", list(handle = json_text(begun$handle)))
+    return(invisible())
+  }
   request <- list(
     engine = as_engine(task$engine), group.by = task$group_by, key = task$key,
     tissue = task$tissue, species = task$species, study.context = task$study_context,

@@ -31,13 +31,13 @@ begin_study <- function(object, call, request, parts = request$parts,
                         how = c("shared", "sent", "on_demand"), message = list(),
                         assay = extract_assay(object, request$assay),
                         groups = extract_groups(object, request$group.by %||% "ident"),
-                        coordinates.key = NULL, progress = NULL) {
+                        coordinates.key = NULL, progress = NULL,
+                        outgoing = new_outgoing()) {
   how <- match.arg(how)
   force(assay)
   force(groups)
   measured <- measured_cells(object, assay, layers_of_parts(parts))
   warn_of_absent_cells(object, assay, measured, request$level)
-  outgoing <- new_outgoing()
   message$study <- json_study(
     outgoing, object, groups, assay, request, parts, measured, coordinates.key
   )

@@ -201,7 +201,7 @@ test_that("arguments are checked, and none is swallowed", {
   object <- small_object()
   expect_messages(BuildArtifacts(object, group_by = "groups"), "artifacts-argument")
   unnamed <- list(
-    object, "ident", NULL, "a", "b", NULL, NULL, TRUE, 10, 500, 2000, 1000, NULL, TRUE, TRUE, FALSE,
+    object, "ident", NULL, "a", "b", NULL, NULL, TRUE, 10, 500, 2000, 1000, NULL, TRUE, TRUE, FALSE, FALSE,
     FALSE, "more"
   )
   expect_messages(do.call("BuildArtifacts", unnamed), "artifacts-argument-unnamed")
@@ -212,4 +212,24 @@ test_that("arguments are checked, and none is swallowed", {
   expect_messages(build_in(object, gene_symbols_column = "no"), "artifacts-symbols")
   expect_messages(build_in(object, vars_h5_path = "one", obs_duckdb_path = "one"), "artifacts-one")
   expect_messages(BuildArtifacts(1), "artifacts-unsupported")
+})
+
+test_that("one build gives the files and the markers", {
+  skip_without_backend()
+  object <- suppressMessages(marker_objects$pbmc_small())
+  folder <- withr::local_tempdir()
+  build <- function(...) {
+    BuildArtifacts(
+      object,
+      vars_h5_path = file.path(folder, "vars.h5"), verbose = FALSE,
+      obs_duckdb_path = file.path(folder, "obs.duckdb"), coordinates_key = "tsne", ...
+    )
+  }
+  built <- build(markers = TRUE)
+  expected <- FindClusterMarkers(
+    object,
+    only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, rules = "5.0.1", verbose = FALSE
+  )
+  expect_identical(built$markers, expected)
+  expect_null(build()$markers)
 })

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .annotations.evidence import markers, supporting_markers
     from .annotations.write import write_annotations
     from .artifacts import build_artifacts
+    from .artifacts.markers import find_markers, pseudobulk
     from .engines.local.knowledge.known import known_cell_types, known_tissues
     from .study import Study, study_report
     from .study.markers import Markers, read_markers
@@ -33,6 +34,8 @@ _WHERE = {
     "build_artifacts": "artifacts",
     "engines": "",
     "errors": "",
+    "find_markers": "artifacts.markers",
+    "pseudobulk": "artifacts.markers",
     "known_cell_types": "engines.local.knowledge.known",
     "known_tissues": "engines.local.knowledge.known",
     "markers": "annotations.evidence",
@@ -58,9 +61,11 @@ __all__ = [
     "build_artifacts",
     "engines",
     "errors",
+    "find_markers",
     "known_cell_types",
     "known_tissues",
     "markers",
+    "pseudobulk",
     "read_annotations",
     "read_markers",
     "resume",

@@ -51,6 +51,7 @@ def build_artifacts(
     cell_names: bool = True,
     require_artifacts: bool = True,
     overwrite: bool = False,
+    markers: bool = False,
     progress: bool = True,
 ) -> Artifacts:
     """Build vars.h5 and obs.duckdb, and all statistics, in one read of the matrix.
@@ -87,6 +88,9 @@ def build_artifacts(
         Whether obs.duckdb holds the names of the cells, an extension of the layout.
     require_artifacts
         False: a file that fails is None in the result, its error in ``errors``.
+    markers
+        Find the positive markers of the clusters in the same read; see
+        :func:`cellferry.find_markers`. They are ``markers`` of the result.
     progress
         Show a progress bar on a terminal or in a notebook.
 
@@ -128,6 +132,7 @@ def build_artifacts(
         cell_names=cell_names,
         require_artifacts=require_artifacts,
         overwrite=overwrite,
+        markers=markers,
     ).checked()
     with open_inputs(
         data, group_key=group_key, coordinates_key=coordinates_key, rank_key=rank_key

@@ -21,11 +21,13 @@ from ..errors import (
 from ..files import publish
 from ..study.options import flag, path, whole_number
 from .inputs import Inputs
+from .marker_sums import MarkerSums, marker_sums_of, read_marker_sums
 from .targets import as_build_error, check_target
 
 if TYPE_CHECKING:
     from ..runs.worker import Events
     from ..study.expression.statistics import ExpressionStatistics
+    from ..study.markers.tested import MarkerTable
     from ..study.study import Study
     from ..study.summary import Summary, SummaryOptions
     from .vars_h5.counts import CountsVerdict
@@ -48,6 +50,8 @@ class Artifacts:
         File -> why it failed; empty unless ``require_artifacts=False``.
     seconds
         How long each step took: ``read_and_write``, ``fsync``, ``obs``.
+    markers
+        Positive markers of the clusters from the same read, where they were asked for.
     """
 
     vars_h5: Path | None
@@ -56,6 +60,7 @@ class Artifacts:
     counts: tuple[CountsVerdict, ...]
     errors: Mapping[str, ArtifactBuildError] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    markers: MarkerTable | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class BuildOptions:
     cell_names: bool = True
     require_artifacts: bool = True
     overwrite: bool = False
+    markers: bool = False
 
     @property
     def targets(self) -> dict[str, Path]:
@@ -111,7 +117,7 @@ LEAST = {
     "n_top_genes": 1,
 }
 """Options that are whole numbers, and the least of each."""
-_FLAGS = ("aggregate_metadata", "cell_names", "require_artifacts", "overwrite")
+_FLAGS = ("aggregate_metadata", "cell_names", "require_artifacts", "overwrite", "markers")
 
 
 class Build:
@@ -166,11 +172,12 @@ class Build:
         statistics = ExpressionStatistics(source.genes, study.clusters, study.cells)
         counts: tuple[CountsVerdict, ...] = ()
         self.check_targets()
+        sums = marker_sums_of(study) if self._options.markers else None
         # The metadata needs the database and not the matrix: it is written beside it.
         with ExitStack() as spaces, ThreadPoolExecutor(1, "cellferry-obs") as beside:
             obs = beside.submit(self._obs, spaces, seconds)
             with self._guarded("vars.h5", errors):
-                counts = self._vars(statistics, events, seconds)
+                counts = self._vars(statistics, events, seconds, sums)
             with self._guarded("obs.duckdb", errors):
                 publish(obs.result(), self._targets["obs.duckdb"])
         top = top_genes(self._inputs.ranking, source.genes, self._options.n_top_genes, study)
@@ -179,11 +186,20 @@ class Build:
             summary = replace(summarise(study, self._summary), top_genes=top)
         else:
             summary = assemble(study, statistics, self._summary, top)
+        if sums is not None and "vars.h5" in errors:
+            sums = read_marker_sums(source, marker_sums_of(study), events)
+        markers = None if sums is None else sums.table(study.clusters.names)
         made = {n: None if n in errors else path for n, path in self._targets.items()}
-        return Artifacts(made["vars.h5"], made["obs.duckdb"], summary, counts, errors, seconds)
+        return Artifacts(
+            made["vars.h5"], made["obs.duckdb"], summary, counts, errors, seconds, markers
+        )
 
     def _vars(
-        self, statistics: ExpressionStatistics, events: Events, seconds: dict[str, float]
+        self,
+        statistics: ExpressionStatistics,
+        events: Events,
+        seconds: dict[str, float],
+        sums: MarkerSums | None,
     ) -> tuple[CountsVerdict, ...]:
         from .targets import Workspace
         from .vars_h5.writer import VarsWriter
@@ -195,8 +211,9 @@ class Build:
             file = space.folder / "vars.h5"
             batch = self._options.pcent_batch_size
             writer = VarsWriter(
-                self._inputs, statistics, space.folder, batch, events, self._symbols
-            )
+                self._inputs, statistics, space.folder, batch, events, self._symbols,
+                on_genes=None if sums is None else sums.take,
+            )  # fmt: skip
             counts = tuple(writer.write(file))
             written = time.perf_counter()
             publish(file, target)

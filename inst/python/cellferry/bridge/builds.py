@@ -11,13 +11,13 @@ import numpy as np
 
 from ..artifacts import Artifacts, Build, BuildOptions
 from ..artifacts.inputs import open_inputs
-from ..errors import InterruptedRunError
-from ..runs.worker import Event, Worker
+from ..runs.worker import Event
 from ..study.expression.blocks import BlockSource
-from . import wire
+from . import markers, wire
 from .handles import keep, kept
+from .reading import OpenReading
 from .sources import DiskBackedSource, QueueSource
-from .studies import Incoming, study_from_wire
+from .studies import study_from_wire
 from .wire import Message
 
 if TYPE_CHECKING:
@@ -25,23 +25,18 @@ if TYPE_CHECKING:
 
     from ..study.study import Study
 
-CLEARING_SECONDS = 5.0
-"""How long an interrupted build is given to remove what is temporary."""
-
 DTYPES = {"normalized": np.float32, "counts": np.float64}
 
 
 @dataclass
-class OpenBuild(Incoming):
+class OpenBuild(OpenReading[Artifacts]):
     """Artifacts on their way from R.
 
-    Matrices in R's own memory are read there. Of others, a build that must succeed writes while
-    blocks arrive, and keeps none. One that may go on without a file needs a second read for its
-    statistics, so that the blocks are kept first.
+    A build that must succeed writes while blocks arrive. One that may go on without a file needs a
+    second read for its statistics, so that the blocks are kept first.
     """
 
-    worker: Worker[Artifacts] | None = None
-    build: Build | None = None
+    interrupted = "Building the artifacts was interrupted; no unfinished file is left."
 
     def begin(self, sent: Message, options: BuildOptions) -> Message:
         """Check everything, make room, and return what R is to send.
@@ -62,54 +57,24 @@ class OpenBuild(Incoming):
             # No place in the file: it is not asked for.
             del self.sources["counts"]
         with open_inputs(study, group_key=None, coordinates_key="", rank_key="") as inputs:
-            self.build = Build(inputs, options)
-        self.build.check_targets()
-        if not all(source.rereadable for source in self.sources.values()):
-            self.worker = Worker(self.build.run)
-        return {**self.to_send(), "single": True}
+            build = Build(inputs, options)
+        build.check_targets()
+        self.start(build.run)
+        # A test of markers tells apart what float32 does not.
+        return {**self.to_send(), "single": not options.markers}
 
     def _source(
         self, part: str, n_cells: int, genes: list[str], options: BuildOptions
     ) -> BlockSource:
         if options.require_artifacts:
-            most, dtype = options.pcent_batch_size, DTYPES[part]
-            return QueueSource(n_cells, genes, self._reading, most=most, dtype=dtype)
+            most, dtype = options.pcent_batch_size, np.float64 if options.markers else DTYPES[part]
+            return QueueSource(n_cells, genes, self.still_read, most=most, dtype=dtype)
         folder = options.targets["vars.h5"].parent
         # The folder may be the very reason why a file can't be built.
         usable = folder if os.access(folder, os.W_OK | os.X_OK) else None
-        return DiskBackedSource(n_cells, genes, usable, DTYPES[part])
-
-    def _reading(self) -> bool:
-        """Whether the build still reads; raises why it failed, so that R sends no more."""
-        if self.worker is None or not self.worker.ended:
-            return True
-        self.worker.result()
-        return False
-
-    def finish(self, on_event: Callable[[Event], None] | None) -> Artifacts:
-        """Wait for the build and return what was built."""
-        if self.worker is None:
-            self.complete()
-            assert self.build is not None
-            self.worker = Worker(self.build.run)
-        try:
-            found = self.worker.result(on_event)
-        except KeyboardInterrupt:
-            self.close()
-            message = "Building the artifacts was interrupted; no unfinished file is left."
-            raise InterruptedRunError(message) from None
-        self.complete()
-        return found
-
-    def close(self) -> None:
-        """Stop the build, if it is not finished."""
-        for source in self.sources.values():
-            if not source.rereadable:
-                # What reads it while it arrives would wait for more.
-                source.close()
-        if self.worker is not None and not self.worker.ended:
-            self.worker.cancel(CLEARING_SECONDS)
-        super().close()
+        return DiskBackedSource(
+            n_cells, genes, usable, np.float64 if options.markers else DTYPES[part]
+        )
 
 
 def begin(message: Message, options: BuildOptions) -> Message:
@@ -167,6 +132,7 @@ def described(built: Artifacts, study: Study, out: wire.Outgoing) -> Message:
         ),
         "errors": {name: str(error) for name, error in built.errors.items()},
         "seconds": dict(built.seconds),
+        "markers": None if built.markers is None else markers.described(built.markers, out),
     }
 
 

@@ -213,6 +213,38 @@ def _artifacts_finish(message: Message, out: wire.Outgoing, callback: Callback |
     return builds.described(built, study, out)
 
 
+def _markers_begin(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    from . import markers
+
+    return markers.begin(message)
+
+
+def _markers_finish(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
+    from . import markers
+
+    return markers.finish(message["handle"], _notifier(callback), out)
+
+
+def _pseudobulk(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    import numpy as np
+
+    from ..study.pseudobulk import pseudobulk_of
+
+    found = pseudobulk_of(
+        kept(message["handle"], OpenStudy).complete(),
+        sample_key=message["sample_key"],
+        columns=message["columns"],
+        min_cells=message["min_cells"],
+    )
+    frame, _ = out.data_frame(found.samples.reset_index(drop=True))
+    return {
+        "genes": list(found.genes),
+        "names": list(found.samples.index),
+        "counts": out.vector(np.ravel(found.counts.astype(np.float64), order="F"), "<f8"),
+        "samples": frame,
+    }
+
+
 def _runs_list(_message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
     runs = list_runs()
     columns = {
@@ -325,7 +357,10 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "discard": _discard,
     "known": _known,
     "marker_frame": _marker_frame,
+    "markers_begin": _markers_begin,
+    "markers_finish": _markers_finish,
     "plan": _plan,
+    "pseudobulk": _pseudobulk,
     "read_markers": _read_markers,
     "report": _report,
     "request": _request,

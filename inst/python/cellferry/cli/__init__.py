@@ -1,4 +1,4 @@
-"""The command line: annotate, artifacts, runs, report, write, tissues, serve, doctor, demo."""
+"""The command line: annotate, artifacts, markers, runs, report, write, tissues, serve, ..."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from .exits import (
     stopped_by_signals,
 )
 from .known import cell_types, tissues
+from .markers import markers
 from .options import leaves, output_options, prepare
 from .report import doctor, report, write
 from .runs import runs
@@ -49,7 +50,9 @@ def group() -> None:
 
 
 group.params += output_options()
-for command in (annotate, artifacts, runs, report, write, tissues, cell_types, serve, doctor, demo):
+for command in (
+    annotate, artifacts, markers, runs, report, write, tissues, cell_types, serve, doctor, demo,
+):  # fmt: skip
     group.add_command(command)
 for name, leaf in leaves(group):
     prepare(name, leaf)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from ...errors import InvalidObjectError
+from ...runs.parallel import bounded_map
 from ...study.expression.blocks import sparse_view
 from ...study.expression.source import Axis, Block
+from ..machine import processors
 from .chunks import ChunkedArray
 from .transpose import Piece, Pieces, Transposed
 
@@ -54,6 +57,9 @@ class MatrixWriter:
         Where transposed pieces wait.
     pool
         Compresses and joins; only the caller's thread touches HDF5.
+    on_genes
+        Of a matrix that is written by gene and read by cell: called, in threads of the pool, with
+        the first gene of each run of genes and their values as they were read, cells x genes.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class MatrixWriter:
         *,
         pieces: Pieces,
         pool: ThreadPoolExecutor,
+        on_genes: Callable[[int, Block], None] | None = None,
     ) -> None:
         if max(shape) > MOST:
             message = f"The matrix is {shape[0]} x {shape[1]}, and vars.h5 counts to {MOST}."
@@ -78,16 +85,25 @@ class MatrixWriter:
         self._indices = ChunkedArray(group, "indices", np.int32, pool)
         self._data = ChunkedArray(group, "data", dtype, pool)
         self._ends: list[NDArray[np.integer]] = [np.zeros(1, dtype=np.int64)]
-        self._transposed = None if blocks == axis else Transposed(across, dtype, pieces)
+        self._across, self._pieces, self._on_genes = across, pieces, on_genes
+        self._dtype = None if on_genes else dtype
+        self._transposed: Transposed | None = None
+        self._making = threading.Lock()
+        self._is_turned = blocks != axis
 
     def prepare(self, block: Block) -> Prepared:
         """Return a block in the form :meth:`add` takes; may run on any thread."""
         data = self._convert(block.data)
-        if self._transposed is None:
+        if not self._is_turned:
             return Rows(block.indptr, block.indices, data)
+        if self._on_genes:
+            data = block.data
         # A CSC block of genes is the CSR of the same arrays, genes x cells.
         shape = block.shape if self._blocks == "cells" else block.shape[::-1]
         rows = sparse_view((data, block.indices, block.indptr), shape)
+        with self._making:
+            if self._transposed is None:
+                self._transposed = Transposed(self._across, self._dtype or data.dtype, self._pieces)
         return self._transposed.turned(rows)
 
     def add(self, prepared: Prepared) -> None:
@@ -104,10 +120,37 @@ class MatrixWriter:
         indptr = np.concatenate(self._ends)
         if self._transposed is not None:
             indptr = self._transposed.indptr
-            for stop, indices, data in self._transposed.groups(self._pool):
+            for stop, indices, data in self._joined(self._transposed):
                 self._indices.append(indices)
                 self._data.append(data)
                 on_row(stop)
+        elif self._is_turned:
+            indptr = np.zeros(self.length + 1, dtype=np.int64)
         self._indices.close()
         self._data.close()
         self._group.create_dataset("indptr", data=indptr.astype(np.int64))
+
+    def _joined(
+        self, transposed: Transposed
+    ) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.number]]]:
+        """Yield the runs of the whole, each after ``on_genes`` has had it."""
+        on_genes, groups = self._on_genes, transposed.groups(self._pool)
+        if on_genes is None:
+            return groups
+        pointers, n_cells = transposed.indptr, self._across[1]
+
+        def work(
+            run: tuple[int, int, NDArray[np.int32], NDArray[np.number]],
+        ) -> tuple[int, NDArray[np.int32], NDArray[np.number]]:
+            first, stop, indices, data = run
+            own = pointers[first : stop + 1] - pointers[first]
+            on_genes(first, sparse_view((data, indices, own), (n_cells, stop - first), "genes"))
+            return stop, indices, self._convert(data)
+
+        def runs() -> Iterator[tuple[int, int, NDArray[np.int32], NDArray[np.number]]]:
+            first = 0
+            for stop, indices, data in groups:
+                yield first, stop, indices, data
+                first = stop
+
+        return bounded_map(work, runs(), self._pool, ahead=processors() + 1)

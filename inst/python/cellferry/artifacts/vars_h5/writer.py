@@ -55,6 +55,9 @@ class VarsWriter:
         Most cells of one step.
     events
         Receives progress; stops the work when the user interrupts.
+    on_genes
+        Called, in any thread, with the first gene of each run of genes and its normalised values,
+        cells x genes, each gene once: the same read feeds whoever wants them by gene.
     """
 
     inputs: Inputs
@@ -63,6 +66,7 @@ class VarsWriter:
     batch: int
     events: Events
     gene_symbols_column: str | None = None
+    on_genes: Callable[[int, Block], None] | None = None
 
     def write(self, path: Path) -> list[CountsVerdict]:
         """Write the file; whoever gave the path makes it durable and names it."""
@@ -95,8 +99,9 @@ class VarsWriter:
         pieces = Pieces(memory, self.folder / f"{name}.pieces", source.stored_values)
         group = file.create_group(name)
         return MatrixWriter(
-            group, source.shape, axis, source.axis, convert, pieces=pieces, pool=self._pool
-        )
+            group, source.shape, axis, source.axis, convert, pieces=pieces, pool=self._pool,
+            on_genes=self.on_genes if name == "vars" else None,
+        )  # fmt: skip
 
     def _normalized(
         self, file: h5py.File, source: ExpressionSource, shared: Candidate | None
@@ -111,6 +116,8 @@ class VarsWriter:
             item: Item,
         ) -> tuple[int, BlockStatistics, Prepared, Prepared | NotCountsError | None]:
             start, block = item[0], canonical(item[1])
+            if axis == "genes" and self.on_genes is not None:
+                self.on_genes(start, block)
             found = self.statistics.of_block(start, block, axis)
             both: Prepared | NotCountsError | None = None
             if counts is not None and refused is None:

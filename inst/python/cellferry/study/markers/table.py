@@ -22,10 +22,11 @@ from .select import Selection, check_selection, passes_filter, possible_methods,
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 
 SCHEMA = "cellferry.markers/1"
+SAMPLES = ("n_samples", "n_samples_same")
 
 STATISTICS: dict[str, str] = {
     "p_val": "p_val",
@@ -34,6 +35,8 @@ STATISTICS: dict[str, str] = {
     "pct_2": "pct.2",
     "p_val_adj": "p_val_adj",
     "score": "Score",
+    "n_samples": "n_samples",
+    "n_samples_same": "n_samples_same",
 }
 """Field of :class:`Markers` -> name of its column in :meth:`Markers.to_frame`."""
 
@@ -58,6 +61,9 @@ class Markers:
         Per row, float64 with NaN where missing, or None when the table has no such
         column. ``pct_1`` and ``pct_2`` are fractions 0..1 of cells that express the gene
         inside and outside of the cluster.
+    n_samples, n_samples_same
+        Per row, float64, or None: how many samples have cells of the cluster and of others, and in
+        how many of these the difference has the same direction.
     source
         ``"seurat"``, ``"scanpy"`` or ``"list"``.
     """
@@ -71,6 +77,8 @@ class Markers:
     pct_1: NDArray[np.float64] | None = None
     pct_2: NDArray[np.float64] | None = None
     score: NDArray[np.float64] | None = None
+    n_samples: NDArray[np.float64] | None = None
+    n_samples_same: NDArray[np.float64] | None = None
     source: str = "seurat"
 
     def __len__(self) -> int:
@@ -230,16 +238,21 @@ class Markers:
         """
         import pandas as pd
 
-        columns: dict[str, NDArray[np.float64] | NDArray[np.object_] | pd.Categorical] = {
+        columns: dict[str, ArrayLike | pd.api.extensions.ExtensionArray] = {
             STATISTICS[k]: v for k, v in self._statistics().items()
         }
         score = columns.pop("Score", None)
+        samples = {k: v for k, v in self._statistics().items() if k in SAMPLES}
+        for name in samples:
+            del columns[name]
         columns["cluster"] = pd.Categorical.from_codes(
             self.cluster, categories=pd.Index(self.clusters, dtype=object), ordered=True
         )
         columns["gene"] = self.gene
         if score is not None:
             columns["Score"] = score
+        for name, values in samples.items():
+            columns[name] = pd.Series(values).astype("Int64").array
         return pd.DataFrame(columns)
 
     def fingerprint(self, cluster: str) -> str:

@@ -1,0 +1,269 @@
+#' Find the markers of all clusters
+#'
+#' The table that Seurat's `FindAllMarkers()` returns, in the time that it takes to read the values.
+#' It is the same Wilcoxon rank sum test: the rows, their order, the columns and the numbers are
+#' those of the version of Seurat that `rules` names. Split layers are read without
+#' `JoinLayers()`.
+#'
+#' Such p-values rank genes and test nothing: the clusters were made from the same values.
+#'
+#' What differs from Seurat: a cluster that can't be tested (fewer than `min.cells.group` cells) is
+#' a warning, which `FindAllMarkers(only.pos = TRUE)` leaves out. Cells without a cluster are
+#' compared with, and make no cluster "NA". Where neither limma nor presto is installed Seurat's
+#' p-values of two groups below 50 cells without equal values are exact; these are the normal
+#' approximation, as with limma and presto.
+#'
+#' @inheritParams AnnotateClusters
+#' @param object A Seurat object or a SingleCellExperiment, log-normalised.
+#' @param group.by Metadata column with the clusters; `"ident"` is the active identity.
+#' @param ident.1,ident.2 Only the cells of these clusters against those of `ident.2`, or against
+#'   all others, as `FindMarkers()`; `return.thresh` is not used then.
+#' @param within Metadata column with parents, such as `"cell_type"`: each cluster is compared with
+#'   the other cells of its parent only.
+#' @param sample.by Metadata column with samples: the columns `n_samples` and `n_samples_same` say
+#'   how many samples have cells of the cluster and others, and in how many of these the difference
+#'   has the same direction.
+#' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a SingleCellExperiment).
+#' @param rules Whose defaults, fold change and order: `"4.3"`, `"4.4"`, `"5.0.0"` or `"5.0.1"`
+#'   (valid to Seurat 5.5). `NULL` is the Seurat that is installed, `"5.0.1"` without one.
+#' @param only.pos,logfc.threshold,min.pct,min.diff.pct,return.thresh,features,min.cells.group
+#'   As in `FindAllMarkers()`; `NULL` is the default of the rules.
+#' @param min.cells.feature,pseudocount.use,base,max.cells.per.ident,random.seed As there; cells
+#'   are drawn as Seurat draws them.
+#' @param verbose Whether to show messages and progress.
+#' @param ... Must be empty.
+#'
+#' @return A data frame with the columns `p_val`, `avg_log2FC`, `pct.1`, `pct.2`, `p_val_adj`
+#'   (Bonferroni over all genes of the layer), `cluster` (a factor) and `gene`.
+#' @references Lehmann, E. L. (1975) Nonparametrics: Statistical Methods Based on Ranks.
+#' @family markers
+#' @examples
+#' \dontrun{
+#' library(SeuratObject)
+#' markers <- FindClusterMarkers(pbmc_small, only.pos = TRUE)
+#' head(markers)
+#' AnnotateClusters(pbmc_small, markers)
+#' }
+#' @export
+FindClusterMarkers <- function(object, group.by = "ident", ident.1 = NULL, ident.2 = NULL,
+                               within = NULL, sample.by = NULL, assay = NULL, rules = NULL,
+                               features = NULL, logfc.threshold = NULL, min.pct = NULL,
+                               min.diff.pct = -Inf, only.pos = FALSE, max.cells.per.ident = Inf,
+                               random.seed = 1L, min.cells.feature = 3L, min.cells.group = 3L,
+                               pseudocount.use = 1, base = 2, return.thresh = 0.01,
+                               verbose = TRUE, ...) {
+  UseMethod("FindClusterMarkers")
+}
+
+#' @rdname FindClusterMarkers
+#' @export
+FindClusterMarkers.Seurat <- function(object, group.by = "ident", ident.1 = NULL, ident.2 = NULL,
+                                      within = NULL, sample.by = NULL, assay = NULL,
+                                      rules = NULL, features = NULL, logfc.threshold = NULL,
+                                      min.pct = NULL, min.diff.pct = -Inf, only.pos = FALSE,
+                                      max.cells.per.ident = Inf, random.seed = 1L,
+                                      min.cells.feature = 3L, min.cells.group = 3L,
+                                      pseudocount.use = 1, base = 2, return.thresh = 0.01,
+                                      verbose = TRUE, ...) {
+  check_dots(list(...), "FindClusterMarkers")
+  check_text(group.by, "group.by")
+  for (name in c("within", "sample.by", "assay", "rules")) check_text(get(name), name, null = TRUE)
+  check_texts(features, "features", null = TRUE)
+  check_flag(only.pos, "only.pos")
+  check_flag(verbose, "verbose")
+  object <- check_object(object)
+  rules <- rules %||% installed_rules()
+  options <- list(
+    rules = rules, only_pos = only.pos, logfc_threshold = logfc.threshold, min_pct = min.pct,
+    min_diff_pct = min.diff.pct, return_thresh = if (is.null(ident.1)) return.thresh,
+    min_cells_group = min.cells.group, min_cells_feature = min.cells.feature,
+    features = if (!is.null(features)) I(features), pseudocount_use = pseudocount.use,
+    base = base, max_cells_per_ident = if (!identical(max.cells.per.ident, Inf)) {
+      max.cells.per.ident
+    },
+    random_seed = random.seed
+  )
+  find_markers(
+    object, group.by, assay, options,
+    list(ident.1 = ident.1, ident.2 = ident.2, within = within, sample.by = sample.by), verbose
+  )
+}
+
+#' @rdname FindClusterMarkers
+#' @export
+FindClusterMarkers.SingleCellExperiment <- FindClusterMarkers.Seurat
+
+#' @export
+FindClusterMarkers.default <- function(object, ...) stop_unsupported(object)
+
+# Corrected values of an integrated assay may be less than zero: Seurat tests them, and so do we.
+check_marker_values <- function(object, assay) {
+  parts <- normalized_parts(object, assay)
+  kind <- if (length(parts)) value_kind(parts) else "missing"
+  problem <- switch(kind,
+    missing = "there are none",
+    counts = "these are raw counts (all are whole numbers)",
+    linear = "these are no logarithms (such as CPM)",
+    empty = "all of these are zero",
+    damaged = "some of these are NaN or infinite"
+  )
+  if (!is.null(problem)) {
+    cellferry_stop(
+      "markers_required",
+      paste0("Markers are found in log-normalised values, and in assay \"", assay, "\" ", problem, "."),
+      "Normalise first: x <- NormalizeData(x)"
+    )
+  }
+  if (kind == "scaled") {
+    cellferry_warn(
+      "normalisation",
+      paste0(
+        "Some values of assay \"", assay, "\" are less than zero, so that they are scaled or ",
+        "corrected, and fold changes of them mean little."
+      ),
+      "For markers use the assay of the measured values: assay = \"RNA\"."
+    )
+  }
+}
+
+find_markers <- function(object, group.by, assay, options, compared, verbose) {
+  kept <- new_kept()
+  shown <- verbose && interactive()
+  on.exit({
+    if (shown) clear_progress()
+    discard(kept)
+  })
+  begun <- begin_markers(object, group.by, assay, options, compared, kept, verbose)
+  progress <- if (shown) progress_line("Finding markers")
+  answer <- bridge_call(
+    "markers_finish", list(handle = json_text(begun$handle)),
+    callback = progress, verbose = verbose
+  )
+  groups <- as.character(unlist(answer$value$clusters))
+  levels <- group_levels(object, group.by, groups)
+  marker_table(answer, levels, options$only_pos, length(compared$ident.1) > 0L)
+}
+
+# Begins the work and sends all that it reads. `options` are Python's, by its names.
+begin_markers <- function(object, group.by, assay, options, compared = list(), kept = new_kept(),
+                          verbose = FALSE) {
+  assay <- extract_assay(object, assay)
+  groups <- extract_groups(object, group.by)
+  check_marker_values(object, assay)
+  scale <- fold_change_scale(object, assay, options$rules)
+  report_scale(scale, options$rules, verbose)
+  options[c("expm1", "log_base")] <- scale[c("expm1", "log_base")]
+  message <- list(
+    options = json_record(lapply(options, json_option)),
+    ident_1 = json_idents(compared$ident.1), ident_2 = json_idents(compared$ident.2)
+  )
+  outgoing <- new_outgoing()
+  message$parents <- json_clusters_of(outgoing, object, compared$within)
+  message$samples <- json_clusters_of(outgoing, object, compared$sample.by)
+  most <- options$max_cells_per_ident
+  if (!is.null(most)) {
+    message$draws <- json_draws(outgoing, draw_cells(groups, most, options$random_seed, compared))
+  }
+  request <- list(group.by = group.by, assay = assay, kept = kept, verbose = verbose)
+  begin_study(
+    object, "markers_begin", request, "normalized",
+    message = message, outgoing = outgoing, assay = assay, groups = groups, coordinates = NULL
+  )
+}
+
+# Infinity is no JSON.
+json_option <- function(x) {
+  if (is.numeric(x) && length(x) == 1L && is.infinite(x)) {
+    return(json_text(if (x > 0) "Inf" else "-Inf"))
+  }
+  json_value(x)
+}
+
+json_idents <- function(idents) if (!is.null(idents)) json_texts(cluster_texts(idents))
+
+json_clusters_of <- function(outgoing, object, column) {
+  if (is.null(column)) {
+    return(NULL)
+  }
+  json_groups(outgoing, extract_groups(object, column))
+}
+
+# The cells of each test as Seurat draws them: the generator is begun anew for each cluster.
+draw_cells <- function(groups, most, seed, compared) {
+  draw <- function(first, second) {
+    set.seed(seed)
+    some <- function(cells) if (length(cells) > most) sample(cells, most) else cells
+    c(some(which(first)), some(which(second)))
+  }
+  codes <- ifelse(is.na(groups$codes), 0L, groups$codes)
+  with_kept_seed({
+    if (!is.null(compared$ident.1)) {
+      first <- codes %in% match(cluster_texts(compared$ident.1), groups$names)
+      second <- if (is.null(compared$ident.2)) {
+        !first
+      } else {
+        codes %in% match(cluster_texts(compared$ident.2), groups$names)
+      }
+      list(draw(first, second))
+    } else {
+      lapply(seq_along(groups$names), function(code) draw(codes == code, codes != code))
+    }
+  })
+}
+
+json_draws <- function(outgoing, draws) {
+  list(
+    cells = pack_integer(outgoing, unlist(draws) - 1L),
+    lengths = pack_integer(outgoing, lengths(draws))
+  )
+}
+
+report_scale <- function(scale, rules, verbose) {
+  if (!scale$expm1 && isTRUE(scale$is_missing)) {
+    cellferry_warn(
+      "normalisation",
+      paste0(
+        scale$why, ", so that Seurat 4.3 takes the mean of logarithms for a fold change, and so ",
+        "does this table."
+      ),
+      "For fold changes of the means, use rules = \"5.0.1\", or run NormalizeData(x) first."
+    )
+  } else if (verbose) {
+    cellferry_inform(paste0(
+      scale$why, ": fold changes are of ", if (scale$expm1) "expm1() of " else "",
+      "the values (rules of Seurat ", rules, ")."
+    ))
+  }
+}
+
+# The data frame as Seurat makes it.
+marker_table <- function(answer, levels, only.pos, is_pair = FALSE) {
+  found <- unpack_frame(answer$value$frame, answer$buffers)
+  clusters <- as.character(unlist(answer$value$clusters))
+  for (left in answer$value$left_out) warn_of_untested(left)
+  found$cluster <- if (is_pair) {
+    factor(clusters[found$cluster + 1L], levels = clusters)
+  } else {
+    factor(clusters[found$cluster + 1L], levels = levels)
+  }
+  rownames(found) <- marker_row_names(found, only.pos)
+  found
+}
+
+# Positive markers keep the names that rbind() gives, cluster by cluster ("CD3D1"); others get
+# those of make.unique() ("CD3D.1").
+marker_row_names <- function(found, only.pos) {
+  if (!only.pos) {
+    return(make.unique(as.character(found$gene)))
+  }
+  parts <- split(as.character(found$gene), found$cluster, drop = TRUE)
+  as.character(Reduce(function(names, part) make.unique(c(names, part), sep = ""), parts, NULL))
+}
+
+warn_of_untested <- function(left) {
+  cellferry_warn(
+    "clusters_without_markers",
+    paste0("Cluster \"", left$cluster, "\" has no markers, because it can't be tested: ", left$why),
+    "A test needs three cells on either side (min.cells.group)."
+  )
+}

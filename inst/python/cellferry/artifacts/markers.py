@@ -1,0 +1,369 @@
+"""Markers of clusters from their cells: Seurat's test, from an AnnData, a file or a study."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import (
+    ClustersWithoutMarkersWarning,
+    GroupMissingError,
+    InvalidOptionError,
+    MarkersRequiredError,
+    counted,
+    listing,
+    nearest,
+)
+from ..runs.worker import run_in_worker
+from ..study.build import RANKING, assemble_study, group_key_of
+from ..study.clusters import Clusters
+from ..study.expression.kinds import look_at
+from ..study.h5ad import open_h5ad
+from ..study.layers import AnnDataLike, choose_matrices
+from ..study.markers.contrasts import Contrast, one_against_rest, two_groups, within_parents
+from ..study.markers.tested import MarkerOptions, MarkerTable
+from ..study.pseudobulk import Pseudobulk, pseudobulk_of
+from ..study.study import Study
+from .marker_sums import MarkerSums, marker_sums_of, read_marker_sums
+
+if TYPE_CHECKING:
+    import anndata
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..runs.worker import Event
+    from ..study.expression.source import ExpressionSource
+    from ..study.markers.table import Markers
+
+logger = logging.getLogger("cellferry")
+
+SLOW_VALUES = 200_000_000
+"""From so many stored values on it takes more than some ten seconds, which is said before."""
+
+
+def find_markers(
+    data: anndata.AnnData | str | Path | Study,
+    group_key: str | None = None,
+    *,
+    rules: str = "5.0.1",
+    only_pos: bool = False,
+    logfc_threshold: float | None = None,
+    min_pct: float | None = None,
+    min_diff_pct: float = -math.inf,
+    return_thresh: float = 0.01,
+    min_cells_group: int = 3,
+    min_cells_feature: int = 3,
+    features: Sequence[str] | None = None,
+    pseudocount_use: float = 1.0,
+    base: float = 2.0,
+    max_cells_per_ident: int | None = None,
+    random_seed: int = 1,
+    ident_1: str | Sequence[str] | None = None,
+    ident_2: str | Sequence[str] | None = None,
+    within: str | None = None,
+    sample_key: str | None = None,
+    key_added: str | None = None,
+    progress: bool = True,
+) -> Markers:
+    """Find the markers of clusters, as Seurat's ``FindAllMarkers()`` does.
+
+    The Wilcoxon rank sum test of every gene between each cluster and all other cells, with
+    Seurat's thresholds, fold change and order. Its p-values rank genes: the clusters were made from
+    the same values, so that they test nothing.
+
+    Parameters
+    ----------
+    data
+        AnnData (in memory or backed), the path of an .h5ad, which is read piece by piece, or a
+        :class:`cellferry.Study`. Cells x genes, log-normalised (natural logarithm): ``X``, or
+        ``raw`` where X is scaled, or a layer of a usual name.
+    group_key
+        Column of ``obs`` with the clusters; None: that of the stored ranking, else one of a usual
+        name.
+    rules
+        Version of Seurat whose defaults, fold change and order hold: ``"4.3"``, ``"4.4"``,
+        ``"5.0.0"`` or ``"5.0.1"`` (valid to 5.5).
+    only_pos, logfc_threshold, min_pct, min_diff_pct, return_thresh
+        As in Seurat; None is the default of the rules. ``logfc_threshold`` is in the units of the
+        fold change, ``min_pct`` a fraction of cells.
+    min_cells_group, min_cells_feature, features, pseudocount_use, base
+        As in Seurat.
+    max_cells_per_ident, random_seed
+        At most so many cells of each side are ranked. They are drawn by NumPy: another draw than
+        Seurat's, which is R's.
+    ident_1, ident_2
+        Only this cluster (or these) against that, or against all others, without ``return_thresh``,
+        as ``FindMarkers()``.
+    within
+        Column of ``obs`` with parents: clusters are compared with the other cells of theirs.
+    sample_key
+        Column of ``obs`` with samples: the table says in how many a marker holds, and in how many
+        of these in the same direction.
+    key_added
+        Write the ranking of all genes to ``uns[key_added]`` of an AnnData, in the form of
+        ``scanpy.tl.rank_genes_groups``: ordered by z, with ``pts`` and ``pts_rest``.
+    progress
+        Show a progress bar on a terminal or in a notebook.
+
+    Returns
+    -------
+    Markers
+        One row per cluster and gene; ``to_frame()`` has Seurat's columns.
+
+    Raises
+    ------
+    MarkersRequiredError
+        There is one cluster, or the values are no log-normalised ones.
+    GroupMissingError, InvalidOptionError, InputError
+
+    Examples
+    --------
+    >>> import anndata, numpy as np
+    >>> x = np.log1p(np.array([[9, 0], [7, 0], [8, 1], [0, 9], [0, 8], [0, 7.5]], "float32"))
+    >>> adata = anndata.AnnData(x)
+    >>> adata.var_names, adata.obs["leiden"] = ["CD3D", "CD79A"], ["0", "0", "0", "1", "1", "1"]
+    >>> found = find_markers(adata, "leiden", only_pos=True, return_thresh=1, progress=False)
+    >>> found.to_frame()[["cluster", "gene", "pct.1"]].values.tolist()
+    [['0', 'CD3D', 1.0], ['1', 'CD79A', 1.0]]
+    """
+    from ..runs.progress import progress_events
+
+    options = MarkerOptions(
+        rules=rules,
+        only_pos=only_pos,
+        logfc_threshold=logfc_threshold,
+        min_pct=min_pct,
+        min_diff_pct=min_diff_pct,
+        return_thresh=return_thresh if ident_1 is None else None,
+        min_cells_group=min_cells_group,
+        min_cells_feature=min_cells_feature,
+        features=features,
+        pseudocount_use=pseudocount_use,
+        base=base,
+        max_cells_per_ident=max_cells_per_ident,
+        random_seed=random_seed,
+    ).checked()
+    if key_added is not None and not hasattr(data, "uns"):
+        message = "`key_added` needs an AnnData, whose `uns` it writes to."
+        raise InvalidOptionError(message, "Leave it out, or read the file: anndata.read_h5ad().")
+    with opened_study(data, group_key) as study:
+        contrasts = contrasts_of(study, ident_1, ident_2, within)
+        samples = None if sample_key is None else _column(study, sample_key)
+        check_values(study)
+        with progress_events(show=progress, title="Finding markers") as on_event:
+            sums = read_study(study, contrasts, options, on_event, samples=samples)
+        found = sums.table(study.clusters.names)
+        warn_of_left_out(found)
+        if key_added is not None:
+            from ..study.markers.ranking import ranking_of
+
+            every = sums.table(study.clusters.names, everything=True)
+            data.uns[key_added] = ranking_of(every, str(study.group_key))  # type: ignore[union-attr]
+    return found.markers()
+
+
+def pseudobulk(
+    data: anndata.AnnData | str | Path | Study,
+    group_key: str | None = None,
+    *,
+    sample_key: str | None = None,
+    columns: Sequence[str] = (),
+    min_cells: int = 1,
+) -> Pseudobulk:
+    """Sum the raw counts of clusters, apart for each sample, for DESeq2 or edgeR.
+
+    Parameters
+    ----------
+    data
+        AnnData, the path of an .h5ad, or a study: cells x genes, with raw counts in
+        ``layers["counts"]``, ``raw`` or ``X``.
+    group_key
+        Column of ``obs``: clusters, labels, or a level of labels.
+    sample_key, columns, min_cells
+        As in :func:`cellferry.study.pseudobulk.pseudobulk_of`.
+
+    Returns
+    -------
+    Pseudobulk
+        ``counts`` (genes x columns, int64), ``samples`` (one row a column), ``to_frame()``.
+
+    Examples
+    --------
+    >>> import anndata, numpy as np
+    >>> adata = anndata.AnnData(np.array([[1.0, 0], [2, 0], [0, 5]]))
+    >>> adata.layers["counts"] = adata.X.copy()
+    >>> adata.var_names, adata.obs["label"] = ["CD3D", "CD79A"], ["T cell", "T cell", "B cell"]
+    >>> pseudobulk(adata, "label").to_frame().T.values.tolist()
+    [[0, 5], [3, 0]]
+    """
+    with opened_study(data, group_key) as study:
+        return pseudobulk_of(study, sample_key=sample_key, columns=columns, min_cells=min_cells)
+
+
+def markers_of(study: Study, on_event: Callable[[Event], None] | None = None) -> Markers:
+    """Return the markers of a study that nobody gave: positive ones, by the latest rules.
+
+    Parameters
+    ----------
+    study
+        With clusters and log-normalised values.
+    on_event
+        Called in this thread with progress.
+
+    Raises
+    ------
+    MarkersRequiredError
+        They cannot be computed; says why, and what to do.
+    """
+    check_values(study)
+    sums = marker_sums_of(study)
+    source = study.require("normalized", "markers")
+    if (source.stored_values or 0) > SLOW_VALUES:
+        logger.info(
+            "Finding markers of %s in %s cells and %s genes; pass markers= to use a table.",
+            counted(len(study.clusters.names), "cluster"),
+            f"{source.shape[0]:,}",
+            f"{source.shape[1]:,}",
+        )
+    run_in_worker(lambda events: read_marker_sums(source, sums, events), on_event)
+    found = sums.table(study.clusters.names)
+    warn_of_left_out(found)
+    return found.markers()
+
+
+@contextmanager
+def opened_study(
+    data: anndata.AnnData | str | Path | Study, group_key: str | None
+) -> Iterator[Study]:
+    """Yield the study of what is given, with clusters, values and metadata; a file is closed after.
+
+    Parameters
+    ----------
+    data
+        AnnData, path of an .h5ad, or a study.
+    group_key
+        Column of ``obs`` with the clusters.
+    """
+    if isinstance(data, Study):
+        yield data
+    elif isinstance(data, str | Path):
+        with open_h5ad(Path(data), [RANKING]) as opened:
+            yield _study_of(opened, group_key)
+    else:
+        yield _study_of(data, group_key)
+
+
+def _study_of(adata: AnnDataLike, group_key: str | None) -> Study:
+    key = group_key_of(adata, group_key)
+    return assemble_study(adata, key, choose_matrices(adata, any_kind=True))
+
+
+def contrasts_of(
+    study: Study,
+    ident_1: str | Sequence[str] | None,
+    ident_2: str | Sequence[str] | None,
+    within: str | None,
+) -> list[Contrast]:
+    """Return what is compared; see :func:`find_markers`.
+
+    Raises
+    ------
+    InvalidOptionError
+        The options contradict each other.
+    MarkersRequiredError
+        There is nothing to compare.
+    """
+    if ident_1 is None and ident_2 is not None:
+        message = "`ident_2` is given without `ident_1`."
+        raise InvalidOptionError(message, "Name the clusters of both sides.")
+    if ident_1 is not None and within is not None:
+        message = "`within` compares all clusters, and `ident_1` names some."
+        raise InvalidOptionError(message, "Give one of them.")
+    if ident_1 is not None:
+        second = None if ident_2 is None else _names(ident_2)
+        return [two_groups(study.clusters, _names(ident_1), second)]
+    if within is None:
+        return [one_against_rest(study.clusters)]
+    found = within_parents(study.clusters, _column(study, within))
+    if not found:
+        message = f'No value of "{within}" has two clusters to compare.'
+        raise MarkersRequiredError(message, "Name the column with the parents of the clusters.")
+    return found
+
+
+def _names(given: str | Sequence[str]) -> list[str]:
+    return [given] if isinstance(given, str) else [str(name) for name in given]
+
+
+def _column(study: Study, name: str) -> Clusters:
+    columns = [] if study.obs is None else [str(c) for c in study.obs.columns]
+    if study.obs is None or name not in columns:
+        message = f'The metadata has no column "{name}"; it has {listing(columns)}.'
+        guess = nearest(name, columns)
+        raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
+    return Clusters.from_column(study.obs[name])
+
+
+def check_values(study: Study) -> None:
+    """Raise where a test of these values would mean nothing.
+
+    Raises
+    ------
+    MarkersRequiredError
+        There is no expression, or it is not log-normalised; names the cause and the cure.
+    """
+    source = study.normalized
+    if source is None:
+        message = "Markers are computed from expression, and there is none."
+        raise MarkersRequiredError(message, "Pass the object itself, or a marker table.")
+    problem = _problem(source)
+    if problem:
+        message = f"Markers cannot be computed: {problem}."
+        hint = "Normalise first: scanpy.pp.normalize_total, then scanpy.pp.log1p."
+        raise MarkersRequiredError(message, hint)
+
+
+def _problem(source: ExpressionSource) -> str | None:
+    seen = look_at(source)
+    return {
+        "scaled": "the values are scaled (some are negative)",
+        "counts": "the values look like raw counts (all are whole numbers)",
+        "linear": f"the values are not logarithms (they go up to {seen.largest:,.6g})",
+        "empty": "all values are zero",
+        "damaged": f"the values are damaged (one is {seen.not_finite})",
+    }.get(seen.kind)
+
+
+def read_study(
+    study: Study,
+    contrasts: Sequence[Contrast],
+    options: MarkerOptions,
+    on_event: Callable[[Event], None] | None = None,
+    *,
+    samples: Clusters | None = None,
+    draws: Sequence[Sequence[NDArray[np.integer]]] | None = None,
+) -> MarkerSums:
+    """Read the values of a study in a worker thread; see :func:`read_marker_sums`."""
+    source = study.require("normalized", "markers")
+    sums = MarkerSums(source.genes, contrasts, options, draws=draws, samples=samples)
+    return run_in_worker(lambda events: read_marker_sums(source, sums, events), on_event)
+
+
+def warn_of_left_out(found: MarkerTable) -> None:
+    """Warn of clusters that were not tested, which Seurat leaves out of its table in silence."""
+    if found.left_out:
+        first = next(iter(found.left_out.items()))
+        message = (
+            f"{counted(len(found.left_out), 'cluster')} could not be tested and have no markers: "
+            f'{listing(list(found.left_out))}. For example "{first[0]}": {first[1]}'
+        )
+        hint = "A test needs three cells on either side (min_cells_group)."
+        warnings.warn(ClustersWithoutMarkersWarning(message, hint), stacklevel=3)
+
+
+__all__ = ["find_markers", "markers_of", "pseudobulk"]

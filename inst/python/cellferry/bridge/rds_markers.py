@@ -1,0 +1,101 @@
+"""Markers of the object in an .rds file: R reads the file, and the test is ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..artifacts.markers import warn_of_left_out
+from ..runs.progress import progress_events
+from . import markers, wire
+from .handles import drop, kept
+from .rds import IDENT, as_from_r
+from .rscript import RChild, existing_file
+from .studies import Incoming
+from .wire import Message
+
+if TYPE_CHECKING:
+    from ..study.markers.tested import MarkerTable
+
+
+def find_markers_of_rds(
+    path: Path,
+    *,
+    group_key: str | None = None,
+    assay: str | None = None,
+    ident_1: Sequence[str] | None = None,
+    ident_2: Sequence[str] | None = None,
+    within: str | None = None,
+    sample_key: str | None = None,
+    progress: bool = True,
+    rscript: str | None = None,
+    **options: object,
+) -> MarkerTable:
+    """Find the markers of a Seurat object or SingleCellExperiment in a file.
+
+    Parameters
+    ----------
+    path
+        The file, written with ``saveRDS()``.
+    group_key
+        Metadata column with the clusters; None is the active identity.
+    assay
+        None is the default assay.
+    ident_1, ident_2, within, sample_key
+        As in :func:`cellferry.find_markers`.
+    progress
+        Show a progress bar on a terminal.
+    rscript
+        Path of Rscript; None finds it.
+    **options
+        Fields of :class:`cellferry.study.markers.tested.MarkerOptions`. Without ``rules`` they are
+        those of the installed Seurat.
+
+    Raises
+    ------
+    CellferryError
+        As :func:`cellferry.find_markers`, and what is wrong with the object.
+
+    Examples
+    --------
+    >>> found = find_markers_of_rds(Path("pbmc.rds"), only_pos=True)  # doctest: +SKIP
+    """
+    task: Message = {
+        "verb": "markers",
+        "input": existing_file(path),
+        "group_by": group_key or IDENT,
+        "assay": assay,
+        "compared": {
+            "ident.1": None if ident_1 is None else list(ident_1),
+            "ident.2": None if ident_2 is None else list(ident_2),
+            "within": within,
+            "sample.by": sample_key,
+        },
+        "options": options,
+    }
+    handle = ""
+
+    def begin(message: Message, _out: wire.Outgoing) -> Message:
+        nonlocal handle
+        begun = markers.begin(message)
+        handle = begun["handle"]
+        return begun
+
+    try:
+        with RChild(rscript) as child:
+            handlers = {
+                "task": lambda _message, _out: task,
+                "markers_begin": begin,
+                "block": as_from_r("block"),
+            }
+            child.serve(handlers, until="markers_finish")
+            child.answer(None)
+        with progress_events(show=progress, title="Finding markers") as on_event:
+            found = kept(handle, markers.OpenMarkers).finish(on_event)
+    finally:
+        opened = drop(handle)
+        if isinstance(opened, Incoming):
+            opened.close()
+    warn_of_left_out(found)
+    return found

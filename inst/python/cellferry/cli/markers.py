@@ -1,0 +1,114 @@
+"""``cellferry markers``: the marker table of clusters, as Seurat's FindAllMarkers() makes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..files import write_whole
+from .console import the_console
+from .options import FilePath
+from .standard_input import is_standard_input
+
+if TYPE_CHECKING:
+    from ..study.markers.table import Markers
+
+
+@click.command()
+@click.argument("input_file", metavar="INPUT", type=FilePath())
+@click.option(
+    "--group-key",
+    help="Column of the metadata with the clusters.  [default for .rds: the active identity]",
+)
+@click.option(
+    "--out", type=FilePath(), required=True,
+    help="Where the table goes: .csv, or .tsv; - is standard output.",
+)  # fmt: skip
+@click.option("--assay", help="Of an .rds.  [default: its default assay]")
+@click.option("--rules", help="4.3, 4.4, 5.0.0 or 5.0.1.  [default: installed Seurat, or 5.0.1]")
+@click.option("--only-pos", is_flag=True, help="Only genes that the cluster has more of.")
+@click.option("--logfc-threshold", type=float, help="[default: that of the rules]")
+@click.option("--min-pct", type=float, help="[default: that of the rules]")
+@click.option("--min-diff-pct", type=float, help="Least difference of the shares.")
+@click.option("--return-thresh", type=float, default=0.01, show_default=True, help="Largest p.")
+@click.option("--min-cells-group", type=int, default=3, show_default=True)
+@click.option("--max-cells-per-ident", type=int, help="Cells of each side that are ranked.")
+@click.option("--random-seed", type=int, default=1, show_default=True)
+@click.option("--feature", "features", multiple=True, metavar="GENE", help="May be given again.")
+@click.option("--ident-1", multiple=True, metavar="CLUSTER", help="Only this cluster.")
+@click.option("--ident-2", multiple=True, metavar="CLUSTER", help="Against this one.")
+@click.option("--within", metavar="COLUMN", help="Compare within the values of this column.")
+@click.option("--sample-key", metavar="COLUMN", help="Say in how many samples a marker holds.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing table.")
+def markers(input_file: Path, out: Path, overwrite: bool, **options: Any) -> None:
+    """Find the markers of the clusters of INPUT, an .h5ad or an .rds.
+
+    The table is the one of Seurat's FindAllMarkers(): a Wilcoxon test of every gene between each
+    cluster and all other cells. Its p-values rank genes, they test nothing.
+
+    \b
+    Examples:
+      cellferry markers pbmc.h5ad --group-key leiden --out markers.csv
+      cellferry markers pbmc.rds --only-pos --out markers.csv
+      cellferry markers pbmc.h5ad --group-key leiden --ident-1 3 --ident-2 5 --out 3-5.csv
+    """
+    console = the_console()
+    if is_standard_input(out) and console.as_json:
+        usage = "--json is for one JSON document, and --out - writes a table there."
+        raise click.UsageError(usage)
+    _check_target(out, overwrite)
+    given = {name: value for name, value in options.items() if value not in {None, ()}}
+    for name in ("features", "ident_1", "ident_2"):
+        if name in given:
+            given[name] = list(given[name])
+    found = _found(input_file, given)
+    text = _text(found, out)
+    if is_standard_input(out):
+        console.result(text.rstrip("\n"), asked_for=True)
+        return
+    write_whole(out, text)
+    console.wrote([out])
+    sizes = {name: int((found.cluster == i).sum()) for i, name in enumerate(found.clusters)}
+    console.result("", outputs=[str(out)], markers=sizes)
+
+
+def _check_target(out: Path, overwrite: bool) -> None:
+    from ..errors import OutputError
+
+    if is_standard_input(out):
+        return
+    if not out.parent.is_dir():
+        message = f'The table cannot be written to "{out}": there is no folder "{out.parent}".'
+        raise OutputError(message, "Make the folder first, or choose another path.")
+    if out.exists() and not overwrite:
+        message = f'There is a file "{out}", and it is not replaced.'
+        raise OutputError(message, "Choose another path, or pass `overwrite=True`.")
+
+
+def _found(path: Path, options: dict[str, Any]) -> Markers:
+    suffix = path.suffix.lower()
+    if suffix == ".rds":
+        from ..bridge.rds_markers import find_markers_of_rds
+
+        if "ident_1" in options:
+            options["return_thresh"] = None
+        return find_markers_of_rds(path, **options).markers()
+    if suffix != ".h5ad":
+        from ..errors import UnsupportedObjectError
+
+        message = f'"{path}" is neither .h5ad nor .rds, and this command reads no other files.'
+        raise UnsupportedObjectError(message, "In R: FindClusterMarkers(x); in Python: AnnData.")
+    if "assay" in options:
+        usage = "--assay is for .rds."
+        raise click.UsageError(usage)
+    from ..artifacts.markers import find_markers
+
+    return find_markers(path, **options)
+
+
+def _text(found: Markers, out: Path) -> str:
+    separator = "\t" if out.suffix.lower() in {".tsv", ".txt"} else ","
+    text: str = found.to_frame().to_csv(index=False, sep=separator)
+    return text
