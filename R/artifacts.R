@@ -141,9 +141,9 @@ stream_artifacts <- function(object, group.by, assay, coordinates_key, options, 
 # Begins a build and sends all that it reads.
 begin_build <- function(object, group.by, assay, coordinates_key, options, kept = new_kept(),
                         verbose = FALSE, progress = NULL) {
-  if (isTRUE(options$markers)) check_marker_values(object, extract_assay(object, assay))
   groups <- extract_groups(object, group.by)
   check_clustering(object, groups)
+  if (isTRUE(options$markers)) check_marker_values(object, extract_assay(object, assay))
   begin_study(
     object, "artifacts_begin",
     list(group.by = group.by, assay = assay, kept = kept, verbose = verbose), artifact_parts,

@@ -155,7 +155,8 @@ json_study <- function(outgoing, object, groups, assay, request, parts = request
       },
       markers = json_text(request$markers),
       coordinates = json_coordinates(outgoing, coordinates),
-      object = json_text(object_kind(object)),
+      object = json_text(object_kind(object)), assay = json_text(assay),
+      other_assays = json_other_assays(object, assay),
       counts_genes = if (wants("counts") && reads("counts")) {
         json_texts(extract_genes(object, assay, "counts"))
       },
@@ -170,6 +171,16 @@ json_study <- function(outgoing, object, groups, assay, request, parts = request
     ),
     json_context(request)
   )
+}
+
+# Of the other assays some features, by which Python sees where the genes are.
+json_other_assays <- function(object, assay, most = 200) {
+  features <- extract_other_features(object, assay)
+  lapply(stats::setNames(nm = names(features)), function(name) {
+    of_assay <- features[[name]]
+    chosen <- unique(round(seq(1, length(of_assay), length.out = min(most, length(of_assay)))))
+    list(name = json_text(name), features = json_texts(of_assay[chosen]))
+  }) |> unname()
 }
 
 json_context <- function(request) {

@@ -71,7 +71,7 @@ FindClusterMarkers.Seurat <- function(object, group.by = "ident", ident.1 = NULL
   check_texts(features, "features", null = TRUE)
   check_flag(only.pos, "only.pos")
   check_flag(verbose, "verbose")
-  check_object(object)
+  object <- check_object(object)
   rules <- rules %||% installed_rules()
   options <- list(
     rules = rules, only_pos = only.pos, logfc_threshold = logfc.threshold, min_pct = min.pct,
@@ -158,8 +158,8 @@ begin_markers <- function(object, group.by, assay, options, compared = list(), k
     ident_1 = json_idents(compared$ident.1), ident_2 = json_idents(compared$ident.2)
   )
   outgoing <- new_outgoing()
-  message$parents <- json_groups(outgoing, object, compared$within)
-  message$samples <- json_groups(outgoing, object, compared$sample.by)
+  message$parents <- json_clusters_of(outgoing, object, compared$within)
+  message$samples <- json_clusters_of(outgoing, object, compared$sample.by)
   most <- options$max_cells_per_ident
   if (!is.null(most)) {
     message$draws <- json_draws(outgoing, draw_cells(groups, most, options$random_seed, compared))
@@ -181,14 +181,11 @@ json_option <- function(x) {
 
 json_idents <- function(idents) if (!is.null(idents)) json_texts(cluster_texts(idents))
 
-json_groups <- function(outgoing, object, column) {
+json_clusters_of <- function(outgoing, object, column) {
   if (is.null(column)) {
     return(NULL)
   }
-  groups <- extract_groups(object, column)
-  codes <- groups$codes - 1L
-  codes[is.na(codes)] <- -1L
-  list(names = json_texts(groups$names), codes = pack_integer(outgoing, codes))
+  json_groups(outgoing, extract_groups(object, column))
 }
 
 # The cells of each test as Seurat draws them: the generator is begun anew for each cluster.

@@ -45,6 +45,9 @@ open_markers <- function(x, cluster.column = NULL, gene.column = NULL, verbose =
 
 marker_source <- function(x, outgoing) {
   if (is.data.frame(x)) {
+    # read.csv() makes logical values of the clusters "TRUE" and "FALSE", which stay as R has them.
+    logical <- vapply(x, is.logical, NA)
+    x[logical] <- lapply(x[logical], as.character)
     return(list(frame = pack_frame(outgoing, x, lists = TRUE)))
   }
   if (rlang::is_string(x) && is.null(names(x))) {

@@ -193,6 +193,22 @@ extract_assay <- function(object, assay = NULL) {
   assay
 }
 
+# The features of the assays that are not read, by name; none where there is only one.
+extract_other_features <- function(object, assay = NULL) {
+  if (is_seurat(object)) {
+    assays <- methods::slot(object, "assays")
+    found <- lapply(assays[setdiff(names(assays), assay)], rownames)
+  } else {
+    names <- if (requireNamespace("SingleCellExperiment", quietly = TRUE)) {
+      SingleCellExperiment::altExpNames(object)
+    }
+    found <- lapply(stats::setNames(nm = names), function(name) {
+      rownames(SingleCellExperiment::altExp(object, name))
+    })
+  }
+  Filter(length, lapply(found, as.character))
+}
+
 # Embeddings of `cells` (see measured_cells()), one row for each in their order; NA for cells that
 # one does not have. `list(name, key, assay, values, loadings, stdev)`, loadings NULL where there
 # are none.

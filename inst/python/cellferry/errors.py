@@ -52,9 +52,11 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import warnings
 from collections.abc import Callable
-from typing import ClassVar, TypeVar
+from contextvars import ContextVar
+from typing import ClassVar, Literal, TypeVar
 
 ISSUE_URL = "https://github.com/cellferry/cellferry/issues"
 
@@ -601,6 +603,31 @@ class RunPlaceWarning(CellferryWarning):
     """The user's data folder cannot be written, so the run is found by its folder only."""
 
     code = "run_place"
+
+
+Language = Literal["python", "r", "cli"]
+
+language: ContextVar[Language] = ContextVar("language", default="python")
+"""What the user writes: Python, R, or options of the command line. Messages have lines of it."""
+
+
+def in_language(*, python: str, r: str, cli: str) -> str:
+    """Return the text for a user of Python, of R or of the command line.
+
+    Examples
+    --------
+    >>> in_language(python="group_key=", r="group.by =", cli="--group-key")
+    'group_key='
+    """
+    return {"python": python, "r": r, "cli": cli}[language.get()]
+
+
+def warn(warning: CellferryWarning) -> None:
+    """Give a warning that points to the line of the caller of this package."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("cellferry"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(warning, stacklevel=level)
 
 
 _Coded = TypeVar("_Coded", CellferryError, CellferryWarning)

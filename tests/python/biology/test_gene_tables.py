@@ -13,7 +13,7 @@ from cellferry.biology.gene_tables import (
     symbols_by_number,
     to_symbols,
 )
-from cellferry.biology.genes import detect_species
+from cellferry.biology.recognition import detect_species
 
 SPECIES = tuple(PREFIXES)
 

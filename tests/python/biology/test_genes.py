@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellferry.biology.genes import detect_species, identifier_kind, require_symbols
+from cellferry.biology.genes import identifier_kind, require_symbols
+from cellferry.biology.recognition import detect_species
 from cellferry.errors import GeneIdentifiersError
 
 HUMAN = ["CD3E", "HLA-DRA", "C1orf43", "MT-CO1", "MS4A1", "CXorf38", "RP11-34P13.7", "LINC00115"]

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellferry.biology.gene_tables import to_symbols
-from cellferry.biology.genes import detect_species, identifier_kind, is_identifier
+from cellferry.biology.genes import identifier_kind, is_identifier
+from cellferry.biology.recognition import detect_species
 from cellferry.biology.symbols import choose_symbols, symbol_of
 from cellferry.errors import GroupMissingError
 

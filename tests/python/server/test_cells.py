@@ -32,8 +32,7 @@ def test_the_service_gives_what_the_local_engine_gives_whatever_the_chunks(serve
     adata, other = ADATA.copy(), ADATA.copy()
     local = annotate_cells(adata, species="human", progress=False)
     engine = CellAtlas(api_url=server.url + PATH, chunk_size=size, qc="off")
-    with pytest.warns(match="gene names are known"):
-        found = annotate_cells(other, engine=engine, progress=False)
+    found = annotate_cells(other, engine=engine, progress=False)
     assert found.to_frame()["label"].tolist() == local.to_frame()["label"].tolist()
     assert found.supporting.values() == local.supporting.values()
     assert found.evidence["chunks"] == -(-60 // size)
@@ -69,7 +68,7 @@ def test_a_body_that_is_too_large_is_refused_and_the_engine_halves_it(server):
     refused = server.client.post(PATH, content=b" " * 1_100_000, headers=json)
     assert refused.status_code == 413
     warned = pytest.warns(CellsDiagnosisWarning, match="low everywhere")
-    with warned, pytest.warns(match="gene names are known"):
+    with warned, pytest.warns(match="are known symbols"):
         found = annotate_cells(adata, engine=engine, progress=False)
     assert found.counts() == {"unknown": 4000}
     assert found.evidence["chunks"] == 4

@@ -7,13 +7,14 @@ from scipy.sparse import csr_matrix
 
 from cellferry.annotations.cells import CellAnnotations
 from cellferry.annotations.texts import TextLists, Texts
+from plain_genes import plain_genes
 
 MARKERS = {
     "B cell": ["CD79A", "MS4A1", "CD79B", "CD19", "BANK1"],
     "T cell": ["CD3D", "CD3E", "CD3G", "CD2", "IL32"],
     "Monocyte": ["CD14", "LYZ", "S100A9", "FCN1", "S100A8"],
 }
-OTHERS = [f"GENE{i}" for i in range(40)]
+OTHERS = plain_genes(40)
 GENES = [*(g for genes in MARKERS.values() for g in genes), *OTHERS]
 
 

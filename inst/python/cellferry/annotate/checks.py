@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,9 +18,12 @@ from ..errors import (
     SpeciesWarning,
     UploadNotAllowedError,
     counted,
+    in_language,
     listing,
+    warn,
 )
 from ..study.expression.statistics import fraction_expressed
+from .joins import explain, shown
 
 if TYPE_CHECKING:
     from ..annotations.clusters import Level
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from ..study.clusters import Clusters
     from ..study.markers.table import Markers
     from ..study.study import Study
+    from ..study.symbols import Recognised
 
 logger = logging.getLogger("cellferry")
 
@@ -42,11 +46,12 @@ FEWEST_GENES = 3
 """A cluster with fewer genes to compare is not judged."""
 
 
-def check_study(study: Study, level: Level = "clusters") -> Study:
-    """Check markers against clusters, warn of what will get no label, settle the species.
+def check_study(study: Study, level: Level = "clusters", genes: Iterable[str] = ()) -> Study:
+    """Check markers against clusters and genes, warn of what will get no label, settle the species.
 
-    Returns the study with ``context.species`` filled in where the gene names show it, and with
-    symbols where the genes are Ensembl identifiers.
+    Returns the study with symbols wherever the names of genes are read as one, with what was
+    found of them in ``recognised``, and with ``context.species`` filled in where the gene names
+    show it. The marker table and the object of the user stay as they are.
 
     Parameters
     ----------
@@ -54,6 +59,8 @@ def check_study(study: Study, level: Level = "clusters") -> Study:
         With its expression and markers, as it was read.
     level
         ``"clusters"`` or ``"cells"``; cells need no cluster.
+    genes
+        Genes that the engine knows beside the symbols of human and mouse.
 
     Raises
     ------
@@ -63,40 +70,71 @@ def check_study(study: Study, level: Level = "clusters") -> Study:
     codes = clusters.codes if level == "clusters" else None
     if codes is not None and (missing := int(np.sum(codes < 0))):
         message = f"{missing} of {len(codes)} cells have no cluster and will get no label."
-        warnings.warn(CellsWithoutClusterWarning(message), stacklevel=2)
+        warn(CellsWithoutClusterWarning(message))
     if study.markers is not None:
         _check_clusters(study.markers, clusters, study.group_key)
         _check_statistic(study.markers)
-        study = _with_symbols(study)
-    if level == "cells":
-        from ..study.symbols import with_expression_symbols
+    read, found = _with_symbols(study, level, genes)
+    return _settle_species(read, study, found)
 
-        study = with_expression_symbols(study)
-    return _settle_species(study)
+
+def _with_symbols(study: Study, level: Level, genes: Iterable[str]) -> tuple[Study, Recognised]:
+    """Return the study with symbols, once the user was told what is read as what."""
+    from ..biology.recognition import not_in_the_tables
+    from ..study.symbols import recognise_genes, with_expression_symbols, with_symbols
+    from .recognition import warn_of_genes
+
+    found = recognise_genes(study, not_in_the_tables(genes))
+    # Identifiers that cannot be read are refused; nothing else is then worth a warning.
+    read = with_symbols(study, found) if level == "clusters" or study.markers is not None else None
+    warn_of_genes(study, found, level)
+    if read is None:
+        read = with_expression_symbols(study, found)
+    return read.with_parts(recognised=study.recognised or found.to_dict() or None), found
 
 
 def _check_clusters(markers: Markers, clusters: Clusters, group_key: str | None) -> None:
-    extra = [c for c in markers.clusters if c not in set(clusters.names)]
-    without = [c for c in clusters.names if c not in set(markers.clusters)]
+    here, there = set(clusters.names), set(markers.clusters)
+    extra = [c for c in markers.clusters if c not in here]
+    without = [c for c in clusters.names if c not in there]
+    if not extra and not without:
+        return
     of = f' of "{group_key}"' if group_key else ""
+    why = explain(extra, without) if extra and without else None
     if len(without) == len(clusters.names):
         message = (
             f"No cluster of the marker table is a cluster{of}: the table has "
-            f"{listing(markers.clusters, 5)}, the object has {listing(clusters.names, 5)}."
+            f"{shown(markers.clusters, 5)}, the object has {shown(clusters.names, 5)}."
         )
-        hint = "Name the metadata column the markers were computed for: `group_key`."
+        hint = in_language(
+            python="Name the column that the markers were computed for: group_key=.",
+            r="Name the metadata column that the markers were computed for: group.by.",
+            cli="Name the column that the markers were computed for: --group-key.",
+        )
+        if why is not None:
+            message += f" {why.sentence()}"
+            hint = why.line(markers.source)
         raise MarkersClustersError(message, hint, table=list(markers.clusters))
     if extra:
         message = (
             f"The marker table has {counted(len(extra), 'cluster')} that the object does not "
-            f"have: {listing(extra)}."
+            f"have: {shown(extra)}."
         )
         hint = "They are left out. If that is a surprise, the table is of another clustering."
-        warnings.warn(MarkersUnknownClustersWarning(message, hint), stacklevel=3)
+        if why is not None:
+            message += f" {why.sentence()}"
+            hint = f"They are left out. {why.line(markers.source)}"
+        warn(MarkersUnknownClustersWarning(message, hint))
     if without:
-        message = f"{counted(len(without), 'cluster')} without markers: {listing(without)}."
+        message = f"{counted(len(without), 'cluster')} without markers: {shown(without)}."
         hint = "They get no label and the status skipped."
-        warnings.warn(ClustersWithoutMarkersWarning(message, hint), stacklevel=3)
+        if "" in without:
+            message += f" Cells with an empty name for their cluster{of} are one of its own."
+            hint += (
+                " Rows of a marker table without a cluster are left out, so give it a name, or "
+                "make it missing (NA) where the cells have no cluster."
+            )
+        warn(ClustersWithoutMarkersWarning(message, hint))
 
 
 def _check_statistic(markers: Markers) -> None:
@@ -111,44 +149,57 @@ def _check_statistic(markers: Markers) -> None:
     raise MarkersStatisticError(message, hint)
 
 
-def _with_symbols(study: Study) -> Study:
-    from ..study.symbols import with_symbols
+def _settle_species(study: Study, given: Study, recognised: Recognised) -> Study:
+    """Return the study with the species that the genes show, which is that of known symbols.
 
-    return with_symbols(study)
-
-
-def _settle_species(study: Study) -> Study:
+    ``given`` has the genes as they are written, by which a stated species is judged.
+    """
     from dataclasses import replace
 
-    from ..biology.genes import detect_species
+    from ..biology.recognition import detect_species
     from ..biology.species import known_species
 
-    names = study.genes if study.genes is not None else None
-    if names is None and study.markers is not None:
-        names = tuple(dict.fromkeys(study.markers.gene))
-    if names is None:
-        return study
-    guess = detect_species(names)
     stated = study.context.species
+    names = _names_of_genes(given) if stated is not None else ()
+    read = (recognised.of_object, recognised.table)
+    guesses = (*map(detect_species, names), *(r.species for r in read if r is not None))
+    guess = next((g for g in guesses if g.species is not None), None)
+    if guess is None:
+        return study
     if stated is None:
-        if guess.species is not None:
-            logger.info(
-                "The gene names are of %s (%.0f %% of those that differ between species).",
-                guess.species,
-                100 * guess.share,
-            )
+        logger.info(
+            "The gene names are of %s (%.0f %% of those that differ between species).",
+            guess.species,
+            100 * guess.share,
+        )
         found = replace(study.context, species=guess.species, species_from="genes")
-        return study if guess.species is None else study.with_parts(context=found)
+        return study.with_parts(context=found)
     known = known_species(stated)
     written_like = None if known is None else known.reads
-    if guess.species is not None and written_like not in {None, guess.species}:
+    if written_like not in {None, guess.species}:
         message = (
             f'The species was given as "{stated}", but {100 * guess.share:.0f} % of the gene '
             f"names that differ between species are of {guess.species}."
         )
-        hint = f'If that is a mistake, use `species="{guess.species}"`.'
-        warnings.warn(SpeciesWarning(message, hint), stacklevel=3)
+        line = in_language(
+            python=f'species="{guess.species}"',
+            r=f'species = "{guess.species}"',
+            cli=f"--species {guess.species}",
+        )
+        hint = (
+            f"If that is a mistake, use {line}. Until then they are read as genes of "
+            f"{written_like} of the same letters."
+        )
+        warn(SpeciesWarning(message, hint))
     return study
+
+
+def _names_of_genes(study: Study) -> Iterator[Sequence[str]]:
+    """Give the names by which a species may be seen, the best first."""
+    if study.genes is not None:
+        yield study.genes
+    if study.markers is not None:
+        yield study.markers.gene.tolist()
 
 
 def genes_to_compare(markers: Markers, clusters: Clusters) -> tuple[str, ...]:

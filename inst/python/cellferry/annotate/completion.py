@@ -92,6 +92,7 @@ def _provenance(study: Study, engine: Engine[object], run: Run, level: Level) ->
         "tissue": study.context.tissue,
         "species": study.context.species,
         "study_context": study.context.study_context,
+        **({"genes": dict(study.recognised)} if study.recognised else {}),
         "columns": delivery.column_names(key, level, compared=compared) if key else [],
         "versions": {"cellferry": __version__},
         **run.provenance,

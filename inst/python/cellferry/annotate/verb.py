@@ -138,7 +138,7 @@ def plan(study: Study, engine: Engine[object]) -> Plan:
 def _checked(study: Study, engine: Engine[object]) -> Study:
     """Return the study as the engine reads it, or raise what is wrong with it."""
     check_needs(engine, study)
-    study = check_study(study, level_of(engine))
+    study = check_study(study, level_of(engine), engine.capabilities.genes or ())
     check_same_clustering(study)
     say_understood(study, engine)
     return study
@@ -374,7 +374,12 @@ def _finish(
         # What is missing may need the object's own data; the rest is as it was when it began.
         names = stored.gene_names or study.gene_names
         study = with_gene_symbols(study) if stored.gene_names else study
-        study = study.with_parts(markers=stored.markers, context=stored.context, gene_names=names)
+        study = study.with_parts(
+            markers=stored.markers,
+            context=stored.context,
+            gene_names=names,
+            recognised=stored.recognised,
+        )
         study = _checked(study, engine)
     elif cells:
         message = f'The run "{run.id}" is about cells, and expression is never kept in a run.'

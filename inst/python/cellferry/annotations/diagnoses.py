@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..biology.recognition import FEW, recognise_object
 from ..biology.species import species_of
-from ..errors import CellsDiagnosisWarning, listing
+from ..errors import CellsDiagnosisWarning, listing, warn
 from .clusters import UNKNOWN
 
 if TYPE_CHECKING:
@@ -82,7 +82,11 @@ def diagnose(found: OfCells, study: Study) -> list[Diagnosis]:
     answered = int(counts.sum())
     if answered < FEWEST_CELLS:
         return []
-    tests = (_one_type(found, counts), _low_confidence(found, counts), _strange(found, study))
+    tests = (
+        _one_type(found, counts),
+        _low_confidence(found, counts, study),
+        _strange(found, study),
+    )
     return [d for d in tests if d is not None]
 
 
@@ -104,7 +108,22 @@ def _one_type(found: OfCells, counts: NDArray[np.int64]) -> Diagnosis | None:
     )
 
 
-def _low_confidence(found: OfCells, counts: NDArray[np.int64]) -> Diagnosis | None:
+def _few_genes(found: OfCells, study: Study) -> str:
+    """Return how many genes are known where these are few, or where the engine found no marker."""
+    recognised = (study.recognised or {}).get("object")
+    if recognised is None:
+        if study.genes is None:
+            return ""
+        recognised = recognise_object(study.genes, species_of(study.context.species)).to_dict()
+    total, known, read = (int(str(recognised[k])) for k in ("names", "known", "read"))
+    known += read
+    of_engine = dict(found.evidence.get("genes", {})).get("recognised")
+    if of_engine == 0 or known < FEW * total:
+        return f"{known} of {total} gene names are known symbols"
+    return ""
+
+
+def _low_confidence(found: OfCells, counts: NDArray[np.int64], study: Study) -> Diagnosis | None:
     sure = found.confidence[~np.isnan(found.confidence)]
     unknown = [i for i, x in enumerate(found.label.levels) if x == UNKNOWN]
     unknown_share = float(counts[unknown].sum() / counts.sum())
@@ -116,6 +135,15 @@ def _low_confidence(found: OfCells, counts: NDArray[np.int64]) -> Diagnosis | No
     causes.append(f"{100 * unknown_share:.0f} % of the cells are Unknown")
     quality = dict(found.evidence.get("quality", {}).get("flagged", {}))
     seen = ", ".join(f"{n} {what}" for what, n in quality.items() if n)
+    few = _few_genes(found, study)
+    if few:
+        return Diagnosis(
+            "low_confidence",
+            f"The confidence is low everywhere: {' and '.join(causes)}.",
+            f"The genes are not recognised: only {few}, and cells are named by their genes. What "
+            "their names are instead says the warning about genes.",
+            {"median_confidence": median, "unknown_share": round(unknown_share, 4)},
+        )
     cause = (
         "Doublets, ambient RNA or empty droplets lower the confidence of all cells; so do few "
         "genes per cell and gene names that are not known."
@@ -153,6 +181,4 @@ def _strange(found: OfCells, study: Study) -> Diagnosis | None:
 def warn_of(diagnoses: Iterable[Mapping[str, object]]) -> None:
     """Warn of each finding, given as plain data."""
     for found in diagnoses:
-        warnings.warn(
-            CellsDiagnosisWarning(str(found["problem"]), str(found["cause"])), stacklevel=4
-        )
+        warn(CellsDiagnosisWarning(str(found["problem"]), str(found["cause"])))

@@ -1,14 +1,12 @@
-"""Gene names: which kind of identifier, which species, and symbols where they are needed.
+"""Gene names: which kind of identifier, and what people call the species.
 
-Names are looked at, never changed: upper-casing a mouse symbol does not make it a human
-gene.
+Which names are known symbols, and of which species, says :mod:`cellferry.biology.recognition`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import GeneIdentifiersError, listing
@@ -16,11 +14,6 @@ from ..errors import GeneIdentifiersError, listing
 IdentifierKind = Literal["symbol", "ensembl", "entrez"]
 Species = Literal["human", "mouse"]
 
-ENOUGH_GENES = 5
-"""Fewer genes that show a species are no evidence."""
-
-CLEAR_MAJORITY = 0.8
-"""Share of the telling genes that one species needs."""
 
 ENSEMBL = re.compile(
     r"(?P<prefix>ENS[A-Z]*G)(?P<number>\d{11})(\.\d+)?(_PAR_Y)?|FBgn\d{7}|WBGene\d{8}",
@@ -32,39 +25,6 @@ ENTREZ = re.compile(r"\d+(\.0)?")
 REFSEQ = re.compile(r"[NX][MR]_\d+")
 ACCESSION = re.compile(r"(?=.{11})[A-Z0-9]+([._][A-Z0-9]+)+")
 """A long name in capitals that has parts: an identifier of some other database."""
-
-# Checked in this order; the first that fits decides. None: the name shows nothing.
-_TELLING: tuple[tuple[re.Pattern[str], str | None], ...] = (
-    (re.compile(r"ENSG\d{11}(\.\d+)?(_PAR_Y)?"), "human"),
-    (re.compile(r"ENSMUSG\d{11}(\.\d+)?"), "mouse"),
-    (ENSEMBL, "other"),
-    # Names of clones and accessions are alike in every species: AC012345.1, BC004004.
-    (re.compile(r"[A-Z]{1,2}\d{5,6}(\.\d+)?"), None),
-    (re.compile(r"C(\d+|X|Y)orf\d+([-A-Z0-9]*)"), "human"),
-    (re.compile(r"HLA-[A-Z0-9]+"), "human"),
-    (re.compile(r"H2-[A-Za-z0-9]+|mt-[A-Z]\w*|\w+Rik(\d*)|Gm\d+\w*"), "mouse"),
-    (re.compile(r"RT1-\w+"), "other"),  # the major histocompatibility complex of the rat
-    # Two capitals at least, because C3 and F2 are names in both species.
-    (re.compile(r"(?=.*[A-Z].*[A-Z])[A-Z][A-Z0-9]*([-.][A-Z0-9]+)*(?<=...)"), "human"),
-    (re.compile(r"[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*([-.][A-Za-z0-9]+)*"), "mouse"),
-    (re.compile(r"[a-z][\w.-]*"), "other"),  # as in the zebrafish
-)
-
-
-@dataclass(frozen=True)
-class SpeciesGuess:
-    """What the gene names say.
-
-    Attributes
-    ----------
-    species
-        ``"human"``, ``"mouse"``, or None if neither has a clear majority.
-    share
-        Share of the telling genes that fit ``species``, or the better of both, 0..1.
-    """
-
-    species: Species | None
-    share: float
 
 
 def identifier_kind(genes: Iterable[object]) -> IdentifierKind:
@@ -84,32 +44,6 @@ def identifier_kind(genes: Iterable[object]) -> IdentifierKind:
     if 2 * ensembl > len(names):
         return "ensembl"
     return "entrez" if 2 * entrez > len(names) else "symbol"
-
-
-def detect_species(genes: Iterable[object]) -> SpeciesGuess:
-    """Guess human or mouse from how the names are written.
-
-    Human symbols are in capitals (``CD3E``, ``HLA-DRA``, but ``C1orf43``), those of the
-    mouse begin with one (``Cd3e``, ``H2-Aa``, ``mt-Co1``, ``Gm1234``, ``1700001A01Rik``);
-    Ensembl identifiers carry the species. A species needs 80 % of the different names
-    that do, and at least five of those. Names cannot distinguish mouse from rat, nor human from
-    macaque or pig, whose symbols are written alike.
-
-    Examples
-    --------
-    >>> detect_species(["Cd3e", "Cd79a", "Ms4a1", "H2-Aa", "mt-Co1", "Lyz2"])
-    SpeciesGuess(species='mouse', share=1.0)
-    """
-    found = {"human": 0, "mouse": 0, "other": 0}
-    for name in _names(genes):
-        species = next((s for pattern, s in _TELLING if pattern.fullmatch(name)), None)
-        if species is not None:
-            found[species] += 1
-    total = sum(found.values())
-    best: Species = "human" if found["human"] >= found["mouse"] else "mouse"
-    share = found[best] / total if total else 0.0
-    clear = total >= ENOUGH_GENES and share >= CLEAR_MAJORITY
-    return SpeciesGuess(best if clear else None, share)
 
 
 def is_identifier(value: str) -> bool:

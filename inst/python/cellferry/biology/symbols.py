@@ -62,6 +62,37 @@ def symbol_of(value: str) -> str:
     return right if is_identifier(left) else left
 
 
+_SIGN = r"[-_|.:/;\s]+"
+_IDENTIFIER = r"ENS[A-Z]*G\d{11}(?:\.\d+)?(?:_PAR_Y)?"
+_PAIR = re.compile(
+    rf"(?P<id>{_IDENTIFIER}){_SIGN}(?P<symbol>\S+)|(?P<first>\S+?){_SIGN}(?P<second>{_IDENTIFIER})"
+    r"|(?P<name>[A-Za-z]\S*?)\|(?P<entrez>\d+)|(?P<number>\d+)\|(?P<named>[A-Za-z]\S*)",
+    re.IGNORECASE,
+)
+
+
+def pair_of(name: str) -> tuple[str, str] | None:
+    """Return the symbol and the identifier of a name that holds both, None if it does not.
+
+    Whatever is between them: underscore, hyphen (Seurat makes it of an underscore), dot, bar.
+
+    Examples
+    --------
+    >>> pair_of("CD3D-ENSG00000167286.9"), pair_of("ENSG00000204287|HLA-DRA")
+    (('CD3D', 'ENSG00000167286.9'), ('HLA-DRA', 'ENSG00000204287'))
+    >>> pair_of("CD3D|915"), pair_of("HLA-DRA")
+    (('CD3D', '915'), None)
+    """
+    if "|" not in name and "ENS" not in name and "ens" not in name:
+        return None
+    found = _PAIR.fullmatch(name.strip())
+    if found is None:
+        return None
+    symbol = found["symbol"] or found["first"] or found["name"] or found["named"]
+    identifier = found["id"] or found["second"] or found["entrez"] or found["number"]
+    return symbol, identifier
+
+
 def _is_plain_identifier(text: str) -> bool:
     return any(pattern.fullmatch(text) for pattern in (ENSEMBL, REFSEQ, ENTREZ))
 

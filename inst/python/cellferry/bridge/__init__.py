@@ -19,6 +19,7 @@ from ..errors import (
     CellferryWarning,
     InternalError,
     InterruptedRunError,
+    language,
     spelled,
 )
 from ..runs.worker import Caller
@@ -61,6 +62,7 @@ def call(
     logger.setLevel(logging.INFO)
     answer: Message
     caller = Caller.here()
+    spoken = language.set("r")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         caller.watch = None if callback is None else partial(notify, callback, INTERRUPTED)
@@ -80,6 +82,7 @@ def call(
             caller.watch = None
             logger.removeHandler(handler)
             logger.setLevel(level)
+            language.reset(spoken)
     answer["warnings"] = [
         _for_r(w.message) for w in caught if isinstance(w.message, CellferryWarning)
     ]

@@ -23,7 +23,7 @@ from ..study.expression.blocks import BLOCK_ROWS, BLOCK_VALUES, BlockSource, row
 from ..study.expression.source import ExpressionSource
 from ..study.markers.table import Markers
 from ..study.study import Absent, Context, Study
-from ..study.symbols import names_by_symbol
+from ..study.symbols import names_by_symbol, recognise_genes
 from . import memory as r_memory
 from . import wire
 from .callbacks import Ask, block_question
@@ -253,11 +253,15 @@ def genes_wanted(study: Study, engine: AnyEngine, parts: frozenset[str]) -> list
     if "normalized" in parts:
         wanted.update(dict.fromkeys(engine.capabilities.genes or study.genes))
     if study.markers is not None:
-        wanted.update(dict.fromkeys(genes_to_compare(study.markers, study.clusters)))
+        # The table and the object may write one gene in two ways.
+        table = recognise_genes(study).table
+        readings = {} if table is None else table.readings
+        compared = genes_to_compare(study.markers, study.clusters)
+        wanted.update(dict.fromkeys(readings.get(g, g) for g in compared))
     if wanted.keys() >= set(study.genes):
         # All genes in the order that they are stored in, which needs no sorting.
         return [*study.genes]
-    return names_by_symbol(study.genes, wanted) or None
+    return names_by_symbol(study.genes, wanted, study.context.species) or None
 
 
 def study_from_wire(sent: Message) -> Study:
@@ -292,6 +296,9 @@ def study_from_wire(sent: Message) -> Study:
         if embeddings is None
         else {e["name"]: _by_columns(e["values"], int(e["n"])) for e in embeddings},
         graph=None if graph is None else (graph["name"], _graph(graph)),
+        assay=sent.get("assay"),
+        other_assays={a["name"]: tuple(a["features"]) for a in sent.get("other_assays") or ()}
+        or None,
         context=Context(sent.get("tissue"), sent.get("species"), sent.get("study_context") or ""),
     )
 

@@ -1,4 +1,4 @@
-"""The command line: annotate, artifacts, markers, runs, report, write, serve, doctor, demo."""
+"""The command line: annotate, artifacts, markers, runs, report, write, tissues, serve, ..."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import warnings
 import click
 
 from .._version import __version__
-from ..errors import ISSUE_URL, CellferryError, CellferryWarning, InternalError
+from ..errors import ISSUE_URL, CellferryError, CellferryWarning, InternalError, language
 from .annotate import annotate
 from .artifacts import artifacts
 from .console import Console, ToConsole
@@ -77,6 +77,7 @@ def main() -> None:
 
     warnings.showwarning = show_warning
     warnings.simplefilter("always", CellferryWarning)
+    language.set("cli")
     with stopped_by_signals():
         try:
             code = _run(console)

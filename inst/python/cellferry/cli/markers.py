@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from ..files import write_whole
+from .console import the_console
+from .options import FilePath
+from .standard_input import is_standard_input
 
 if TYPE_CHECKING:
     from ..study.markers.table import Markers
 
 
 @click.command()
-@click.argument("input_file", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument("input_file", metavar="INPUT", type=FilePath())
 @click.option(
     "--group-key",
     help="Column of the metadata with the clusters.  [default for .rds: the active identity]",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True,
+    "--out", type=FilePath(), required=True,
     help="Where the table goes: .csv, or .tsv; - is standard output.",
 )  # fmt: skip
 @click.option("--assay", help="Of an .rds.  [default: its default assay]")
@@ -50,28 +54,37 @@ def markers(input_file: Path, out: Path, overwrite: bool, **options: Any) -> Non
       cellferry markers pbmc.rds --only-pos --out markers.csv
       cellferry markers pbmc.h5ad --group-key leiden --ident-1 3 --ident-2 5 --out 3-5.csv
     """
+    console = the_console()
+    if is_standard_input(out) and console.as_json:
+        usage = "--json is for one JSON document, and --out - writes a table there."
+        raise click.UsageError(usage)
     _check_target(out, overwrite)
     given = {name: value for name, value in options.items() if value not in {None, ()}}
     for name in ("features", "ident_1", "ident_2"):
         if name in given:
             given[name] = list(given[name])
     found = _found(input_file, given)
-    _write(found, out)
-    if str(out) != "-":
-        click.echo(f"wrote {out}", err=True)
+    text = _text(found, out)
+    if is_standard_input(out):
+        console.result(text.rstrip("\n"), asked_for=True)
+        return
+    write_whole(out, text)
+    console.wrote([out])
+    sizes = {name: int((found.cluster == i).sum()) for i, name in enumerate(found.clusters)}
+    console.result("", outputs=[str(out)], markers=sizes)
 
 
 def _check_target(out: Path, overwrite: bool) -> None:
     from ..errors import OutputError
 
-    if str(out) == "-":
+    if is_standard_input(out):
         return
     if not out.parent.is_dir():
         message = f'The table cannot be written to "{out}": there is no folder "{out.parent}".'
         raise OutputError(message, "Make the folder first, or choose another path.")
     if out.exists() and not overwrite:
         message = f'There is a file "{out}", and it is not replaced.'
-        raise OutputError(message, "Choose another path, or pass --overwrite.")
+        raise OutputError(message, "Choose another path, or pass `overwrite=True`.")
 
 
 def _found(path: Path, options: dict[str, Any]) -> Markers:
@@ -95,13 +108,7 @@ def _found(path: Path, options: dict[str, Any]) -> Markers:
     return find_markers(path, **options)
 
 
-def _write(found: Markers, out: Path) -> None:
-    from ..files import write_whole
-
+def _text(found: Markers, out: Path) -> str:
     separator = "\t" if out.suffix.lower() in {".tsv", ".txt"} else ","
-    text = io.StringIO()
-    found.to_frame().to_csv(text, index=False, sep=separator)
-    if str(out) == "-":
-        click.echo(text.getvalue(), nl=False)
-    else:
-        write_whole(out, text.getvalue())
+    text: str = found.to_frame().to_csv(index=False, sep=separator)
+    return text

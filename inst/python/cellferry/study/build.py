@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -143,8 +143,23 @@ def study_from_anndata(
     if given is None:
         counts_in = None if matrices.counts is None else matrices.counts.name
         given = _own_markers(adata, study, wishes.rank_key, counts_in)
-    study = study.with_parts(markers=given)
+    study = study.with_parts(markers=given, clusters=_as_in_table(study, given))
     return _with_symbols(study, wishes.gene_symbols_column) if wishes.symbols else study
+
+
+def _as_in_table(study: Study, markers: Markers) -> Clusters:
+    """Return the clusters with true and false as R writes them, if the table is of R.
+
+    Values of a column that are True and False have no text of their own.
+    """
+    clusters = study.clusters
+    if study.obs is None or not set(markers.clusters) <= {"TRUE", "FALSE"}:
+        return clusters
+    values = study.obs[study.group_key]
+    levels = values.cat.categories if hasattr(values, "cat") else values.dropna().unique()
+    if not len(levels) or not all(isinstance(v, bool | np.bool_) for v in levels):
+        return clusters
+    return replace(clusters, names=tuple(name.upper() for name in clusters.names))
 
 
 def study_of_cells(
@@ -257,8 +272,6 @@ def _in_order_of(counts: Place, normalized: Place | None) -> MatrixSource:
 
 def _with_symbols(study: Study, column: str | None) -> Study:
     """Return the study with symbols for its genes, in the matrix and in the markers."""
-    from dataclasses import replace
-
     from ..biology.symbols import choose_symbols
 
     if study.var is None or study.genes is None:

@@ -24,6 +24,7 @@ def study_record(study: Study) -> dict[str, Json]:
         "genes": None if study.genes is None else list(study.genes),
         # Only where there are any, so that the hash of every other study stays what it was.
         **({"gene_names": dict(study.gene_names)} if study.gene_names else {}),
+        **({"recognised": dict(study.recognised)} if study.recognised else {}),
         "markers": None if study.markers is None else study.markers.to_dict(),
         "context": {
             "tissue": study.context.tissue,
@@ -49,13 +50,14 @@ def study_from_record(record: Mapping[str, Any]) -> Study:
         group_key=record["group_key"],
         genes=None if genes is None else tuple(genes),
         gene_names=record.get("gene_names"),
+        recognised=record.get("recognised"),
         markers=None if markers is None else Markers.from_dict(markers),
         context=Context(**record["context"]),
     )
 
 
 def input_hash(study: Study) -> str:
-    """Return a hash of what :func:`study_record` keeps, but for where the species comes from."""
+    """Return a hash of what :func:`study_record` keeps of what was given."""
     return record_hash(study_record(study))
 
 
@@ -64,5 +66,7 @@ def record_hash(record: Mapping[str, Json]) -> str:
     context = record.get("context")
     if isinstance(context, Mapping):
         context = {name: value for name, value in context.items() if name != "species_from"}
-    text = json.dumps({**record, "context": context}, sort_keys=True, ensure_ascii=False)
+    # Neither where the species comes from, nor what was recognised, is given.
+    kept = {k: v for k, v in record.items() if k != "recognised"}
+    text = json.dumps({**kept, "context": context}, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()

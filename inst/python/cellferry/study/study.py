@@ -112,6 +112,13 @@ class Study:
         All embeddings by name, each n x dimensions; NaN for cells that one does not have.
     graph
         Name of the neighbour graph and its n x n weights: the neighbours of a cell are its row.
+    assay
+        Name of the assay that was read, where the object has several.
+    other_assays
+        Of each other assay, some of its features.
+    recognised
+        What was found of the names of the genes, once it was checked; see
+        :class:`cellferry.study.symbols.Recognised`.
     """
 
     clusters: Clusters
@@ -128,6 +135,9 @@ class Study:
     var: pd.DataFrame | None = None
     embeddings: Mapping[str, NDArray[np.float64]] | None = None
     graph: tuple[str, csr_matrix] | None = None
+    assay: str | None = None
+    other_assays: Mapping[str, tuple[str, ...]] | None = None
+    recognised: Mapping[str, Any] | None = None
     context: Context = field(default_factory=Context)
 
     def __post_init__(self) -> None:

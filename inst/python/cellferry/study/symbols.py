@@ -1,19 +1,26 @@
-"""A study whose genes are Ensembl identifiers, with symbols in their place."""
+"""A study whose genes are not written as symbols, with symbols in their place.
+
+What a name is read as says :mod:`cellferry.biology.recognition`. Engines read the symbols; the
+user's tables and objects keep their names, and :attr:`Study.gene_names` leads back to them.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..biology.gene_tables import Conversion, to_symbols
-from ..biology.genes import identifier_kind, require_symbols
+from ..biology.genes import Species, identifier_kind, require_symbols
+from ..biology.recognition import Recognition, recognise, recognise_object
+from ..biology.species import species_of
 
 if TYPE_CHECKING:
     from .expression.source import ExpressionSource
+    from .markers.table import Markers
     from .study import Study
 
 logger = logging.getLogger("cellferry")
@@ -22,74 +29,204 @@ ENOUGH = 0.5
 """Part of the identifiers of a marker table that needs a symbol, or the table is refused."""
 
 
-def with_symbols(study: Study) -> Study:
-    """Return the study with symbols for genes wherever its marker table has Ensembl ids.
+@dataclass(frozen=True)
+class Recognised:
+    """What is known of the genes of a study: of its marker table, and of its object."""
 
-    Markers, genes and expression are renamed alike; a gene without a symbol keeps its
-    identifier. Two identifiers of one symbol stay two rows: nothing is averaged.
+    table: Recognition | None = None
+    of_object: Recognition | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the figures as plain data, for the record; nothing where there are no genes."""
+        parts = {"markers": self.table, "object": self.of_object}
+        return {name: found.to_dict() for name, found in parts.items() if found is not None}
+
+
+def recognise_genes(study: Study, also: Set[str] = frozenset()) -> Recognised:
+    """Say which genes of a study are known, and as what the others are read.
+
+    Parameters
+    ----------
+    study
+        With its markers, its genes, or both.
+    also
+        Names that are right as they are: those of the engine's own table.
+    """
+    species = species_of(study.context.species)
+    of_object = None
+    if study.genes is not None:
+        of_object = (
+            recognise(study.genes, species, also=also)
+            if also
+            else recognise_object(study.genes, species)
+        )
+    of_table = None
+    if study.markers is not None:
+        of_table = _of_table(study.markers, of_object, species, also)
+    return Recognised(of_table, of_object)
+
+
+def _of_table(
+    markers: Markers,
+    of_object: Recognition | None,
+    species: Species | None,
+    also: Set[str],
+) -> Recognition:
+    """Recognise the genes of a table; those that its object has are read as there."""
+    genes = markers.gene.tolist()
+    if of_object is not None:
+        # CD3D.1 is a gene of its own where the object has one of that name.
+        also = also | of_object.second
+    members: dict[str, set[int]] = {}
+
+    def together(one: str, other: str) -> bool:
+        if not members:
+            for name, cluster in zip(genes, markers.cluster.tolist(), strict=True):
+                members.setdefault(name, set()).add(cluster)
+        return bool(members[one] & members[other])
+
+    return recognise(genes, species, also=also, together=together)
+
+
+def with_symbols(study: Study, found: Recognised | None = None) -> Study:
+    """Return the study with symbols for all genes that are read as one.
+
+    Markers, genes and expression are renamed alike; a gene that is not known keeps its name.
+    Two names of one symbol stay two rows: nothing is averaged.
+
+    Parameters
+    ----------
+    study
+        As it was read.
+    found
+        What is known of its genes; None finds it.
 
     Raises
     ------
     GeneIdentifiersError
-        The identifiers are not of Ensembl, or fewer than half have a symbol.
+        The marker table has identifiers that are not of Ensembl, or fewer than half of them
+        have a symbol.
     """
-    if study.markers is None or identifier_kind(study.markers.gene) == "symbol":
+    found = found or recognise_genes(study)
+    if study.markers is not None and found.table is not None:
+        _check_identifiers(study.markers, found.table)
+    of_object = {} if found.of_object is None else found.of_object.readings
+    of_table = {**({} if found.table is None else found.table.readings), **of_object}
+    if not of_table:
         return study
-    found = to_symbols(study.markers.gene)
-    if identifier_kind(study.markers.gene) != "ensembl" or found.share < ENOUGH:
-        require_symbols(study.markers.gene, "marker table")
+    sources = {"normalized": study.normalized, "counts": study.counts}
+    parts: dict[str, object] = {
+        part: _renamed(source, of_object) for part, source in sources.items() if source is not None
+    }
+    if study.genes is not None:
+        parts["genes"] = tuple(of_object.get(g, g) for g in study.genes)
+    if study.markers is not None:
+        genes = [of_table.get(g, g) for g in study.markers.gene.tolist()]
+        parts["markers"] = replace(study.markers, gene=np.array(genes, dtype=object))
+    parts["gene_names"] = _own_names(study, of_object, of_table)
+    return study.with_parts(**parts)
+
+
+def _own_names(
+    study: Study, of_object: Mapping[str, str], of_table: Mapping[str, str]
+) -> dict[str, str] | None:
+    """Return symbol -> the name that the object has for it, else the table."""
+    given = {s: name for name, s in (study.gene_names or {}).items()}
+    plain = set(study.genes or ())
+    own: dict[str, str] = {}
+    for readings in (of_object, of_table):
+        for name, symbol in readings.items():
+            if symbol not in plain or name in plain:
+                own.setdefault(symbol, given.get(name, name))
+    if study.markers is not None:
+        table = set(study.markers.gene.tolist())
+        for name, symbol in of_table.items():
+            # Of several names of one symbol, one that the table has is the one that is meant.
+            if name in table and symbol in own and name in of_object:
+                own[symbol] = given.get(name, name)
+            # A symbol that the table has as it is needs no other name.
+            if symbol in table and study.genes is None:
+                own.pop(symbol, None)
+    merged = {**(study.gene_names or {}), **own}
+    return merged or None
+
+
+def _check_identifiers(markers: Markers, found: Recognition) -> None:
+    if 2 * found.known > found.names:
+        return
+    kind = identifier_kind(markers.gene)
+    if kind == "symbol":
+        return
+    names = set(map(str, markers.gene))
+    read = sum(n in found.readings for n in names)
+    if kind != "ensembl" or read < ENOUGH * len(names):
+        require_symbols(markers.gene, "marker table")
     _report(found, "marker table")
-    genes = [found.symbols.get(g, g) for g in map(str, study.markers.gene)]
-    markers = replace(study.markers, gene=np.array(genes, dtype=object))
-    names = None if study.genes is None else symbols_of(study.genes)
-    # Of several identifiers of one symbol, one that the table names is the one that is meant.
-    given = {g: s for s, g in zip(study.genes or (), names or (), strict=True) if s != g}
-    given |= {g: str(s) for s, g in zip(study.markers.gene, genes, strict=True) if str(s) != g}
-    return with_gene_symbols(study).with_parts(markers=markers, gene_names=given)
 
 
 def with_gene_symbols(study: Study) -> Study:
-    """Return the study with symbols for Ensembl identifiers of its genes and its expression.
+    """Return the study with symbols for its genes and its expression.
 
     Its marker table has symbols already: it was renamed before it was stored.
     """
-    normalized, counts = (_renamed(source) for source in (study.normalized, study.counts))
-    genes = None if study.genes is None else symbols_of(study.genes)
+    if study.genes is None:
+        return study
+    species = species_of(study.context.species)
+    found = Recognised(None, recognise_object(study.genes, species))
+    given = study.with_parts(markers=None)
+    return with_symbols(given, found).with_parts(markers=study.markers)
+
+
+def with_expression_symbols(study: Study, found: Recognised | None = None) -> Study:
+    """Return a study of cells with symbols for the names of its genes.
+
+    A gene that is not known keeps its name, and so do all but the first of those that share a
+    symbol. How many identifiers had one is reported.
+    """
+    found = found or recognise_genes(study)
+    if study.genes is None or found.of_object is None or not found.of_object.readings:
+        return study
+    readings = found.of_object.readings
+    if identifier_kind(study.genes) == "ensembl":
+        _report(found.of_object, "study")
+    sources = (study.normalized, study.counts)
+    normalized, counts = (
+        None if s is None else s.renamed(_different(s.genes, readings)) for s in sources
+    )
+    genes = _different(study.genes, readings)
     return study.with_parts(genes=genes, normalized=normalized, counts=counts)
 
 
-def with_expression_symbols(study: Study) -> Study:
-    """Return a study without markers with symbols for Ensembl identifiers of its genes.
-
-    A gene without a symbol keeps its identifier, and so do all but the first of those that
-    share one. How many had one is reported.
-    """
-    if study.genes is None or identifier_kind(study.genes) != "ensembl":
-        return study
-    _report(to_symbols(study.genes), "study")
-    sources = (study.normalized, study.counts)
-    normalized, counts = (None if s is None else s.renamed(_different(s.genes)) for s in sources)
-    return study.with_parts(genes=_different(study.genes), normalized=normalized, counts=counts)
-
-
-def _different(genes: Sequence[str]) -> tuple[str, ...]:
-    seen: set[str] = set()
+def _different(genes: Sequence[str], readings: Mapping[str, str]) -> tuple[str, ...]:
+    # A name that is a symbol as it is has the first claim to it.
+    seen = {g for g in genes if g not in readings}
     made = []
-    for gene, symbol in zip(genes, symbols_of(genes), strict=True):
+    for gene in genes:
+        symbol = readings.get(gene)
+        if symbol is None:
+            made.append(gene)
+            continue
         made.append(gene if symbol in seen else symbol)
         seen.add(made[-1])
     return tuple(made)
 
 
-def symbols_of(genes: Sequence[str]) -> tuple[str, ...]:
-    """Return the same genes with symbols for Ensembl identifiers, if that is what they are."""
-    if identifier_kind(genes) != "ensembl":
-        return tuple(genes)
-    table = to_symbols(genes).symbols
-    return tuple(table.get(g, g) for g in genes)
+def symbols_of(genes: Sequence[str], species: str | None = None) -> tuple[str, ...]:
+    """Return the same genes with the symbols that their names are read as.
+
+    Examples
+    --------
+    >>> symbols_of(["GRCh38_CD3D", "GRCh38_CD19"]), symbols_of(["CD3D", "CD19"])
+    (('CD3D', 'CD19'), ('CD3D', 'CD19'))
+    """
+    names = tuple(genes)
+    readings = recognise_object(names, species_of(species)).readings
+    return tuple(readings.get(g, g) for g in names) if readings else names
 
 
-def names_by_symbol(genes: Iterable[str], wanted: Iterable[str]) -> list[str]:
+def names_by_symbol(
+    genes: Iterable[str], wanted: Iterable[str], species: str | None = None
+) -> list[str]:
     """Return which genes of an object are meant by symbols, under the object's names.
 
     Parameters
@@ -98,25 +235,28 @@ def names_by_symbol(genes: Iterable[str], wanted: Iterable[str]) -> list[str]:
         The object's names.
     wanted
         Symbols, or the object's names.
+    species
+        As it was stated: it decides as what names in other letters are read.
     """
     names = tuple(genes)
     requested = set(wanted)
-    return [n for n, s in zip(names, symbols_of(names), strict=True) if {n, s} & requested]
+    symbols = symbols_of(names, species)
+    return [n for n, s in zip(names, symbols, strict=True) if {n, s} & requested]
 
 
-def _report(found: Conversion, what: str) -> None:
-    total = len(found.symbols) + len(found.lost)
+def _report(found: Recognition, what: str) -> None:
+    identifiers = found.disguises.get("ensembl", ())
+    symbols = [found.readings[n] for n in identifiers]
+    shared = sum(n > 1 for n in Counter(symbols).values())
     text = (
-        f"The genes of the {what} are Ensembl identifiers; {len(found.symbols)} of {total} "
+        f"The genes of the {what} are Ensembl identifiers; {len(identifiers)} of {found.names} "
         "were given their symbols."
     )
-    if found.ambiguous:
-        text += f" {len(found.ambiguous)} symbols stand for several identifiers."
+    if shared:
+        text += f" {shared} symbols stand for several identifiers."
     logger.info("%s", text)
 
 
-def _renamed(source: ExpressionSource | None) -> ExpressionSource | None:
-    if source is None:
-        return None
-    genes = symbols_of(source.genes)
+def _renamed(source: ExpressionSource, readings: Mapping[str, str]) -> ExpressionSource:
+    genes = tuple(readings.get(g, g) for g in source.genes)
     return source if genes == tuple(source.genes) else source.renamed(genes)

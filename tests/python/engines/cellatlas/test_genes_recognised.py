@@ -1,7 +1,7 @@
 import pytest
 
 from cellferry.engines.cellatlas.quality import check_genes
-from cellferry.errors import GeneIdentifiersError, GenesUnrecognisedWarning
+from cellferry.errors import GeneIdentifiersError
 
 
 def test_the_overlap_is_measured():
@@ -19,8 +19,3 @@ def test_names_of_several_columns_are_refused():
 def test_identifiers_are_refused():
     with pytest.raises(GeneIdentifiersError, match="ensembl identifiers"):
         check_genes([f"ENSG{i:011d}" for i in range(9)], None)
-
-
-def test_few_known_symbols_are_a_warning():
-    with pytest.warns(GenesUnrecognisedWarning, match="1 of 3"):
-        check_genes(["CD3E", "foo", "bar"], None)

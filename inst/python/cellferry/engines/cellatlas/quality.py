@@ -14,7 +14,7 @@ import numpy as np
 from ...biology.gene_tables import resolve
 from ...biology.genes import identifier_kind
 from ...biology.species import known_species
-from ...errors import CellsQualityWarning, GeneIdentifiersError, GenesUnrecognisedWarning, listing
+from ...errors import CellsQualityWarning, GeneIdentifiersError, listing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,12 +163,10 @@ def _doublets(obs: pd.DataFrame | None, n: int) -> tuple[NDArray[np.bool_], str 
     return none, None
 
 
-FEW = 0.5
-"""Share of the genes that must be known symbols."""
-
-
 def check_genes(genes: Sequence[str], species: str | None) -> dict[str, object]:
     """Return what is known of the gene names: how many, how many of them are symbols.
+
+    That few are is warned of before any engine runs, in :mod:`cellferry.annotate.recognition`.
 
     Raises
     ------
@@ -192,9 +190,4 @@ def check_genes(genes: Sequence[str], species: str | None) -> dict[str, object]:
         message = f"The genes are {kind} identifiers, of which {known} have a symbol."
         hint = 'Put the symbols in their place, for example adata.var_names = adata.var["symbol"].'
         raise GeneIdentifiersError(message, hint, **found)
-    if known < FEW * len(genes):
-        message = f"Only {known} of {len(genes)} gene names are known {vocabulary} symbols."
-        examples = {"human": ("CD3E", "CD19"), "mouse": ("Cd3e", "Cd19")}[vocabulary]
-        hint = f"The service expects symbols such as {listing(examples)}."
-        warnings.warn(GenesUnrecognisedWarning(message, hint), stacklevel=5)
     return found

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...biology.gene_tables import resolve
-from ...biology.genes import Species, detect_species
+from ...biology.genes import Species
+from ...biology.recognition import detect_species
 from ...biology.species import KNOWN_SPECIES, KnownSpecies, known_species, nearest_species
 from ...errors import CellferryWarning, SpeciesWarning, TissueWarning, listing
 from ..base import Understood

@@ -354,7 +354,10 @@ def with_prevalence(
     value = np.minimum(value, _weakest(evidence.strength))
     alike = (np.abs(difference) < EVEN_DIFFERENCE) & (inside >= COMMON)
     # Deep sequencing finds most genes in most cells, and then being expressed says little.
-    clear = np.maximum(inside - BACKGROUND * np.nanmean(inside, axis=0, keepdims=True), 0)
+    # A cluster that only the table has was measured nowhere, and has no mean.
+    measured = np.maximum(np.isfinite(inside).sum(axis=0, keepdims=True), 1)
+    usual = np.nansum(inside, axis=0, keepdims=True) / measured
+    clear = np.maximum(inside - BACKGROUND * usual, 0)
     value = np.where(alike, np.maximum(value, ALIKE * clear), value)
     unlisted = (strength[rows] == 0) & np.isfinite(value)
     strength[rows] = np.where(unlisted, value, strength[rows])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...annotate.checks import check_needs
 from ...annotations.clusters import Annotations
-from ...biology.genes import detect_species, require_symbols
+from ...biology.genes import require_symbols
+from ...biology.recognition import detect_species
 from ...biology.species import known_species
 from ...errors import CellferryError
 from ...study.clusters import Clusters

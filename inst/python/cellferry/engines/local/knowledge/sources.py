@@ -8,7 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from ....biology.genes import detect_species
+from ....biology.recognition import detect_species
 from ....biology.text import ontology_id_in
 from ....errors import InvalidOptionError, KnowledgeError
 from .table import NOT_KNOWN, SYMBOL, Source, read_types, types_from_rows
