@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
 
 from ..engines.cellatlas.options import ADDRESS_VARIABLE, HOSTED, KEY_VARIABLE
 from ..engines.service.addresses import check_address, is_loopback
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_array, csc_matrix, csr_array, csr_matrix
 
     from ..engines.cellatlas.payload import Chunk
+    from ..files import Json
     from ..runs.run import Run
     from ..runs.worker import Events
 
@@ -134,7 +135,7 @@ def annotate(
     body = whole.body if whole is not None else _empty(names, model, atlas)
 
     def read(reply: Reply) -> dict[str, Any]:
-        answer = object_of(unwrapped(reply.json()), service.host)
+        answer = object_of(cast("Json", unwrapped(reply.json())), service.host)
         return {**answer, "calls": check_answer(answer, matrix.shape[0])}
 
     with Service(_address(), token=_key(), read_seconds=TIMEOUT) as service:

@@ -25,13 +25,14 @@ from ..service.secrets import Secret, find_secret
 from .options import ADDRESS_VARIABLE, HOSTED, KEY_VARIABLE, Options, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from ...runs.run import Run
     from ...runs.worker import Events
     from ...study.expression.source import ExpressionSource
+    from ...study.markers.table import Markers
     from ...study.study import Study
     from ..service.client import Retries
     from .quality import Quality
@@ -79,6 +80,10 @@ class CellAtlas:
     min_counts, max_mitochondrial
         A cell with fewer counts is an empty droplet; one with a larger share (0..1) of
         mitochondrial counts is dying. Published limits are 0.1 to 0.2, by tissue.
+    markers_path, embedding_path
+        Where the service has marker export and embedding, for :func:`cellferry.export_markers`
+        and :func:`cellferry.embed_cells`. None: beside ``annotate``, as on ``cellferry serve``;
+        those of the hosted service are not public.
 
     Raises
     ------
@@ -110,6 +115,8 @@ class CellAtlas:
         qc: str = "warn",
         min_counts: int = 200,
         max_mitochondrial: float = 0.2,
+        markers_path: str | None = None,
+        embedding_path: str | None = None,
     ) -> None:
         given = {k: v for k, v in locals().items() if k in Options.__dataclass_fields__}
         given["api_url"] = check_address(api_url or os.environ.get(ADDRESS_VARIABLE) or HOSTED)
@@ -127,8 +134,8 @@ class CellAtlas:
     def capabilities(self) -> Capabilities:
         """It answers cells from expression, which is sent to the service.
 
-        The service is said to have companion endpoints. Their paths and bodies are not
-        public, so nothing calls them: they are only named here.
+        The hosted service is said to have companion endpoints, whose paths and bodies are not
+        public: they are asked where the options or ``cellferry serve`` have them.
         """
         host = urlsplit(self.options.api_url).hostname
         away = not is_loopback(host)
@@ -231,6 +238,80 @@ class CellAtlas:
             found, model=options.model, provider=urlsplit(options.api_url).hostname,
             evidence=evidence, provenance=provenance,
         )  # fmt: skip
+
+    def marker_genes(self, study: Study, run: Run, events: Events) -> Markers:
+        """Send all cells and their labels at once, and return the marker genes of each label.
+
+        Raises
+        ------
+        EngineNeedsError, InvalidOptionError, ServiceError
+        """
+        from .companions import check_markers, labels_of, markers_of
+
+        more = {"labels": labels_of(study)}
+        (answered,) = self._companion(
+            study, run, events, ("markers_path", "markers"), check_markers, more=more
+        )
+        return markers_of(answered.answer())
+
+    def embedding(self, study: Study, run: Run, events: Events) -> NDArray[np.float32]:
+        """Send every chunk that the run does not have yet; return cells x dimensions.
+
+        Raises
+        ------
+        InvalidOptionError, ServiceError
+        """
+        from .companions import check_embedding, joined, rows_of
+
+        answered = self._companion(study, run, events, ("embedding_path", "embed"), check_embedding)
+        return joined([rows_of(chunk.answer(), len(chunk.rows)) for chunk in answered])
+
+    def _companion(
+        self,
+        study: Study,
+        run: Run,
+        events: Events,
+        where: tuple[str, str],
+        check: Callable[[object, int], object],
+        *,
+        more: Mapping[str, object] | None = None,
+    ) -> list[Answered]:
+        """Send all cells to another endpoint: in chunks, or at once where there is ``more``."""
+        from ..service.client import Service
+        from .options import companion_address
+        from .payload import MOST_CELLS, Encoder
+        from .sending import Sender
+
+        options = self.options
+        source, counts = self._source(study)
+        cells: tuple[str, ...] = study.require("cells", self.name)
+        whole = more is not None
+        encoder = Encoder(
+            source.genes,
+            model=options.model,
+            reference_atlas=options.reference_atlas,
+            counts=counts,
+            chunk_bytes=2**62 if whole else options.chunk_bytes,
+            chunk_cells=MOST_CELLS if whole else options.chunk_size,
+            more=more,
+        )
+        with Service(
+            companion_address(options, *where),
+            token=self._key,
+            events=events,
+            read_seconds=options.timeout,
+            retries=self.retries,
+        ) as service:
+            sender = Sender(
+                service,
+                run,
+                events,
+                options.parallel,
+                options.compress,
+                check=check,
+                halves=not whole,
+            )
+            return sender.send(encoder.chunks(source), cells)
 
     def _source(self, study: Study) -> tuple[ExpressionSource, bool]:
         wanted = self.options.values

@@ -48,19 +48,26 @@ _WRAPPERS = ("data", "result", "results", "response", "output")
 """Members in which some services put their whole answer."""
 
 
-def unwrapped(answer: object) -> object:
+def unwrapped(answer: object, member: str = "calls") -> object:
     """Return the answer itself where a service has put it one level deeper.
+
+    Parameters
+    ----------
+    answer
+        The data that the service returned.
+    member
+        By which list the answer is known.
 
     Examples
     --------
     >>> unwrapped({"data": {"calls": []}, "id": 7})
     {'id': 7, 'calls': []}
     """
-    if not isinstance(answer, Mapping) or isinstance(answer.get("calls"), list):
+    if not isinstance(answer, Mapping) or isinstance(answer.get(member), list):
         return answer
     for name in _WRAPPERS:
         inner = answer.get(name)
-        if isinstance(inner, Mapping) and isinstance(inner.get("calls"), list):
+        if isinstance(inner, Mapping) and isinstance(inner.get(member), list):
             return {**{k: v for k, v in answer.items() if k != name}, **inner}
     return answer
 

@@ -337,9 +337,9 @@ class Job:
             raise
         found = object_of(answer, self._service.host)
         annotations = record_of(found.get("annotations"))
-        return object_of(
-            {**found, "annotations": annotations}, self._service.host, annotations=dict
-        )
+        if annotations is None:
+            object_of({"annotations": None}, self._service.host, annotations=dict)
+        return {**found, "annotations": annotations}
 
 
 class _UnknownWords:
