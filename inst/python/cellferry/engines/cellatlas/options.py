@@ -56,12 +56,14 @@ def checked(options: Options) -> Options:
         qc=one_of("qc", options.qc, QC),
         min_counts=whole_number("min_counts", options.min_counts, 0, 10**9),
         max_mitochondrial=number("max_mitochondrial", options.max_mitochondrial, 0, 1),
-        markers_path=or_none(_path, "markers_path", options.markers_path),
-        embedding_path=or_none(_path, "embedding_path", options.embedding_path),
+        markers_path=_path("markers_path", options.markers_path),
+        embedding_path=_path("embedding_path", options.embedding_path),
     )
 
 
-def _path(name: str, given: object) -> str:
+def _path(name: str, given: str | None) -> str | None:
+    if given is None:
+        return None
     found = text(name, given).strip()
     if not found.startswith("/") or found.startswith("//") or set(found) & set("?#\\ "):
         message = f"`{name}` must be a path of the service that `api_url` names."
