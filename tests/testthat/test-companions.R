@@ -31,7 +31,10 @@ test_that("labels are exported with the markers of FindClusterMarkers(), here an
   other <- suppressWarnings(
     EmbedCells(object, engine = engine, reduction = "there", verbose = FALSE)
   )
-  expect_equal(embeddings(other, "there"), embeddings(embedded), tolerance = 1e-5, ignore_attr = TRUE)
+  expect_equal(
+    embeddings(other, "there"), embeddings(embedded),
+    tolerance = 1e-5, ignore_attr = TRUE
+  )
 })
 
 test_that("an embedding is a reduction of the object, and a foreign one is not replaced", {

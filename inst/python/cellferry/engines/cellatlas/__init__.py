@@ -79,7 +79,14 @@ class CellAtlas:
         ``"warn"``, ``"filter"`` (they are not sent and get no label), ``"off"``.
     min_counts, max_mitochondrial
         A cell with fewer counts is an empty droplet; one with a larger share (0..1) of
-        mitochondrial counts is dying. Published limits are 0.1 to 0.2, by tissue.
+        mitochondrial counts is dying. Published limits are 0.1 to 0.2, by tissue. Where near-empty
+        barcodes are there, those with few counts are tested against them too.
+    doublets
+        ``"column"``: what a column of the object says (Scrublet's, scDblFinder's,
+        DoubletFinder's). ``"compute"``: where there is none a score is computed from raw counts
+        by Scrublet, if scanpy is installed; the run keeps it as ``doublet_scores.json``. Cells
+        of several samples should be scored sample by sample, before. Doublets are reported;
+        only ``qc="filter"`` leaves them out.
     markers_path, embedding_path
         Where the service has marker export and embedding, for :func:`cellferry.export_markers`
         and :func:`cellferry.embed_cells`. None: beside ``annotate``, as on ``cellferry serve``;
@@ -115,6 +122,7 @@ class CellAtlas:
         qc: str = "warn",
         min_counts: int = 200,
         max_mitochondrial: float = 0.2,
+        doublets: str = "column",
         markers_path: str | None = None,
         embedding_path: str | None = None,
     ) -> None:
@@ -208,6 +216,9 @@ class CellAtlas:
         quality, genes = self._look(study, quiet=True)
         cells: tuple[str, ...] = study.require("cells", self.name)
         keep = quality.good if quality is not None and options.qc == "filter" else None
+        if quality is not None and quality.doublet_scores is not None:
+            scores = np.round(quality.doublet_scores, 4).tolist()
+            run.store("doublet_scores.json", dict(zip(cells, scores, strict=True)))
         encoder = Encoder(
             source.genes,
             model=options.model,
@@ -336,6 +347,7 @@ class CellAtlas:
                     counts=counts,
                     min_counts=self.options.min_counts,
                     max_mitochondrial=self.options.max_mitochondrial,
+                    compute_doublets=self.options.doublets == "compute",
                 )
             self._looked = (study, quality, genes)
             if quality is not None and not quiet:

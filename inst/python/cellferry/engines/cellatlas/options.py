@@ -14,6 +14,7 @@ ADDRESS_VARIABLE = "CELLATLAS_API_URL"
 KEY_VARIABLE = "CELLATLAS_API_KEY"
 VALUES = ("auto", "counts", "normalized")
 QC = ("warn", "filter", "off")
+DOUBLETS = ("column", "compute")
 LEAST_BYTES, MOST_BYTES = 4_096, 256 * 1024**2
 
 
@@ -33,6 +34,7 @@ class Options:
     qc: str = "warn"
     min_counts: int = 200
     max_mitochondrial: float = 0.2
+    doublets: str = "column"
     markers_path: str | None = None
     embedding_path: str | None = None
 
@@ -56,6 +58,7 @@ def checked(options: Options) -> Options:
         qc=one_of("qc", options.qc, QC),
         min_counts=whole_number("min_counts", options.min_counts, 0, 10**9),
         max_mitochondrial=number("max_mitochondrial", options.max_mitochondrial, 0, 1),
+        doublets=one_of("doublets", options.doublets, DOUBLETS),
         markers_path=_path("markers_path", options.markers_path),
         embedding_path=_path("embedding_path", options.embedding_path),
     )
