@@ -91,7 +91,8 @@ def _likelihoods(block: csr_matrix, profile: NDArray[np.float64]) -> NDArray[np.
 
     rows = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
     terms = block.data * np.log(profile[block.indices]) - gammaln(block.data + 1)
-    return np.bincount(rows, terms, block.shape[0])
+    found: NDArray[np.float64] = np.bincount(rows, terms, block.shape[0]).astype(np.float64)
+    return found
 
 
 def _p_values(
