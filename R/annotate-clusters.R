@@ -35,8 +35,8 @@
 #'   SingleCellExperiment the column `ident`, else `label`).
 #' @param key Name of the label column.
 #' @param tissue,species,study.context What is known of the sample, as text. What is understood is
-#'   said; [KnownTissues()] lists the tissues. A species is a name, a Latin name, a taxon number or a
-#'   genome assembly; `NULL` is found by the gene names.
+#'   said; [KnownTissues()] lists the tissues. A species is a name, a Latin name, a taxon number or
+#'   a genome assembly; `NULL` is found by the gene names.
 #' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a
 #'   SingleCellExperiment).
 #' @param overwrite Whether columns of these names that cellferry did not write may be replaced.
