@@ -12,7 +12,8 @@
 #'
 #' @section Objects that are read:
 #' Seurat objects of Seurat 3, 4 and 5, whose assay may be joined, split into layers (`JoinLayers()`
-#' is neither needed nor called), an SCT assay or any other, and SingleCellExperiment objects. The
+#' is not called, and only needed where markers are to be computed), an SCT assay or any other, and
+#' SingleCellExperiment objects. The
 #' matrices may be sparse or dense, in memory, or on disk as DelayedArray, HDF5Array or a
 #' BPCells IterableMatrix; they are read a block of cells at a time and never joined, transposed
 #' or made dense. BPCells could not be installed where cellferry is tested: the tests use a class
@@ -39,8 +40,9 @@
 #' @param group.by Metadata column with the clusters; `"ident"` is the active identity (in a
 #'   SingleCellExperiment the column `ident`, else `label`).
 #' @param key Name of the label column.
-#' @param tissue,species,study.context What is known of the sample, as text. `species = NULL` is
-#'   found by the gene names.
+#' @param tissue,species,study.context What is known of the sample, as text. What is understood is
+#'   said; [KnownTissues()] lists the tissues. A species is a name, a Latin name, a taxon number or
+#'   a genome assembly; `NULL` is found by the gene names.
 #' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a
 #'   SingleCellExperiment).
 #' @param overwrite Whether columns of these names that cellferry did not write may be replaced.

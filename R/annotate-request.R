@@ -188,11 +188,15 @@ check_clustering <- function(object, groups, markers = NULL) {
       fraction = json_text(groups$numbers$fraction), largest = json_number(groups$numbers$largest)
     )
   }
+  metadata <- extract_metadata(object)
+  candidates <- Filter(function(name) {
+    3L * length(unique(metadata[[name]])) <= nrow(metadata)
+  }, cluster_columns(metadata))
   bridge_call("check_clustering", list(
     key = json_text(groups$key), names = json_texts(groups$names),
     sizes = tabulate(groups$codes, length(groups$names)), numbers = numbers,
     markers = json_text(markers),
-    candidates = json_texts(cluster_columns(extract_metadata(object)))
+    candidates = json_texts(candidates)
   ))
   invisible()
 }
