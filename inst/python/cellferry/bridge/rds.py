@@ -35,6 +35,9 @@ def as_from_r(name: str) -> Handler:
 class RdsObject:
     """A Seurat object or SingleCellExperiment in a file, kept by an Rscript child.
 
+    The file may also hold a marker table, as a data frame or a list; the study then has no cells,
+    and nothing is delivered or saved.
+
     Use as a context manager, and call :meth:`study`, :meth:`deliver` and :meth:`save` in this
     order. The child reads the file once and keeps the object until it is saved. Of a study for
     cells it is asked for blocks of the expression whenever that is read, until :meth:`deliver`.
@@ -51,6 +54,8 @@ class RdsObject:
         Path of a marker table; None computes them in R with ``FindAllMarkers()``.
     group_key
         Metadata column with the clusters; None is the active identity.
+    cluster_column, gene_column
+        Columns of a marker table that is in the file, where their names are none that are known.
     key, overwrite, allow_upload
         As in :func:`cellferry.annotate_clusters`.
     dry_run
@@ -69,6 +74,8 @@ class RdsObject:
         level: delivery.Level = "clusters",
         markers: Path | None = None,
         group_key: str | None = None,
+        cluster_column: str | None = None,
+        gene_column: str | None = None,
         key: str = "cell_type",
         context: Context | None = None,
         overwrite: bool = False,
@@ -87,6 +94,8 @@ class RdsObject:
             "level": level,
             "markers": None if markers is None else str(markers.resolve()),
             "group_by": group_key or IDENT,
+            "cluster_column": cluster_column,
+            "gene_column": gene_column,
             "key": key,
             "tissue": context.tissue,
             "species": context.species,

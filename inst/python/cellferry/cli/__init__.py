@@ -13,7 +13,7 @@ from ..errors import CellferryError, CellferryWarning, OptionError
 from .annotate import annotate
 from .artifacts import artifacts
 from .demo import demo
-from .output import EXIT_ERROR, EXIT_USAGE
+from .output import EXIT_ERROR, EXIT_USAGE, in_its_words
 from .report import doctor, report
 from .runs import runs
 from .serve import serve
@@ -52,9 +52,10 @@ def main() -> None:
     try:
         group(standalone_mode=False)
     except CellferryError as error:
-        click.echo(f"Error: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"  {error.hint}", err=True)
+        click.echo(f"Error: {in_its_words(error.message)}", err=True)
+        hint = error.data.get("in_shell") or in_its_words(error.hint)
+        if hint:
+            click.echo(f"  {hint}", err=True)
         sys.exit(EXIT_USAGE if isinstance(error, OptionError) else EXIT_ERROR)
     except click.ClickException as error:
         error.show()
@@ -69,9 +70,9 @@ def main() -> None:
 
 def _show_warning(message: Warning | str, *_args: object, **_kwargs: object) -> None:
     if isinstance(message, CellferryWarning):
-        click.echo(f"Warning: {message.message}", err=True)
+        click.echo(f"Warning: {in_its_words(message.message)}", err=True)
         if message.hint:
-            click.echo(f"  {message.hint}", err=True)
+            click.echo(f"  {in_its_words(message.hint)}", err=True)
 
 
 __all__ = ["group", "main"]

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from ..engines import engine_names
-from .inputs import Input, opened_input
+from .inputs import opened_input
 from .output import EXIT_FAILED_CLUSTERS, output_paths, print_files, remember, table, write_all
 
 if TYPE_CHECKING:
+    from ..annotate.files import Input
     from ..annotate.request import AnnotateRequest
     from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations, Level
@@ -49,7 +50,9 @@ def _options(
     "--markers", type=click.Path(path_type=Path), help="Marker table for an .h5ad or .rds."
 )
 @click.option("--group-key", help="Column of clusters, in the metadata or the marker table.")
-@click.option("--cells", is_flag=True, help="Annotate every cell of an .h5ad or .rds.")
+@click.option("--cluster-column", help="Column of clusters in the marker table, if not recognised.")
+@click.option("--gene-column", help="Column of genes in the marker table, if not recognised.")
+@click.option("--cells", is_flag=True, help="Annotate every cell of an object.")
 @click.option("--key", help="Name of the label column.  [default: cell_type; cell_type_cell]")
 @click.option("--tissue", help="Tissue, for example blood.")
 @click.option("--species", help="Species.  [default: found by the gene names]")
@@ -72,6 +75,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     out: Path | None,
     markers: Path | None,
     group_key: str | None,
+    cluster_column: str | None,
+    gene_column: str | None,
     cells: bool,
     key: str | None,
     tissue: str | None,
@@ -83,12 +88,13 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     options: dict[str, object],
     **named: object,
 ) -> None:
-    """Annotate the clusters of INPUT: a marker table (CSV, TSV), an .h5ad, or an .rds.
+    """Annotate the clusters of INPUT: a marker table (CSV, TSV), an .h5ad, zarr or .rds.
 
-    With --cells, every cell of an .h5ad or .rds instead.
+    With --cells, every cell of an .h5ad, zarr, .rds, or 10x .h5 or folder instead. What INPUT is
+    is seen by its content, not by its name.
 
-    Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an .h5ad
-    or .rds also OUT.h5ad or OUT.rds with the labels, and OUT_cells.csv. The run is kept in
+    Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an object also
+    OUT_cells.csv and, if --out is given, OUT.h5ad or OUT.rds with the labels. The run is kept in
     OUT_run. An .rds contains a Seurat object or a SingleCellExperiment and is read by Rscript,
     which must be on the PATH; its clusters are the active identity, or --group-key.
     The engine llm also writes OUT_summary.csv and OUT_conversations.json; its key is taken
@@ -99,6 +105,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate markers.csv --out pbmc --tissue blood
       cellferry annotate pbmc.h5ad --group-key leiden --out pbmc_labelled
       cellferry annotate seurat.rds --markers markers.csv --out pbmc_labelled
+      cellferry annotate markers.csv --cluster-column cluster --out pbmc
       cellferry annotate markers.csv --dry-run
       cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
       cellferry annotate pbmc.h5ad --cells --out pbmc_cells
@@ -124,8 +131,10 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
         Context(tissue, species, study_context),
         overwrite,
         allow_upload,
+        cluster_column,
+        gene_column,
     )
-    annotate_file(request, base, dry_run=dry_run)
+    annotate_file(request, base, dry_run=dry_run, with_object=out is not None)
 
 
 def default_base(input_file: Path) -> Path:
@@ -157,7 +166,12 @@ def _engine(
 
 
 def annotate_file(
-    request: AnnotateRequest, base: Path, run: Run | None = None, *, dry_run: bool = False
+    request: AnnotateRequest,
+    base: Path,
+    run: Run | None = None,
+    *,
+    dry_run: bool = False,
+    with_object: bool = True,
 ) -> None:
     """Annotate what is in a file, or finish a run of it; label its object and write the files.
 
@@ -169,6 +183,10 @@ def annotate_file(
         Base name of the files that are written.
     run
         The run to finish; None begins one, in ``<base>_run``.
+    dry_run
+        Whether only to say what would be done.
+    with_object
+        Whether the labelled object is written too, not only its tables.
 
     Raises
     ------
@@ -185,6 +203,8 @@ def annotate_file(
             click.echo(str(verb.plan(opened.study, request.engine)))
             return
         paths = output_paths(base, None if opened.object is None else opened.object.suffix)
+        if not with_object:
+            paths.pop("object", None)
         of_engine = request.engine.files if isinstance(request.engine, WritesFiles) else []
         if of_engine:
             # The engine writes the report itself.
@@ -194,7 +214,11 @@ def annotate_file(
         found: Annotations | CellAnnotations
         with progress_events(show=True, title=f"Annotating {request.level}") as on_event:
             if run is None:
-                files = {"input": str(request.path.resolve()), "base": str(base.resolve())}
+                files: dict[str, object] = {
+                    "input": str(request.path.resolve()),
+                    "base": str(base.resolve()),
+                    "with_object": with_object,
+                }
                 found = verb.annotate(
                     opened.study,
                     request.engine,
@@ -242,5 +266,6 @@ def _write(
     if opened.object is not None:
         columns = opened.object.deliver(found)
         writers[paths["cells"]] = lambda p: columns.to_csv(p, index_label="cell")
-        writers[paths["object"]] = opened.object.save
+        if "object" in paths:
+            writers[paths["object"]] = opened.object.save
     return write_all(writers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,29 @@ import click
 from ..annotations.clusters import PRINTED, Annotations
 
 EXIT_ERROR, EXIT_USAGE, EXIT_FAILED_CLUSTERS = 1, 2, 3
+
+
+_ARGUMENTS = re.compile(
+    r"`?\b(cluster_column|gene_column|group_key|markers|study_context|allow_upload|overwrite)"
+    r"(?:=True\b|=(?=[\s.,;:)]|$)|`)"
+)
+"""Arguments of Python that have an option of the same name, as messages write them."""
+
+
+def in_its_words(text: str) -> str:
+    """Return a message with the options of the command line for the arguments of Python.
+
+    Parameters
+    ----------
+    text
+        A message or a hint.
+
+    Examples
+    --------
+    >>> in_its_words("Name it by cluster_column=, or pass overwrite=True.")
+    'Name it by --cluster-column, or pass --overwrite.'
+    """
+    return _ARGUMENTS.sub(lambda found: "--" + found[1].replace("_", "-"), text)
 
 
 def table(annotations: Annotations) -> str:

@@ -96,7 +96,8 @@ def resume(run: str, input_file: Path | None, out: Path | None, overwrite: bool)
         request = AnnotateRequest(
             input_file, engine_of(opened), DEFAULT_KEYS[level], overwrite=overwrite
         )
-        annotate_file(request.of_run(opened), base, opened)
+        with_object = out is not None or bool(kept.get("with_object", True))
+        annotate_file(request.of_run(opened), base, opened, with_object=with_object)
         return
     if level == "cells":
         message = f'The run "{opened.id}" is about cells that this command did not read.'

@@ -160,7 +160,8 @@ CURES: dict[str, Cure] = {
         r=f'{_AS_CSV} write.csv(arrow::read_feather({{file}}), "markers.csv")',
     ),
     "folder": Cure("Give the path of the file in it."),
-    "text": Cure("Give an .h5ad, a zarr folder, a 10x file or folder, or an .rds."),
+    "text": Cure("Give an .h5ad, a zarr folder, a 10x file or folder, or an .rds; a marker table "
+                 "must have the name of a text file, such as markers.csv."),
     "hdf5": Cure("Give an .h5ad, which adata.write_h5ad() writes, or an .rds of saveRDS()."),
     "vars_h5": Cure("Give the object that it was built from."),
     "duckdb": Cure("Give the object that it was built from."),

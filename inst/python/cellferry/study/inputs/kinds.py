@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ...errors import InputError, listing
+from ...errors import InputError, UnsupportedObjectError, listing
 from .cures import CURES, Cure
 from .tenx import folder_of_10x
 
@@ -198,7 +198,9 @@ def file_error(
     file = Path(path)
     if kind.name == "missing":
         message = f'There is no file "{file}" (looked for it in "{Path.cwd()}").'
-        return error(message, "Check the path.")
+        # That it is not there says nothing of what it would be.
+        made = InputError if error is UnsupportedObjectError else error
+        return made(message, "Check the path.")
     is_folder = file.is_dir()
     message = f'The {"folder" if is_folder else "file"} "{file}" is not {wanted}; it '
     message += f"{'is' if is_folder or kind.name == 'empty' else 'seems to be'} {kind.what}."

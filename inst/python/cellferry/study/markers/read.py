@@ -40,8 +40,8 @@ from typing import TYPE_CHECKING, TypeAlias, TypedDict, TypeGuard, TypeVar
 import numpy as np
 
 from ...errors import (
+    InputError,
     MarkersEmptyError,
-    MarkersError,
     MarkersFormatError,
     MarkersStatisticError,
     UnsupportedObjectError,
@@ -259,7 +259,7 @@ def _planner(
         named = _named(names, cluster_column, gene_column)
         try:
             found = _layout_of(named, head, "", cluster_column, gene_column)
-        except MarkersError:
+        except InputError:
             return None  # the message needs all that is known
         if isinstance(found, Wide):
             return Plan(found.used, found.numeric)
