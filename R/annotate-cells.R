@@ -15,11 +15,13 @@
 #' object is read, in R, comes as what it is, and leaves the same run.
 #'
 #' @inheritParams AnnotateClusters
-#' @param object A Seurat object or a SingleCellExperiment. The engine gets it block by block, each
+#' @param object A Seurat object or a SingleCellExperiment, or the path of a file with one (`.rds`,
+#'   `.h5ad`, a zarr folder, or what 10x Genomics writes), for which the answer is a table. The engine gets it block by block, each
 #'   time that it reads it: nothing is transposed, copied as a whole, or made dense.
 #' @param engine Name of an engine that answers cells, or an engine such as [CellAtlasEngine()].
 #' @param group.by Metadata column with clusters to compare with; `"ident"` is the active identity,
 #'   if there is one.
+#' @param output For the path of a file: where the labelled object goes; see [AnnotateClusters()].
 #'
 #' @return The object with the new columns. After a dry run a list with the plan, of class
 #'   `cellferry_plan`.

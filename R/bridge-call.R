@@ -49,7 +49,9 @@ read_answer <- function(answer, verbose = TRUE) {
   }
   if (!isTRUE(reply$ok)) {
     error <- reply$error
-    cellferry_stop(error$code, in_r_words(error$message), in_r_words(error$hint), error$data)
+    # Where a line of code differs between the languages, the core says both.
+    hint <- error$data$in_r %||% in_r_words(error$hint)
+    cellferry_stop(error$code, in_r_words(error$message), hint, error$data)
   }
   list(value = reply$value, buffers = answer[-1])
 }
@@ -74,7 +76,7 @@ bridge_answer <- function(bridge, name, message, outgoing, callback = NULL) {
   })
 }
 
-long_calls <- c("annotate", "run_resume", "artifacts_finish")
+long_calls <- c("annotate", "annotate_file", "run_resume", "artifacts_file", "artifacts_finish")
 
 # What Python calls in a long call: `callback`, and now and then whether R was interrupted.
 with_interrupts <- function(callback) {

@@ -124,7 +124,7 @@ class RdsObject:
 
     def study(self) -> Study:
         """Let R read the object, compute markers if none are given, and send both."""
-        as_usual = ("read_markers", "study_begin", "block", "discard")
+        as_usual = ("file_kind", "read_markers", "study_begin", "block", "discard")
         handlers = {name: as_from_r(name) for name in as_usual}
         handlers |= {"task": lambda _message, _out: self._task, "request": self._request}
         self._child.serve(handlers, until="plan" if self._task["dry_run"] else "annotate")
