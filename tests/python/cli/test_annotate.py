@@ -111,7 +111,9 @@ def test_a_dry_run_of_an_rds_writes_nothing(tmp_path, lists):
 
 def test_files_that_are_no_input_say_what_to_do(tmp_path):
     (tmp_path / "x.h5ad").write_text("no hdf5")
-    with pytest.raises(errors.InputError, match=r"not what its name says \(.h5ad\); it seems to be a text"):
+    with pytest.raises(
+        errors.InputError, match=r"not what its name says \(.h5ad\); it seems to be a text"
+    ):
         invoke(tmp_path / "x.h5ad")
 
 

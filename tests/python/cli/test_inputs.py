@@ -10,9 +10,9 @@ import pytest
 
 from cell_data import cells
 from cellferry import errors
+from cellferry.annotate.files import AnnDataObject
 from cellferry.annotate.request import AnnotateRequest
 from cellferry.annotate.verb import annotate
-from cellferry.annotate.files import AnnDataObject
 from cellferry.cli.inputs import opened_input
 from cellferry.engines import create_engine
 from cellferry.study.study import Context

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..annotations import delivery
 from ..errors import (
-    GroupMissingError,
     InvalidOptionError,
     OutputError,
     UnsupportedObjectError,
@@ -22,7 +21,7 @@ from ..errors import (
 from ..files import replacing
 from ..study.embeddings import embedding_of
 from ..study.inputs.kinds import FileKind, file_error, file_kind
-from ..study.inputs.objects import read_object
+from ..study.inputs.objects import check_has_clusters, read_object
 from ..study.inputs.readers import reader_of_r
 from ..study.markers.read import read_markers
 from .request import AnnotateRequest, is_anndata
@@ -80,7 +79,18 @@ class Input:
     coordinates: tuple[str, NDArray[np.number]] | None = None
 
 
-_OF_OBJECTS = {".h5ad", ".h5", ".h5mu", ".loom", ".h5seurat", ".zarr", ".rds", ".rdata", ".rda", ".qs"}
+_OF_OBJECTS = {
+    ".h5ad",
+    ".h5",
+    ".h5mu",
+    ".loom",
+    ".h5seurat",
+    ".zarr",
+    ".rds",
+    ".rdata",
+    ".rda",
+    ".qs",
+}
 """Suffixes of what has cells: text under such a name came by mistake."""
 
 OpenOfR = Callable[[AnnotateRequest], AbstractContextManager[Input]]
@@ -123,7 +133,9 @@ def opened_input(request: AnnotateRequest, open_of_r: OpenOfR | None = None) -> 
     """
     if not isinstance(request.data, Path):
         study = request.study()
-        labelled = AnnDataObject(request.data, study, request.key) if is_anndata(request.data) else None
+        labelled = (
+            AnnDataObject(request.data, study, request.key) if is_anndata(request.data) else None
+        )
         yield Input(study, request.provenance, labelled)
         return
     path = request.path
@@ -155,15 +167,8 @@ def _table(request: AnnotateRequest) -> Input:
 def _anndata(request: AnnotateRequest, kind: FileKind) -> Input:
     """Read the object, check the key against its columns, build the study."""
     adata = read_object(request.path, kind)
-    if request.level == "clusters" and not len(adata.obs.columns):
-        message = f'"{request.path}" has cells and no clusters: its obs has no columns.'
-        raise GroupMissingError(
-            message,
-            "Cluster the cells first (scanpy.tl.leiden), or annotate each cell: "
-            f'annotate_cells("{request.path}")',
-            in_r=f'Cluster the cells first, or annotate each cell: AnnotateCells("{request.path}")',
-            in_shell="Cluster the cells first, or annotate each cell: add --cells",
-        )
+    if request.level == "clusters":
+        check_has_clusters(adata, request.path, kind)
     markers = request.markers
     if markers is not None and (request.cluster_column or request.gene_column):
         markers = read_markers(

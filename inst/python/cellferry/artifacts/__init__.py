@@ -118,25 +118,27 @@ def build_artifacts(
     """
     from ..runs.progress import progress_events
 
-    given: dict[str, Any] = dict(
-        vars_h5_path=vars_h5_path,
-        obs_duckdb_path=obs_duckdb_path,
-        gene_symbols_column=gene_symbols_column,
-        n_top_genes=n_top_genes,
-        aggregate_metadata=aggregate_metadata,
-        min_percentage=min_percentage,
-        pcent_batch_size=pcent_batch_size,
-        max_cells_per_group=max_cells_per_group,
-        max_metadata_categories=max_metadata_categories,
-        obs_columns=obs_columns,
-        cell_names=cell_names,
-        require_artifacts=require_artifacts,
-        overwrite=overwrite,
-    )
+    given: dict[str, Any] = {
+        "vars_h5_path": vars_h5_path,
+        "obs_duckdb_path": obs_duckdb_path,
+        "gene_symbols_column": gene_symbols_column,
+        "n_top_genes": n_top_genes,
+        "aggregate_metadata": aggregate_metadata,
+        "min_percentage": min_percentage,
+        "pcent_batch_size": pcent_batch_size,
+        "max_cells_per_group": max_cells_per_group,
+        "max_metadata_categories": max_metadata_categories,
+        "obs_columns": obs_columns,
+        "cell_names": cell_names,
+        "require_artifacts": require_artifacts,
+        "overwrite": overwrite,
+    }
     if isinstance(data, str | os.PathLike) and file_kind(data).is_of_r:
         read: Callable[..., Artifacts] = reader_of_r("artifacts", data)
         return read(
-            Path(data).expanduser(), group_key=group_key, coordinates_key=coordinates_key,
+            Path(data).expanduser(), group_key=group_key,
+            # In R the default is the same embedding, if there is one.
+            coordinates_key=None if coordinates_key == "X_umap" else coordinates_key,
             progress=progress, **given,
         )  # fmt: skip
     options = BuildOptions(**given).checked()

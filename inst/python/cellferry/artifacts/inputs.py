@@ -22,7 +22,8 @@ from ..study.clusters import cluster_text
 from ..study.embeddings import choose_embedding
 from ..study.expression.kinds import Look
 from ..study.expression.source import ExpressionSource
-from ..study.inputs.objects import opened_object
+from ..study.inputs.kinds import file_kind
+from ..study.inputs.objects import check_has_clusters, opened_object
 from ..study.layers import AnnDataLike, Matrices, Place, choose_matrices
 from ..study.markers.read import Ranking, is_ranking
 from ..study.study import Study
@@ -99,7 +100,9 @@ def open_inputs(
     elif isinstance(data, Study):
         yield _from_study(data, group_key)
     elif isinstance(data, str | os.PathLike):
-        with opened_object(Path(data).expanduser(), [rank_key]) as opened:
+        path = Path(data).expanduser()
+        with opened_object(path, [rank_key]) as opened:
+            check_has_clusters(opened, path, file_kind(path))
             yield _from_anndata(opened, group_key, coordinates_key, rank_key)
     elif all(hasattr(data, name) for name in ("obs", "var", "obsm", "layers", "X")):
         yield _from_anndata(data, group_key, coordinates_key, rank_key)

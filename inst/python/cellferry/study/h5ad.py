@@ -80,7 +80,6 @@ def read_h5ad(path: Path) -> anndata.AnnData:
         It cannot be read, or is no .h5ad.
     """
     import anndata
-    from anndata.io import read_elem
 
     with _unreadable(path), warnings.catch_warnings():
         # That a file is old is no news to whoever has it.

@@ -65,8 +65,7 @@ def _by_r(what: str, code: str) -> Cure:
 
 _DOWNLOAD = "Copy or download it again, and compare its size with that of the source."
 _UNPACK = Cure(
-    "Unpack it: import gzip, shutil; "
-    'shutil.copyfileobj(gzip.open({file}), open({unpacked}, "wb"))',
+    'Unpack it: import gzip, shutil; shutil.copyfileobj(gzip.open({file}), open({unpacked}, "wb"))',
     "Unpack it: R.utils::gunzip({file}, {unpacked}, remove = FALSE)",
     "Unpack it: gunzip -c {file} > {unpacked}",
 )
@@ -97,7 +96,7 @@ CURES: dict[str, Cure] = {
     "zarr": _by_python("Read it.", "import anndata; anndata.read_zarr({file}).write_h5ad({h5ad})"),
     "zarr_zip": _by_python(
         "Read it.",
-        "import anndata, zarr; anndata.read_zarr(zarr.storage.ZipStore({file}, mode=\"r\"))"
+        'import anndata, zarr; anndata.read_zarr(zarr.storage.ZipStore({file}, mode="r"))'
         ".write_h5ad({h5ad})",
     ),
     "zarr_other": Cure("Give the folder of the AnnData itself; it has the folders obs and var."),
@@ -115,8 +114,10 @@ CURES: dict[str, Cure] = {
         r="It has cells and no clusters: AnnotateCells() reads it. To cluster it first: "
         "saveRDS(Seurat::CreateSeuratObject(Seurat::Read10X({file})), {rds})",
     ),
-    "tenx_part": Cure("Put the three files of one sample, matrix.mtx, barcodes.tsv and features.tsv "
-                      "(or genes.tsv), into one folder, and give that."),
+    "tenx_part": Cure(
+        "Put the three files of one sample, matrix.mtx, barcodes.tsv and features.tsv "
+        "(or genes.tsv), into one folder, and give that."
+    ),
     "tenx_molecules": Cure("Give filtered_feature_bc_matrix.h5, which is beside it."),
     "matrix_market": Cure(
         "Give the folder that it is in, with barcodes.tsv and features.tsv beside it: {folder}"
@@ -137,9 +138,7 @@ CURES: dict[str, Cure] = {
     ),
     "qs": _by_r("Convert it.", "saveRDS(qs::qread({file}), {rds})"),
     "qs2": _by_r("Convert it.", "saveRDS(qs2::qs_read({file}), {rds})"),
-    "hdf5_se": _by_r(
-        "Load it.", "saveRDS(HDF5Array::loadHDF5SummarizedExperiment({file}), {rds})"
-    ),
+    "hdf5_se": _by_r("Load it.", "saveRDS(HDF5Array::loadHDF5SummarizedExperiment({file}), {rds})"),
     "bpcells": _by_r(
         "It is a matrix without cell types.",
         "saveRDS(Seurat::CreateSeuratObject(BPCells::open_matrix_dir({file})), {rds})",
@@ -160,8 +159,10 @@ CURES: dict[str, Cure] = {
         r=f'{_AS_CSV} write.csv(arrow::read_feather({{file}}), "markers.csv")',
     ),
     "folder": Cure("Give the path of the file in it."),
-    "text": Cure("Give an .h5ad, a zarr folder, a 10x file or folder, or an .rds; a marker table "
-                 "must have the name of a text file, such as markers.csv."),
+    "text": Cure(
+        "Give an .h5ad, a zarr folder, a 10x file or folder, or an .rds; a marker table "
+        "must have the name of a text file, such as markers.csv."
+    ),
     "hdf5": Cure("Give an .h5ad, which adata.write_h5ad() writes, or an .rds of saveRDS()."),
     "vars_h5": Cure("Give the object that it was built from."),
     "duckdb": Cure("Give the object that it was built from."),

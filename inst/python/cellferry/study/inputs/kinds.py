@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from ...errors import InputError, UnsupportedObjectError, listing
 from .cures import CURES, Cure
@@ -210,7 +210,8 @@ def file_error(
 
 def cure_of(file: Path, kind: FileKind) -> Cure:
     """Return what to do with a file so that it can be read, in each language."""
-    if kind.packed and not (kind.is_of_r or kind.is_text):
+    # What save() writes is gzipped as well, and load() reads it so.
+    if kind.packed > (kind.name in {"rds", "rdata", "text"}):
         return CURES["packed"].named(file)
     return CURES.get(kind.name, Cure(SAVE_AS_TEXT, SAVE_AS_TEXT, SAVE_AS_TEXT)).named(file)
 
@@ -255,21 +256,19 @@ def _of_file(file: Path, head: bytes) -> FileKind:
 
 def _unpacked_head(file: Path, times: int) -> bytes:
     """Return the first bytes of a file that is gzipped so many times."""
-    stream: IO[bytes]
-    with file.open("rb") as stream:
+    with file.open("rb") as raw:
+        stream: IO[bytes] = raw
         for _ in range(times):
-            # gzip.open() would check the end of the file, which may be far away.
-            stream = gzip.GzipFile(fileobj=stream)
+            stream = cast("IO[bytes]", gzip.GzipFile(fileobj=stream))
         return stream.read(_HEAD)
 
 
 def _of_compressed(file: Path, name: str, packed: int) -> FileKind:
     """Look into bzip2 and xz, by which saveRDS() and save() can compress."""
-    opener = {"bzip2": bz2.open, "xz": lzma.open}.get(name)
-    if opener is None or packed:
+    if name not in {"bzip2", "xz"} or packed:
         return _kind(name, packed)
     try:
-        with opener(file, "rb") as opened:
+        with bz2.BZ2File(file) if name == "bzip2" else lzma.LZMAFile(file) as opened:
             head = opened.read(16)
     except (OSError, EOFError, lzma.LZMAError):
         return _kind(name)
@@ -392,7 +391,9 @@ def _described(folder: Path, names: Collection[str]) -> str:
         )
         lacks = f"lacks {missing}" if missing else "has several samples"
         return f"a folder of 10x files that {lacks}"
-    return f"a folder of {listing(sorted(names), 5)}" if names else "a folder without anything in it"
+    return (
+        f"a folder of {listing(sorted(names), 5)}" if names else "a folder without anything in it"
+    )
 
 
 def _text(value: object) -> str:

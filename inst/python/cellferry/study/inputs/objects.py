@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...errors import DependencyError, InputError
+from ...errors import DependencyError, GroupMissingError, InputError
 from ..h5ad import open_h5ad, read_h5ad
 from .kinds import FileKind, file_error, file_kind
 from .tenx import read_10x_folder, read_10x_h5
@@ -79,6 +79,32 @@ def opened_object(path: Path, uns: Collection[str] = ()) -> Iterator[AnnDataLike
             yield opened
     else:
         yield read_object(path, kind)
+
+
+def check_has_clusters(adata: AnnDataLike, path: Path, kind: FileKind) -> None:
+    """Refuse an object without any metadata of its cells, as 10x Genomics writes them.
+
+    Parameters
+    ----------
+    adata
+        What was read.
+    path, kind
+        Of what, for the message.
+
+    Raises
+    ------
+    GroupMissingError
+    """
+    if len(adata.obs.columns):
+        return
+    message = f'"{path}", {kind.what}, has cells and no clusters: its obs has no columns.'
+    first = "Cluster the cells first"
+    raise GroupMissingError(
+        message,
+        f'{first} (scanpy.tl.leiden), or annotate each cell: annotate_cells("{path}")',
+        in_r=f'{first}, or annotate each cell: AnnotateCells("{path}")',
+        in_shell=f"{first}, or annotate each cell: cellferry annotate {path} --cells",
+    )
 
 
 def _read_zarr(path: Path, *, zipped: bool) -> anndata.AnnData:

@@ -99,9 +99,7 @@ def _unpacked(value: Any) -> Any:
         return {key: _unpacked(part) for key, part in value.items()}
     if isinstance(value, np.ndarray):
         if value.dtype.names:
-            kinds = [(n, object) if value[n].dtype.kind == "S" else (n, value[n].dtype)
-                     for n in value.dtype.names]  # fmt: skip
-            return value if all(k is not object for _, k in kinds) else _decoded_fields(value)
+            return _decoded_fields(value)
         if value.dtype.kind in "SOU" and value.shape == (1,):
             text = value[0]
             return text.decode() if isinstance(text, bytes) else text
@@ -111,7 +109,9 @@ def _unpacked(value: Any) -> Any:
 def _decoded_fields(value: NDArray[np.void]) -> NDArray[np.void]:
     names = value.dtype.names or ()
     columns = [_decoded(value[name]) for name in names]
-    made: NDArray[np.void] = np.rec.fromarrays(columns, names=list(names))
+    made = np.empty(value.shape, dtype=[(n, c.dtype) for n, c in zip(names, columns, strict=True)])
+    for name, column in zip(names, columns, strict=True):
+        made[name] = column
     return made
 
 

@@ -348,8 +348,8 @@ def _not_recognised(
         message = f"{what} does not say which cluster a gene belongs to. {columns}"
         hint = (
             "FindMarkers() reports one comparison and has neither a column of clusters nor one of "
-            "genes: use FindAllMarkers(), or give such tables in a named list, one for each cluster, "
-            "or add the columns cluster and gene, or name the column by cluster_column=."
+            "genes: use FindAllMarkers(), or give a named list of such tables, one for each "
+            "cluster, or add the columns cluster and gene, or name the column by cluster_column=."
         )
     elif statistics:
         message = f"{what} has no column of genes. {columns}"

@@ -34,7 +34,7 @@ from ..inputs.kinds import SAVE_AS_TEXT, file_error, file_kind
 from .values import numbers
 
 if TYPE_CHECKING:
-    from _csv import _reader
+    from _csv import Reader
 
     from numpy.typing import NDArray
 
@@ -43,8 +43,11 @@ Cells: TypeAlias = "Sequence[object] | NDArray[np.generic]"
 
 SEPARATORS: tuple[str, ...] = (",", "\t", ";")
 
-MOST_BYTES = 250_000_000
-"""Most memory that the values of a file may take: some 4 million rows of FindAllMarkers()."""
+MOST_BYTES = 120_000_000
+"""Most memory that the values of a file may take: some 2 million rows of FindAllMarkers().
+
+To rank, annotate and record them takes some eight times as much, which is to stay below 1 GB.
+"""
 PIECE = 20_000
 LONGEST_LINE = 50_000_000
 
@@ -128,12 +131,16 @@ def read_text_columns(path: str | os.PathLike[str], plan: Planner | None = None)
     separator = _separator(file, what)
     with _opened(file) as lines:
         try:
-            return _read(csv.reader(lines, delimiter=separator, strict=True), separator, what, plan)
+            reader = csv.reader(lines, delimiter=separator, strict=True)
+            # Of what is gzipped there is at least as much.
+            return _read(reader, separator, what, plan, file.stat().st_size)
         except csv.Error as error:
             raise _broken(file, error) from error
 
 
-def _read(reader: _reader, separator: str, what: str, plan: Planner | None) -> Columns:
+def _read(
+    reader: Reader, separator: str, what: str, plan: Planner | None, size: int = 0
+) -> Columns:
     rows = _rows(reader)
     names = [name.strip() for name in next(rows)[1]]
     first = list(islice(rows, PIECE))
@@ -152,11 +159,13 @@ def _read(reader: _reader, separator: str, what: str, plan: Planner | None) -> C
     # With ";" between columns, the comma is free to be the decimal mark: write.csv2() of R.
     kept = _Kept(names, what, "," if separator == ";" else ".")
     kept.choose(None if plan is None or not all(head.values()) else plan(names, head))
+    text = 0
     while first:
         for line, row in first:
             if len(row) != width + skipped:
                 raise _ragged(what, line, row, names)
-        kept.add([row for _, row in first], skipped)
+        text += sum(len(field) + 1 for _, row in first for field in row)
+        kept.add([row for _, row in first], skipped, size / text if len(first) == PIECE else 1.0)
         first = list(islice(rows, PIECE))
     return Columns(kept.values(), what, decimal=kept.decimal)
 
@@ -180,8 +189,8 @@ class _Kept:
             elif plan is None or name in plan.kept:
                 self._texts[name] = []
 
-    def add(self, rows: list[list[str]], skipped: int) -> None:
-        """Take some rows."""
+    def add(self, rows: list[list[str]], skipped: int, expected: float) -> None:
+        """Take some rows; ``expected`` is how many times those until now there will be at least."""
         columns = list(zip(*rows, strict=True))[skipped:]
         for name, values in zip(self.names, columns, strict=True):
             if name in self._numbers:
@@ -192,10 +201,15 @@ class _Kept:
         self._rows += len(rows)
         held = 8 * self._rows * (len(self._numbers) + len(self._texts)) + self._bytes
         if held > MOST_BYTES:
-            message = (
-                f"{self.what} is too large: {self._rows:,} rows were read, and there are more."
-            )
-            raise MarkersUnreadableError(message, _SMALLER)
+            raise self._too_large()
+        # A file that is much too large is refused when its beginning was read.
+        if expected * held > 1.5 * MOST_BYTES:
+            raise self._too_large(round(expected * self._rows / 100_000) * 100_000)
+
+    def _too_large(self, rows: int = 0) -> MarkersUnreadableError:
+        found = f"some {rows:,} rows" if rows else f"more than {self._rows:,} rows"
+        message = f"{self.what} is too large: it has {found}, more than fit into memory safely."
+        return MarkersUnreadableError(message, _SMALLER)
 
     def _once(self, text: str) -> str:
         known = self._known.get(text)
@@ -223,7 +237,7 @@ def check_unique(names: Sequence[str], what: str) -> None:
         raise MarkersFormatError(message, "Remove or rename them, so that each name is used once.")
 
 
-def _rows(reader: _reader) -> Iterator[tuple[int, list[str]]]:
+def _rows(reader: Reader) -> Iterator[tuple[int, list[str]]]:
     """Yield the records that are not empty, each with the number of its last line."""
     for row in reader:
         if any(row):
@@ -273,13 +287,14 @@ def _broken_line(file: Path) -> int:
     with file.open("rb") as raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        number = 1
-        for number, line in enumerate(gzip.GzipFile(fileobj=raw) if packed else raw, 1):
+        lines = 0
+        for line in gzip.GzipFile(fileobj=raw) if packed else raw:
+            lines += 1
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError:
                 break
-    return number
+    return lines
 
 
 def _separator(file: Path, what: str) -> str:

@@ -65,7 +65,7 @@ def frame_columns(frame: pd.DataFrame, what: str) -> Columns:
     return Columns(values, what, levels)
 
 
-def frames_columns(frames: Mapping[Any, pd.DataFrame], what: str) -> Columns:
+def frames_columns(frames: Mapping[Any, Any], what: str) -> Columns:
     """Return the columns of one data frame for each cluster; the first is that of the clusters.
 
     Genes are in a column of a known name, else in the index: in the table of one cluster row

@@ -49,7 +49,7 @@ from ...errors import (
 )
 from ..clusters import cluster_text, natural_key
 from .columns import THE_FORMATS, Layout, find_layout, no_statistic
-from .files import WHY_EMPTY, Cells, Columns, Plan, check_unique, read_text_columns
+from .files import WHY_EMPTY, Cells, Columns, Plan, read_text_columns
 from .frames import frame_columns, frames_columns, is_frame
 from .table import Markers
 from .values import check_probabilities, fractions, gene_text, is_list, numbers, split_genes
@@ -104,8 +104,8 @@ def read_markers(
     source
         A data frame; the path of a CSV or TSV file (also ``.gz``; separated by comma, tab
         or semicolon; UTF-8); a dict of cluster -> genes, best first, or of cluster -> data
-        frame; the dict ``adata.uns["rank_genes_groups"]``, or the array or frame ``names`` in it; or a table
-        that was read already.
+        frame; the dict ``adata.uns["rank_genes_groups"]``, or the array or frame ``names`` in
+        it; or a table that was read already.
     cluster_column, gene_column
         Names of these columns, for tables that call them otherwise. They win over
         everything that would be recognised.
@@ -315,9 +315,7 @@ def _check_clusters_are_none(labels: Cells, layout: Layout, what: str) -> None:
     """Refuse two columns of genes: each gene of the first would become a cluster."""
     texts = [text for text in _mapped(gene_text, labels[:1000]) if text]
     if len(texts) > 2 and known_share(texts) > 0.8:
-        message = (
-            f'{what} has genes in "{layout.cluster}" and in "{layout.gene}", and no clusters.'
-        )
+        message = f'{what} has genes in "{layout.cluster}" and in "{layout.gene}", and no clusters.'
         hint = (
             "If each column is a cluster, leave out what makes a gene occur twice in one; else add "
             "a column cluster."

@@ -173,7 +173,9 @@ def _by_genes(names: Sequence[str], head: Mapping[str, Sequence[object]]) -> Wid
     if any(token_of(name) in aliases for name in names for aliases in ALIASES.values()):
         return None
     # The rank itself, under a name.
-    columns = [n for n in names if not (token_of(n) in {"rank", "index", "top"} and _count(head[n]))]
+    columns = [
+        n for n in names if not (token_of(n) in {"rank", "index", "top"} and _count(head[n]))
+    ]
     texts = [_texts(head[name]) for name in columns]
     if len(columns) < 2 or not all(_are_names(head[name]) for name in columns):
         return None
@@ -241,7 +243,7 @@ def head_of(columns: Columns) -> dict[str, Sequence[object]]:
 
 
 def _first(values: Cells) -> Sequence[object]:
-    some: Sequence[object] = values[:SAMPLE] if isinstance(values, Sequence) else (
-        values[:SAMPLE].tolist()
+    some: Sequence[object] = (
+        values[:SAMPLE] if isinstance(values, Sequence) else (values[:SAMPLE].tolist())
     )
     return some
