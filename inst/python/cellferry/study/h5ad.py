@@ -81,34 +81,41 @@ def read_h5ad(path: Path) -> anndata.AnnData:
     """
     import anndata
 
-    with _unreadable(path), warnings.catch_warnings():
-        # That a file is old is no news to whoever has it.
-        warnings.simplefilter("ignore", FutureWarning)
-        warnings.filterwarnings("ignore", category=UserWarning, module="anndata")
-        try:
+    with _unreadable(path):
+        if _is_marked(path):
             return anndata.read_h5ad(path)
-        except MemoryError:
-            raise
-        except Exception as error:
-            try:
-                return _read_by_parts(path)
-            except Exception:
-                raise error from None
+        return _read_by_parts(path)
+
+
+def _is_marked(path: Path) -> bool:
+    """Whether anndata knows the tables of a file for tables; it would take codes for values."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        tables = [file["obs"], file["var"]]
+        return all(
+            isinstance(table, h5py.Dataset) or table.attrs.get("encoding-type") == "dataframe"
+            for table in tables
+        )
 
 
 def _read_by_parts(path: Path) -> anndata.AnnData:
-    """Read what anndata cannot: a table that is not marked as one, as of SeuratDisk."""
+    """Read what anndata cannot: tables that are not marked as such, as of SeuratDisk."""
     import anndata
     import h5py
     from anndata.io import read_elem
 
     with h5py.File(path, "r") as file:
-        opened = _opened(file, ())
+        opened = _opened(file, list(file.get("uns", ())))
         made = anndata.AnnData(
-            read_elem(file["X"]) if "X" in file else None, obs=opened.obs, var=opened.var,
+            read_elem(file["X"]) if "X" in file else None,
+            obs=opened.obs,
+            var=opened.var,
+            uns=dict(opened.uns),
             obsm={k: v for k, v in opened.obsm.items() if getattr(v, "ndim", 0) == 2},
+            obsp={key: read_elem(item) for key, item in file.get("obsp", {}).items()},
             layers={key: read_elem(file["layers"][key]) for key in file.get("layers", {})},
-        )  # fmt: skip
+        )
         if opened.raw is not None:
             place = "raw/X" if "raw/X" in file else "raw.X"
             made.raw = anndata.AnnData(read_elem(file[place]), obs=opened.obs, var=opened.raw.var)
@@ -119,7 +126,11 @@ def _read_by_parts(path: Path) -> anndata.AnnData:
 def _unreadable(path: Path) -> Iterator[None]:
     """Make what h5py and anndata raise on a damaged file one error that names it."""
     try:
-        yield
+        with warnings.catch_warnings():
+            # That a file is old is no news to whoever has it.
+            for category in (FutureWarning, PendingDeprecationWarning):
+                warnings.simplefilter("ignore", category)
+            yield
     except InputError:
         raise
     except MemoryError as error:

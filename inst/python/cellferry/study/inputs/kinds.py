@@ -259,7 +259,7 @@ def _unpacked_head(file: Path, times: int) -> bytes:
     with file.open("rb") as raw:
         stream: IO[bytes] = raw
         for _ in range(times):
-            stream = cast("IO[bytes]", gzip.GzipFile(fileobj=stream))
+            stream = cast("IO[bytes]", gzip.GzipFile(fileobj=stream, mode="rb"))
         return stream.read(_HEAD)
 
 
