@@ -101,17 +101,13 @@ AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local"
   annotate_table(object, request)
 }
 
-#' @rdname AnnotateClusters
-#' @export
-AnnotateClusters.list <- AnnotateClusters.data.frame
-
 #' @export
 AnnotateClusters.default <- function(object, markers = NULL, engine = "local", group.by = "ident",
                                      key = "cell_type", tissue = NULL, species = NULL,
                                      study.context = NULL, assay = NULL, overwrite = FALSE,
                                      allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
-  # What scran and DESeq2 return is of no class that could have a method here.
-  if (is_marker_source(object)) {
+  # Lists of tables or genes, also of scran and DESeq2, whose classes can have no method here.
+  if (is_marker_source(object) || is_unnamed_list(object)) {
     return(AnnotateClusters.data.frame(
       object, markers, engine, group.by, key, tissue, species, study.context, assay, overwrite,
       allow.upload, verbose, dry.run, ...

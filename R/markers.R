@@ -75,7 +75,7 @@ marker_source <- function(x, outgoing) {
     }))
     return(list(frames = list(names = json_texts(names(x)), frames = frames)))
   }
-  unnamed <- is.list(x) && length(x) && is.null(names(x)) && all(vapply(x, is_part, NA))
+  unnamed <- is_unnamed_list(x)
   cellferry_stop(
     "markers_format",
     if (unnamed) {
@@ -109,7 +109,11 @@ is_named_list <- function(x, of) {
 
 is_genes <- function(x) is.character(x) || is.factor(x)
 
-is_part <- function(x) is_genes(x) || is.data.frame(x)
+# The genes or tables of clusters that are not named.
+is_unnamed_list <- function(x) {
+  is.list(x) && !is.object(x) && length(x) && is.null(names(x)) &&
+    all(vapply(x, function(part) is_genes(part) || is.data.frame(part), NA))
+}
 
 # COSG returns names and scores as two tables with a column for each cluster.
 is_cosg <- function(x) {

@@ -140,7 +140,7 @@ def _anndata(matrix: Any, cells: list[str], var: Any) -> anndata.AnnData:
         # Antibodies and guides are no genes.
         kept = (var["feature_types"] == GENES).to_numpy()
         if kept.any():
-            matrix, var = matrix[:, kept], var.iloc[kept]
-    made = anndata.AnnData(matrix, obs=pd.DataFrame(index=pd.Index(cells, dtype=object)), var=var)
-    made.var_names_make_unique()
-    return made
+            matrix, var = matrix[:, kept], var.iloc[kept].copy()
+    obs = pd.DataFrame(index=pd.Index(cells, dtype=object))
+    var.index = anndata.utils.make_index_unique(pd.Index(var.index, dtype=object))
+    return anndata.AnnData(matrix, obs=obs, var=var)
