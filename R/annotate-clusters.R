@@ -101,6 +101,25 @@ AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local"
   annotate_table(object, request)
 }
 
+#' @rdname AnnotateClusters
+#' @param output For the path of a file: where the labelled object goes, an `.rds` where an `.rds`
+#'   was read and an `.h5ad` else. `NULL`: it is not written.
+#' @export
+AnnotateClusters.character <- function(object, markers = NULL, engine = "local",
+                                       group.by = "ident", key = "cell_type", tissue = NULL,
+                                       species = NULL, study.context = NULL, assay = NULL,
+                                       overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
+                                       dry.run = FALSE, output = NULL, ...) {
+  check_text(object, "object")
+  check_text(output, "output", null = TRUE)
+  request <- new_request(
+    engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
+    allow.upload, verbose,
+    dry.run = dry.run
+  )
+  annotate_file(path.expand(object), request, output, markers)
+}
+
 #' @export
 AnnotateClusters.default <- function(object, markers = NULL, engine = "local", group.by = "ident",
                                      key = "cell_type", tissue = NULL, species = NULL,

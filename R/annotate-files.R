@@ -1,43 +1,6 @@
 # A path in the place of an object. What is in the file is seen by its content, in Python: an .rds
 # is read here, all else there. The result is the table; the object is written where `output` says.
 
-#' @rdname AnnotateClusters
-#' @param output For the path of a file: where the labelled object goes, an `.rds` where an `.rds`
-#'   was read and an `.h5ad` else. `NULL`: it is not written.
-#' @export
-AnnotateClusters.character <- function(object, markers = NULL, engine = "local",
-                                       group.by = "ident", key = "cell_type", tissue = NULL,
-                                       species = NULL, study.context = NULL, assay = NULL,
-                                       overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
-                                       dry.run = FALSE, output = NULL, ...) {
-  check_text(object, "object")
-  check_text(output, "output", null = TRUE)
-  request <- new_request(
-    engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
-    allow.upload, verbose,
-    dry.run = dry.run
-  )
-  annotate_file(path.expand(object), request, output, markers)
-}
-
-#' @rdname AnnotateCells
-#' @inheritParams AnnotateClusters
-#' @export
-AnnotateCells.character <- function(object, engine = "local", key = "cell_type_cell",
-                                    group.by = "ident", tissue = NULL, species = NULL,
-                                    study.context = NULL, assay = NULL, overwrite = FALSE,
-                                    allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
-                                    output = NULL, ...) {
-  check_text(object, "object")
-  check_text(output, "output", null = TRUE)
-  request <- new_request(
-    engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
-    allow.upload, verbose,
-    level = "cells", dry.run = dry.run
-  )
-  annotate_file(path.expand(object), request, output)
-}
-
 annotate_file <- function(path, request, output = NULL, markers = NULL) {
   output <- if (!is.null(output)) path.expand(output)
   kind <- bridge_call("file_kind", list(path = json_text(path)))$value
