@@ -356,7 +356,7 @@ CELL = st.one_of(
     st.text(max_size=8), st.sampled_from(["CD3D", "0", "1.5", "NA", "", "0_n", "p_val"])
 )
 HEADER = st.sampled_from(
-    ["cluster", "gene", "avg_log2FC", "0_names", "0_scores", "1_names", 
+    ["cluster", "gene", "avg_log2FC", "0_names", "0_scores", "1_names",
      "Cluster 1 Log2 fold change", "Feature Name", "names", "group", "A_avg_log2FC", "self.average",
      "other.average", "0", "1", ""]
 )  # fmt: skip
