@@ -66,7 +66,7 @@ def _give_readers() -> None:
     """Let the verbs read files of R, by the bridge, which stands above them."""
 
     def annotate(request: Any) -> Any:
-        return importlib.import_module(".bridge.files", __name__).open_rds(request)
+        return importlib.import_module(".bridge.rds", __name__).open_rds(request)
 
     def artifacts(path: Any, **options: Any) -> Any:
         found = importlib.import_module(".bridge.rds", __name__)

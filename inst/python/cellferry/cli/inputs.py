@@ -21,7 +21,7 @@ def opened_input(request: AnnotateRequest) -> AbstractContextManager[Input]:
     from ..annotate import files
 
     def open_of_r(request: AnnotateRequest) -> AbstractContextManager[Input]:
-        from ..bridge.files import open_rds
+        from ..bridge.rds import open_rds
 
         return open_rds(request)
 
