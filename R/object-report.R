@@ -112,10 +112,13 @@ report_embeddings <- function(object) {
   unlist(unname(rows), recursive = FALSE)
 }
 
+# What is in a slot by name; NULL where an older Seurat had no such slot ("images" is of 3.2).
+slot_names <- function(object, slot) {
+  if (methods::.hasSlot(object, slot)) names(methods::slot(object, slot))
+}
+
 report_seurat <- function(object, assay) {
-  names_of <- function(slot) {
-    if (methods::.hasSlot(object, slot)) names(methods::slot(object, slot))
-  }
+  names_of <- function(slot) slot_names(object, slot)
   graph <- extract_graph(object, assay)
   unread <- "No engine reads it."
   stored <- methods::slot(object, "assays")[[assay]]
@@ -169,7 +172,7 @@ extract_others <- function(object, assay = NULL) {
       metadata = setdiff(names(S4Vectors::metadata(object)), "cellferry")
     ))
   }
-  names_of <- function(slot) names(methods::slot(object, slot))
+  names_of <- function(slot) slot_names(object, slot)
   graphs <- setdiff(names_of("graphs"), names(extract_graphs(object)))
   list(
     assay = setdiff(names_of("assays"), extract_assay(object, assay)), graph = graphs,
