@@ -199,12 +199,12 @@ class _Kept:
             elif name in self._texts:
                 self._texts[name].extend(map(self._once, values))
         self._rows += len(rows)
-        values = 8 * self._rows * (len(self._numbers) + len(self._texts))
-        if values + self._bytes > MOST_BYTES:
+        held = 8 * self._rows * (len(self._numbers) + len(self._texts))
+        if held + self._bytes > MOST_BYTES:
             raise self._too_large()
         # A file that is much too large is refused when its beginning was read. Texts are not
         # counted: most of them are the same again.
-        if expected * values > 1.5 * MOST_BYTES:
+        if expected * held > 1.5 * MOST_BYTES:
             raise self._too_large(round(expected * self._rows / 100_000) * 100_000)
 
     def _too_large(self, rows: int = 0) -> MarkersUnreadableError:
