@@ -61,7 +61,7 @@ def test_tables_and_report_are_there_where_the_object_cant_be_written(tmp_path, 
 
 
 def test_what_anndata_cant_write_is_named_without_a_traceback(tmp_path, blood):
-    from cellferry.cli.inputs import H5ad
+    from cellferry.annotate.files import AnnDataObject as H5ad
     from cellferry.study.clusters import Clusters
     from cellferry.study.study import Study
 

@@ -82,7 +82,7 @@ def rds_file(tmp_path_factory):
 
 
 def r(code, *arguments):
-    from cellferry.bridge.rscript import child_environment
+    from cellferry.bridge.rds.child import child_environment
 
     done = subprocess.run(["Rscript", "-e", code, *map(str, arguments)], capture_output=True,
                           text=True, check=False, env=child_environment())  # fmt: skip

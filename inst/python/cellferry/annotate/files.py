@@ -269,7 +269,7 @@ def check_output(output: Path, opened: Input, *, overwrite: bool) -> None:
         raise InvalidOptionError(message, hint)
     if output.exists() and not overwrite:
         message = f'The file "{output}" exists, and is not replaced unasked.'
-        raise OutputError(message, "Choose another name, or give overwrite=True.")
+        raise OutputError(message, "Choose another name, or pass `overwrite=True`.")
 
 
 def write_object(labelled: Labelled, output: Path) -> None:

@@ -22,6 +22,7 @@ from ..study.build import (
     group_key_of,
     refuse_no_clustering,
 )
+from ..study.clustering import FEW_CELLS
 from ..study.clusters import cluster_text
 from ..study.embeddings import choose_embedding
 from ..study.expression.kinds import Look
@@ -173,7 +174,9 @@ def _from_anndata(
         raise InvalidObjectError(message, "Copy the normalised layer to adata.X.")
     coordinates = _coordinates(adata.obsm, coordinates_key, len(adata.obs))
     study = assemble_study(adata, group_key, found, coordinates)
-    refuse_no_clustering(study, adata.obs)
+    if len(adata.obs) >= FEW_CELLS:
+        # Files can be built of a few cells, as nothing is computed that needs more.
+        refuse_no_clustering(study, adata.obs)
     ranking = adata.uns.get(rank_key)
     return Inputs(
         study,

@@ -375,6 +375,7 @@ def annotate_table(
         With 3, where something failed.
     """
     from ..annotate import verb
+    from ..annotate.files import Input
     from ..engines.base import WritesFiles
     from ..runs.lock import held
     from ..runs.progress import progress_events

@@ -11,24 +11,24 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..annotate.files import Input
-from ..annotate.request import AnnotateRequest
-from ..annotations import delivery
-from ..annotations.cells import CellAnnotations
-from ..annotations.clusters import Annotations
-from ..artifacts import Artifacts, BuildOptions, warn_of_values
-from ..engines.base import AnyEngine
-from ..runs.progress import progress_events
-from ..study.markers.read import read_markers
-from ..study.study import Context, Study
-from . import builds, wire
-from .calls import CALLS
-from .handles import drop, take
-from .requests import open_request
-from .results import results
-from .rscript import Handler, RChild, existing_file
-from .studies import Incoming, OpenStudy
-from .wire import Message
+from ...annotate.files import Input
+from ...annotate.request import AnnotateRequest
+from ...annotations import delivery
+from ...annotations.cells import CellAnnotations
+from ...annotations.clusters import Annotations
+from ...artifacts import Artifacts, BuildOptions, warn_of_values
+from ...engines.base import AnyEngine
+from ...runs.progress import progress_events
+from ...study.markers.read import read_markers
+from ...study.study import Context, Study
+from .. import builds, wire
+from ..calls import CALLS
+from ..handles import drop, take
+from ..requests import open_request
+from ..results import results
+from ..studies import Incoming, OpenStudy
+from ..wire import Message
+from .child import Handler, RChild, existing_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -269,8 +269,8 @@ def delivered_columns(found: Annotations | CellAnnotations, study: Study, key: s
     import numpy as np
     import pandas as pd
 
-    from ..annotations import delivery
-    from ..annotations.cells import CellAnnotations
+    from ...annotations import delivery
+    from ...annotations.cells import CellAnnotations
 
     cells, clusters, absent = study.cells or (), study.clusters, study.absent
     if absent is not None:
