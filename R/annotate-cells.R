@@ -18,11 +18,14 @@
 #' object is read, in R, comes as what it is, and leaves the same run.
 #'
 #' @inheritParams AnnotateClusters
-#' @param object A Seurat object or a SingleCellExperiment. The engine gets it block by block, each
+#' @param object A Seurat object or a SingleCellExperiment, or the path of a file with one (`.rds`,
+#'   `.h5ad`, a zarr folder, or what 10x Genomics writes), for which the answer is a table. An
+#'   object of this session goes to the engine block by block, each
 #'   time that it reads it: nothing is transposed, copied as a whole, or made dense.
 #' @param engine Name of an engine that answers cells, or an engine such as [CellAtlasEngine()].
 #' @param group.by Metadata column with clusters to compare with; `"ident"` is the active identity,
 #'   if there is one.
+#' @param output For the path of a file: where the labelled object goes; see [AnnotateClusters()].
 #'
 #' @return The object with the new columns. After a dry run a list with the plan, of class
 #'   `cellferry_plan`.
@@ -59,6 +62,23 @@ AnnotateCells.Seurat <- function(object, engine = "local", key = "cell_type_cell
 #' @rdname AnnotateCells
 #' @export
 AnnotateCells.SingleCellExperiment <- AnnotateCells.Seurat
+
+#' @rdname AnnotateCells
+#' @export
+AnnotateCells.character <- function(object, engine = "local", key = "cell_type_cell",
+                                    group.by = "ident", tissue = NULL, species = NULL,
+                                    study.context = NULL, assay = NULL, overwrite = FALSE,
+                                    allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
+                                    output = NULL, ...) {
+  check_text(object, "object")
+  check_text(output, "output", null = TRUE)
+  request <- new_request(
+    engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
+    allow.upload, verbose,
+    level = "cells", dry.run = dry.run
+  )
+  annotate_file(path.expand(object), request, output)
+}
 
 #' @export
 AnnotateCells.default <- function(object, engine = "local", key = "cell_type_cell",

@@ -12,7 +12,8 @@
 #'
 #' @section Objects that are read:
 #' Seurat objects of Seurat 3, 4 and 5, whose assay may be joined, split into layers (`JoinLayers()`
-#' is neither needed nor called), an SCT assay or any other, and SingleCellExperiment objects. The
+#' is not called, and only needed where markers are to be computed), an SCT assay or any other, and
+#' SingleCellExperiment objects. The
 #' matrices may be sparse or dense, in memory, or on disk as DelayedArray, HDF5Array or a
 #' BPCells IterableMatrix; they are read a block of cells at a time and never joined, transposed
 #' or made dense. BPCells could not be installed where cellferry is tested: the tests use a class
@@ -29,9 +30,11 @@
 #' `unknown`. A cluster that failed or has no markers has `NA` and the status `failed` or
 #' `skipped`. Cells without a cluster have `NA` everywhere.
 #'
-#' @param object A Seurat object, a SingleCellExperiment, or a marker table (data frame), for
-#'   which the answer is a table. In a table, `group.by` names the column with the clusters if it
-#'   is not to be detected.
+#' @param object A Seurat object, a SingleCellExperiment, or a marker table (a data frame, or a
+#'   named list as [ReadMarkers()] reads it), for which the answer is a table. In a table,
+#'   `group.by` names the column with the clusters if it is not to be detected. Or the path of a
+#'   file with any of them (`.rds`, `.h5ad`, a zarr folder, CSV, TSV), for which the answer is a
+#'   table too: what is in a file is seen by its content, and it stays as it is.
 #' @param markers Marker table of these clusters: the result of `FindAllMarkers()`, a path, a
 #'   named list of genes; see [ReadMarkers()]. `NULL`: computed with `Seurat::FindAllMarkers()`
 #'   (`only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, test.use = "wilcox"`).
@@ -39,8 +42,9 @@
 #' @param group.by Metadata column with the clusters; `"ident"` is the active identity (in a
 #'   SingleCellExperiment the column `ident`, else `label`).
 #' @param key Name of the label column.
-#' @param tissue,species,study.context What is known of the sample, as text. `species = NULL` is
-#'   found by the gene names.
+#' @param tissue,species,study.context What is known of the sample, as text. What is understood is
+#'   said; [KnownTissues()] lists the tissues. A species is a name, a Latin name, a taxon number or
+#'   a genome assembly; `NULL` is found by the gene names.
 #' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a
 #'   SingleCellExperiment).
 #' @param overwrite Whether columns of these names that cellferry did not write may be replaced.
@@ -98,19 +102,32 @@ AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local"
                                         species = NULL, study.context = NULL, assay = NULL,
                                         overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
                                         dry.run = FALSE, ...) {
-  if (!is.null(markers)) {
-    cellferry_stop(
-      "invalid_option",
-      "`object` is itself a marker table, so `markers` can't be given beside it.",
-      "Pass a Seurat object as `object`, or leave `markers` out."
-    )
-  }
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,
     dry.run = dry.run
   )
+  check_table(request, markers)
   annotate_table(object, request)
+}
+
+#' @rdname AnnotateClusters
+#' @param output For the path of a file: where the labelled object goes, an `.rds` where an `.rds`
+#'   was read and an `.h5ad` else. `NULL`: it is not written.
+#' @export
+AnnotateClusters.character <- function(object, markers = NULL, engine = "local",
+                                       group.by = "ident", key = "cell_type", tissue = NULL,
+                                       species = NULL, study.context = NULL, assay = NULL,
+                                       overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
+                                       dry.run = FALSE, output = NULL, ...) {
+  check_text(object, "object")
+  check_text(output, "output", null = TRUE)
+  request <- new_request(
+    engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
+    allow.upload, verbose,
+    dry.run = dry.run
+  )
+  annotate_file(path.expand(object), request, output, markers)
 }
 
 #' @export
@@ -118,5 +135,12 @@ AnnotateClusters.default <- function(object, markers = NULL, engine = "local", g
                                      key = "cell_type", tissue = NULL, species = NULL,
                                      study.context = NULL, assay = NULL, overwrite = FALSE,
                                      allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
+  # Lists of tables or genes, also of scran and DESeq2, whose classes can have no method here.
+  if (is_marker_source(object) || is_unnamed_list(object)) {
+    return(AnnotateClusters.data.frame(
+      object, markers, engine, group.by, key, tissue, species, study.context, assay, overwrite,
+      allow.upload, verbose, dry.run, ...
+    ))
+  }
   stop_unsupported(object)
 }

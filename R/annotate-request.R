@@ -143,7 +143,7 @@ annotate_table <- function(table, request) {
   request$source <- "given"
   request <- open_request(request)
   on.exit(discard(request$kept))
-  column <- if (request$group.by != "ident") request$group.by
+  column <- request$cluster.column %||% if (request$group.by != "ident") request$group.by
   request$markers <- read_request_markers(request, table, column)
   study <- list(markers = json_text(request$markers), object = json_text("data.frame"))
   message <- c(handle_of(request), list(study = c(study, json_context(request))))
@@ -158,7 +158,10 @@ handle_of <- function(request) list(handle = json_text(request$handle))
 
 # The markers of a request, read by Python, which keeps them: their handle.
 read_request_markers <- function(request, markers, cluster.column = NULL) {
-  found <- open_markers(markers, cluster.column, verbose = request$verbose)
+  found <- open_markers(
+    markers, cluster.column, request$gene.column,
+    verbose = request$verbose
+  )
   request$kept$handles <- c(request$kept$handles, found$handle)
   found$handle
 }
@@ -188,11 +191,15 @@ check_clustering <- function(object, groups, markers = NULL) {
       fraction = json_text(groups$numbers$fraction), largest = json_number(groups$numbers$largest)
     )
   }
+  metadata <- extract_metadata(object)
+  candidates <- Filter(function(name) {
+    3L * length(unique(metadata[[name]])) <= nrow(metadata)
+  }, cluster_columns(metadata))
   bridge_call("check_clustering", list(
     key = json_text(groups$key), names = json_texts(groups$names),
     sizes = tabulate(groups$codes, length(groups$names)), numbers = numbers,
     markers = json_text(markers),
-    candidates = json_texts(cluster_columns(extract_metadata(object)))
+    candidates = json_texts(candidates)
   ))
   invisible()
 }
@@ -216,8 +223,9 @@ run_annotation <- function(request, name = "annotate", message = handle_of(reque
 }
 
 # What would be done, in words and in numbers.
-plan_annotation <- function(request, blocks = NULL) {
-  plan <- run_annotation(request, "plan", blocks = blocks)$value
+plan_annotation <- function(request, blocks = NULL, name = "plan",
+                            message = handle_of(request)) {
+  plan <- run_annotation(request, name, message, blocks = blocks)$value
   plan$notes <- as.character(unlist(plan$notes))
   plan$cost_usd <- plan$cost_usd %||% NA_real_
   structure(plan, class = "cellferry_plan")
@@ -279,6 +287,9 @@ return_table <- function(answer, verbose) {
 # What to paste next. Nobody knows the name that the result is going to have, so the line finds it.
 # Of the labels of cells, those of their clusters are few enough to be read in a plot.
 next_line <- function(object, name, key) {
+  if (is.null(name)) {
+    return(NULL)
+  }
   majority <- paste0(key, "_majority")
   if (majority %in% names(extract_metadata(object))) key <- majority
   if (is_seurat(object) && !is.null(extract_coordinates(object))) {

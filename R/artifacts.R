@@ -15,7 +15,8 @@
 #' not have, as those that a sketch left out, are in neither, and a warning says so.
 #'
 #' @inheritParams AnnotateClusters
-#' @param object A Seurat object or a SingleCellExperiment.
+#' @param object A Seurat object or a SingleCellExperiment, or the path of a file with one (`.rds`,
+#'   `.h5ad`, or a zarr folder; in the latter two `group.by` must name a column of `obs`).
 #' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a
 #'   SingleCellExperiment). It must contain log-normalised values.
 #' @param vars_h5_path,obs_duckdb_path Where the files go. Earlier artifacts are replaced.
@@ -83,30 +84,8 @@ BuildArtifacts.Seurat <- function(object, group.by = "ident", assay = NULL,
                                   max_cells_per_group = 1000L, obs_columns = NULL,
                                   cell_names = TRUE, require_artifacts = TRUE, overwrite = FALSE,
                                   markers = FALSE, verbose = TRUE, ...) {
-  check_dots(list(...), "BuildArtifacts")
-  check_text(group.by, "group.by")
-  check_text(assay, "assay", null = TRUE)
-  check_text(vars_h5_path, "vars_h5_path")
-  check_text(obs_duckdb_path, "obs_duckdb_path")
-  check_text(coordinates_key, "coordinates_key", null = TRUE)
-  check_text(gene_symbols_column, "gene_symbols_column", null = TRUE)
-  check_texts(obs_columns, "obs_columns", null = TRUE)
-  flags <- c(
-    "aggregate_metadata", "cell_names", "require_artifacts", "overwrite", "markers", "verbose"
-  )
-  for (name in flags) check_flag(get(name), name)
-  numbers <- c(
-    "min_percentage", "max_metadata_categories", "pcent_batch_size", "max_cells_per_group"
-  )
-  for (name in numbers) check_count(get(name), name, least = if (name == numbers[1]) 0 else 1)
+  options <- artifact_options(as.list(environment()), list(...))
   object <- check_object(object)
-  named <- c(
-    setdiff(flags, "verbose"), numbers, "gene_symbols_column", "obs_columns", "vars_h5_path", "obs_duckdb_path"
-  )
-  options <- mget(named)
-  options$vars_h5_path <- path.expand(vars_h5_path)
-  options$obs_duckdb_path <- path.expand(obs_duckdb_path)
-  options["obs_columns"] <- list(if (!is.null(obs_columns)) I(obs_columns))
   stream_artifacts(object, group.by, assay, coordinates_key, options, verbose)
 }
 
@@ -114,8 +93,64 @@ BuildArtifacts.Seurat <- function(object, group.by = "ident", assay = NULL,
 #' @export
 BuildArtifacts.SingleCellExperiment <- BuildArtifacts.Seurat
 
+#' @rdname BuildArtifacts
+#' @export
+BuildArtifacts.character <- function(object, group.by = "ident", assay = NULL,
+                                     vars_h5_path = "vars.h5", obs_duckdb_path = "obs.duckdb",
+                                     coordinates_key = NULL, gene_symbols_column = NULL,
+                                     aggregate_metadata = TRUE, min_percentage = 10L,
+                                     max_metadata_categories = 500L, pcent_batch_size = 2000L,
+                                     max_cells_per_group = 1000L, obs_columns = NULL,
+                                     cell_names = TRUE, require_artifacts = TRUE,
+                                     overwrite = FALSE, verbose = TRUE, ...) {
+  check_text(object, "object")
+  call <- as.list(environment())
+  path <- path.expand(object)
+  kind <- bridge_call("file_kind", list(path = json_text(path)))$value
+  if (isTRUE(kind$is_of_r)) {
+    call$object <- read_rds(path)
+    check_object(call$object)
+    return(do.call(BuildArtifacts.Seurat, c(call, list(...))))
+  }
+  options <- artifact_options(call, list(...))
+  message <- list(
+    path = json_text(path), group_key = if (group.by != "ident") json_text(group.by),
+    coordinates_key = json_text(coordinates_key),
+    options = json_record(lapply(options, json_value))
+  )
+  shown <- verbose && interactive()
+  on.exit(if (shown) clear_progress())
+  progress <- if (shown) progress_line()
+  new_artifacts(bridge_call("artifacts_file", message, callback = progress, verbose = verbose))
+}
+
 #' @export
 BuildArtifacts.default <- function(object, ...) stop_unsupported(object)
+
+# The checked arguments of BuildArtifacts(), and of them the options of the build.
+artifact_options <- function(given, dots) {
+  check_dots(dots, "BuildArtifacts")
+  check_text(given$group.by, "group.by")
+  for (name in c("vars_h5_path", "obs_duckdb_path")) check_text(given[[name]], name)
+  for (name in c("assay", "coordinates_key", "gene_symbols_column")) {
+    check_text(given[[name]], name, null = TRUE)
+  }
+  check_texts(given$obs_columns, "obs_columns", null = TRUE)
+  flags <- c("aggregate_metadata", "cell_names", "require_artifacts", "overwrite", "verbose")
+  for (name in flags) check_flag(given[[name]], name)
+  numbers <- c(
+    "min_percentage", "max_metadata_categories", "pcent_batch_size", "max_cells_per_group"
+  )
+  for (name in numbers) check_count(given[[name]], name, least = if (name == numbers[1]) 0 else 1)
+  named <- c(
+    flags[1:4], numbers, "gene_symbols_column", "obs_columns", "vars_h5_path", "obs_duckdb_path"
+  )
+  options <- given[named]
+  options$vars_h5_path <- path.expand(given$vars_h5_path)
+  options$obs_duckdb_path <- path.expand(given$obs_duckdb_path)
+  options["obs_columns"] <- list(if (!is.null(given$obs_columns)) I(given$obs_columns))
+  options
+}
 
 artifact_parts <- structure(c("normalized", "counts", "obs", "var"), needed = "normalized")
 

@@ -43,20 +43,15 @@ bridge_call <- function(name, message = list(), outgoing = new_outgoing(), callb
 
 read_answer <- function(answer, verbose = TRUE) {
   reply <- from_json_bytes(answer[[1]])
-  if (verbose) lapply(lapply(reply$messages, in_r_words), cellferry_inform)
+  if (verbose) lapply(reply$messages, cellferry_inform)
   for (warned in reply$warnings) {
-    cellferry_warn(warned$code, in_r_words(warned$message), in_r_words(warned$hint))
+    cellferry_warn(warned$code, warned$message, warned$hint)
   }
   if (!isTRUE(reply$ok)) {
     error <- reply$error
-    cellferry_stop(error$code, in_r_words(error$message), in_r_words(error$hint), error$data)
+    cellferry_stop(error$code, error$message, error$hint, error$data)
   }
   list(value = reply$value, buffers = answer[-1])
-}
-
-# The core names arguments as they are in Python.
-in_r_words <- function(text) {
-  gsub("\\b(cluster|gene)_column\\b", "\\1.column", text)
 }
 
 bridge_answer <- function(bridge, name, message, outgoing, callback = NULL) {
@@ -74,7 +69,9 @@ bridge_answer <- function(bridge, name, message, outgoing, callback = NULL) {
   })
 }
 
-long_calls <- c("annotate", "run_resume", "artifacts_finish", "markers_finish")
+long_calls <- c(
+  "annotate", "annotate_file", "run_resume", "artifacts_file", "artifacts_finish", "markers_finish"
+)
 
 # What Python calls in a long call: `callback`, and now and then whether R was interrupted.
 with_interrupts <- function(callback) {

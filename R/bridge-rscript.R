@@ -27,7 +27,8 @@ condition_message <- function(cnd) {
 
 do_task <- function(task) {
   object <- read_rds(task$input)
-  object <- check_object(object)
+  is_table <- is_marker_source(object)
+  if (!is_table || task$verb != "annotate") object <- check_object(object)
   if (task$verb == "artifacts") {
     begun <- begin_build(object, task$group_by, task$assay, task$coordinates_key, task$options)
     bridge_call("artifacts_finish", list(handle = json_text(begun$handle)))
@@ -47,6 +48,13 @@ do_task <- function(task) {
     allow.upload = isTRUE(task$allow_upload), verbose = FALSE, announce = TRUE, level = task$level,
     dry.run = isTRUE(task$dry_run)
   )
+  if (is_table) {
+    request$cluster.column <- task$cluster_column
+    request$gene.column <- task$gene_column
+    check_table(request, task$markers)
+    annotate_table(object, request)
+    return(invisible())
+  }
   labelled <- annotate_object(object, request, task$markers)
   output <- bridge_call("save")$value
   tryCatch(
@@ -72,12 +80,6 @@ read_rds <- function(path) {
       )
     }
   )
-  if (is.data.frame(object)) {
-    cellferry_stop(
-      "unsupported_object", paste0("\"", path, "\" holds a data frame, not an object with cells."),
-      "If it is a marker table, write it as text: write.csv(x, \"markers.csv\")"
-    )
-  }
   load_classes(object)
   object
 }

@@ -16,7 +16,7 @@
 #'
 #' @examples
 #' tryCatch(
-#'   AnnotateClusters("not an object"),
+#'   AnnotateClusters(mean),
 #'   cellferry_unsupported_object_error = function(cnd) conditionMessage(cnd)
 #' )
 #' @name cellferry_conditions

@@ -1,16 +1,22 @@
 #' Read a marker table
 #'
-#' Reads the three known formats and returns one: the columns of Seurat's `FindAllMarkers()`.
+#' Reads the known formats and returns one: the columns of Seurat's `FindAllMarkers()`.
 #' The format is recognised by the columns. [AnnotateClusters()] reads all of these by itself; use
 #' `ReadMarkers()` to look at what it makes of a file, or when columns have other names.
 #'
 #' * Seurat: `FindAllMarkers()` of Seurat 3 (`avg_logFC`) and of 4 and 5 (`avg_log2FC`), also
 #'   with `test.use = "roc"`. The column `gene` is used, not the row names.
 #' * scanpy: `rank_genes_groups_df()`, with the columns `group` and `names`.
+#' * One table for each cluster, in a named list: of `FindMarkers()`, `scran::findMarkers()` or
+#'   `scran::scoreMarkers()` (also as `DataFrame`s), DESeq2, edgeR or limma. Here row names are the
+#'   genes where there is no column of them.
+#' * `FindConservedMarkers()` with a column of clusters: the mean of `<group>_avg_log2FC` is read.
+#' * presto, monocle3's `top_markers()`, muscat, Cell Ranger's `differential_expression.csv`.
+#' * Wide tables: a column of genes for each cluster, `0_names, 0_scores, ...`, COSG.
 #' * Lists: two columns with a cluster and its genes, or a named list of genes.
 #'
-#' @param x A data frame, the path of a file (CSV, TSV, also compressed with gzip), or a named
-#'   list with the genes of each cluster.
+#' @param x A data frame, the path of a file (CSV, TSV, also compressed with gzip, or an `.rds`
+#'   with a table), or a named list with the genes or the table of each cluster.
 #' @param ... Not used; anything else here is an error.
 #' @param cluster.column,gene.column Names of the columns with the clusters and the genes, when
 #'   they are not to be detected.
@@ -44,27 +50,88 @@ open_markers <- function(x, cluster.column = NULL, gene.column = NULL, verbose =
 }
 
 marker_source <- function(x, outgoing) {
+  if (rlang::is_string(x) && is.null(names(x))) {
+    path <- path.expand(x)
+    kind <- bridge_call("file_kind", list(path = json_text(path)))$value
+    if (!isTRUE(kind$is_of_r)) {
+      return(list(path = json_text(path)))
+    }
+    x <- read_rds(path)
+  }
+  x <- plain_tables(x)
   if (is.data.frame(x)) {
     # read.csv() makes logical values of the clusters "TRUE" and "FALSE", which stay as R has them.
     logical <- vapply(x, is.logical, NA)
     x[logical] <- lapply(x[logical], as.character)
     return(list(frame = pack_frame(outgoing, x, lists = TRUE)))
   }
-  if (rlang::is_string(x) && is.null(names(x))) {
-    return(list(path = json_text(path.expand(x))))
-  }
-  if (is.list(x) && length(x) && !is.null(names(x)) && all(vapply(x, is_genes, NA))) {
+  if (is_named_list(x, is_genes)) {
     genes <- unname(lapply(x, function(genes) json_texts(as.character(genes))))
     return(list(lists = list(names = json_texts(names(x)), genes = genes)))
   }
+  if (is_named_list(x, is.data.frame)) {
+    if (is_cosg(x)) {
+      return(list(frame = pack_frame(outgoing, cosg_table(x))))
+    }
+    frames <- unname(lapply(x, function(frame) {
+      pack_frame(outgoing, frame, if (.row_names_info(frame) > 0L) rownames(frame), lists = TRUE)
+    }))
+    return(list(frames = list(names = json_texts(names(x)), frames = frames)))
+  }
+  unnamed <- is_unnamed_list(x)
   cellferry_stop(
     "markers_format",
-    paste0("Markers can't be read from an object of class ", class(x)[1], "."),
-    "Valid: a data frame, the path of a file, or a named list with the genes of each cluster."
+    if (unnamed) {
+      paste0("The list has ", length(x), " parts without names, and they are the clusters.")
+    } else {
+      paste0("Markers can't be read from an object of class ", class(x)[1], ".")
+    },
+    if (unnamed) {
+      "Name them in their order, for example: stats::setNames(markers, levels(object))"
+    } else {
+      paste0(
+        "Valid: a data frame, the path of a file, or a named list with the genes or the table ",
+        "(data frame) of each cluster."
+      )
+    }
   )
 }
 
+# Whether markers can be read from something that is no path.
+is_marker_source <- function(x) {
+  if (is.data.frame(x)) {
+    return(TRUE)
+  }
+  x <- plain_tables(x)
+  is.data.frame(x) || is_named_list(x, is_genes) || is_named_list(x, is.data.frame)
+}
+
+is_named_list <- function(x, of) {
+  is.list(x) && !is.object(x) && length(x) && !is.null(names(x)) && all(vapply(x, of, NA))
+}
+
 is_genes <- function(x) is.character(x) || is.factor(x)
+
+# The genes or tables of clusters that are not named.
+is_unnamed_list <- function(x) {
+  is.list(x) && !is.object(x) && length(x) && is.null(names(x)) &&
+    all(vapply(x, function(part) is_genes(part) || is.data.frame(part), NA))
+}
+
+# COSG returns names and scores as two tables with a column for each cluster.
+is_cosg <- function(x) {
+  setequal(names(x), c("names", "scores")) && identical(dim(x$names), dim(x$scores)) &&
+    all(vapply(x$names, is_genes, NA))
+}
+
+cosg_table <- function(x) {
+  clusters <- names(x$names)
+  data.frame(
+    cluster = factor(rep(clusters, each = nrow(x$names)), levels = clusters),
+    gene = unlist(lapply(x$names, as.character), use.names = FALSE),
+    scores = unlist(x$scores, use.names = FALSE)
+  )
+}
 
 #' The markers that annotations were made from
 #'

@@ -152,3 +152,44 @@ with_kept_seed <- function(code) {
   })
   force(code)
 }
+
+# Tables of S4Vectors as data frames, and lists of them as lists: scran and DESeq2 return them.
+plain_tables <- function(x) {
+  if (!isS4(x)) {
+    if (is.list(x) && !is.data.frame(x)) x <- lapply(x, function(part) {
+      if (isS4(part)) plain_tables(part) else part
+    })
+    return(x)
+  }
+  if (inherits(x, "DataFrame")) {
+    return(plain_table(x))
+  }
+  if (inherits(x, "SimpleList")) {
+    return(lapply(methods::slot(x, "listData"), plain_tables))
+  }
+  # A CompressedSplitDFrameList: its own methods take it apart.
+  if (inherits(x, "List") && length(x)) {
+    parts <- lapply(seq_along(x), function(i) plain_tables(x[[i]]))
+    return(stats::setNames(parts, names(x)))
+  }
+  x
+}
+
+plain_table <- function(x) {
+  columns <- lapply(methods::slot(x, "listData"), function(column) {
+    if (inherits(column, "Rle")) {
+      rep(methods::slot(column, "values"), methods::slot(column, "lengths"))
+    } else {
+      column
+    }
+  })
+  # The full statistics of scran are tables in a column.
+  simple <- vapply(columns, function(column) is.atomic(column) && is.null(dim(column)), NA)
+  rows <- methods::slot(x, "rownames")
+  n <- methods::slot(x, "nrows")
+  unique <- !is.null(rows) && !anyDuplicated(rows)
+  structure(
+    columns[simple],
+    class = "data.frame", row.names = if (unique) rows else .set_row_names(n)
+  )
+}

@@ -48,8 +48,8 @@ stop_unsupported <- function(object) {
     "unsupported_object",
     paste0("cellferry can't read an object of class ", class(object)[1], "."),
     paste0(
-      "Valid: a Seurat object, a SingleCellExperiment, or a marker table (data frame). ",
-      "Read a file of markers with ReadMarkers()."
+      "Valid: a Seurat object, a SingleCellExperiment, a marker table (a data frame, or a named ",
+      "list of genes or of data frames, one for each cluster), or the path of a file."
     )
   )
 }

@@ -53,3 +53,22 @@ test_that("a column that is no clustering is refused before anything is computed
     class = "cellferry_invalid_key_error"
   )
 })
+
+test_that("where nothing was named no picture is suggested", {
+  skip_without_backend()
+  local_home()
+  said <- character()
+  withCallingHandlers(
+    expect_warning(
+      AnnotateClusters(small_object(), small_markers(), species = "mouse"),
+      "are of human",
+      class = "cellferry_species_warning"
+    ),
+    message = function(cnd) {
+      said <<- c(said, conditionMessage(cnd))
+      invokeRestart("muffleMessage")
+    }
+  )
+  expect_false(any(grepl("Next:", said, fixed = TRUE)))
+  expect_true(any(grepl("Nothing was named", said, fixed = TRUE)))
+})

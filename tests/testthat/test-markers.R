@@ -79,7 +79,7 @@ test_that("tables that are none are distinguished", {
   expect_messages(ReadMarkers(data.frame()), "markers-empty-frame")
   expect_messages(ReadMarkers(file.path(folder, "none.csv")), "markers-no-file", gone)
   binary <- file.path(folder, "binary.csv")
-  saveRDS(markers, binary)
+  writeBin(as.raw(c(1, 0, 2, 0)), binary)
   expect_messages(ReadMarkers(binary), "markers-binary", gone)
   expect_messages(
     ReadMarkers(cbind(markers, gene = "x")), "markers-duplicated-columns"

@@ -94,3 +94,10 @@ test_that("what no function reads is listed by kind", {
   sce <- set_experiment_metadata(sce, list(cellferry = list(), other = 1))
   expect_identical(extract_others(sce)$metadata, "other")
 })
+
+test_that("a slot that an older Seurat did not have is empty", {
+  old <- small_object()
+  attr(old, "images") <- NULL
+  expect_null(extract_others(old)$image)
+  expect_false("image" %in% StudyReport(old)$kind)
+})

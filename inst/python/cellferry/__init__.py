@@ -82,11 +82,30 @@ __all__ = [
 ]
 
 
+_READ_FILES = {"annotate_cells", "annotate_clusters", "build_artifacts", "resume"}
+
+
+def _give_readers() -> None:
+    """Let the verbs read files of R, by the bridge, which stands above them."""
+
+    def annotate(request: Any) -> Any:
+        return importlib.import_module(".bridge.rds", __name__).open_rds(request)
+
+    def artifacts(path: Any, **options: Any) -> Any:
+        found = importlib.import_module(".bridge.rds", __name__)
+        return found.build_artifacts_of_rds(path, **options)
+
+    readers = importlib.import_module(".study.inputs.readers", __name__)
+    readers.give_readers({"annotate": annotate, "artifacts": artifacts})
+
+
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         message = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(message)
     module = importlib.import_module(f".{_WHERE[name] or name}", __name__)
+    if name in _READ_FILES:
+        _give_readers()
     return getattr(module, name) if _WHERE[name] else module
 
 

@@ -35,7 +35,7 @@ E_ACUTE = "é"
         ("True", "TRUE", "R: TRUE, Python: True"),
         (unicodedata.normalize("NFD", E_ACUTE), E_ACUTE, "Unicode form"),
         ("T_cell", "T-cell", "hyphens, dots and underscores"),
-        ("g0", "0", "a word in front"),
+        ("Cluster 0", "0", "a word in front"),
         ("Cluster 01.0", "cluster_1", ""),
     ],
 )
@@ -57,6 +57,8 @@ def test_several_differences_at_once_and_only_clear_pairs():
     assert both.pairs == {"T CELL ": "T cell", "b cell": "B cell"}
     assert len(both.differences) == 2
     assert explain(["a"], ["b"]) is None
+    # Groups of samples are no clusters of the same number.
+    assert explain(["0", "1", "2"], ["g1", "g2"]) is None
     assert explain(["a", "A"], ["a "]).pairs == {"a": "a "}
     assert explain(["t cell"], ["T cell", "T CELL"]) is None
 

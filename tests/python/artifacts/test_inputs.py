@@ -88,7 +88,7 @@ def test_a_missing_group_is_named(group_key, words):
 def test_what_cannot_be_read_is_refused(tmp_path):
     with pytest.raises(UnsupportedObjectError, match="type DataFrame"), opened(pd.DataFrame()):
         pass
-    with pytest.raises(InputError, match=r"cannot be read as \.h5ad"), opened(tmp_path / "no.h5ad"):
+    with pytest.raises(InputError, match="There is no file"), opened(tmp_path / "no.h5ad"):
         pass
     adata = make_adata()
     adata.X = None
@@ -98,7 +98,7 @@ def test_what_cannot_be_read_is_refused(tmp_path):
 
     with h5py.File(tmp_path / "bad.h5ad", "w") as file:
         file["X"] = np.ones((2, 2))
-    with pytest.raises(InputError, match="Write it again"), opened(tmp_path / "bad.h5ad"):
+    with pytest.raises(InputError, match='an HDF5 file, with "X"'), opened(tmp_path / "bad.h5ad"):
         pass
 
 

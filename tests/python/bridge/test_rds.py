@@ -102,7 +102,7 @@ def test_a_single_cell_experiment_is_labelled_and_keeps_its_class(markers, tmp_p
     ("code", "error", "match"),
     [
         ("1:3", errors.UnsupportedObjectError, "class integer"),
-        ("data.frame(gene = 'a')", errors.UnsupportedObjectError, "holds a data frame"),
+        ("data.frame(gene = 'a')", errors.InvalidOptionError, "is itself a marker table"),
         ("structure(list(), class = 'seurat')", errors.ObjectOutdatedError, "Seurat 2"),
     ],
 )

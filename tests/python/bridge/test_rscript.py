@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellferry import errors
-from cellferry.bridge import rscript as rds
 from cellferry.bridge import wire
 from cellferry.bridge.r_code import RSources, r_sources
+from cellferry.bridge.rds import child as rds
 from paths import ROOT
 from r_session import needs_rscript
 

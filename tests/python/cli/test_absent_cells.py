@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cellferry.annotations.cells import CellAnnotations
 from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.cli.inputs import delivered_columns
+from cellferry.bridge.rds import delivered_columns
 from cellferry.study.clusters import Clusters
 from cellferry.study.record import study_from_record, study_record
 from cellferry.study.study import Absent, Study

@@ -1,13 +1,14 @@
 import io
 
 import anndata
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from cellferry import errors
 from cellferry.annotations.clusters import Annotations
-from cellferry.cli import group
+from cellferry.cli import group, main
 from r_session import needs_rscript
 
 B, T = "CD79A,MS4A1,CD79B,CD19,BANK1", "CD3E,CD3D,TRAC,IL7R,LTB"
@@ -60,7 +61,7 @@ def test_tables_and_report_are_there_where_the_object_cant_be_written(tmp_path, 
 
 
 def test_what_anndata_cant_write_is_named_without_a_traceback(tmp_path, blood):
-    from cellferry.cli.inputs import H5ad
+    from cellferry.annotate.files import AnnDataObject as H5ad
     from cellferry.study.clusters import Clusters
     from cellferry.study.study import Study
 
@@ -163,7 +164,9 @@ def test_a_dry_run_of_an_rds_writes_nothing(tmp_path, lists):
 
 def test_files_that_are_no_input_say_what_to_do(tmp_path):
     (tmp_path / "x.h5ad").write_text("no hdf5")
-    with pytest.raises(errors.InputError, match="cannot be read"):
+    with pytest.raises(
+        errors.InputError, match=r"not what its name says \(.h5ad\); it seems to be a text"
+    ):
         invoke(tmp_path / "x.h5ad")
 
 
@@ -221,3 +224,34 @@ def test_the_name_of_the_files_is_said_once(lists):
     done = CliRunner().invoke(group, ["annotate", str(lists), "--option", "output_name=x"])
     assert done.exit_code == 2
     assert "--out" in done.output
+
+
+def test_columns_of_other_names_by_the_options_that_the_message_names(tmp_path, capsys):
+    path = tmp_path / "m.csv"
+    path.write_text("group_final,hgnc,avg_log2FC\n0,CD79A,3\n0,MS4A1,2\n1,CD3D,3\n1,CD3E,2\n")
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr("sys.argv", ["cellferry", "annotate", str(path)])
+    with pytest.raises(SystemExit):
+        main()
+    monkey.undo()
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line == '  Name the columns: --cluster-column "group_final" --gene-column "hgnc"'
+    out = tmp_path / "out"
+    done = invoke(path, "--cluster-column", "group_final", "--gene-column", "hgnc", "--out", out)
+    assert done.exit_code == 0, done.output
+    assert "wrote" in done.output
+
+
+def test_an_object_is_written_only_with_a_name(tmp_path, monkeypatch, lists):
+    adata = anndata.AnnData(
+        np.ones((4, 2)), obs=pd.DataFrame({"k": ["10", "10", "2", "2"]}, index=list("abcd")),
+        var=pd.DataFrame(index=["CD79A", "CD3D"]),
+    )  # fmt: skip
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    done = invoke(tmp_path / "x.h5ad", "--markers", lists, "--group-key", "k")
+    assert done.exit_code == 0, done.output
+    assert {p.name for p in (tmp_path / "work").iterdir() if p.is_file()} == {
+        "x_annotations.csv", "x_annotations.json", "x_report.html", "x_cells.csv"
+    }  # fmt: skip

@@ -1,6 +1,7 @@
 import json
 import sys
 
+import h5py
 import pytest
 
 from artifact_data import make_adata, read_group
@@ -56,9 +57,13 @@ def test_errors_say_what_to_do(run, input_file, tmp_path):
     code, _, err = run("artifacts", "build", tmp_path / "x.rds")
     assert code == 1
     assert "There is no file" in err
+    with h5py.File(tmp_path / "x.loom", "w") as file:
+        for name in ("matrix", "row_attrs", "col_attrs"):
+            file.create_group(name)
     code, _, err = run("artifacts", "build", tmp_path / "x.loom", "--group-key", "leiden")
     assert code == 1
-    assert "neither .h5ad nor .rds" in err
+    assert "a loom file" in err
+    assert "python -c 'import scanpy; scanpy.read_loom(" in err
 
 
 @pytest.mark.r

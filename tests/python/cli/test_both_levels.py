@@ -133,7 +133,7 @@ def test_cells_are_not(work):
     annotate("cells", "--out", "out")
     stopped(work / "out_run")
     (work / "pbmc.h5ad").rename("moved.h5ad")
-    with pytest.raises(errors.InputError, match="cannot be read"):
+    with pytest.raises(errors.InputError, match="There is no file"):
         run("runs", "resume", "out_run")
     assert "wrote" in run("runs", "resume", "out_run", "--input", "moved.h5ad")
 

@@ -82,7 +82,7 @@ def rds_file(tmp_path_factory):
 
 
 def r(code, *arguments):
-    from cellferry.bridge.rscript import child_environment
+    from cellferry.bridge.rds.child import child_environment
 
     done = subprocess.run(["Rscript", "-e", code, *map(str, arguments)], capture_output=True,
                           text=True, check=False, env=child_environment())  # fmt: skip
@@ -135,7 +135,9 @@ def test_a_stopped_run_of_an_rds_is_resumed_from_its_file(rds_file, tmp_path):
 def test_what_has_no_cells_is_refused(file, tmp_path):
     markers = tmp_path / "markers.csv"
     markers.write_text("cluster,gene\n0,CD3E\n")
-    with pytest.raises(UnsupportedObjectError, match="these are what --cells reads"):
+    with pytest.raises(
+        UnsupportedObjectError, match=r"is not an object with cells; it seems to be a text file"
+    ):
         run("annotate", markers, "--cells")
     assert run("annotate", file, "--cells", "--markers", markers).exit_code == 2
 

@@ -62,3 +62,12 @@ def test_the_version_is_printed(tmp_path):
     from cellferry import __version__
 
     assert cellferry("--version", cwd=tmp_path).stdout.strip().endswith(__version__)
+
+
+def test_tissues_and_cell_types_are_listed_as_text():
+    tissues = CliRunner().invoke(group, ["tissues"]).output.splitlines()
+    assert tissues[0].split("\t")[:2] == ["tissue", "other_names"]
+    assert any(line.startswith("blood\tpbmc") for line in tissues)
+    types = CliRunner().invoke(group, ["cell-types", "--tissue", "lung", "--species", "mm10"])
+    assert "Alveolar macrophage\t" in types.output
+    assert "Hepatocyte\t" not in types.output

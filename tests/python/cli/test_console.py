@@ -57,9 +57,10 @@ def test_json_is_one_document_with_all_that_was_said(work):
     assert [row["cluster"] for row in found["rows"]] == ["0", "1", "2"]
     assert found["run"] == Run.open(work / "x_run").id == found["provenance"]["run"]
     assert found["outputs"] == ["x_annotations.csv", "x_annotations.json", "x_report.html"]
-    assert found["warnings"][0]["code"] == "species"
-    # It names what can be typed.
-    assert "--species human" in found["warnings"][0]["hint"]
+    said = {warning["code"]: warning["hint"] for warning in found["warnings"]}
+    # They name what can be typed.
+    assert "--species human" in said["species"]
+    assert "genes_unrecognised" in said
     assert "Warning: The species" in done.err
 
 

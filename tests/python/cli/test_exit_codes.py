@@ -49,11 +49,11 @@ ENDS = [
     ("annotate absent.h5ad", ERROR, "absent.h5ad"),
     ("annotate absent.rds", ERROR, "absent.rds"),
     ("annotate empty.csv", ERROR, "empty"),
-    ("annotate other.csv", ERROR, "gene_column"),
-    ("annotate no.h5ad", ERROR, "cannot be read"),
+    ("annotate other.csv", ERROR, "--gene-column"),
+    ("annotate no.h5ad", ERROR, "is not what its name says (.h5ad)"),
     ("annotate pbmc.h5ad --group-key leidn", ERROR, "leidn"),
     ("annotate pbmc.h5ad --markers markers.csv --group-key batch", ERROR, "batch"),
-    ("annotate markers.csv --cells", ERROR, "--cells"),
+    ("annotate markers.csv --cells", ERROR, "is not an object with cells"),
     ("annotate markers.csv --markers markers.csv --out file/x", ERROR, ""),
     ("annotate scaled.h5ad --cells", ERROR, ""),
     # What cannot be written.
@@ -70,7 +70,7 @@ ENDS = [
     # Artifacts.
     ("artifacts build absent.h5ad --group-key leiden", ERROR, "absent.h5ad"),
     ("artifacts build pbmc.h5ad --group-key leidn", ERROR, "leidn"),
-    ("artifacts build markers.csv --group-key leiden", ERROR, "neither"),
+    ("artifacts build markers.csv --group-key leiden", ERROR, "is not an object with cells"),
     # Consent and keys.
     ("annotate pbmc.h5ad --cells --engine cellatlas --api-url https://x.example --out z",
      ERROR, "--allow-upload"),

@@ -1,14 +1,19 @@
 """The files that ``cellferry annotate`` reads, for clusters and for cells."""
 
+import bz2
+import gzip
+import lzma
+
 import anndata
 import pandas as pd
 import pytest
 
 from cell_data import cells
 from cellferry import errors
+from cellferry.annotate.files import AnnDataObject
 from cellferry.annotate.request import AnnotateRequest
 from cellferry.annotate.verb import annotate
-from cellferry.cli.inputs import H5ad, opened_input
+from cellferry.cli.inputs import opened_input
 from cellferry.engines import create_engine
 from cellferry.study.study import Context
 
@@ -44,7 +49,7 @@ def test_an_anndata_is_read_labelled_and_written(tmp_path, table, level):
     adata.write_h5ad(path)
     markers = table if level == "clusters" else None
     with opened_input(request(path, level, markers=markers, group_key="leiden")) as opened:
-        assert isinstance(opened.object, H5ad)
+        assert isinstance(opened.object, AnnDataObject)
         assert opened.provenance == {"key": "type", "object": "AnnData"}
         assert len(opened.study.cells) == 12
         assert opened.coordinates[0] == "X_umap"
@@ -99,9 +104,10 @@ def test_other_files_are_refused_by_class(tmp_path, name, level, error):
 
 
 @LEVELS
-@pytest.mark.parametrize("name", ["x.rds", "x.RDS", "x.RData"])
-def test_files_of_r_go_to_r(name, tmp_path, monkeypatch, level):
-    (tmp_path / name).write_text("")
+@pytest.mark.parametrize("name", ["x.rds", "x.RDS", "x"])
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_files_of_r_go_to_r(name, packed, tmp_path, monkeypatch, level):
+    (tmp_path / name).write_bytes(packed(b"X\n\0\0\0\3\0"))
     monkeypatch.setenv("PATH", "/nowhere")
     with (
         pytest.raises(errors.DependencyError, match="Rscript"),

@@ -96,7 +96,7 @@ def test_an_object_that_has_no_room_is_an_error_and_no_crash(tmp_path):
     import sys
     from pathlib import Path
     from cell_data import cells
-    from cellferry.cli.inputs import H5ad
+    from cellferry.annotate.files import AnnDataObject as H5ad
     try:
         H5ad(cells(900), None, "k").save(Path(sys.argv[1]))
     except OSError as error:
@@ -107,7 +107,7 @@ def test_an_object_that_has_no_room_is_an_error_and_no_crash(tmp_path):
 
 
 def test_an_object_is_written_as_anndata_writes_it(tmp_path):
-    from cellferry.cli.inputs import H5ad
+    from cellferry.annotate.files import AnnDataObject as H5ad
 
     ours, theirs = cells(40), cells(40)
     ours.raw, theirs.raw = ours.copy(), theirs.copy()

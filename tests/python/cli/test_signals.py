@@ -67,7 +67,7 @@ def endless_rscript(work):
     path.parent.mkdir()
     path.write_text("#!/bin/sh\nsleep 600 &\necho $! > children\nexec sleep 600\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    (work / "x.rds").write_bytes(b"")
+    (work / "x.rds").write_bytes(b"X\n\0\0\0\3\0\4\2\0")
     return f"{path.parent}{os.pathsep}{os.environ['PATH']}"
 
 

@@ -29,7 +29,7 @@ def test_tables_are_written_of_a_run_and_of_a_record(tmp_path):
     assert pd.read_csv(tmp_path / "a.tsv", sep="\t")["label"].tolist() == ["B cell"]
     again = run("write", record, tmp_path / "b.xlsx")
     assert again.exit_code == 1
-    assert "give --overwrite" in again.exception.hint
+    assert "`overwrite=True`" in again.exception.hint
     assert run("write", record, tmp_path / "b.xlsx", "--overwrite").exit_code == 0
 
 

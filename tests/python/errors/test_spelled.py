@@ -70,7 +70,16 @@ def messages():
         if path.relative_to(PACKAGE / "cellferry").parts[0] in {"compat", "seurat", "server"}:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
+        # What in_language() is given is in the words of one interface, and only that one reads it.
+        of_one = {
+            id(part)
+            for call in ast.walk(tree)
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "in_language"
+            for part in ast.walk(call)
+        }
         for node in ast.walk(tree):
+            if id(node) in of_one:
+                continue
             if isinstance(node, ast.JoinedStr | ast.Constant) and not isinstance(
                 getattr(node, "value", ""), bytes
             ):
@@ -94,7 +103,7 @@ def test_no_message_names_an_argument_of_one_language_outside_of_backquotes():
     found = {
         where: text
         for where, text in messages()
-        if PLAIN.search(re.sub(r"`[^`]*`|\w\([^()]*\)|, pts=True\)", "", text))
+        if PLAIN.search(re.sub(r"`[^`]*`|\w\([^()]*\)|, pts=True(, use_raw=False)?\)", "", text))
         and "." in text
         and " " in text
     }

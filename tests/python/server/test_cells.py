@@ -68,7 +68,7 @@ def test_a_body_that_is_too_large_is_refused_and_the_engine_halves_it(server):
     refused = server.client.post(PATH, content=b" " * 1_100_000, headers=json)
     assert refused.status_code == 413
     warned = pytest.warns(CellsDiagnosisWarning, match="low everywhere")
-    with warned, pytest.warns(match="are known symbols"):
+    with warned, pytest.warns(match="genes of the object are known"):
         found = annotate_cells(adata, engine=engine, progress=False)
     assert found.counts() == {"unknown": 4000}
     assert found.evidence["chunks"] == 4

@@ -84,6 +84,9 @@ class Journal:
     def finished(self):
         return dict(self.units)
 
+    def has(self, name):
+        return name in self.files
+
     def store(self, name, content):
         self.files[name] = json.loads(json.dumps(content))
 

@@ -2,7 +2,7 @@
 
 import subprocess
 
-from cellferry.bridge import rscript
+from cellferry.bridge.rds import child as rscript
 
 
 def r_script(code):

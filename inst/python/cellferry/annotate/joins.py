@@ -40,7 +40,7 @@ _DIFFERENCES: tuple[tuple[str, _Change], ...] = (
     ("letter case", str.casefold),
     ("hyphens, dots and underscores", lambda t: re.sub(r"[-._/ ]+", " ", t).strip()),
     ("width or form of letters", lambda t: unicodedata.normalize("NFKC", t)),
-    ("a word in front", lambda t: re.sub(r"^(?:cluster|clust|cl|c|g|x|group)[-._ ]*(?=\d)", "", t,
+    ("a word in front", lambda t: re.sub(r"^(?:clusters?|clust)[-._ ]*(?=\d)", "", t,
                                           flags=re.IGNORECASE)),
 )  # fmt: skip
 

@@ -1,9 +1,11 @@
-"""Annotating objects: the clusters or the cells of an AnnData, which is labelled in place."""
+"""Annotating objects: clusters or cells of an AnnData, which is labelled in place, or of a file."""
 
 from __future__ import annotations
 
 import inspect
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..annotations import delivery
@@ -16,7 +18,8 @@ from ..errors import RunMismatchError
 from ..runs.run import Run
 from ..study.study import Context
 from . import verb
-from .request import AnnotateRequest, is_anndata
+from .files import Input, as_path, check_output, opened_input, write_object
+from .request import AnnotateRequest
 
 if TYPE_CHECKING:
     import anndata
@@ -61,14 +64,17 @@ def annotate_clusters(
     progress: bool = True,
     dry_run: bool = False,
     resume: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
     **options: object,
 ) -> Annotations | Plan:
-    """Annotate the clusters of an AnnData (labelled in place) or of a marker table.
+    """Annotate the clusters of an AnnData (labelled in place), of a marker table, or of a file.
 
     Parameters
     ----------
     data
-        AnnData (cells x genes), or a marker table: DataFrame, path, or dict of lists.
+        AnnData (cells x genes), a marker table (DataFrame, dict of lists), or the path of
+        either: CSV or TSV, .h5ad, zarr, or .rds. What is in a file is seen by its content; the
+        file stays as it is.
     markers
         Marker table for an AnnData. None: its stored ranking with fold changes, else
         scanpy's t-test.
@@ -94,6 +100,9 @@ def annotate_clusters(
         Id or folder of a run of the same object that was stopped: only what is missing is done.
         Engine, options, key, markers and what is known of the sample are those of the run;
         only options that no run records, such as a key, are given again.
+    output
+        Where the labelled object goes: an .h5ad, or an .rds where that was read. None: an object
+        that was read from a file is not written, and the result is the table alone.
     **options
         Options of the engine; its class says what they mean, for example
         ``help(cellferry.engines.engine_class("local"))``. With their defaults:
@@ -145,24 +154,32 @@ def annotate_clusters(
         overwrite,
         allow_upload,
     )
-    found: Annotations | Plan = _annotate(request, run, dry_run=dry_run, progress=progress)
+    found: Annotations | Plan = _annotate(
+        request, run, dry_run=dry_run, progress=progress, output=output
+    )
     return found
 
 
 @overload
 def annotate_cells(
-    data: anndata.AnnData | Study, *, dry_run: Literal[True], **arguments: Any
+    data: anndata.AnnData | Study | str | os.PathLike[str],
+    *,
+    dry_run: Literal[True],
+    **arguments: Any,
 ) -> Plan: ...
 
 
 @overload
 def annotate_cells(
-    data: anndata.AnnData | Study, *, dry_run: Literal[False] = False, **arguments: Any
+    data: anndata.AnnData | Study | str | os.PathLike[str],
+    *,
+    dry_run: Literal[False] = False,
+    **arguments: Any,
 ) -> CellAnnotations: ...
 
 
 def annotate_cells(
-    data: anndata.AnnData | Study,
+    data: anndata.AnnData | Study | str | os.PathLike[str],
     *,
     engine: str | Engine[CellAnnotations] = "local",
     group_key: str | None = None,
@@ -175,14 +192,16 @@ def annotate_cells(
     progress: bool = True,
     dry_run: bool = False,
     resume: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
     **options: object,
 ) -> CellAnnotations | Plan:
-    """Annotate every cell of an AnnData, which is labelled in place.
+    """Annotate every cell of an AnnData, which is labelled in place, or of a file.
 
     Parameters
     ----------
     data
-        AnnData (cells x genes) with log-normalised values or raw counts; never made dense.
+        AnnData (cells x genes) with log-normalised values or raw counts; never made dense. Or
+        the path of a file: .h5ad, zarr, a 10x .h5 or folder, or .rds.
     engine
         Name of an engine that answers cells, or such an engine.
     group_key
@@ -203,7 +222,7 @@ def annotate_cells(
         Show a progress bar on a terminal or in a notebook.
     dry_run
         Return the plan (calls, bytes, cost) and do nothing; needs no consent and no key.
-    resume
+    resume, output
         As for clusters.
     **options
         Options of the engine; its class says what they mean, for example
@@ -248,7 +267,9 @@ def annotate_cells(
         overwrite,
         allow_upload,
     )
-    found: CellAnnotations | Plan = _annotate(request, run, dry_run=dry_run, progress=progress)
+    found: CellAnnotations | Plan = _annotate(
+        request, run, dry_run=dry_run, progress=progress, output=output
+    )
     return found
 
 
@@ -349,33 +370,50 @@ def _engine_and_run(
 
 
 def _annotate(
-    request: AnnotateRequest, run: Run | None, *, dry_run: bool = False, progress: bool
+    request: AnnotateRequest,
+    run: Run | None,
+    *,
+    dry_run: bool = False,
+    progress: bool,
+    output: str | os.PathLike[str] | None = None,
 ) -> Any:
-    """Annotate what is asked for, or finish a run of it, and label the object in place."""
-    from ..runs.progress import progress_events
-
+    """Annotate what is asked for, or finish a run of it; label the object in place, or write it."""
+    request = replace(request, data=as_path(request.data))
     if run is not None:
         request = request.of_run(run)
-    study = request.study()
-    if dry_run:
-        return verb.plan(study, request.engine)
+    with opened_input(request) as opened:
+        if dry_run:
+            return verb.plan(opened.study, request.engine)
+        target = None if output is None else Path(output).expanduser()
+        if target is not None:
+            check_output(target, opened, overwrite=request.overwrite)
+        found = _found(request, opened, run, progress=progress)
+        # An object of a file that is not written is not labelled either.
+        if opened.object is not None and (target is not None or not isinstance(request.data, Path)):
+            opened.object.deliver(found)
+            if target is not None:
+                write_object(opened.object, target)
+    return found
+
+
+def _found(
+    request: AnnotateRequest, opened: Input, run: Run | None, *, progress: bool
+) -> Annotations | CellAnnotations:
+    from ..runs.progress import progress_events
+
     with progress_events(show=progress, title=f"Annotating {request.level}") as on_event:
         if run is None:
-            found = verb.annotate(
-                study,
+            return verb.annotate(
+                opened.study,
                 request.engine,
                 allow_upload=request.allow_upload,
-                provenance=request.provenance,
+                provenance=opened.provenance,
                 on_event=on_event,
             )
-        else:
-            found = verb.resume(
-                run,
-                study,
-                engine=request.engine,
-                allow_upload=request.allow_upload,
-                on_event=on_event,
-            )
-    if is_anndata(request.data):
-        delivery.attach(request.data, found, study.clusters, request.key)
-    return found
+        return verb.resume(
+            run,
+            opened.study,
+            engine=request.engine,
+            allow_upload=request.allow_upload,
+            on_event=on_event,
+        )

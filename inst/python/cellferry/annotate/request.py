@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from ..annotations import delivery
 from ..engines.base import AnyEngine
 from ..errors import InvalidOptionError, RunMismatchError, UnsupportedObjectError
+from ..study.inputs.kinds import file_kind
 from ..study.markers.table import Markers
 from ..study.study import Context, Study
 from .verb import level_of
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("cellferry")
 
-OF_R = (".rds", ".rdata", ".rda")
-"""Files with an object of R. Others but ``.h5ad`` are marker tables."""
-
 
 @dataclass(frozen=True)
 class AnnotateRequest:
@@ -36,7 +34,7 @@ class AnnotateRequest:
     Attributes
     ----------
     data
-        AnnData, marker table or study; on the command line the path of a file.
+        AnnData, marker table or study, or the path of a file or folder.
     engine
         Its level, clusters or cells, is that of the request.
     key
@@ -51,6 +49,8 @@ class AnnotateRequest:
         Whether columns of others may be replaced, and whether data may leave the machine.
     assay
         Of an .rds; None is its default assay.
+    cluster_column, gene_column
+        Columns of the marker table, where its names are none that are known.
     """
 
     data: object
@@ -62,10 +62,12 @@ class AnnotateRequest:
     overwrite: bool = False
     allow_upload: bool = False
     assay: str | None = None
+    cluster_column: str | None = None
+    gene_column: str | None = None
 
     @property
     def path(self) -> Path:
-        """The file with the object or the table, on the command line."""
+        """The file or folder with the object or the table."""
         assert isinstance(self.data, Path)
         return self.data
 
@@ -119,8 +121,9 @@ class AnnotateRequest:
         if self.key not in {key, delivery.DEFAULT_KEYS[self.level]}:
             message = f'The run "{run.id}" labels under the key "{key}", not under "{self.key}".'
             raise RunMismatchError(message, "Leave `key` out, or annotate anew.")
-        suffix = self.data.suffix.lower() if isinstance(self.data, Path) else ""
-        with_markers = is_anndata(self.data) or suffix in {".h5ad", *OF_R}
+        kind = file_kind(self.data) if isinstance(self.data, Path) else None
+        in_file = kind is not None and (kind.is_anndata or kind.is_of_r)
+        with_markers = is_anndata(self.data) or in_file
         return replace(
             self,
             key=key,
@@ -177,7 +180,7 @@ def build_study(
         raise InvalidOptionError(message, "Pass an AnnData as `data`, or leave `markers` out.")
     if not _is_source(data):
         message = f"cellferry cannot read an object of type {type(data).__name__}."
-        hint = "Valid: AnnData, or a marker table (DataFrame, path, or dict of lists)."
+        hint = "Valid: AnnData, a marker table (DataFrame, dict of lists), or the path of either."
         raise UnsupportedObjectError(message, hint)
     return study_from_markers(data, group_key=group_key, context=context)
 

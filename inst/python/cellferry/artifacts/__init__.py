@@ -18,11 +18,14 @@ Layout, rounding and selection are those of CyteType 0.19.4. Where this differs:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..runs.worker import run_in_worker
+from ..study.inputs.kinds import file_kind
+from ..study.inputs.readers import reader_of_r
 from .build import Artifacts, Build, BuildOptions, warn_of_values
 from .inputs import open_inputs
 
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def build_artifacts(
-    data: anndata.AnnData | str | Path | Study,
+    data: anndata.AnnData | str | os.PathLike[str] | Study,
     *,
     group_key: str | None = None,
     vars_h5_path: str | Path = "vars.h5",
@@ -60,7 +63,8 @@ def build_artifacts(
     ----------
     data
         AnnData (in memory, or opened with ``backed="r"``), the path of an .h5ad (read piece
-        by piece), or a :class:`cellferry.Study`. Log-normalised values are read from ``X``,
+        by piece), of a zarr folder or of an .rds (read by Rscript; ``group_key`` None is its
+        active identity), or a :class:`cellferry.Study`. Log-normalised values are read from ``X``,
         or from ``raw`` where X is scaled or has fewer genes, or from a layer of a usual name
         (``log1p``, ...); the object is not changed.
     group_key
@@ -118,22 +122,31 @@ def build_artifacts(
     """
     from ..runs.progress import progress_events
 
-    options = BuildOptions(
-        vars_h5_path=vars_h5_path,
-        obs_duckdb_path=obs_duckdb_path,
-        gene_symbols_column=gene_symbols_column,
-        n_top_genes=n_top_genes,
-        aggregate_metadata=aggregate_metadata,
-        min_percentage=min_percentage,
-        pcent_batch_size=pcent_batch_size,
-        max_cells_per_group=max_cells_per_group,
-        max_metadata_categories=max_metadata_categories,
-        obs_columns=obs_columns,
-        cell_names=cell_names,
-        require_artifacts=require_artifacts,
-        overwrite=overwrite,
-        markers=markers,
-    ).checked()
+    given: dict[str, Any] = {
+        "vars_h5_path": vars_h5_path,
+        "obs_duckdb_path": obs_duckdb_path,
+        "gene_symbols_column": gene_symbols_column,
+        "n_top_genes": n_top_genes,
+        "aggregate_metadata": aggregate_metadata,
+        "min_percentage": min_percentage,
+        "pcent_batch_size": pcent_batch_size,
+        "max_cells_per_group": max_cells_per_group,
+        "max_metadata_categories": max_metadata_categories,
+        "obs_columns": obs_columns,
+        "cell_names": cell_names,
+        "require_artifacts": require_artifacts,
+        "overwrite": overwrite,
+        "markers": markers,
+    }
+    if isinstance(data, str | os.PathLike) and file_kind(data).is_of_r:
+        read: Callable[..., Artifacts] = reader_of_r("artifacts", data)
+        return read(
+            Path(data).expanduser(), group_key=group_key,
+            # In R the default is the same embedding, if there is one.
+            coordinates_key=None if coordinates_key == "X_umap" else coordinates_key,
+            progress=progress, **given,
+        )  # fmt: skip
+    options = BuildOptions(**given).checked()
     with open_inputs(
         data, group_key=group_key, coordinates_key=coordinates_key, rank_key=rank_key
     ) as inputs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,11 +22,13 @@ from ..study.build import (
     group_key_of,
     refuse_no_clustering,
 )
+from ..study.clustering import FEW_CELLS
 from ..study.clusters import cluster_text
 from ..study.embeddings import choose_embedding
 from ..study.expression.kinds import Look
 from ..study.expression.source import ExpressionSource
-from ..study.h5ad import open_h5ad
+from ..study.inputs.kinds import file_kind
+from ..study.inputs.objects import check_has_clusters, opened_object
 from ..study.layers import AnnDataLike, Matrices, Place, choose_matrices
 from ..study.markers.read import Ranking, is_ranking
 from ..study.study import Study
@@ -73,13 +76,13 @@ class Inputs:
 
 @contextmanager
 def open_inputs(
-    data: AnnDataLike | str | Path | Study | Inputs,
+    data: AnnDataLike | str | os.PathLike[str] | Study | Inputs,
     *,
     group_key: str | None,
     coordinates_key: str,
     rank_key: str,
 ) -> Iterator[Inputs]:
-    """Yield the inputs of an AnnData, of the path of an .h5ad file (read piece by piece), of
+    """Yield the inputs of an AnnData, of the path of one (an .h5ad is read piece by piece), of
     a :class:`Study`, or the inputs themselves.
 
     Parameters
@@ -101,14 +104,16 @@ def open_inputs(
         yield data
     elif isinstance(data, Study):
         yield _from_study(data, group_key)
-    elif isinstance(data, str | Path):
-        with open_h5ad(Path(data), [rank_key]) as opened:
+    elif isinstance(data, str | os.PathLike):
+        path = Path(data).expanduser()
+        with opened_object(path, [rank_key]) as opened:
+            check_has_clusters(opened, path, file_kind(path))
             yield _from_anndata(opened, group_key, coordinates_key, rank_key)
     elif all(hasattr(data, name) for name in ("obs", "var", "obsm", "layers", "X")):
         yield _from_anndata(data, group_key, coordinates_key, rank_key)
     else:
         message = f"Artifacts cannot be built from an object of type {type(data).__name__}."
-        raise UnsupportedObjectError(message, "Valid: AnnData, the path of an .h5ad, or a Study.")
+        raise UnsupportedObjectError(message, "Valid: AnnData, the path of one, or a Study.")
 
 
 def _from_study(study: Study, group_key: str | None) -> Inputs:
@@ -169,7 +174,9 @@ def _from_anndata(
         raise InvalidObjectError(message, "Copy the normalised layer to adata.X.")
     coordinates = _coordinates(adata.obsm, coordinates_key, len(adata.obs))
     study = assemble_study(adata, group_key, found, coordinates)
-    refuse_no_clustering(study, adata.obs)
+    if len(adata.obs) >= FEW_CELLS:
+        # Files can be built of a few cells, as nothing is computed that needs more.
+        refuse_no_clustering(study, adata.obs)
     ranking = adata.uns.get(rank_key)
     return Inputs(
         study,

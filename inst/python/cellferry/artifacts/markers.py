@@ -26,7 +26,8 @@ from ..study.expression.kinds import look_at
 from ..study.h5ad import open_h5ad
 from ..study.layers import AnnDataLike, choose_matrices
 from ..study.markers.contrasts import Contrast, one_against_rest, two_groups, within_parents
-from ..study.markers.tested import MarkerOptions, MarkerTable
+from ..study.markers.options import MarkerOptions
+from ..study.markers.tested import MarkerTable
 from ..study.pseudobulk import Pseudobulk, pseudobulk_of
 from ..study.study import Study
 from .marker_sums import MarkerSums, marker_sums_of, read_marker_sums
@@ -225,7 +226,7 @@ def markers_of(study: Study, on_event: Callable[[Event], None] | None = None) ->
     source = study.require("normalized", "markers")
     if (source.stored_values or 0) > SLOW_VALUES:
         logger.info(
-            "Finding markers of %s in %s cells and %s genes; pass markers= to use a table.",
+            "Finding markers of %s in %s cells and %s genes; pass `markers` to use a table.",
             counted(len(study.clusters.names), "cluster"),
             f"{source.shape[0]:,}",
             f"{source.shape[1]:,}",

@@ -99,7 +99,7 @@ def finish(handle: str, on_event: Callable[[Event], None] | None) -> tuple[Artif
     return opened.finish(on_event), opened.study
 
 
-def described(built: Artifacts, study: Study, out: wire.Outgoing) -> Message:
+def described(built: Artifacts, study: Study | None, out: wire.Outgoing) -> Message:
     """Return the statistics as R takes them."""
     summary, places = built.summary, built.counts
     coordinates = summary.coordinates
@@ -114,7 +114,7 @@ def described(built: Artifacts, study: Study, out: wire.Outgoing) -> Message:
         "coordinates": None
         if coordinates is None
         else {
-            "name": None if study.coordinates is None else study.coordinates[0],
+            "name": study.coordinates[0] if study and study.coordinates else None,
             "values": out.vector(np.ravel(coordinates.values, order="F"), "<f8"),
             "clusters": list(coordinates.clusters),
         },

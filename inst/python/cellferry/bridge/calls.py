@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 from .._version import __version__
 from ..annotate import verb
+from ..annotate.files import check_output, opened_input, write_object
+from ..annotate.request import AnnotateRequest
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..engines import engine_names, engine_options, environment_variables
@@ -25,14 +27,15 @@ from ..runs import Run, delete_runs, list_runs, prune_runs
 from ..runs.worker import at_work
 from ..study.clustering import Numbers, check_clustering
 from ..study.clusters import Clusters
+from ..study.inputs.kinds import file_kind
 from ..study.markers.read import read_markers
 from ..study.markers.table import Markers
-from ..study.study import Study
+from ..study.study import Context, Study
 from . import wire
 from .callbacks import Callback, ask_by, notify
 from .handles import drop, keep, kept, take
 from .installation import installed_versions
-from .requests import Request, open_request
+from .requests import Request, engine_of, open_request
 from .results import results
 from .studies import Incoming, OpenStudy, describe_parts, study_from_wire
 from .wire import Message
@@ -115,12 +118,71 @@ def _marker_frame(message: Message, out: wire.Outgoing, _callback: Callback | No
     return {"frame": out.frame(columns, len(frame))}
 
 
+def _file_kind(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Say what a file is, so that R can read what R reads."""
+    kind = file_kind(message["path"])
+    return {"name": kind.name, "what": kind.what, "is_of_r": kind.is_of_r}
+
+
+def _annotate_file(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
+    """Annotate what is in a file that R does not read, and write it where it is wanted."""
+    handle = message.get("markers")
+    request = AnnotateRequest(
+        Path(message["path"]),
+        engine_of(message),
+        message["key"],
+        None if handle is None else take(handle, Markers),
+        message.get("group_key"),
+        Context(message.get("tissue"), message.get("species"), message.get("study_context") or ""),
+        bool(message.get("overwrite")),
+        bool(message.get("allow_upload")),
+    )
+    with opened_input(request) as opened:
+        if message.get("dry_run"):
+            plan = verb.plan(opened.study, request.engine)
+            return {**asdict(plan), "text": str(plan)}
+        output = None if message.get("output") is None else Path(message["output"])
+        if output is not None:
+            check_output(output, opened, overwrite=request.overwrite)
+        provenance = {**opened.provenance, "parameters": message.get("parameters") or {}}
+        found = verb.annotate(
+            opened.study,
+            request.engine,
+            allow_upload=request.allow_upload,
+            provenance=provenance,
+            on_event=_notifier(callback),
+        )
+        if output is not None and opened.object is not None:
+            opened.object.deliver(found)
+            write_object(opened.object, output)
+    return results(found.summary(), None, out)
+
+
+def _artifacts_file(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Build the artifacts of an object in a file that R does not read."""
+    from ..artifacts import build_artifacts
+    from . import builds
+
+    built = build_artifacts(
+        message["path"],
+        group_key=message.get("group_key"),
+        coordinates_key=message.get("coordinates_key") or "X_umap",
+        progress=False,
+        **message["options"],
+    )
+    return builds.described(built, None, out)
+
+
 def _marker_source(message: Message) -> Source:
     if message.get("path") is not None:
         return Path(message["path"])
     if message.get("lists") is not None:
         lists = message["lists"]
         return dict(zip(lists["names"], lists["genes"], strict=True))
+    if message.get("frames") is not None:
+        sent = message["frames"]
+        frames = map(wire.frame_from_wire, sent["frames"])
+        return dict(zip(sent["names"], frames, strict=True))
     return wire.frame_from_wire(message["frame"])
 
 
@@ -378,13 +440,16 @@ def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) ->
 
 CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] = {
     "annotate": _annotate,
+    "annotate_file": _annotate_file,
     "artifacts_begin": _artifacts_begin,
+    "artifacts_file": _artifacts_file,
     "artifacts_finish": _artifacts_finish,
     "block": _block,
     "companion": _companion,
     "check_clustering": _check_clustering,
     "describe": _describe,
     "discard": _discard,
+    "file_kind": _file_kind,
     "known": _known,
     "marker_frame": _marker_frame,
     "markers_begin": _markers_begin,

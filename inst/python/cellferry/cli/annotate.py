@@ -16,12 +16,13 @@ from ..engines import engine_names
 from ..errors import counted
 from .console import Console, plain, the_console
 from .exits import EXIT_FAILED_CLUSTERS, EXIT_OK
-from .inputs import Input, opened_input
+from .inputs import opened_input
 from .options import FilePath
 from .output import one_at_a_time, output_paths, run_folder, table, write_all
 from .standard_input import STANDARD_INPUT, is_standard_input, with_standard_input
 
 if TYPE_CHECKING:
+    from ..annotate.files import Input
     from ..annotate.request import AnnotateRequest
     from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations, Level
@@ -66,7 +67,9 @@ def engine_options_of(
 @click.option("--markers", type=FilePath(), help="Marker table for an .h5ad or .rds.")
 @click.option("--group-key", help="Column of clusters, in the metadata or the marker table.")
 @click.option("--assay", help="Assay of an .rds that is read.  [default: its default assay]")
-@click.option("--cells", is_flag=True, help="Annotate every cell of an .h5ad or .rds.")
+@click.option("--cluster-column", help="Column of clusters in the marker table, if not recognised.")
+@click.option("--gene-column", help="Column of genes in the marker table, if not recognised.")
+@click.option("--cells", is_flag=True, help="Annotate every cell of an object.")
 @click.option("--key", help="Name of the label column.  [default: cell_type; cell_type_cell]")
 @click.option("--tissue", help="Tissue, for example blood.")
 @click.option("--species", help="Species.  [default: found by the gene names]")
@@ -90,6 +93,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     markers: Path | None,
     group_key: str | None,
     assay: str | None,
+    cluster_column: str | None,
+    gene_column: str | None,
     cells: bool,
     key: str | None,
     tissue: str | None,
@@ -101,13 +106,14 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     options: dict[str, object],
     **named: object,
 ) -> None:
-    """Annotate the clusters of INPUT: a marker table (CSV, TSV), an .h5ad, or an .rds.
+    """Annotate the clusters of INPUT: a marker table (CSV, TSV), an .h5ad, zarr or .rds.
 
-    With --cells, every cell of an .h5ad or .rds instead. The INPUT "-" is a marker table on
-    standard input, which may be gzipped; its table goes to standard output unless --out is given.
+    With --cells, every cell of an .h5ad, zarr, .rds, or 10x .h5 or folder instead. What INPUT is
+    is seen by its content, not by its name. The INPUT "-" is a marker table on standard input,
+    which may be gzipped; its table goes to standard output unless --out is given.
 
-    Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an .h5ad
-    or .rds also OUT.h5ad or OUT.rds with the labels, and OUT_cells.csv. The run is kept in
+    Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an object also
+    OUT_cells.csv and, if --out is given, OUT.h5ad or OUT.rds with the labels. The run is kept in
     OUT_run. An .rds contains a Seurat object or a SingleCellExperiment and is read by Rscript,
     which must be on the PATH; its clusters are the active identity, or --group-key.
     The engine llm also writes OUT_summary.csv and OUT_conversations.json; its key is taken
@@ -118,6 +124,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate markers.csv --out pbmc --tissue blood
       cellferry annotate pbmc.h5ad --group-key leiden --out pbmc_labelled
       cellferry annotate seurat.rds --markers markers.csv --out pbmc_labelled
+      cellferry annotate markers.csv --cluster-column cluster --out pbmc
       cellferry annotate markers.csv --dry-run
       cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
       cellferry annotate pbmc.h5ad --cells --out pbmc_cells
@@ -154,9 +161,11 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
             overwrite,
             allow_upload,
             assay,
+            cluster_column,
+            gene_column,
         )
         source = None if is_standard_input(input_file) else input_file
-        annotate_file(request, base, source=source, dry_run=dry_run)
+        annotate_file(request, base, source=source, dry_run=dry_run, with_object=out is not None)
 
 
 def default_base(input_file: Path) -> Path:
@@ -201,6 +210,7 @@ def annotate_file(
     *,
     source: Path | None = None,
     dry_run: bool = False,
+    with_object: bool = True,
 ) -> None:
     """Annotate what is in a file, or finish a run of it; label its object and write the files.
 
@@ -215,6 +225,10 @@ def annotate_file(
         The run to finish; None begins one, in ``<base>_run``.
     source
         The file that the run remembers, to be read again; None for standard input.
+    dry_run
+        Whether only to say what would be done.
+    with_object
+        Whether the labelled object is written too, not only its tables.
 
     Raises
     ------
@@ -224,7 +238,8 @@ def annotate_file(
     from ..annotate import verb
 
     console = the_console()
-    work = _Work(request, console, run, source, None if is_standard_input(base) else base)
+    to = None if is_standard_input(base) else base
+    work = _Work(request, console, run, source, to, with_object)
     if dry_run:
         with opened_input(request) as opened:
             planned = verb.plan(opened.study, request.engine)
@@ -253,6 +268,8 @@ class _Work:
     ----------
     source, base
         What the run remembers, to read its input again and write its files.
+    with_object
+        Whether the labelled object is written too.
     """
 
     request: AnnotateRequest
@@ -260,6 +277,7 @@ class _Work:
     run: Run | None
     source: Path | None
     base: Path | None
+    with_object: bool = True
 
     def written(
         self, base: Path
@@ -275,6 +293,8 @@ class _Work:
         check_folder(folder)
         with held(folder), opened_input(request) as opened:
             paths = output_paths(base, None if opened.object is None else opened.object.suffix)
+            if not self.with_object:
+                paths.pop("object", None)
             of_engine = request.engine.files if isinstance(request.engine, WritesFiles) else []
             if of_engine:
                 # The engine writes the report itself.
@@ -322,7 +342,7 @@ class _Work:
                 request.engine,
                 allow_upload=request.allow_upload,
                 folder=folder,
-                provenance={**opened.provenance, **kept},
+                provenance={**opened.provenance, **kept, "with_object": self.with_object},
                 on_event=on_event,
             )
             return found
@@ -355,6 +375,7 @@ def annotate_table(
         With 3, where something failed.
     """
     from ..annotate import verb
+    from ..annotate.files import Input
     from ..engines.base import WritesFiles
     from ..runs.lock import held
     from ..runs.progress import progress_events
@@ -477,7 +498,8 @@ def _label(
     try:
         columns = opened.object.deliver(found)
         written += write_all({paths["cells"]: lambda p: columns.to_csv(p, index_label="cell")}, run)
-        written += write_all({paths["object"]: opened.object.save}, run)
+        if "object" in paths:
+            written += write_all({paths["object"]: opened.object.save}, run)
     except CellferryError as error:
         return written, error
     return written, None

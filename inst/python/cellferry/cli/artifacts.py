@@ -60,7 +60,7 @@ def build(  # noqa: PLR0917 - click passes every option by name
     no_cell_names: bool,
     overwrite: bool,
 ) -> None:
-    """Build vars.h5 and obs.duckdb from INPUT, an .h5ad or an .rds.
+    """Build vars.h5 and obs.duckdb from INPUT, an .h5ad, a zarr folder or an .rds.
 
     An .h5ad is read piece by piece: X must contain log-normalised values, and raw counts are taken
     from layers["counts"], raw.X or X, the first that has whole numbers. An .rds with a Seurat
@@ -115,8 +115,10 @@ def _built(
     options: _Options,
 ) -> Artifacts:
     progress = not the_console().quiet
-    suffix = path.suffix.lower()
-    if suffix == ".rds":
+    from ..study.inputs.kinds import file_error, file_kind
+
+    kind = file_kind(path)
+    if kind.is_of_r:
         from ..bridge.rds import build_artifacts_of_rds
 
         return build_artifacts_of_rds(
@@ -127,11 +129,10 @@ def _built(
             progress=progress,
             **options,
         )
-    if suffix != ".h5ad":
+    if not kind.is_anndata:
         from ..errors import UnsupportedObjectError
 
-        message = f'"{path}" is neither .h5ad nor .rds, and this command reads no other files.'
-        raise UnsupportedObjectError(message, "In R: BuildArtifacts(x); in Python: AnnData.")
+        raise file_error(path, kind, "an object with cells", UnsupportedObjectError)
     if group_key is None or assay is not None:
         usage = "An .h5ad needs --group-key." if group_key is None else "--assay is for .rds."
         raise click.UsageError(usage)

@@ -48,7 +48,7 @@ def export_markers(
     allow_upload: bool,
     **of_engine: Any,
 ) -> None:
-    """Export the marker genes of each label of INPUT, an .h5ad.
+    """Export the marker genes of each label of INPUT, an .h5ad or what is read as one.
 
     The engine local computes them here; cellatlas asks cellferry serve, or a service that has a
     path of its own: --option markers_path=/v2/markers.
@@ -85,7 +85,7 @@ def embed(
     allow_upload: bool,
     **of_engine: Any,
 ) -> None:
-    """Embed the cells of INPUT, an .h5ad: numbers of each cell for neighbours, UMAP, clustering.
+    """Embed the cells of INPUT: numbers of each cell for neighbours, UMAP, clustering.
 
     The engine local projects onto fixed directions of marker genes, here; cellatlas asks
     cellferry serve, or a service that has a path of its own: --option embedding_path=/v2/embed.
@@ -100,7 +100,7 @@ def embed(
 
     from ..annotate.companions import embed_cells
     from ..files import write_whole
-    from .inputs import write_h5ad
+    from ..annotate.files import write_h5ad
     from .output import write_all
 
     _check(out, {".csv", ".tsv", ".h5ad"}, overwrite=overwrite)
@@ -127,12 +127,16 @@ def _engine(engine: str, api_url: str | None, options: dict[str, object]) -> Any
 
 def _read(path: Path) -> anndata.AnnData:
     from ..errors import UnsupportedObjectError
-    from .inputs import read_h5ad
+    from ..study.inputs.kinds import file_error, file_kind
+    from ..study.inputs.objects import read_object
 
-    if path.suffix.lower() != ".h5ad":
-        message = f'"{path}" is no .h5ad, and this command reads no other files.'
+    kind = file_kind(path)
+    if kind.is_of_r:
+        message = f'"{path}" is an object of R, which this command does not read.'
         raise UnsupportedObjectError(message, "In R: ExportMarkers(x) or EmbedCells(x).")
-    return read_h5ad(path)
+    if not kind.is_anndata:
+        raise file_error(path, kind, "an object with cells", UnsupportedObjectError)
+    return read_object(path, kind)
 
 
 def _check(out: Path, suffixes: set[str], *, overwrite: bool) -> None:

@@ -90,7 +90,7 @@ def _check_target(out: Path, overwrite: bool) -> None:
 def _found(path: Path, options: dict[str, Any]) -> Markers:
     suffix = path.suffix.lower()
     if suffix == ".rds":
-        from ..bridge.rds_markers import find_markers_of_rds
+        from ..bridge.rds.markers import find_markers_of_rds
 
         if "ident_1" in options:
             options["return_thresh"] = None

@@ -129,7 +129,8 @@ def resume(  # noqa: PLR0917 - click passes every option by name
             overwrite=overwrite,
             allow_upload=allow_upload,
         )
-        annotate_file(request.of_run(opened), base, opened)
+        with_object = out is not None or bool(kept.get("with_object", True))
+        annotate_file(request.of_run(opened), base, opened, with_object=with_object)
         return
     if level == "cells":
         message = f'The run "{opened.id}" is about cells that this command did not read.'

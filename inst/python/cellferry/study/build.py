@@ -486,7 +486,7 @@ def _not_normalized(source: ExpressionSource, counts_in: str | None) -> tuple[st
     seen = look_at(source)
     log = "scanpy.pp.log1p(adata)"
     normalise = f"scanpy.pp.normalize_total(adata, target_sum=1e4); {log}"
-    again = ", and annotate again. Or pass markers=."
+    again = ", and annotate again. Or pass `markers`."
     if seen.kind_of_finite == "scaled":
         damaged = " and some are no finite numbers" if seen.kind == "damaged" else ""
         problem = f"the data are scaled (some values are negative{damaged})"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import GroupNotClustersError, counted, listing
+from ..errors import GroupNotClustersError, counted, in_language, listing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FEWEST_CELLS = 3
 """Cells that a cluster has at least, most of the time."""
 CELLS_PER_CLUSTER = 10
+FEW_CELLS = 10
+"""With fewer, sizes of clusters show nothing."""
 FEW_CLUSTERS = 10
 """Up to so many values are not too many, however few cells there are."""
 COUNTED_CLUSTERS = 20
@@ -113,9 +115,10 @@ def check_clustering(
             f'"{group_key}" has one cell per cluster ({listing(names, 3)}), so that no markers can '
             "be computed: is each cell a pseudobulk, or is this a column of names?"
         )
+        verb = in_language(python="annotate_cells()", r="AnnotateCells()", cli="--cells")
         hint = (
-            "For pseudobulks use AnnotateCells() (Python: annotate_cells(), command line: --cells),"
-            " which judges each by itself, or give the markers of the clusters."
+            f"For pseudobulks use {verb}, which judges each by itself, or give the markers of the "
+            "clusters."
         )
     else:
         message = (
@@ -131,8 +134,7 @@ def check_clustering(
     others = [c for c in candidates() if c != group_key]
     if others:
         hint = (
-            f"Columns that can be clusters: {listing(others, 5)}. Name one with group.by "
-            f"(Python: group_key, command line: --group-key). {hint}"
+            f"Columns that can be clusters: {listing(others, 5)}. Name one with `group_key`. {hint}"
         )
     raise GroupNotClustersError(message, hint, group=group_key, values=len(names), cells=n_cells)
 
@@ -143,7 +145,8 @@ def _problem(sizes: list[int], numbers: Numbers | None) -> str | None:
     small = sum(size < FEWEST_CELLS for size in sizes)
     if numbers is not None and numbers.fraction is not None:
         return f"some with fractions ({numbers.fraction})"
-    if 2 * small > n:
+    # Of an object of a few cells this says nothing, but where every cell is a value of its own.
+    if 2 * small > n and (n_cells >= FEW_CELLS or max(sizes) == 1):
         return f"and {small} of them have fewer than {FEWEST_CELLS} cells"
     if n > FEW_CLUSTERS and n * CELLS_PER_CLUSTER > n_cells:
         return "more than a tenth of that"

@@ -8,6 +8,7 @@ import pytest
 import cellferry
 from cellferry.errors import (
     CellferryWarning,
+    GenesUnrecognisedWarning,
     InvalidOptionError,
     SpeciesWarning,
     TissueWarning,
@@ -89,10 +90,12 @@ def test_a_species_without_markers_says_what_is_read_before_it_runs(caplog):
 
 
 def test_a_species_of_whose_genes_few_are_known_is_a_warning():
-    with pytest.warns(SpeciesWarning, match="0 of 3 genes are human symbols"):
-        cellferry.annotate_clusters(
-            {"0": ["cd79a", "ighm", "pax5"]}, species="zebrafish", progress=False
-        )
+    genes = ["zgc:110712", "zgc:153846", "si:ch211-5k11.6"]
+    with (
+        pytest.warns(GenesUnrecognisedWarning),
+        pytest.warns(SpeciesWarning, match="0 of 3 genes are human symbols"),
+    ):
+        cellferry.annotate_clusters({"0": genes}, species="zebrafish", progress=False)
 
 
 def test_a_species_that_is_not_understood_is_a_warning_with_the_valid_ones():

@@ -8,14 +8,17 @@ aliases of one thing, are an error and never a choice made in silence.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ...biology.text import token_of
 from ...errors import (
     InvalidOptionError,
     MarkersFormatError,
     MarkersStatisticError,
+    in_language,
     listing,
     nearest,
 )
@@ -27,6 +30,7 @@ FORMATS: dict[str, tuple[str, str]] = {
     "seurat": ("cluster", "gene"),
     "scanpy": ("group", "names"),
     "presto": ("group", "feature"),
+    "monocle3": ("cell_group", "gene_short_name"),
 }
 """The columns of clusters and genes of each format."""
 
@@ -43,28 +47,48 @@ STATISTICS: dict[str, tuple[str, ...]] = {
 ALIASES: dict[str, tuple[str, ...]] = {
     "cluster": (
         *("cluster", "clusters", "clusterid", "clustername", "seuratclusters"),
-        *("group", "ident", "leiden", "louvain", "celltype"),
+        *("group", "ident", "leiden", "louvain", "celltype", "cellgroup"),
     ),
     "gene": (
         *("gene", "genes", "genename", "genesymbol", "symbol", "feature", "names"),
         *("marker", "markers", "markergene", "markergenes", "markerlist", "genelist"),
-        *("topmarkers", "topgenes"),
+        *("topmarkers", "topgenes", "geneshortname"),
     ),
-    "avg_log2fc": ("avglog2fc", "log2fc", "log2foldchange", "logfoldchanges", "avglogfc"),
-    "p_val": ("pval", "pvals", "pvalue"),
-    "p_val_adj": ("pvaladj", "pvalsadj", "padj", "adjpval", "adjpvalue", "fdr", "qvalue"),
-    "pct_1": ("pct1", "pctnzgroup", "pctin"),
-    "pct_2": ("pct2", "pctnzreference", "pctout"),
-    "score": ("score", "scores"),
+    # scran works on logarithms of base 2.
+    "avg_log2fc": (
+        *("avglog2fc", "log2fc", "log2foldchange", "logfoldchanges", "avglogfc"),
+        "summarylogfc",
+    ),
+    "p_val": ("pval", "pvals", "pvalue", "markertestpvalue"),
+    "p_val_adj": (
+        *("pvaladj", "pvalsadj", "padj", "adjpval", "adjpvalue", "fdr", "qvalue"),
+        *("markertestqvalue", "padjloc"),
+    ),
+    "pct_1": ("pct1", "pctnzgroup", "pctin", "fractionexpressing", "selfdetected"),
+    "pct_2": ("pct2", "pctnzreference", "pctout", "otherdetected"),
+    "score": ("score", "scores", "markerscore", "summaryauc"),
 }
 """What is also understood; compared without case, dots, underscores, hyphens and spaces."""
 
 THE_FORMATS = (
     "cellferry reads Seurat FindAllMarkers() (columns cluster, gene, avg_log2FC, p_val_adj, pct.1, "
-    "pct.2), scanpy rank_genes_groups_df() (group, names, scores, logfoldchanges, pvals_adj), and "
-    "a two-column table (cluster, marker_genes) with the genes of a cluster separated by commas. "
-    "Name the columns by `cluster_column` and `gene_column` if they have other names."
+    "pct.2), scanpy rank_genes_groups_df() (group, names, scores, logfoldchanges, pvals_adj), "
+    "tables of presto, scran, monocle3, COSG, DESeq2 and Cell Ranger, one column of genes for each "
+    "cluster, and a two-column table (cluster, marker_genes) with the genes of a cluster separated "
+    "by commas. Name the columns by `cluster_column` and `gene_column` if they have other names."
 )
+
+Way = Literal["mean", "largest", "difference"]
+"""How several columns make one value."""
+
+_LOG2_FOR_SURE = ("logCPM", "AveExpr", "adj.P.Val", "p_adj.loc")
+"""Columns of edgeR, limma and muscat, whose logFC is of base 2."""
+_OF_GROUPS = re.compile(r"(?P<group>.+)_(?P<what>avg_log2FC|avg_logFC|p_val_adj|pct\.1|pct\.2)")
+_LOOKS: dict[str, re.Pattern[str]] = {
+    "a fold change": re.compile(r"logfc|log2fc|lfc|foldchange|^fc$|fc$"),
+    "clusters": re.compile(r"cluster|group|celltype|label|annotation|ident|population|lineage"),
+    "genes": re.compile(r"gene|symbol|feature|ensembl|hgnc|mgi"),
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +101,8 @@ class Layout:
         Names of these two columns.
     statistics
         Field of Markers -> name of the column and the factor that gives the unit of the field.
+    combined
+        Field of Markers -> how several columns make it, and their names.
     source
         ``"seurat"`` or ``"scanpy"``.
     guessed
@@ -88,6 +114,13 @@ class Layout:
     statistics: dict[str, tuple[str, float]] = field(default_factory=dict)
     source: str = "seurat"
     guessed: bool = False
+    combined: dict[str, tuple[Way, tuple[str, ...]]] = field(default_factory=dict)
+
+    @property
+    def numeric(self) -> frozenset[str]:
+        """Names of the columns of numbers that are read."""
+        single = {column for column, _ in self.statistics.values()}
+        return frozenset(single.union(*(columns for _, columns in self.combined.values())))
 
 
 def find_layout(
@@ -119,7 +152,9 @@ def find_layout(
         raise MarkersFormatError(message, "Choose by `cluster_column` and `gene_column`.")
     style = pairs[0] if len(pairs) == 1 else _style(names)
     statistics = _statistics(names, what, style, taken=set(given.values()))
+    combined = _combined([n for n in names if n not in given.values()], statistics)
     used = {column for column, _ in statistics.values()}
+    used = used.union(*(columns for _, columns in combined.values()))
     roles = dict(given)
     for position, role in enumerate(("cluster", "gene")):
         if role in roles:
@@ -133,9 +168,9 @@ def find_layout(
     if len(roles) < 2 and len(names) == 2 and not used:
         roles = _two_columns(names, roles)
     if len(roles) < 2:
-        raise _not_recognised(names, what, roles, style, bool(used))
+        raise _not_recognised(names, what, roles, style, used)
     source = "scanpy" if style == "scanpy" else "seurat"
-    return Layout(roles["cluster"], roles["gene"], statistics, source, guessed)
+    return Layout(roles["cluster"], roles["gene"], statistics, source, guessed, combined)
 
 
 def no_statistic(names: Sequence[str], what: str) -> MarkersStatisticError:
@@ -144,11 +179,66 @@ def no_statistic(names: Sequence[str], what: str) -> MarkersStatisticError:
         f"{what} has nothing to rank genes by: no fold change, score, p-value or percentages. "
         f"Its columns: {listing(tuple(names))}."
     )
+    alike = looking_like("a fold change", names)
+    if alike:
+        message += f" {listing(alike, 3)} looks like a fold change, but its name does not say of "
+        message += "which base the logarithm is."
     hint = (
         "Call the fold change avg_log2FC (log base 2) or avg_logFC (natural logarithm). If the "
         "order of the rows is the rank, keep only the columns of clusters and genes."
     )
     return MarkersStatisticError(message, hint, columns=list(names))
+
+
+def looking_like(what: str, names: Sequence[str]) -> list[str]:
+    """Return the columns that may be of a kind, by their names.
+
+    Parameters
+    ----------
+    what
+        ``"a fold change"``, ``"clusters"`` or ``"genes"``.
+    names
+        Of the columns.
+
+    Examples
+    --------
+    >>> looking_like("clusters", ["cluster_final", "p_val"])
+    ['cluster_final']
+    """
+    return [name for name in names if _LOOKS[what].search(token_of(name))]
+
+
+def _combined(
+    free: Sequence[str], statistics: dict[str, tuple[str, float]]
+) -> dict[str, tuple[Way, tuple[str, ...]]]:
+    """Return what is made of several columns: FindConservedMarkers(), scran's scoreMarkers().
+
+    The former has one set of columns for each group of cells, ``<group>_avg_log2FC``; the mean
+    over the groups is read, and of p-values the largest. The latter has the mean logarithms (of
+    base 2) of a cluster and of the others.
+    """
+    if "avg_log2fc" in statistics:
+        return {}
+    if {"self.average", "other.average"} <= set(free):
+        return {"avg_log2fc": ("difference", ("self.average", "other.average"))}
+    found: dict[str, list[str]] = {}
+    for name in sorted(free):
+        matched = _OF_GROUPS.fullmatch(name)
+        if matched:
+            found.setdefault(matched["what"], []).append(name)
+    if "avg_log2FC" not in found:
+        return {}
+    ways: tuple[tuple[str, str, Way], ...] = (
+        ("avg_log2fc", "avg_log2FC", "mean"),
+        ("p_val_adj", "p_val_adj", "largest"),
+        ("pct_1", "pct.1", "mean"),
+        ("pct_2", "pct.2", "mean"),
+    )
+    return {
+        statistic: (way, tuple(found[name]))
+        for statistic, name, way in ways
+        if name in found and statistic not in statistics
+    }
 
 
 def _given(names: Sequence[str], what: str, **columns: str | None) -> dict[str, str]:
@@ -206,6 +296,16 @@ def _statistics(
         ):
             if column in free:
                 found[statistic] = (column, factor)
+    elif "logFC" in free and any(n in free for n in _LOG2_FOR_SURE):
+        found.setdefault("avg_log2fc", ("logFC", 1.0))
+    for statistic, column in (
+        # scran's scoreMarkers(), and the largest p-value of FindConservedMarkers().
+        ("score", "mean.AUC"),
+        ("score", "mean.logFC.cohen"),
+        ("p_val", "max_pval"),
+    ):
+        if column in free:
+            found.setdefault(statistic, (column, 1.0))
     return found
 
 
@@ -232,29 +332,51 @@ def _two_columns(names: Sequence[str], roles: dict[str, str]) -> dict[str, str]:
 
 
 def _not_recognised(
-    names: Sequence[str], what: str, roles: dict[str, str], style: str, statistics: bool
+    names: Sequence[str], what: str, roles: dict[str, str], style: str, statistics: set[str]
 ) -> MarkersFormatError:
-    message = f"{what} is in no known format. Its columns: {listing(tuple(names), 20)}."
+    columns = f"Its columns: {listing(tuple(names), 20)}."
+    free = [n for n in names if n not in roles.values() and n not in statistics]
+    message = f"{what} is in no known format. {columns}"
     hint = THE_FORMATS
     if statistics and "cluster" not in roles and style == "scanpy":
-        message = f'{what} has no column "group". Its columns: {listing(tuple(names), 20)}.'
+        message = f'{what} has no column "group". {columns}'
         hint = (
             "scanpy leaves it out when one group is asked for. Ask for all of them by "
             "sc.get.rank_genes_groups_df(adata, group=None), pass "
             'adata.uns["rank_genes_groups"], or add it: frame["group"] = "the cluster".'
         )
     elif statistics and "cluster" not in roles:
-        message = f"{what} does not say which cluster a gene belongs to. "
-        message += f"Its columns: {listing(tuple(names), 20)}."
+        message = f"{what} does not say which cluster a gene belongs to. {columns}"
         hint = (
             "FindMarkers() reports one comparison and has neither a column of clusters nor one of "
-            "genes: use FindAllMarkers(), or add the columns cluster and gene, or name the "
-            "column by `cluster_column`."
+            "genes: use FindAllMarkers(), or give a named list of such tables, one for each "
+            "cluster, or add the columns cluster and gene, or name the column by `cluster_column`."
         )
     elif statistics:
-        message = f"{what} has no column of genes. Its columns: {listing(tuple(names), 20)}."
+        message = f"{what} has no column of genes. {columns}"
         hint = (
             'Row names are not read, because R makes them unique ("CD3E.1"). FindAllMarkers() '
             "writes a column gene; add one, or name the column by `gene_column`."
         )
-    return MarkersFormatError(message, hint, columns=list(names))
+    options = {}
+    for role, kind in (("cluster", "clusters"), ("gene", "genes")):
+        alike = [] if role in roles else looking_like(kind, free)
+        if alike:
+            found = f"{listing(alike, 5)} may be the {kind}"
+            message += f" {found[0].upper()}{found[1:]}, but such names are not read unasked."
+            options[role] = alike[0]
+    if not options:
+        return MarkersFormatError(message, hint, columns=list(names))
+    return MarkersFormatError(message, _line(options), columns=list(names))
+
+
+def _line(options: dict[str, str]) -> str:
+    """Return the line that names the columns."""
+    python = ", ".join(f'{role}_column="{name}"' for role, name in options.items())
+    in_r = ", ".join(f'{role}.column = "{name}"' for role, name in options.items())
+    in_shell = " ".join(f'--{role}-column "{name}"' for role, name in options.items())
+    return in_language(
+        python=f"Name the columns: cellferry.read_markers(markers, {python})",
+        r=f"Name the columns: ReadMarkers(markers, {in_r})",
+        cli=f"Name the columns: {in_shell}",
+    )

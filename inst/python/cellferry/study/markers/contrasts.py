@@ -88,7 +88,7 @@ def one_against_rest(clusters: Clusters) -> Contrast:
     n = len(clusters.names)
     if n < 2 and not (codes < 0).any():
         message = "Markers compare clusters, and there is only one cluster."
-        raise MarkersRequiredError(message, "Cluster the cells, or pass markers=.")
+        raise MarkersRequiredError(message, "Cluster the cells, or pass `markers`.")
     return Contrast(clusters.names, Groups(np.where(codes < 0, n, codes).astype(np.int32), n))
 
 

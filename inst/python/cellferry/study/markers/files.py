@@ -1,26 +1,41 @@
 """A marker table in a text file as columns of exact text: CSV or TSV, also gzipped.
 
 Nothing is guessed about the values here: "007" and "NA" stay text. Python's own reader is used,
-because it is there before pandas is and its errors name the line.
+because it is there before pandas is and its errors name the line. The file is read by pieces:
+equal texts are kept once, columns of numbers as numbers, and columns that nobody reads not at all.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
-import io
 import os
+import sys
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import TextIOWrapper
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
-from ...errors import MarkersEmptyError, MarkersFormatError, MarkersUnreadableError, listing
+import numpy as np
+
+from ...errors import (
+    InputError,
+    MarkersEmptyError,
+    MarkersFormatError,
+    MarkersUnreadableError,
+    listing,
+)
+from ..inputs.kinds import SAVE_AS_TEXT, file_error, file_kind
+from .values import numbers
 
 if TYPE_CHECKING:
-    import numpy as np
+    from _csv import Reader
+
     from numpy.typing import NDArray
 
 Cells: TypeAlias = "Sequence[object] | NDArray[np.generic]"
@@ -28,10 +43,13 @@ Cells: TypeAlias = "Sequence[object] | NDArray[np.generic]"
 
 SEPARATORS: tuple[str, ...] = (",", "\t", ";")
 
-SAVE_AS_TEXT = (
-    'Save the table as text: write.csv(markers, "markers.csv") in R, '
-    'frame.to_csv("markers.csv") in Python, "CSV UTF-8" in Excel.'
-)
+MOST_BYTES = 120_000_000
+"""Most memory that the values of a file may take: some 2 million rows of FindAllMarkers().
+
+To rank, annotate and record them takes some eight times as much, which is to stay below 1 GB.
+"""
+PIECE = 20_000
+LONGEST_LINE = 50_000_000
 
 WHY_EMPTY = (
     "If it comes from FindAllMarkers() of Seurat v5, the usual cause are unjoined layers: run "
@@ -39,25 +57,23 @@ WHY_EMPTY = (
     "(logfc.threshold, min.pct, return.thresh) may be too strict."
 )
 
-_GZIP = b"\x1f\x8b"
-_SIGNATURES: tuple[tuple[bytes, str], ...] = (
-    (b"PK\x03\x04", "an Excel workbook (.xlsx) or another zip archive"),
-    (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)"),
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file, such as .h5ad, .h5 or .loom"),
-    (b"RDX", "an R workspace (.RData)"),
-    (b"RDA", "an R workspace (.RData)"),
-    (b"X\n\x00", "an R object (.rds)"),
-    (b"A\n2\n", "an R object (.rds)"),
-    (b"A\n3\n", "an R object (.rds)"),
-    (b"BZh", "a file compressed by bzip2"),
-    (b"\xfd7zXZ\x00", "a file compressed by xz"),
-    (b"\x28\xb5\x2f\xfd", "a file compressed by zstd"),
-    (b"PAR1", "a Parquet file"),
-    (b"ARROW1", "a Feather file"),
-    (b"%PDF", "a PDF"),
-    (b"\xff\xfe", "text in UTF-16, as Excel saves it as Unicode text"),
-    (b"\xfe\xff", "text in UTF-16, as Excel saves it as Unicode text"),
+_SMALLER = (
+    "Keep the rows that mark a cluster, in R: markers[markers$p_val_adj < 0.05 & "
+    "markers$avg_log2FC > 0.25, ], and the columns cluster, gene, avg_log2FC, pct.1, pct.2 and "
+    "p_val_adj."
 )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which columns of a file are kept, and which of them are numbers."""
+
+    kept: frozenset[str]
+    numeric: frozenset[str]
+
+
+Planner: TypeAlias = "Callable[[list[str], Mapping[str, Sequence[object]]], Plan | None]"
+"""Names of the columns and their first values -> what is kept; None keeps all, as text."""
 
 
 @dataclass(frozen=True)
@@ -82,42 +98,136 @@ class Columns:
     decimal: str = "."
 
 
-def read_text_columns(path: str | os.PathLike[str]) -> Columns:
+def read_text_columns(path: str | os.PathLike[str], plan: Planner | None = None) -> Columns:
     """Read a text file with one header line; the separator is found among , tab and ;.
 
     Parameters
     ----------
     path
         A text file in UTF-8, also gzipped.
+    plan
+        Says which columns are kept; None keeps all.
 
     Raises
     ------
     MarkersUnreadableError
-        No such file, not text (says what it seems to be), damaged, or rows of unequal length.
+        No such file, not text (says what it is), damaged, too large, or rows of unequal length.
     MarkersFormatError
-        One column only, or two columns of one name.
+        One column only, two columns of one name, or a column of numbers has something else.
     MarkersEmptyError
         No rows.
     """
-    file = Path(path)
+    file = Path(path).expanduser()
     what = f'The marker table "{file.name}"'
-    text = _decode(_read_bytes(file), file)
-    if not text.strip():
+    try:
+        kind = file_kind(file)
+    except InputError as error:
+        raise MarkersUnreadableError(error.message, error.hint) from error
+    if kind.name == "empty":
         message = f"{what} is an empty file."
         raise MarkersEmptyError(message, WHY_EMPTY)
-    separator, records = _split(text, file, what)
-    lines = [line for line, _ in records]
-    header, rows = _header(records[0][1], [row for _, row in records[1:]])
-    check_unique(header, what)
-    if not rows:
+    if not kind.is_text:
+        raise file_error(file, kind, "a marker table", MarkersUnreadableError)
+    separator = _separator(file, what)
+    with _opened(file) as lines:
+        try:
+            reader = csv.reader(lines, delimiter=separator, strict=True)
+            # Of what is gzipped there is at least as much.
+            return _read(reader, separator, what, plan, file.stat().st_size)
+        except csv.Error as error:
+            raise _broken(file, error) from error
+
+
+def _read(
+    reader: Reader, separator: str, what: str, plan: Planner | None, size: int = 0
+) -> Columns:
+    rows = _rows(reader)
+    names = [name.strip() for name in next(rows)[1]]
+    first = list(islice(rows, PIECE))
+    check_unique(names, what)
+    if not first:
         message = f"{what} has no rows."
         raise MarkersEmptyError(message, WHY_EMPTY)
-    for line, row in zip(lines[1:], rows, strict=True):
-        if len(row) != len(header):
-            raise _ragged(what, line, row, header)
-    values: dict[str, Cells] = dict(zip(header, zip(*rows, strict=True), strict=True))
+    # write.table() of R gives row names no header, so that every row is one field longer.
+    # A list without quotation marks looks alike (cluster,markers over 0,CD3D,CD3E), and there
+    # the first field is the cluster: hence only wide tables, whose first field is never repeated.
+    width = len(names)
+    longer = width >= 5 and all(len(row) == width + 1 for _, row in first)
+    skipped = int(longer and len({row[0] for _, row in first}) == len(first))
+    head = {n: [row[i + skipped] for _, row in first[:50] if len(row) > i + skipped]
+            for i, n in enumerate(names)}  # fmt: skip
     # With ";" between columns, the comma is free to be the decimal mark: write.csv2() of R.
-    return Columns(values, what, decimal="," if separator == ";" else ".")
+    kept = _Kept(names, what, "," if separator == ";" else ".")
+    kept.choose(None if plan is None or not all(head.values()) else plan(names, head))
+    text = 0
+    while first:
+        for line, row in first:
+            if len(row) != width + skipped:
+                raise _ragged(what, line, row, names)
+        text += sum(len(field) + 1 for _, row in first for field in row)
+        kept.add([row for _, row in first], skipped, size / text if len(first) == PIECE else 1.0)
+        first = list(islice(rows, PIECE))
+    return Columns(kept.values(), what, decimal=kept.decimal)
+
+
+class _Kept:
+    """What was read of the columns until now."""
+
+    def __init__(self, names: list[str], what: str, decimal: str) -> None:
+        self.names, self.what, self.decimal = names, what, decimal
+        self._texts: dict[str, list[str]] = {}
+        self._numbers: dict[str, list[NDArray[np.float64]]] = {}
+        self._known: dict[str, str] = {}
+        self._rows = 0
+        self._bytes = 0
+
+    def choose(self, plan: Plan | None) -> None:
+        """Take the columns of a plan, or all."""
+        for name in self.names:
+            if plan is not None and name in plan.numeric:
+                self._numbers[name] = []
+            elif plan is None or name in plan.kept:
+                self._texts[name] = []
+
+    def add(self, rows: list[list[str]], skipped: int, expected: float) -> None:
+        """Take some rows; ``expected`` is how many times those until now there will be at least."""
+        columns = list(zip(*rows, strict=True))[skipped:]
+        for name, values in zip(self.names, columns, strict=True):
+            if name in self._numbers:
+                found = numbers(values, name, self.what, self.decimal, first_row=self._rows + 1)
+                self._numbers[name].append(found)
+            elif name in self._texts:
+                self._texts[name].extend(map(self._once, values))
+        self._rows += len(rows)
+        held = 8 * self._rows * (len(self._numbers) + len(self._texts))
+        if held + self._bytes > MOST_BYTES:
+            raise self._too_large()
+        # A file that is much too large is refused when its beginning was read. Texts are not
+        # counted: most of them are the same again.
+        if expected * held > 1.5 * MOST_BYTES:
+            raise self._too_large(round(expected * self._rows / 100_000) * 100_000)
+
+    def _too_large(self, rows: int = 0) -> MarkersUnreadableError:
+        found = f"some {rows:,} rows" if rows else f"more than {self._rows:,} rows"
+        message = f"{self.what} is too large: it has {found}, more than fit into memory safely."
+        return MarkersUnreadableError(message, _SMALLER)
+
+    def _once(self, text: str) -> str:
+        known = self._known.get(text)
+        if known is None:
+            self._known[text] = known = text
+            self._bytes += sys.getsizeof(text) + 100
+        return known
+
+    def values(self) -> dict[str, Cells]:
+        """Return the columns in the order of the file."""
+        found: dict[str, Cells] = {}
+        for name in self.names:
+            if name in self._numbers:
+                found[name] = np.concatenate(self._numbers.pop(name))
+            elif name in self._texts:
+                found[name] = tuple(self._texts.pop(name))
+        return found
 
 
 def check_unique(names: Sequence[str], what: str) -> None:
@@ -128,70 +238,76 @@ def check_unique(names: Sequence[str], what: str) -> None:
         raise MarkersFormatError(message, "Remove or rename them, so that each name is used once.")
 
 
-def _read_bytes(file: Path) -> bytes:
+def _rows(reader: Reader) -> Iterator[tuple[int, list[str]]]:
+    """Yield the records that are not empty, each with the number of its last line."""
+    for row in reader:
+        if any(row):
+            yield reader.line_num, row
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Iterator[str]]:
+    """Yield the lines of a text file, unpacked and decoded while they are read."""
     try:
-        raw = file.read_bytes()
-    except FileNotFoundError as error:
-        message = f'There is no file "{file}" (looked for it in "{Path.cwd()}").'
-        raise MarkersUnreadableError(message, "Check the path.") from error
-    except IsADirectoryError as error:
-        message = f'"{file}" is a folder, not a marker table.'
-        raise MarkersUnreadableError(message, "Give the path of the file in it.") from error
-    except (OSError, ValueError) as error:
-        message = f'The file "{file}" cannot be opened: {error}.'
-        raise MarkersUnreadableError(message, "Check its permissions.") from error
-    if not raw.startswith(_GZIP):
-        return raw
-    try:
-        content = gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error) as error:
+        with file.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            binary = gzip.GzipFile(fileobj=raw) if packed else raw
+            # strict decoding; line ends stay as they are, for the reader of the records
+            with TextIOWrapper(cast("gzip.GzipFile", binary), "utf-8-sig", newline="") as text:
+                yield _lines(text, file)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         message = f'The file "{file}" is a damaged gzip file: {error}.'
         raise MarkersUnreadableError(message, "Copy or download it again.") from error
-    if file.suffix.lower() != ".gz":
-        inside = _binary_kind(content)
-        seems = f"{inside}, gzipped" if inside else "a gzipped text file"
-        todo = SAVE_AS_TEXT if inside else f'Rename it to "{file.name}.gz", or unpack it.'
-        raise _binary(file, seems, todo)
-    return content
-
-
-def _binary_kind(content: bytes) -> str | None:
-    for signature, kind in _SIGNATURES:
-        if content.startswith(signature):
-            return kind
-    return "a binary file" if b"\0" in content else None
-
-
-def _binary(file: Path, seems: str, todo: str) -> MarkersUnreadableError:
-    message = f'The file "{file}" is not a text table; it seems to be {seems}.'
-    return MarkersUnreadableError(message, todo, seems=seems)
-
-
-def _decode(content: bytes, file: Path) -> str:
-    kind = _binary_kind(content)
-    if kind:
-        raise _binary(file, kind, SAVE_AS_TEXT)
-    try:
-        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        message = f'The file "{file}" is not UTF-8 text: line {line} has a byte that is not valid.'
+        message = (
+            f'The file "{file}" is not UTF-8 text: line {_broken_line(file)} has a byte that is '
+            "not valid."
+        )
         hint = (
             'Save it as UTF-8, in R by write.csv(markers, "markers.csv", fileEncoding = "UTF-8").'
         )
         raise MarkersUnreadableError(message, hint) from error
-    if text.lstrip()[:15].lower().startswith(("<!doctype html", "<html")):
-        raise _binary(file, "a web page", "Download the file itself, not the page that shows it.")
-    return text
+    except OSError as error:
+        message = f'The file "{file}" cannot be opened: {error}.'
+        raise MarkersUnreadableError(message, "Check its permissions.") from error
 
 
-def _split(text: str, file: Path, what: str) -> tuple[str, list[tuple[int, list[str]]]]:
-    """Return the separator and the records, each with the number of its last line."""
+def _lines(text: TextIOWrapper, file: Path) -> Iterator[str]:
+    while line := text.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            message = f'The file "{file}" has a line of more than {LONGEST_LINE:,} characters.'
+            raise MarkersUnreadableError(message, SAVE_AS_TEXT)
+        if "\0" in line:
+            message = f'The file "{file}" is not a text table; it seems to be a binary file.'
+            raise MarkersUnreadableError(message, SAVE_AS_TEXT, seems="a binary file")
+        yield line
+
+
+def _broken_line(file: Path) -> int:
+    with file.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        lines = 0
+        for line in gzip.GzipFile(fileobj=raw) if packed else raw:
+            lines += 1
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                break
+    return lines
+
+
+def _separator(file: Path, what: str) -> str:
+    """Return what separates the columns, from the first records."""
     best: tuple[float, bool, int, str] | None = None
     failure: csv.Error | None = None
     for separator in SEPARATORS:
         try:
-            sample = [len(row) for _, row in _records(text, separator, most=50)]
+            with _opened(file) as lines:
+                # strict: else a quotation mark that is not closed swallows the rest in silence.
+                reader = csv.reader(lines, delimiter=separator, strict=True)
+                sample = [len(row) for _, row in islice(_rows(reader), 50)]
         except csv.Error as error:
             failure = error
             continue
@@ -201,52 +317,30 @@ def _split(text: str, file: Path, what: str) -> tuple[str, list[tuple[int, list[
         even = max(sample.count(width), sample.count(width + 1) + 1) / len(sample)
         # A tab is hardly ever part of a name, while commas are: "markers, best first".
         best = max(best or (0.0, False, 0, ""), (even, separator == "\t", width, separator))
-    if best is None:
-        first = next(line for line in text.splitlines() if line.strip())
-        if failure is not None and any(separator in first for separator in SEPARATORS):
-            raise _broken(file, failure)
-        if first.strip().strip('"') == "":  # what write.csv() makes of a table without columns
-            message = f"{what} has no columns and no rows."
-            raise MarkersEmptyError(message, WHY_EMPTY)
-        message = f"{what} has one column only; its first line is: {first[:80]}"
-        hint = (
-            "Columns must be separated by commas, tabs or semicolons. In R, write.csv() does it; "
-            "write.table() separates by spaces unless `sep` says otherwise."
-        )
-        raise MarkersFormatError(message, hint)
-    try:
-        return best[-1], _records(text, best[-1])
-    except csv.Error as error:
-        raise _broken(file, error) from error
+    if best is not None:
+        return best[-1]
+    with _opened(file) as lines:
+        first = next((line for line in lines if line.strip()), "")
+    if not first:
+        message = f"{what} is an empty file."
+        raise MarkersEmptyError(message, WHY_EMPTY)
+    if failure is not None and any(separator in first for separator in SEPARATORS):
+        raise _broken(file, failure)
+    if first.strip().strip('"') == "":  # what write.csv() makes of a table without columns
+        message = f"{what} has no columns and no rows."
+        raise MarkersEmptyError(message, WHY_EMPTY)
+    message = f"{what} has one column only; its first line is: {first.strip()[:80]}"
+    hint = (
+        "Columns must be separated by commas, tabs or semicolons. In R, write.csv() does it; "
+        "write.table() separates by spaces unless `sep` says otherwise."
+    )
+    raise MarkersFormatError(message, hint)
 
 
 def _broken(file: Path, error: csv.Error) -> MarkersUnreadableError:
     message = f'The file "{file}" cannot be split into columns: {error}.'
     hint = 'Look for a quotation mark that is not closed, or not doubled inside a name ("").'
     return MarkersUnreadableError(message, hint)
-
-
-def _records(text: str, separator: str, most: int | None = None) -> list[tuple[int, list[str]]]:
-    # strict: else a quotation mark that is not closed swallows the rest of the file in silence.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    records = []
-    for row in reader:
-        if any(row):
-            records.append((reader.line_num, row))
-            if len(records) == most:
-                break
-    return records
-
-
-def _header(header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    names = [name.strip() for name in header]
-    # write.table() of R gives row names no header, so that every row is one field longer.
-    # A list without quotation marks looks alike (cluster,markers over 0,CD3D,CD3E), and there
-    # the first field is the cluster: hence only wide tables, whose first field is never repeated.
-    longer = rows and len(names) >= 5 and all(len(row) == len(names) + 1 for row in rows)
-    if longer and len({row[0] for row in rows}) == len(rows):
-        return names, [row[1:] for row in rows]
-    return names, rows
 
 
 def _ragged(what: str, line: int, row: list[str], header: list[str]) -> MarkersUnreadableError:

@@ -11,6 +11,19 @@ scanpy                 ``scores`` is the score, ``pct_nz_group`` and ``pct_nz_re
                        ``pct_1`` and ``pct_2``; also straight from ``adata.uns``.
 presto wilcoxauc       ``logFC`` (natural logarithm) divided by ln 2; ``auc`` is the score;
                        percentages divided by 100.
+scran                  ``findMarkers()``: ``summary.logFC`` (base 2), ``FDR``, ``summary.AUC`` is
+                       the score. ``scoreMarkers()``: ``self.average - other.average`` (base 2),
+                       detected fractions, ``mean.AUC`` or ``mean.logFC.cohen`` is the score.
+monocle3               ``top_markers()``: ``marker_score`` is the score, ``fraction_expressing``
+                       is ``pct_1``.
+FindConservedMarkers   The mean of ``<group>_avg_log2FC`` and of the percentages over the groups;
+                       the largest p-values.
+edgeR, limma, muscat   ``logFC`` (base 2), known by ``logCPM``, ``AveExpr``, ``adj.P.Val`` or
+                       ``p_adj.loc``.
+DESeq2                 ``log2FoldChange``, ``padj``, with a column of clusters, or a table each.
+several tables         A dict (or a named list of R) of one table for each cluster, whose genes
+                       may be row names: there they are unique and not made so.
+wide tables            See :mod:`cellferry.study.markers.wide`.
 lists                  Two columns, or a named list. The order of the genes is their rank.
 =====================  ======================================================================
 
@@ -21,12 +34,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias, TypedDict, TypeGuard
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias, TypedDict, TypeGuard, TypeVar
 
 import numpy as np
 
 from ...errors import (
+    InputError,
     MarkersEmptyError,
     MarkersFormatError,
     MarkersStatisticError,
@@ -34,10 +48,12 @@ from ...errors import (
     listing,
 )
 from ..clusters import cluster_text, natural_key
-from .columns import THE_FORMATS, find_layout, no_statistic
-from .files import WHY_EMPTY, Cells, Columns, check_unique, read_text_columns
+from .columns import THE_FORMATS, Layout, find_layout, no_statistic
+from .files import WHY_EMPTY, Cells, Columns, Plan, read_text_columns
+from .frames import frame_columns, frames_columns, is_frame
 from .table import Markers
 from .values import check_probabilities, fractions, gene_text, is_list, numbers, split_genes
+from .wide import Wide, find_wide, head_of, known_share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +67,11 @@ if TYPE_CHECKING:
         | Mapping[int, object]
         | Markers
     )
+
+
+logger = logging.getLogger("cellferry")
+
+_T = TypeVar("_T")
 
 
 class Ranking(TypedDict, total=False):
@@ -82,8 +103,9 @@ def read_markers(
     ----------
     source
         A data frame; the path of a CSV or TSV file (also ``.gz``; separated by comma, tab
-        or semicolon; UTF-8); a dict of cluster -> genes, best first; the dict
-        ``adata.uns["rank_genes_groups"]``; or a table that was read already.
+        or semicolon; UTF-8); a dict of cluster -> genes, best first, or of cluster -> data
+        frame; the dict ``adata.uns["rank_genes_groups"]``, or the array or frame ``names`` in
+        it; or a table that was read already.
     cluster_column, gene_column
         Names of these columns, for tables that call them otherwise. They win over
         everything that would be recognised.
@@ -120,14 +142,21 @@ def read_markers(
     """
     if isinstance(source, Markers):
         return source
+    what = f"`{name}`"
     if isinstance(source, str | os.PathLike):
-        columns = read_text_columns(source)
+        columns = read_text_columns(source, _planner(cluster_column, gene_column))
     elif isinstance(source, Mapping):
         if is_ranking(source):
             return markers_from_ranking(source, name=name)
-        return _from_lists(source, f"`{name}`")
-    elif type(source).__name__ == "DataFrame" and hasattr(source, "iloc"):
-        columns = _frame_columns(source, f"`{name}`")
+        if source and all(is_frame(value) for value in source.values()):
+            columns = frames_columns(source, what)
+            cluster_column = cluster_column or next(iter(columns.values))
+        else:
+            return _from_lists(source, what)
+    elif is_frame(source):
+        columns = frame_columns(source, what)
+    elif getattr(getattr(source, "dtype", None), "names", None):
+        return _from_lists({group: source[group] for group in _groups(source)}, what)
     else:
         message = f"`{name}` is of class {type(source).__name__}, which is no marker table."
         hint = "Give a pandas DataFrame, the path of a CSV or TSV file, or a dict of gene lists."
@@ -195,7 +224,7 @@ def is_ranking(source: object) -> TypeGuard[Ranking]:
 def _groups(values: object) -> list[str]:
     """Return the fields of a structured array or the columns of a frame."""
     of_array = getattr(getattr(values, "dtype", None), "names", None)
-    of_frame = getattr(values, "columns", None) if type(values).__name__ == "DataFrame" else None
+    of_frame = getattr(values, "columns", None) if is_frame(values) else None
     fields = of_frame if of_array is None else of_array
     return list(fields) if fields is not None else []
 
@@ -211,46 +240,65 @@ def _looked_up(
     return np.concatenate(parts) if len(groups) else np.empty(0)
 
 
-def _frame_columns(frame: pd.DataFrame, what: str) -> Columns:
-    if frame.shape[0] == 0:
-        message = f"{what} has no rows."
-        raise MarkersEmptyError(message, WHY_EMPTY)
-    names = [str(c) for c in frame.columns]
-    check_unique(names, what)
-    values: dict[str, Cells] = {}
-    levels: dict[str, tuple[object, ...]] = {}
-    for position, column in enumerate(names):
-        series = frame.iloc[:, position]
-        categories = getattr(series.dtype, "categories", None)
-        if categories is not None:
-            levels[column] = tuple(categories)
-        if series.dtype.kind in "iuf":  # numpy's and the nullable kinds alike
-            whole = series.dtype.kind != "f" and not series.hasnans
-            values[column] = (
-                series.to_numpy() if whole else series.to_numpy(np.float64, na_value=np.nan)
-            )
-        else:
-            values[column] = series.astype(object).to_numpy()
-    return Columns(values, what, levels)
+def _named(names: Sequence[str], *requested: str | None) -> list[str]:
+    """Return the columns that have a name, and those that were asked for.
+
+    write.csv() and to_csv() put row names into a column without a name. Row names are never
+    genes: R makes them unique by adding ".1".
+    """
+    named = [n for n in names if n.strip() and not n.startswith("Unnamed: ")]
+    return [*named, *(c for c in requested if c is not None and c in names and c not in named)]
+
+
+def _planner(
+    cluster_column: str | None, gene_column: str | None
+) -> Callable[[list[str], Mapping[str, Sequence[object]]], Plan | None]:
+    """Return what says which columns of a file are read."""
+
+    def plan(names: list[str], head: Mapping[str, Sequence[object]]) -> Plan | None:
+        named = _named(names, cluster_column, gene_column)
+        try:
+            found = _layout_of(named, head, "", cluster_column, gene_column)
+        except InputError:
+            return None  # the message needs all that is known
+        if isinstance(found, Wide):
+            return Plan(found.used, found.numeric)
+        # Two columns may be a list, where anything may be in the other.
+        return Plan(frozenset(names) if len(named) == 2 else frozenset({found.cluster, found.gene}),
+                    found.numeric)  # fmt: skip
+
+    return plan
+
+
+def _layout_of(
+    named: Sequence[str],
+    head: Mapping[str, Sequence[object]],
+    what: str,
+    cluster_column: str | None,
+    gene_column: str | None,
+) -> Wide | Layout:
+    if cluster_column is None and gene_column is None:
+        wide = find_wide(named, head)
+        if wide is not None:
+            return wide
+    return find_layout(named, what, cluster_column, gene_column)
 
 
 def _from_columns(columns: Columns, cluster_column: str | None, gene_column: str | None) -> Markers:
     what = columns.what
-    # write.csv() and to_csv() put row names into a column without a name. Row names are never
-    # genes: R makes them unique by adding ".1".
-    named = [n for n in columns.values if n.strip() and not n.startswith("Unnamed: ")]
-    requested = [c for c in (cluster_column, gene_column) if c in columns.values and c not in named]
-    layout = find_layout([*named, *requested], what, cluster_column, gene_column)
+    named = _named(tuple(columns.values), cluster_column, gene_column)
+    layout = _layout_of(named, head_of(columns), what, cluster_column, gene_column)
+    if isinstance(layout, Wide):
+        return _from_wide(columns, layout)
     labels, cells = columns.values[layout.cluster], columns.values[layout.gene]
     levels = columns.levels.get(layout.cluster)
-    found = {
-        statistic: numbers(columns.values[column], column, what, columns.decimal) * factor
-        for statistic, (column, factor) in layout.statistics.items()
-    }
+    found = _statistics(columns, layout)
     once = len({cluster_text(label) for label in labels}) == len(labels)
-    several = any(is_list(cell) for cell in cells)
+    several = any(is_list(cell) for cell in _different(cells))
+    if layout.guessed and once and not several:
+        _check_clusters_are_none(labels, layout, what)
     if _rankable(found) and not (once and several):
-        genes = [gene_text(cell) for cell in cells]
+        genes = _mapped(gene_text, cells)
         return assemble(what, labels, levels, genes, found, source=layout.source)
     # Without statistics the order is the rank. But a long table of more columns has its
     # statistics under unknown names, and must not pass for a list.
@@ -261,6 +309,97 @@ def _from_columns(columns: Columns, cluster_column: str | None, gene_column: str
         message = f'{what} has only numbers in "{layout.gene}", where the genes should be.'
         raise MarkersFormatError(message, THE_FORMATS)
     return assemble_lists(what, labels, levels, lists)
+
+
+def _check_clusters_are_none(labels: Cells, layout: Layout, what: str) -> None:
+    """Refuse two columns of genes: each gene of the first would become a cluster."""
+    texts = [text for text in _mapped(gene_text, labels[:1000]) if text]
+    if len(texts) > 2 and known_share(texts) > 0.8:
+        message = f'{what} has genes in "{layout.cluster}" and in "{layout.gene}", and no clusters.'
+        hint = (
+            "If each column is a cluster, leave out what makes a gene occur twice in one; else add "
+            "a column cluster."
+        )
+        raise MarkersFormatError(message, hint)
+
+
+def _statistics(columns: Columns, layout: Layout) -> dict[str, NDArray[np.float64]]:
+    def column(name: str) -> NDArray[np.float64]:
+        return numbers(columns.values[name], name, columns.what, columns.decimal)
+
+    found = {}
+    for statistic, (name, factor) in layout.statistics.items():
+        found[statistic] = column(name) if factor == 1.0 else column(name) * factor
+    for statistic, (way, names) in layout.combined.items():
+        several = np.array([column(name) for name in names])
+        if way == "difference":
+            found[statistic] = several[0] - several[1]
+            continue
+        there = ~np.isnan(several)
+        if way == "mean":
+            n = there.sum(axis=0)
+            total = np.where(there, several, 0.0).sum(axis=0)
+            found[statistic] = np.where(n > 0, total / np.maximum(n, 1), np.nan)
+        else:
+            largest = np.where(there, several, -np.inf).max(axis=0)
+            found[statistic] = np.where(there.any(axis=0), largest, np.nan)
+        logger.info("%s: %s of %s is read.", columns.what, f"the {way}", listing(names, 4))
+    return found
+
+
+def _from_wide(columns: Columns, wide: Wide) -> Markers:
+    """Build a table from one that has columns for each cluster."""
+    what, clusters = columns.what, list(wide.clusters)
+    logger.info("%s has columns for each cluster: %s.", what, listing(clusters, 10))
+    if wide.form == "rows":
+        parts = [columns.values[fields["gene"]] for fields in wide.clusters.values()]
+        rows = [_unique(map(gene_text, row)) for row in zip(*parts, strict=True)]
+        labels = columns.values[wide.gene]
+        return assemble_lists(what, labels, columns.levels.get(wide.gene), rows)
+    own = {c: columns.values[f.get("gene", wide.gene)] for c, f in wide.clusters.items()}
+    genes = {cluster: _mapped(gene_text, cells) for cluster, cells in own.items()}
+    found: dict[str, NDArray[np.float64]] = {}
+    for statistic in ("avg_log2fc", "p_val", "p_val_adj", "pct_1", "pct_2", "score"):
+        if not any(statistic in fields for fields in wide.clusters.values()):
+            continue
+        found[statistic] = np.concatenate([
+            numbers(columns.values[fields[statistic]], fields[statistic], what, columns.decimal)
+            if statistic in fields
+            else np.full(len(genes[cluster]), np.nan)
+            for cluster, fields in wide.clusters.items()
+        ])  # fmt: skip
+    # The columns are in somebody's order: that of the factor or the categories.
+    if not _rankable(found):
+        return assemble_lists(what, clusters, clusters, [_unique(genes[c]) for c in clusters])
+    labels = [cluster for cluster in clusters for _ in genes[cluster]]
+    flat = [gene for cluster in clusters for gene in genes[cluster]]
+    return assemble(what, labels, clusters, flat, found, source="scanpy")
+
+
+def _unique(genes: Iterable[str]) -> list[str]:
+    return [gene for gene in dict.fromkeys(genes) if gene]
+
+
+def _different(values: Cells) -> Iterable[object]:
+    """Return each text once; what cannot be looked up as it is."""
+    try:
+        return set(values)
+    except TypeError:
+        return list(values)
+
+
+def _mapped(function: Callable[[object], _T], values: Cells) -> list[_T]:
+    """Return a function of each value, which is asked once for each text."""
+    known: dict[str, _T] = {}
+    found = []
+    for value in values:
+        if not isinstance(value, str):
+            found.append(function(value))
+            continue
+        if value not in known:
+            known[value] = function(value)
+        found.append(known[value])
+    return found
 
 
 def _rankable(found: Mapping[str, NDArray[np.float64]]) -> bool:
@@ -286,14 +425,11 @@ def _from_lists(source: Mapping[str, object] | Mapping[int, object], what: str) 
         if of_frame or not (missing or isinstance(genes, str) or is_list(genes)):
             message = f'{what} has a {type(genes).__name__} where the genes of "{key}" should be.'
             hint = (
-                'Give a list of genes, as in {"0": ["CD3D", "CD3E"]}, or one table of all clusters.'
+                'Give a list of genes, as in {"0": ["CD3D", "CD3E"]}, or a table for each cluster.'
             )
             raise MarkersFormatError(message, hint)
         lists.append([] if missing else split_genes(genes))
     return assemble_lists(what, list(source), None, lists)
-
-
-logger = logging.getLogger("cellferry")
 
 
 def assemble(
@@ -331,7 +467,7 @@ def assemble(
     statistics = {k: v for k, v in statistics.items() if not np.isnan(v).all()}
     check_probabilities(statistics, what)
     statistics = fractions(statistics, what)
-    texts = [cluster_text(label) or None for label in labels]
+    texts = [text or None for text in _mapped(cluster_text, labels)]
     clusters = cluster_order([t for t in texts if t is not None], levels)
     keep = np.array([t is not None and g != "" for t, g in zip(texts, genes, strict=True)], bool)
     if not keep.any():

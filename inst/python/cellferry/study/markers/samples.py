@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..clusters import Clusters
     from ..expression.source import Block
     from .contrasts import Contrast
-    from .tested import MarkerOptions
+    from .options import MarkerOptions
 
 
 class SampleCounts:

@@ -30,7 +30,12 @@ _ROUNDING = 1e-6
 
 
 def numbers(
-    values: Sequence[object] | NDArray[np.generic], column: str, what: str, decimal: str = "."
+    values: Sequence[object] | NDArray[np.generic],
+    column: str,
+    what: str,
+    decimal: str = ".",
+    *,
+    first_row: int = 1,
 ) -> NDArray[np.float64]:
     """Return a column as float64: missing is NaN, and "inf" and "-inf" are infinite.
 
@@ -42,6 +47,8 @@ def numbers(
         Names of the column and the table in the message.
     decimal
         ``","`` if the texts may have a decimal comma.
+    first_row
+        Number of the first row in the message.
 
     Raises
     ------
@@ -54,7 +61,7 @@ def numbers(
     [1e-05, nan, -inf]
     """
     if isinstance(values, np.ndarray) and values.dtype.kind in "iuf":
-        return values.astype(np.float64)
+        return values.astype(np.float64, copy=False)
     texts = [v for v in values if isinstance(v, str)]
     if len(texts) == len(values) and "_" not in "".join(texts):
         try:  # the usual column has no missing value, and this is several times faster
@@ -66,11 +73,10 @@ def numbers(
         try:
             found[row] = _number(value, decimal)
         except (ValueError, TypeError) as error:
-            message = (
-                f'{what} has no number in the column "{column}", row {row + 1}, but "{value}".'
-            )
+            at = row + first_row
+            message = f'{what} has no number in the column "{column}", row {at}, but "{value}".'
             hint = "Every value must be a number, or empty, NA or NaN where it is missing."
-            raise MarkersFormatError(message, hint, column=column, row=row + 1) from error
+            raise MarkersFormatError(message, hint, column=column, row=at) from error
     return found
 
 

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..artifacts.markers import warn_of_left_out
-from ..runs.progress import progress_events
-from . import markers, wire
-from .handles import drop, kept
-from .rds import IDENT, as_from_r
-from .rscript import RChild, existing_file
-from .studies import Incoming
-from .wire import Message
+from ...artifacts.markers import warn_of_left_out
+from ...runs.progress import progress_events
+from .. import markers, wire
+from ..handles import drop, kept
+from ..studies import Incoming
+from ..wire import Message
+from . import IDENT, as_from_r
+from .child import RChild, existing_file
 
 if TYPE_CHECKING:
-    from ..study.markers.tested import MarkerTable
+    from ...study.markers.tested import MarkerTable
 
 
 def find_markers_of_rds(

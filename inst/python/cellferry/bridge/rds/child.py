@@ -24,11 +24,11 @@ from types import TracebackType
 
 import numpy as np
 
-from .. import errors
-from . import wire
-from .callbacks import checked_answer
-from .r_code import RSources, r_sources
-from .wire import Message
+from ... import errors
+from .. import wire
+from ..callbacks import checked_answer
+from ..r_code import RSources, r_sources
+from ..wire import Message
 
 logger = logging.getLogger("cellferry")
 

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import errno
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..annotations import delivery
-from ..annotations.cells import CellAnnotations
-from ..annotations.clusters import Annotations
-from ..artifacts import Artifacts, BuildOptions, warn_of_values
-from ..engines.base import AnyEngine
-from ..runs.progress import progress_events
-from ..study.study import Context, Study
-from . import builds, wire
-from .calls import CALLS
-from .handles import drop, take
-from .requests import open_request
-from .results import results
-from .rscript import Handler, RChild, existing_file
-from .studies import Incoming, OpenStudy
-from .wire import Message
+from ...annotate.files import Input
+from ...annotate.request import AnnotateRequest
+from ...annotations import delivery
+from ...annotations.cells import CellAnnotations
+from ...annotations.clusters import Annotations
+from ...artifacts import Artifacts, BuildOptions, warn_of_values
+from ...engines.base import AnyEngine
+from ...runs.progress import progress_events
+from ...study.markers.read import read_markers
+from ...study.study import Context, Study
+from .. import builds, wire
+from ..calls import CALLS
+from ..handles import drop, take
+from ..requests import open_request
+from ..results import results
+from ..studies import Incoming, OpenStudy
+from ..wire import Message
+from .child import Handler, RChild, existing_file
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 IDENT = "ident"
 """The active identity of a Seurat object, R's default for the clusters."""
@@ -34,6 +44,9 @@ def as_from_r(name: str) -> Handler:
 
 class RdsObject:
     """A Seurat object or SingleCellExperiment in a file, kept by an Rscript child.
+
+    The file may also hold a marker table, as a data frame or a list; the study then has no cells,
+    and nothing is delivered or saved.
 
     Use as a context manager, and call :meth:`study`, :meth:`deliver` and :meth:`save` in this
     order. The child reads the file once and keeps the object until it is saved. Of a study for
@@ -53,6 +66,8 @@ class RdsObject:
         Metadata column with the clusters; None is the active identity.
     assay
         Assay that is read; None is the default assay.
+    cluster_column, gene_column
+        Columns of a marker table that is in the file, where their names are none that are known.
     key, overwrite, allow_upload
         As in :func:`cellferry.annotate_clusters`.
     dry_run
@@ -72,6 +87,8 @@ class RdsObject:
         markers: Path | None = None,
         group_key: str | None = None,
         assay: str | None = None,
+        cluster_column: str | None = None,
+        gene_column: str | None = None,
         key: str = "cell_type",
         context: Context | None = None,
         overwrite: bool = False,
@@ -91,6 +108,8 @@ class RdsObject:
             "markers": None if markers is None else str(markers.resolve()),
             "group_by": group_key or IDENT,
             "assay": assay,
+            "cluster_column": cluster_column,
+            "gene_column": gene_column,
             "key": key,
             "tissue": context.tissue,
             "species": context.species,
@@ -119,7 +138,14 @@ class RdsObject:
 
     def study(self) -> Study:
         """Let R read the object, compute markers if none are given, and send both."""
-        as_usual = ("check_clustering", "read_markers", "study_begin", "block", "discard")
+        as_usual = (
+            "check_clustering",
+            "file_kind",
+            "read_markers",
+            "study_begin",
+            "block",
+            "discard",
+        )
         handlers = {name: as_from_r(name) for name in as_usual}
         handlers |= {"task": lambda _message, _out: self._task, "request": self._request}
         self._child.serve(handlers, until="plan" if self._task["dry_run"] else "annotate")
@@ -147,6 +173,120 @@ class RdsObject:
         answer = open_request(message, self._engine, prepare=False)
         self._handle = answer["handle"]
         return answer
+
+
+@contextmanager
+def open_rds(request: AnnotateRequest) -> Iterator[Input]:
+    """Let an Rscript child read an .rds: an object with cells, or a marker table.
+
+    Parameters
+    ----------
+    request
+        Its ``data`` is the path.
+
+    Raises
+    ------
+    InputError, DeliveryError, DependencyError
+    """
+    with (
+        _marker_file(request) as markers,
+        RdsObject(
+            request.path,
+            request.engine,
+            level=request.level,
+            markers=markers,
+            group_key=request.group_key,
+            assay=request.assay,
+            cluster_column=request.cluster_column,
+            gene_column=request.gene_column,
+            key=request.key,
+            context=request.context,
+            overwrite=request.overwrite,
+            allow_upload=request.allow_upload,
+        ) as opened,
+    ):
+        study = opened.study()
+        if study.cells is None:
+            yield Input(study, request.provenance)
+        else:
+            labelled = Rds(opened, study, request.key)
+            yield Input(study, opened.provenance, labelled, study.coordinates)
+
+
+@contextmanager
+def _marker_file(request: AnnotateRequest) -> Iterator[Path | None]:
+    """Return the marker table of an object as a file for R, which is removed at the end."""
+    markers = request.markers
+    named = request.cluster_column or request.gene_column
+    if markers is None or (isinstance(markers, Path) and not named):
+        yield markers
+        return
+    with tempfile.TemporaryDirectory(prefix="cellferry-") as folder:
+        path = Path(folder) / "markers.csv"
+        table = read_markers(
+            markers, cluster_column=request.cluster_column, gene_column=request.gene_column
+        )
+        table.to_frame().to_csv(path, index=False)
+        yield path
+
+
+@dataclass
+class Rds:
+    """A Seurat object or SingleCellExperiment that an Rscript child keeps."""
+
+    opened: RdsObject
+    study: Study
+    key: str
+    suffix: str = ".rds"
+
+    def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
+        """Let R label its object; the columns are made here too, by the same rules."""
+        self.opened.deliver(found)
+        return delivered_columns(found, self.study, self.key)
+
+    def save(self, path: Path) -> None:
+        """Let R write the .rds, and see that it is whole: R overlooks a failure at its end."""
+        import gzip
+        import zlib
+
+        self.opened.save(path)
+        try:
+            with gzip.open(path) as content:
+                while content.read(1 << 24):
+                    pass
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            reason = "it is not whole, as on a full disk"
+            raise OSError(errno.ENOSPC, reason, str(path)) from error
+
+
+def delivered_columns(found: Annotations | CellAnnotations, study: Study, key: str) -> pd.DataFrame:
+    """Return the columns that an object of R gets, one row per cell.
+
+    Cells that the assay does not have come last: they have the label of their cluster, or were
+    skipped.
+    """
+    import anndata
+    import numpy as np
+    import pandas as pd
+
+    from ...annotations import delivery
+    from ...annotations.cells import CellAnnotations
+
+    cells, clusters, absent = study.cells or (), study.clusters, study.absent
+    if absent is not None:
+        cells += absent.cells
+        codes = np.full_like(absent.codes, -1) if found.level == "cells" else absent.codes
+        clusters = replace(clusters, codes=np.concatenate([clusters.codes, codes]))
+        if isinstance(found, CellAnnotations):
+            found = found.with_skipped(absent.cells, "The assay that was read does not have it.")
+    labelled = anndata.AnnData(obs=pd.DataFrame(index=pd.Index(cells)))
+    delivery.attach(labelled, found, clusters, key)
+    frame: pd.DataFrame = labelled.obs[list(found.provenance["columns"])]
+    flags = [c for c in frame.columns if frame[c].dtype == bool]
+    if absent is not None and flags:
+        frame = frame.astype(dict.fromkeys(flags, object))
+        frame.loc[list(absent.cells), flags] = None
+    return frame
 
 
 def build_artifacts_of_rds(

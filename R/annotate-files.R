@@ -1,0 +1,109 @@
+# A path in the place of an object. What is in the file is seen by its content, in Python: an .rds
+# is read here, all else there. The result is the table; the object is written where `output` says.
+
+annotate_file <- function(path, request, output = NULL, markers = NULL) {
+  output <- if (!is.null(output)) path.expand(output)
+  kind <- bridge_call("file_kind", list(path = json_text(path)))$value
+  if (isTRUE(kind$is_of_r)) {
+    return(annotate_rds(path, request, output, markers))
+  }
+  request$kept <- new_kept()
+  on.exit(discard(request$kept))
+  request$source <- if (is.null(markers)) "none" else "given"
+  if (!is.null(markers)) request$markers <- read_request_markers(request, markers)
+  message <- c(
+    json_request(request), json_context(request),
+    list(
+      path = json_text(path), key = json_text(request$key), markers = json_text(request$markers),
+      group_key = if (request$group.by != "ident") json_text(request$group.by),
+      output = json_text(output)
+    )
+  )
+  if (isTRUE(request$dry.run)) {
+    return(plan_annotation(request, message = message, name = "annotate_file"))
+  }
+  answer <- with_key_prompt(request$engine, {
+    message[names(json_engine_part(request))] <- json_engine_part(request)
+    run_annotation(request, "annotate_file", message)
+  })
+  return_table(answer, request$verbose)
+}
+
+# The engine as it is when it is asked: a key may have been typed since.
+json_engine_part <- function(request) list(engine = json_engine(request$engine))
+
+annotate_rds <- function(path, request, output, markers) {
+  found <- read_rds(path)
+  if (is_marker_source(found)) {
+    check_table(request, markers, output)
+    return(annotate_table(found, request))
+  }
+  check_output(output, request$overwrite)
+  labelled <- annotate_object(found, request, NULL, markers)
+  if (isTRUE(request$dry.run)) {
+    return(labelled)
+  }
+  if (!is.null(output)) write_rds(labelled, output)
+  table <- Annotations(labelled, request$key)
+  if (request$verbose) invisible(table) else table
+}
+
+# A marker table has neither cells nor an object to be written, and is itself the markers.
+check_table <- function(request, markers = NULL, output = NULL) {
+  if (request$level == "cells") {
+    cellferry_stop(
+      "unsupported_object", "A marker table has no cells that could be annotated.",
+      "Annotate its clusters: AnnotateClusters()"
+    )
+  }
+  if (!is.null(markers)) {
+    cellferry_stop(
+      "invalid_option",
+      "`object` is itself a marker table, so `markers` can't be given beside it.",
+      "Pass a Seurat object as `object`, or leave `markers` out."
+    )
+  }
+  if (!is.null(output)) {
+    cellferry_stop(
+      "invalid_option", "`output` is for the labelled object, and a marker table has none.",
+      "Leave `output` out; the result is the table."
+    )
+  }
+}
+
+check_output <- function(output, overwrite) {
+  if (is.null(output)) {
+    return(invisible())
+  }
+  if (!grepl("[.]rds$", output, ignore.case = TRUE)) {
+    cellferry_stop(
+      "invalid_option", paste0("`output` must end in .rds, and is \"", output, "\"."),
+      paste0("For example output = \"", sub("[.][^./]*$", "", output), ".rds\"")
+    )
+  }
+  if (file.exists(output) && !overwrite) {
+    cellferry_stop(
+      "output", paste0("The file \"", output, "\" exists, and is not replaced unasked."),
+      "Choose another name, or pass overwrite = TRUE."
+    )
+  }
+}
+
+# Whole or not at all: under another name first, in the same folder.
+write_rds <- function(object, path) {
+  partial <- tempfile(paste0(".", basename(path), "-"), dirname(path))
+  on.exit(unlink(partial))
+  tryCatch(
+    {
+      saveRDS(object, partial)
+      if (!file.rename(partial, path)) stop("it can't be renamed")
+    },
+    error = function(cnd) {
+      cellferry_stop(
+        "output", paste0("The file \"", path, "\" can't be written: ", conditionMessage(cnd), "."),
+        "Choose another place."
+      )
+    }
+  )
+  invisible(path)
+}

@@ -1,0 +1,299 @@
+"""What is annotated, opened: an object in memory, or whatever is in a file or folder.
+
+The command line, Python and R read files here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from ..annotations import delivery
+from ..errors import (
+    InvalidOptionError,
+    OutputError,
+    UnsupportedObjectError,
+)
+from ..files import check_room, replacing
+from ..study.embeddings import embedding_of
+from ..study.inputs.kinds import FileKind, file_error, file_kind
+from ..study.inputs.objects import check_has_clusters, read_object
+from ..study.inputs.readers import reader_of_r
+from ..study.markers.read import read_markers
+from .request import AnnotateRequest, is_anndata
+
+if TYPE_CHECKING:
+    import anndata
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ..annotations.cells import CellAnnotations
+    from ..annotations.clusters import Annotations
+    from ..study.study import Study
+
+
+class Labelled(Protocol):
+    """An object that can be labelled and written; a marker table is none.
+
+    Attributes
+    ----------
+    suffix
+        Of the file that the labelled object is written to.
+    """
+
+    suffix: str
+
+    def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
+        """Label the object and return the new columns, one row per cell."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write the labelled object."""
+        ...
+
+
+@dataclass
+class Input:
+    """An input whose study was read.
+
+    Attributes
+    ----------
+    study
+        What the engine reads.
+    provenance
+        What the annotations remember of it.
+    object
+        What is labelled and written; None for a marker table.
+    coordinates
+        Name and n x 2 values of an embedding, if there is one.
+    """
+
+    study: Study
+    provenance: dict[str, object]
+    object: Labelled | None = None
+    coordinates: tuple[str, NDArray[np.number]] | None = None
+
+
+_OF_OBJECTS = {
+    ".h5ad",
+    ".h5",
+    ".h5mu",
+    ".loom",
+    ".h5seurat",
+    ".zarr",
+    ".rds",
+    ".rdata",
+    ".rda",
+    ".qs",
+}
+"""Suffixes of what has cells: text under such a name came by mistake."""
+
+OpenOfR = Callable[[AnnotateRequest], AbstractContextManager[Input]]
+
+
+def as_path(data: object) -> object:
+    """Return a path for text and for whatever is one; anything else as it is.
+
+    Parameters
+    ----------
+    data
+        What somebody wants to be annotated.
+
+    Examples
+    --------
+    >>> as_path("pbmc.h5ad").name, as_path({"0": ["CD3D"]})
+    ('pbmc.h5ad', {'0': ['CD3D']})
+    """
+    return Path(data).expanduser() if isinstance(data, str | os.PathLike) else data
+
+
+@contextmanager
+def opened_input(request: AnnotateRequest, open_of_r: OpenOfR | None = None) -> Iterator[Input]:
+    """Read the study of a request, and keep its object until the block ends.
+
+    What a file is is seen by its content, see :mod:`cellferry.study.inputs.kinds`.
+
+    Parameters
+    ----------
+    request
+        Its ``data`` is an object, a marker table, or the path of a file or folder.
+    open_of_r
+        Opens an .rds; None is what the package has given.
+
+    Raises
+    ------
+    InputError, DeliveryError, DependencyError
+        It is nothing that is read here, has no cells and they are to be annotated, or labels
+        cannot be written into it; a package that reads it, or R, is missing.
+    """
+    if not isinstance(request.data, Path):
+        study = request.study()
+        labelled = (
+            AnnDataObject(request.data, study, request.key) if is_anndata(request.data) else None
+        )
+        yield Input(study, request.provenance, labelled)
+        return
+    path = request.path
+    kind = file_kind(path)
+    if kind.is_anndata:
+        yield _anndata(request, kind)
+    elif kind.is_of_r:
+        with (open_of_r or reader_of_r("annotate", path))(request) as opened:
+            yield opened
+    elif request.level == "cells":
+        raise file_error(path, kind, "an object with cells", UnsupportedObjectError)
+    elif kind.is_text and path.suffix.lower() in _OF_OBJECTS:
+        raise file_error(path, kind, f"what its name says ({path.suffix})")
+    elif kind.is_text or kind.name in {"missing", "empty"}:
+        yield _table(request)
+    else:
+        wanted = "a marker table, nor an object that is read here"
+        raise file_error(path, kind, wanted, UnsupportedObjectError)
+
+
+def _table(request: AnnotateRequest) -> Input:
+    data: object = request.data
+    if request.markers is None:
+        column = request.cluster_column or request.group_key
+        data = read_markers(request.path, cluster_column=column, gene_column=request.gene_column)
+    return Input(replace(request, data=data).study(), request.provenance)
+
+
+def _anndata(request: AnnotateRequest, kind: FileKind) -> Input:
+    """Read the object, check the key against its columns, build the study."""
+    adata = read_object(request.path, kind)
+    if request.level == "clusters":
+        check_has_clusters(adata, request.path, kind)
+    markers = request.markers
+    if markers is not None and (request.cluster_column or request.gene_column):
+        markers = read_markers(
+            markers, cluster_column=request.cluster_column, gene_column=request.gene_column
+        )
+    asked = replace(request, data=adata, markers=markers)
+    study = asked.study()
+    labelled = AnnDataObject(adata, study, request.key)
+    return Input(study, asked.provenance, labelled, study.coordinates or embedding_of(adata))
+
+
+@dataclass
+class AnnDataObject:
+    """An AnnData, in memory or read from a file."""
+
+    adata: anndata.AnnData
+    study: Study
+    key: str
+    suffix: str = ".h5ad"
+
+    def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
+        """Write the columns into ``obs`` and the record into ``uns``."""
+        delivery.attach(self.adata, found, self.study.clusters, self.key)
+        frame: pd.DataFrame = self.adata.obs[list(found.provenance["columns"])]
+        return frame
+
+    def save(self, path: Path) -> None:
+        """Write the .h5ad; raises as :func:`write_h5ad` does."""
+        write_h5ad(self.adata, path)
+
+
+def write_h5ad(adata: anndata.AnnData, path: Path) -> None:
+    """Write the .h5ad.
+
+    Raises
+    ------
+    OSError
+        There is no room for it, which is known before, or found out in a way that HDF5 can
+        close its file after.
+    OutputError
+        The object has what no .h5ad can keep.
+    """
+    from anndata.io import write_elem
+
+    from ..artifacts.vars_h5.file import new_hdf5
+
+    check_room(path, _stored_bytes(adata))
+    try:
+        # As write_h5ad() does, but for the file under it.
+        adata.strings_to_categoricals()
+        if adata.raw is not None:
+            adata.strings_to_categoricals(adata.raw.var)
+        with new_hdf5(path) as (file, under):
+            write_elem(file, "/", adata)
+            under.check()
+    except OSError:
+        raise
+    except Exception as error:
+        # What the user's object has and a file can't: anndata has many errors for it.
+        message = f"The labelled object can't be written: {str(error).splitlines()[0]}"
+        hint = "The tables and the report are. Take what is named out of the object."
+        raise OutputError(message, hint) from error
+
+
+def _stored_bytes(adata: anndata.AnnData) -> int:
+    """Return about how many bytes the values of an AnnData have, uncompressed."""
+    parts = [adata.X, *adata.layers.values(), *adata.obsm.values(), *adata.varm.values()]
+    parts += [*adata.obsp.values(), *adata.varp.values()]
+    if adata.raw is not None:
+        parts.append(adata.raw.X)
+    total = 0
+    for part in parts:
+        arrays = [getattr(part, name, None) for name in ("data", "indices", "indptr")]
+        if any(array is None for array in arrays):
+            arrays = [part]
+        total += sum(int(getattr(array, "nbytes", 0)) for array in arrays)
+    frames = (adata.obs, adata.var)
+    return total + sum(int(frame.memory_usage(deep=False).sum()) for frame in frames)
+
+
+def check_output(output: Path, opened: Input, *, overwrite: bool) -> None:
+    """Refuse a file for the labelled object that cannot be, before anything is done or paid.
+
+    Parameters
+    ----------
+    output
+        Where the labelled object is to go.
+    opened
+        What is annotated.
+    overwrite
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    InvalidOptionError, OutputError
+    """
+    if opened.object is None:
+        message = "`output` is for the labelled object, and a marker table has none."
+        raise InvalidOptionError(message, "Leave `output` out; the result is the table.")
+    if output.suffix.lower() != opened.object.suffix:
+        message = f'`output` must end in {opened.object.suffix}, and is "{output}".'
+        hint = f'For example "{output.with_suffix(opened.object.suffix)}".'
+        raise InvalidOptionError(message, hint)
+    if output.exists() and not overwrite:
+        message = f'The file "{output}" exists, and is not replaced unasked.'
+        raise OutputError(message, "Choose another name, or pass `overwrite=True`.")
+
+
+def write_object(labelled: Labelled, output: Path) -> None:
+    """Write a labelled object, whole or not at all.
+
+    Parameters
+    ----------
+    labelled
+        The object.
+    output
+        The file.
+
+    Raises
+    ------
+    OutputError
+    """
+    try:
+        with replacing(output) as partial:
+            labelled.save(partial)
+    except OSError as error:
+        message = f'The file "{output}" cannot be written: {error.strerror or error}.'
+        raise OutputError(message, "Choose another place.") from error

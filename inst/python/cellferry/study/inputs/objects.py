@@ -1,0 +1,120 @@
+"""The AnnData in a file or folder: .h5ad, zarr, zipped zarr, and what 10x Genomics writes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import DependencyError, GroupMissingError, InputError, in_language
+from ..h5ad import open_h5ad, read_h5ad
+from .kinds import FileKind, file_error, file_kind
+from .tenx import read_10x_folder, read_10x_h5
+
+if TYPE_CHECKING:
+    import anndata
+
+    from ..layers import AnnDataLike
+
+WANTED = "an object with cells that is read here"
+
+
+def read_object(path: Path, kind: FileKind | None = None) -> anndata.AnnData:
+    """Read an AnnData whole, whatever the file is called.
+
+    Parameters
+    ----------
+    path
+        An .h5ad, a zarr folder (also zipped), or a 10x .h5 or folder, whose genes are named by
+        their symbols and which has counts and no clusters.
+    kind
+        What it is, if that is known.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it cannot be read, or it is something else, which is named.
+    DependencyError
+        A package that is needed for it is not installed.
+    """
+    known = kind or file_kind(path)
+    if not known.is_anndata:
+        raise file_error(path, known, WANTED)
+    if known.name == "h5ad":
+        return read_h5ad(path)
+    try:
+        if known.name == "tenx_h5":
+            return read_10x_h5(path)
+        if known.name == "tenx_folder":
+            return read_10x_folder(path)
+        return _read_zarr(path, zipped=known.name == "zarr_zip")
+    except (InputError, DependencyError):
+        raise
+    except Exception as error:
+        # As for an .h5ad: a damaged file makes its readers raise anything.
+        message = f'"{path}", which seems to be {known.what}, cannot be read: {error}'
+        raise InputError(message, "Copy or download it again.") from error
+
+
+@contextmanager
+def opened_object(path: Path, uns: Collection[str] = ()) -> Iterator[AnnDataLike]:
+    """Yield an AnnData of a file; the matrices of an .h5ad stay in it until they are read.
+
+    Parameters
+    ----------
+    path
+        As of :func:`read_object`.
+    uns
+        What is read of ``uns`` of an .h5ad.
+
+    Raises
+    ------
+    InputError, DependencyError
+        As of :func:`read_object`.
+    """
+    kind = file_kind(path)
+    if kind.name == "h5ad" and kind.is_anndata:
+        with open_h5ad(path, uns) as opened:
+            yield opened
+    else:
+        yield read_object(path, kind)
+
+
+def check_has_clusters(adata: AnnDataLike, path: Path, kind: FileKind) -> None:
+    """Refuse an object without any metadata of its cells, as 10x Genomics writes them.
+
+    Parameters
+    ----------
+    adata
+        What was read.
+    path, kind
+        Of what, for the message.
+
+    Raises
+    ------
+    GroupMissingError
+    """
+    if len(adata.obs.columns):
+        return
+    message = f'"{path}", {kind.what}, has cells and no clusters: its obs has no columns.'
+    first = "Cluster the cells first"
+    hint = in_language(
+        python=f'{first} (scanpy.tl.leiden), or annotate each cell: annotate_cells("{path}")',
+        r=f'{first}, or annotate each cell: AnnotateCells("{path}")',
+        cli=f"{first}, or annotate each cell: cellferry annotate {path} --cells",
+    )
+    raise GroupMissingError(message, hint)
+
+
+def _read_zarr(path: Path, *, zipped: bool) -> anndata.AnnData:
+    import anndata
+
+    try:
+        import zarr
+    except ImportError as error:
+        message = f'"{path}" is an AnnData in zarr, and the package zarr is not installed.'
+        raise DependencyError(message, 'Run: pip install "zarr>=2.18"') from error
+    store = zarr.storage.ZipStore(path, mode="r") if zipped else path
+    made: anndata.AnnData = anndata.io.read_zarr(store)
+    return made

@@ -1,0 +1,146 @@
+"""Matrices of 10x Genomics: an .h5 of Cell Ranger 2 or 3 and later, or a folder of three files.
+
+The layouts are those of the Cell Ranger documentation, "Feature-Barcode Matrices".
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...errors import InputError, listing
+
+if TYPE_CHECKING:
+    import anndata
+
+GENES = "Gene Expression"
+
+
+def folder_of_10x(names: Collection[str]) -> dict[str, str] | None:
+    """Return the files of the matrix, the barcodes and the features among the names, or None.
+
+    Parameters
+    ----------
+    names
+        Of the files in a folder: gzipped or not, with one prefix or none, as GEO has them.
+
+    Examples
+    --------
+    >>> folder_of_10x({"matrix.mtx.gz", "barcodes.tsv.gz", "features.tsv.gz"})["matrix"]
+    'matrix.mtx.gz'
+    >>> folder_of_10x({"matrix.mtx"}) is None
+    True
+    """
+    found: dict[str, str] = {}
+    for part, endings in (
+        ("matrix", ("matrix.mtx",)),
+        ("barcodes", ("barcodes.tsv",)),
+        ("features", ("features.tsv", "genes.tsv")),
+    ):
+        some = [n for n in sorted(names) if n.removesuffix(".gz").endswith(endings)]
+        # Both packed and unpacked are one.
+        if len({n.removesuffix(".gz") for n in some}) != 1:
+            return None
+        found[part] = some[0]
+    return found
+
+
+def read_10x_folder(folder: Path) -> anndata.AnnData:
+    """Read the counts of a folder; genes are named by their symbols, made unique.
+
+    Raises
+    ------
+    InputError
+        The files do not fit together.
+    """
+    import pandas as pd
+    from scipy.io import mmread
+    from scipy.sparse import csr_matrix
+
+    files = folder_of_10x({entry.name for entry in folder.iterdir()})
+    assert files is not None
+    matrix = csr_matrix(mmread(folder / files["matrix"])).T.tocsr()
+    barcodes = [row[0] for row in _rows(folder / files["barcodes"])]
+    rows = _rows(folder / files["features"])
+    columns = {"gene_ids": [row[0] for row in rows]}
+    if all(len(row) > 2 for row in rows):
+        columns["feature_types"] = [row[2] for row in rows]
+    symbols = [row[1] if len(row) > 1 else row[0] for row in rows]
+    if matrix.shape != (len(barcodes), len(symbols)):
+        message = (
+            f'The files of "{folder}" do not fit together: the matrix has {matrix.shape[0]} cells '
+            f"and {matrix.shape[1]} features, and there are {len(barcodes)} barcodes and "
+            f"{len(symbols)} features."
+        )
+        raise InputError(message, "Copy or download them again, all of one sample.")
+    return _anndata(matrix, barcodes, pd.DataFrame(columns, index=symbols))
+
+
+def _rows(file: Path) -> list[list[str]]:
+    content = file.read_bytes()
+    if content.startswith(b"\x1f\x8b"):
+        content = gzip.decompress(content)
+    return [line.split("\t") for line in content.decode("utf-8").splitlines() if line]
+
+
+def read_10x_h5(path: Path) -> anndata.AnnData:
+    """Read the counts of an .h5; of one with several genomes all of them are read.
+
+    Raises
+    ------
+    InputError
+        There are several genomes with different cells.
+    """
+    import h5py
+    import numpy as np
+    import pandas as pd
+    from scipy.sparse import csr_matrix, hstack
+
+    with h5py.File(path, "r") as file:
+        groups = [file[key] for key in file if "indptr" in file[key]]
+        parts, frames, cells = [], [], None
+        for group in groups:
+            n_features, n_cells = (int(n) for n in group["shape"][:])
+            arrays = (group["data"][:], group["indices"][:], group["indptr"][:])
+            # Compressed by cells: columns of features x cells are rows of cells x features.
+            parts.append(csr_matrix(arrays, shape=(n_cells, n_features)))
+            names = _texts(group["barcodes"])
+            if cells is not None and names != cells:
+                message = f'"{path}" has genomes with different cells: {listing(list(file))}.'
+                raise InputError(message, 'Read one: scanpy.read_10x_h5(path, genome="...").')
+            cells = names
+            frames.append(_features(group))
+    matrix = parts[0] if len(parts) == 1 else hstack(parts, format="csr")
+    return _anndata(csr_matrix(matrix, dtype=np.float32), cells or [], pd.concat(frames))
+
+
+def _features(group: Any) -> Any:
+    import pandas as pd
+
+    if "features" in group:
+        features = group["features"]
+        columns = {"gene_ids": _texts(features["id"])}
+        if "feature_type" in features:
+            columns["feature_types"] = _texts(features["feature_type"])
+        return pd.DataFrame(columns, index=_texts(features["name"]))
+    return pd.DataFrame({"gene_ids": _texts(group["genes"])}, index=_texts(group["gene_names"]))
+
+
+def _texts(values: Any) -> list[str]:
+    return [v.decode() if isinstance(v, bytes) else str(v) for v in values[:]]
+
+
+def _anndata(matrix: Any, cells: list[str], var: Any) -> anndata.AnnData:
+    import anndata
+    import pandas as pd
+
+    if "feature_types" in var:
+        # Antibodies and guides are no genes.
+        kept = (var["feature_types"] == GENES).to_numpy()
+        if kept.any():
+            matrix, var = matrix[:, kept], var.iloc[kept].copy()
+    obs = pd.DataFrame(index=pd.Index(cells, dtype=object))
+    var.index = anndata.utils.make_index_unique(pd.Index(var.index, dtype=object))
+    return anndata.AnnData(matrix, obs=obs, var=var)
