@@ -99,8 +99,8 @@ def embed(
     import pandas as pd
 
     from ..annotate.companions import embed_cells
-    from ..files import write_whole
     from ..annotate.files import write_h5ad
+    from ..files import write_whole
     from .output import write_all
 
     _check(out, {".csv", ".tsv", ".h5ad"}, overwrite=overwrite)

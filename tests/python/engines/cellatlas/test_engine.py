@@ -210,7 +210,7 @@ def test_how_many_values_there_are_is_not_read_where_it_is_known(server):
     assert readings == [1]
 
 
-def test_companion_endpoints_are_named_and_nothing_more():
+def test_companion_endpoints_are_named():
     found = CellAtlas().capabilities
     assert found.companions == ("embedding extraction", "marker-gene export")
     assert found.uses == {"counts", "normalized", "obs"}
