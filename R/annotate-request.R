@@ -24,13 +24,13 @@ new_request <- function(engine, options, group.by, key, tissue, species, study.c
 
 # The engine with the options from `...`. An unknown engine is left to the core, which knows the
 # names.
-with_options <- function(engine, options, level = "clusters") {
+with_options <- function(engine, options, level = "clusters",
+                         caller = if (level == "cells") "AnnotateCells" else "AnnotateClusters") {
   chosen <- as_engine(engine)
   described <- describe_backend()
   known <- described[[if (level == "cells") "cell_engines" else "engines"]]
   if (chosen$name %in% names(known)) {
     valid <- if (is.character(engine)) names(known[[chosen$name]]) else character()
-    caller <- if (level == "cells") "AnnotateCells" else "AnnotateClusters"
     check_dots(options, caller, chosen$name, valid)
     if (level == "cells") {
       chosen$options <- cell_options(

@@ -191,7 +191,15 @@ CyteTypeEngine <- function(api_url = NULL, auth_token = NULL, llm_configs = NULL
 #' @param qc What is done about empty droplets, dying cells and doublets: `"warn"`, `"filter"` (they
 #'   are not sent and get no label) or `"off"`.
 #' @param min_counts,max_mitochondrial A cell with fewer counts is an empty droplet; one with a
-#'   larger share of mitochondrial counts is dying.
+#'   larger share of mitochondrial counts is dying. Where near-empty barcodes are there, those with
+#'   few counts are tested against them too.
+#' @param doublets `"column"`: what a column of the object says, such as `scDblFinder.class`.
+#'   `"compute"`: where there is none a score is computed from raw counts by Scrublet, if scanpy is
+#'   installed in cellferry's Python; the run keeps it as `doublet_scores.json`. Doublets are
+#'   reported, and left out with `qc = "filter"` only.
+#' @param markers_path,embedding_path Where the service has what [ExportMarkers()] and
+#'   [EmbedCells()] ask for, for example `"/v1/singlecell/markers"`; `NULL`: beside `annotate`, as
+#'   on `cellferry serve`.
 #'
 #' @return An object of class `cellferry_engine`.
 #' @family annotation
@@ -204,7 +212,8 @@ CellAtlasEngine <- function(api_url = NULL, api_key = NULL, model = "geneformer"
                             reference_atlas = "human-core-2026", timeout = 300,
                             chunk_size = 50000L, chunk_bytes = 24 * 1024^2, parallel = 2L,
                             compress = NULL, values = "auto", qc = "warn", min_counts = 200L,
-                            max_mitochondrial = 0.2) {
+                            max_mitochondrial = 0.2, doublets = "column", markers_path = NULL,
+                            embedding_path = NULL) {
   new_engine("cellatlas", mget(names(formals())))
 }
 

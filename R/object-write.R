@@ -52,3 +52,48 @@ store_json <- function(store, key, json) {
   store[["cellferry"]] <- kept
   store
 }
+
+# What an object has that a reduction cannot be called, NULL if nothing.
+reserved_reduction <- function(object, name) {
+  reserved <- extract_reserved(object)
+  taken <- vapply(reserved[setdiff(names(reserved), "reduction")], function(x) name %in% x, NA)
+  if (any(taken)) paste("a", names(which(taken))[1])
+}
+
+has_foreign_reduction <- function(object, name) {
+  found <- if (is_seurat(object)) {
+    methods::slot(object, "reductions")[[name]]
+  } else if (name %in% SingleCellExperiment::reducedDimNames(object)) {
+    SingleCellExperiment::reducedDim(object, name)
+  }
+  ours <- if (is_seurat(object) && !is.null(found)) {
+    methods::slot(found, "misc")[["cellferry"]]
+  } else {
+    attr(found, "cellferry")
+  }
+  !is.null(found) && is.null(ours)
+}
+
+# `values` are cells x dimensions, with the names of the cells; `note` says how they were made.
+attach_reduction <- function(object, values, name, assay, note) {
+  key <- paste0(gsub("[^[:alnum:]]", "", name), "_")
+  colnames(values) <- paste0(key, seq_len(ncol(values)))
+  if (is_seurat(object)) {
+    made <- SeuratObject::CreateDimReducObject(
+      embeddings = values, key = key, assay = assay, misc = list(cellferry = note)
+    )
+    reductions <- methods::slot(object, "reductions")
+    reductions[[name]] <- made
+    methods::slot(object, "reductions") <- reductions
+    return(object)
+  }
+  whole <- values[match(extract_cells(object), rownames(values)), , drop = FALSE]
+  rownames(whole) <- extract_cells(object)
+  attr(whole, "cellferry") <- note
+  set_reduced_dim(object, name, whole)
+}
+
+set_reduced_dim <- function(object, name, value) {
+  SingleCellExperiment::reducedDim(object, name) <- value
+  object
+}

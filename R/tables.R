@@ -84,6 +84,7 @@ warning_codes <- c(
   record_lost = "Columns that cellferry wrote are replaced; the object had lost their record.",
   run_damage = "Part of what a run keeps was damaged on the disk, and is made anew.",
   run_place = "The user's data folder cannot be written, so the run is found by its folder only.",
+  service_words = "A service uses a word for the state of a job that nobody knows.",
   species = "The stated species contradicts the gene names, or none can be recognised.",
   tissue = "The tissue, or a part of it, was not understood.",
   warning = "Something the user should know and that does not stop the work."

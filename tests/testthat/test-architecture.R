@@ -3,8 +3,8 @@
 # A new file is placed by one of the prefixes, or by adding it here.
 prefixes <- "^(annotate|object|bridge)-"
 singles <- c(
-  "annotations.R", "artifacts.R", "backend.R", "cellferry-package.R", "checks.R", "conditions.R",
-  "engines.R", "find-markers.R", "known.R", "markers.R", "progress.R", "pseudobulk.R", "runs.R",
+  "annotations.R", "artifacts.R", "backend.R", "cellferry-package.R", "checks.R", "companions.R",
+  "conditions.R", "engines.R", "find-markers.R", "known.R", "markers.R", "progress.R", "pseudobulk.R", "runs.R",
   "secrets.R", "stored.R", "tables.R"
 )
 

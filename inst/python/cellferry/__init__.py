@@ -14,6 +14,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from . import engines, errors, runs, seurat
     from .annotate import annotate_cells, annotate_clusters, resume
+    from .annotate.companions import embed_cells, export_markers
     from .annotations import Annotations, CellAnnotations, annotation_report, read_annotations
     from .annotations.evidence import markers, supporting_markers
     from .annotations.write import write_annotations
@@ -32,8 +33,10 @@ _WHERE = {
     "annotate_clusters": "annotate.objects",
     "annotation_report": "annotations.stored",
     "build_artifacts": "artifacts",
+    "embed_cells": "annotate.companions",
     "engines": "",
     "errors": "",
+    "export_markers": "annotate.companions",
     "find_markers": "artifacts.markers",
     "pseudobulk": "artifacts.markers",
     "known_cell_types": "engines.local.knowledge.known",
@@ -59,8 +62,10 @@ __all__ = [
     "annotate_clusters",
     "annotation_report",
     "build_artifacts",
+    "embed_cells",
     "engines",
     "errors",
+    "export_markers",
     "find_markers",
     "known_cell_types",
     "known_tissues",

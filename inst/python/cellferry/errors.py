@@ -527,6 +527,12 @@ class CellsWithoutExpressionWarning(CellferryWarning):
     code = "cells_without_expression"
 
 
+class ServiceWordsWarning(CellferryWarning):
+    """A service uses a word for the state of a job that nobody knows."""
+
+    code = "service_words"
+
+
 class SpeciesWarning(CellferryWarning):
     """The stated species contradicts the gene names, or none can be recognised."""
 

@@ -1,12 +1,14 @@
 """The drop-in: a script of the published tool, with only its import line changed."""
 
 import inspect
+import os
 
 import pandas as pd
 import pytest
 
 from cellferry import errors
 from cellferry.compat import cassia as CASSIA
+from cytetype_runs import CANARY
 from llm_cases import LISTS
 
 SPEC_DEFAULTS = {
@@ -107,3 +109,48 @@ def test_no_tissue_is_no_default_tissue(llm_server, tmp_path, tissue):
 def test_an_unknown_example_is_an_error():
     with pytest.raises(errors.InvalidOptionError, match="unprocessed"):
         CASSIA.loadmarker("nope")
+
+
+def test_what_scripts_of_the_package_use_is_taken(llm_server, tmp_path):
+    parameters = inspect.signature(CASSIA.runCASSIA_batch).parameters
+    theirs = {"auto_convert_ids": True, "use_reference": False, "verbose": True,
+              "validate_api_key_before_start": True}  # fmt: skip
+    assert {k: parameters[k].default for k in theirs} == theirs
+    assert inspect.signature(CASSIA.set_api_key).parameters["provider"].default == "openai"
+    found = batch(llm_server, LISTS, tmp_path / "x", **{**theirs, "verbose": False})
+    assert len(found) == len(LISTS)
+
+
+def test_a_key_that_was_set_is_sent_to_its_provider_and_to_no_other(
+    llm_server, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(CASSIA, "_keys", {})
+    CASSIA.set_api_key(CANARY, provider=llm_server.url + "/v1/")
+    CASSIA.set_api_key("another-" + CANARY)
+    batch(llm_server, LISTS, tmp_path / "x")
+    assert {r["headers"].get("authorization") for r in llm_server.log} == {f"Bearer {CANARY}"}
+    assert CANARY not in "".join(
+        p.read_text("utf-8", "replace") for p in tmp_path.rglob("*") if p.is_file()
+    )
+    assert CANARY not in str(os.environ) + str(CASSIA._keys)
+    with pytest.raises(errors.InvalidOptionError, match="provider"):
+        CASSIA.set_api_key("k", provider="opnai")
+
+
+def test_the_provider_column_is_as_it_was_given(llm_server, tmp_path):
+    found = batch(llm_server, LISTS, tmp_path / "x")
+    written = pd.read_csv(tmp_path / "x_summary.csv", dtype=str)
+    assert set(found["Provider"]) == set(written["Provider"]) == {llm_server.url + "/v1"}
+
+
+def test_reference_texts_that_are_not_here_are_reported(llm_server, tmp_path, caplog):
+    batch(llm_server, LISTS, tmp_path / "x", use_reference=True)
+    assert "no reference texts" in caplog.text
+
+
+def test_identifiers_stay_an_error_where_they_may_not_be_converted(llm_server, tmp_path):
+    lists = {"0": ["ENSG00000167286", "ENSG00000198851", "ENSG00000177455"]}
+    with pytest.raises(errors.GeneIdentifiersError, match="auto_convert_ids"):
+        batch(llm_server, lists, tmp_path / "x", auto_convert_ids=False)
+    assert llm_server.log == []
+    assert len(batch(llm_server, lists, tmp_path / "x")) == 1

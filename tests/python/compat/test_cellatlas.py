@@ -133,3 +133,12 @@ def test_the_environment_may_name_the_service(monkeypatch):
         assert len(cellatlas.annotate(MATRIX, GENES)["calls"]) == 20
     assert Service is not None
     assert ServiceFailedError.code == "service_failed"
+
+
+@pytest.mark.parametrize("fault", ["nameless", "texts", "deeper"])
+def test_the_functions_of_the_tutorial_take_what_the_engine_takes(server, fault):
+    server.faults = {0: fault}
+    adata = cellatlas.annotate_adata(ADATA.copy())
+    assert adata.obs["cell_type"].tolist()[:-1] == EXPECTED[:-1]
+    assert set(adata.obs["cell_type_confidence"]) == {0.75}
+    assert len(server.requests) == 1

@@ -130,16 +130,64 @@ def test_results_survive_a_file(server, here):
     assert "mine_annotation_cluster" in back.obs
 
 
-def test_earlier_results_are_replaced_only_when_asked_and_files_without(server, here):
+def test_earlier_results_are_replaced_unless_that_is_refused(server, here, caplog):
     (here / "query.json").write_text("foreign")
     (here / "vars.h5").write_text("foreign")
     annotator = CyteType(plain(), "cluster", api_url=server.url)
     annotator.run("", **QUICK)
     assert (here / "query.json").read_text() != "foreign"
     with pytest.raises(errors.ColumnExistsError, match="earlier job"):
-        annotator.run("", **QUICK)
+        annotator.run("", override_existing_results=False, **QUICK)
+    caplog.set_level("INFO", "cellferry")
+    annotator.run("again", **QUICK)
+    assert 'earlier job under "cytetype" are replaced' in caplog.text
+    assert annotator.get_results()["studyContext"].startswith("again")
+    caplog.clear()
     annotator.run("", override_existing_results=True, **QUICK)
-    assert len(server.jobs) == 2
+    assert "replaced" not in caplog.text
+    assert len(server.jobs) == 3
+
+
+def test_the_snippets_of_the_specification_run_one_after_another_on_one_object(server, here):
+    """As printed there; the address of the server of the test, and shorter pauses, are added."""
+    adata = plain()
+    assert "gene_symbols" not in adata.var
+    annotator = CyteType(
+        adata, group_key="cluster", rank_key="rank_genes_groups",
+        gene_symbols_column="gene_symbols", n_top_genes=50, aggregate_metadata=True,
+        min_percentage=10, pcent_batch_size=2000, coordinates_key="X_umap",
+        max_cells_per_group=1000,
+    )  # fmt: skip
+    again = {"api_url": server.url, "poll_interval_seconds": 0.05}
+    adata = annotator.run(
+        study_context="Human PBMC from COVID-19 patients",
+        metadata={"experiment_name": "PBMC_COVID", "run_label": None},
+        save_query=True, query_filename="query.json", show_progress=True, **again,
+    )  # fmt: skip
+    config = {"provider": "openai", "name": "gpt-4o-mini", "apiKey": "your-api-key",
+              "baseUrl": "https://api.openai.com/v1",
+              "modelSettings": {"temperature": 0.0, "max_tokens": 4096}}  # fmt: skip
+    adata = annotator.run(study_context="Human PBMC", llm_configs=[config], **again)
+    adata = annotator.run(study_context="...", auth_token="your-auth-token", **again)
+    adata = annotator.run(
+        study_context="...", vars_h5_path="vars.h5", obs_duckdb_path="obs.duckdb",
+        upload_timeout_seconds=3600, cleanup_artifacts=False, require_artifacts=True, **again,
+    )  # fmt: skip
+    assert len(server.jobs) == 4
+    first, *_ = server.jobs.values()
+    assert first["sent"]["input_data"]["infoTags"] == {"experiment_name": "PBMC_COVID"}
+    markers = first["sent"]["input_data"]["markerGenes"]
+    wanted = [label_of(markers[c]) for c in adata.obs["cluster"]]
+    assert list(adata.obs["cytetype_annotation_cluster"]) == wanted
+
+
+def test_a_column_of_symbols_that_is_named_must_be_there_unless_it_is_the_documented_one(server):
+    adata = plain()
+    with pytest.raises(errors.CellferryError, match="my_symbols"):
+        CyteType(adata, "cluster", gene_symbols_column="my_symbols")
+    adata.var["gene_symbols"] = [f"S{i}" for i in range(adata.n_vars)]
+    made = CyteType(adata, "cluster")
+    assert all(gene.startswith("S") for genes in made.marker_genes.values() for gene in genes)
 
 
 def test_giving_the_address_or_the_token_is_consent_and_the_default_address_is_not(monkeypatch):

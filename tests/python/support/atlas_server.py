@@ -23,7 +23,9 @@ class AtlasServer:
 
     A fault is a status (or a status and headers), or one of "drop" (before reading), "lose"
     (answered, and the answer is lost), "truncate", "garble", "short" (one call is missing),
-    or a number of seconds as float. Bodies of more than ``largest`` bytes are refused.
+    "nameless" (the last call has no label), "texts" (numbers are texts), "deeper" (the answer is
+    in ``data``), "queued" (202 and no answer), or a number of seconds as float. Bodies of more
+    than ``largest`` bytes are refused.
     """
 
     def __init__(self, *, token=None, takes_gzip=False, refuses_gzip=False, largest=10**9, port=0):
@@ -98,6 +100,15 @@ def handler_of(server):
             found = answer(sent)
             if fault == "short":
                 found["calls"].pop()
+            if fault == "nameless":
+                found["calls"][-1]["label"] = None
+            if fault == "texts":
+                for call in found["calls"]:
+                    call["confidence"] = str(call["confidence"])
+            if fault == "deeper":
+                found = {"data": found}
+            if fault == "queued":
+                return self.send(202, {}, b'{"status": "queued"}')
             content = json.dumps(found).encode()
             if fault == "lose":
                 return self.cut()

@@ -196,36 +196,41 @@ class AnnDataObject:
         return frame
 
     def save(self, path: Path) -> None:
-        """Write the .h5ad.
+        """Write the .h5ad; raises as :func:`write_h5ad` does."""
+        write_h5ad(self.adata, path)
 
-        Raises
-        ------
-        OSError
-            There is no room for it, which is known before, or found out in a way that HDF5 can
-            close its file after.
-        OutputError
-            The object has what no .h5ad can keep.
-        """
-        from anndata.io import write_elem
 
-        from ..artifacts.vars_h5.file import new_hdf5
+def write_h5ad(adata: anndata.AnnData, path: Path) -> None:
+    """Write the .h5ad.
 
-        check_room(path, _stored_bytes(self.adata))
-        try:
-            # As write_h5ad() does, but for the file under it.
-            self.adata.strings_to_categoricals()
-            if self.adata.raw is not None:
-                self.adata.strings_to_categoricals(self.adata.raw.var)
-            with new_hdf5(path) as (file, under):
-                write_elem(file, "/", self.adata)
-                under.check()
-        except OSError:
-            raise
-        except Exception as error:
-            # What the user's object has and a file can't: anndata has many errors for it.
-            message = f"The labelled object can't be written: {str(error).splitlines()[0]}"
-            hint = "The tables and the report are. Take what is named out of the object."
-            raise OutputError(message, hint) from error
+    Raises
+    ------
+    OSError
+        There is no room for it, which is known before, or found out in a way that HDF5 can
+        close its file after.
+    OutputError
+        The object has what no .h5ad can keep.
+    """
+    from anndata.io import write_elem
+
+    from ..artifacts.vars_h5.file import new_hdf5
+
+    check_room(path, _stored_bytes(adata))
+    try:
+        # As write_h5ad() does, but for the file under it.
+        adata.strings_to_categoricals()
+        if adata.raw is not None:
+            adata.strings_to_categoricals(adata.raw.var)
+        with new_hdf5(path) as (file, under):
+            write_elem(file, "/", adata)
+            under.check()
+    except OSError:
+        raise
+    except Exception as error:
+        # What the user's object has and a file can't: anndata has many errors for it.
+        message = f"The labelled object can't be written: {str(error).splitlines()[0]}"
+        hint = "The tables and the report are. Take what is named out of the object."
+        raise OutputError(message, hint) from error
 
 
 def _stored_bytes(adata: anndata.AnnData) -> int:

@@ -307,6 +307,35 @@ def _pseudobulk(message: Message, out: wire.Outgoing, _callback: Callback | None
     }
 
 
+def _companion(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
+    """Return marker genes of labels, or numbers of cells, of a study that R has sent."""
+    from ..annotate.companions import described, embedding_question, markers_question
+    from .requests import engine_of
+
+    engine = engine_of({**message, "level": "cells"})
+    allowed = {"allow_upload": bool(message["allow_upload"])}
+    study = kept(message["handle"], OpenStudy).complete()
+    if message["what"] == "markers":
+        markers = markers_question(study, engine, **allowed).answer(_notifier(callback))
+        frame = markers.to_frame()
+        columns = [
+            out.column("cluster", "category", [str(c) for c in frame[name]], markers.clusters)
+            if name == "cluster"
+            else out.column(str(name), "text" if name == "gene" else "real", frame[name].tolist())
+            for name in frame.columns
+        ]
+        return {"frame": out.frame(columns, len(frame))}
+    import numpy as np
+
+    values = embedding_question(study, engine, **allowed).answer(_notifier(callback))
+    flat = np.ravel(values.astype(np.float64), order="F")
+    return {
+        "values": out.vector(flat, "<f8"),
+        "dimensions": values.shape[1],
+        "note": described(engine),
+    }
+
+
 def _runs_list(_message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
     runs = list_runs()
     columns = {
@@ -416,6 +445,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "artifacts_file": _artifacts_file,
     "artifacts_finish": _artifacts_finish,
     "block": _block,
+    "companion": _companion,
     "check_clustering": _check_clustering,
     "describe": _describe,
     "discard": _discard,

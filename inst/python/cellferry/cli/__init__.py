@@ -13,6 +13,7 @@ from .._version import __version__
 from ..errors import ISSUE_URL, CellferryError, CellferryWarning, InternalError, language
 from .annotate import annotate
 from .artifacts import artifacts
+from .companions import embed, export_markers
 from .console import Console, ToConsole
 from .demo import demo
 from .exits import (
@@ -51,7 +52,8 @@ def group() -> None:
 
 group.params += output_options()
 for command in (
-    annotate, artifacts, markers, runs, report, write, tissues, cell_types, serve, doctor, demo,
+    annotate, artifacts, markers, export_markers, embed, runs, report, write, tissues, cell_types,
+    serve, doctor, demo,
 ):  # fmt: skip
     group.add_command(command)
 for name, leaf in leaves(group):

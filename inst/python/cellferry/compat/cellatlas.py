@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, cast
 
 from ..engines.cellatlas.options import ADDRESS_VARIABLE, HOSTED, KEY_VARIABLE
 from ..engines.service.addresses import check_address, is_loopback
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csc_array, csc_matrix, csr_array, csr_matrix
 
     from ..engines.cellatlas.payload import Chunk
+    from ..files import Json
     from ..runs.run import Run
     from ..runs.worker import Events
 
@@ -120,7 +121,7 @@ def annotate(
     ValueError
         More than 100,000 cells are too many for a request: use :func:`annotate_large`.
     """
-    from ..engines.cellatlas.calls import check_answer
+    from ..engines.cellatlas.calls import check_answer, unwrapped
     from ..engines.cellatlas.payload import MOST_CELLS
     from ..engines.service.answers import object_of
     from ..engines.service.client import Reply, Service
@@ -134,14 +135,14 @@ def annotate(
     body = whole.body if whole is not None else _empty(names, model, atlas)
 
     def read(reply: Reply) -> dict[str, Any]:
-        answer = object_of(reply.json(), service.host)
-        check_answer(answer, matrix.shape[0])
-        return dict(answer)
+        answer = object_of(cast("Json", unwrapped(reply.json())), service.host)
+        return {**answer, "calls": check_answer(answer, matrix.shape[0])}
 
     with Service(_address(), token=_key(), read_seconds=TIMEOUT) as service:
         return service.request(
-            "POST", "", content=body, headers={"Content-Type": "application/json"}, read=read
-        )
+            "POST", "", content=body, headers={"Content-Type": "application/json"}, read=read,
+            paid=True,
+        )  # fmt: skip
 
 
 def annotate_adata(adata: anndata.AnnData, model: str = "geneformer") -> anndata.AnnData:
@@ -161,10 +162,12 @@ def annotate_adata(adata: anndata.AnnData, model: str = "geneformer") -> anndata
     ServiceError, ValueError
         As in :func:`annotate`; ``adata`` is then as it was.
     """
+    from ..engines.cellatlas.calls import confidence_of
+
     result = annotate(adata.X, adata.var_names, model=model)
     calls = result["calls"]
-    adata.obs["cell_type"] = [c["label"] for c in calls]
-    adata.obs["cell_type_confidence"] = [c.get("confidence") for c in calls]
+    adata.obs["cell_type"] = [c.get("label") for c in calls]
+    adata.obs["cell_type_confidence"] = [confidence_of(c) for c in calls]
     return adata
 
 

@@ -4,7 +4,8 @@
 of the call are accepted: the paths of the artifacts on the constructor or on :meth:`run`. As in
 the package, columns, ``uns`` entries and files of the published names are replaced without
 asking, files are written where the process runs, and giving the address or the token is consent
-to send the data there.
+to send the data there. The results of an earlier job are replaced too, which is reported: the
+calls of the package's documentation run one after another on one AnnData.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("cellferry")
 
 NAME_OF_MISSING = "Unknown"
+SYMBOLS = "gene_symbols"
+"""The documented name of the column with symbols."""
 
 
 class CyteType:
@@ -50,7 +53,8 @@ class CyteType:
     rank_key, gene_symbols_column, n_top_genes, aggregate_metadata, min_percentage,
     pcent_batch_size, coordinates_key, max_cells_per_group, vars_h5_path, obs_duckdb_path,
     max_metadata_categories, api_url, auth_token
-        As in :class:`cellferry.engines.cytetype.CyteType`.
+        As in :class:`cellferry.engines.cytetype.CyteType`; but a ``var`` without the column
+        ``"gene_symbols"`` has its symbols elsewhere, where they are looked for.
     label_na
         Whether cells without a cluster are a cluster of their own, "Unknown".
 
@@ -69,7 +73,7 @@ class CyteType:
         adata: anndata.AnnData,
         group_key: str,
         rank_key: str = "rank_genes_groups",
-        gene_symbols_column: str | None = None,
+        gene_symbols_column: str | None = SYMBOLS,
         n_top_genes: int = 50,
         aggregate_metadata: bool = True,
         min_percentage: int = 10,
@@ -89,7 +93,7 @@ class CyteType:
         self._paths = {"vars_h5_path": vars_h5_path, "obs_duckdb_path": obs_duckdb_path}
         self._fixed: dict[str, Any] = {
             "rank_key": rank_key,
-            "gene_symbols_column": gene_symbols_column,
+            "gene_symbols_column": _symbols(adata, gene_symbols_column),
             "n_top_genes": n_top_genes,
             "aggregate_metadata": aggregate_metadata,
             "min_percentage": min_percentage,
@@ -127,7 +131,7 @@ class CyteType:
         upload_max_workers: int = 4,
         require_artifacts: bool = True,
         show_progress: bool = True,
-        override_existing_results: bool = False,
+        override_existing_results: bool | None = None,
         visibility: str | None = None,
         *,
         vars_h5_path: str | None = None,
@@ -151,18 +155,21 @@ class CyteType:
         show_progress
             Show a bar on a terminal or in a notebook.
         override_existing_results
-            Replace the results of an earlier job under the same prefix.
+            Whether the results of an earlier job under the same prefix are replaced. None
+            replaces them and says so; False is an error instead.
 
         Raises
         ------
         ColumnExistsError
-            There are results of an earlier job under this prefix.
+            There are results of an earlier job under this prefix, and
+            ``override_existing_results`` is False.
         CellferryError
             The AnnData is then as it was; ``data["run"]`` names the run to resume.
         """
         from ..runs.progress import progress_events
 
-        if f"{results_prefix}_jobDetails" in self.adata.uns and not override_existing_results:
+        earlier = f"{results_prefix}_jobDetails" in self.adata.uns
+        if earlier and override_existing_results is False:
             message = f'This AnnData has the results of an earlier job under "{results_prefix}".'
             hint = "Use get_results(), another results_prefix, or override_existing_results=True."
             raise ColumnExistsError(message, hint)
@@ -204,6 +211,8 @@ class CyteType:
                 on_event=on_event,
             )
         self.annotations = found
+        if earlier and override_existing_results is None:
+            logger.info('The results of an earlier job under "%s" are replaced.', results_prefix)
         write_results(self.adata, found, study, results_prefix)
         logger.info("Report: %s", found.provenance["report_url"])
         return self.adata
@@ -296,3 +305,8 @@ class CyteType:
         return study.with_parts(
             clusters=Clusters.from_labels(filled, [*study.clusters.names, name])
         )
+
+
+def _symbols(adata: anndata.AnnData, column: str | None) -> str | None:
+    """Return the column with symbols; only the documented one may be missing."""
+    return None if column == SYMBOLS and SYMBOLS not in adata.var.columns else column

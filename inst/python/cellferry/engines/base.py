@@ -12,12 +12,16 @@ from ..files import Json
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations
     from ..errors import CellferryWarning
     from ..runs.run import Run
     from ..runs.worker import Events
     from ..study.build import Reading
+    from ..study.markers.table import Markers
     from ..study.study import Study
 
 
@@ -46,8 +50,7 @@ class Capabilities:
         Parts of ``uses`` of which one is read: the first that the object has. The others need
         not be brought.
     companions
-        What the service is said to offer beside annotation, by name. Their protocols are not
-        public: nothing here calls them, and this is where they belong once they are.
+        What the service is said to offer beside annotation, by name; see :class:`Companion`.
     """
 
     answers: frozenset[str] = frozenset({"clusters"})
@@ -208,6 +211,22 @@ class ReadsContext(Protocol):
 
     def understand(self, study: Study) -> Understood:
         """Return what it makes of the context of the study."""
+        ...
+
+
+@runtime_checkable
+class Companion(Protocol):
+    """An engine of cells that also exports the markers of labels and embeds cells.
+
+    Both are called in a worker thread, with a run that keeps the answers of a service.
+    """
+
+    def marker_genes(self, study: Study, run: Run, events: Events) -> Markers:
+        """Return the marker genes of each label: of each cluster of the study."""
+        ...
+
+    def embedding(self, study: Study, run: Run, events: Events) -> NDArray[np.float32]:
+        """Return numbers of each cell, cells x dimensions, in the study's order."""
         ...
 
 

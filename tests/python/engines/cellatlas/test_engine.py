@@ -19,6 +19,7 @@ from cellferry.errors import (
     CredentialsRequiredError,
     EngineNeedsError,
     GeneIdentifiersError,
+    ServiceAnswerError,
     ServiceFailedError,
     UploadNotAllowedError,
 )
@@ -209,7 +210,7 @@ def test_how_many_values_there_are_is_not_read_where_it_is_known(server):
     assert readings == [1]
 
 
-def test_companion_endpoints_are_named_and_nothing_more():
+def test_companion_endpoints_are_named():
     found = CellAtlas().capabilities
     assert found.companions == ("embedding extraction", "marker-gene export")
     assert found.uses == {"counts", "normalized", "obs"}
@@ -220,3 +221,37 @@ def test_without_counts_it_says_so(server):
     with pytest.raises(EngineNeedsError, match="raw counts"):
         annotate(cells(6, counts=False), server, values="counts")
     assert np.sum(cells(6).layers["counts"].sum()) > 0
+
+
+def test_one_call_without_a_label_costs_one_cell_and_no_second_request(server):
+    server.faults = {0: "nameless"}
+    adata = cells(40)
+    found = annotate(adata, server)
+    assert len(server.requests) == 1
+    frame = found.to_frame()
+    assert frame["label"].tolist()[:-1] == expected(adata)[:-1]
+    assert frame["status"].tolist() == ["ok"] * 39 + ["failed"]
+    assert frame["error"].tolist()[-1] == "The service gave no label for this cell."
+    assert adata.obs["cell_type_cell"].isna().tolist() == [False] * 39 + [True]
+
+
+@pytest.mark.parametrize("fault", ["texts", "deeper"])
+def test_an_answer_in_another_form_is_used_and_not_asked_for_again(server, fault):
+    server.faults = {0: fault}
+    adata = cells(10)
+    annotate(adata, server)
+    assert len(server.requests) == 1
+    assert adata.obs["cell_type_cell"].tolist() == expected(adata)
+    assert set(adata.obs["cell_type_cell_confidence"]) == {0.75}
+
+
+@pytest.mark.parametrize(("fault", "requests"), [("short", 2), ("garble", 2), ("queued", 1)])
+def test_a_paid_request_is_repeated_at_most_once_for_an_answer_that_is_of_no_use(
+    server, fault, requests
+):
+    server.faults = dict.fromkeys(range(9), fault)
+    made = CellAtlas(api_url=server.url, min_counts=0)
+    made.retries = Retries(attempts=6, first=0.01, longest=0.02)
+    with pytest.raises(ServiceAnswerError):
+        annotate_cells(cells(10), engine=made, progress=False)
+    assert len(server.requests) == requests

@@ -1,10 +1,13 @@
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 
+from cellferry.engines.cellatlas.doublets import scores_of
 from cellferry.engines.cellatlas.quality import measure
-from cellferry.errors import CellsQualityWarning
+from cellferry.errors import CellsQualityWarning, DependencyError, InvalidObjectError
 from cellferry.study.expression.matrix import MatrixSource
 
 GENES = ["CD3E", "MT-CO1", "MTOR"]
@@ -60,3 +63,95 @@ def test_the_warning_says_what_is_done():
     with pytest.warns(CellsQualityWarning, match="left out"):
         bad.warn(filtered=True)
     look([[50, 0, 0]]).warn(filtered=True)
+
+
+def barcodes(seed=0, n_cells=40, n_like_empty=60, n_ambient=300):
+    """Cells of 400 counts of their own genes, droplets of 400 ambient counts, near-empty ones."""
+    random = np.random.default_rng(seed)
+    n_genes = 200
+    ambient = random.gamma(0.5, size=n_genes) + 0.01
+    own = np.zeros(n_genes)
+    own[:20] = 1
+    rows = [
+        random.multinomial(400, 0.7 * own / own.sum() + 0.3 * ambient / ambient.sum())
+        for _ in range(n_cells)
+    ]
+    rows += [random.multinomial(400, ambient / ambient.sum()) for _ in range(n_like_empty)]
+    rows += [random.multinomial(20, ambient / ambient.sum()) for _ in range(n_ambient)]
+    return np.array(rows), [f"G{i}" for i in range(n_genes)]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_droplets_like_the_near_empty_ones_are_found_by_a_test(seed):
+    values, genes = barcodes(seed)
+    found = look(values, genes=genes)
+    assert found.good[:40].all()
+    like_empty = [
+        r == "Its counts do not differ from those of empty droplets." for r in found.reasons
+    ]
+    assert sum(like_empty[:40]) == 0
+    assert sum(like_empty[40:100]) >= 58
+    assert found.numbers["flagged"]["droplets like empty ones"] == sum(like_empty)
+    assert "ambient" in found.numbers["droplets_by"]
+    with pytest.warns(CellsQualityWarning, match="droplets like empty ones"):
+        found.warn(filtered=False)
+
+
+def test_the_test_gives_the_same_however_the_cells_are_read():
+    values, genes = barcodes()
+
+    class Blocks(MatrixSource):
+        def __iter__(self):
+            for start in range(0, 400, 37):
+                yield start, csr_matrix(values[start : start + 37].astype(float))
+
+    whole = look(values, genes=genes)
+    source = Blocks(csr_matrix(values.astype(float)), genes)
+    pieces = measure(source, None, counts=True, min_counts=10, max_mitochondrial=0.2)
+    assert pieces.reasons == whole.reasons
+
+
+def test_without_near_empty_barcodes_there_is_no_test():
+    values, genes = barcodes(n_ambient=50)
+    found = look(values, genes=genes)
+    assert found.good[:100].all()
+    assert "droplets like empty ones" not in found.numbers["flagged"]
+    assert found.numbers["droplets_by"] == "counts"
+
+
+def test_doublets_are_scored_only_where_no_column_says_it():
+    obs = pd.DataFrame({"predicted_doublet": [False, True]})
+    source = MatrixSource(csr_matrix(np.full((2, 3), 50.0)), GENES)
+    limits = {"counts": True, "min_counts": 10, "max_mitochondrial": 0.2}
+    found = measure(source, obs, **limits, compute_doublets=True)
+    assert found.numbers["doublets_by"] == "predicted_doublet"
+    assert found.doublet_scores is None
+    with pytest.raises(InvalidObjectError, match="too few"):
+        measure(source, None, **limits, compute_doublets=True)
+
+
+def test_without_scanpy_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scanpy", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    with pytest.raises(DependencyError, match="Scrublet") as caught:
+        scores_of([], 500)
+    assert "pip install" in caught.value.hint
+
+
+@pytest.mark.slow
+def test_scrublet_scores_doublets_of_two_types_higher():
+    random = np.random.default_rng(0)
+    profiles = random.gamma(0.3, 1, (4, 300))
+    cells = np.array([random.poisson(profiles[i % 4] * 5) for i in range(400)])
+    pairs = np.array([[i, i + 1 + i % 3] for i in range(40)])
+    values = np.vstack([cells, cells[pairs[:, 0]] + cells[pairs[:, 1]]]).astype(float)
+    source = MatrixSource(csr_matrix(values), [f"G{i}" for i in range(300)])
+    found = measure(
+        source, None, counts=True, min_counts=10, max_mitochondrial=0.2, compute_doublets=True
+    )
+    assert found.numbers["doublets_by"] == "Scrublet of scanpy"
+    flagged = ~found.good
+    assert flagged[400:].mean() > 0.2
+    assert flagged[:400].mean() < 0.02
+    assert "Scrublet" in next(r for r in found.reasons if r)
+    assert np.median(found.doublet_scores[400:]) > 3 * np.median(found.doublet_scores[:400])

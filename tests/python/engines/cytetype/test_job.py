@@ -218,3 +218,93 @@ def test_an_id_that_cannot_be_is_refused(server, body):
     server.fault("answer", "POST", "annotate", times=99, status=200, body=body)
     with pytest.raises(errors.ServiceAnswerError):
         submitted(server)
+
+
+@pytest.mark.parametrize("word", ["COMPLETED", "Completed", "done", "succeeded", "Finished"])
+def test_final_words_count_without_case_and_by_their_meaning(server, word):
+    job = submitted(server)
+    both = states(word, **{"0": "Completed", "1": "DONE"})
+    server.fault("answer", "GET", "status", status=200, body=both)
+    assert job.follow(LABELS, never) == {"0": "completed", "1": "completed"}
+    assert server.count("GET", "status") == 1
+
+
+@pytest.mark.parametrize(
+    "word", ["error", "cancelled", "CANCELED", "Failed", "aborted", "timed_out"]
+)
+def test_every_word_for_a_failure_ends_the_wait(server, word):
+    job = submitted(server)
+    server.fault(
+        "answer", "GET", "status", times=99, status=200, body=states(word, **{"0": "error"})
+    )
+    with pytest.raises(errors.ServiceJobError, match="gave up") as caught:
+        job.follow(LABELS, never)
+    assert caught.value.data["clusters"] == ["0"]
+    assert server.count("GET", "status") == 1
+    assert (f'"{word}"' in caught.value.message) == (word != "Failed")
+
+
+def test_the_words_of_the_service_are_in_the_error(server):
+    job = submitted(server)
+    body = json.dumps({"jobStatus": "error", "error": "no model answered"}).encode()
+    server.fault("answer", "GET", "status", times=99, status=200, body=body)
+    with pytest.raises(errors.ServiceJobError, match="no model answered"):
+        job.follow(LABELS, never)
+
+
+@pytest.mark.parametrize("word", ["unknown", "weird", None, ""])
+def test_a_word_that_nobody_knows_is_warned_of_once_and_soon_ends_the_wait(
+    server, monkeypatch, word
+):
+    monkeypatch.setattr("cellferry.engines.cytetype.job.UNKNOWN_SECONDS", 0.2)
+    run = Run.create("cytetype")
+    job = submitted(server, run=run)
+    server.fault("answer", "GET", "status", times=999, status=200, body=states(word))
+    with (
+        pytest.warns(errors.ServiceWordsWarning, match="no state that is known") as warned,
+        pytest.raises(errors.ServiceAnswerError, match="nothing changes") as caught,
+    ):
+        job.follow(LABELS, never)
+    assert len(warned) == 1
+    assert "Resume the run" in caught.value.hint
+    # The job may be under way all the same: it can be looked at again.
+    assert run.content["remote_job_id"] == job.id
+
+
+def test_a_word_that_nobody_knows_does_not_lose_clusters_that_are_finished(server):
+    job = submitted(server)
+    both = states("weird", **{"0": "completed", "1": "failed"})
+    server.fault("answer", "GET", "status", status=200, body=both)
+    with pytest.warns(errors.ServiceWordsWarning):
+        assert job.follow(LABELS, never) == {"0": "completed", "1": "failed"}
+
+
+def test_states_may_be_a_list_or_named_by_label(server):
+    job = submitted(server)
+    listed = [{"cluster": "T cell", "status": "Completed"}, {"cluster": "B cell", "state": "ERROR"}]
+    body = json.dumps({"jobStatus": "completed", "clusterStatus": listed}).encode()
+    server.fault("answer", "GET", "status", status=200, body=body)
+    assert job.follow(LABELS, never) == {"0": "completed", "1": "failed"}
+
+
+def test_the_id_of_a_job_may_be_a_number(server):
+    run = Run.create("cytetype")
+    server.fault("answer", "POST", "annotate", status=200, body=b'{"job_id": 4711}')
+    assert submitted(server, run=run).id == "4711"
+    assert Run.open(run.id).content["remote_job_id"] == "4711"
+
+
+@pytest.mark.parametrize("given", ["true", "null", "4.5", "[]", '""'])
+def test_what_is_no_id_of_a_job_is_refused(server, given):
+    server.fault("answer", "POST", "annotate", status=200, body=b'{"job_id": %s}' % given.encode())
+    with pytest.raises(errors.ServiceAnswerError):
+        submitted(server)
+
+
+@pytest.mark.parametrize("key", ["clusterId", "cluster_id", "cluster", "clusterLabel"])
+def test_results_may_be_a_list(server, key):
+    job = submitted(server)
+    entry = {"latest": {"annotation": {"annotation": "T cell"}}}
+    body = json.dumps({"annotations": [{key: 0, **entry}, {key: "B cell", **entry}]}).encode()
+    server.fault("answer", "GET", "results", status=200, body=body)
+    assert set(job.results()["annotations"]) == {"0", "B cell"}

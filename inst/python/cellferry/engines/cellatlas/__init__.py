@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from ...annotations.cells import SKIPPED, CellAnnotations
+from ...annotations.cells import FAILED, SKIPPED, CellAnnotations
 from ...annotations.clusters import UNKNOWN
 from ...annotations.texts import Texts, spread
 from ...errors import InternalError
@@ -25,13 +25,14 @@ from ..service.secrets import Secret, find_secret
 from .options import ADDRESS_VARIABLE, HOSTED, KEY_VARIABLE, Options, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from ...runs.run import Run
     from ...runs.worker import Events
     from ...study.expression.source import ExpressionSource
+    from ...study.markers.table import Markers
     from ...study.study import Study
     from ..service.client import Retries
     from .quality import Quality
@@ -78,7 +79,18 @@ class CellAtlas:
         ``"warn"``, ``"filter"`` (they are not sent and get no label), ``"off"``.
     min_counts, max_mitochondrial
         A cell with fewer counts is an empty droplet; one with a larger share (0..1) of
-        mitochondrial counts is dying. Published limits are 0.1 to 0.2, by tissue.
+        mitochondrial counts is dying. Published limits are 0.1 to 0.2, by tissue. Where near-empty
+        barcodes are there, those with few counts are tested against them too.
+    doublets
+        ``"column"``: what a column of the object says (Scrublet's, scDblFinder's,
+        DoubletFinder's). ``"compute"``: where there is none a score is computed from raw counts
+        by Scrublet, if scanpy is installed; the run keeps it as ``doublet_scores.json``. Cells
+        of several samples should be scored sample by sample, before. Doublets are reported;
+        only ``qc="filter"`` leaves them out.
+    markers_path, embedding_path
+        Where the service has marker export and embedding, for :func:`cellferry.export_markers`
+        and :func:`cellferry.embed_cells`. None: beside ``annotate``, as on ``cellferry serve``;
+        those of the hosted service are not public.
 
     Raises
     ------
@@ -110,6 +122,9 @@ class CellAtlas:
         qc: str = "warn",
         min_counts: int = 200,
         max_mitochondrial: float = 0.2,
+        doublets: str = "column",
+        markers_path: str | None = None,
+        embedding_path: str | None = None,
     ) -> None:
         given = {k: v for k, v in locals().items() if k in Options.__dataclass_fields__}
         given["api_url"] = check_address(api_url or os.environ.get(ADDRESS_VARIABLE) or HOSTED)
@@ -127,8 +142,8 @@ class CellAtlas:
     def capabilities(self) -> Capabilities:
         """It answers cells from expression, which is sent to the service.
 
-        The service is said to have companion endpoints. Their paths and bodies are not
-        public, so nothing calls them: they are only named here.
+        The hosted service is said to have companion endpoints, whose paths and bodies are not
+        public: they are asked where the options or ``cellferry serve`` have them.
         """
         host = urlsplit(self.options.api_url).hostname
         away = not is_loopback(host)
@@ -201,6 +216,9 @@ class CellAtlas:
         quality, genes = self._look(study, quiet=True)
         cells: tuple[str, ...] = study.require("cells", self.name)
         keep = quality.good if quality is not None and options.qc == "filter" else None
+        if quality is not None and quality.doublet_scores is not None:
+            scores = np.round(quality.doublet_scores, 4).tolist()
+            run.store("doublet_scores.json", dict(zip(cells, scores, strict=True)))
         encoder = Encoder(
             source.genes,
             model=options.model,
@@ -232,6 +250,80 @@ class CellAtlas:
             evidence=evidence, provenance=provenance,
         )  # fmt: skip
 
+    def marker_genes(self, study: Study, run: Run, events: Events) -> Markers:
+        """Send all cells and their labels at once, and return the marker genes of each label.
+
+        Raises
+        ------
+        EngineNeedsError, InvalidOptionError, ServiceError
+        """
+        from .companions import check_markers, labels_of, markers_of
+
+        more = {"labels": labels_of(study)}
+        (answered,) = self._companion(
+            study, run, events, ("markers_path", "markers"), check_markers, more=more
+        )
+        return markers_of(answered.answer())
+
+    def embedding(self, study: Study, run: Run, events: Events) -> NDArray[np.float32]:
+        """Send every chunk that the run does not have yet; return cells x dimensions.
+
+        Raises
+        ------
+        InvalidOptionError, ServiceError
+        """
+        from .companions import check_embedding, joined, rows_of
+
+        answered = self._companion(study, run, events, ("embedding_path", "embed"), check_embedding)
+        return joined([rows_of(chunk.answer(), len(chunk.rows)) for chunk in answered])
+
+    def _companion(
+        self,
+        study: Study,
+        run: Run,
+        events: Events,
+        where: tuple[str, str],
+        check: Callable[[object, int], object],
+        *,
+        more: Mapping[str, object] | None = None,
+    ) -> list[Answered]:
+        """Send all cells to another endpoint: in chunks, or at once where there is ``more``."""
+        from ..service.client import Service
+        from .options import companion_address
+        from .payload import MOST_CELLS, Encoder
+        from .sending import Sender
+
+        options = self.options
+        source, counts = self._source(study)
+        cells: tuple[str, ...] = study.require("cells", self.name)
+        whole = more is not None
+        encoder = Encoder(
+            source.genes,
+            model=options.model,
+            reference_atlas=options.reference_atlas,
+            counts=counts,
+            chunk_bytes=2**62 if whole else options.chunk_bytes,
+            chunk_cells=MOST_CELLS if whole else options.chunk_size,
+            more=more,
+        )
+        with Service(
+            companion_address(options, *where),
+            token=self._key,
+            events=events,
+            read_seconds=options.timeout,
+            retries=self.retries,
+        ) as service:
+            sender = Sender(
+                service,
+                run,
+                events,
+                options.parallel,
+                options.compress,
+                check=check,
+                halves=not whole,
+            )
+            return sender.send(encoder.chunks(source), cells)
+
     def _source(self, study: Study) -> tuple[ExpressionSource, bool]:
         wanted = self.options.values
         counts = wanted == "counts" or (wanted == "auto" and study.counts is not None)
@@ -255,6 +347,7 @@ class CellAtlas:
                     counts=counts,
                     min_counts=self.options.min_counts,
                     max_mitochondrial=self.options.max_mitochondrial,
+                    compute_doublets=self.options.doublets == "compute",
                 )
             self._looked = (study, quality, genes)
             if quality is not None and not quiet:
@@ -267,7 +360,7 @@ def _merged(
 ) -> CellAnnotations:
     """Join the answers of all chunks; every cell that was sent has exactly one."""
     from ...biology.ontology import cell_ontology
-    from .calls import Calls, check_answer, columns_of
+    from .calls import NO_LABEL, Calls, check_answer, columns_of
 
     n = len(cells)
     expected = np.arange(n) if quality is None else np.flatnonzero(quality.good)
@@ -284,6 +377,10 @@ def _merged(
     confidence = np.full(n, np.nan)
     label[at], status[at], confidence[at] = calls.label.codes, calls.status, calls.confidence
     errors = Texts.none(n) if quality is None else Texts.of(quality.reasons)
+    if np.any(status == FAILED):
+        reasons = errors.values()
+        reasons[status == FAILED] = NO_LABEL
+        errors = Texts.of(reasons.tolist())
     terms = {x: cell_ontology().find(x) for x in calls.label.levels if x != UNKNOWN}
     return CellAnnotations(
         cells,

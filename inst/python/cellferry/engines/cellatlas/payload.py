@@ -8,7 +8,7 @@ text that were encoded once; nothing is ever dense, and no more than one chunk i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -170,6 +170,8 @@ class Encoder:
         the bytes.
     chunk_bytes, chunk_cells
         Upper bounds of a chunk; a single cell may be larger.
+    more
+        What else is in the body of a request, for one that is the only one.
     """
 
     def __init__(
@@ -181,12 +183,13 @@ class Encoder:
         counts: bool,
         chunk_bytes: int,
         chunk_cells: int,
+        more: Mapping[str, object] | None = None,
     ) -> None:
         import orjson
 
         self._n_genes = len(genes)
         self._head = b'{"genes":' + orjson.dumps(list(genes)) + _POINTERS
-        tail = {"model": model, "reference_atlas": reference_atlas}
+        tail = {"model": model, "reference_atlas": reference_atlas, **(more or {})}
         self._tail = b"}," + orjson.dumps(tail)[1:]
         self._counts = counts
         self._bytes = chunk_bytes - len(self._head) - len(self._tail)

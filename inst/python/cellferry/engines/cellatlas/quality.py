@@ -15,6 +15,8 @@ from ...biology.gene_tables import resolve
 from ...biology.genes import identifier_kind
 from ...biology.species import known_species
 from ...errors import CellsQualityWarning, GeneIdentifiersError, listing
+from .doublets import METHOD, THRESHOLD, scores_of
+from .droplets import can_be_tested, empty_droplets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +47,8 @@ class Numbers(TypedDict):
     median_mitochondrial_share: float | None
     mitochondrial_genes: int
     doublet_column: str | None
+    doublets_by: str | None
+    droplets_by: str
     min_counts: int | None
     max_mitochondrial: float
 
@@ -59,10 +63,13 @@ class Quality:
         One text per cell: why it should be left out, or None.
     numbers
         Counts and medians, plain data.
+    doublet_scores
+        Of each cell, where they were computed.
     """
 
     reasons: list[str | None] = field(repr=False)
     numbers: Numbers
+    doublet_scores: NDArray[np.float64] | None = field(default=None, repr=False)
 
     @property
     def good(self) -> NDArray[np.bool_]:
@@ -92,12 +99,16 @@ def measure(
     counts: bool,
     min_counts: int,
     max_mitochondrial: float,
+    compute_doublets: bool = False,
 ) -> Quality:
     """Measure all cells.
 
     Empty droplets have fewer than ``min_counts`` counts (of normalised values: no value at
-    all); dying cells have a larger mitochondrial share than ``max_mitochondrial`` (0..1, of
-    genes named MT-...); doublets are what a column of the object calls so, or scores above 0.5.
+    all), and where near-empty barcodes are there those that a test does not distinguish from
+    them (:mod:`.droplets`); dying cells have a larger mitochondrial share than
+    ``max_mitochondrial`` (0..1, of genes named MT-...); doublets are what a column of the object
+    calls so, or scores above 0.5. Where there is no such column and ``compute_doublets`` says
+    so, they are scored (:mod:`.doublets`).
     """
     n = source.shape[0]
     is_mitochondrial = np.array([MITOCHONDRIAL.fullmatch(g) is not None for g in source.genes])
@@ -114,8 +125,18 @@ def measure(
             )
     share = np.divide(mitochondrial, total, out=np.zeros(n), where=total > 0)
     doublet, column = _doublets(obs, n)
+    scores = None
+    if column is None and compute_doublets and counts:
+        scores = scores_of(source, n)
+        doublet = scores > THRESHOLD
+    empty = total < min_counts if counts else total <= 0
+    tested = counts and can_be_tested(total)
+    by_test = np.zeros(n, dtype=bool)
+    if tested:
+        by_test = empty_droplets(source, total) & ~empty
     found = {
-        "empty droplets": total < min_counts if counts else total <= 0,
+        "empty droplets": empty,
+        "droplets like empty ones": by_test,
         "dying cells": share > max_mitochondrial,
         "doublets": doublet,
     }
@@ -123,8 +144,11 @@ def measure(
         "empty droplets": f"Fewer than {min_counts} counts: an empty droplet."
         if counts
         else "No expression at all: an empty droplet.",
+        "droplets like empty ones": "Its counts do not differ from those of empty droplets.",
         "dying cells": f"More than {100 * max_mitochondrial:g} % mitochondrial: a dying cell.",
-        "doublets": f'A doublet, says the column "{column}".',
+        "doublets": f'A doublet, says the column "{column}".'
+        if column
+        else f"A doublet, says {METHOD}: a score above {THRESHOLD:g}.",
     }
     reasons: list[str | None] = [None] * n
     for what in reversed(found):
@@ -132,15 +156,21 @@ def measure(
             reasons[i] = words[what]
     numbers: Numbers = {
         "cells": n,
-        "flagged": {what: int(flags.sum()) for what, flags in found.items()},
+        "flagged": {
+            what: int(flags.sum())
+            for what, flags in found.items()
+            if tested or what != "droplets like empty ones"
+        },
         "median_counts": float(np.median(total)) if counts and n else None,
         "median_mitochondrial_share": float(np.median(share)) if n else None,
         "mitochondrial_genes": int(is_mitochondrial.sum()),
         "doublet_column": column,
+        "doublets_by": column or (None if scores is None else METHOD),
+        "droplets_by": "counts and a test against the ambient profile" if tested else "counts",
         "min_counts": min_counts if counts else None,
         "max_mitochondrial": max_mitochondrial,
     }
-    return Quality(reasons, numbers)
+    return Quality(reasons, numbers, scores)
 
 
 def _doublets(obs: pd.DataFrame | None, n: int) -> tuple[NDArray[np.bool_], str | None]:

@@ -21,7 +21,7 @@ from ...files import Json, file_hash, write_whole
 from ...runs.parallel import bounded_map
 from ..service.addresses import is_loopback
 from ..service.client import Reply, Service
-from .calls import check_answer
+from .calls import check_answer, unwrapped
 from .payload import Chunk
 
 if TYPE_CHECKING:
@@ -68,6 +68,10 @@ class Sender:
     compress
         Whether bodies are gzipped. None: once the service has said that it takes them, by
         the response header ``Accept-Encoding`` (RFC 7694), and never to this machine.
+    check
+        Raises :class:`ServiceAnswerError` unless an answer fits so many cells.
+    halves
+        Whether a chunk that is too large is sent in halves.
     """
 
     service: Service
@@ -75,6 +79,8 @@ class Sender:
     events: Events
     parallel: int = 2
     compress: bool | None = None
+    check: Callable[[object, int], object] = check_answer
+    halves: bool = True
     sent: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -97,7 +103,7 @@ class Sender:
                     answered.append(found)
                     done += len(chunk.rows)
                     self._report(done, len(cells))
-                elif len(chunk.body) > self._largest and len(chunk.rows) > 1:
+                elif self.halves and len(chunk.body) > self._largest and len(chunk.rows) > 1:
                     yield from missing(chunk.halves())
                 else:
                     yield chunk
@@ -145,8 +151,8 @@ class Sender:
             taken = reply.headers.get("accept-encoding", "")
             if self._may_learn and "gzip" in taken.lower():
                 self._gzip = True
-            answer = reply.json()
-            check_answer(answer, n_cells)
+            answer = unwrapped(reply.json())
+            self.check(answer, n_cells)
             # Small, and already shrunk for the file: a chunk's answer need not stay in memory.
             return gzip.compress(orjson.dumps(answer), compresslevel=1)
 
@@ -154,7 +160,7 @@ class Sender:
         try:
             return sent, self._posted(chunk.body, read)
         except ServiceTooLargeError:
-            if n_cells == 1:
+            if n_cells == 1 or not self.halves:
                 raise
             return chunk, b""
 
@@ -172,7 +178,7 @@ class Sender:
         if self._gzip:
             body = gzip.compress(body, compresslevel=1)
             headers["Content-Encoding"] = "gzip"
-        return self.service.request("POST", "", content=body, headers=headers, read=read)
+        return self.service.request("POST", "", content=body, headers=headers, read=read, paid=True)
 
     def _key(self, chunk: Chunk) -> str:
         return hashlib.sha256(f"{self.service.address}\x1f{chunk.key}".encode()).hexdigest()

@@ -52,7 +52,7 @@ class CyteType:
         needed ``apiKey``, ``baseUrl``, ``modelSettings``, ``targetAgents``. A key that is
         missing is taken from the provider's environment variable. Keys are never stored.
     metadata
-        Names and values that the report shows; links stay links.
+        Names and values that the report shows; links stay links, and None is left out.
     n_parallel_clusters
         Clusters annotated at once, 1 to 50.
     visibility
@@ -295,7 +295,7 @@ class CyteType:
             others = {k: v for k, v in results.items() if k != "annotations"}
             annotated = results["annotations"]
             own = annotated if isinstance(annotated, Mapping) else {}
-            unexpected = [i for i in own if ids.cluster(i) is None]
+            unexpected = [i for i in own if ids.cluster(i) is None and i not in ids.by_cluster]
             provenance = {
                 "job": job.id,
                 "api_url": service.address,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ...annotations.clusters import UNKNOWN, Annotation
 from ...biology.text import ontology_id, says_unknown
+from .keyed import by_id
 
 if TYPE_CHECKING:
     from .payload import ClusterIds
@@ -44,13 +45,16 @@ def rows_of(
         The clusters that markers were sent for; any other one that has no answer is skipped,
         not failed. None: all.
     """
-    entries = _record(results["annotations"])
+    labels = {own: name for name, own in ids.by_cluster.items()}
+    entries = by_id(_record(results["annotations"]), labels)
     rows: list[Annotation] = []
     evidence: dict[str, object] = {}
     for name in names:
         identifier = ids.by_cluster[name]
         entry = entries.get(identifier)
-        row = row_of(name, identifier, entry, states.get(identifier, ""))
+        # A service may call a cluster by its name, unless that is the id of another one.
+        also = () if name in labels else (name,)
+        row = row_of(name, identifier, entry, states.get(identifier, ""), also)
         if row.status == "failed" and with_markers is not None and name not in with_markers:
             error = "The marker table has no rows for this cluster."
             row = Annotation(name, "skipped", error=error, engine=ENGINE)
@@ -60,7 +64,9 @@ def rows_of(
     return tuple(rows), evidence
 
 
-def row_of(cluster: str, identifier: str, entry: object, state: str) -> Annotation:
+def row_of(
+    cluster: str, identifier: str, entry: object, state: str, also: Collection[str] = ()
+) -> Annotation:
     """Return the row of one cluster.
 
     Parameters
@@ -71,15 +77,20 @@ def row_of(cluster: str, identifier: str, entry: object, state: str) -> Annotati
         Its entry of the results, which may be missing or damaged.
     state
         Its state as the service said, ``""`` where it did not.
+    also
+        By what else an answer may say that it is for this cluster.
     """
-    latest = _record(_record(entry).get("latest"))
-    found = _record(latest.get("annotation"))
+    outer = _record(entry)
+    latest = _record(outer.get("latest", outer))
+    # In a list each record may be the annotation itself.
+    plain = latest if isinstance(latest.get("annotation"), str) else {}
+    found = _record(latest.get("annotation")) or plain
     if not found:
         if state == "failed":
             return _failed(cluster, "The service could not annotate this cluster.")
         return _failed(cluster, "The service returned no annotation for this cluster.")
     own = found.get("clusterId", identifier)
-    if own is not None and str(own) != identifier:
+    if own is not None and str(own) != identifier and str(own) not in also:
         error = f'The answer says that it is for the cluster "{own}", so it is not used.'
         return _failed(cluster, error)
     deep = _record(_record(found.get("fullOutput")).get("cellType"))

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import secrets
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +30,12 @@ from ...errors import (
     ServiceRejectedError,
     ServiceTimeoutError,
     ServiceUnreachableError,
+    ServiceWordsWarning,
 )
 from ...files import Json
 from ..service.answers import object_of
 from ..service.secrets import redact
+from .keyed import by_id, record_of
 from .uploads import safe_id
 
 if TYPE_CHECKING:
@@ -51,7 +55,40 @@ NOT_KNOWN_YET_SECONDS = 60.0
 SILENCE_SECONDS = 900.0
 """So long a service may be away while a job is under way."""
 
+UNKNOWN_SECONDS = 120.0
+"""So long a job may be in a state that nobody knows before the wait ends."""
+
 FINISHED = frozenset({"completed", "failed"})
+_WORDS: dict[str, tuple[str, ...]] = {
+    "completed": ("complete", "done", "finished", "succeeded", "success", "successful", "ok"),
+    "failed": (
+        "failure", "error", "errored", "cancelled", "canceled", "aborted", "expired", "rejected",
+        "timeout", "timedout", "terminated", "killed", "deleted", "stopped",
+    ),
+    "processing": (
+        "pending", "queued", "running", "submitted", "started", "starting", "inprogress",
+        "created", "waiting", "accepted", "scheduled", "initializing", "retrying", "annotating",
+        "reviewing", "active", "paused", "uploading", "preparing", "finalizing", "summarizing",
+        "working", "new", "partial",
+    ),
+    "credentials_required": ("credentialsrequired",),
+}  # fmt: skip
+STATES = {
+    re.sub("[^a-z]", "", word): state for state, words in _WORDS.items() for word in (state, *words)
+}
+"""What services call the states of a job or cluster, without case or separators -> ours."""
+
+
+def state_of(word: object) -> str | None:
+    """Return the state that a word of a service means, None if nobody knows.
+
+    Examples
+    --------
+    >>> state_of("COMPLETED"), state_of("Cancelled"), state_of("in-progress"), state_of("odd")
+    ('completed', 'failed', 'processing', None)
+    """
+    plain = re.sub("[^a-z]", "", word.casefold()) if isinstance(word, str) else ""
+    return STATES.get(plain)
 
 
 class Job:
@@ -119,9 +156,9 @@ class Job:
                 raise
             answer = self._post(envelope(False), once)
         host = self._service.host
-        accepted = object_of(answer, host, job_id=str)
+        accepted = object_of(answer, host)
         # Written before anything else happens: from here on the job can be found again.
-        identifier = safe_id(accepted["job_id"], host)
+        identifier = safe_id(_identifier(accepted, host), host)
         payload: dict[str, Json] = {"once": once, "job_id": identifier}
         self._run.record("job", self._kept(key), payload)
         self._submitted(identifier, key)
@@ -197,6 +234,7 @@ class Job:
         begun = time.monotonic()
         pause = min(FIRST_POLL_SECONDS, self._poll_seconds)
         heard = begun
+        unknown = _UnknownWords()
         seen = False
         renewed = False
         trouble: ServiceError | None = None
@@ -223,21 +261,31 @@ class Job:
                 self._events.wait(min(pause, left))
             else:
                 heard, seen, trouble = time.monotonic(), True, None
-                clusters = _states(status)
+                clusters = _states(status, labels)
                 self._report(clusters, labels, reported)
-                if status["jobStatus"] == "credentials_required" and not renewed:
+                word = status["jobStatus"]
+                state = state_of(word)
+                if state is None:
+                    unknown.seen(word, clusters, self._service.host, self.id)
+                    # Whatever it is called: nothing is left to be done.
+                    over = labels and all(clusters.get(c) in FINISHED for c in labels)
+                    state = "completed" if over else "processing"
+                else:
+                    unknown.forget()
+                if state == "credentials_required" and not renewed:
                     renewed = True
                     renew()
                     continue
-                explanation = redact(str(status.get("message") or ""))
-                if self._is_over(status["jobStatus"], clusters, explanation):
+                if self._is_over(state, clusters, _explanation(status)):
                     return clusters
                 self._events.wait(min(pause, left))
             pause = min(pause * POLL_GROWTH, self._poll_seconds)
 
     def _status(self) -> Mapping[str, Any]:
-        answer = self._service.get(f"/status/{self.id}")
-        return object_of(answer, self._service.host, jobStatus=str)
+        answer = object_of(self._service.get(f"/status/{self.id}"), self._service.host)
+        if answer.get("jobStatus", "") is not None:
+            object_of(answer, self._service.host, jobStatus=str)
+        return answer
 
     def _is_over(self, state: str, clusters: Mapping[str, str], explanation: str) -> bool:
         if state == "credentials_required":
@@ -287,17 +335,75 @@ class Job:
             if self._gave_up:
                 raise self._lost([], error.message) from error
             raise
-        return object_of(answer, self._service.host, annotations=dict)
+        found = object_of(answer, self._service.host)
+        annotations = record_of(found.get("annotations"))
+        if annotations is None:
+            object_of({"annotations": None}, self._service.host, annotations=dict)
+        return {**found, "annotations": annotations}
 
 
-def _states(status: Mapping[str, object]) -> dict[str, str]:
+class _UnknownWords:
+    """Words for states that nobody knows: each is warned of once, and the wait for one ends."""
+
+    def __init__(self) -> None:
+        self._warned: set[str] = set()
+        self._since: float | None = None
+        self._clusters: Mapping[str, str] = {}
+
+    def forget(self) -> None:
+        """Note that the service used a word that is known."""
+        self._since = None
+
+    def seen(self, word: object, clusters: Mapping[str, str], host: str, job: str | None) -> None:
+        """Note such a word; raises :class:`ServiceAnswerError` after :data:`UNKNOWN_SECONDS`."""
+        shown = redact(" ".join(str(word).split()))[:60]
+        if shown not in self._warned:
+            self._warned.add(shown)
+            message = f'{host} says that the job is "{shown}", which is no state that is known.'
+            hint = f"It is looked at for {UNKNOWN_SECONDS:g} seconds more, while nothing changes."
+            warnings.warn(ServiceWordsWarning(message, hint), stacklevel=4)
+        if self._since is None or clusters != self._clusters:
+            self._since, self._clusters = time.monotonic(), dict(clusters)
+        elif time.monotonic() - self._since > UNKNOWN_SECONDS:
+            message = (
+                f'{host} says of the job {job} only that it is "{shown}", and nothing changes.'
+            )
+            hint = "Resume the run to look again, or ask the operator of the service."
+            raise ServiceAnswerError(message, hint, job=job)
+
+
+def _identifier(accepted: Mapping[str, Any], host: str) -> str:
+    """Return the id of a job, which some services have as a number."""
+    given = accepted.get("job_id")
+    if isinstance(given, int) and not isinstance(given, bool):
+        return str(given)
+    return str(object_of(accepted, host, job_id=str)["job_id"])
+
+
+def _explanation(status: Mapping[str, Any]) -> str:
+    """Return why a job is as it is, in the words of the service."""
+    for name in ("message", "error", "detail"):
+        if isinstance(words := status.get(name), str) and words.strip():
+            return redact(words)
+    word = str(status["jobStatus"])
+    return "" if word.casefold() == "failed" else redact(f'it is "{word}".')
+
+
+def _states(status: Mapping[str, object], labels: Mapping[str, str]) -> dict[str, str]:
     given = status.get("clusterStatus")
     if given is None:
         return {}
-    if not isinstance(given, dict):
+    found = record_of(given)
+    if found is None:
         message = "The state of the clusters is not a record."
         raise ServiceAnswerError(message, "The service speaks another protocol.")
-    return {str(c): str(state) for c, state in given.items()}
+    states = {}
+    for cluster, said in by_id(found, labels).items():
+        word = said
+        if isinstance(said, Mapping):
+            word = next((said[n] for n in ("status", "state") if n in said), None)
+        states[cluster] = state_of(word) or str(word)
+    return states
 
 
 logger = logging.getLogger("cellferry")

@@ -128,10 +128,11 @@ def _metadata(given: object) -> dict[str, object] | None:
         message = f"`metadata` must be a record of names and values, not {type(given).__name__}."
         raise InvalidOptionError(message, option="metadata")
     for name, value in given.items():
-        if not isinstance(value, str | int | float | bool):
+        if not isinstance(value, str | int | float | bool | None):
             message = f"`metadata[{name!r}]` must be text, a number or a flag."
             raise InvalidOptionError(message, "A link is text too.", option="metadata")
-    return {str(k): v for k, v in given.items()}
+    # A value of None says that there is none: scripts fill in what they have.
+    return {str(k): v for k, v in given.items() if v is not None}
 
 
 def _columns(given: object) -> tuple[str, ...] | None:

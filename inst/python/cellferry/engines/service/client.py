@@ -33,6 +33,8 @@ Content = bytes | Callable[[], Iterator[bytes]] | None
 """A body; a function when it is made anew for each attempt."""
 
 CONNECT_SECONDS = 20.0
+UNREADABLE_PAID = 2
+"""So many answers of a paid request that cannot be read end it."""
 PIECE = 1 << 18
 """Bytes of a body that are handed to the socket at once."""
 LARGEST_ANSWER = 512 * 1024**2
@@ -187,6 +189,7 @@ class Service:
         content: Content = None,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
+        paid: bool = False,
     ) -> Reply: ...
     @overload
     def request(
@@ -197,6 +200,7 @@ class Service:
         content: Content = None,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
+        paid: bool = False,
         read: Callable[[Reply], _Read],
     ) -> _Read: ...
     def request(
@@ -207,6 +211,7 @@ class Service:
         content: Content = None,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
+        paid: bool = False,
         read: Callable[[Reply], object] = lambda reply: reply,
     ) -> object:
         """Send a request until it succeeds, and return ``read(reply)``.
@@ -219,9 +224,12 @@ class Service:
             The body.
         seconds
             Longest silence and longest time of the whole answer.
+        paid
+            Whether each answer costs: one that cannot be read is asked for once more, no oftener.
         read
             Turns the reply into what is returned; a :class:`ServiceAnswerError` that it
-            raises is tried again too.
+            raises is tried again too, unless its ``data["whole"]`` says that the answer is what
+            the service meant.
 
         Raises
         ------
@@ -233,7 +241,7 @@ class Service:
             body = content() if callable(content) else content
             return read(self._send(method, path, body, dict(headers or {}), seconds))
 
-        return self._retrying()(attempt)
+        return self._retrying(UNREADABLE_PAID if paid else self.retries.attempts)(attempt)
 
     def _authorised(self, request: httpx.Request) -> httpx.Request:
         if self._token is not None:
@@ -296,10 +304,12 @@ class Service:
                 raise ServiceAnswerError(message, "The service speaks another protocol.", host=host)
         return b"".join(parts)
 
-    def _retrying(self) -> tenacity.Retrying:
+    def _retrying(self, unreadable: int) -> tenacity.Retrying:
+        """Return what tries again; answers that cannot be read are so many at most."""
         import tenacity
 
         retries = self.retries
+        seen = 0
         jittered = tenacity.wait_random_exponential(retries.first, retries.longest)
 
         def pause(state: tenacity.RetryCallState) -> float:
@@ -313,7 +323,11 @@ class Service:
                 return False
             if (error.retry_after or 0) > retries.patience:
                 return False
-            return answers.is_transient(error) or type(error) is ServiceAnswerError
+            if type(error) is ServiceAnswerError:
+                nonlocal seen
+                seen += 1
+                return seen < unreadable and not error.data.get("whole")
+            return answers.is_transient(error)
 
         return tenacity.Retrying(
             stop=tenacity.stop_after_attempt(retries.attempts),

@@ -23,7 +23,8 @@ ID: Schema = {"type": "string", "format": "uuid"}
 POSITION: Schema = {"type": "integer", "minimum": 0, "maximum": 10**9}
 REFERENCE = "#/components/schemas/{model}"
 BODIES = (
-    Submission, Credentials, CountsRequest, cells.Cells, cells.Calls, bodies.Initiate,
+    Submission, Credentials, CountsRequest, cells.Cells, cells.Calls,
+    cells.LabelledCells, cells.MarkerGenes, cells.Embedding, bodies.Initiate,
     bodies.Initiated, bodies.Chunk, bodies.Complete, bodies.Uploaded, bodies.Upload, bodies.Job,
     Status, bodies.Results, bodies.Expression, bodies.Counts, bodies.Health, bodies.Failure,
 )  # fmt: skip
@@ -104,6 +105,22 @@ def _paths() -> Schema:
             "post": _operation("Submit a job", "Job", [_idempotency()], ref("Submission"))
         },
         cells.PATH: {"post": _operation("A call for each cell", "Calls", body=ref("Cells"))},
+        cells.MARKERS_PATH: {
+            "post": {
+                **_operation(
+                    "Marker genes of each label", "MarkerGenes", body=ref("LabelledCells")
+                ),
+                "description": cells.OURS,
+                "x-cellferry": True,
+            }
+        },
+        cells.EMBEDDING_PATH: {
+            "post": {
+                **_operation("An embedding of each cell", "Embedding", body=ref("Cells")),
+                "description": cells.OURS,
+                "x-cellferry": True,
+            }
+        },
         "/status/{job_id}": {"get": _operation("How far a job is", "Status", [job])},
         "/results/{job_id}": {"get": _operation("Results of a job", "Results", [job])},
         "/report/{job_id}": {"get": _page("The report of a job, a page", [job])},

@@ -1,6 +1,6 @@
 """The addresses of the server: uploads, jobs, reports.
 
-The address of the Cell Atlas API has a module of its own, ``cells``; guards, bodies and
+The addresses of the Cell Atlas API have a module of their own, ``cells``; guards, bodies and
 failures are shared.
 """
 
@@ -29,7 +29,7 @@ from ..settings import MIB
 from ..store import now
 from ..uploads.signed import MOST_SIGNED, SIGNED_PATH, etag
 from . import bodies
-from .cells import PATH
+from .cells import EMBEDDING_PATH, MARKERS_PATH, PATH
 from .guards import COOKIE, POLICY, refused
 from .memory import BodyMemory
 from .openapi import document
@@ -78,6 +78,8 @@ class Routes:
             Route("/upload/{upload_id}", self.upload, methods=["GET"]),
             Route("/annotate", self.annotate, methods=["POST"]),
             Route(PATH, self.cells, methods=["POST"]),
+            Route(MARKERS_PATH, self.markers, methods=["POST"]),
+            Route(EMBEDDING_PATH, self.embedding, methods=["POST"]),
             Route("/status/{job_id}", self.status, methods=["GET"]),
             Route("/results/{job_id}", self.results, methods=["GET"]),
             Route("/report/{job_id}", self.report, methods=["GET"]),
@@ -195,11 +197,23 @@ class Routes:
         return JSONResponse(bodies.Job(job_id=job_id))
 
     async def cells(self, request: Request) -> Response:
-        """Answer cells at once; one request at a time, because a parsed one is large."""
+        """Answer cells at once."""
+        return await self._of_cells(request, "cells")
+
+    async def markers(self, request: Request) -> Response:
+        """Return the marker genes of labels."""
+        return await self._of_cells(request, "markers")
+
+    async def embedding(self, request: Request) -> Response:
+        """Return the embedding of cells."""
+        return await self._of_cells(request, "embedding")
+
+    async def _of_cells(self, request: Request, what: str) -> Response:
+        """Answer one request about cells at a time, because a parsed one is large."""
         check_content_type(request, "application/json")
         async with self._memory.reading(request, self._server.settings.body_bytes) as body:
-            calls = await run_sync(self._server.parser.cells, body, limiter=self._parsing)
-        return Response(calls, media_type="application/json")
+            found = await run_sync(self._server.parser.cells, body, what, limiter=self._parsing)
+        return Response(found, media_type="application/json")
 
     async def status(self, request: Request) -> Response:
         """Say how far a job is."""

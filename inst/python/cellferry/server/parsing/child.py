@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +17,7 @@ import orjson
 
 from ..bodies import parsed, read
 from ..failures import Code, Failure
-from ..http.cells import answer_cells
+from ..http.cells import ANSWERS
 from ..jobs.llm_configs import allowed
 from ..jobs.payload import JobInput, Submission, job_of
 from ..processes import limit_memory
@@ -43,22 +43,12 @@ def submission(body: bytes, settings: Settings) -> bytes:
     return pickle.dumps(found, protocol=5)
 
 
-def cells(body: bytes, _settings: Settings) -> bytes:
-    """Return the calls of the cells of a request, as JSON."""
-    return answer_cells(body)
-
-
-OPERATIONS: dict[str, Callable[[bytes, Settings], bytes]] = {
-    "submission": submission,
-    "cells": cells,
-}
-
-
 def answer(request: Mapping[str, Any], body: bytes) -> tuple[dict[str, object], bytes]:
     """Return the line and the bytes of an answer."""
     settings = Settings(Path(), clusters=request["clusters"], base_urls=tuple(request["base_urls"]))
     try:
-        found = OPERATIONS[request["operation"]](body, settings)
+        about_cells = ANSWERS.get(request["operation"])
+        found = submission(body, settings) if about_cells is None else about_cells(body)
     except Failure as failure:
         headers = failure.headers
         return {"code": failure.code.value, "error": failure.message, "headers": headers}, b""

@@ -14,7 +14,7 @@ import orjson
 
 from ..bodies import read
 from ..failures import Code, Failure
-from ..http.cells import answer_cells
+from ..http.cells import ANSWERS
 from ..jobs.llm_configs import Credentials, allowed
 from ..jobs.payload import JobRequest, read_submission
 from ..processes import Helper
@@ -58,9 +58,12 @@ class Parser:
         configs = read(Credentials, {"llm_configs": sent}).llm_configs
         return JobRequest(job, allowed(configs, self._settings), uploads, visibility)
 
-    def cells(self, body: bytes) -> bytes:
-        """Return the calls for the cells of a body, as JSON; raises :class:`Failure`."""
-        return answer_cells(body) if len(body) <= SMALL_BYTES else self._ask("cells", body)
+    def cells(self, body: bytes, what: str = "cells") -> bytes:
+        """Return the answer about the cells of a body, as JSON; raises :class:`Failure`.
+
+        ``what`` is one of :data:`~..http.cells.ANSWERS`.
+        """
+        return ANSWERS[what](body) if len(body) <= SMALL_BYTES else self._ask(what, body)
 
     def close(self) -> None:
         """End the helper."""

@@ -20,12 +20,16 @@ from ..knowledge.types import SPECIES
 from .answer import CellScorer, Fits, row_blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
     from ....annotations.cells import CellAnnotations
     from ....runs.run import Run
     from ....runs.worker import Events
     from ....study.expression.source import ExpressionSource
+    from ....study.markers.table import Markers
     from ....study.study import Study
     from ..knowledge.base import Knowledge
 
@@ -130,6 +134,44 @@ class LocalCells:
         return found.with_notes(
             genes={"genes": len(source.genes), "recognised": scorer.n_markers, "of": "markers"}
         )
+
+    def marker_genes(self, study: Study, run: Run, events: Events) -> Markers:  # noqa: ARG002
+        """Return the marker genes of each label: Seurat's Wilcoxon test, positive ones.
+
+        Raises
+        ------
+        MarkersRequiredError
+            There are not two labels, or no log-normalised values.
+        """
+        from ....artifacts.marker_sums import marker_sums_of, read_marker_sums
+        from ....artifacts.markers import check_values
+
+        check_values(study)
+        sums = read_marker_sums(
+            study.require("normalized", self.name), marker_sums_of(study), events
+        )
+        return sums.table(study.clusters.names).markers()
+
+    def embedding(self, study: Study, run: Run, events: Events) -> NDArray[np.float32]:  # noqa: ARG002
+        """Return cells x 50: the fixed projection of :mod:`.projection`.
+
+        Raises
+        ------
+        EngineNeedsError, InvalidObjectError
+        """
+        from .projection import Projection
+
+        counts = study.normalized is None
+        source = study.require("counts" if counts else "normalized", self.name)
+
+        def blocks() -> Iterator[tuple[int, csr_matrix]]:
+            for start, block in source:
+                events.check()
+                events.emit("progress", start + block.shape[0], source.shape[0], "cell")
+                yield start, block
+
+        linear = counts or look_at(source).kind in NOT_LOGGED
+        return Projection.for_genes(source.genes).embed(blocks(), counts=linear)
 
     def _smoothed(
         self, scorer: CellScorer, source: ExpressionSource, study: Study, events: Events

@@ -58,46 +58,66 @@ def answer_request(body: bytes | bytearray) -> bytes:
     """
     import orjson
 
-    genes, matrix = read_request(body)
+    found, species = calls_of(*read_request(body))
+    engine = {"name": "cellferry local", "version": __version__, "species": species}
+    return orjson.dumps({"calls": _calls(found), "engine": engine})
+
+
+def calls_of(genes: tuple[str, ...], matrix: csr_matrix) -> tuple[CellAnnotations, str]:
+    """Return the answer to the cells of a request, and of which species its genes are."""
     counts = look_at_values(matrix.data).kind in NOT_LOGGED
     scorer, species = _scorer(genes, counts=counts)
     names = tuple(map(str, range(matrix.shape[0])))
     try:
         choices = [choice for _, choice in scorer.choices([(0, matrix)])]
     except InvalidObjectError as error:
-        _refuse(error.message, error)
-    found = scorer.answer(names, choices, {})
-    engine = {"name": "cellferry local", "version": __version__, "species": species}
-    return orjson.dumps({"calls": _calls(found), "engine": engine})
+        refuse(error.message, error)
+    return scorer.answer(names, choices, {}), species
 
 
 def read_request(body: bytes | bytearray) -> tuple[tuple[str, ...], csr_matrix]:
     """Return the genes and the matrix of a request; raises :class:`InvalidOptionError`."""
+    return matrix_of(parsed(body))
+
+
+def parsed(body: bytes | bytearray) -> dict[str, Json]:
+    """Return the JSON of a request; raises :class:`InvalidOptionError`."""
     import orjson
-    from scipy.sparse import csr_matrix
 
     try:
         sent = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        _refuse("The body is not valid JSON.", error)
-    stored = sent.get("matrix") if isinstance(sent, Mapping) else None
+        refuse("The body is not valid JSON.", error)
+    return sent if isinstance(sent, dict) else {}
+
+
+def matrix_of(sent: Mapping[str, Json]) -> tuple[tuple[str, ...], csr_matrix]:
+    """Return the genes and the matrix of a parsed request, whose lists are given up.
+
+    Raises
+    ------
+    InvalidOptionError
+    """
+    from scipy.sparse import csr_matrix
+
+    stored = sent.get("matrix")
     if not isinstance(stored, dict):
-        _refuse("The body must be an object with `genes` and `matrix`.")
+        refuse("The body must be an object with `genes` and `matrix`.")
     genes = sent.get("genes")
     if not isinstance(genes, list) or not all(isinstance(g, str) for g in genes):
-        _refuse("`genes` must be a list of text.")
+        refuse("`genes` must be a list of text.")
     if len(set(genes)) != len(genes):
-        _refuse("`genes` must be unique.")
+        refuse("`genes` must be unique.")
     for name in ("model", "reference_atlas"):
         if not isinstance(sent.get(name), str | None):
-            _refuse(f"`{name}` must be text.")
+            refuse(f"`{name}` must be text.")
     shape = stored.get("shape")
     if not (isinstance(shape, list) and len(shape) == 2 and all(_is_size(x) for x in shape)):
-        _refuse("`matrix.shape` must be [cells, genes].")
+        refuse("`matrix.shape` must be [cells, genes].")
     if shape[0] > MOST_CELLS:
-        _refuse(f"{shape[0]} cells are more than {MOST_CELLS} per request: send chunks.")
+        refuse(f"{shape[0]} cells are more than {MOST_CELLS} per request: send chunks.")
     if shape[1] != len(genes):
-        _refuse(f"`matrix.shape` says {shape[1]} genes and `genes` has {len(genes)}.")
+        refuse(f"`matrix.shape` says {shape[1]} genes and `genes` has {len(genes)}.")
     # The lists are many times the arrays, so each is given up as soon as it was read.
     indptr = _array(stored, "indptr", np.int64)
     indices = _array(stored, "indices", np.int64)
@@ -109,14 +129,14 @@ def read_request(body: bytes | bytearray) -> tuple[tuple[str, ...], csr_matrix]:
         and indptr[-1] == len(indices) == len(data)
     )
     if not fits:
-        _refuse("`indptr`, `indices` and `data` do not fit each other and `shape`.")
+        refuse("`indptr`, `indices` and `data` do not fit each other and `shape`.")
     if len(indices) and (indices.min() < 0 or indices.max() >= shape[1]):
-        _refuse(f"`indices` must be from 0 to {shape[1] - 1}.")
+        refuse(f"`indices` must be from 0 to {shape[1] - 1}.")
     matrix = csr_matrix((data, indices.astype(np.int32), indptr), shape=(shape[0], shape[1]))
     nnz = matrix.nnz
     matrix.sum_duplicates()
     if matrix.nnz != nnz:
-        _refuse("A row of the matrix has a gene twice.")
+        refuse("A row of the matrix has a gene twice.")
     return symbols_of(genes), matrix
 
 
@@ -132,9 +152,9 @@ def _array(stored: dict[str, Json], name: str, kind: type[_Number]) -> NDArray[_
         right, found = False, np.zeros(0)
     if not right:
         what = "whole numbers" if whole else "numbers"
-        _refuse(f"`matrix.{name}` must be a list of {what}.")
+        refuse(f"`matrix.{name}` must be a list of {what}.")
     if len(found) and not np.all(np.isfinite(found)):
-        _refuse(f"`matrix.{name}` must have finite numbers.")
+        refuse(f"`matrix.{name}` must have finite numbers.")
     return found.astype(kind, copy=False)
 
 
@@ -170,6 +190,7 @@ def _calls(found: CellAnnotations) -> list[dict[str, object]]:
     ]
 
 
-def _refuse(message: str, cause: Exception | None = None) -> NoReturn:
+def refuse(message: str, cause: Exception | None = None) -> NoReturn:
+    """Raise the error of a request that is not as specified."""
     hint = "See POST /v1/singlecell/annotate in the documentation."
     raise InvalidOptionError(message, hint) from cause
