@@ -7,20 +7,22 @@ as to add up.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_Number = TypeVar("_Number", np.float64, np.int32)
+
 
 def summed(
-    values: NDArray[np.number],
+    values: NDArray[_Number],
     gene: NDArray[np.int32],
     codes: NDArray[np.int32],
     shape: tuple[int, int],
-) -> NDArray[np.number]:
+) -> NDArray[_Number]:
     """Return the sums of values by gene and group, in the order of the values.
 
     Parameters
@@ -38,7 +40,7 @@ def summed(
     >>> summed(np.array([1.0, 2.0, 4.0]), *place, (2, 2)).tolist()
     [[0.0, 3.0], [4.0, 0.0]]
     """
-    found: NDArray[np.number] = np.zeros(shape, values.dtype)
+    found: NDArray[_Number] = np.zeros(shape, values.dtype)
     try:
         # What coo_matrix.toarray() calls.
         from scipy.sparse._sparsetools import coo_todense
