@@ -1,7 +1,8 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
 .PHONY: setup demo test test-fast test-seurat5 check lint format document readme spec-coverage clean \
-	bench-transfer bench-cells bench-llm bench-accuracy bench-artifacts bench-serve attack soak
+	bench-transfer bench-cells bench-llm bench-accuracy bench-artifacts bench-markers \
+	bench-serve attack soak
 
 setup:
 	@scripts/setup
@@ -77,6 +78,11 @@ soak: setup
 # Minutes, 25 GB of disk: ours beside cytetype's own writers, and a file of 500,000 cells.
 bench-artifacts: setup
 	@. scripts/env && python benchmarks/artifacts/run.py --curve
+
+# Ours beside illico, scanpy and Seurat's own path, and a file of 500,000 cells: half an hour, 10 GB
+# of disk. Once: pip install illico==0.6.0 statsmodels. ONLY="--cells 5000 --no-file" for a look.
+bench-markers: setup
+	@. scripts/env && python -W ignore -m benchmarks.markers.run $(or $(ONLY),--write)
 
 clean:
 	rm -rf .venv .rlib .setup check demo-output dist build

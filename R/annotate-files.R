@@ -39,7 +39,7 @@ annotate_rds <- function(path, request, output, markers) {
     return(annotate_table(found, request))
   }
   check_output(output, request$overwrite)
-  labelled <- annotate_object(found, request, NULL, markers)
+  labelled <- annotate_object(found, request, markers, following = FALSE)
   if (isTRUE(request$dry.run)) {
     return(labelled)
   }

@@ -94,8 +94,9 @@ json_target <- function(object, key) {
 }
 
 # The one way from an object to its labels, for clusters and for cells: a new run, or, with
-# `request$run`, one to go on with. `markers` are those of the user, if any.
-annotate_object <- function(object, request, markers = NULL) {
+# `request$run`, one to go on with. `markers` are those of the user, if any; `following` is whether to
+# say what to do next with the object.
+annotate_object <- function(object, request, markers = NULL, following = TRUE) {
   object <- check_object(object)
   of_cells <- request$level == "cells"
   request$source <- if (of_cells) "none" else if (is.null(markers)) "computed" else "given"
@@ -134,7 +135,8 @@ annotate_object <- function(object, request, markers = NULL) {
   rows$skipped <- of_cells
   labelled <- deliver(object, answer, rows, request$key)
   remember_annotated(answer$value$run, request$key)
-  show_annotations(answer, request$verbose, next_line(labelled, "LastAnnotated()", request$key))
+  following <- if (following) next_line(labelled, "LastAnnotated()", request$key)
+  show_annotations(answer, request$verbose, following)
   labelled
 }
 
@@ -287,9 +289,6 @@ return_table <- function(answer, verbose) {
 # What to paste next. Nobody knows the name that the result is going to have, so the line finds it.
 # Of the labels of cells, those of their clusters are few enough to be read in a plot.
 next_line <- function(object, name, key) {
-  if (is.null(name)) {
-    return(NULL)
-  }
   majority <- paste0(key, "_majority")
   if (majority %in% names(extract_metadata(object))) key <- majority
   if (is_seurat(object) && !is.null(extract_coordinates(object))) {
@@ -364,8 +363,10 @@ annotated_in <- function(envir, last) {
     rlang::env_binding_are_active(envir, names)
   for (name in names[!computed]) {
     # An argument that is missing is an error.
-    value <- tryCatch(get0(name, envir, inherits = FALSE), error = function(cnd) NULL)
-    found <- find_annotated(value, last)
+    found <- tryCatch(
+      find_annotated(get0(name, envir, inherits = FALSE), last),
+      error = function(cnd) NULL
+    )
     if (!is.null(found)) {
       return(found)
     }

@@ -102,7 +102,7 @@ BuildArtifacts.character <- function(object, group.by = "ident", assay = NULL,
                                      max_metadata_categories = 500L, pcent_batch_size = 2000L,
                                      max_cells_per_group = 1000L, obs_columns = NULL,
                                      cell_names = TRUE, require_artifacts = TRUE,
-                                     overwrite = FALSE, verbose = TRUE, ...) {
+                                     overwrite = FALSE, markers = FALSE, verbose = TRUE, ...) {
   check_text(object, "object")
   call <- as.list(environment())
   path <- path.expand(object)
@@ -136,14 +136,16 @@ artifact_options <- function(given, dots) {
     check_text(given[[name]], name, null = TRUE)
   }
   check_texts(given$obs_columns, "obs_columns", null = TRUE)
-  flags <- c("aggregate_metadata", "cell_names", "require_artifacts", "overwrite", "verbose")
+  flags <- c(
+    "aggregate_metadata", "cell_names", "require_artifacts", "overwrite", "markers", "verbose"
+  )
   for (name in flags) check_flag(given[[name]], name)
   numbers <- c(
     "min_percentage", "max_metadata_categories", "pcent_batch_size", "max_cells_per_group"
   )
   for (name in numbers) check_count(given[[name]], name, least = if (name == numbers[1]) 0 else 1)
   named <- c(
-    flags[1:4], numbers, "gene_symbols_column", "obs_columns", "vars_h5_path", "obs_duckdb_path"
+    setdiff(flags, "verbose"), numbers, "gene_symbols_column", "obs_columns", "vars_h5_path", "obs_duckdb_path"
   )
   options <- given[named]
   options$vars_h5_path <- path.expand(given$vars_h5_path)

@@ -131,7 +131,10 @@ test_that("supporting markers of an object with Ensembl identifiers are its gene
   markers <- data.frame(
     cluster = rep(c("b", "t"), each = 4), gene = genes, avg_log2FC = 4, pct.1 = 1, pct.2 = 0
   )
-  labelled <- suppressMessages(AnnotateClusters(object, markers, group.by = "group"))
+  # The other 300 genes are no genes of any species, and a warning says so.
+  labelled <- suppressMessages(suppressWarnings(
+    AnnotateClusters(object, markers, group.by = "group")
+  ))
   supporting <- unlist(SupportingMarkers(labelled))
   expect_gt(length(supporting), 0)
   expect_true(all(supporting %in% rownames(labelled)))
@@ -336,7 +339,9 @@ test_that("genes and markers are asked of clusters, also where cells were annota
   object <- labelled_object()
   groups <- extract_groups(object)
   newer <- cells_json(created = "2027-01-01", key = "newer", clusters = c("a", "b"))
-  object <- attach_annotations(object, own_delivery(groups$names), groups, "newer", newer)
+  delivery <- own_delivery(groups$names)
+  names(delivery) <- sub("cell_type", "newer", names(delivery))
+  object <- attach_annotations(object, delivery, groups, "newer", newer)
   expect_named(SupportingMarkers(object), c("type 0", "type 1", "type 2"))
   expect_identical(levels(Markers(object)$cluster), c("0", "1", "2"))
   found <- Annotations(object)

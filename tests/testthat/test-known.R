@@ -58,11 +58,18 @@ test_that("where nothing was named no picture is suggested", {
   skip_without_backend()
   local_home()
   said <- character()
+  counts <- layer_parts(small_object(), "RNA", "counts")[[1]]$mat
+  rownames(counts) <- paste0("locus", seq_len(nrow(counts)))
+  object <- suppressWarnings(SeuratObject::CreateSeuratObject(counts))
+  object <- Seurat::NormalizeData(object, verbose = FALSE)
+  SeuratObject::Idents(object) <- SeuratObject::Idents(small_object())
+  unknown <- small_markers()
+  unknown$gene <- paste0("locus", match(unknown$gene, rownames(small_object())))
   withCallingHandlers(
     expect_warning(
-      AnnotateClusters(small_object(), small_markers(), species = "mouse"),
-      "are of human",
-      class = "cellferry_species_warning"
+      AnnotateClusters(object, unknown),
+      "0 of ",
+      class = "cellferry_genes_unrecognised_warning"
     ),
     message = function(cnd) {
       said <<- c(said, conditionMessage(cnd))

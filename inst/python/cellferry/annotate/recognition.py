@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -216,7 +217,10 @@ def _escaped(text: str) -> str:
 
 def _warn_of_few(found: Recognition, what: str, study: Study) -> None:
     known = found.known + found.read
-    examples = listing(list(found.unknown) or list(study.genes or ())[:3], 3)
+    # What shows nothing, such as clones, is not among the unknown names.
+    others = (g for g in (study.genes or ())[:500] if g not in found.readings)
+    silent = (g for g in others if not recognise([g]).known)
+    examples = listing(list(found.unknown) or list(islice(silent, 3)), 3)
     whose = f' (assay "{study.assay}")' if what == "object" and study.assay else ""
     message = (
         f"Only {known} of {counted(found.names, 'gene')} of the {what}{whose} "

@@ -17,20 +17,26 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ..runs.parallel import bounded_map
-from ..study.expression.blocks import BLOCK_VALUES, canonical, sparse_view
+from ..study.expression.blocks import BLOCK_VALUES, canonical, row_ranges, sparse_view
+from ..study.expression.source import BlockRun
 from .machine import available_memory, processors
 from .vars_h5.transpose import Piece, Pieces, Transposed
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
     from ..runs.worker import Events
-    from ..study.expression.source import Block, BlockRun, ExpressionSource
+    from ..study.expression.source import Block, ExpressionSource
 
-PASSES = 6
+PASSES = 10
 """Passes over a matrix in memory: as many parts of its genes are transposed one after another."""
+PASSES_OF_DENSE = 3
+"""The same of a dense matrix, of which each pass looks at every value."""
 FEW_VALUES = 4_000_000
 """A smaller matrix is transposed at once."""
+SHARE_VALUES = 500_000
+"""Values of one share of a matrix that is kept by gene: there are several for each thread."""
 PIECES_OF_A_FILE = 64 << 20
 """Bytes of pieces kept in memory when the matrix itself is not."""
 
@@ -67,22 +73,26 @@ class GeneReader:
         n_genes, stored = self.source.shape[1], self.source.stored_values
         several = self.source.in_memory and self.source.rereadable
         few = stored is not None and stored <= FEW_VALUES
-        passes = PASSES if several and not few else 1
+        most = PASSES if stored is not None else PASSES_OF_DENSE
+        passes = most if several and not few else 1
         bounds = np.linspace(0, n_genes, passes + 1).astype(int).tolist()
+        parts = _Parts(bounds)
         for number, (start, stop) in enumerate(pairwise(bounds)):
             if stop > start:
-                yield from self._transposed(start, stop, number, passes)
+                yield from self._transposed(parts, number)
 
     def _as_kept(self) -> Iterator[tuple[int, Block]]:
-        for start, block in self.source.blocks(BLOCK_VALUES):
+        for start, given in self.source.blocks(BLOCK_VALUES):
             self.events.check()
-            yield start, canonical(block)
+            block = canonical(given)
+            for first, last in row_ranges(block.indptr, SHARE_VALUES, int(block.shape[1])):
+                yield start + first, _columns(block, first, last)
 
-    def _transposed(
-        self, start: int, stop: int, number: int, passes: int
-    ) -> Iterator[tuple[int, Block]]:
-        n_cells, n_genes = self.source.shape
-        whole = stop - start == n_genes
+    def _transposed(self, parts: _Parts, number: int) -> Iterator[tuple[int, Block]]:
+        n_cells = self.source.shape[0]
+        start, stop = parts.bounds[number : number + 2]
+        passes = len(parts.bounds) - 1
+        whole = passes == 1
         memory = available_memory() // 3
         memory = memory if self.source.in_memory else min(memory, PIECES_OF_A_FILE)
         file = self.folder / f"genes-{start}.pieces"
@@ -96,8 +106,10 @@ class GeneReader:
         turned = Transposed((stop - start, n_cells), dtype, pieces)
 
         def turn(item: tuple[int, Block | BlockRun]) -> list[Piece]:
-            block = canonical(item[1])
-            return turned.turned(cast("csr_matrix", block if whole else block[:, start:stop]))
+            row, block = item
+            if whole:
+                return turned.turned(cast("csr_matrix", canonical(block)))
+            return turned.turned(parts.part(row, block, number))
 
         for made in bounded_map(
             turn, chain([following], blocks), self.pool, self.events, ahead=processors() + 1
@@ -106,10 +118,8 @@ class GeneReader:
         first = 0
         for last, indices, data in turned.groups(self.pool):
             pointers = turned.indptr[first : last + 1] - turned.indptr[first]
-            yield (
-                start + first,
-                sparse_view((data, indices, pointers), (n_cells, last - first), "genes"),
-            )
+            arrays = (data, indices, pointers)
+            yield start + first, sparse_view(arrays, (n_cells, last - first), "genes")
             first = last
         file.unlink(missing_ok=True)
 
@@ -120,3 +130,70 @@ class GeneReader:
                 "progress", number * n_cells + row, passes * n_cells, "cells", "Reading the values"
             )
             yield row, block
+
+
+def _columns(block: Block, start: int, stop: int) -> Block:
+    """Return some columns of a matrix compressed by columns, which share its arrays."""
+    pointers = block.indptr[start : stop + 1]
+    here = slice(int(pointers[0]), int(pointers[-1]))
+    arrays = (block.data[here], block.indices[here], pointers - pointers[0])
+    return sparse_view(arrays, (int(block.shape[0]), stop - start), "genes")
+
+
+class _Parts:
+    """Cuts blocks of cells into the genes of each pass.
+
+    Where each row is cut is found once, in the first pass: a block is then a matrix of as many rows
+    for each cell as there are passes, whose arrays are those of the block.
+    """
+
+    def __init__(self, bounds: list[int]) -> None:
+        self.bounds = bounds
+        self._cuts: dict[int, NDArray[np.integer]] = {}
+
+    def part(self, row: int, block: Block | BlockRun, number: int) -> csr_matrix:
+        """Return the genes of a pass of the block that begins at a row; may run on any thread."""
+        block = block.concat() if isinstance(block, BlockRun) else block
+        cuts = self._cuts.get(row)
+        if cuts is None:
+            checked = canonical(block)
+            cuts = cut_rows(checked.indptr, checked.indices, self.bounds)
+            if checked is block:
+                self._cuts[row] = cuts
+            block = checked
+        start, stop = self.bounds[number : number + 2]
+        passes = len(self.bounds) - 1
+        rows = int(block.shape[0]), int(block.shape[1])
+        every = sparse_view((block.data, block.indices, cuts), (rows[0] * passes, rows[1]))
+        found = every[number::passes]
+        found.indices -= start
+        return sparse_view((found.data, found.indices, found.indptr), (rows[0], stop - start))
+
+
+def cut_rows(
+    indptr: NDArray[np.integer], indices: NDArray[np.integer], bounds: list[int]
+) -> NDArray[np.integer]:
+    """Return the pointers of a matrix whose rows are cut into runs of columns.
+
+    Parameters
+    ----------
+    indptr, indices
+        Of a CSR matrix with sorted indices.
+    bounds
+        Where a run of columns begins, from 0, and last how many columns there are.
+
+    Examples
+    --------
+    >>> cut_rows(np.array([0, 2, 3]), np.array([0, 5, 2]), [0, 3, 6]).tolist()
+    [0, 1, 2, 3, 3]
+    """
+    wanted = np.asarray(bounds[:-1])
+    low = np.repeat(indptr[:-1, None], len(wanted), axis=1)
+    high = np.repeat(indptr[1:, None], len(wanted), axis=1)
+    # A binary search in all rows at once.
+    while (is_open := low < high).any():
+        middle = (low + high) // 2
+        is_less = is_open & (np.take(indices, middle, mode="clip") < wanted)
+        low = np.where(is_less, middle + 1, low)
+        high = np.where(is_open & ~is_less, middle, high)
+    return np.append(low.ravel(), indptr[-1]).astype(indices.dtype)

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import NotNormalizedError
+from .compiled import expanded, summed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,9 +195,7 @@ class _Batch:
         n = len(values)
         codes, gene = _BUFFERS.get("codes", n, np.int32), _BUFFERS.get("gene", n, np.int32)
         np.take(groups.codes, block.indices[given], out=codes, mode="clip")
-        ends = (pointers - pointers[0]).tolist()
-        for number, (first, last) in enumerate(pairwise(ends)):
-            gene[first:last] = number
+        expanded((pointers - pointers[0]).astype(np.int32), gene)
         if n and not (np.all(values) and codes.min() >= 0):
             kept = (values != 0) & (codes >= 0)
             values, codes, gene = values[kept], codes[kept], gene[kept]
@@ -221,7 +219,7 @@ class _Batch:
             if scale != 1:
                 linear *= scale
             np.expm1(linear, out=linear)
-        into.sums[rows] = _summed(linear, self.gene, self.codes, self.stored.shape)
+        into.sums[rows] = summed(linear, self.gene, self.codes, self.stored.shape)
 
     def add_ranks(self, into: GroupSums, rows: slice, sizes: NDArray[np.int64]) -> None:
         """Fill ``rank_sums`` and ``ties``."""
@@ -232,10 +230,14 @@ class _Batch:
         cubes = zeros.astype(np.float64) ** 3 - zeros
         sums = np.zeros(self.stored.shape)
         if n:
-            codes, starts = self._sorted(n_genes, len(sizes))
+            codes, differs = self._sorted(n_genes, len(sizes))
+            starts = np.flatnonzero(differs)
             lengths = np.diff(starts, append=n)
-            ranks = np.repeat(starts + (lengths + 1) / 2, lengths)
-            sums += _summed(ranks, self.gene, codes, self.stored.shape)
+            ranks, run = _BUFFERS.get("ranks", n, np.float64), _BUFFERS.get("run", n, np.int32)
+            differs[0] = False
+            np.cumsum(differs.view(np.int8), dtype=np.int32, out=run)
+            np.take(starts + (lengths + 1) / 2, run, out=ranks, mode="clip")
+            sums += summed(ranks, self.gene, codes, self.stored.shape)
             # These ranks go through all genes, and know of no zeros.
             sums -= self.stored * (np.cumsum(n_stored) - n_stored)[:, None]
             above = self.stored if self.below is None else self.stored - self.below
@@ -247,8 +249,8 @@ class _Batch:
         sums += (sizes - self.stored) * (n_below + (zeros + 1) / 2)[:, None]
         into.rank_sums[rows], into.ties[rows] = sums, cubes
 
-    def _sorted(self, n_genes: int, n_groups: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Return the groups in the order of gene and value, and where runs of equal values begin.
+    def _sorted(self, n_genes: int, n_groups: int) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+        """Return the groups in the order of gene and value, and whether another value begins there.
 
         The whole is one sort of 64-bit keys, because NumPy sorts numbers far faster than places:
         gene, value, group. Where these need more bits the key has as much of the value as there is
@@ -279,7 +281,7 @@ class _Batch:
             codes[:] = at
             key >>= np.uint64(low)
             np.not_equal(key[1:], key[:-1], out=differs[1:])
-            return codes, np.flatnonzero(differs)
+            return codes, differs
         order = at.view(np.int64)
         ranked = _BUFFERS.get("ranked", n, np.uint64)
         np.take(bits, order, out=ranked, mode="clip")
@@ -293,7 +295,7 @@ class _Batch:
         np.not_equal(ranked[1:], ranked[:-1], out=differs[1:])
         differs[1:] |= new_gene
         np.take(self.codes, order, out=codes, mode="clip")
-        return codes, np.flatnonzero(differs)
+        return codes, differs
 
 
 def _bits_for(n: int) -> int:
@@ -304,27 +306,9 @@ def _bits_for(n: int) -> int:
 def _counted(
     gene: NDArray[np.int32], codes: NDArray[np.int32], shape: tuple[int, int]
 ) -> NDArray[np.int64]:
-    place = _BUFFERS.get("place", len(gene), np.int64)
-    np.multiply(gene, shape[1], out=place)
-    place += codes
-    counts: NDArray[np.int64] = np.bincount(place, minlength=shape[0] * shape[1])
-    return counts.reshape(shape)
-
-
-def _summed(
-    values: NDArray[np.float64],
-    gene: NDArray[np.int32],
-    codes: NDArray[np.int32],
-    shape: tuple[int, int],
-) -> NDArray[np.float64]:
-    """Return the sums of values by gene and group.
-
-    As ``bincount`` with weights; but SciPy lets other threads run meanwhile.
-    """
-    from scipy.sparse import coo_matrix
-
-    found: NDArray[np.float64] = coo_matrix((values, (gene, codes)), shape=shape).toarray()
-    return found
+    one = _BUFFERS.get("one", len(gene), np.int32)
+    one[:] = 1
+    return summed(one, gene, codes, shape).astype(np.int64)
 
 
 def _settle(
