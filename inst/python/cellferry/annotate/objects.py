@@ -232,7 +232,8 @@ def annotate_cells(
 
         ``"cellatlas"``: api_url, api_key, model='geneformer', reference_atlas='human-core-2026',
         timeout=300, chunk_size=50000, chunk_bytes=25165824, parallel=2, compress, values='auto',
-        qc='warn', min_counts=200, max_mitochondrial=0.2.
+        qc='warn', min_counts=200, max_mitochondrial=0.2, doublets='column', markers_path,
+        embedding_path.
 
     Returns
     -------
