@@ -193,6 +193,9 @@ class _Handler(QuietHandler):
         self.send_plain(status, "application/json", json.dumps(content).encode(), headers)
 
     def send_plain(self, status, kind, data, headers=None):
+        if status >= 400 and kind == "application/json" and self.path.endswith("/converse"):
+            # Errors of AWS have their words at the top.
+            data = json.dumps({"message": json.loads(data)["error"]["message"]}).encode()
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))

@@ -225,8 +225,9 @@ class Client:
         seconds = time.monotonic() - started
         await self.limiter.went_well()
         said = text_of(response)
-        if response.finish_reason == "content_filter":
-            refusal = (response.provider_details or {}).get("refusal") or said
+        details = response.provider_details or {}
+        if "content_filter" in {response.finish_reason, details.get("finish_reason")}:
+            refusal = details.get("refusal") or said
             message = f"The model refused to answer: {redact(refusal)[:300] or 'no reason given'}"
             raise RefusedError(message, usage)
         calls = arguments_of(response)
@@ -314,6 +315,9 @@ class Client:
             except ServiceError:
                 raise
             except Exception as error:
+                if type(error).__module__.startswith("botocore"):
+                    # It was not sent: no credentials, or an address that they may not go to.
+                    raise _not_sent(error) from None
                 # Whatever a package stumbles over in one reply must not end the others.
                 words = redact(f"{type(error).__name__}: {error}".split("\n", maxsplit=1)[0])
                 raise _NoReplyError(words[:300], mode) from error
@@ -576,6 +580,15 @@ def said_by(error: ModelAPIError) -> str:
         words = words_of(error.body)
         return f"status {error.status_code}, {words}" if words else f"status {error.status_code}"
     return str(error)[:300]
+
+
+def _not_sent(error: Exception) -> Exception:
+    """Return the error for a request that the package of Bedrock did not send."""
+    name, words = type(error).__name__, redact(str(error))[:300]
+    if "Credential" in name or "Token" in name or "Profile" in name:
+        hint = "Set AWS_BEARER_TOKEN_BEDROCK or your AWS credentials."
+        return CredentialsRequiredError(f"Bedrock cannot be asked: {words}", hint)
+    return ServiceError(f"Bedrock cannot be asked: {words}", "Check `base_url` and the region.")
 
 
 def _clock(seconds: float) -> str:

@@ -86,7 +86,9 @@ def words_of(body: object) -> str:
     _collect(body, found, 0)
     known = [w for i, w in enumerate(found) if w and not any(w in v for v in found[:i])]
     text = f"{known[0]} ({'; '.join(known[1:])})" if len(known) > 1 else "".join(known)
-    text = " ".join((text or _plain(body)).split())
+    if not text and not (isinstance(body, Mapping) and "ResponseMetadata" in body):
+        text = _plain(body)
+    text = " ".join(text.split())
     if re.match(r"<!doctype|<html", text, re.IGNORECASE):
         title = re.search(r"<title>(.*?)</title>", text, re.IGNORECASE)
         text = f"a web page{f', {title[1]!r}' if title else ''}"
@@ -112,8 +114,8 @@ def _collect(body: object, found: list[str], depth: int) -> None:
         else:
             found.append(text)
     elif isinstance(body, Mapping):
-        for name in ("message", "Message", "msg", "error", "errors", "detail", "raw", "metadata",
-                     "reasons"):  # fmt: skip
+        for name in ("message", "Message", "msg", "error", "Error", "errors", "detail", "raw",
+                     "metadata", "reasons"):  # fmt: skip
             if name in body:
                 _collect(body[name], found, depth + 1)
     elif isinstance(body, Sequence):

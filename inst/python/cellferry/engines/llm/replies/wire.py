@@ -142,7 +142,9 @@ def _chat(found: Body) -> Mended:
         # Some servers report no limit for what is cut off in its reasoning.
         finish = "length" if part is None and not calls else finish
         content = part
-    if finish in _CUT_OFF:
+    if _text(message.get("refusal")).strip() and not calls:
+        content, finish = content or _text(message["refusal"]), "content_filter"
+    elif finish in _CUT_OFF:
         finish = "length"
     elif finish in _FILTERED or _was_filtered(found, choice):
         finish = "content_filter"
