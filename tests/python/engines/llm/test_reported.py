@@ -118,7 +118,7 @@ def test_a_pause_beyond_the_limit_ends_the_run_at_once_with_the_time(llm_server,
     assert llm_server.annotated().count("B cell") == 1
 
 
-def test_who_waits_is_told_for_what(llm_server, monkeypatch):
+def test_a_wait_is_said_with_its_reason(llm_server, monkeypatch):
     monkeypatch.setattr(client, "SAID_FROM", 0.0)
     llm_server.script = {("B cell", "annotator"): ["429:0.1"]}
     events = []

@@ -102,7 +102,7 @@ def _plain(body: object) -> str:
 
 
 def _collect(body: object, found: list[str], depth: int) -> None:
-    if depth > 5:
+    if depth > 8:
         return
     if isinstance(body, str):
         text = body.strip()
@@ -142,8 +142,12 @@ def refused_setting(status: int, body: object, sent: Mapping[str, object]) -> st
         if (at := [m.start() for n in WIRE_NAMES.get(name, (name.removeprefix("openai_"),))
                    if (m := re.search(rf"(?<![a-z_]){re.escape(n)}(?![a-z_])", text))])
     }  # fmt: skip
-    # A sentence names first what it is about.
-    return min(named, key=lambda name: named[name]) if named else None
+    # A sentence names first what it is about. Of a form it may only mention a parameter.
+    found = min(named, key=lambda name: named[name]) if named else None
+    if found is not None and re.search(r"tool_choice|response_format|json_schema", text):
+        quoted = "|".join(map(re.escape, WIRE_NAMES.get(found, (found,))))
+        return found if re.search(rf"[\"'`](?:{quoted})[\"'`]", text) else None
+    return found
 
 
 def kind_of(status: int, body: object, *, own_address: bool) -> Kind:
