@@ -13,6 +13,9 @@ from collections.abc import Iterable
 
 _INSIDE = re.compile(r"(?<![A-Za-z0-9])CL(?::|_|%3A|%5F)(\d{7})(?!\d)", re.IGNORECASE)
 
+_REGISTRIES = ("obolibrary.org", "ebi.ac.uk", "ontobee.org", "identifiers.org", "bioregistry.io")
+"""Hosts whose addresses stand for a term."""
+
 _SURE = {"high": 0.9, "certain": 0.9, "confident": 0.9, "moderate": 0.6, "medium": 0.6, "low": 0.3}
 """Word of a confidence -> what it is taken for."""
 
@@ -135,7 +138,8 @@ def says_unknown(label: str) -> bool:
 def ontology_id(text: str) -> str | None:
     """Return the id of the Cell Ontology that a text is, None if it is none.
 
-    A URL of it, and an id with its label, are the id; a text with two ids is none.
+    Its address in a registry of ontologies, and an id with its label, are the id; a text with
+    two ids is none.
 
     Examples
     --------
@@ -144,6 +148,9 @@ def ontology_id(text: str) -> str | None:
     >>> ontology_id("http://purl.obolibrary.org/obo/CL_0000236"), ontology_id("CL:0000236 (B cell)")
     ('CL:0000236', 'CL:0000236')
     """
+    address = re.search(r"://([^/\s]+)", text)
+    if address is not None and not address[1].endswith(_REGISTRIES):
+        return None
     found = set(_INSIDE.findall(text))
     return f"CL:{found.pop()}" if len(found) == 1 else None
 
