@@ -13,7 +13,10 @@ progress_line <- function(doing = NULL, unit = NULL) {
           doing <<- event$text
           unit <<- ""
         }
-        if (event$total > 0) {
+        if (identical(event$kind, "message")) {
+          # It stays above the line: for example that a service is waited for, and until when.
+          if (nzchar(event$text)) cat("\r\033[K", event$text, "\n", file = stderr(), sep = "")
+        } else if (event$total > 0) {
           draw_progress(doing %||% event$text, event$done, event$total, unit %||% event$unit)
         }
       },

@@ -24,6 +24,16 @@ test_that("a step that begins names itself, and events without a unit of ours sa
   expect_match(shown("started", "Reading the counts", "genes"), "Reading the counts: 2 of 5 genes$")
 })
 
+test_that("what is said meanwhile stays above the line", {
+  draw <- progress_line("Annotating", "clusters")
+  said <- list(
+    kind = json_text("message"), done = json_number(1L), total = json_number(3L),
+    text = json_text("Waiting 30 s, until 10:00:30, for example.org"), unit = json_text("")
+  )
+  shown <- capture.output(draw(to_json_bytes(said)), type = "message")
+  expect_match(shown, "Waiting 30 s, until 10:00:30, for example.org$")
+})
+
 test_that("nobody who catches messages stops the line", {
   draw <- progress_line("Annotating", "clusters")
   event <- charToRaw("{\"kind\":\"progress\",\"done\":1,\"total\":3}")
