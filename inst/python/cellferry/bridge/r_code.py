@@ -15,8 +15,9 @@ FIRST = "conditions.R"
 """A file that a folder of our R code always has."""
 
 _ARGUMENTS = {
-    "allow_upload": "allow.upload", "data": "object", "dry_run": "dry.run",
-    "group_key": "group.by", "study_context": "study.context",
+    "allow_upload": "allow.upload", "cluster_column": "cluster.column", "data": "object",
+    "dry_run": "dry.run", "gene_column": "gene.column", "group_key": "group.by",
+    "sample_key": "sample.by", "study_context": "study.context",
 }  # fmt: skip
 _VALUES = {"True": "TRUE", "False": "FALSE", "None": "NULL"}
 _VERBS = {
