@@ -13,9 +13,6 @@ work_on_rds <- function(folder) {
     withCallingHandlers(do_task(bridge_call("task")$value), warning = function(cnd) {
       bridge_call("warned", condition_message(cnd))
       invokeRestart("muffleWarning")
-    }, cellferry_markers_computed_message = function(cnd) {
-      bridge_call("said", condition_message(cnd))
-      invokeRestart("muffleMessage")
     }),
     error = function(cnd) bridge_call("failed", condition_message(cnd))
   )
@@ -44,7 +41,7 @@ do_task <- function(task) {
     engine = as_engine(task$engine), group.by = task$group_by, key = task$key,
     tissue = task$tissue, species = task$species, study.context = task$study_context,
     assay = task$assay, overwrite = isTRUE(task$overwrite),
-    allow.upload = isTRUE(task$allow_upload), verbose = FALSE, announce = TRUE, level = task$level,
+    allow.upload = isTRUE(task$allow_upload), verbose = FALSE, level = task$level,
     dry.run = isTRUE(task$dry_run)
   )
   labelled <- annotate_object(object, request, task$markers)

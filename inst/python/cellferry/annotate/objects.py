@@ -70,8 +70,8 @@ def annotate_clusters(
     data
         AnnData (cells x genes), or a marker table: DataFrame, path, or dict of lists.
     markers
-        Marker table for an AnnData. None: its stored ranking with fold changes, else
-        scanpy's t-test.
+        Marker table for an AnnData. None: its stored ranking with fold changes, else those of
+        :func:`cellferry.find_markers` with ``only_pos=True, logfc_threshold=0.25, min_pct=0.1``.
     engine
         Name of an engine, or an engine.
     group_key
@@ -356,7 +356,8 @@ def _annotate(
 
     if run is not None:
         request = request.of_run(run)
-    study = request.study()
+    with progress_events(show=progress, title="Finding markers") as on_event:
+        study = request.study(on_event)
     if dry_run:
         return verb.plan(study, request.engine)
     with progress_events(show=progress, title=f"Annotating {request.level}") as on_event:

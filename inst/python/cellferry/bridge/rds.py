@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from ..annotate.verb import OnEvent
 from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
@@ -48,7 +49,7 @@ class RdsObject:
     level
         Whether the answer is about clusters, or about cells: then no markers are read.
     markers
-        Path of a marker table; None computes them in R with ``FindAllMarkers()``.
+        Path of a marker table; None finds them in the object, by our own test.
     group_key
         Metadata column with the clusters; None is the active identity.
     assay
@@ -117,15 +118,22 @@ class RdsObject:
         self._reading.close()
         self._child.__exit__(kind, value, traceback)
 
-    def study(self) -> Study:
-        """Let R read the object, compute markers if none are given, and send both."""
+    def study(self, on_event: OnEvent | None = None) -> Study:
+        """Let R read the object and send it; find its markers if none are given.
+
+        Parameters
+        ----------
+        on_event
+            Called in this thread with progress, where markers have to be found.
+        """
         as_usual = ("check_clustering", "read_markers", "study_begin", "block", "discard")
         handlers = {name: as_from_r(name) for name in as_usual}
         handlers |= {"task": lambda _message, _out: self._task, "request": self._request}
         self._child.serve(handlers, until="plan" if self._task["dry_run"] else "annotate")
         opened = take(self._handle, OpenStudy)
         self.provenance = opened.provenance
-        self._study = self._reading.enter_context(opened.read_by(self._child.ask))
+        study = self._reading.enter_context(opened.read_by(self._child.ask))
+        self._study = opened.with_markers(study, on_event)
         return self._study
 
     def deliver(self, found: Annotations | CellAnnotations) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..annotate.request import AnnotateRequest
+    from ..annotate.verb import OnEvent
     from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations
     from ..bridge.rds import RdsObject
@@ -100,7 +101,8 @@ def opened_input(request: AnnotateRequest) -> Iterator[Input]:
                 allow_upload=request.allow_upload,
             ) as opened,
         ):
-            study = opened.study()
+            with _finding() as on_event:
+                study = opened.study(on_event)
             labelled = Rds(opened, study, request.key)
             yield Input(study, opened.provenance, labelled, study.coordinates)
     elif request.level == "cells":
@@ -109,6 +111,15 @@ def opened_input(request: AnnotateRequest) -> Iterator[Input]:
         raise UnsupportedObjectError(message, hint)
     else:
         yield Input(request.study(), request.provenance)
+
+
+def _finding() -> AbstractContextManager[OnEvent | None]:
+    """Draw the progress of the search for markers, where nobody gave any."""
+    from ..runs.progress import progress_events
+    from .console import the_console
+
+    console = the_console()
+    return progress_events(show=not console.quiet, title="Finding markers", line=console.note)
 
 
 @contextmanager
@@ -130,7 +141,8 @@ def _h5ad(request: AnnotateRequest) -> Input:
     from ..study.embeddings import embedding_of
 
     asked = replace(request, data=read_h5ad(request.path))
-    study = asked.study()
+    with _finding() as on_event:
+        study = asked.study(on_event)
     labelled = H5ad(asked.data, study, request.key)
     coordinates = study.coordinates or embedding_of(asked.data)
     return Input(study, asked.provenance, labelled, coordinates)

@@ -22,7 +22,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias, TypedDict, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeGuard
 
 import numpy as np
 
@@ -343,12 +343,13 @@ def assemble(
     position = {name: i for i, name in enumerate(clusters)}
     rows = np.flatnonzero(keep)
     codes = np.array([position[texts[i] or ""] for i in rows], dtype=np.int32)
+    kept: dict[str, Any] = {k: v[rows] for k, v in statistics.items()}
     return Markers(
         clusters=clusters,
         cluster=codes,
         gene=np.array(genes, dtype=object)[rows],
         source=source,
-        **{k: v[rows] for k, v in statistics.items()},
+        **kept,
     )
 
 
