@@ -29,7 +29,6 @@ from .callbacks import checked_answer
 from .r_code import RSources, r_sources
 from .wire import Message
 
-
 POLL_SECONDS = 0.01
 PATIENCE_SECONDS = 5.0
 """How long a child may take to end when it should."""

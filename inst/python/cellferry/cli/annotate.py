@@ -226,11 +226,11 @@ def annotate_file(
     console = the_console()
     work = _Work(request, console, run, source, None if is_standard_input(base) else base)
     if dry_run:
-        with opened_input(request) as opened:
+        with opened_input(request, console) as opened:
             planned = verb.plan(opened.study, request.engine)
         console.result(str(planned), asked_for=True, plan=plain(asdict(planned)))
     elif work.base is None:
-        with opened_input(request) as opened:
+        with opened_input(request, console) as opened:
             found = work.annotated(opened, None)
         _show(found, console, [], of_table=True)
     else:
@@ -273,7 +273,7 @@ class _Work:
         request = self.request
         folder = run_folder(base) if self.run is None else self.run.folder
         check_folder(folder)
-        with held(folder), opened_input(request) as opened:
+        with held(folder), opened_input(request, self.console) as opened:
             paths = output_paths(base, None if opened.object is None else opened.object.suffix)
             of_engine = request.engine.files if isinstance(request.engine, WritesFiles) else []
             if of_engine:

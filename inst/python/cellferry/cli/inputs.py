@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..bridge.rds import RdsObject
     from ..study.markers.read import Source
     from ..study.study import Study
+    from .console import Console
 
 
 class FileObject(Protocol):
@@ -68,8 +69,15 @@ class Input:
 
 
 @contextmanager
-def opened_input(request: AnnotateRequest) -> Iterator[Input]:
+def opened_input(request: AnnotateRequest, console: Console | None = None) -> Iterator[Input]:
     """Read the study of the file of a request, and keep its object until the block ends.
+
+    Parameters
+    ----------
+    request
+        Its ``data`` is the path of the file.
+    console
+        Where the progress of a search for markers is shown; None shows none.
 
     Raises
     ------
@@ -82,7 +90,7 @@ def opened_input(request: AnnotateRequest) -> Iterator[Input]:
 
     path = request.path
     if path.suffix.lower() == ".h5ad":
-        yield _h5ad(request)
+        yield _h5ad(request, console)
     elif path.suffix.lower() in OF_R:
         from ..bridge.rds import RdsObject
 
@@ -101,7 +109,7 @@ def opened_input(request: AnnotateRequest) -> Iterator[Input]:
                 allow_upload=request.allow_upload,
             ) as opened,
         ):
-            with _finding() as on_event:
+            with _finding(console) as on_event:
                 study = opened.study(on_event)
             labelled = Rds(opened, study, request.key)
             yield Input(study, opened.provenance, labelled, study.coordinates)
@@ -113,12 +121,12 @@ def opened_input(request: AnnotateRequest) -> Iterator[Input]:
         yield Input(request.study(), request.provenance)
 
 
-def _finding() -> AbstractContextManager[OnEvent | None]:
+def _finding(console: Console | None) -> AbstractContextManager[OnEvent | None]:
     """Draw the progress of the search for markers, where nobody gave any."""
     from ..runs.progress import progress_events
-    from .console import the_console
 
-    console = the_console()
+    if console is None:
+        return nullcontext()
     return progress_events(show=not console.quiet, title="Finding markers", line=console.note)
 
 
@@ -136,12 +144,12 @@ def _marker_file(markers: Source | None) -> Iterator[Path | None]:
         yield path
 
 
-def _h5ad(request: AnnotateRequest) -> Input:
+def _h5ad(request: AnnotateRequest, console: Console | None) -> Input:
     """Read the file, check the key against its columns, build the study."""
     from ..study.embeddings import embedding_of
 
     asked = replace(request, data=read_h5ad(request.path))
-    with _finding() as on_event:
+    with _finding(console) as on_event:
         study = asked.study(on_event)
     labelled = H5ad(asked.data, study, request.key)
     coordinates = study.coordinates or embedding_of(asked.data)
