@@ -264,12 +264,14 @@ def _none_found(found: MarkerTable, group_key: str | None) -> MarkersRequiredErr
         f"No marker was found for the {n - len(found.left_out)} clusters{of}: no gene differs by "
         "the thresholds."
     )
+    key = group_key or "ident"
     line = in_language(
-        python=f'annotate_clusters(adata, find_markers(adata, "{group_key}", only_pos=True, '
-        "logfc_threshold=0.1))",
-        r="AnnotateClusters(x, FindClusterMarkers(x, only.pos = TRUE, logfc.threshold = 0.1))",
-        cli="cellferry markers INPUT --only-pos --logfc-threshold 0.1 --out markers.csv, and then "
-        "--markers markers.csv",
+        python=f'annotate_clusters(adata, find_markers(adata, "{key}", only_pos=True, '
+        f'logfc_threshold=0.1), group_key="{key}")',
+        r=f'AnnotateClusters(x, FindClusterMarkers(x, "{key}", only.pos = TRUE, '
+        f'logfc.threshold = 0.1), group.by = "{key}")',
+        cli=f"cellferry markers INPUT --group-key {key} --only-pos --logfc-threshold 0.1 --out "
+        "markers.csv, and then --markers markers.csv",
     )
     hint = f"The clusters may be alike, or the genes too few. With other thresholds: {line}"
     return MarkersRequiredError(message, hint)
