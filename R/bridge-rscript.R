@@ -37,6 +37,11 @@ do_task <- function(task) {
     bridge_call("markers_finish", list(handle = json_text(begun$handle)))
     return(invisible())
   }
+  if (task$verb == "pseudobulk") {
+    opened <- open_study(object, task$group_by, task$assay, pseudobulk_parts, verbose = FALSE)
+    bridge_call("pseudobulk", list(handle = json_text(opened$handle)))
+    return(invisible())
+  }
   request <- list(
     engine = as_engine(task$engine), group.by = task$group_by, key = task$key,
     tissue = task$tissue, species = task$species, study.context = task$study_context,
