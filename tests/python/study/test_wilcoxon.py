@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import anndata
 import numpy as np
 import pandas as pd
@@ -128,7 +130,7 @@ def test_each_generation_has_its_fold_change() -> None:
         assert fold_change(sums, cells, rules_of(name))[0] == pytest.approx(expected[name])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_groups=st.integers(2, 6),
@@ -147,10 +149,15 @@ def test_p_is_the_one_of_illico(seed: int, n_groups: int, stored: str) -> None:
     obs = pd.DataFrame({"group": pd.Categorical([f"g{c}" for c in codes])})
     obs.index = obs.index.astype(str)
     adata = anndata.AnnData(forms[stored](values), obs=obs)
+    # It would write its log to standard error.
+    importlib.import_module("loguru").logger.disable("illico")
     theirs = illico.asymptotic_wilcoxon(adata, is_log1p=True, group_keys="group")
     groups = Groups(codes.astype(np.int32), n_groups)
     found = group_sums(csc_matrix(values), groups, scale=None)
     p, _ = p_values(found.rank_sums[:, :-1], found.ties, groups.sizes[:-1], len(codes))
     for code in range(n_groups):
         expected = theirs.xs(f"g{code}", level=0)["p_value"].to_numpy()
-        np.testing.assert_allclose(p[:, code], expected, rtol=1e-7, atol=1e-300)
+        # Where the ranks do not differ at all R's correction is 0, and illico's is a half.
+        differ = p[:, code] < 1
+        np.testing.assert_allclose(p[differ, code], expected[differ], rtol=1e-9)
+        assert (expected[~differ] > 0.9).all()
