@@ -63,7 +63,10 @@ def engine_options_of(
     help='Base name of the files; "-" writes the table to standard output and no files.  '
     "[default: from INPUT]",
 )
-@click.option("--markers", type=FilePath(), help="Marker table for an .h5ad or .rds.")
+@click.option(
+    "--markers", type=FilePath(),
+    help="Marker table for an .h5ad or .rds.  [default: its ranking, else as cellferry markers]",
+)  # fmt: skip
 @click.option("--group-key", help="Column of clusters, in the metadata or the marker table.")
 @click.option("--assay", help="Assay of an .rds that is read.  [default: its default assay]")
 @click.option("--cells", is_flag=True, help="Annotate every cell of an .h5ad or .rds.")
