@@ -36,8 +36,9 @@
 #'   file with any of them (`.rds`, `.h5ad`, a zarr folder, CSV, TSV), for which the answer is a
 #'   table too: what is in a file is seen by its content, and it stays as it is.
 #' @param markers Marker table of these clusters: the result of `FindAllMarkers()`, a path, a
-#'   named list of genes; see [ReadMarkers()]. `NULL`: computed with `Seurat::FindAllMarkers()`
-#'   (`only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, test.use = "wilcox"`).
+#'   named list of genes; see [ReadMarkers()]. `NULL`: found as [FindClusterMarkers()] does with
+#'   `only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, rules = "5.0.1"`, whatever Seurat is
+#'   installed.
 #' @param engine Name of an engine, or an engine such as [LocalEngine()] or [LLMEngine()].
 #' @param group.by Metadata column with the clusters; `"ident"` is the active identity (in a
 #'   SingleCellExperiment the column `ident`, else `label`).

@@ -1,60 +1,13 @@
-# Markers that nobody gave: whether they can be computed, what that takes, and the message about it.
+# Whether the values of an object are those that markers are found in, and cells annotated by.
 
-# Gene x cell x cluster comparisons per second of FindAllMarkers() with the Wilcoxon test. One core
-# does 2e6 of those that pass the thresholds, and about a fifth passes. Only to estimate the time.
-comparisons_per_second <- 1e7
-
-compute_markers <- function(object, groups, assay, verbose = TRUE) {
-  if (!is_seurat(object)) {
-    require_markers(
-      "No `markers` were given, and for a SingleCellExperiment they must be.",
-      "Pass a data frame of markers, the path of a file, or a named list of genes as markers."
-    )
-  }
-  check_computable(object, groups, assay)
-  n_cells <- sum(!is.na(groups$codes))
-  parts <- normalized_parts(object, assay)
-  seconds <- length(groups$names) * n_cells * length(parts[[1]]$genes) / comparisons_per_second
-  if (verbose) {
-    cellferry_inform(
-      paste0(
-        "No `markers` were given, so they are computed for ", length(groups$names), " clusters of ",
-        n_cells, " cells with FindAllMarkers(), which may take ", about_time(seconds), "."
-      ),
-      class = "cellferry_markers_computed_message"
-    )
-  }
-  found <- with_kept_seed(run_find_all_markers(object, groups, assay))
-  if (!nrow(found$markers)) stop_no_markers(groups, assay, found$reasons)
-  found$markers
-}
-
-stop_no_markers <- function(groups, assay, reasons) {
-  require_markers(
-    paste0(
-      "FindAllMarkers() found no marker for the ", length(groups$names), " clusters in the assay ",
-      "\"", assay, "\"",
-      if (length(reasons)) paste0("; it says: ", paste(unique(reasons), collapse = "; ")), "."
-    ),
-    paste0(
-      "The clusters may be alike, or the genes too few. With other thresholds: ",
-      "AnnotateClusters(x, FindAllMarkers(x, only.pos = TRUE, logfc.threshold = 0.1))"
-    )
-  )
-}
-
-# Refuses what FindAllMarkers() can't compute, with the cause and what mends it, before it runs.
-check_computable <- function(object, groups, assay) {
-  if (!requireNamespace("Seurat", quietly = TRUE)) {
-    require_markers(
-      "No `markers` were given, and computing them needs the package Seurat.",
-      "Run install.packages(\"Seurat\"), or pass a marker table as `markers`."
-    )
-  }
+# What Python's test of an annotation is to know of the values of an object whose markers nobody
+# gave; refuses one that has none, with the cause and what mends it, before anything is sent.
+marker_test <- function(object, groups, assay) {
+  prefix <- "No `markers` were given, and "
   if (length(groups$names) < 2L) {
     require_markers(
       paste0(
-        "No `markers` were given, and there is a single cluster (\"", groups$names,
+        prefix, "there is a single cluster (\"", groups$names,
         "\") with nothing to compare it to."
       ),
       paste0(
@@ -63,24 +16,50 @@ check_computable <- function(object, groups, assay) {
       )
     )
   }
-  require_joined(normalized_parts(object, assay), assay)
+  check_marker_values(object, assay, "AnnotateClusters", prefix)
+  json_scale(fold_change_scale(object, assay, "5.0.1"))
+}
+
+json_scale <- function(scale) {
+  list(expm1 = json_flag(scale$expm1), log_base = json_number(scale$log_base))
+}
+
+# Refuses values that have no markers. `verb` is what was called, `prefix` what is said before the
+# cause. Corrected values of an integrated assay may be less than zero: Seurat tests them, and so
+# does FindClusterMarkers(), with a warning.
+check_marker_values <- function(object, assay, verb = "FindClusterMarkers",
+                                prefix = "Markers can't be found: ") {
   unusable <- unusable_values(object, assay)
-  if (!is.null(unusable)) {
+  tested <- verb == "FindClusterMarkers" && identical(unusable$kind, "scaled")
+  if (!is.null(unusable) && !tested) {
     require_markers(
-      paste0("No `markers` were given, and ", unusable$problem, "."),
-      value_recipe(object, assay, unusable$kind, "AnnotateClusters")
+      paste0(prefix, unusable$problem, "."), value_recipe(object, assay, unusable$kind, verb)
     )
   }
   if (has_unprepared_models(object, assay)) {
     other <- normalized_assay(object, assay)
     require_markers(
       paste0(
-        "No `markers` were given, and the assay \"", assay, "\" has several SCT models of ",
-        "different depth, whose values FindAllMarkers() does not compare."
+        prefix, "the assay \"", assay, "\" has several SCT models of different depth, whose values ",
+        "can't be compared."
       ),
       paste0(
         "Bring them to one depth first: x <- PrepSCTFindMarkers(x)",
-        if (!is.null(other)) paste0("; or AnnotateClusters(x, assay = \"", other, "\")")
+        if (!is.null(other)) paste0("; or ", verb, "(x, assay = \"", other, "\")")
+      )
+    )
+  }
+  if (tested) {
+    other <- normalized_assay(object, assay)
+    cellferry_warn(
+      "normalisation",
+      paste0(
+        "Some values of assay \"", assay, "\" are less than zero, so that they are scaled or ",
+        "corrected, and fold changes of them mean little."
+      ),
+      paste0(
+        "For markers use an assay of measured values",
+        if (!is.null(other)) paste0(": ", verb, "(x, assay = \"", other, "\")") else "."
       )
     )
   }
@@ -105,28 +84,6 @@ check_cell_values <- function(object, assay, request) {
   }
 }
 
-require_joined <- function(parts, assay) {
-  if (length(parts) > 1L) {
-    require_markers(
-      paste0(
-        "No `markers` were given, and the assay \"", assay, "\" is split into ", length(parts),
-        " layers, for which Seurat finds no markers."
-      ),
-      paste0("Join them first: x[[\"", assay, "\"]] <- JoinLayers(x[[\"", assay, "\"]])")
-    )
-  }
-}
-
 require_markers <- function(problem, recipe) {
   cellferry_stop("markers_required", problem, recipe)
-}
-
-about_time <- function(seconds) {
-  if (seconds < 10) {
-    "a few seconds"
-  } else if (seconds < 90) {
-    paste("about", signif(seconds, 1), "seconds")
-  } else {
-    paste("about", ceiling(seconds / 60), "minutes")
-  }
 }

@@ -109,14 +109,17 @@ annotate_object <- function(object, request, markers = NULL, following = TRUE) {
     extract_groups(object, request$group.by, request$columns)
   }
   if (of_cells) check_cell_values(object, assay, request)
+  test <- NULL
   # A run has its markers.
   if (!of_cells && is.null(request$run)) {
     if (is.null(markers)) {
       check_clustering(object, groups)
-      markers <- compute_markers(
-        object, groups, assay, request$verbose || isTRUE(request$announce)
+      test <- marker_test(object, groups, assay)
+      # The test and the engine read what crosses once.
+      request$parts <- structure(
+        union(request$parts, "normalized"),
+        needed = attr(request$parts, "needed")
       )
-      request$markers <- read_request_markers(request, markers)
     } else {
       request$markers <- read_request_markers(request, markers)
       check_clustering(object, groups, request$markers)
@@ -124,7 +127,8 @@ annotate_object <- function(object, request, markers = NULL, following = TRUE) {
   }
   study <- begin_study(
     object, "study_begin", request,
-    how = if (of_cells) "on_demand" else "shared", message = handle_of(request),
+    how = if (of_cells) "on_demand" else "shared",
+    message = c(handle_of(request), if (!is.null(test)) list(marker_test = test)),
     assay = assay, groups = groups
   )
   if (isTRUE(request$dry.run)) {

@@ -180,11 +180,16 @@ begin_build <- function(object, group.by, assay, coordinates_key, options, kept 
                         verbose = FALSE, progress = NULL) {
   groups <- extract_groups(object, group.by)
   check_clustering(object, groups)
-  if (isTRUE(options$markers)) check_marker_values(object, extract_assay(object, assay))
+  message <- list(options = json_record(lapply(options, json_value)))
+  if (isTRUE(options$markers)) {
+    from <- extract_assay(object, assay)
+    check_marker_values(object, from, "BuildArtifacts")
+    message$marker_test <- json_scale(fold_change_scale(object, from, "5.0.1"))
+  }
   begin_study(
     object, "artifacts_begin",
     list(group.by = group.by, assay = assay, kept = kept, verbose = verbose), artifact_parts,
-    message = list(options = json_record(lapply(options, json_value))), groups = groups,
+    message = message, groups = groups,
     coordinates.key = coordinates_key, progress = progress
   )
 }

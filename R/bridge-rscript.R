@@ -13,9 +13,6 @@ work_on_rds <- function(folder) {
     withCallingHandlers(do_task(bridge_call("task")$value), warning = function(cnd) {
       bridge_call("warned", condition_message(cnd))
       invokeRestart("muffleWarning")
-    }, cellferry_markers_computed_message = function(cnd) {
-      bridge_call("said", condition_message(cnd))
-      invokeRestart("muffleMessage")
     }),
     error = function(cnd) bridge_call("failed", condition_message(cnd))
   )
@@ -41,11 +38,16 @@ do_task <- function(task) {
     bridge_call("markers_finish", list(handle = json_text(begun$handle)))
     return(invisible())
   }
+  if (task$verb == "pseudobulk") {
+    opened <- open_study(object, task$group_by, task$assay, pseudobulk_parts, verbose = FALSE)
+    bridge_call("pseudobulk", list(handle = json_text(opened$handle)))
+    return(invisible())
+  }
   request <- list(
     engine = as_engine(task$engine), group.by = task$group_by, key = task$key,
     tissue = task$tissue, species = task$species, study.context = task$study_context,
     assay = task$assay, overwrite = isTRUE(task$overwrite),
-    allow.upload = isTRUE(task$allow_upload), verbose = FALSE, announce = TRUE, level = task$level,
+    allow.upload = isTRUE(task$allow_upload), verbose = FALSE, level = task$level,
     dry.run = isTRUE(task$dry_run)
   )
   if (is_table) {

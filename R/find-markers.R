@@ -9,7 +9,10 @@
 #'
 #' What differs from Seurat: a cluster that can't be tested (fewer than `min.cells.group` cells) is
 #' a warning, which `FindAllMarkers(only.pos = TRUE)` leaves out. Cells without a cluster are
-#' compared with, and make no cluster "NA". Where neither limma nor presto is installed Seurat's
+#' compared with, and make no cluster "NA". Of an assay with fewer cells than the object, such as a
+#' sketch, only its cells take part. Raw counts and values that are not logged are errors; values
+#' below zero, as in an integrated assay, are tested with a warning; an SCT assay with several models
+#' has to be prepared by `PrepSCTFindMarkers()`, as in Seurat. Where neither limma nor presto is installed Seurat's
 #' p-values of two groups below 50 cells without equal values are exact; these are the normal
 #' approximation, as with limma and presto.
 #'
@@ -29,7 +32,7 @@
 #' @param only.pos,logfc.threshold,min.pct,min.diff.pct,return.thresh,features,min.cells.group
 #'   As in `FindAllMarkers()`; `NULL` is the default of the rules.
 #' @param min.cells.feature,pseudocount.use,base,max.cells.per.ident,random.seed As there; cells
-#'   are drawn as Seurat draws them.
+#'   are drawn as Seurat draws them (with `within`, which Seurat does not have, by NumPy).
 #' @param verbose Whether to show messages and progress.
 #' @param ... Must be empty.
 #'
@@ -96,36 +99,6 @@ FindClusterMarkers.SingleCellExperiment <- FindClusterMarkers.Seurat
 #' @export
 FindClusterMarkers.default <- function(object, ...) stop_unsupported(object)
 
-# Corrected values of an integrated assay may be less than zero: Seurat tests them, and so do we.
-check_marker_values <- function(object, assay) {
-  parts <- normalized_parts(object, assay)
-  kind <- if (length(parts)) value_kind(parts) else "missing"
-  problem <- switch(kind,
-    missing = "there are none",
-    counts = "these are raw counts (all are whole numbers)",
-    linear = "these are no logarithms (such as CPM)",
-    empty = "all of these are zero",
-    damaged = "some of these are NaN or infinite"
-  )
-  if (!is.null(problem)) {
-    cellferry_stop(
-      "markers_required",
-      paste0("Markers are found in log-normalised values, and in assay \"", assay, "\" ", problem, "."),
-      "Normalise first: x <- NormalizeData(x)"
-    )
-  }
-  if (kind == "scaled") {
-    cellferry_warn(
-      "normalisation",
-      paste0(
-        "Some values of assay \"", assay, "\" are less than zero, so that they are scaled or ",
-        "corrected, and fold changes of them mean little."
-      ),
-      "For markers use the assay of the measured values: assay = \"RNA\"."
-    )
-  }
-}
-
 find_markers <- function(object, group.by, assay, options, compared, verbose) {
   kept <- new_kept()
   shown <- verbose && interactive()
@@ -148,8 +121,11 @@ find_markers <- function(object, group.by, assay, options, compared, verbose) {
 begin_markers <- function(object, group.by, assay, options, compared = list(), kept = new_kept(),
                           verbose = FALSE) {
   assay <- extract_assay(object, assay)
-  groups <- extract_groups(object, group.by)
+  all_groups <- extract_groups(object, group.by)
   check_marker_values(object, assay)
+  # Cells that the assay does not have are in no test, and no draw has them.
+  at <- measured_cells(object, assay, layers_of_parts("normalized"))$cells
+  groups <- groups_of_measured(all_groups, at, NULL)
   scale <- fold_change_scale(object, assay, options$rules)
   report_scale(scale, options$rules, verbose)
   options[c("expm1", "log_base")] <- scale[c("expm1", "log_base")]
@@ -158,16 +134,16 @@ begin_markers <- function(object, group.by, assay, options, compared = list(), k
     ident_1 = json_idents(compared$ident.1), ident_2 = json_idents(compared$ident.2)
   )
   outgoing <- new_outgoing()
-  message$parents <- json_clusters_of(outgoing, object, compared$within)
-  message$samples <- json_clusters_of(outgoing, object, compared$sample.by)
+  message$parents <- json_clusters_of(outgoing, object, compared$within, at)
+  message$samples <- json_clusters_of(outgoing, object, compared$sample.by, at)
   most <- options$max_cells_per_ident
-  if (!is.null(most)) {
+  if (!is.null(most) && is.null(compared$within)) {
     message$draws <- json_draws(outgoing, draw_cells(groups, most, options$random_seed, compared))
   }
   request <- list(group.by = group.by, assay = assay, kept = kept, verbose = verbose)
   begin_study(
     object, "markers_begin", request, "normalized",
-    message = message, outgoing = outgoing, assay = assay, groups = groups, coordinates = NULL
+    message = message, outgoing = outgoing, assay = assay, groups = all_groups, coordinates = NULL
   )
 }
 
@@ -181,11 +157,13 @@ json_option <- function(x) {
 
 json_idents <- function(idents) if (!is.null(idents)) json_texts(cluster_texts(idents))
 
-json_clusters_of <- function(outgoing, object, column) {
+json_clusters_of <- function(outgoing, object, column, cells) {
   if (is.null(column)) {
     return(NULL)
   }
-  json_groups(outgoing, extract_groups(object, column))
+  groups <- extract_groups(object, column)
+  groups$codes <- of_measured(groups$codes, cells)
+  json_groups(outgoing, groups)
 }
 
 # The cells of each test as Seurat draws them: the generator is begun anew for each cluster.

@@ -1,45 +1,9 @@
-# Seurat's own FindAllMarkers() on a copy of an object.
-
-# `markers`, the table, and `reasons`, what Seurat says where it finds nothing.
-run_find_all_markers <- function(object, groups, assay) {
-  clusters <- factor(groups$names[groups$codes], levels = groups$names)
-  if (anyNA(clusters)) {
-    # Idents() would make a cluster "NA" of the cells that have none.
-    object <- subset(object, cells = extract_cells(object)[!is.na(clusters)])
-    clusters <- clusters[!is.na(clusters)]
-  }
-  SeuratObject::Idents(object) <- clusters
-  reasons <- character()
-  # Ties are the rule in expression data, and Seurat passes on one warning per gene.
-  found <- withCallingHandlers(
-    Seurat::FindAllMarkers(
-      object,
-      assay = assay, only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1,
-      test.use = "wilcox", verbose = FALSE
-    ),
-    warning = function(cnd) {
-      text <- conditionMessage(cnd)
-      if (grepl("cannot compute exact p-value", text, fixed = TRUE)) invokeRestart("muffleWarning")
-      # A cluster without markers is warned of once, by us.
-      if (grepl("^(No features pass|No DE genes|The following tests|When testing)", text)) {
-        if (!grepl("^(The following|No DE genes)", text)) {
-          reasons <<- c(reasons, sub("^When testing[^\n]*\n\\s*", "", sub("[.;]?\\s*$", "", text)))
-        }
-        invokeRestart("muffleWarning")
-      }
-    },
-    packageStartupMessage = function(cnd) invokeRestart("muffleMessage"),
-    message = function(cnd) {
-      if (grepl("limma|presto", conditionMessage(cnd))) invokeRestart("muffleMessage")
-    }
-  )
-  list(markers = found, reasons = unique(reasons))
-}
+# What is wrong with the values of an assay, and what mends it.
 
 # What is wrong with the normalised values of an assay: `kind` as of value_kind(), or "missing", and
 # `problem` in words; NULL where they can be read. `counts` may take their place for cells.
 unusable_values <- function(object, assay, counts = FALSE) {
-  named <- paste0("the assay \"", assay, "\"")
+  named <- if (is.null(assay)) "the object" else paste0("the assay \"", assay, "\"")
   parts <- normalized_parts(object, assay)
   if (!length(parts)) {
     there <- stored_layers(object, assay)
@@ -75,6 +39,9 @@ value_recipe <- function(object, assay, kind, verb = NULL) {
       paste0(verb, "(x, assay = \"", name, "\")")
     }
   }
+  if (!is_seurat(object)) {
+    return("Normalise the counts: x <- scuttle::logNormCounts(x)")
+  }
   other <- normalized_assay(object, assay)
   if (!is.null(other) && kind != "counts") {
     return(paste0("Read another assay: ", with_assay(other)))
@@ -94,11 +61,11 @@ value_recipe <- function(object, assay, kind, verb = NULL) {
   )
 }
 
-# Another assay with log-normalised values in one layer, the one called "RNA" first, or NULL.
+# Another assay with log-normalised values, the one called "RNA" first, or NULL.
 normalized_assay <- function(object, assay) {
   Find(function(name) {
     parts <- normalized_parts(object, name)
-    length(parts) == 1L && value_kind(parts) == "normalized"
+    length(parts) > 0L && value_kind(parts) == "normalized"
   }, other_assays(object, assay))
 }
 
@@ -139,7 +106,7 @@ has_unprepared_models <- function(object, assay) {
   length(used) < length(models) || anyNA(used) || any(used != min(seen))
 }
 
-# FindAllMarkers() sets the seed of the session.
+# Seurat's draws set the seed of the session.
 with_kept_seed <- function(code) {
   global <- globalenv()
   old <- get0(".Random.seed", envir = global, inherits = FALSE)

@@ -34,8 +34,7 @@ PseudobulkCounts <- function(object, group.by = "ident", sample.by = NULL, colum
   check_count(min.cells, "min.cells")
   kept <- new_kept()
   on.exit(discard(kept))
-  parts <- structure(c("counts", "obs"), needed = "counts")
-  opened <- open_study(object, group.by, assay, parts, kept)
+  opened <- open_study(object, group.by, assay, pseudobulk_parts, kept)
   answer <- bridge_call("pseudobulk", list(
     handle = json_text(opened$handle), sample_key = json_text(sample.by),
     columns = json_texts(as.character(columns)), min_cells = json_number(min.cells)
@@ -50,3 +49,6 @@ PseudobulkCounts <- function(object, group.by = "ident", sample.by = NULL, colum
   rownames(samples) <- names
   list(counts = counts, samples = samples)
 }
+
+# What is read of an object: no values but the counts, of all cells that have them.
+pseudobulk_parts <- structure(c("counts", "obs"), needed = "counts")

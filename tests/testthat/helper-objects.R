@@ -5,10 +5,10 @@ small_object <- function() SeuratObject::pbmc_small
 
 small_markers <- function() {
   if (is.null(.made$markers)) {
-    object <- small_object()
-    .made$markers <- with_kept_seed(suppressMessages(
-      run_find_all_markers(object, extract_groups(object), "RNA")$markers
-    ))
+    .made$markers <- with_kept_seed(suppressWarnings(suppressMessages(Seurat::FindAllMarkers(
+      small_object(),
+      only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, verbose = FALSE
+    ))))
   }
   .made$markers
 }

@@ -83,18 +83,48 @@ test_that("factors keep the order of their levels, unused levels are no clusters
   expect_own_labels(labelled, "renamed")
 })
 
-test_that("without markers Seurat's own are computed", {
+test_that("markers that nobody gave are those of our own test", {
   skip_without_backend()
-  testthat::skip_if_not_installed("Seurat")
   local_home()
   object <- small_object()
-  suppressMessages(expect_message(
-    computed <- AnnotateClusters(object),
-    class = "cellferry_markers_computed_message"
-  ))
+  computed <- NULL
+  expect_messages(computed <- AnnotateClusters(object), "markers-found")
   expect_silent(AnnotateClusters(object, verbose = FALSE))
-  given <- suppressMessages(AnnotateClusters(object, small_markers()))
+  found <- FindClusterMarkers(
+    object,
+    only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, rules = "5.0.1", verbose = FALSE
+  )
+  given <- AnnotateClusters(object, found, verbose = FALSE)
   expect_identical(computed@meta.data, given@meta.data)
+  test <- attr(Annotations(computed), "provenance")$marker_test
+  expect_identical(test$rules, "Seurat 5.0.1")
+  expect_identical(test[c("only_pos", "expm1")], list(only_pos = TRUE, expm1 = TRUE))
+  expect_identical(c(test$logfc_threshold, test$min_pct), c(0.25, 0.1))
+  expect_null(attr(Annotations(given), "provenance")$marker_test)
+  # Values whose log is of another normalisation are taken as they are.
+  object@commands$NormalizeData.RNA@params$normalization.method <- "CLR"
+  other <- AnnotateClusters(object, verbose = FALSE)
+  expect_false(attr(Annotations(other), "provenance")$marker_test$expm1)
+})
+
+test_that("markers of an experiment and of split layers are found alike", {
+  skip_without_backend()
+  local_home()
+  object <- small_object()
+  whole <- AnnotateClusters(object, verbose = FALSE)
+  if (requireNamespace("SingleCellExperiment", quietly = TRUE)) {
+    labelled <- AnnotateClusters(small_sce(), verbose = FALSE)
+    expect_identical(labelled$cell_type, unname(whole$cell_type))
+    bare <- small_sce()
+    SummarizedExperiment::assay(bare, "logcounts") <- NULL
+    expect_messages(AnnotateClusters(bare), "markers-required-sce")
+  }
+  skip_without_seurat5()
+  object[["RNA"]] <- methods::as(object[["RNA"]], "Assay5")
+  object[["RNA"]] <- split(object[["RNA"]], f = rep(c("x", "y"), length.out = ncol(object)))
+  split <- AnnotateClusters(object, verbose = FALSE)
+  expect_identical(split$cell_type, whole$cell_type)
+  expect_identical(split$cell_type_confidence, whole$cell_type_confidence)
 })
 
 test_that("a marker table gives a table", {
@@ -124,7 +154,6 @@ test_that("a SingleCellExperiment gets columns and record", {
   expect_identical(
     names(SupportingMarkers(labelled)), names(SupportingMarkers(seurat))
   )
-  expect_messages(AnnotateClusters(small_sce()), "markers-required-sce")
 })
 
 test_that("what the user sees is pinned", {

@@ -1,7 +1,7 @@
 test_that("markers that can't be computed are errors with the recipe", {
   object <- small_object()
   compute <- function(object, group.by = "ident") {
-    compute_markers(object, extract_groups(object, group.by), "RNA")
+    marker_test(object, extract_groups(object, group.by), "RNA")
   }
   raw <- object
   raw[["RNA"]]@data <- raw[["RNA"]]@counts
@@ -12,7 +12,7 @@ test_that("markers that can't be computed are errors with the recipe", {
     data = as.matrix(object[["RNA"]]@data) - 0.1
   )
   expect_messages(
-    compute_markers(corrected, extract_groups(corrected), "integrated"), "markers-required-scaled"
+    marker_test(corrected, extract_groups(corrected), "integrated"), "markers-required-scaled"
   )
   scaled <- object
   scaled[["RNA"]]@scale.data <- as.matrix(object[["RNA"]]@data)[1:5, ]
@@ -20,30 +20,23 @@ test_that("markers that can't be computed are errors with the recipe", {
   expect_messages(compute(scaled), "markers-required-missing")
   scaled@assays$RNA@counts <- methods::new("dgCMatrix")
   expect_messages(compute(scaled), "markers-required-only-scaled")
-  expect_messages(
-    require_joined(list(1, 2), "RNA"), "markers-required-split"
-  )
+  damaged <- object
+  damaged[["RNA"]]@data@x[1] <- NaN
+  expect_messages(compute(damaged), "markers-required-damaged")
 })
 
-test_that("computed markers are Seurat's own, and the session's seed is kept", {
-  testthat::skip_if_not_installed("Seurat")
-  object <- small_object()
+test_that("the session's seed is kept", {
+  skip_without_backend()
+  local_home()
   set.seed(7)
   before <- .Random.seed
-  found <- NULL
-  expect_messages(
-    found <- compute_markers(object, extract_groups(object), "RNA"), "markers-computed"
-  )
+  AnnotateClusters(small_object(), verbose = FALSE)
   expect_identical(.Random.seed, before)
-  truth <- suppressWarnings(suppressMessages(Seurat::FindAllMarkers(
-    object,
-    only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, verbose = FALSE
-  )))
-  expect_identical(found, truth)
 })
 
-test_that("FindAllMarkers() that finds none says so, and quietly otherwise", {
-  testthat::skip_if_not_installed("Seurat")
+test_that("clusters without markers are said", {
+  skip_without_backend()
+  local_home()
   values <- matrix(
     rep(c(2, 3), 20 * 50), 20, 100,
     dimnames = list(paste0("GENE", 1:20), paste0("c", 1:100))
@@ -51,9 +44,14 @@ test_that("FindAllMarkers() that finds none says so, and quietly otherwise", {
   object <- SeuratObject::CreateSeuratObject(methods::as(values, "CsparseMatrix"))
   object <- Seurat::NormalizeData(object, verbose = FALSE)
   object$half <- rep(c("a", "b"), each = 50)
-  expect_messages(
-    compute_markers(object, extract_groups(object, "half"), "RNA", verbose = FALSE),
-    "markers-none"
+  expect_messages(AnnotateClusters(object, group.by = "half", verbose = FALSE), "markers-none")
+  object <- small_object()
+  object$few <- as.character(SeuratObject::Idents(object))
+  object$few[1:2] <- "few"
+  expect_warning(
+    AnnotateClusters(object, group.by = "few", verbose = FALSE),
+    "\"few\" cannot be tested: There are 2 cells, fewer than 3.",
+    class = "cellferry_clusters_without_markers_warning"
   )
 })
 
@@ -72,14 +70,12 @@ test_that("models of different depth are recognised before markers are computed"
   expect_true(has_unprepared_models(merged, "SCT"))
   merged$half <- merged$sample
   expect_messages(
-    compute_markers(merged, extract_groups(merged, "half"), "SCT"), "markers-required-models"
+    marker_test(merged, extract_groups(merged, "half"), "SCT"), "markers-required-models"
+  )
+  expect_error(
+    FindClusterMarkers(merged, "half", assay = "SCT"), "several SCT models of different depth",
+    class = "cellferry_markers_required_error"
   )
   prepared <- suppressWarnings(Seurat::PrepSCTFindMarkers(merged, verbose = FALSE))
   expect_false(has_unprepared_models(prepared, "SCT"))
-})
-
-test_that("the time is said in words", {
-  expect_identical(about_time(3), "a few seconds")
-  expect_identical(about_time(32), "about 30 seconds")
-  expect_identical(about_time(170), "about 3 minutes")
 })

@@ -3,7 +3,8 @@
 
 expect_same_table <- function(ours, theirs) {
   expect_identical(names(ours), names(theirs))
-  expect_identical(vapply(ours, function(x) class(x)[1], ""), vapply(theirs, function(x) class(x)[1], ""))
+  types <- function(table) vapply(table, function(x) class(x)[1], "")
+  expect_identical(types(ours), types(theirs))
   expect_identical(levels(ours$cluster), levels(theirs$cluster))
   expect_identical(nrow(ours), nrow(theirs))
   expect_identical(rownames(ours), rownames(theirs))
@@ -160,4 +161,109 @@ test_that("what has no markers is a clear error", {
   expect_error(ours(object, rules = "3"), "no such rules", class = "cellferry_invalid_option_error")
   expect_error(ours(object, groupby = "one"), "group.by", class = "cellferry_unknown_option_error")
   expect_error(ours(object, features = "no gene"), "no gene")
+})
+
+test_that("values that have no markers are the same errors whoever asks", {
+  object <- small_object()
+  object$cluster <- SeuratObject::Idents(object)
+  raw <- object
+  raw[["RNA"]]@data <- raw[["RNA"]]@counts
+  expect_messages(FindClusterMarkers(raw, verbose = FALSE), "find-markers-raw")
+  raw[["other"]] <- SeuratObject::CreateAssayObject(data = object[["RNA"]]@data)
+  raw[["RNA"]]@data <- expm1(object[["RNA"]]@data)
+  expect_error(
+    FindClusterMarkers(raw, verbose = FALSE), "values that are not logged",
+    class = "cellferry_markers_required_error"
+  )
+})
+
+test_that("cells without a cluster are compared with, as in Seurat", {
+  skip_without_backend()
+  skip_if_not_installed("Seurat")
+  skip_if_not_installed("limma")
+  object <- suppressMessages(marker_objects$pbmc_small())
+  object$some <- as.character(SeuratObject::Idents(object))
+  object$some[c(1:5, 60:70)] <- NA
+  found <- ours(object, "some", return.thresh = 2)
+  expect_identical(levels(found$cluster), c("0", "1", "2"))
+  for (cluster in c("0", "1", "2")) {
+    expected <- suppressWarnings(suppressMessages(Seurat::FindMarkers(
+      object,
+      ident.1 = colnames(object)[object$some %in% cluster], verbose = FALSE
+    )))
+    mine <- found[found$cluster == cluster, ]
+    # FindAllMarkers() sorts the table again.
+    at <- match(rownames(expected), mine$gene)
+    expect_identical(sort(mine$gene), sort(rownames(expected)))
+    expect_equal(mine$p_val[at], expected$p_val, tolerance = 1e-9)
+    expect_equal(mine[[2]][at], expected[[2]], tolerance = 1e-10)
+  }
+})
+
+test_that("an SCT assay has Seurat's markers", {
+  skip_without_backend()
+  skip_if_not_installed("Seurat")
+  skip_if_not_installed("sctransform")
+  object <- suppressMessages(marker_objects$pbmc_small())
+  object <- suppressWarnings(Seurat::SCTransform(object, verbose = FALSE))
+  expect_same_table(ours(object), theirs(object))
+  expect_same_table(ours(object, only.pos = TRUE), theirs(object, only.pos = TRUE))
+})
+
+test_that("an integrated assay has Seurat's markers, with a warning", {
+  skip_without_backend()
+  skip_if_not_installed("Seurat")
+  object <- suppressMessages(marker_objects$pbmc_small())
+  values <- as.matrix(layer_parts(object, "RNA", "data")[[1]]$mat) - 0.1
+  object[["integrated"]] <- SeuratObject::CreateAssayObject(data = values)
+  SeuratObject::DefaultAssay(object) <- "integrated"
+  expect_same_table(ours(object), theirs(object))
+  expect_warning(
+    FindClusterMarkers(object, rules = "5.0.1", verbose = FALSE),
+    "FindClusterMarkers(x, assay = \"RNA\")",
+    fixed = TRUE, class = "cellferry_normalisation_warning"
+  )
+})
+
+test_that("only the cells of a sketch are compared, drawn and counted", {
+  skip_without_backend()
+  skip_if_not_installed("Seurat")
+  skip_without_seurat5()
+  object <- suppressMessages(marker_objects$pbmc_small())
+  chosen <- colnames(object)[seq_len(ncol(object)) %% 4 > 0]
+  layer <- function(name) layer_parts(object, "RNA", name)[[1]]$mat[, chosen]
+  object[["sketch"]] <- SeuratObject::CreateAssay5Object(
+    counts = layer("counts"), data = layer("data")
+  )
+  SeuratObject::DefaultAssay(object) <- "sketch"
+  object$sample <- rep(c("x", "y"), length.out = ncol(object))
+  object$parent <- "p"
+  expect_same_table(ours(object), theirs(object))
+  expect_same_table(
+    ours(object, max.cells.per.ident = 8), theirs(object, max.cells.per.ident = 8)
+  )
+  alone <- subset(object, cells = chosen)
+  for (given in list(list(sample.by = "sample"), list(within = "parent"))) {
+    expect_identical(
+      do.call(ours, c(list(object), given)), do.call(ours, c(list(alone), given))
+    )
+  }
+})
+
+test_that("small groups without equal values have the normal approximation, as with limma", {
+  skip_without_backend()
+  inside <- c(2.1, 2.4, 3.3, 3.9, 4.4)
+  outside <- c(0.2, 0.5, 0.7, 1.1, 1.6, 2.2)
+  values <- rbind(GeneA = c(inside, outside), GeneB = rep(c(0, 1.5), length.out = 11))
+  colnames(values) <- paste0("c", 1:11)
+  object <- SeuratObject::CreateSeuratObject(methods::as(values, "CsparseMatrix"))
+  object <- Seurat::NormalizeData(object, verbose = FALSE)
+  object@assays$RNA <- SeuratObject::CreateAssayObject(data = methods::as(values, "CsparseMatrix"))
+  object$half <- rep(c("in", "out"), c(5, 6))
+  found <- ours(object, "half", rules = "5.0.1", return.thresh = 2)
+  found <- found$p_val[found$gene == "GeneA" & found$cluster == "in"]
+  expect_equal(found, stats::wilcox.test(inside, outside, exact = FALSE)$p.value, tolerance = 1e-9)
+  # What Seurat has without limma and presto.
+  expect_equal(stats::wilcox.test(inside, outside)$p.value, 4 / 462, tolerance = 1e-9)
+  expect_gt(found, 0.01)
 })

@@ -56,10 +56,11 @@ def test_labels_are_on_the_cells_of_their_clusters(pbmc_rds, markers, tmp_path):
     assert before == "TRUE TRUE TRUE TRUE"
 
 
-def test_without_markers_r_computes_them_and_says_so(pbmc_rds, tmp_path, caplog):
+def test_markers_that_nobody_gave_are_found_and_that_is_said(pbmc_rds, tmp_path, caplog):
     with caplog.at_level(logging.INFO, "cellferry"):
         study, found = labelled(pbmc_rds, tmp_path / "out.rds", group_key="letter.idents")
-    assert "computed for 2 clusters of 80 cells" in caplog.text
+    assert "found for 2 clusters of 80 cells by the Wilcoxon test" in caplog.text
+    assert found.provenance["marker_test"]["rules"] == "Seurat 5.0.1"
     assert found.column("cluster") == ["A", "B"]
     assert study.markers.clusters == ("A", "B")
     assert found.provenance["parameters"]["markers"] == "computed"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+
+import anndata
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import csc_matrix
+from scipy.sparse import csc_matrix, csr_matrix
 from scipy.stats import mannwhitneyu
 
 from cellferry.errors import NotNormalizedError
@@ -124,3 +128,36 @@ def test_each_generation_has_its_fold_change() -> None:
     expected = {"4.3": by_mean, "4.4": by_mean, "5.0.0": by_sum, "5.0.1": by_sum}
     for name in RULES:
         assert fold_change(sums, cells, rules_of(name))[0] == pytest.approx(expected[name])
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_groups=st.integers(2, 6),
+    stored=st.sampled_from(["dense", "csr", "csc"]),
+)
+@pytest.mark.slow
+def test_p_is_the_one_of_illico(seed: int, n_groups: int, stored: str) -> None:
+    # Not for every Python.
+    illico = pytest.importorskip("illico")
+    pytest.importorskip("statsmodels")
+    rng = np.random.default_rng(seed)
+    codes = np.concatenate([np.arange(n_groups).repeat(3), rng.integers(0, n_groups, 40)])
+    counts = rng.poisson(rng.gamma(0.5, 2, (n_groups, 9))[codes])
+    values = np.log1p(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1) * 1e4)
+    forms = {"dense": np.asarray, "csr": csr_matrix, "csc": csc_matrix}
+    obs = pd.DataFrame({"group": pd.Categorical([f"g{c}" for c in codes])})
+    obs.index = obs.index.astype(str)
+    adata = anndata.AnnData(forms[stored](values), obs=obs)
+    # It would write its log to standard error.
+    importlib.import_module("loguru").logger.disable("illico")
+    theirs = illico.asymptotic_wilcoxon(adata, is_log1p=True, group_keys="group")
+    groups = Groups(codes.astype(np.int32), n_groups)
+    found = group_sums(csc_matrix(values), groups, scale=None)
+    p, _ = p_values(found.rank_sums[:, :-1], found.ties, groups.sizes[:-1], len(codes))
+    for code in range(n_groups):
+        expected = theirs.xs(f"g{code}", level=0)["p_value"].to_numpy()
+        # Where the ranks do not differ at all R's correction is 0, and illico's is a half.
+        differ = p[:, code] < 1
+        np.testing.assert_allclose(p[differ, code], expected[differ], rtol=1e-9)
+        assert (expected[~differ] > 0.9).all()

@@ -95,13 +95,14 @@ def _with_symbols(study: Study, level: Level, genes: Iterable[str]) -> tuple[Stu
 
 def _check_clusters(markers: Markers, clusters: Clusters, group_key: str | None) -> None:
     here, there = set(clusters.names), set(markers.clusters)
+    with_rows = {markers.clusters[code] for code in np.unique(markers.cluster)}
     extra = [c for c in markers.clusters if c not in here]
-    without = [c for c in clusters.names if c not in there]
+    without = [c for c in clusters.names if c not in with_rows]
     if not extra and not without:
         return
     of = f' of "{group_key}"' if group_key else ""
     why = explain(extra, without) if extra and without else None
-    if len(without) == len(clusters.names):
+    if here.isdisjoint(there):
         message = (
             f"No cluster of the marker table is a cluster{of}: the table has "
             f"{shown(markers.clusters, 5)}, the object has {shown(clusters.names, 5)}."
@@ -127,6 +128,10 @@ def _check_clusters(markers: Markers, clusters: Clusters, group_key: str | None)
         warn(MarkersUnknownClustersWarning(message, hint))
     if without:
         message = f"{counted(len(without), 'cluster')} without markers: {shown(without)}."
+        untested = dict((markers.details or {}).get("left_out") or {})
+        if untested:
+            name, reason = next(iter(untested.items()))
+            message += f' For example, "{name}" cannot be tested: {reason}'
         hint = "They get no label and the status skipped."
         if "" in without:
             message += f" Cells with an empty name for their cluster{of} are one of its own."

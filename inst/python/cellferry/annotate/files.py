@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +25,7 @@ from ..study.inputs.objects import check_has_clusters, read_object
 from ..study.inputs.readers import reader_of_r
 from ..study.markers.read import read_markers
 from .request import AnnotateRequest, is_anndata
+from .verb import OnEvent
 
 if TYPE_CHECKING:
     import anndata
@@ -93,7 +94,9 @@ _OF_OBJECTS = {
 }
 """Suffixes of what has cells: text under such a name came by mistake."""
 
-OpenOfR = Callable[[AnnotateRequest], AbstractContextManager[Input]]
+Finding = Callable[[], AbstractContextManager[OnEvent | None]]
+"""Shows the progress of a search for markers while its block runs."""
+OpenOfR = Callable[[AnnotateRequest, Finding], AbstractContextManager[Input]]
 
 
 def as_path(data: object) -> object:
@@ -113,7 +116,12 @@ def as_path(data: object) -> object:
 
 
 @contextmanager
-def opened_input(request: AnnotateRequest, open_of_r: OpenOfR | None = None) -> Iterator[Input]:
+def opened_input(
+    request: AnnotateRequest,
+    open_of_r: OpenOfR | None = None,
+    *,
+    finding: Finding = nullcontext,
+) -> Iterator[Input]:
     """Read the study of a request, and keep its object until the block ends.
 
     What a file is is seen by its content, see :mod:`cellferry.study.inputs.kinds`.
@@ -124,6 +132,8 @@ def opened_input(request: AnnotateRequest, open_of_r: OpenOfR | None = None) -> 
         Its ``data`` is an object, a marker table, or the path of a file or folder.
     open_of_r
         Opens an .rds; None is what the package has given.
+    finding
+        Shows the progress of a search for markers, where nobody gave any.
 
     Raises
     ------
@@ -132,7 +142,8 @@ def opened_input(request: AnnotateRequest, open_of_r: OpenOfR | None = None) -> 
         cannot be written into it; a package that reads it, or R, is missing.
     """
     if not isinstance(request.data, Path):
-        study = request.study()
+        with finding() as on_event:
+            study = request.study(on_event)
         labelled = (
             AnnDataObject(request.data, study, request.key) if is_anndata(request.data) else None
         )
@@ -141,9 +152,9 @@ def opened_input(request: AnnotateRequest, open_of_r: OpenOfR | None = None) -> 
     path = request.path
     kind = file_kind(path)
     if kind.is_anndata:
-        yield _anndata(request, kind)
+        yield _anndata(request, kind, finding)
     elif kind.is_of_r:
-        with (open_of_r or reader_of_r("annotate", path))(request) as opened:
+        with (open_of_r or reader_of_r("annotate", path))(request, finding) as opened:
             yield opened
     elif request.level == "cells":
         raise file_error(path, kind, "an object with cells", UnsupportedObjectError)
@@ -164,7 +175,7 @@ def _table(request: AnnotateRequest) -> Input:
     return Input(replace(request, data=data).study(), request.provenance)
 
 
-def _anndata(request: AnnotateRequest, kind: FileKind) -> Input:
+def _anndata(request: AnnotateRequest, kind: FileKind, finding: Finding) -> Input:
     """Read the object, check the key against its columns, build the study."""
     adata = read_object(request.path, kind)
     if request.level == "clusters":
@@ -175,7 +186,8 @@ def _anndata(request: AnnotateRequest, kind: FileKind) -> Input:
             markers, cluster_column=request.cluster_column, gene_column=request.gene_column
         )
     asked = replace(request, data=adata, markers=markers)
-    study = asked.study()
+    with finding() as on_event:
+        study = asked.study(on_event)
     labelled = AnnDataObject(adata, study, request.key)
     return Input(study, asked.provenance, labelled, study.coordinates or embedding_of(adata))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -76,8 +77,8 @@ def annotate_clusters(
         either: CSV or TSV, .h5ad, zarr, or .rds. What is in a file is seen by its content; the
         file stays as it is.
     markers
-        Marker table for an AnnData. None: its stored ranking with fold changes, else
-        scanpy's t-test.
+        Marker table for an AnnData. None: its stored ranking with fold changes, else those of
+        :func:`cellferry.find_markers` with ``only_pos=True, logfc_threshold=0.25, min_pct=0.1``.
     engine
         Name of an engine, or an engine.
     group_key
@@ -382,7 +383,13 @@ def _annotate(
     request = replace(request, data=as_path(request.data))
     if run is not None:
         request = request.of_run(run)
-    with opened_input(request) as opened:
+
+    def finding() -> AbstractContextManager[verb.OnEvent | None]:
+        from ..runs.progress import progress_events
+
+        return progress_events(show=progress, title="Finding markers")
+
+    with opened_input(request, finding=finding) as opened:
         if dry_run:
             return verb.plan(opened.study, request.engine)
         target = None if output is None else Path(output).expanduser()

@@ -14,7 +14,7 @@ from ..errors import InvalidOptionError, RunMismatchError, UnsupportedObjectErro
 from ..study.inputs.kinds import file_kind
 from ..study.markers.table import Markers
 from ..study.study import Context, Study
-from .verb import level_of
+from .verb import OnEvent, level_of
 
 if TYPE_CHECKING:
     import anndata
@@ -82,8 +82,13 @@ class AnnotateRequest:
         kind = "study" if isinstance(self.data, Study) else "markers"
         return {"key": self.key, "object": "AnnData" if is_anndata(self.data) else kind}
 
-    def study(self) -> Study:
+    def study(self, on_event: OnEvent | None = None) -> Study:
         """Check the key against the object, and return the study of it.
+
+        Parameters
+        ----------
+        on_event
+            Called in this thread with progress, where markers have to be found.
 
         Raises
         ------
@@ -106,6 +111,7 @@ class AnnotateRequest:
             context=self.context,
             reading=self.engine.capabilities.reading,
             level=self.level,
+            on_event=on_event,
         )
 
     def of_run(self, run: Run) -> AnnotateRequest:
@@ -128,7 +134,7 @@ class AnnotateRequest:
             self,
             key=key,
             group_key=self.group_key or stored.group_key,
-            # Those of an object may be computed anew, which takes long and is not needed.
+            # Those of an object would be found anew.
             markers=stored.markers if with_markers and self.level == "clusters" else None,
             context=stored.context,
         )
@@ -142,8 +148,11 @@ def build_study(
     context: Context | None = None,
     reading: Reading | None = None,
     level: Level = "clusters",
+    on_event: OnEvent | None = None,
 ) -> Study:
     """Return the study of an AnnData, a marker table, or a study itself.
+
+    Markers of an AnnData that nobody gave and that it does not hold are found by our own test.
 
     Parameters
     ----------
@@ -151,11 +160,15 @@ def build_study(
         What the engine's capabilities say of reading an AnnData.
     level
         Whether the clusters or the cells of it are annotated; a marker table has no cells.
+    on_event
+        Called in this thread with progress, where markers have to be found.
 
     Raises
     ------
     UnsupportedObjectError
         The object is none of these.
+    MarkersRequiredError
+        No markers were given, and none can be found; says why, and what to do.
     """
     from ..study.build import study_from_anndata, study_from_markers, study_of_cells
 
@@ -164,9 +177,14 @@ def build_study(
     if is_anndata(data):
         if level == "cells":
             return study_of_cells(data, group_key=group_key, context=context)
-        return study_from_anndata(
+        study = study_from_anndata(
             data, markers, group_key=group_key, context=context, reading=reading
         )
+        if study.markers is None:
+            from ..artifacts.markers import markers_of
+
+            study = study.with_parts(markers=markers_of(study, on_event))
+        return study
     if type(data).__module__.startswith("rpy2."):
         message = "This is an object of R, which would not be labelled in place."
         recipe = f"adata = cellferry.seurat.to_anndata(x); annotate_{level}(adata); "

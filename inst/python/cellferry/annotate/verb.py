@@ -106,13 +106,19 @@ def annotate(
             options=dict(engine.describe()),
             object_hash=study.fingerprint(),
             input_hash=input_hash(study),
-            provenance=dict(provenance or {}),
+            provenance={**(provenance or {}), **_marker_test(study)},
             n_cells=_n_cells(study),
             n_clusters=None if sizes is None else len(sizes),
             tissue=study.context.tissue,
         )
         run.store("study.json", study_record(study))
         return execute(run, study, engine, on_event)
+
+
+def _marker_test(study: Study) -> dict[str, object]:
+    """Return how the markers were found, where it was by us."""
+    details = None if study.markers is None else study.markers.details
+    return {} if details is None else {"marker_test": dict(details)}
 
 
 def _n_cells(study: Study) -> int | None:

@@ -21,12 +21,13 @@ from ..errors import (
 from ..files import publish
 from ..study.options import flag, path, whole_number
 from .inputs import Inputs
-from .marker_sums import MarkerSums, marker_sums_of, read_marker_sums
+from .marker_sums import OF_ANNOTATION, MarkerSums, marker_sums_of, read_marker_sums
 from .targets import as_build_error, check_target
 
 if TYPE_CHECKING:
     from ..runs.worker import Events
     from ..study.expression.statistics import ExpressionStatistics
+    from ..study.markers.options import MarkerOptions
     from ..study.markers.tested import MarkerTable
     from ..study.study import Study
     from ..study.summary import Summary, SummaryOptions
@@ -123,18 +124,30 @@ _FLAGS = ("aggregate_metadata", "cell_names", "require_artifacts", "overwrite", 
 class Build:
     """A build whose options were checked against its inputs.
 
+    Parameters
+    ----------
+    inputs
+        Open.
+    options
+        Checked.
+    test
+        How markers are found, where they are asked for.
+
     Raises
     ------
     CellferryError
         There is no such column.
     """
 
-    def __init__(self, inputs: Inputs, options: BuildOptions) -> None:
+    def __init__(
+        self, inputs: Inputs, options: BuildOptions, test: MarkerOptions = OF_ANNOTATION
+    ) -> None:
         from ..biology.symbols import choose_symbols
         from ..study.summary import SummaryOptions
         from .obs_duckdb import check_columns, warn_of_renamed
 
         self._inputs, self._options, self._targets = inputs, options, options.targets
+        self._test = test
         genes = tuple(inputs.study.genes or ())
         self._symbols = choose_symbols(genes, inputs.var, options.gene_symbols_column).column
         self._summary: SummaryOptions = SummaryOptions(
@@ -172,7 +185,7 @@ class Build:
         statistics = ExpressionStatistics(source.genes, study.clusters, study.cells)
         counts: tuple[CountsVerdict, ...] = ()
         self.check_targets()
-        sums = marker_sums_of(study) if self._options.markers else None
+        sums = marker_sums_of(study, self._test) if self._options.markers else None
         # The metadata needs the database and not the matrix: it is written beside it.
         with ExitStack() as spaces, ThreadPoolExecutor(1, "cellferry-obs") as beside:
             obs = beside.submit(self._obs, spaces, seconds)
@@ -187,7 +200,7 @@ class Build:
         else:
             summary = assemble(study, statistics, self._summary, top)
         if sums is not None and "vars.h5" in errors:
-            sums = read_marker_sums(source, marker_sums_of(study), events)
+            sums = read_marker_sums(source, marker_sums_of(study, self._test), events)
         markers = None if sums is None else sums.table(study.clusters.names)
         made = {n: None if n in errors else path for n, path in self._targets.items()}
         return Artifacts(

@@ -122,13 +122,15 @@ class MarkerSums:
         return table_of(read, self._genes, options, order or known)
 
 
-def marker_sums_of(study: Study) -> MarkerSums:
+def marker_sums_of(study: Study, options: MarkerOptions = OF_ANNOTATION) -> MarkerSums:
     """Return empty sums for the markers that are found where nobody gave any.
 
     Parameters
     ----------
     study
         With clusters and values.
+    options
+        Those of an annotation, but for what is known of the values.
 
     Raises
     ------
@@ -137,7 +139,7 @@ def marker_sums_of(study: Study) -> MarkerSums:
     """
     source = study.require("normalized", "markers")
     contrasts = [one_against_rest(study.clusters)]
-    return MarkerSums(source.genes, contrasts, OF_ANNOTATION.checked())
+    return MarkerSums(source.genes, contrasts, options.checked())
 
 
 def _empty(n_genes: int, contrast: Contrast) -> GroupSums:

@@ -16,21 +16,22 @@ from ..errors import (
     InvalidOptionError,
     MarkersRequiredError,
     counted,
+    in_language,
     listing,
     nearest,
 )
 from ..runs.worker import run_in_worker
 from ..study.build import RANKING, assemble_study, group_key_of
 from ..study.clusters import Clusters
-from ..study.expression.kinds import look_at
 from ..study.h5ad import open_h5ad
 from ..study.layers import AnnDataLike, choose_matrices
 from ..study.markers.contrasts import Contrast, one_against_rest, two_groups, within_parents
 from ..study.markers.options import MarkerOptions
+from ..study.markers.testable import check_testable
 from ..study.markers.tested import MarkerTable
 from ..study.pseudobulk import Pseudobulk, pseudobulk_of
 from ..study.study import Study
-from .marker_sums import MarkerSums, marker_sums_of, read_marker_sums
+from .marker_sums import OF_ANNOTATION, MarkerSums, marker_sums_of, read_marker_sums
 
 if TYPE_CHECKING:
     import anndata
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..runs.worker import Event
-    from ..study.expression.source import ExpressionSource
     from ..study.markers.table import Markers
 
 logger = logging.getLogger("cellferry")
@@ -155,7 +155,7 @@ def find_markers(
     with opened_study(data, group_key) as study:
         contrasts = contrasts_of(study, ident_1, ident_2, within)
         samples = None if sample_key is None else _column(study, sample_key)
-        check_values(study)
+        check_testable(study.normalized, study.counts_in)
         with progress_events(show=progress, title="Finding markers") as on_event:
             sums = read_study(study, contrasts, options, on_event, samples=samples)
         found = sums.table(study.clusters.names)
@@ -206,7 +206,11 @@ def pseudobulk(
         return pseudobulk_of(study, sample_key=sample_key, columns=columns, min_cells=min_cells)
 
 
-def markers_of(study: Study, on_event: Callable[[Event], None] | None = None) -> Markers:
+def markers_of(
+    study: Study,
+    on_event: Callable[[Event], None] | None = None,
+    options: MarkerOptions = OF_ANNOTATION,
+) -> Markers:
     """Return the markers of a study that nobody gave: positive ones, by the latest rules.
 
     Parameters
@@ -215,26 +219,63 @@ def markers_of(study: Study, on_event: Callable[[Event], None] | None = None) ->
         With clusters and log-normalised values.
     on_event
         Called in this thread with progress.
+    options
+        Those of an annotation, but for what is known of the values.
 
     Raises
     ------
     MarkersRequiredError
-        They cannot be computed; says why, and what to do.
+        They cannot be computed, or there are none; says why, and what to do.
     """
-    check_values(study)
-    sums = marker_sums_of(study)
+    names = study.clusters.names
+    if len(names) < 2:
+        message = "Markers compare clusters, and there is only one cluster."
+        raise MarkersRequiredError(message, "Cluster the cells, or pass `markers`.")
+    check_testable(study.normalized, study.counts_in, for_labels=True)
     source = study.require("normalized", "markers")
-    if (source.stored_values or 0) > SLOW_VALUES:
-        logger.info(
-            "Finding markers of %s in %s cells and %s genes; pass `markers` to use a table.",
-            counted(len(study.clusters.names), "cluster"),
-            f"{source.shape[0]:,}",
-            f"{source.shape[1]:,}",
-        )
+    slow = (source.stored_values or 0) > SLOW_VALUES
+    logger.info(
+        "No markers were given: they are found for %d clusters of %s cells by the Wilcoxon test "
+        "(rules of Seurat %s)%s.",
+        len(names),
+        f"{source.shape[0]:,}",
+        options.rules,
+        ", which may take a minute" if slow else "",
+    )
+    sums = marker_sums_of(study, options)
     run_in_worker(lambda events: read_marker_sums(source, sums, events), on_event)
-    found = sums.table(study.clusters.names)
-    warn_of_left_out(found)
+    found = sums.table(names)
+    if not len(found.gene):
+        raise _none_found(found, study.group_key)
     return found.markers()
+
+
+def _none_found(found: MarkerTable, group_key: str | None) -> MarkersRequiredError:
+    n = len(found.clusters)
+    if len(found.left_out) == n:
+        why = listing([f"{name}: {reason}" for name, reason in found.left_out.items()], 3)
+        message = f"None of the {n} clusters can be tested for markers: {why}."
+        hint = (
+            "A test needs three cells in the cluster and three others: use the cells, not their "
+            "sums, or pass `markers`."
+        )
+        return MarkersRequiredError(message, hint)
+    of = " that can be tested" if found.left_out else ""
+    message = (
+        f"No marker was found for the {n - len(found.left_out)} clusters{of}: no gene differs by "
+        "the thresholds."
+    )
+    key = group_key or "ident"
+    line = in_language(
+        python=f'annotate_clusters(adata, find_markers(adata, "{key}", only_pos=True, '
+        f'logfc_threshold=0.1), group_key="{key}")',
+        r=f'AnnotateClusters(x, FindClusterMarkers(x, "{key}", only.pos = TRUE, '
+        f'logfc.threshold = 0.1), group.by = "{key}")',
+        cli=f"cellferry markers INPUT --group-key {key} --only-pos --logfc-threshold 0.1 --out "
+        "markers.csv, and then --markers markers.csv",
+    )
+    hint = f"The clusters may be alike, or the genes too few. With other thresholds: {line}"
+    return MarkersRequiredError(message, hint)
 
 
 @contextmanager
@@ -308,36 +349,6 @@ def _column(study: Study, name: str) -> Clusters:
         guess = nearest(name, columns)
         raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
     return Clusters.from_column(study.obs[name])
-
-
-def check_values(study: Study) -> None:
-    """Raise where a test of these values would mean nothing.
-
-    Raises
-    ------
-    MarkersRequiredError
-        There is no expression, or it is not log-normalised; names the cause and the cure.
-    """
-    source = study.normalized
-    if source is None:
-        message = "Markers are computed from expression, and there is none."
-        raise MarkersRequiredError(message, "Pass the object itself, or a marker table.")
-    problem = _problem(source)
-    if problem:
-        message = f"Markers cannot be computed: {problem}."
-        hint = "Normalise first: scanpy.pp.normalize_total, then scanpy.pp.log1p."
-        raise MarkersRequiredError(message, hint)
-
-
-def _problem(source: ExpressionSource) -> str | None:
-    seen = look_at(source)
-    return {
-        "scaled": "the values are scaled (some are negative)",
-        "counts": "the values look like raw counts (all are whole numbers)",
-        "linear": f"the values are not logarithms (they go up to {seen.largest:,.6g})",
-        "empty": "all values are zero",
-        "damaged": f"the values are damaged (one is {seen.not_finite})",
-    }.get(seen.kind)
 
 
 def read_study(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..artifacts import Artifacts, Build, BuildOptions
 from ..artifacts.inputs import open_inputs
+from ..artifacts.marker_sums import OF_ANNOTATION
 from ..runs.worker import Event
 from ..study.expression.blocks import BlockSource
 from . import markers, wire
@@ -38,12 +39,13 @@ class OpenBuild(OpenReading[Artifacts]):
 
     interrupted = "Building the artifacts was interrupted; no unfinished file is left."
 
-    def begin(self, sent: Message, options: BuildOptions) -> Message:
+    def begin(self, message: Message, options: BuildOptions) -> Message:
         """Check everything, make room, and return what R is to send.
 
         ``single``: the normalised values as float32, which is what the file has.
         """
-        options = options.checked()
+        options, sent = options.checked(), message["study"]
+        test = replace(OF_ANNOTATION, **(message.get("marker_test") or {}))
         assert self.study.cells is not None
         n_cells = len(self.study.cells)
         for part, genes in (("normalized", sent["genes"]), ("counts", sent.get("counts_genes"))):
@@ -57,7 +59,7 @@ class OpenBuild(OpenReading[Artifacts]):
             # No place in the file: it is not asked for.
             del self.sources["counts"]
         with open_inputs(study, group_key=None, coordinates_key="", rank_key="") as inputs:
-            build = Build(inputs, options)
+            build = Build(inputs, options, test)
         build.check_targets()
         self.start(build.run)
         # A test of markers tells apart what float32 does not.
@@ -79,9 +81,8 @@ class OpenBuild(OpenReading[Artifacts]):
 
 def begin(message: Message, options: BuildOptions) -> Message:
     """Open a build and return its handle and what :meth:`OpenBuild.begin` says."""
-    sent = message["study"]
-    build = OpenBuild(study_from_wire(sent))
-    begun = build.begin(sent, options)
+    build = OpenBuild(study_from_wire(message["study"]))
+    begun = build.begin(message, options)
     return {"handle": keep(build), **begun}
 
 

@@ -193,7 +193,7 @@ def _request(message: Message, _out: wire.Outgoing, _callback: Callback | None) 
 def _study_begin(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
     """Open the study of a request, under the handle of the request."""
     handle = message["handle"]
-    opened = OpenStudy.of_request(kept(handle, Request), message["study"])
+    opened = OpenStudy.of_request(kept(handle, Request), message)
     return {"handle": keep(opened, handle), **opened.to_send()}
 
 
@@ -223,14 +223,15 @@ def _plan(message: Message, _out: wire.Outgoing, callback: Callback | None) -> M
     opened = take(message["handle"], OpenStudy)
     request = _requested(opened)
     with opened.read_by(None if callback is None else ask_by(callback)) as study:
-        plan = verb.plan(study, request.engine)
+        plan = verb.plan(opened.with_markers(study, _notifier(callback)), request.engine)
     return {**asdict(plan), "text": str(plan)}
 
 
 def _annotate(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
     opened = take(message["handle"], OpenStudy)
     request = _requested(opened)
-    with opened.read_by(None if callback is None else ask_by(callback)) as study:
+    with opened.read_by(None if callback is None else ask_by(callback)) as complete:
+        study = opened.with_markers(complete, _notifier(callback))
         found = _annotated(request, study, opened.provenance, _notifier(callback))
     return results(found, study, out)
 

@@ -6,21 +6,24 @@ read, and kept; or, for cells, it is asked for whenever it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..annotate.checks import genes_to_compare
+from ..artifacts.marker_sums import OF_ANNOTATION
+from ..artifacts.markers import markers_of
 from ..engines.base import AnyEngine
 from ..errors import InternalError
-from ..runs.worker import CancelledWork
+from ..runs.worker import CancelledWork, Event
 from ..study.clusters import Clusters
 from ..study.expression.blocks import BLOCK_ROWS, BLOCK_VALUES, BlockSource, row_ranges
 from ..study.expression.source import ExpressionSource
+from ..study.markers.options import MarkerOptions
 from ..study.markers.table import Markers
 from ..study.study import Absent, Context, Study
 from ..study.symbols import names_by_symbol, recognise_genes
@@ -136,22 +139,51 @@ class Incoming:
 class OpenStudy(Incoming):
     """A study to be read or, with a request, to be annotated.
 
-    Parts of ``on_demand`` are asked for, block by block, while it is annotated.
+    Parts of ``on_demand`` are asked for, block by block, while it is annotated. With a ``test`` its
+    markers are found by it, in the values that are sent for that and for the engine.
     """
 
     request: Request | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    test: MarkerOptions | None = None
     on_demand: dict[str, OnDemandSource] = field(default_factory=dict)
     _ask: Ask | None = None
 
     @classmethod
-    def of_request(cls, request: Request, sent: Message) -> OpenStudy:
-        """Return the study that R sends for a request, with room for what its engine reads."""
-        opened = cls(study_from_wire(sent), request=request, provenance=request.provenance(sent))
-        if request.parts:
+    def of_request(cls, request: Request, message: Message) -> OpenStudy:
+        """Return the study that R sends for a request, with room for what its engine reads.
+
+        Parameters
+        ----------
+        request
+            What was asked for.
+        message
+            ``study``, and ``marker_test`` where markers are to be found: ``expm1``, ``log_base``.
+        """
+        sent, values = message["study"], message.get("marker_test")
+        test = None if values is None else replace(OF_ANNOTATION, **values)
+        known = request.provenance(sent)
+        opened = cls(study_from_wire(sent), request=request, provenance=known, test=test)
+        if test is not None:
+            opened.expect(sent, parts_to_send(request.engine, sent) | {"normalized"})
+        elif request.parts:
             parts = parts_to_send(request.engine, sent)
             opened.expect(sent, parts, genes_wanted(opened.study, request.engine, parts))
         return opened
+
+    def with_markers(self, study: Study, on_event: Callable[[Event], None] | None) -> Study:
+        """Return the study, complete, with its markers where they are to be found.
+
+        Parameters
+        ----------
+        study
+            What :meth:`read_by` gave.
+        on_event
+            Called in this thread with progress.
+        """
+        if self.test is None:
+            return study
+        return study.with_parts(markers=markers_of(study, on_event, self.test))
 
     def expect(
         self, sent: Message, parts: frozenset[str], normalized: list[str] | None = None

@@ -1,4 +1,4 @@
-"""The command line: annotate, artifacts, markers, runs, report, write, tissues, serve, ..."""
+"""The command line: annotate, artifacts, markers, pseudobulk, runs, report, write, serve, ..."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from .exits import (
 from .known import cell_types, tissues
 from .markers import markers
 from .options import leaves, output_options, prepare
+from .pseudobulk import pseudobulk
 from .report import doctor, report, write
 from .runs import runs
 from .serve import serve
@@ -52,8 +53,8 @@ def group() -> None:
 
 group.params += output_options()
 for command in (
-    annotate, artifacts, markers, export_markers, embed, runs, report, write, tissues, cell_types,
-    serve, doctor, demo,
+    annotate, artifacts, markers, export_markers, embed, pseudobulk, runs, report, write,
+    tissues, cell_types, serve, doctor, demo,
 ):  # fmt: skip
     group.add_command(command)
 for name, leaf in leaves(group):

@@ -64,7 +64,10 @@ def engine_options_of(
     help='Base name of the files; "-" writes the table to standard output and no files.  '
     "[default: from INPUT]",
 )
-@click.option("--markers", type=FilePath(), help="Marker table for an .h5ad or .rds.")
+@click.option(
+    "--markers", type=FilePath(),
+    help="Marker table for an .h5ad or .rds.  [default: its ranking, else as cellferry markers]",
+)  # fmt: skip
 @click.option("--group-key", help="Column of clusters, in the metadata or the marker table.")
 @click.option("--assay", help="Assay of an .rds that is read.  [default: its default assay]")
 @click.option("--cluster-column", help="Column of clusters in the marker table, if not recognised.")
@@ -241,11 +244,11 @@ def annotate_file(
     to = None if is_standard_input(base) else base
     work = _Work(request, console, run, source, to, with_object)
     if dry_run:
-        with opened_input(request) as opened:
+        with opened_input(request, console) as opened:
             planned = verb.plan(opened.study, request.engine)
         console.result(str(planned), asked_for=True, plan=plain(asdict(planned)))
     elif work.base is None:
-        with opened_input(request) as opened:
+        with opened_input(request, console) as opened:
             found = work.annotated(opened, None)
         _show(found, console, [], of_table=True)
     else:
@@ -291,7 +294,7 @@ class _Work:
         request = self.request
         folder = run_folder(base) if self.run is None else self.run.folder
         check_folder(folder)
-        with held(folder), opened_input(request) as opened:
+        with held(folder), opened_input(request, self.console) as opened:
             paths = output_paths(base, None if opened.object is None else opened.object.suffix)
             if not self.with_object:
                 paths.pop("object", None)

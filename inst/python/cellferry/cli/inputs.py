@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..annotate.files import Input
     from ..annotate.request import AnnotateRequest
+    from ..annotate.verb import OnEvent
+    from .console import Console
 
 
-def opened_input(request: AnnotateRequest) -> AbstractContextManager[Input]:
+def opened_input(
+    request: AnnotateRequest, console: Console | None = None
+) -> AbstractContextManager[Input]:
     """Read the study of the file of a request, and keep its object until the block ends.
 
     Parameters
     ----------
     request
         Its ``data`` is the path of the file or folder.
+    console
+        Where the progress of a search for markers is shown; None shows none.
     """
     from ..annotate import files
 
-    def open_of_r(request: AnnotateRequest) -> AbstractContextManager[Input]:
+    def open_of_r(
+        request: AnnotateRequest, finding: files.Finding
+    ) -> AbstractContextManager[Input]:
         from ..bridge.rds import open_rds
 
-        return open_rds(request)
+        return open_rds(request, finding)
 
-    return files.opened_input(request, open_of_r)
+    def finding() -> AbstractContextManager[OnEvent | None]:
+        from ..runs.progress import progress_events
+
+        if console is None:
+            return nullcontext()
+        return progress_events(show=not console.quiet, title="Finding markers", line=console.note)
+
+    return files.opened_input(request, open_of_r, finding=finding)

@@ -58,7 +58,8 @@ def markers(input_file: Path, out: Path, overwrite: bool, **options: Any) -> Non
     if is_standard_input(out) and console.as_json:
         usage = "--json is for one JSON document, and --out - writes a table there."
         raise click.UsageError(usage)
-    _check_target(out, overwrite)
+    if not is_standard_input(out):
+        check_target(out, overwrite)
     given = {name: value for name, value in options.items() if value not in {None, ()}}
     for name in ("features", "ident_1", "ident_2"):
         if name in given:
@@ -74,11 +75,18 @@ def markers(input_file: Path, out: Path, overwrite: bool, **options: Any) -> Non
     console.result("", outputs=[str(out)], markers=sizes)
 
 
-def _check_target(out: Path, overwrite: bool) -> None:
+def check_target(out: Path, overwrite: bool) -> None:
+    """Raise :class:`OutputError` if a table cannot be written there, before any work.
+
+    Parameters
+    ----------
+    out
+        Path of the table.
+    overwrite
+        Whether it may be there already.
+    """
     from ..errors import OutputError
 
-    if is_standard_input(out):
-        return
     if not out.parent.is_dir():
         message = f'The table cannot be written to "{out}": there is no folder "{out.parent}".'
         raise OutputError(message, "Make the folder first, or choose another path.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,6 @@ import numpy as np
 
 from ..errors import (
     GroupMissingError,
-    MarkersRequiredError,
     MarkersStatisticError,
     NormalisationWarning,
     listing,
@@ -21,7 +19,6 @@ from ..errors import (
 from .clustering import check_clustering, clustering_columns, numbers_of
 from .clusters import Clusters
 from .embeddings import choose_embedding
-from .expression.kinds import look_at
 from .layers import AnnDataLike, Matrices, Place, choose_matrices
 from .markers.read import read_markers
 from .markers.table import Markers
@@ -31,13 +28,9 @@ if TYPE_CHECKING:
     import anndata
     import pandas as pd
     from numpy.typing import NDArray
-    from scipy.sparse import csr_matrix
 
     from .expression.matrix import MatrixSource
-    from .expression.source import ExpressionSource
     from .markers.read import Source
-
-logger = logging.getLogger("cellferry")
 
 RANKING = "rank_genes_groups"
 USUAL_GROUPS = ("leiden", "louvain", "seurat_clusters", "clusters", "cluster")
@@ -112,8 +105,8 @@ def study_from_anndata(
         nothing is log-normalised the best there is is read.
     markers
         Anything :func:`cellferry.read_markers` reads. None: the ranking stored in
-        ``uns["rank_genes_groups"]`` if it is of the same group and has fold changes, else
-        scanpy's t-test.
+        ``uns["rank_genes_groups"]`` if it is of the same group and has fold changes, else the
+        study has none; :func:`cellferry.artifacts.markers.markers_of` finds them.
     group_key
         Column of ``obs`` with the clusters. None: the group of the stored ranking, else
         the one column with a usual name (``leiden``, ``louvain``, ...).
@@ -124,7 +117,7 @@ def study_from_anndata(
 
     Raises
     ------
-    GroupMissingError, GroupEmptyError, MarkersRequiredError, MarkersError
+    GroupMissingError, GroupEmptyError, MarkersError
     """
     wishes = reading or Reading()
     key = group_key_of(adata, group_key, wishes.rank_key)
@@ -141,9 +134,9 @@ def study_from_anndata(
     if not ranked:
         refuse_no_clustering(study, adata.obs, () if given is None else given.clusters)
     if given is None:
-        counts_in = None if matrices.counts is None else matrices.counts.name
-        given = _own_markers(adata, study, wishes.rank_key, counts_in)
-    study = study.with_parts(markers=given, clusters=_as_in_table(study, given))
+        given = _stored_markers(adata, key, wishes.rank_key)
+    if given is not None:
+        study = study.with_parts(markers=given, clusters=_as_in_table(study, given))
     return _with_symbols(study, wishes.gene_symbols_column) if wishes.symbols else study
 
 
@@ -259,6 +252,7 @@ def assemble_study(
         obs=adata.obs,
         var=adata.var if main is None else main.var,
         graph=None if graph is None else (GRAPH, graph),
+        counts_in=None if counts is None else counts.name,
         context=context or Context(),
     )
 
@@ -362,20 +356,17 @@ def _ranking_group(adata: anndata.AnnData, rank_key: str) -> str | None:
     return None if found is None else str(found)
 
 
-def _own_markers(
-    adata: anndata.AnnData, study: Study, rank_key: str, counts_in: str | None
-) -> Markers:
-    """Return the stored ranking of this group, or rank anew with scanpy."""
+def _stored_markers(adata: anndata.AnnData, group_key: str | None, rank_key: str) -> Markers | None:
+    """Return the stored ranking of this group, if it is one of genes by their fold changes."""
     from .markers.read import markers_from_ranking
 
-    if _ranking_group(adata, rank_key) == study.group_key and not _of_counts(adata, rank_key):
-        try:
-            stored = markers_from_ranking(adata.uns[rank_key])
-        except MarkersStatisticError:
-            stored = None
-        if stored is not None and stored.avg_log2fc is not None:
-            return stored
-    return compute_markers(study, counts_in)
+    if _ranking_group(adata, rank_key) != group_key or _of_counts(adata, rank_key):
+        return None
+    try:
+        stored = markers_from_ranking(adata.uns[rank_key])
+    except MarkersStatisticError:
+        return None
+    return stored if stored.avg_log2fc is not None else None
 
 
 def _of_counts(adata: anndata.AnnData, rank_key: str) -> bool:
@@ -405,115 +396,3 @@ def _of_counts(adata: anndata.AnnData, rank_key: str) -> bool:
     )
     warnings.warn(NormalisationWarning(message, hint), stacklevel=5)
     return True
-
-
-def compute_markers(study: Study, counts_in: str | None = None) -> Markers:
-    """Rank genes per cluster with scanpy's t-test on a copy; the user's object is untouched.
-
-    Parameters
-    ----------
-    study
-        With clusters and log-normalised values.
-    counts_in
-        Where the AnnData has its raw counts, such as ``layers["counts"]``, for messages.
-
-    Raises
-    ------
-    MarkersRequiredError
-        scanpy is missing, the data are scaled or raw counts, or there is one cluster.
-    """
-    import anndata
-    import pandas as pd
-
-    from .markers.read import markers_from_ranking
-
-    recipe = (
-        f'Run scanpy.tl.rank_genes_groups(adata, "{study.group_key}", pts=True, use_raw=False) on '
-        "log-normalised data, or pass `markers`."
-    )
-    source, codes = study.normalized, study.clusters.codes
-    if source is None or codes is None:
-        message = "No markers were given and there is no expression to compute them from."
-        raise MarkersRequiredError(message, recipe)
-    if len(study.clusters.names) < 2:
-        message = "Markers compare clusters, and there is only one cluster."
-        raise MarkersRequiredError(message, "Cluster the cells, or pass `markers`.")
-    try:
-        import scanpy
-    except ImportError as error:
-        message = "No markers were given, and scanpy, which would compute them, is not installed."
-        raise MarkersRequiredError(message, recipe) from error
-    counts = study.clusters.counts() or {}
-    groups_to_rank = [name for name in study.clusters.names if counts[name] > 1]
-    if not groups_to_rank:
-        message = "No cluster has the two cells that a test needs."
-        raise MarkersRequiredError(message, recipe)
-    problem = _not_normalized(source, counts_in)
-    if problem is not None:
-        message = f"No markers were given, and none can be computed: {problem[0]}."
-        raise MarkersRequiredError(message, problem[1])
-    matrix = _stacked(source)
-    logger.info(
-        "No markers were given: ranking %d genes over %d cells in %d clusters with scanpy's "
-        "t-test, which may take a while.",
-        matrix.shape[1],
-        matrix.shape[0],
-        len(study.clusters.names),
-    )
-    inside = codes >= 0
-    groups = pd.Categorical.from_codes(codes[inside], categories=pd.Index(study.clusters.names))
-    light = anndata.AnnData(
-        matrix[inside],
-        obs=pd.DataFrame({"group": groups}, index=[f"cell{i}" for i in range(int(inside.sum()))]),
-        var=pd.DataFrame(index=pd.Index(source.genes, dtype="object")),
-    )
-    scanpy.tl.rank_genes_groups(light, "group", groups=groups_to_rank, method="t-test", pts=True)
-    return markers_from_ranking(light.uns[RANKING])
-
-
-def _stacked(source: ExpressionSource) -> csr_matrix:
-    from scipy.sparse import vstack
-
-    stacked: csr_matrix = vstack([block for _, block in source], format="csr")
-    return stacked
-
-
-def _not_normalized(source: ExpressionSource, counts_in: str | None) -> tuple[str, str] | None:
-    """Say why values are not log-normalised and what mends it, or None when they look so.
-
-    A gene whose values are damaged gets no statistic; the others do.
-    """
-    seen = look_at(source)
-    log = "scanpy.pp.log1p(adata)"
-    normalise = f"scanpy.pp.normalize_total(adata, target_sum=1e4); {log}"
-    again = ", and annotate again. Or pass `markers`."
-    if seen.kind_of_finite == "scaled":
-        damaged = " and some are no finite numbers" if seen.kind == "damaged" else ""
-        problem = f"the data are scaled (some values are negative{damaged})"
-        if counts_in is not None:
-            return problem, f"Normalise the counts: {_taking(counts_in)}{normalise}{again}"
-        cure = (
-            "Go back to the object before scanpy.pp.scale(), and keep its log-normalised values: "
-            "adata.raw = adata.copy()"
-        )
-        return problem, cure + again
-    return {
-        "counts": (
-            "the data look like raw counts (all values are whole numbers)",
-            f"Normalise them: {_taking(counts_in or 'X')}{normalise}{again}",
-        ),
-        "linear": (
-            f"the data are not logged (values go up to {seen.largest:,.6g})",
-            f"Take the logarithm: {log}{again}",
-        ),
-        "empty": ("the data have nothing but zeros", f"Put the values in X{again}"),
-    }.get(seen.kind_of_finite)
-
-
-def _taking(counts_in: str) -> str:
-    """Return the Python that puts raw counts into X, without losing them."""
-    if counts_in == "X":
-        return 'adata.layers["counts"] = adata.X.copy(); '
-    if counts_in == "raw.X":
-        return "adata = adata.raw.to_adata(); "
-    return f"adata.X = adata.{counts_in}.copy(); "

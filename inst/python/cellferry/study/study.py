@@ -116,6 +116,8 @@ class Study:
         Name of the assay that was read, where the object has several.
     other_assays
         Of each other assay, some of its features.
+    counts_in
+        Where the AnnData has its raw counts, such as ``layers["counts"]``, for messages.
     recognised
         What was found of the names of the genes, once it was checked; see
         :class:`cellferry.study.symbols.Recognised`.
@@ -137,6 +139,7 @@ class Study:
     graph: tuple[str, csr_matrix] | None = None
     assay: str | None = None
     other_assays: Mapping[str, tuple[str, ...]] | None = None
+    counts_in: str | None = None
     recognised: Mapping[str, Any] | None = None
     context: Context = field(default_factory=Context)
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import errno
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ...annotate.files import Input
+from ...annotate.files import Finding, Input
 from ...annotate.request import AnnotateRequest
+from ...annotate.verb import OnEvent
 from ...annotations import delivery
 from ...annotations.cells import CellAnnotations
 from ...annotations.clusters import Annotations
@@ -61,7 +62,7 @@ class RdsObject:
     level
         Whether the answer is about clusters, or about cells: then no markers are read.
     markers
-        Path of a marker table; None computes them in R with ``FindAllMarkers()``.
+        Path of a marker table; None finds them in the object, by our own test.
     group_key
         Metadata column with the clusters; None is the active identity.
     assay
@@ -136,8 +137,14 @@ class RdsObject:
         self._reading.close()
         self._child.__exit__(kind, value, traceback)
 
-    def study(self) -> Study:
-        """Let R read the object, compute markers if none are given, and send both."""
+    def study(self, on_event: OnEvent | None = None) -> Study:
+        """Let R read the object and send it; find its markers if none are given.
+
+        Parameters
+        ----------
+        on_event
+            Called in this thread with progress, where markers have to be found.
+        """
         as_usual = (
             "check_clustering",
             "file_kind",
@@ -151,7 +158,8 @@ class RdsObject:
         self._child.serve(handlers, until="plan" if self._task["dry_run"] else "annotate")
         opened = take(self._handle, OpenStudy)
         self.provenance = opened.provenance
-        self._study = self._reading.enter_context(opened.read_by(self._child.ask))
+        study = self._reading.enter_context(opened.read_by(self._child.ask))
+        self._study = opened.with_markers(study, on_event)
         return self._study
 
     def deliver(self, found: Annotations | CellAnnotations) -> None:
@@ -176,13 +184,15 @@ class RdsObject:
 
 
 @contextmanager
-def open_rds(request: AnnotateRequest) -> Iterator[Input]:
+def open_rds(request: AnnotateRequest, finding: Finding = nullcontext) -> Iterator[Input]:
     """Let an Rscript child read an .rds: an object with cells, or a marker table.
 
     Parameters
     ----------
     request
         Its ``data`` is the path.
+    finding
+        Shows the progress of a search for markers, where nobody gave any.
 
     Raises
     ------
@@ -205,7 +215,8 @@ def open_rds(request: AnnotateRequest) -> Iterator[Input]:
             allow_upload=request.allow_upload,
         ) as opened,
     ):
-        study = opened.study()
+        with finding() as on_event:
+            study = opened.study(on_event)
         if study.cells is None:
             yield Input(study, request.provenance)
         else:

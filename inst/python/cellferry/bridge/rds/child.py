@@ -7,7 +7,6 @@ files (``R/bridge-rscript.R``). R is not embedded here and Python is not embedde
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import shutil
@@ -29,8 +28,6 @@ from .. import wire
 from ..callbacks import checked_answer
 from ..r_code import RSources, r_sources
 from ..wire import Message
-
-logger = logging.getLogger("cellferry")
 
 POLL_SECONDS = 0.01
 PATIENCE_SECONDS = 5.0
@@ -141,9 +138,6 @@ class RChild:
                 raise errors.error_from_r(message["class"], message["text"], "the Rscript child")
             if name == "warned":
                 errors.warn_from_r(message["class"], message["text"])
-                self.answer(None)
-            elif name == "said":
-                logger.info("%s", message["text"].strip())
                 self.answer(None)
             elif name == until:
                 return message

@@ -1,4 +1,4 @@
-"""Markers of the object in an .rds file: R reads the file, and the test is ours."""
+"""Markers and sums of the object in an .rds file: R reads the file, and the rest is ours."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from ...artifacts.markers import warn_of_left_out
 from ...runs.progress import progress_events
+from ...study.pseudobulk import Pseudobulk, pseudobulk_of
 from .. import markers, wire
 from ..handles import drop, kept
-from ..studies import Incoming
+from ..studies import Incoming, OpenStudy
 from ..wire import Message
 from . import IDENT, as_from_r
 from .child import RChild, existing_file
@@ -99,3 +100,59 @@ def find_markers_of_rds(
             opened.close()
     warn_of_left_out(found)
     return found
+
+
+def pseudobulk_of_rds(
+    path: Path,
+    *,
+    group_key: str | None = None,
+    assay: str | None = None,
+    sample_key: str | None = None,
+    columns: Sequence[str] = (),
+    min_cells: int = 1,
+    rscript: str | None = None,
+) -> Pseudobulk:
+    """Sum the raw counts of a Seurat object or SingleCellExperiment in a file.
+
+    Parameters
+    ----------
+    path
+        The file, written with ``saveRDS()``.
+    group_key
+        Metadata column with clusters or labels; None is the active identity.
+    assay
+        None is the default assay.
+    sample_key, columns, min_cells
+        As in :func:`cellferry.study.pseudobulk.pseudobulk_of`.
+    rscript
+        Path of Rscript; None finds it.
+
+    Raises
+    ------
+    CellferryError
+        As :func:`cellferry.pseudobulk`, and what is wrong with the object.
+
+    Examples
+    --------
+    >>> sums = pseudobulk_of_rds(Path("pbmc.rds"), sample_key="donor")  # doctest: +SKIP
+    """
+    task: Message = {
+        "verb": "pseudobulk",
+        "input": existing_file(path),
+        "group_by": group_key or IDENT,
+        "assay": assay,
+    }
+    handle = ""
+    try:
+        with RChild(rscript) as child:
+            names = ("study_open", "block")
+            handlers = {name: as_from_r(name) for name in names}
+            handlers["task"] = lambda _message, _out: task
+            handle = child.serve(handlers, until="pseudobulk")["handle"]
+            child.answer(None)
+        study = kept(handle, OpenStudy).complete()
+        return pseudobulk_of(study, sample_key=sample_key, columns=columns, min_cells=min_cells)
+    finally:
+        opened = drop(handle)
+        if isinstance(opened, Incoming):
+            opened.close()

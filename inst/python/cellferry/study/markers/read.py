@@ -35,7 +35,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias, TypedDict, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -479,12 +479,13 @@ def assemble(
     position = {name: i for i, name in enumerate(clusters)}
     rows = np.flatnonzero(keep)
     codes = np.array([position[texts[i] or ""] for i in rows], dtype=np.int32)
+    kept: dict[str, Any] = {k: v[rows] for k, v in statistics.items()}
     return Markers(
         clusters=clusters,
         cluster=codes,
         gene=np.array(genes, dtype=object)[rows],
         source=source,
-        **{k: v[rows] for k, v in statistics.items()},
+        **kept,
     )
 
 

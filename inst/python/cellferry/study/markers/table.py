@@ -66,6 +66,8 @@ class Markers:
         how many of these the difference has the same direction.
     source
         ``"seurat"``, ``"scanpy"`` or ``"list"``.
+    details
+        Of a table that we made: test, rules, thresholds, and why clusters were left out.
     """
 
     clusters: tuple[str, ...]
@@ -80,6 +82,7 @@ class Markers:
     n_samples: NDArray[np.float64] | None = None
     n_samples_same: NDArray[np.float64] | None = None
     source: str = "seurat"
+    details: Mapping[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.gene)
@@ -284,6 +287,7 @@ class Markers:
             "cluster": self.cluster.tolist(),
             "gene": self.gene.tolist(),
             **{k: [_to_plain(x) for x in v.tolist()] for k, v in self._statistics().items()},
+            **({} if self.details is None else {"details": dict(self.details)}),
         }
 
     @classmethod
@@ -295,7 +299,7 @@ class Markers:
             clusters = tuple(stored["clusters"])
             codes = np.array(stored["cluster"], dtype=np.int32)
             genes = np.array(stored["gene"], dtype=object)
-            statistics = {
+            statistics: dict[str, Any] = {
                 k: np.array([_from_plain(x) for x in stored[k]], dtype=np.float64)
                 for k in STATISTICS
                 if k in stored
@@ -303,7 +307,8 @@ class Markers:
             lengths = {len(codes), len(genes), *map(len, statistics.values())}
             if len(lengths) > 1 or not np.isin(codes, range(len(clusters))).all():
                 raise ValueError(lengths)
-            return cls(clusters, codes, genes, source=str(stored["source"]), **statistics)
+            source, details = str(stored["source"]), stored.get("details")
+            return cls(clusters, codes, genes, source=source, details=details, **statistics)
         except (KeyError, TypeError, ValueError) as error:
             message = f"The stored marker table is damaged, or of another version: {error}."
             raise MarkersFormatError(message, "Give the markers again.") from error

@@ -81,6 +81,10 @@ class MarkerTable:
             n_samples=self.n_samples,
             n_samples_same=self.n_samples_same,
             source="seurat",
+            details={
+                **self.details,
+                **({"left_out": dict(self.left_out)} if self.left_out else {}),
+            },
         )
 
 

@@ -144,9 +144,9 @@ class LocalCells:
             There are not two labels, or no log-normalised values.
         """
         from ....artifacts.marker_sums import marker_sums_of, read_marker_sums
-        from ....artifacts.markers import check_values
+        from ....study.markers.testable import check_testable
 
-        check_values(study)
+        check_testable(study.normalized, study.counts_in)
         sums = read_marker_sums(
             study.require("normalized", self.name), marker_sums_of(study), events
         )
