@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..runs.parallel import bounded_map
+from ..study.markers.arguments import MarkerOptions
 from ..study.markers.contrasts import Contrast, one_against_rest
 from ..study.markers.samples import SampleCounts
-from ..study.markers.tested import ContrastSums, MarkerOptions, MarkerTable, table_of
+from ..study.markers.tested import ContrastSums, MarkerTable, table_of
 from ..study.markers.wilcoxon import GroupSums, group_sums
 from .by_gene import GeneReader
 from .machine import processors

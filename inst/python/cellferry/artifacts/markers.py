@@ -25,9 +25,10 @@ from ..study.build import RANKING, assemble_study, group_key_of
 from ..study.clusters import Clusters
 from ..study.h5ad import open_h5ad
 from ..study.layers import AnnDataLike, choose_matrices
+from ..study.markers.arguments import MarkerOptions
 from ..study.markers.contrasts import Contrast, one_against_rest, two_groups, within_parents
 from ..study.markers.testable import check_testable
-from ..study.markers.tested import MarkerOptions, MarkerTable
+from ..study.markers.tested import MarkerTable
 from ..study.pseudobulk import Pseudobulk, pseudobulk_of
 from ..study.study import Study
 from .marker_sums import OF_ANNOTATION, MarkerSums, marker_sums_of, read_marker_sums

@@ -14,8 +14,9 @@ from ..artifacts.markers import contrasts_of
 from ..runs.worker import Event
 from ..study.clusters import Clusters
 from ..study.expression.blocks import BLOCK_ROWS, BlockSource
+from ..study.markers.arguments import MarkerOptions
 from ..study.markers.contrasts import Contrast, two_groups, within_parents
-from ..study.markers.tested import MarkerOptions, MarkerTable
+from ..study.markers.tested import MarkerTable
 from . import wire
 from .handles import keep, take
 from .reading import OpenReading

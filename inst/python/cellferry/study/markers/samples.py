@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from ..clusters import Clusters
     from ..expression.source import Block
+    from .arguments import MarkerOptions
     from .contrasts import Contrast
-    from .tested import MarkerOptions
 
 
 class SampleCounts:
