@@ -15,8 +15,7 @@ from scipy.sparse import csc_matrix
 from cellferry.artifacts.marker_sums import MarkerSums
 from cellferry.study.clusters import Clusters
 from cellferry.study.markers.contrasts import one_against_rest
-from cellferry.study.markers.options import MarkerOptions
-from cellferry.study.markers.rules import rules_of_version
+from cellferry.study.markers.rules import MarkerOptions, rules_of_version
 from cellferry.study.markers.tested import MarkerTable
 from paths import ROOT
 

@@ -27,7 +27,7 @@ from .targets import as_build_error, check_target
 if TYPE_CHECKING:
     from ..runs.worker import Events
     from ..study.expression.statistics import ExpressionStatistics
-    from ..study.markers.options import MarkerOptions
+    from ..study.markers.rules import MarkerOptions
     from ..study.markers.tested import MarkerTable
     from ..study.study import Study
     from ..study.summary import Summary, SummaryOptions

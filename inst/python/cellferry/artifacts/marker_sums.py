@@ -14,7 +14,7 @@ import numpy as np
 
 from ..runs.parallel import bounded_map
 from ..study.markers.contrasts import Contrast, one_against_rest
-from ..study.markers.options import MarkerOptions
+from ..study.markers.rules import MarkerOptions
 from ..study.markers.samples import SampleCounts
 from ..study.markers.tested import ContrastSums, MarkerTable, table_of
 from ..study.markers.wilcoxon import GroupSums, group_sums

@@ -26,7 +26,7 @@ from ..study.clusters import Clusters
 from ..study.h5ad import open_h5ad
 from ..study.layers import AnnDataLike, choose_matrices
 from ..study.markers.contrasts import Contrast, one_against_rest, two_groups, within_parents
-from ..study.markers.options import MarkerOptions
+from ..study.markers.rules import MarkerOptions
 from ..study.markers.testable import check_testable
 from ..study.markers.tested import MarkerTable
 from ..study.pseudobulk import Pseudobulk, pseudobulk_of

@@ -15,7 +15,7 @@ from ..runs.worker import Event
 from ..study.clusters import Clusters
 from ..study.expression.blocks import BLOCK_ROWS, BlockSource
 from ..study.markers.contrasts import Contrast, two_groups, within_parents
-from ..study.markers.options import MarkerOptions
+from ..study.markers.rules import MarkerOptions
 from ..study.markers.tested import MarkerTable
 from . import wire
 from .handles import keep, take

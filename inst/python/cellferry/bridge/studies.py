@@ -23,7 +23,7 @@ from ..runs.worker import CancelledWork, Event
 from ..study.clusters import Clusters
 from ..study.expression.blocks import BLOCK_ROWS, BLOCK_VALUES, BlockSource, row_ranges
 from ..study.expression.source import ExpressionSource
-from ..study.markers.options import MarkerOptions
+from ..study.markers.rules import MarkerOptions
 from ..study.markers.table import Markers
 from ..study.study import Absent, Context, Study
 from ..study.symbols import names_by_symbol, recognise_genes

@@ -50,8 +50,8 @@ def find_markers_of_rds(
     rscript
         Path of Rscript; None finds it.
     **options
-        Fields of :class:`cellferry.study.markers.tested.MarkerOptions`. Without ``rules`` they are
-        those of the installed Seurat.
+        Fields of :class:`cellferry.study.markers.arguments.MarkerOptions`. Without ``rules`` they
+        are those of the installed Seurat.
 
     Raises
     ------

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..clusters import Clusters
     from ..expression.source import Block
     from .contrasts import Contrast
-    from .options import MarkerOptions
+    from .rules import MarkerOptions
 
 
 class SampleCounts:

@@ -11,8 +11,7 @@ import numpy as np
 
 from ...errors import InvalidOptionError, counted, listing
 from .contrasts import Contrast
-from .options import MarkerOptions
-from .rules import Rules, fold_change, rounded_share
+from .rules import MarkerOptions, Rules, fold_change, rounded_share
 from .table import Markers
 from .wilcoxon import GroupSums, p_values
 
