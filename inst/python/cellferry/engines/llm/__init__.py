@@ -7,13 +7,14 @@ judge what comes back; ``answer`` and ``outputs`` pass it on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...annotations.clusters import Annotation, Annotations
-from ...errors import CellferryError
+from ...errors import CellferryError, InvalidOptionError, listing
+from ...study.lookup import lookup_of
 from ..base import Capabilities, Plan
 from ..service.providers import key_variables
 from ..service.secrets import Secret, redact, wrapped
@@ -21,13 +22,14 @@ from .outputs import check_files, output_files, run_folder, write_files
 from .planning import make_plan
 from .providers import check_packages
 from .questions import VERSION as PROMPT_VERSION
-from .questions import Question, make_questions
+from .questions import Question, evidence_determining, make_questions
 from .settings import Settings
 
 if TYPE_CHECKING:
     from ...runs.run import Run
     from ...runs.worker import Events
     from ...study.study import Study
+    from .evidence import Evidence
 
 __all__ = ["LLM"]
 
@@ -39,7 +41,8 @@ VERSION = 1
 class LLM:
     """Annotate clusters with a language model of your choice.
 
-    Only marker genes and what you say of the study leave the machine. The options of
+    Only marker genes and what you say of the study leave the machine, unless
+    ``evidence_rounds`` lets the model ask for figures of expression. The options of
     CASSIA's batch processing keep their names, and ``llm_configs`` is CyteType's.
 
     Parameters
@@ -98,6 +101,15 @@ class LLM:
         ``"auto"``, which finds out what the service can do.
     other_clusters
         Whether a question names the best genes of the other clusters for contrast.
+    evidence_rounds
+        How often the model may ask, for each cluster, to have figures looked up in the object
+        before it answers: of at most 20 genes at once, in what share of the cells of each cluster
+        they are found, and their mean. 0, the default, is never: then nothing but markers leaves
+        the machine, and the questions are those of a marker table. Each request is a call more.
+        For a model elsewhere it needs ``allow_upload``.
+    evidence_columns
+        Columns of the metadata that it may ask for too: their values by cluster, as percentages.
+        None: no column.
     timeout
         Seconds that one call may take.
 
@@ -145,6 +157,8 @@ class LLM:
         prices: Mapping[str, float] | None = None,
         output_mode: str = "auto",
         other_clusters: bool = True,
+        evidence_rounds: int = 0,
+        evidence_columns: Sequence[str] | None = None,
         timeout: float = 180,
     ) -> None:
         # Before anything can fail: a traceback may show what is in this frame.
@@ -170,8 +184,13 @@ class LLM:
     def capabilities(self) -> Capabilities:
         """Markers go to the host of the model; to this machine itself nothing is sent."""
         hosts = dict.fromkeys(e.host for e in self._settings.endpoints if e.host is not None)
-        sends = frozenset({"markers"} if hosts else ())
-        return Capabilities(sends=sends, host=" and ".join(hosts) or None)
+        asks, columns = self._settings.evidence_rounds > 0, self._settings.evidence_columns
+        sends = {"markers", *(["expression"] * asks), *(["metadata"] * (asks and bool(columns)))}
+        return Capabilities(
+            uses=frozenset({"normalized", *(["obs"] * bool(columns))} if asks else ()),
+            sends=frozenset(sends if hosts else ()),
+            host=" and ".join(hosts) or None,
+        )
 
     def describe(self) -> Mapping[str, object]:
         """Return the options but for keys, from which the same engine can be made again."""
@@ -200,6 +219,7 @@ class LLM:
     def plan(self, study: Study) -> Plan:
         """Return calls, tokens and estimated cost without a call: the dry run."""
         questions, n = self._questions(study), len(study.clusters.names)
+        self._evidence(study, questions)
         return make_plan(questions, n, self._settings, self.folder)
 
     def _questions(self, study: Study) -> dict[str, Question]:
@@ -218,6 +238,7 @@ class LLM:
             "models": [e.determining() for e in s.endpoints],
             "validator_involvement": s.validator_involvement,
             "other_clusters": s.other_clusters,
+            **evidence_determining(s.evidence_rounds, s.evidence_columns, study.fingerprint()),
         }
         return make_questions(
             study,
@@ -243,12 +264,13 @@ class LLM:
         from .batch import Batch
 
         questions = self._questions(study)
+        evidence = self._evidence(study, questions)
         finished = run.finished()
         known = {c: finished[q.key] for c, q in questions.items() if q.key in finished}
         names = study.clusters.names
         done = len(known) + len(names) - len(questions)
         events.emit("progress", done=done, total=len(names))
-        batch = Batch(self._settings, keys, run, events, len(names), done, dict(known))
+        batch = Batch(self._settings, keys, run, events, len(names), done, dict(known), evidence)
         batch.answer({c: q for c, q in questions.items() if c not in known})
         rows = []
         for name in names:
@@ -265,8 +287,30 @@ class LLM:
                 if r.status == "failed" or (r.status == "skipped" and r.cluster in questions)
             ],
         }  # fmt: skip
-        evidence = {name: p["evidence"] for name, p in batch.payloads.items()}
-        return Annotations(tuple(rows), evidence, provenance)
+        kept = {name: p["evidence"] for name, p in batch.payloads.items()}
+        return Annotations(tuple(rows), kept, provenance)
+
+    def _evidence(self, study: Study, questions: Mapping[str, Question]) -> Evidence | None:
+        """Return what the model may have looked up; raises :class:`EngineNeedsError`."""
+        s = self._settings
+        if not s.evidence_rounds:
+            return None
+        from .evidence import Evidence
+
+        found = lookup_of(study)
+        if found is None:
+            study.require("normalized", self.name)
+            study.require("cells", self.name)
+        assert found is not None
+        if study.obs is not None:
+            unknown = [c for c in s.evidence_columns if c not in study.obs.columns]
+            if unknown:
+                message = f"The metadata have no column {listing(unknown)}."
+                valid = listing([str(c) for c in study.obs.columns])
+                hint = f"Valid for `evidence_columns`: {valid}."
+                raise InvalidOptionError(message, hint, option="evidence_columns")
+        contrast = tuple(questions) if s.other_clusters else ()
+        return Evidence(found, s.evidence_rounds, s.evidence_columns, contrast)
 
     def _skipped(
         self, cluster: str, has_question: bool, stopped: str | None, study: Study

@@ -42,6 +42,7 @@ from ...errors import CredentialsRequiredError, ServiceError
 from ..service.answers import TRANSIENT, retry_after
 from ..service.secrets import redact
 from .endpoints import cost
+from .evidence import TOOL, AnswerOrRequest, EvidenceRequest, request_in
 from .limits import LONGEST_PAUSE, Budget, RateLimiter, Reservation
 from .planning import Usage, expected_usage
 from .questions import fill
@@ -75,7 +76,8 @@ class RefusedError(CallFailedError):
 class Reply(Generic[_Answer_co]):
     """What came back: the answer if it could be read, the text, and what it took.
 
-    ``called`` is whether the model made a tool call.
+    ``called`` is whether the model made a tool call, ``wanted`` what it asks to have looked up
+    before it answers.
     """
 
     answer: _Answer_co | None
@@ -86,6 +88,7 @@ class Reply(Generic[_Answer_co]):
     model: str
     usage: Usage
     seconds: float
+    wanted: EvidenceRequest | None = None
 
 
 @dataclass
@@ -119,6 +122,8 @@ class Client:
         schema: type[_Schema],
         mode: str | None = None,
         reservation: Reservation | None = None,
+        *,
+        evidence: bool = False,
     ) -> Reply[_Schema]:
         """Make one call and read its reply.
 
@@ -132,6 +137,8 @@ class Client:
             Another mode than the one that is known for the endpoint.
         reservation
             What was set aside for the cluster.
+        evidence
+            Whether the model may ask for evidence instead of answering.
 
         Raises
         ------
@@ -150,7 +157,9 @@ class Client:
         usage = Usage(cost_usd=expected.cost_usd and 0.0)
         started = time.monotonic()
         try:
-            response, mode = await self._request_in_some_mode(system, user, schema, mode)
+            response, mode = await self._request_in_some_mode(
+                system, user, schema, mode, evidence=evidence
+            )
             tokens = response.usage.input_tokens, response.usage.output_tokens
             usage = Usage(*tokens, cost(self.endpoint, self.prices, *tokens))
         finally:
@@ -163,9 +172,13 @@ class Client:
             raise RefusedError(message)
         calls = [p.args_as_json_str() for p in response.parts if isinstance(p, ToolCallPart)]
         text = "\n".join(calls) or text_of(response)
-        answer, problem = None, None
+        answer, problem, wanted = None, None, None
+        if evidence:
+            named = [p.tool_name for p in response.parts if isinstance(p, ToolCallPart)]
+            wanted = request_in(list(zip(named, calls, strict=True)), text)
         try:
-            answer = read_answer(calls or [text], schema)
+            if wanted is None:
+                answer = read_answer(calls or [text], schema)
             if mode != self.mode and self.output_mode == "auto":
                 self.modes[self.endpoint.address] = mode
         except UnreadableReplyError as error:
@@ -174,7 +187,7 @@ class Client:
                 problem += " It was cut off at the limit of output tokens."
         return Reply(
             answer, redact(text, guess=False), problem, bool(calls), mode,
-            response.model_name or self.endpoint.model, usage, seconds,
+            response.model_name or self.endpoint.model, usage, seconds, wanted,
         )  # fmt: skip
 
     def expected(self, characters: int) -> Usage:
@@ -195,13 +208,13 @@ class Client:
         return MODES[min(MODES.index(mode) + 1, len(MODES) - 1)]
 
     async def _request_in_some_mode(
-        self, system: str, user: str, schema: type[BaseModel], mode: str
+        self, system: str, user: str, schema: type[BaseModel], mode: str, *, evidence: bool
     ) -> tuple[ModelResponse, str]:
         """Ask in this mode, and in the next where the service does not know it."""
         first: ModelHTTPError | None = None
         while True:
             try:
-                return await self._request(system, user, schema, mode), mode
+                return await self._request(system, user, schema, mode, evidence=evidence), mode
             except ModelHTTPError as error:
                 first = first or error
                 if error.status_code == 400 and self._drop_setting(error):
@@ -236,9 +249,9 @@ class Client:
         return False
 
     async def _request(
-        self, system: str, user: str, schema: type[BaseModel], mode: str
+        self, system: str, user: str, schema: type[BaseModel], mode: str, *, evidence: bool
     ) -> ModelResponse:
-        form, system = parameters(schema, mode, system)
+        form, system = parameters(schema, mode, system, evidence=evidence)
         messages = [ModelRequest(parts=[SystemPromptPart(system), UserPromptPart(user)])]
         settings = {k: v for k, v in self.endpoint.settings.items() if k not in self.dropped}
         if effort := settings.pop("reasoning", None):
@@ -297,7 +310,7 @@ BUSY_ATTEMPTS = 20
 
 
 def parameters(
-    schema: type[BaseModel], mode: str, system: str
+    schema: type[BaseModel], mode: str, system: str, *, evidence: bool = False
 ) -> tuple[ModelRequestParameters, str]:
     """Return what asks for an answer in a form, and the system prompt for it.
 
@@ -309,15 +322,17 @@ def parameters(
         One of :data:`MODES`.
     system
         The system prompt.
+    evidence
+        Whether evidence may be asked for instead: by a tool of its own, or a field of the form.
     """
-    form = schema.model_json_schema()
+    form = (AnswerOrRequest if evidence and mode != "tool" else schema).model_json_schema()
     name, what = schema.__name__.lower(), (schema.__doc__ or "").strip()
     if mode == "tool":
-        tool = ToolDefinition(
-            name=name, parameters_json_schema=form, description=what, kind="output"
-        )
+        tool = _tool(name, schema)
         return ModelRequestParameters(
-            output_mode="tool", output_tools=[tool], allow_text_output=False
+            output_mode="tool",
+            output_tools=[tool, _tool(TOOL, EvidenceRequest)] if evidence else [tool],
+            allow_text_output=False,
         ), system
     if mode == "schema":
         form_there = OutputObjectDefinition(
@@ -326,6 +341,15 @@ def parameters(
         return ModelRequestParameters(output_mode="native", output_object=form_there), system
     wanted = fill("prompted", schema=json.dumps(form, ensure_ascii=False))
     return ModelRequestParameters(), f"{system.rstrip()}\n\n{wanted}"
+
+
+def _tool(name: str, schema: type[BaseModel]) -> ToolDefinition:
+    return ToolDefinition(
+        name=name,
+        parameters_json_schema=schema.model_json_schema(),
+        description=(schema.__doc__ or "").strip(),
+        kind="output",
+    )
 
 
 def text_of(response: ModelResponse) -> str:

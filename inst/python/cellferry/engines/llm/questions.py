@@ -34,6 +34,9 @@ PROMPTS = (
     "prompted",
 )
 
+EVIDENCE_PROMPTS = ("evidence", "looked_up")
+"""Those of questions to which evidence may be looked up."""
+
 OTHER_CLUSTERS = 40
 """Other clusters that a question names at most."""
 OTHER_GENES = 6
@@ -62,6 +65,22 @@ def prompt(name: str) -> str:
 def prompts_digest() -> str:
     """Return a hash of all prompts: other words, another question."""
     return hashlib.sha256("\x1f".join(map(prompt, PROMPTS)).encode()).hexdigest()
+
+
+def evidence_determining(rounds: int, columns: Sequence[str], cells: str) -> dict[str, object]:
+    """Return what of the evidence determines an answer; nothing where none may be asked for.
+
+    Parameters
+    ----------
+    rounds, columns
+        How often the model may ask, and the columns that it may name.
+    cells
+        Hash of the cells and their clusters.
+    """
+    if not rounds:
+        return {}
+    words = hashlib.sha256("\x1f".join(map(prompt, EVIDENCE_PROMPTS)).encode()).hexdigest()
+    return {"evidence": [rounds, list(columns), cells, words]}
 
 
 def fill(name: str, **values: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,8 @@ class Settings:
     prices: dict[str, float] | None
     output_mode: str
     other_clusters: bool
+    evidence_rounds: int
+    evidence_columns: tuple[str, ...]
     timeout: float
 
     @property
@@ -89,6 +91,8 @@ class Settings:
             prices=prices_option(given["prices"]),
             output_mode=one_of("output_mode", given["output_mode"], OUTPUT_MODES),
             other_clusters=flag("other_clusters", given["other_clusters"]),
+            evidence_rounds=whole_number("evidence_rounds", given["evidence_rounds"], 0, 10),
+            evidence_columns=_columns(given["evidence_columns"]),
             timeout=number("timeout", given["timeout"], 0.001),
         )
 
@@ -109,6 +113,7 @@ class Settings:
             for name in self.__dataclass_fields__
             if name not in {"endpoints", "configs", "model_settings"}
         }
+        plain["evidence_columns"] = list(self.evidence_columns)
         e = self.annotator
         settings = redacted(self.model_settings)
         if self.configs is None:
@@ -128,6 +133,14 @@ def _endpoints(
             message = f"`{option}` cannot be given beside `llm_configs`."
             raise InvalidOptionError(message, option=option)
     return endpoints_from_configs(configs, settings)
+
+
+def _columns(given: object) -> tuple[str, ...]:
+    names = [given] if isinstance(given, str) else ([] if given is None else given)
+    if not isinstance(names, Sequence) or not all(isinstance(n, str) for n in names):
+        message = "`evidence_columns` must be names of metadata columns, or None."
+        raise InvalidOptionError(message, option="evidence_columns")
+    return tuple(names)
 
 
 def _optional_text(given: Mapping[str, object], option: str) -> str | None:
