@@ -157,6 +157,14 @@ class _Handler(QuietHandler):
             reply.update(main_type=label, ontology_id=identifier or None, subtypes=[])
         elif kind == "reject":
             reply.update(passed=False, problems=[value or "Not convincing."])
+        asks = kind == "beg" or (kind == "ask" and "`evidence`" in question["user"])
+        if asks:
+            genes, _, columns = value.partition("|")
+            wanted = {"genes": [g for g in genes.split(",") if g],
+                      "columns": [c for c in columns.split(",") if c]}  # fmt: skip
+            # A form in which all must be filled has the rest too.
+            wanted = {"evidence": wanted} if style != "tool" else wanted
+            reply = {**reply, **wanted} if style == "schema" else wanted
         text = json.dumps(reply)
         as_text = style != "tool" or kind in {
             "fenced", "plain", "prose", "truncated_text", "empty", "two", "refusal", "null",
@@ -171,8 +179,8 @@ class _Handler(QuietHandler):
         }.get(kind, text)  # fmt: skip
         finish = "length" if kind.startswith("truncated") else "stop"
         if dialect == "anthropic":
-            return self.send(200, anthropic_reply(text, as_text, kind, finish, body))
-        return self.send(200, openai_reply(text, as_text, kind, finish, body))
+            return self.send(200, anthropic_reply(text, as_text, kind, finish, body, asks))
+        return self.send(200, openai_reply(text, as_text, kind, finish, body, asks))
 
     def send(self, status, content, headers=None):
         data = json.dumps(content).encode()
@@ -216,7 +224,7 @@ def parse(user):
         genes = lines[0].split(", ")
     known = next((TYPES[g] for g in genes if g in TYPES), None)
     return {"token": token.group(1) if token else "", "genes": genes,
-            "label": known[0] if known else "Unknown", "known": known}  # fmt: skip
+            "label": known[0] if known else "Unknown", "known": known, "user": user}  # fmt: skip
 
 
 def right_reply(question, stage):
@@ -240,12 +248,13 @@ def right_reply(question, stage):
     }
 
 
-def openai_reply(text, as_text, kind, finish, body):
+def openai_reply(text, as_text, kind, finish, body, asks=False):
     message = {"role": "assistant", "content": text}
     if kind == "refusal":
         message["refusal"] = "I can't help with that."
     elif not as_text:
-        call = {"name": body["tools"][0]["function"]["name"], "arguments": text}
+        name = "evidence" if asks else body["tools"][0]["function"]["name"]
+        call = {"name": name, "arguments": text}
         calls = [{"id": "call_1", "type": "function", "function": call}]
         message = {"role": "assistant", "content": None, "tool_calls": calls}
         finish = "tool_calls" if finish == "stop" else finish
@@ -258,7 +267,7 @@ def openai_reply(text, as_text, kind, finish, body):
     }  # fmt: skip
 
 
-def anthropic_reply(text, as_text, kind, finish, body):
+def anthropic_reply(text, as_text, kind, finish, body, asks=False):
     stop = {"length": "max_tokens", "stop": "end_turn"}[finish]
     content = [{"type": "text", "text": text}] if text else []
     if kind == "refusal":
@@ -268,7 +277,7 @@ def anthropic_reply(text, as_text, kind, finish, body):
             given, stop = json.loads(text), "tool_use"
         except ValueError:
             given = {"cluster_token": text[:10]}
-        name = body["tools"][0]["name"]
+        name = "evidence" if asks else body["tools"][0]["name"]
         content = [{"type": "tool_use", "id": "toolu_1", "name": name, "input": given}]
     return {
         "id": "msg_1", "type": "message", "role": "assistant", "model": body["model"],
