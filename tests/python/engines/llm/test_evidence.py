@@ -79,7 +79,7 @@ def test_unknown_genes_are_said_and_too_many_are_cut(llm_server):
     llm_server.script = {("B cell", "annotator"): ["ask:" + ",".join(genes)]}
     found = annotate(llm_server)
     text = users(llm_server)[1]
-    assert "Not measured, which is no evidence: \"NOSUCH1\"" in text
+    assert 'Not measured, which is no evidence: "NOSUCH1"' in text
     assert "At most 20 genes are looked up at once; 11 more genes not looked up." in text
     assert found.evidence["0"]["lookups"][0]["not_found"][0] == "NOSUCH1"
     assert found["0"].label == "B cell"

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from ...files import Json
     from ...runs.run import Run
     from ...study.study import Study
+    from .evidence import Evidence
     from .llm_configs import LLMConfig
 
 
-def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations]:
+def engine_of(
+    configs: Sequence[LLMConfig], parallel: int, evidence: Evidence | None = None
+) -> Engine[Annotations]:
     """Return the engine of a job: the local one, or the language models it asks for.
 
     Parameters
@@ -31,6 +34,8 @@ def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations
         Language models with their keys; none for the local engine.
     parallel
         Clusters at once. The local engine answers a cluster in milliseconds, one by one.
+    evidence
+        What a language model may ask for, :data:`EVIDENCE_ROUNDS` times for each cluster.
 
     Raises
     ------
@@ -40,7 +45,7 @@ def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations
     if not configs:
         return PerClusterFallback(create_engine("local"))
 
-    return PerClusterFallback(llm_engine(configs, parallel))
+    return PerClusterFallback(llm_engine(configs, parallel, evidence))
 
 
 class PerClusterFallback:
@@ -104,9 +109,13 @@ class PerClusterFallback:
 
 
 NAME = "llm"
+EVIDENCE_ROUNDS = 2
+"""How often a model may have figures looked up: it is what a client sends artifacts for."""
 
 
-def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations]:
+def llm_engine(
+    configs: Sequence[LLMConfig], parallel: int, evidence: Evidence | None = None
+) -> Engine[Annotations]:
     """Return the LLM engine of a request, clusters in parallel as requested.
 
     The first entry that annotates does so; one for the reviewer, or a second one, checks.
@@ -125,6 +134,9 @@ def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotation
     for config in chosen:
         _check(config)
     options = {"llm_configs": [c.to_wire() for c in chosen], "max_workers": parallel}
+    if evidence is not None and evidence.lookup is not None:
+        options["evidence_rounds"] = EVIDENCE_ROUNDS
+        options["evidence_columns"] = list(evidence.columns)
     try:
         return create_engine(NAME, options)
     except CellferryError as error:

@@ -270,10 +270,11 @@ class Jobs:
             record.id, {c: "processing" for c, s in states.items() if s == "pending"}
         )
         job = self.input(record)
+        evidence = Evidence(self._readers, self.artifacts(record), job)
         found = answer(
             job,
-            engine_of(self._keys.get(record.id, ()), self._parallel(job)),
-            Evidence(self._readers, self.artifacts(record), job),
+            engine_of(self._keys.get(record.id, ()), self._parallel(job), evidence),
+            evidence,
             self._store.job_folder(record.id),
             parallel=self._parallel(job),
             on_event=self._on_event(record.id),

@@ -53,7 +53,7 @@ def answer(
     on_event
         Called in this thread; may raise to stop.
     """
-    study = study_of(job, evidence.sizes)
+    study = study_of(job, evidence.sizes).with_parts(lookup=evidence.lookup)
     found = execute(_run(folder / "run", engine), study, engine, on_event)
     expression = evidence.of(found, parallel, lambda: on_event(Event("message")))
     results = results_of(
