@@ -27,6 +27,7 @@ from .exits import (
 from .known import cell_types, tissues
 from .markers import markers
 from .options import leaves, output_options, prepare
+from .reannotate import reannotate
 from .report import doctor, report, write
 from .runs import runs
 from .serve import serve
@@ -51,7 +52,7 @@ def group() -> None:
 
 group.params += output_options()
 for command in (
-    annotate, artifacts, markers, runs, report, write, tissues, cell_types, serve, doctor, demo,
+    annotate, reannotate, artifacts, markers, runs, report, write, tissues, cell_types, serve, doctor, demo,
 ):  # fmt: skip
     group.add_command(command)
 for name, leaf in leaves(group):

@@ -7,6 +7,7 @@ judge what comes back; ``answer`` and ``outputs`` pass it on.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -110,6 +111,10 @@ class LLM:
     evidence_columns
         Columns of the metadata that it may ask for too: their values by cluster, as percentages.
         None: no column.
+    remarks
+        What a person remarks about clusters: ``{"3": "No plasma cells: sorted before."}``. It is
+        in the question of this cluster alone, which is asked again where it was answered before.
+        :func:`cellferry.reannotate` does this for one cluster.
     timeout
         Seconds that one call may take.
 
@@ -159,6 +164,7 @@ class LLM:
         other_clusters: bool = True,
         evidence_rounds: int = 0,
         evidence_columns: Sequence[str] | None = None,
+        remarks: Mapping[str, Sequence[str] | str] | None = None,
         timeout: float = 180,
     ) -> None:
         # Before anything can fail: a traceback may show what is in this frame.
@@ -170,6 +176,7 @@ class LLM:
             check_packages(found.provider)
         self._settings.check_prices()
         self._made: tuple[Study, dict[str, Question]] | None = None
+        self._only: str | None = None
 
     def __repr__(self) -> str:
         settings = getattr(self, "_settings", None)
@@ -228,8 +235,24 @@ class LLM:
             self._made = (study, self._new_questions(study))
         return self._made[1]
 
+    def with_remark(self, cluster: str, remark: str, *, evidence: bool) -> LLM:
+        """Return the engine that asks one cluster again with one more remark, and no other."""
+        s = self._settings
+        remarks = {**s.remarks, cluster: (*s.remarks.get(cluster, ()), remark.strip())}
+        again = copy.copy(self)
+        again._settings = replace(
+            s, remarks=remarks, evidence_rounds=s.evidence_rounds if evidence else 0
+        )
+        again._made, again._only = None, cluster
+        return again
+
     def _new_questions(self, study: Study) -> dict[str, Question]:
         s = self._settings
+        unknown = [c for c in s.remarks if c not in study.clusters.names]
+        if unknown:
+            message = f"`remarks` names {listing(unknown)}, which is no cluster."
+            hint = f"Clusters: {listing(study.clusters.names)}."
+            raise InvalidOptionError(message, hint, option="remarks")
         chosen = study.require("markers", self.name).select(
             s.ranking_method, ascending=s.ascending, n_genes=s.n_genes
         )
@@ -247,6 +270,7 @@ class LLM:
             additional_info=s.additional_info,
             others=s.other_clusters,
             settings=determining,
+            remarks=s.remarks,
         )
 
     def run(self, study: Study, run: Run, events: Events) -> Annotations:
@@ -271,7 +295,9 @@ class LLM:
         done = len(known) + len(names) - len(questions)
         events.emit("progress", done=done, total=len(names))
         batch = Batch(self._settings, keys, run, events, len(names), done, dict(known), evidence)
-        batch.answer({c: q for c, q in questions.items() if c not in known})
+        batch.answer(
+            {c: q for c, q in questions.items() if c not in known and self._only in {None, c}}
+        )
         rows = []
         for name in names:
             if name in batch.payloads:

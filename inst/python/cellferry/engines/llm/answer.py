@@ -51,6 +51,7 @@ def payload_of(made: Conversation, endpoint: Endpoint) -> Payload:
         "rounds": [r._asdict() for r in made.rounds],
         "conversation": made.messages,
         **({"lookups": made.lookups} if made.lookups else {}),
+        **({"remarks": list(made.question.remarks)} if made.question.remarks else {}),
     }
     return {"annotation": row, "evidence": evidence}
 

@@ -46,6 +46,7 @@ class Settings:
     other_clusters: bool
     evidence_rounds: int
     evidence_columns: tuple[str, ...]
+    remarks: dict[str, tuple[str, ...]]
     timeout: float
 
     @property
@@ -93,6 +94,7 @@ class Settings:
             other_clusters=flag("other_clusters", given["other_clusters"]),
             evidence_rounds=whole_number("evidence_rounds", given["evidence_rounds"], 0, 10),
             evidence_columns=_columns(given["evidence_columns"]),
+            remarks=_remarks(given["remarks"]),
             timeout=number("timeout", given["timeout"], 0.001),
         )
 
@@ -114,6 +116,7 @@ class Settings:
             if name not in {"endpoints", "configs", "model_settings"}
         }
         plain["evidence_columns"] = list(self.evidence_columns)
+        plain["remarks"] = {cluster: list(said) for cluster, said in self.remarks.items()}
         e = self.annotator
         settings = redacted(self.model_settings)
         if self.configs is None:
@@ -133,6 +136,23 @@ def _endpoints(
             message = f"`{option}` cannot be given beside `llm_configs`."
             raise InvalidOptionError(message, option=option)
     return endpoints_from_configs(configs, settings)
+
+
+def _remarks(given: object) -> dict[str, tuple[str, ...]]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        message = "`remarks` must be a record of clusters and texts, or None."
+        raise InvalidOptionError(message, option="remarks")
+    found: dict[str, tuple[str, ...]] = {}
+    for cluster, said in given.items():
+        texts = [said] if isinstance(said, str) else said
+        if not isinstance(texts, Sequence) or not all(isinstance(t, str) for t in texts):
+            message = f"`remarks[{cluster!r}]` must be a text or several."
+            raise InvalidOptionError(message, option="remarks")
+        if kept := tuple(t.strip() for t in texts if t.strip()):
+            found[str(cluster)] = kept
+    return found
 
 
 def _columns(given: object) -> tuple[str, ...]:
