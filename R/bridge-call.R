@@ -74,7 +74,7 @@ bridge_answer <- function(bridge, name, message, outgoing, callback = NULL) {
   })
 }
 
-long_calls <- c("annotate", "run_resume", "artifacts_finish", "markers_finish")
+long_calls <- c("annotate", "run_reannotate", "run_resume", "artifacts_finish", "markers_finish")
 
 # What Python calls in a long call: `callback`, and now and then whether R was interrupted.
 with_interrupts <- function(callback) {

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import cellferry
+import llm_server as llm_server_module
 from cell_data import GENES as OBJECT_GENES
 from cell_data import MARKERS, cells
 from cellferry.server.jobs.evidence import Evidence
@@ -102,9 +103,20 @@ def sent(server, paths):
     return {kind: upload(server, kind, path.read_bytes()) for kind, path in paths.items()}
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory, built):
+    folder = tmp_path_factory.mktemp("lookup")
+    with (
+        llm_server_module.Server() as model,
+        ServerProcess(folder / "data", "--allow-base-url", model.url) as server,
+    ):
+        yield server, model, sent(server, built[1])
+
+
 @pytest.mark.process
-def test_the_embedded_engine_on_serve_reads_prevalence_as_it_does_in_process(built, tmp_path):
-    adata, paths = built
+def test_the_embedded_engine_on_serve_reads_prevalence_as_it_does_in_process(built, running):
+    adata, _ = built
+    server, _, uploads = running
     here = cellferry.annotate_clusters(
         adata.copy(), TABLE, group_key="leiden", tissue="blood", species="human", progress=False
     )
@@ -114,10 +126,9 @@ def test_the_embedded_engine_on_serve_reads_prevalence_as_it_does_in_process(bui
         # Clients send all genes, which says what was measured.
         "expressionData": {gene: {"0": 50.0} for gene in OBJECT_GENES},
     }
-    with ServerProcess(tmp_path / "data") as server:
-        job_id = submit(server, TABLE, uploaded_files=sent(server, paths), **parts)
-        server.wait_for(job_id)
-        found = server.client.get(f"/results/{job_id}").json()["annotations"]
+    job_id = submit(server, TABLE, uploaded_files=uploads, **parts)
+    server.wait_for(job_id)
+    found = server.client.get(f"/results/{job_id}").json()["annotations"]
     for row in here:
         latest = found[row.cluster]["latest"]
         assert latest["annotation"]["annotation"] == row.label
@@ -128,28 +139,26 @@ def test_the_embedded_engine_on_serve_reads_prevalence_as_it_does_in_process(bui
 
 
 @pytest.mark.process
-def test_a_model_on_serve_asks_for_evidence_twice_at_most(built, llm_server, tmp_path):
-    adata, paths = built
-    llm_server.script = {("B cell", "annotator"): ["ask:LYZ|donor", "ask:CD3D|secret", "ask:CD2"]}
+def test_a_model_on_serve_asks_for_evidence_twice_at_most(built, running):
+    adata, _ = built
+    server, model, uploads = running
+    model.script = {("B cell", "annotator"): ["ask:LYZ|donor", "ask:CD3D|secret", "ask:CD2"]}
     config = {
         "provider": "openai",
         "name": "m",
         "apiKey": "sk-x",
-        "baseUrl": f"{llm_server.url}/v1",
+        "baseUrl": f"{model.url}/v1",
     }
     parts = {
         "clusterLabels": {name: name for name in TABLE},
         "clusterMetadata": {"0": {"donor": {"d1": 50, "d2": 50}}},
         "llm_configs": [config],
     }
-    with ServerProcess(tmp_path / "data", "--allow-base-url", llm_server.url) as server:
-        job_id = submit(server, TABLE, uploaded_files=sent(server, paths), **parts)
-        server.wait_for(job_id)
-        found = server.client.get(f"/results/{job_id}").json()["annotations"]["0"]["latest"]
-        report = server.client.get(f"/report/{job_id}").text
-    asked = [
-        r["user"] for r in llm_server.log if (r["label"], r["stage"]) == ("B cell", "annotator")
-    ]
+    job_id = submit(server, TABLE, uploaded_files=uploads, **parts)
+    server.wait_for(job_id)
+    found = server.client.get(f"/results/{job_id}").json()["annotations"]["0"]["latest"]
+    report = server.client.get(f"/report/{job_id}").text
+    asked = [r["user"] for r in model.log if (r["label"], r["stage"]) == ("B cell", "annotator")]
     assert ["`evidence`" in text for text in asked] == [True, True, False]
     inside = np.asarray(adata[adata.obs.leiden == "0", "LYZ"].X.todense()).ravel()
     figures = f"LYZ\t{100 * np.mean(inside > 0):.0f}\t{inside.mean():.2f}\t"

@@ -208,7 +208,7 @@ def ask_again(
             raise InvalidOptionError(message, f"{meant}Clusters: {listing(names)}.")
         verb.check_same(run, study)
         old = before[cluster]
-        earlier = f'Earlier answer: "{old.label or "none"}". {said}'
+        earlier = as_remark(old.label, said)
         measured = study is not None and lookup_of(study) is not None
         again = _Again(
             chosen.with_remark(cluster, earlier, evidence=measured), before, cluster, said
@@ -225,6 +225,17 @@ def ask_again(
         except CellferryError:
             run.update(**kept)
             raise
+
+
+def as_remark(label: str | None, said: str) -> str:
+    """Return a remark as the model reads it, with the answer that it is about.
+
+    Examples
+    --------
+    >>> as_remark("B cell", "Sorted for plasma cells.")
+    'Earlier answer: "B cell". Sorted for plasma cells.'
+    """
+    return f'Earlier answer: "{label or "none"}". {said.strip()}'
 
 
 @dataclass

@@ -52,7 +52,8 @@ def group() -> None:
 
 group.params += output_options()
 for command in (
-    annotate, reannotate, artifacts, markers, runs, report, write, tissues, cell_types, serve, doctor, demo,
+    annotate, reannotate, artifacts, markers, runs, report, write, tissues, cell_types, serve,
+    doctor, demo,
 ):  # fmt: skip
     group.add_command(command)
 for name, leaf in leaves(group):

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 def engine_of(
-    configs: Sequence[LLMConfig], parallel: int, evidence: Evidence | None = None
+    configs: Sequence[LLMConfig],
+    parallel: int,
+    evidence: Evidence | None = None,
+    remarks: Mapping[str, Sequence[str]] | None = None,
 ) -> Engine[Annotations]:
     """Return the engine of a job: the local one, or the language models it asks for.
 
@@ -36,6 +39,8 @@ def engine_of(
         Clusters at once. The local engine answers a cluster in milliseconds, one by one.
     evidence
         What a language model may ask for, :data:`EVIDENCE_ROUNDS` times for each cluster.
+    remarks
+        Cluster id -> what people say about its earlier answers.
 
     Raises
     ------
@@ -45,7 +50,7 @@ def engine_of(
     if not configs:
         return PerClusterFallback(create_engine("local"))
 
-    return PerClusterFallback(llm_engine(configs, parallel, evidence))
+    return PerClusterFallback(llm_engine(configs, parallel, evidence, remarks))
 
 
 class PerClusterFallback:
@@ -114,7 +119,10 @@ EVIDENCE_ROUNDS = 2
 
 
 def llm_engine(
-    configs: Sequence[LLMConfig], parallel: int, evidence: Evidence | None = None
+    configs: Sequence[LLMConfig],
+    parallel: int,
+    evidence: Evidence | None = None,
+    remarks: Mapping[str, Sequence[str]] | None = None,
 ) -> Engine[Annotations]:
     """Return the LLM engine of a request, clusters in parallel as requested.
 
@@ -133,10 +141,15 @@ def llm_engine(
     chosen = [annotators[0], *(reviewers or annotators[1:])[:1]]
     for config in chosen:
         _check(config)
-    options = {"llm_configs": [c.to_wire() for c in chosen], "max_workers": parallel}
+    options: dict[str, object] = {
+        "llm_configs": [c.to_wire() for c in chosen],
+        "max_workers": parallel,
+    }
     if evidence is not None and evidence.lookup is not None:
         options["evidence_rounds"] = EVIDENCE_ROUNDS
         options["evidence_columns"] = list(evidence.columns)
+    if remarks:
+        options["remarks"] = remarks
     try:
         return create_engine(NAME, options)
     except CellferryError as error:
