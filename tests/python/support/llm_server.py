@@ -1,4 +1,5 @@
-"""A server on loopback that speaks OpenAI chat completions and Anthropic messages.
+"""A server on loopback that speaks the dialects of the providers: OpenAI's chat completions
+(Groq, Mistral and OpenRouter too), Anthropic's messages, Google's and Bedrock's.
 
 It knows a few cell types by their genes and answers every question rightly, unless its
 script says otherwise. It is real HTTP: the tests use the engine's own client stack.
@@ -19,6 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from llm_replies import AS, PLAINLY
 from loopback import LoopbackServer, QuietHandler
 
 TYPES = {
@@ -104,7 +106,7 @@ class _Handler(QuietHandler):
         server = self.server_of
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         path = urlsplit(self.path).path
-        dialect = "anthropic" if path.endswith("/messages") else "openai"
+        dialect = dialect_of(path)
         system, user = _texts(body, dialect)
         stage = next((s for start, s in STAGES if system.startswith(start)), "annotator")
         question = parse(user)
@@ -113,9 +115,11 @@ class _Handler(QuietHandler):
         kind, _, value = (fault or "").partition(":")
         record = {
             "time": time.time(), "path": self.path, "stage": stage, "label": question["label"],
-            "token": question["token"], "fault": fault, "model": body.get("model"),
+            "token": question["token"], "fault": fault, "dialect": dialect,
+            "model": body.get("model") or path.split("/models/")[-1].partition(":")[0],
             "style": style_of(body), "key": self.headers.get("Authorization")
-            or self.headers.get("x-api-key"), "system": system, "user": user,
+            or self.headers.get("x-api-key") or self.headers.get("x-goog-api-key"),
+            "system": system, "user": user,
             "headers": {k.lower(): v for k, v in self.headers.items()}, "body": body,
             "settings": {k: body[k] for k in (
                 "temperature", "reasoning_effort", "max_completion_tokens", "max_tokens",
@@ -139,6 +143,11 @@ class _Handler(QuietHandler):
             said = value if kind != "429" and value else "scripted"
             headers = headers if kind == "429" else {}
             return self.send(int(kind), {"error": {"message": said, "type": "x"}}, headers)
+        if kind in PLAINLY:
+            return self.send_plain(*PLAINLY[kind](body))
+        if kind == "refuses" and (names := [n for n in value.split(",") if n in body]):
+            words = f"Unsupported parameter: '{names[0]}' is not supported with this model."
+            return self.send(400, {"error": {"message": words}})
         if kind == "no_tools" and style == "tool":
             return self.send(400, {"error": {"message": "this model has no tools"}})
         if kind == "prompted_only" and style != "text":
@@ -169,6 +178,8 @@ class _Handler(QuietHandler):
         as_text = style != "tool" or kind in {
             "fenced", "plain", "prose", "truncated_text", "empty", "two", "refusal", "null",
         }  # fmt: skip
+        if kind == "bad_call" and style == "tool":
+            text = "B cell, surely"
         text = {
             "truncated": text[: len(text) // 2],
             "truncated_text": text[: len(text) // 2],
@@ -178,14 +189,23 @@ class _Handler(QuietHandler):
             "two": text + json.dumps({**reply, "reasoning": "another"}),
         }.get(kind, text)  # fmt: skip
         finish = "length" if kind.startswith("truncated") else "stop"
-        if dialect == "anthropic":
-            return self.send(200, anthropic_reply(text, as_text, kind, finish, body, asks))
-        return self.send(200, openai_reply(text, as_text, kind, finish, body, asks))
+        if kind == "as":
+            whole = openai_reply(text, as_text, kind, finish, body)
+            return self.send_plain(*AS[value](reply, whole))
+        make = {
+            "anthropic": anthropic_reply, "google": google_reply, "bedrock": bedrock_reply,
+        }.get(dialect, openai_reply)  # fmt: skip
+        return self.send(200, make(text, as_text, kind, finish, body, asks))
 
     def send(self, status, content, headers=None):
-        data = json.dumps(content).encode()
+        self.send_plain(status, "application/json", json.dumps(content).encode(), headers)
+
+    def send_plain(self, status, kind, data, headers=None):
+        if status >= 400 and kind == "application/json" and self.path.endswith("/converse"):
+            # Errors of AWS have their words at the top.
+            data = json.dumps({"message": json.loads(data)["error"]["message"]}).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
         for name, value in (headers or {}).items():
             self.send_header(name, value)
@@ -200,17 +220,32 @@ def _texts(body, dialect):
             return "".join(part.get("text", "") for part in content)
         return content or ""
 
+    if dialect == "google":
+        asked = body["contents"][-1]["parts"]
+        return plain((body.get("systemInstruction") or {}).get("parts", [])), plain(asked)
     messages = body["messages"]
     user = "\n".join(plain(m["content"]) for m in messages if m["role"] == "user")
-    if dialect == "anthropic":
+    if dialect in {"anthropic", "bedrock"}:
         return plain(body.get("system", "")), user
     return plain(next((m["content"] for m in messages if m["role"] == "system"), "")), user
 
 
+def dialect_of(path):
+    if path.endswith("/messages"):
+        return "anthropic"
+    if path.endswith(":generateContent"):
+        return "google"
+    return "bedrock" if path.endswith("/converse") else "openai"
+
+
 def style_of(body):
-    if body.get("tools"):
+    if body.get("tools") or body.get("toolConfig"):
         return "tool"
-    return "schema" if body.get("response_format") or body.get("output_config") else "text"
+    asked = body.get("generationConfig") or {}
+    forms = ("response_format", "output_config", "outputConfig")
+    if any(body.get(form) for form in forms) or asked.get("responseMimeType"):
+        return "schema"
+    return "text"
 
 
 def parse(user):
@@ -284,6 +319,44 @@ def anthropic_reply(text, as_text, kind, finish, body, asks=False):
         "content": content, "stop_reason": stop, "stop_sequence": None,
         "usage": {"input_tokens": 1000, "output_tokens": 100},
     }  # fmt: skip
+
+
+def google_reply(text, as_text, kind, finish, body, asks=False):
+    parts = [{"text": text}] if text else []
+    if not as_text:
+        tool = body["tools"][0]["functionDeclarations"][0]
+        name = "evidence" if asks else tool["name"]
+        parts = [{"functionCall": {"name": name, "args": _given(text)}}]
+    reason = {"length": "MAX_TOKENS", "stop": "STOP"}[finish]
+    candidate = {"content": {"role": "model", "parts": parts}, "finishReason": reason}
+    usage = {"promptTokenCount": 1000, "candidatesTokenCount": 100, "totalTokenCount": 1100}
+    if kind == "refusal":
+        return {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": usage}
+    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "m"}
+
+
+def bedrock_reply(text, as_text, kind, finish, body, asks=False):
+    content = [{"text": text}] if text else []
+    stop = {"length": "max_tokens", "stop": "end_turn"}[finish]
+    if kind == "refusal":
+        content, stop = [{"text": "I can't help with that."}], "guardrail_intervened"
+    elif not as_text:
+        tool = body["toolConfig"]["tools"][0]["toolSpec"]
+        name = "evidence" if asks else tool["name"]
+        call = {"toolUseId": "t1", "name": name, "input": _given(text)}
+        content, stop = [{"toolUse": call}], "tool_use" if finish == "stop" else stop
+    return {
+        "output": {"message": {"role": "assistant", "content": content}}, "stopReason": stop,
+        "usage": {"inputTokens": 1000, "outputTokens": 100, "totalTokens": 1100},
+        "metrics": {"latencyMs": 1},
+    }  # fmt: skip
+
+
+def _given(text):
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"cluster_token": text[:10]}
 
 
 def main():

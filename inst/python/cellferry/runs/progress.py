@@ -51,6 +51,9 @@ def progress_events(
         task = bar.add_task(title, total=None)
 
         def draw(event: Event) -> None:
+            if event.kind == "message" and event.text:
+                # Above the bar, where it stays: for example that a service is waited for.
+                console.print(event.text, markup=False, highlight=False)
             bar.update(
                 task,
                 completed=event.done,

@@ -20,7 +20,7 @@ def test_one_annotating_and_one_validating_call_when_all_is_well(llm_server):
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [("wrong_token", "cluster token must be"), ("invented", "MADEUP1"),
-     ("ontology:CL:9999999", "no term"), ("ontology:CL:0000084", "T cell")],
+     ("ontology:CL:0000084", "T cell")],
 )  # fmt: skip
 def test_a_check_sends_back_with_the_reason_before_any_validator(llm_server, fault, reason):
     llm_server.script = {("B cell", "annotator"): [fault]}
@@ -30,6 +30,23 @@ def test_a_check_sends_back_with_the_reason_before_any_validator(llm_server, fau
     # The same question again, whole, and nothing twice.
     assert users(llm_server)[1].count("Cluster token:") == 1
     assert (found["0"].label, found["0"].iterations) == ("B cell", 2)
+
+
+@pytest.mark.parametrize(("identifier", "rounds"), [("CL:9999999", 1), ("CL:0000084", 2)])
+def test_a_wrong_id_that_is_optional_costs_no_label(llm_server, identifier, rounds):
+    llm_server.script = {("B cell", "annotator"): [f"ontology:{identifier}", "..."]}
+    row = ask(llm_server, ONE)["0"]
+    assert (row.status, row.label, row.iterations) == ("ok", "B cell", rounds)
+    # The label has a term of its own.
+    assert row.ontology_id == "CL:0000236"
+
+
+def test_a_label_in_another_language_takes_the_name_of_its_term(llm_server):
+    for label in ("\u0412-\u043a\u043b\u0435\u0442\u043a\u0430", "Linfocito B"):
+        llm_server.script = {("B cell", "annotator"): [f"label:{label}=CL:0000236"]}
+        llm_server.used.clear()
+        row = ask(llm_server, ONE)["0"]
+        assert (row.label, row.iterations) == ("B cell", 1)
 
 
 def test_a_validator_sends_back_with_its_reasons(llm_server):

@@ -190,6 +190,10 @@ def test_a_column_that_is_not_there_is_refused_before_any_call(llm_server):
         ([("evidence", '{"evidence": {"genes": ["A", "B"], "columns": null}}')], "", ["A", "B"]),
         ([("evidence", '{"genes": ["A"]}'), ("answer", "{}")], "", None),
         ([("evidence", "{not json")], "", None),
+        ([("evidence", "{'genes': ['A'],}")], "", ["A"]),
+        ([], '{"evidence": "CD3D, LYZ"}', ["CD3D", "LYZ"]),
+        ([], '{"evidence": ["CD3D"]}', ["CD3D"]),
+        ([], '{"evidence": "{\\"genes\\": [\\"CD3D\\"]}"}', ["CD3D"]),
         ([], 'I want {"evidence": {"genes": ["CD3D"], "columns": []}} first.', ["CD3D"]),
         ([], '{"evidence": {"genes": [], "columns": []}}', None),
         ([], '{"evidence": null, "main_type": "B cell"}', None),
@@ -197,7 +201,7 @@ def test_a_column_that_is_not_there_is_refused_before_any_call(llm_server):
     ],
 )
 def test_a_request_is_read_in_the_forms_that_models_give_it(calls, text, genes):
-    found = request_in(calls, text)
+    found = request_in([name for name, _ in calls], [given for _, given in calls], text)
     assert (None if found is None else found.genes) == genes
 
 

@@ -30,14 +30,29 @@ def test_a_key_is_not_shown_stored_or_sent_to_another_process():
     assert found.key().reveal() == "sk-canary"
 
 
-@pytest.mark.parametrize("key", ["sk-schlüssel", "sk\n1", 5, ["sk-canary"]])
-def test_a_key_that_no_header_can_carry_is_refused_at_once(key, monkeypatch):
-    with pytest.raises(errors.InvalidOptionError, match="api_key") as caught:
+@pytest.mark.parametrize("key", [5, ["sk-canary"], "", " "])
+def test_a_key_that_is_no_text_is_refused_at_once(key):
+    with pytest.raises(errors.InvalidOptionError, match="api_key"):
         endpoint(provider="openai", model="m", api_key=key)
-    assert str(key) not in str(caught.value)
-    monkeypatch.setenv("OPENAI_API_KEY", "schlüssel")
-    with pytest.raises(errors.InvalidOptionError, match="OPENAI_API_KEY has characters"):
+
+
+@pytest.mark.parametrize(
+    ("key", "what"),
+    [("sk-schl\u00fcssel", r"U\+00FC .* number 8 of 12"), ("sk\n1", r"U\+000A .* number 3 of 4"),
+     ("sk-\u200b1", "U\\+200B .zero width space."),
+     ("sk\u20111", "U\\+2011 .non-breaking hyphen.")],
+)  # fmt: skip
+def test_a_character_that_no_key_has_is_named_with_its_place(key, what, monkeypatch):
+    with pytest.raises(errors.CredentialsRequiredError, match=f"api_key .*{what}") as caught:
+        endpoint(provider="openai", model="m", api_key=key)
+    assert key not in str(caught.value)
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(errors.CredentialsRequiredError, match=f"OPENAI_API_KEY .*{what}"):
         find_key("openai")
+
+
+def test_a_line_break_at_the_end_of_a_key_does_not_count():
+    assert find_key("openai", "sk-1\r\n").reveal() == "sk-1"
 
 
 @pytest.mark.parametrize("provider", [p for p in MODELS_OF if p != "bedrock"])

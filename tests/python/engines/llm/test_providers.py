@@ -70,16 +70,74 @@ def test_bedrock_without_a_region_says_what_to_set(monkeypatch, tmp_path):
         opened("bedrock")
 
 
-@pytest.mark.parametrize(
-    ("provider", "model", "path"),
-    [("openai", "m", "/chat/completions"), ("openrouter", "openai/gpt-4o", "/chat/completions"),
-     ("groq", "m", "/openai/v1/chat/completions"), ("mistral", "m", "/v1/chat/completions"),
-     ("anthropic", "claude-sonnet-4-6", "/v1/messages")],
-)  # fmt: skip
+DIALECTS = [
+    ("openai", "m", "/chat/completions"), ("openrouter", "openai/gpt-4o", "/chat/completions"),
+    ("groq", "m", "/openai/v1/chat/completions"), ("mistral", "m", "/v1/chat/completions"),
+    ("anthropic", "claude-sonnet-4-6", "/v1/messages"),
+    ("google", "gemini-2.5-flash", "/v1beta/models/gemini-2.5-flash:generateContent"),
+    ("bedrock", "anthropic.claude-x", "/model/anthropic.claude-x/converse"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def region(monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDTEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-a-secret")
+
+
+def of_provider(provider, model, **more):
+    # The package of Bedrock sends a token by https only; credentials of AWS sign any request.
+    key = {} if provider == "bedrock" else {"api_key": "sk-1"}
+    return {"provider": provider, "model": model, **key, **more}
+
+
+@pytest.mark.usefixtures("region")
+@pytest.mark.parametrize(("provider", "model", "path"), DIALECTS)
 @pytest.mark.parametrize("reasoning", [None, "low"])
 def test_providers_over_real_http(llm_server, provider, model, path, reasoning):
-    options = {"provider": provider, "model": model, "api_key": "sk-1", "reasoning": reasoning}
-    found = ask(llm_server, TWO, **options)
+    found = ask(llm_server, TWO, **of_provider(provider, model, reasoning=reasoning))
     assert found.labels() == {"0": "B cell", "1": "T cell"}
     assert {r["path"] for r in llm_server.log} == {path}
-    assert {r["key"].removeprefix("Bearer ") for r in llm_server.log} == {"sk-1"}
+    keys = {r["key"].removeprefix("Bearer ").split("/")[0] for r in llm_server.log}
+    signed = {"AWS4-HMAC-SHA256 Credential=AKIDTEST"}
+    assert keys == (signed if provider == "bedrock" else {"sk-1"})
+    assert (found["0"].input_tokens, found["0"].output_tokens) == (2000, 200)
+
+
+@pytest.mark.usefixtures("region")
+@pytest.mark.parametrize(("provider", "model", "path"), DIALECTS)
+@pytest.mark.parametrize("fault", ["truncated_text", "refusal", "fenced", "no_tools"])
+def test_providers_answer_badly_in_their_own_dialect(llm_server, provider, model, path, fault):
+    llm_server.script = {("B cell", "annotator"): [fault, "..."]}
+    found = ask(llm_server, TWO, **of_provider(provider, model))
+    assert found["1"].label == "T cell"
+    if fault in {"fenced", "no_tools"}:
+        assert found["0"].label == "B cell"
+    else:
+        assert found["0"].status == "failed"
+        assert ("cut off" if fault == "truncated_text" else "refused") in found["0"].error
+        assert found["0"].input_tokens >= 1000
+
+
+@pytest.mark.usefixtures("region")
+@pytest.mark.parametrize(("provider", "model", "path"), DIALECTS)
+@pytest.mark.parametrize(
+    ("fault", "error", "words"),
+    [("401", errors.CredentialsRequiredError, "scripted"), ("402", errors.ServiceError, "credit"),
+     ("retired", errors.ServiceError, "retired")],
+)  # fmt: skip
+def test_providers_refuse_in_their_own_dialect(
+    llm_server, provider, model, path, fault, error, words
+):
+    llm_server.script = {("*", "*"): [fault, "..."]}
+    with pytest.raises(error, match=words):
+        ask(llm_server, TWO, max_workers=1, **of_provider(provider, model))
+    assert len(llm_server.log) == 1
+
+
+@pytest.mark.usefixtures("region")
+def test_a_token_of_bedrock_is_not_sent_in_the_clear_and_that_ends_the_run(llm_server):
+    with pytest.raises(errors.ServiceError, match="requires an HTTPS endpoint"):
+        ask(llm_server, TWO, provider="bedrock", model="m", api_key="sk-1")
+    assert llm_server.log == []

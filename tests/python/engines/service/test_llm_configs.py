@@ -51,7 +51,7 @@ def test_what_both_engines_take(config, provider, base_url):
     [
         "openai", 5, {"name": "m"}, {**MODEL, "provider": "opnai"}, {**MODEL, "provider": 5},
         {**MODEL, "name": 5}, {**MODEL, "api_key": CANARY}, {**MODEL, "apiKey": 5},
-        {**MODEL, "apiKey": CANARY + "\u00fc"}, {**MODEL, "modelSettings": CANARY},
+        {**MODEL, "modelSettings": CANARY},
         {**MODEL, "baseUrl": "host:1"}, {**MODEL, "baseUrl": f"https://h/?api_key={CANARY}"},
         {**MODEL, "baseUrl": f"https://me:{CANARY}@h/"},
         {**MODEL, "provider": "http://a/v1", "baseUrl": "http://b/v1"},
@@ -62,6 +62,12 @@ def test_what_both_engines_refuse_without_showing_a_key(config):
         with pytest.raises(InvalidOptionError) as caught:
             read([config])
         assert CANARY not in str(caught.value)
+
+
+def test_a_character_that_no_key_has_is_named_and_the_key_not_shown():
+    with pytest.raises(CredentialsRequiredError, match=r"apiKey .* U\+00FC") as caught:
+        LLMConfigs([{**MODEL, "apiKey": CANARY + "\u00fc"}])
+    assert CANARY not in str(caught.value)
 
 
 def test_a_list_is_wanted():

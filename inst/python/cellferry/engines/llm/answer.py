@@ -66,7 +66,7 @@ def _known(answer: Answer) -> dict[str, Json]:
         "ontology_id": term,
         "ontology_label": None if term is None else cell_ontology()[term].label,
         "confidence": answer.confidence,
-        "confidence_kind": "stated",
+        "confidence_kind": None if answer.confidence is None else "stated",
         "alternatives": subtypes[1:],
         "mixed": answer.mixed_types,
         "supporting": answer.supporting_genes,

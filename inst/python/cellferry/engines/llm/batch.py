@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from ...runs.worker import CancelledWork
 from ..base import Payload
 from .answer import payload_of
 from .checks import term_of
-from .client import Address, Client
+from .client import Address, Client, Known
 from .conversation import Session
 from .limits import Budget, BudgetReachedError, RateLimiter
 from .providers import open_model, open_pool
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .evidence import Evidence
     from .questions import Question
     from .settings import Settings
+
+logger = logging.getLogger("cellferry")
 
 CANCEL_SECONDS = 0.1
 """How often it is looked whether the user has interrupted."""
@@ -56,6 +59,7 @@ class Batch:
     evidence: Evidence | None = None
     stopped: str | None = None
     _failures: int = 0
+    _said: set[str] = field(default_factory=set)
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def answer(self, questions: Mapping[str, Question]) -> None:
@@ -77,11 +81,11 @@ class Batch:
         async with open_pool([s.annotator, s.validator], s.max_workers, s.timeout) as pool:
             limiter = RateLimiter(s.max_workers)
             budget = Budget(s.max_cost_usd, s.max_tokens)
-            modes: dict[Address, str] = {}
+            known: dict[Address, Known] = {}
             clients = [
                 Client(
                     e, open_model(e, key, pool, s.timeout), limiter, budget, s.output_mode,
-                    s.prices, modes,
+                    s.prices, known.setdefault(e.address, Known()), self._say,
                 )
                 for e, key in zip(s.endpoints, self.keys, strict=True)
             ]  # fmt: skip
@@ -115,6 +119,13 @@ class Batch:
                 await self._record(question, payload)
             self.done += 1
             self.events.emit("progress", done=self.done, total=self.total, unit=question.cluster)
+
+    def _say(self, text: str) -> None:
+        """Say something to people, beside the bar, but not again and again."""
+        if text not in self._said:
+            self._said.add(text)
+            logger.warning(text)
+            self.events.emit("message", done=self.done, total=self.total, text=text)
 
     async def _record(self, question: Question, payload: Payload) -> None:
         """Make an answer durable while the calls of other clusters go on."""

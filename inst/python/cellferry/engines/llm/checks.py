@@ -6,7 +6,14 @@ import re
 from typing import TYPE_CHECKING
 
 from ...biology.ontology import ROOT, cell_ontology
-from ...biology.text import normalized, ontology_id, says_unknown
+from ...biology.text import (
+    listed_name,
+    normalized,
+    ontology_id,
+    same_token,
+    says_unknown,
+    singular,
+)
 from ...errors import listing
 
 if TYPE_CHECKING:
@@ -17,6 +24,63 @@ if TYPE_CHECKING:
 
 AGREEMENT = 1
 """Steps in the ontology within which two annotators agree: the same term, or parent and child."""
+
+
+def mended(answer: Answer, question: Question) -> Answer:
+    """Return an answer as it is meant, so that it is not paid for again because of its spelling.
+
+    The token and the genes become those of the question, the label is in the singular or, in
+    another language, the name of its term. An id that names no term in use is left out: it is
+    optional, and the label has a term of its own.
+    """
+    token = question.token if same_token(answer.cluster_token, question.token) else None
+    term = _term_in_use(answer.ontology_id)
+    changed: dict[str, object] = {
+        "cluster_token": token or answer.cluster_token,
+        "supporting_genes": _listed_genes(answer.supporting_genes, question),
+        "conflicting_genes": _listed_genes(answer.conflicting_genes, question),
+        "ontology_id": term,
+        "ontology_label": answer.ontology_label if term else None,
+    }
+    if not is_unknown(answer):
+        changed["main_type"] = _name_of(answer, term)
+    return answer.model_copy(update=changed)
+
+
+def without_id(answer: Answer) -> Answer:
+    """Return an answer without its ontology id."""
+    return answer.model_copy(update={"ontology_id": None, "ontology_label": None})
+
+
+def _listed_genes(genes: Sequence[str], question: Question) -> list[str]:
+    return list(dict.fromkeys(listed_name(g, question.genes) or g for g in genes))
+
+
+def _term_in_use(identifier: str | None) -> str | None:
+    """Return the term in use that an id stands for; leading zeros and ``CL:`` may be missing."""
+    if identifier is None:
+        return None
+    ontology = cell_ontology()
+    wanted = ontology_id(identifier)
+    if wanted is None and (short := re.match(r"\W*(?:CL[:_ ]\s*)?0*(\d{1,7})\b", identifier, re.I)):
+        wanted = f"CL:{short[1]:0>7}"
+    return ontology.current(wanted) if wanted is not None else None
+
+
+def _name_of(answer: Answer, term: str | None) -> str:
+    label = answer.main_type
+    if (match := cell_ontology().find(label)) is not None:
+        return singular(label) if match.how == "plural" else label
+    if term is None or term_of(label) is not None:
+        return label
+    # No part of it is in the ontology, which is English.
+    name = cell_ontology()[term].label
+    shared = set(normalized(label).split()) & set(normalized(name).split()) - {"cell"}
+    if any(len(word) >= 4 for word in shared):
+        return label
+    stated = cell_ontology().find(answer.ontology_label or "")
+    same = stated is not None and stated.term.id == term
+    return name if same or shared or not label.isascii() else label
 
 
 def check_answer(answer: Answer, question: Question) -> list[str]:

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from .checks import check_answer, disagreement, is_unknown
+from ...biology.text import same_token
+from .checks import (
+    check_answer,
+    disagreement,
+    is_unknown,
+    mended,
+    ontology_problem,
+    without_id,
+)
 from .client import CallFailedError
 from .evidence import EvidenceRequest, Looked
 from .planning import ANNOTATOR, BLIND, MOST_ROUNDS, VALIDATOR, Stage, Usage, stages_of
@@ -122,6 +130,7 @@ class Session:
             await self._rounds(made)
         except CallFailedError as error:
             made.outcome, made.error = "failed", str(error)
+            made.usage = made.usage.plus(error.usage)
         finally:
             if made.reservation is not None:
                 made.reservation.release()
@@ -148,9 +157,9 @@ class Session:
         blind: asyncio.Task[Answer] | None = None
         try:
             for number in range(1, MOST_ROUNDS + 1):
-                answer = await self._answer(made, number, text)
-                made.answer = answer
-                by, problems = "checks", check_answer(answer, made.known)
+                given = await self._answer(made, number, text)
+                answer, problems = _checked(given, made.known, number)
+                made.answer, by = answer, "checks"
                 abstained = not problems and is_unknown(answer)
                 if not problems and not abstained:
                     if self.strict and blind is None:
@@ -206,8 +215,8 @@ class Session:
         """Return the second reader's answer, made without sight of the first."""
         text = made.question.text
         for number in range(1, MOST_ROUNDS + 1):
-            answer = await self._ask(made, Message(BLIND, number, text), Answer)
-            problems = check_answer(answer, made.question)
+            given = await self._ask(made, Message(BLIND, number, text), Answer)
+            answer, problems = _checked(given, made.question, number)
             if not problems:
                 return answer
             text = _again(made.question, answer, problems)
@@ -225,10 +234,15 @@ class Session:
     async def _usable(
         self, made: Conversation, message: Message, schema: type[_Schema], *, evidence: bool
     ) -> _Schema | EvidenceRequest:
-        """Ask until the reply can be read, at most ``max_retries`` times more."""
+        """Ask until the reply can be read, at most ``max_retries`` times more.
+
+        Where it is seen that the model cannot answer in a mode, one try in the next is added.
+        """
         client, system = self._client(message.stage), prompt(message.stage.name)
         text, mode, problem = message.text, client.mode, ""
-        for _ in range(self.max_retries + 1):
+        tries, unreadable = self.max_retries + 1, 0
+        while tries > 0:
+            tries -= 1
             reply = await client.ask(
                 system, text, schema, mode, made.reservation, evidence=evidence
             )
@@ -238,10 +252,15 @@ class Session:
                 return reply.wanted
             if reply.answer is not None and not problem:
                 return reply.answer
-            # A call that was cut off shows that the model can make calls.
             mode = reply.mode
-            if reply.answer is None and not reply.called:
-                mode = client.other_mode(mode)
+            if reply.answer is None and not reply.cut_off:
+                unreadable += 1
+                following = client.other_mode(mode)
+                # A text shows that the model makes no calls. What else cannot be read may be
+                # chance once.
+                if following != mode and (reply.in_words or unreadable > 1):
+                    mode, unreadable = following, 0
+                    tries = max(tries, min(self.max_retries, 1))
             text = fill("unreadable", question=message.text.rstrip(), problem=problem)
         failed = f"The {message.stage.name}'s reply could not be used: {problem}"
         raise UnusableReplyError(failed)
@@ -268,9 +287,22 @@ class Session:
         ]
 
 
+def _checked(given: Answer, question: Question, number: int) -> tuple[Answer, list[str]]:
+    """Return an answer as it is meant, and what is wrong with it.
+
+    An id that does not fit is asked about once; then the label stays without it.
+    """
+    answer = mended(given, question)
+    problems = check_answer(answer, question)
+    unfit = ontology_problem(answer.main_type, answer.subtypes, answer.ontology_id)
+    if number > 1 and problems == [unfit]:
+        return without_id(answer), []
+    return answer, problems
+
+
 def _other_token(answer: BaseModel | None, question: Question) -> str:
     """Return what is wrong with a verdict's token; an annotator's is a check of its round."""
-    if isinstance(answer, Verdict) and answer.cluster_token.strip() != question.token:
+    if isinstance(answer, Verdict) and not same_token(answer.cluster_token, question.token):
         return "The cluster token is not that of the question."
     return ""
 

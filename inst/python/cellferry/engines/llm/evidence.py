@@ -12,13 +12,15 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from ...errors import counted, listing
 from .questions import OTHER_CLUSTERS, fill
-from .replies import Answer, Texts, UnreadableReplyError, read_answer
+from .replies import Answer, UnreadableReplyError, read_answer
+from .replies.forms import Genes, Sentences
+from .replies.lenient import read_value
 
 if TYPE_CHECKING:
     from ...files import Json
@@ -37,8 +39,8 @@ LONGEST_VALUE = 60
 class EvidenceRequest(BaseModel):
     """Look figures up in the data of this study before you answer."""
 
-    genes: Texts = Field(description=f"Gene symbols, at most {MOST_GENES}.")
-    columns: Texts = Field(description="Columns of the metadata, of those that were offered.")
+    genes: Genes = Field(description=f"Gene symbols, at most {MOST_GENES}.")
+    columns: Sentences = Field(description="Columns of the metadata, of those that were offered.")
 
 
 class AnswerOrRequest(Answer):
@@ -49,38 +51,46 @@ class AnswerOrRequest(Answer):
     )
 
 
+def _as_request(value: object) -> object:
+    """Read a list or a text as genes, and JSON in a text as what it is."""
+    if isinstance(value, str) and value.strip():
+        try:
+            value = read_value(value) if value.strip()[0] in "{[" else {"genes": value}
+        except ValueError:
+            return value
+    return {"genes": value} if isinstance(value, list) else value
+
+
 class _Asked(BaseModel):
-    genes: Texts = Field(default_factory=list)
-    columns: Texts = Field(default_factory=list)
+    genes: Genes = Field(default_factory=list)
+    columns: Sentences = Field(default_factory=list)
 
 
 class _Reply(BaseModel):
-    evidence: _Asked
+    evidence: Annotated[_Asked, BeforeValidator(_as_request)]
 
 
-def request_in(calls: Sequence[tuple[str, str]], text: str) -> EvidenceRequest | None:
+def request_in(names: Sequence[str], calls: Sequence[str], text: str) -> EvidenceRequest | None:
     """Return what a reply asks to have looked up; None if it answers, or says nothing of it.
 
     Parameters
     ----------
-    calls
+    names, calls
         Name and arguments of each tool call. One that answers counts before one that asks.
     text
         The reply, where there is no call.
 
     Examples
     --------
-    >>> request_in([("evidence", '{"genes": ["CD8A"]}')], "").genes
+    >>> request_in(["evidence"], ['{"genes": ["CD8A"]}'], "").genes
     ['CD8A']
-    >>> request_in([], '{"main_type": "T cell", "evidence": null}') is None
+    >>> request_in([], [], '{"main_type": "T cell", "evidence": null}') is None
     True
     """
-    if calls and all(name == TOOL for name, _ in calls):
-        texts = [_as_field(arguments) for _, arguments in calls]
-    elif calls and any(name == TOOL for name, _ in calls):
+    asking = [name == TOOL for name in names]
+    if any(asking) and not all(asking):
         return None
-    else:
-        texts = [arguments for _, arguments in calls] or [text]
+    texts = [_as_field(arguments) for arguments in calls] if any(asking) else list(calls) or [text]
     try:
         asked = read_answer(texts, _Reply).evidence
     except UnreadableReplyError:
@@ -93,7 +103,7 @@ def request_in(calls: Sequence[tuple[str, str]], text: str) -> EvidenceRequest |
 def _as_field(arguments: str) -> str:
     """Return the arguments of the tool as the field of a reply; they may have been that before."""
     try:
-        given = json.loads(arguments, strict=False)
+        given = read_value(arguments)
     except ValueError:
         return arguments
     if isinstance(given, dict) and TOOL in given:

@@ -36,6 +36,7 @@ class RateLimiter:
         self.active = 0
         self._good = 0
         self._open_at = 0.0
+        self._announced = 0.0
         self._changed = asyncio.Condition()
 
     @asynccontextmanager
@@ -67,6 +68,14 @@ class RateLimiter:
         self._good = 0
         wait = min(1.0 if seconds is None else seconds, LONGEST_PAUSE)
         self._open_at = max(self._open_at, clock() + wait)
+
+    def announces(self, seconds: float) -> bool:
+        """Whether a pause is news: calls that wait together are one piece of news, not many."""
+        until = asyncio.get_running_loop().time() + seconds
+        if until < self._announced + 5:
+            return False
+        self._announced = until
+        return True
 
     async def went_well(self) -> None:
         """Count a good answer."""

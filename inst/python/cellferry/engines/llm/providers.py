@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import json
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import CredentialsRequiredError, DependencyError, InvalidOptionError
 from ..service.addresses import host_of, is_own_network
+from ..service.client import trusted
 from ..service.providers import PROVIDERS
 from ..service.secrets import redact
 
@@ -49,7 +51,10 @@ def _found(name: str) -> bool:
 
 
 class Pool:
-    """One client of each of the two HTTP libraries that the providers' packages use."""
+    """One client of each of the two HTTP libraries that the providers' packages use.
+
+    Both pass on answers as :func:`~cellferry.engines.llm.replies.wire.mend` reads them.
+    """
 
     def __init__(self, *, connections: int, timeout: float, environment: bool) -> None:
         self._timeout, self._environment = timeout, environment
@@ -61,11 +66,17 @@ class Pool:
         """The client of ``httpx``."""
         import httpx
 
+        class Client(httpx.AsyncClient):
+            async def send(self, request: httpx.Request, **given: Any) -> httpx.Response:
+                response = await super().send(request, **given)
+                new = None if given.get("stream") else _mended(response, request.url.path)
+                return response if new is None else httpx.Response(**new, request=request)
+
         limits = httpx.Limits(
             max_connections=self._connections, max_keepalive_connections=self._connections
         )
-        client = httpx.AsyncClient(
-            limits=limits, timeout=self._timeout, trust_env=self._environment
+        client = Client(
+            limits=limits, timeout=self._timeout, trust_env=self._environment, verify=trusted()
         )
         self._clients.append(client)
         return client
@@ -75,11 +86,17 @@ class Pool:
         """The client of ``httpx2``."""
         import httpx2
 
+        class Client(httpx2.AsyncClient):
+            async def send(self, request: httpx2.Request, **given: Any) -> httpx2.Response:
+                response = await super().send(request, **given)
+                new = None if given.get("stream") else _mended(response, request.url.path)
+                return response if new is None else httpx2.Response(**new, request=request)
+
         limits = httpx2.Limits(
             max_connections=self._connections, max_keepalive_connections=self._connections
         )
-        client = httpx2.AsyncClient(
-            limits=limits, timeout=self._timeout, trust_env=self._environment
+        client = Client(
+            limits=limits, timeout=self._timeout, trust_env=self._environment, verify=trusted()
         )
         self._clients.append(client)
         return client
@@ -88,6 +105,21 @@ class Pool:
         """Close all connections."""
         for client in self._clients:
             await client.aclose()
+
+
+def _mended(response: httpx.Response | httpx2.Response, path: str) -> dict[str, Any] | None:
+    """Return what makes the response to read instead, None where it is to be read as it is."""
+    from .replies.wire import mend
+
+    if not response.is_success:
+        return None
+    kind = response.headers.get("content-type", "").lower()
+    if (found := mend(path, kind, response.content)) is None:
+        return None
+    drop = {"content-type", "content-length", "content-encoding", "transfer-encoding"}
+    headers = {k: v for k, v in response.headers.items() if k.lower() not in drop}
+    headers["content-type"] = "application/json"
+    return {"status_code": found.status, "headers": headers, "content": json.dumps(found.body)}
 
 
 @asynccontextmanager

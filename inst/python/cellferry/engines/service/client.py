@@ -8,10 +8,13 @@ what remains into one classed error. Pauses end at once when the user interrupts
 
 from __future__ import annotations
 
+import os
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar, overload
 from urllib.parse import urlsplit
 
@@ -113,6 +116,7 @@ class Service:
             follow_redirects=False,
             # A proxy from the environment must not see what is meant for this machine.
             trust_env=not is_loopback(self.host),
+            verify=trusted(),
             headers={"User-Agent": f"cellferry/{__version__}", "Accept": "application/json"},
             # A connection for each request: on a shared one an answer that a proxy repeats is
             # read as the answer of the next request, and labels would go to the wrong job.
@@ -328,6 +332,20 @@ class Service:
             time.sleep(seconds)
         else:
             self._events.wait(seconds)
+
+
+def trusted() -> ssl.SSLContext | bool:
+    """Return the certificates to trust: those of ``SSL_CERT_FILE`` or ``SSL_CERT_DIR``, if set.
+
+    They hold for every address. The HTTP libraries read them only where they read the proxies
+    of the environment, which is not done for one's own network.
+    """
+    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
+    if file and Path(file).is_file():
+        return ssl.create_default_context(cafile=file)
+    if folder and Path(folder).is_dir():
+        return ssl.create_default_context(capath=folder)
+    return True
 
 
 def _pieces(body: bytes) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import unicodedata
 import weakref
 from collections.abc import Iterable, Mapping
 from typing import NoReturn, Self, overload
@@ -74,7 +75,9 @@ class Secret:
     Raises
     ------
     InvalidOptionError
-        It is no line of ASCII text; what was given is not repeated.
+        It is no text, or empty.
+    CredentialsRequiredError
+        It has a character that no key has; which one and where is said, and nothing else of it.
 
     Examples
     --------
@@ -88,14 +91,21 @@ class Secret:
     __slots__ = ("__weakref__", "_value", "source")
 
     def __init__(self, value: object, source: str) -> None:
-        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        if not isinstance(value, str) or not value.strip():
             message = f"The secret from {source} must be a line of text that is not empty."
             raise InvalidOptionError(message)
-        if not value.isascii():
-            # It goes into an HTTP header.
-            message = f"The secret from {source} has characters that are not ASCII."
-            raise InvalidOptionError(message, "Copy it again, without quotes or spaces.")
-        self._value = value.strip()
+        value = value.strip()
+        for position, character in enumerate(value, 1):
+            # It goes into an HTTP header, and no key has others.
+            if not character.isascii() or not character.isprintable():
+                message = (
+                    f"The secret from {source} has a character that no key has: "
+                    f"U+{ord(character):04X} ({_name_of(character)}), number {position} of "
+                    f"{len(value)}."
+                )
+                hint = "Copy the key again, without quotes, spaces or line breaks."
+                raise CredentialsRequiredError(message, hint)
+        self._value = value
         self.source = source
         _alive[id(self)] = self
 
@@ -127,6 +137,10 @@ class Secret:
 
     def __getstate__(self) -> NoReturn:
         self.__reduce_ex__(0)
+
+
+def _name_of(character: str) -> str:
+    return unicodedata.name(character, "no printable character").lower()
 
 
 # By identity: equal secrets from two places live and die apart.

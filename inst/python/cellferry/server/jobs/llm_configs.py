@@ -18,7 +18,7 @@ from ...engines.service.addresses import origin
 from ...engines.service.llm_configs import AGENTS
 from ...engines.service.providers import PROVIDERS
 from ...engines.service.secrets import Secret
-from ...errors import InvalidOptionError
+from ...errors import CredentialsRequiredError, InvalidOptionError
 from ..bodies import FIRST_ERROR, ONE_OR_MORE, Body, Map, one_of, refuse
 from ..failures import Code, Failure
 from ..settings import Settings
@@ -35,7 +35,7 @@ LONGEST = 10_000
 def _secret(text: str) -> Secret:
     try:
         found = Secret(text, "llm_configs")
-    except InvalidOptionError:
+    except (InvalidOptionError, CredentialsRequiredError):
         refuse("must be one line of ASCII text")
     return found
 
