@@ -1,4 +1,4 @@
-"""``cellferry reannotate``: one cluster is asked again, and the files of the run have its answer."""
+"""``cellferry reannotate``: one cluster is asked again; the files of the run have its answer."""
 
 from command import MARKERS, command
 
