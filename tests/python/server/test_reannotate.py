@@ -59,8 +59,7 @@ def test_one_cluster_is_asked_again_and_its_earlier_answer_is_its_history(server
     model.log.clear()
     model.used.clear()
     model.script = {("B cell", "annotator"): ["label:plasma cell=CL:0000786"]}
-    # As the service documents it: no body.
-    assert again(server, job).json() == {"job_id": job}
+    assert again(server, job, json={"llm_configs": configs_of(model)}).json() == {"job_id": job}
     status = server.wait_for(job)
     assert status["clusterStatus"] == {"0": "completed", "1": "completed"}
     assert {r["label"] for r in model.log} == {"B cell"}
@@ -72,9 +71,10 @@ def test_one_cluster_is_asked_again_and_its_earlier_answer_is_its_history(server
     assert found["1"] == before["1"]
 
 
-def test_after_a_restart_the_keys_are_sent_in_the_body(server, model):
+def test_keys_of_a_completed_job_are_not_kept_before_or_after_a_restart(server, model):
     job = submit(server, GENES, llm_configs=configs_of(model))
     server.wait_for(job)
+    assert code(again(server, job)) == "LLM_VALIDATION_FAILED"
     server.restart()
     refused = again(server, job)
     assert code(refused) == "LLM_VALIDATION_FAILED"
@@ -93,7 +93,7 @@ def test_a_question_that_fails_costs_no_answer(server, model, fault):
     server.wait_for(job)
     model.used.clear()
     model.script = {("*", "*"): [fault, "..."]}
-    assert again(server, job).status_code == 200
+    assert again(server, job, json={"llm_configs": configs_of(model)}).status_code == 200
     status = server.wait_for(job)
     assert status["clusterStatus"] == {"0": "completed", "1": "completed"}
     assert label_of(annotations(server, job)["0"]["latest"]) == "B cell"

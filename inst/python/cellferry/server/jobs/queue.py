@@ -210,7 +210,7 @@ class Jobs:
         feedback
             What a person says about the answer.
         configs
-            Models with keys; none are needed while this server has those of the job.
+            Models with keys: those of the job were forgotten when it was completed.
         """
         if job.state != "completed":
             raise Failure(Code.JOB_CONFLICT, f"The job is {job.state}: wait until it is completed.")
@@ -220,13 +220,15 @@ class Jobs:
             fail(f"`cluster_id`: the job has no cluster {shown(cluster)}.")
         if not job.needs_keys:
             fail("The embedded engine answered this job, and it reads no feedback.")
-        chosen = configs or self._keys.get(job.id, ())
-        if not chosen:
-            message = "The keys of this job are not in memory: send `llm_configs` in the body."
+        if not configs:
+            message = (
+                "The keys of a completed job are not kept: send `llm_configs` in the body, as for "
+                "/annotate."
+            )
             raise Failure(Code.LLM_VALIDATION_FAILED, message)
-        engine_of(chosen, 1)
+        engine_of(configs, 1)
         add_remark(self._store.job_folder(job.id), cluster, feedback)
-        self._keys[job.id] = chosen
+        self._keys[job.id] = configs
         if not self.records.begin_again(job.id, cluster):
             raise Failure(Code.JOB_CONFLICT, "The job is asked again already: wait for it.")
         self._queue.put(job.id)
@@ -300,6 +302,7 @@ class Jobs:
                 identifier, {c: "completed" if c in answered else "failed" for c in known}
             )
             self.records.set_state(identifier, "completed", reason)
+            self._keys.pop(identifier, None)
             return
         states = self.records.clusters(identifier).items()
         self.records.set_clusters(identifier, {c: "failed" for c, s in states if s != "completed"})
@@ -331,8 +334,8 @@ class Jobs:
         if "completed" not in answered.values():
             reasons = [*dict.fromkeys(row.error or "" for row in found)][:3]
             raise Failure(Code.JOB_FAILED, f"No cluster was answered. {' '.join(reasons)}")
-        # Its keys stay in memory: a cluster may be asked again.
         self.records.set_state(record.id, "completed")
+        self._keys.pop(record.id, None)
 
     def _on_event(self, identifier: str) -> Callable[[Event], None]:
         def on_event(event: Event) -> None:
