@@ -70,7 +70,8 @@ bridge_answer <- function(bridge, name, message, outgoing, callback = NULL) {
 }
 
 long_calls <- c(
-  "annotate", "annotate_file", "run_resume", "artifacts_file", "artifacts_finish", "markers_finish"
+  "annotate", "annotate_file", "run_reannotate", "run_resume", "artifacts_file",
+  "artifacts_finish", "markers_finish"
 )
 
 # What Python calls in a long call: `callback`, and now and then whether R was interrupted.

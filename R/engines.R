@@ -95,6 +95,14 @@ LocalEngine <- function(n_genes = 50L, tissue_only = FALSE, knowledge = NULL,
 #' @param output_mode `"auto"`, `"tool"`, `"schema"` or `"prompted"`: how an answer in a form is
 #'   asked for.
 #' @param other_clusters Whether a question names the best genes of the other clusters.
+#' @param evidence_rounds How often the model may ask, for each cluster, to have figures looked up in
+#'   the object before it answers: of at most 20 genes at once, in what share of the cells of each
+#'   cluster they are found, and their mean. `0` is never: then nothing but markers leaves this
+#'   machine. For a model elsewhere it needs `allow.upload = TRUE`.
+#' @param evidence_columns Metadata columns that it may ask for too: their values by cluster, as
+#'   percentages. `NULL` is none.
+#' @param remarks What a person remarks about clusters, as a named list of texts: it is in the
+#'   question of this cluster alone. [Reannotate()] does this for one cluster.
 #' @param timeout Seconds that one call may take.
 #' @examples
 #' LLMEngine(provider = "openai", model = "qwen3", base_url = "http://localhost:11434/v1")
@@ -106,7 +114,8 @@ LLMEngine <- function(provider = "openrouter", model = NULL, base_url = NULL, ap
                       reasoning = NULL, model_settings = NULL, validator_involvement = "v1",
                       max_workers = 4L, max_retries = 1L, max_cost_usd = NULL,
                       max_tokens = NULL, prices = NULL, output_mode = "auto",
-                      other_clusters = TRUE, timeout = 180) {
+                      other_clusters = TRUE, evidence_rounds = 0L, evidence_columns = NULL,
+                      remarks = NULL, timeout = 180) {
   new_engine("llm", list(
     provider = provider, model = model, base_url = base_url, api_key = api_key,
     api_key_env = api_key_env, llm_configs = llm_configs, output_name = output_name,
@@ -116,6 +125,7 @@ LLMEngine <- function(provider = "openrouter", model = NULL, base_url = NULL, ap
     validator_involvement = validator_involvement, max_workers = max_workers,
     max_retries = max_retries, max_cost_usd = max_cost_usd, max_tokens = max_tokens,
     prices = prices, output_mode = output_mode, other_clusters = other_clusters,
+    evidence_rounds = evidence_rounds, evidence_columns = evidence_columns, remarks = remarks,
     timeout = timeout
   ))
 }

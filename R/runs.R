@@ -142,3 +142,66 @@ recorded_request <- function(record, overwrite, verbose) {
     allow.upload = TRUE, verbose = verbose, level = record$level %||% "clusters", run = record$id
   )
 }
+
+#' Ask one cluster again, with your remark
+#'
+#' Asks the language model that annotated the clusters about one of them again. The question is the
+#' earlier one with your remark, which is sent to the model's host and kept in the run. All other
+#' clusters keep their answers and cost nothing. Where the cluster gets no answer, the earlier one
+#' stays. What it was called before is kept with the answer.
+#'
+#' @param object The object that was annotated; `NULL` gives the table alone.
+#' @param cluster Name of the cluster.
+#' @param remark What its answer missed, in a sentence or two, for the model.
+#' @param key Name of the label column that is meant; `NULL` is the newest of the object.
+#' @param run Id of the run, see [ListRuns()]; `NULL` is the one that the object was labelled by,
+#'   and without an object the newest.
+#' @inheritParams ResumeAnnotation
+#' @param allow.upload Whether the engine may send expression or metadata to another host than that
+#'   of the run. Nothing is looked up in the expression when a cluster is asked again from R.
+#'
+#' @return The object with the new columns, or what [Annotations()] returns.
+#' @family runs
+#' @examples
+#' \dontrun{
+#' x <- AnnotateClusters(x, engine = LLMEngine("openai", "gpt-5"))
+#' x <- Reannotate(x, "3", "Sorted for CD138, so these should be plasma cells.")
+#' }
+#' @export
+Reannotate <- function(object = NULL, cluster, remark, key = NULL, run = NULL, overwrite = FALSE,
+                       allow.upload = FALSE, verbose = TRUE) {
+  if (is.numeric(cluster) || is.factor(cluster)) cluster <- as.character(cluster)
+  check_text(cluster, "cluster")
+  check_text(remark, "remark")
+  check_text(key, "key", null = TRUE)
+  check_text(run, "run", null = TRUE)
+  check_flag(overwrite, "overwrite")
+  check_flag(allow.upload, "allow.upload")
+  check_flag(verbose, "verbose")
+  if (is.null(run)) run <- if (is.null(object)) newest_run() else run_of(object, key)
+  record <- bridge_call("run_show", list(run = json_text(run)))$value
+  share_keys(record$options$api_key_env)
+  request <- recorded_request(record, overwrite, verbose)
+  answer <- with_key_prompt(request$engine, {
+    message <- list(
+      run = json_text(run), cluster = json_text(cluster), remark = json_text(remark),
+      allow_upload = json_flag(allow.upload),
+      secrets = json_record(lapply(prompted_keys(request$engine), json_text))
+    )
+    run_annotation(request, "run_reannotate", message)
+  })
+  if (is.null(object)) return(return_table(answer, verbose))
+  ResumeAnnotation(object, run, overwrite = overwrite, verbose = verbose)
+}
+
+# The run that an object was labelled by.
+run_of <- function(object, key) {
+  run <- attr(Annotations(object, key), "provenance")$run
+  if (is.null(run)) {
+    cellferry_stop(
+      "invalid_option", "The annotations of this object don't say which run they are of.",
+      "Name it: Reannotate(x, cluster, remark, run = ListRuns()$run[1])"
+    )
+  }
+  run
+}

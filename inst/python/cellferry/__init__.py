@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from . import engines, errors, runs, seurat
     from .annotate import annotate_cells, annotate_clusters, resume
     from .annotate.companions import embed_cells, export_markers
+    from .annotate.reannotate import reannotate
     from .annotations import Annotations, CellAnnotations, annotation_report, read_annotations
     from .annotations.evidence import markers, supporting_markers
     from .annotations.write import write_annotations
@@ -44,6 +45,7 @@ _WHERE = {
     "markers": "annotations.evidence",
     "read_annotations": "annotations.stored",
     "read_markers": "study.markers.read",
+    "reannotate": "annotate.reannotate",
     "resume": "annotate.objects",
     "runs": "",
     "seurat": "",
@@ -73,6 +75,7 @@ __all__ = [
     "pseudobulk",
     "read_annotations",
     "read_markers",
+    "reannotate",
     "resume",
     "runs",
     "seurat",

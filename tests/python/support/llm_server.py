@@ -166,6 +166,14 @@ class _Handler(QuietHandler):
             reply.update(main_type=label, ontology_id=identifier or None, subtypes=[])
         elif kind == "reject":
             reply.update(passed=False, problems=[value or "Not convincing."])
+        asks = kind == "beg" or (kind == "ask" and "`evidence`" in question["user"])
+        if asks:
+            genes, _, columns = value.partition("|")
+            wanted = {"genes": [g for g in genes.split(",") if g],
+                      "columns": [c for c in columns.split(",") if c]}  # fmt: skip
+            # A form in which all must be filled has the rest too.
+            wanted = {"evidence": wanted} if style != "tool" else wanted
+            reply = {**reply, **wanted} if style == "schema" else wanted
         text = json.dumps(reply)
         as_text = style != "tool" or kind in {
             "fenced", "plain", "prose", "truncated_text", "empty", "two", "refusal", "null",
@@ -187,7 +195,7 @@ class _Handler(QuietHandler):
         make = {
             "anthropic": anthropic_reply, "google": google_reply, "bedrock": bedrock_reply,
         }.get(dialect, openai_reply)  # fmt: skip
-        return self.send(200, make(text, as_text, kind, finish, body))
+        return self.send(200, make(text, as_text, kind, finish, body, asks))
 
     def send(self, status, content, headers=None):
         self.send_plain(status, "application/json", json.dumps(content).encode(), headers)
@@ -251,7 +259,7 @@ def parse(user):
         genes = lines[0].split(", ")
     known = next((TYPES[g] for g in genes if g in TYPES), None)
     return {"token": token.group(1) if token else "", "genes": genes,
-            "label": known[0] if known else "Unknown", "known": known}  # fmt: skip
+            "label": known[0] if known else "Unknown", "known": known, "user": user}  # fmt: skip
 
 
 def right_reply(question, stage):
@@ -275,12 +283,13 @@ def right_reply(question, stage):
     }
 
 
-def openai_reply(text, as_text, kind, finish, body):
+def openai_reply(text, as_text, kind, finish, body, asks=False):
     message = {"role": "assistant", "content": text}
     if kind == "refusal":
         message["refusal"] = "I can't help with that."
     elif not as_text:
-        call = {"name": body["tools"][0]["function"]["name"], "arguments": text}
+        name = "evidence" if asks else body["tools"][0]["function"]["name"]
+        call = {"name": name, "arguments": text}
         calls = [{"id": "call_1", "type": "function", "function": call}]
         message = {"role": "assistant", "content": None, "tool_calls": calls}
         finish = "tool_calls" if finish == "stop" else finish
@@ -293,7 +302,7 @@ def openai_reply(text, as_text, kind, finish, body):
     }  # fmt: skip
 
 
-def anthropic_reply(text, as_text, kind, finish, body):
+def anthropic_reply(text, as_text, kind, finish, body, asks=False):
     stop = {"length": "max_tokens", "stop": "end_turn"}[finish]
     content = [{"type": "text", "text": text}] if text else []
     if kind == "refusal":
@@ -303,7 +312,7 @@ def anthropic_reply(text, as_text, kind, finish, body):
             given, stop = json.loads(text), "tool_use"
         except ValueError:
             given = {"cluster_token": text[:10]}
-        name = body["tools"][0]["name"]
+        name = "evidence" if asks else body["tools"][0]["name"]
         content = [{"type": "tool_use", "id": "toolu_1", "name": name, "input": given}]
     return {
         "id": "msg_1", "type": "message", "role": "assistant", "model": body["model"],
@@ -312,10 +321,11 @@ def anthropic_reply(text, as_text, kind, finish, body):
     }  # fmt: skip
 
 
-def google_reply(text, as_text, kind, finish, body):
+def google_reply(text, as_text, kind, finish, body, asks=False):
     parts = [{"text": text}] if text else []
     if not as_text:
-        name = body["tools"][0]["functionDeclarations"][0]["name"]
+        tool = body["tools"][0]["functionDeclarations"][0]
+        name = "evidence" if asks else tool["name"]
         parts = [{"functionCall": {"name": name, "args": _given(text)}}]
     reason = {"length": "MAX_TOKENS", "stop": "STOP"}[finish]
     candidate = {"content": {"role": "model", "parts": parts}, "finishReason": reason}
@@ -325,13 +335,14 @@ def google_reply(text, as_text, kind, finish, body):
     return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "m"}
 
 
-def bedrock_reply(text, as_text, kind, finish, body):
+def bedrock_reply(text, as_text, kind, finish, body, asks=False):
     content = [{"text": text}] if text else []
     stop = {"length": "max_tokens", "stop": "end_turn"}[finish]
     if kind == "refusal":
         content, stop = [{"text": "I can't help with that."}], "guardrail_intervened"
     elif not as_text:
-        name = body["toolConfig"]["tools"][0]["toolSpec"]["name"]
+        tool = body["toolConfig"]["tools"][0]["toolSpec"]
+        name = "evidence" if asks else tool["name"]
         call = {"toolUseId": "t1", "name": name, "input": _given(text)}
         content, stop = [{"toolUse": call}], "tool_use" if finish == "stop" else stop
     return {

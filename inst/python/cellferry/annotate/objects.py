@@ -114,7 +114,7 @@ def annotate_clusters(
         output_name, overwrite_files=False, n_genes=50, ranking_method='avg_log2FC', ascending,
         additional_info, temperature=0, reasoning, model_settings, validator_involvement='v1',
         max_workers=4, max_retries=1, max_cost_usd, max_tokens, prices, output_mode='auto',
-        other_clusters=True, timeout=180.
+        other_clusters=True, evidence_rounds=0, evidence_columns, remarks, timeout=180.
 
         ``"cytetype"``: api_url, auth_token, llm_configs, metadata, n_parallel_clusters=2,
         visibility, rank_key='rank_genes_groups', gene_symbols_column, n_top_genes=50,

@@ -302,13 +302,13 @@ def resume(
         What it keeps of its input cannot be read, or its options are none of the engine.
     """
     if run.content["status"] == "finished":
-        _check_same(run, study)
+        check_same(run, study)
         with suppress(RunDamagedError):
             return _with_files(run, _answer_of(run), study, engine, options)
     # Whoever had it before may have changed its record.
     with held(run.folder):
         run.reload()
-        _check_same(run, study)
+        check_same(run, study)
         if run.content["status"] == "finished":
             try:
                 return _with_files(run, _answer_of(run), study, engine, options)
@@ -324,7 +324,8 @@ def resume(
         )
 
 
-def _check_same(run: Run, study: Study | None) -> None:
+def check_same(run: Run, study: Study | None) -> None:
+    """Raise :class:`RunMismatchError` if this is not the object of the run."""
     if study is not None and study.fingerprint() != run.needed("object_hash"):
         message = f'This object is not the one of the run "{run.id}": cells or clusters differ.'
         raise RunMismatchError(
@@ -372,6 +373,33 @@ def _finish(
     checked: bool,
     on_event: OnEvent | None,
 ) -> Annotations | CellAnnotations:
+    study, planned = prepared(run, study, engine)
+    if not checked:
+        allow_upload = is_allowed(run, engine, allow_upload=allow_upload)
+        check_consent(engine, planned, allow_upload=allow_upload)
+        if isinstance(engine, Prepares):
+            engine.prepare()
+    found: Annotations | CellAnnotations = execute(run, study, engine, on_event)
+    return found
+
+
+def prepared(run: Run, study: Study | None, engine: Engine[object]) -> tuple[Study, Plan]:
+    """Return the study of a run as its engine reads it, and what is left to do.
+
+    Parameters
+    ----------
+    run
+        What it keeps of its input counts: markers, context.
+    study
+        The object, if it is given: for what no run keeps.
+    engine
+        Who reads it.
+
+    Raises
+    ------
+    EngineNeedsError
+        A run about cells needs the object.
+    """
     cells = level_of_run(run) == "cells"
     stored = run.study()
     if study is not None and study.normalized is None and study.counts is None and not cells:
@@ -393,14 +421,7 @@ def _finish(
         raise EngineNeedsError(message, hint)
     study = study or stored
     # A plan refuses what the engine cannot read, also where consent was given before.
-    planned = engine.plan(study)
-    if not checked:
-        allow_upload = is_allowed(run, engine, allow_upload=allow_upload)
-        check_consent(engine, planned, allow_upload=allow_upload)
-        if isinstance(engine, Prepares):
-            engine.prepare()
-    found: Annotations | CellAnnotations = execute(run, study, engine, on_event)
-    return found
+    return study, engine.plan(study)
 
 
 def is_allowed(run: Run, engine: Engine[object], *, allow_upload: bool) -> bool:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from .._version import __version__
 from ..annotate import verb
 from ..annotate.files import check_output, opened_input, write_object
+from ..annotate.reannotate import ask_again
 from ..annotate.request import AnnotateRequest
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
@@ -391,6 +392,19 @@ def _run_resume(message: Message, out: wire.Outgoing, callback: Callback | None)
     return results(found.summary(), None, out)
 
 
+def _run_reannotate(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
+    """Ask one cluster of a run again, with a person's remark."""
+    found = ask_again(
+        Run.open(message["run"]),
+        message["cluster"],
+        message["remark"],
+        options=message.get("secrets"),
+        allow_upload=bool(message.get("allow_upload")),
+        on_event=_notifier(callback),
+    )
+    return results(found, None, out)
+
+
 def _counted(message: Message) -> Annotations:
     """Return stored annotations with the cells that R counted in the object as it is."""
     found = Annotations.from_json(message["json"])
@@ -460,6 +474,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "read_markers": _read_markers,
     "report": _report,
     "request": _request,
+    "run_reannotate": _run_reannotate,
     "run_resume": _run_resume,
     "run_show": _run_show,
     "runs_delete": _runs_delete,

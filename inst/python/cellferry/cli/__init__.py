@@ -29,6 +29,7 @@ from .known import cell_types, tissues
 from .markers import markers
 from .options import leaves, output_options, prepare
 from .pseudobulk import pseudobulk
+from .reannotate import reannotate
 from .report import doctor, report, write
 from .runs import runs
 from .serve import serve
@@ -53,8 +54,8 @@ def group() -> None:
 
 group.params += output_options()
 for command in (
-    annotate, artifacts, markers, export_markers, embed, pseudobulk, runs, report, write,
-    tissues, cell_types, serve, doctor, demo,
+    annotate, reannotate, artifacts, markers, export_markers, embed, pseudobulk, runs, report,
+    write, tissues, cell_types, serve, doctor, demo,
 ):  # fmt: skip
     group.add_command(command)
 for name, leaf in leaves(group):

@@ -240,6 +240,25 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class TakesRemarks(Protocol):
+    """An engine that can ask one cluster again, with what a person remarks."""
+
+    def with_remark(self, cluster: str, remark: str, *, evidence: bool) -> AnyEngine:
+        """Return the engine that asks this cluster again, and no other.
+
+        Parameters
+        ----------
+        cluster
+            Its name.
+        remark
+            What the person says, with the earlier answer.
+        evidence
+            Whether figures can be looked up this time.
+        """
+        ...
+
+
+@runtime_checkable
 class WritesFiles(Protocol):
     """An engine that leaves files of its own beside the annotations."""
 

@@ -134,6 +134,35 @@ def aggregate_metadata(
     return result
 
 
+def count_values(
+    column: pd.Series, clusters: Clusters
+) -> tuple[NDArray[np.int64], list[str]] | None:
+    """Return clusters x values, how many cells of each have which value, and the values as text.
+
+    None for numbers and the like. Cells without a value, or without a cluster, do not count.
+
+    Parameters
+    ----------
+    column
+        One value per cell; True and False are text here.
+    clusters
+        Of the same cells.
+    """
+    import pandas as pd
+
+    codes = clusters.codes
+    assert codes is not None
+    flags = pd.api.types.is_bool_dtype(column.dtype)
+    coded = _coded(column.astype(object) if flags else column)
+    if coded is None:
+        return None
+    values, texts = coded
+    both = (codes >= 0) & (values >= 0)
+    table = np.zeros((len(clusters.names), len(texts)), dtype=np.int64)
+    np.add.at(table, (codes[both], values[both]), 1)
+    return table, texts
+
+
 def _coded(column: pd.Series) -> tuple[NDArray[np.intp], list[str]] | None:
     """Return a code per cell (-1: missing) and the texts, or None for numbers and the like."""
     import pandas as pd

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
+    from .expression.lookup import Lookup
     from .markers.table import Markers
 
 
@@ -121,6 +122,8 @@ class Study:
     recognised
         What was found of the names of the genes, once it was checked; see
         :class:`cellferry.study.symbols.Recognised`.
+    lookup
+        Where figures of genes are looked up, if the matrix is not among the parts.
     """
 
     clusters: Clusters
@@ -141,6 +144,7 @@ class Study:
     other_assays: Mapping[str, tuple[str, ...]] | None = None
     counts_in: str | None = None
     recognised: Mapping[str, Any] | None = None
+    lookup: Lookup | None = None
     context: Context = field(default_factory=Context)
 
     def __post_init__(self) -> None:

@@ -34,6 +34,7 @@ class Message(NamedTuple):
 
 
 _WHO = {"checks": "automatic checks", "validator": "validator"}
+_DIRECTIONS = {"assistant": "Reply of the", "evidence": "Looked up for the"}
 _STAGES = {"annotator": "annotator", "validator": "validator", "blind": "second reader"}
 
 
@@ -72,7 +73,7 @@ def conversation_of(annotations: Annotations, cluster: str) -> tuple[Message, ..
     messages = []
     for message in _part(annotations, cluster, "conversation"):
         stage = _STAGES.get(str(message.get("stage")), str(message.get("stage", "")))
-        direction = "Reply of the" if message.get("role") == "assistant" else "To the"
+        direction = _DIRECTIONS.get(str(message.get("role")), "To the")
         parts = [f"{direction} {stage}", f"round {message.get('round', 1)}"]
         if message.get("problem"):
             parts.append(str(message["problem"]))

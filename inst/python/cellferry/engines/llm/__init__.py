@@ -7,13 +7,15 @@ judge what comes back; ``answer`` and ``outputs`` pass it on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...annotations.clusters import Annotation, Annotations
-from ...errors import CellferryError
+from ...errors import CellferryError, InvalidOptionError, listing
+from ...study.lookup import lookup_of
 from ..base import Capabilities, Plan
 from ..service.providers import key_variables
 from ..service.secrets import Secret, redact, wrapped
@@ -21,13 +23,14 @@ from .outputs import check_files, output_files, run_folder, write_files
 from .planning import make_plan
 from .providers import check_packages
 from .questions import VERSION as PROMPT_VERSION
-from .questions import Question, make_questions
+from .questions import Question, evidence_determining, make_questions
 from .settings import Settings
 
 if TYPE_CHECKING:
     from ...runs.run import Run
     from ...runs.worker import Events
     from ...study.study import Study
+    from .evidence import Evidence
 
 __all__ = ["LLM"]
 
@@ -39,7 +42,8 @@ VERSION = 1
 class LLM:
     """Annotate clusters with a language model of your choice.
 
-    Only marker genes and what you say of the study leave the machine. The options of
+    Only marker genes and what you say of the study leave the machine, unless
+    ``evidence_rounds`` lets the model ask for figures of expression. The options of
     CASSIA's batch processing keep their names, and ``llm_configs`` is CyteType's.
 
     Parameters
@@ -98,6 +102,19 @@ class LLM:
         ``"auto"``, which finds out what the service can do.
     other_clusters
         Whether a question names the best genes of the other clusters for contrast.
+    evidence_rounds
+        How often the model may ask, for each cluster, to have figures looked up in the object
+        before it answers: of at most 20 genes at once, in what share of the cells of each cluster
+        they are found, and their mean. 0, the default, is never: then nothing but markers leaves
+        the machine, and the questions are those of a marker table. Each request is a call more.
+        For a model elsewhere it needs ``allow_upload``.
+    evidence_columns
+        Columns of the metadata that it may ask for too: their values by cluster, as percentages.
+        None: no column.
+    remarks
+        What a person remarks about clusters: ``{"3": "No plasma cells: sorted before."}``. It is
+        in the question of this cluster alone, which is asked again where it was answered before.
+        :func:`cellferry.reannotate` does this for one cluster.
     timeout
         Seconds that one call may take.
 
@@ -145,6 +162,9 @@ class LLM:
         prices: Mapping[str, float] | None = None,
         output_mode: str = "auto",
         other_clusters: bool = True,
+        evidence_rounds: int = 0,
+        evidence_columns: Sequence[str] | None = None,
+        remarks: Mapping[str, Sequence[str] | str] | None = None,
         timeout: float = 180,
     ) -> None:
         # Before anything can fail: a traceback may show what is in this frame.
@@ -156,6 +176,7 @@ class LLM:
             check_packages(found.provider)
         self._settings.check_prices()
         self._made: tuple[Study, dict[str, Question]] | None = None
+        self._only: str | None = None
 
     def __repr__(self) -> str:
         settings = getattr(self, "_settings", None)
@@ -170,8 +191,13 @@ class LLM:
     def capabilities(self) -> Capabilities:
         """Markers go to the host of the model; to this machine itself nothing is sent."""
         hosts = dict.fromkeys(e.host for e in self._settings.endpoints if e.host is not None)
-        sends = frozenset({"markers"} if hosts else ())
-        return Capabilities(sends=sends, host=" and ".join(hosts) or None)
+        asks, columns = self._settings.evidence_rounds > 0, self._settings.evidence_columns
+        sends = {"markers", *(["expression"] * asks), *(["metadata"] * (asks and bool(columns)))}
+        return Capabilities(
+            uses=frozenset({"normalized", *(["obs"] * bool(columns))} if asks else ()),
+            sends=frozenset(sends if hosts else ()),
+            host=" and ".join(hosts) or None,
+        )
 
     def describe(self) -> Mapping[str, object]:
         """Return the options but for keys, from which the same engine can be made again."""
@@ -200,6 +226,7 @@ class LLM:
     def plan(self, study: Study) -> Plan:
         """Return calls, tokens and estimated cost without a call: the dry run."""
         questions, n = self._questions(study), len(study.clusters.names)
+        self._evidence(study, questions)
         return make_plan(questions, n, self._settings, self.folder)
 
     def _questions(self, study: Study) -> dict[str, Question]:
@@ -208,8 +235,24 @@ class LLM:
             self._made = (study, self._new_questions(study))
         return self._made[1]
 
+    def with_remark(self, cluster: str, remark: str, *, evidence: bool) -> LLM:
+        """Return the engine that asks one cluster again with one more remark, and no other."""
+        s = self._settings
+        remarks = {**s.remarks, cluster: (*s.remarks.get(cluster, ()), remark.strip())}
+        again = copy.copy(self)
+        again._settings = replace(
+            s, remarks=remarks, evidence_rounds=s.evidence_rounds if evidence else 0
+        )
+        again._made, again._only = None, cluster
+        return again
+
     def _new_questions(self, study: Study) -> dict[str, Question]:
         s = self._settings
+        unknown = [c for c in s.remarks if c not in study.clusters.names]
+        if unknown:
+            message = f"`remarks` names {listing(unknown)}, which is no cluster."
+            hint = f"Clusters: {listing(study.clusters.names)}."
+            raise InvalidOptionError(message, hint, option="remarks")
         chosen = study.require("markers", self.name).select(
             s.ranking_method, ascending=s.ascending, n_genes=s.n_genes
         )
@@ -218,6 +261,7 @@ class LLM:
             "models": [e.determining() for e in s.endpoints],
             "validator_involvement": s.validator_involvement,
             "other_clusters": s.other_clusters,
+            **evidence_determining(s.evidence_rounds, s.evidence_columns, study.fingerprint()),
         }
         return make_questions(
             study,
@@ -226,6 +270,7 @@ class LLM:
             additional_info=s.additional_info,
             others=s.other_clusters,
             settings=determining,
+            remarks=s.remarks,
         )
 
     def run(self, study: Study, run: Run, events: Events) -> Annotations:
@@ -243,13 +288,16 @@ class LLM:
         from .batch import Batch
 
         questions = self._questions(study)
+        evidence = self._evidence(study, questions)
         finished = run.finished()
         known = {c: finished[q.key] for c, q in questions.items() if q.key in finished}
         names = study.clusters.names
         done = len(known) + len(names) - len(questions)
         events.emit("progress", done=done, total=len(names))
-        batch = Batch(self._settings, keys, run, events, len(names), done, dict(known))
-        batch.answer({c: q for c, q in questions.items() if c not in known})
+        batch = Batch(self._settings, keys, run, events, len(names), done, dict(known), evidence)
+        batch.answer(
+            {c: q for c, q in questions.items() if c not in known and self._only in {None, c}}
+        )
         rows = []
         for name in names:
             if name in batch.payloads:
@@ -265,8 +313,30 @@ class LLM:
                 if r.status == "failed" or (r.status == "skipped" and r.cluster in questions)
             ],
         }  # fmt: skip
-        evidence = {name: p["evidence"] for name, p in batch.payloads.items()}
-        return Annotations(tuple(rows), evidence, provenance)
+        kept = {name: p["evidence"] for name, p in batch.payloads.items()}
+        return Annotations(tuple(rows), kept, provenance)
+
+    def _evidence(self, study: Study, questions: Mapping[str, Question]) -> Evidence | None:
+        """Return what the model may have looked up; raises :class:`EngineNeedsError`."""
+        s = self._settings
+        if not s.evidence_rounds:
+            return None
+        from .evidence import Evidence
+
+        found = lookup_of(study)
+        if found is None:
+            study.require("normalized", self.name)
+            study.require("cells", self.name)
+        assert found is not None
+        if study.obs is not None:
+            unknown = [c for c in s.evidence_columns if c not in study.obs.columns]
+            if unknown:
+                message = f"The metadata have no column {listing(unknown)}."
+                valid = listing([str(c) for c in study.obs.columns])
+                hint = f"Valid for `evidence_columns`: {valid}."
+                raise InvalidOptionError(message, hint, option="evidence_columns")
+        contrast = tuple(questions) if s.other_clusters else ()
+        return Evidence(found, s.evidence_rounds, s.evidence_columns, contrast)
 
     def _skipped(
         self, cluster: str, has_question: bool, stopped: str | None, study: Study

@@ -50,6 +50,8 @@ def payload_of(made: Conversation, endpoint: Endpoint) -> Payload:
         "answer": None if answer is None else answer.model_dump(),
         "rounds": [r._asdict() for r in made.rounds],
         "conversation": made.messages,
+        **({"lookups": made.lookups} if made.lookups else {}),
+        **({"remarks": list(made.question.remarks)} if made.question.remarks else {}),
     }
     return {"annotation": row, "evidence": evidence}
 
@@ -74,7 +76,7 @@ def _known(answer: Answer) -> dict[str, Json]:
 
 
 def _unknown(made: Conversation, answer: Answer) -> dict[str, Json]:
-    listed = set(made.question.genes)
+    listed = set(made.known.genes)
     if made.outcome == "abstained":
         return {
             "alternatives": answer.subtypes,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ...runs.run import Run
     from ...runs.worker import Events
     from ..service.secrets import Secret
+    from .evidence import Evidence
     from .questions import Question
     from .settings import Settings
 
@@ -40,6 +41,8 @@ class Batch:
 
     Attributes
     ----------
+    evidence
+        What the annotator may have looked up.
     payloads
         Cluster -> what is known of it; failures too, which the journal does not keep.
     stopped
@@ -53,6 +56,7 @@ class Batch:
     total: int
     done: int
     payloads: dict[str, Payload] = field(default_factory=dict)
+    evidence: Evidence | None = None
     stopped: str | None = None
     _failures: int = 0
     _said: set[str] = field(default_factory=set)
@@ -85,7 +89,7 @@ class Batch:
                 )
                 for e, key in zip(s.endpoints, self.keys, strict=True)
             ]  # fmt: skip
-            session = Session(clients[0], clients[-1], s.strict, s.max_retries)
+            session = Session(clients[0], clients[-1], s.strict, s.max_retries, self.evidence)
             workers = min(s.max_workers, len(waiting))
             tasks = [asyncio.create_task(self._work(waiting, session)) for _ in range(workers)]
             watch = asyncio.create_task(self._watch())

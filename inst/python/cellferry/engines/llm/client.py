@@ -48,6 +48,7 @@ from ...errors import (
 from ..service.answers import TRANSIENT, retry_after
 from ..service.secrets import redact
 from .endpoints import cost
+from .evidence import TOOL, AnswerOrRequest, EvidenceRequest, request_in
 from .limits import LONGEST_PAUSE, Budget, RateLimiter, Reservation
 from .planning import CHARACTERS_PER_TOKEN, Usage, expected_usage
 from .questions import fill
@@ -129,6 +130,8 @@ class Reply(Generic[_Answer_co]):
         Whether it is a text where a tool call was asked for, or none in the form.
     cut_off
         Whether it ended at the limit of output tokens.
+    wanted
+        What it asks to have looked up before it answers.
     """
 
     answer: _Answer_co | None
@@ -140,6 +143,7 @@ class Reply(Generic[_Answer_co]):
     model: str
     usage: Usage
     seconds: float
+    wanted: EvidenceRequest | None = None
 
 
 @dataclass
@@ -180,6 +184,8 @@ class Client:
         schema: type[_Schema],
         mode: str | None = None,
         reservation: Reservation | None = None,
+        *,
+        evidence: bool = False,
     ) -> Reply[_Schema]:
         """Make one call and read its reply.
 
@@ -193,6 +199,8 @@ class Client:
             Another mode than the one that is known for the endpoint.
         reservation
             What was set aside for the cluster.
+        evidence
+            Whether the model may ask for evidence instead of answering.
 
         Raises
         ------
@@ -211,7 +219,9 @@ class Client:
         usage = Usage(cost_usd=expected.cost_usd and 0.0)
         started = time.monotonic()
         try:
-            response, mode = await self._request_in_some_mode(system, user, schema, mode)
+            response, mode = await self._request_in_some_mode(
+                system, user, schema, mode, evidence=evidence
+            )
             usage = self._usage_of(response, expected)
         except _NoReplyError as error:
             # It was answered, so it was paid for.
@@ -234,12 +244,16 @@ class Client:
         text = "\n".join(calls) or said
         cut_off = response.finish_reason == "length"
         answer: _Schema | None = None
+        wanted: EvidenceRequest | None = None
         problem = ""
         if cut_off:
             problem = "The reply was cut off at the limit of output tokens, so it is no answer."
         else:
             try:
-                answer = read_answer(calls or [text], schema)
+                if evidence:
+                    wanted = request_in(names_of(response), calls, text)
+                if wanted is None:
+                    answer = read_answer(calls or [text], schema)
                 if self.output_mode == "auto":
                     self.known.answered(mode)
             except UnreadableReplyError as error:
@@ -251,7 +265,7 @@ class Client:
         in_words = not calls and bool(said.strip())
         return Reply(
             answer, redact(text, guess=False), problem or None, in_words, cut_off, mode,
-            response.model_name or self.endpoint.model, usage, seconds,
+            response.model_name or self.endpoint.model, usage, seconds, wanted,
         )  # fmt: skip
 
     def _usage_of(self, response: ModelResponse, expected: Usage) -> Usage:
@@ -279,7 +293,7 @@ class Client:
         return MODES[min(MODES.index(mode) + 1, len(MODES) - 1)]
 
     async def _request_in_some_mode(
-        self, system: str, user: str, schema: type[BaseModel], mode: str
+        self, system: str, user: str, schema: type[BaseModel], mode: str, *, evidence: bool
     ) -> tuple[ModelResponse, str]:
         """Ask in this mode, and in the next where the service does not know it."""
         first: ModelHTTPError | None = None
@@ -287,7 +301,9 @@ class Client:
             sent = self._settings()
             limit = self.known.limit_names[0] if self.known.limit_names else None
             try:
-                return await self._request(system, user, schema, mode, sent), mode
+                return await self._request(
+                    system, user, schema, mode, sent, evidence=evidence
+                ), mode
             except ModelHTTPError as error:
                 if self._drop_setting(error, sent, limit):
                     continue
@@ -355,8 +371,10 @@ class Client:
         schema: type[BaseModel],
         mode: str,
         sent: Mapping[str, object],
+        *,
+        evidence: bool,
     ) -> ModelResponse:
-        form, system = parameters(schema, mode, system)
+        form, system = parameters(schema, mode, system, evidence=evidence)
         messages = [ModelRequest(parts=[SystemPromptPart(system), UserPromptPart(user)])]
         settings = self._as_sent(sent)
         attempts = AsyncRetrying(
@@ -505,7 +523,7 @@ SAID_FROM = 5.0
 
 
 def parameters(
-    schema: type[BaseModel], mode: str, system: str
+    schema: type[BaseModel], mode: str, system: str, *, evidence: bool = False
 ) -> tuple[ModelRequestParameters, str]:
     """Return what asks for an answer in a form, and the system prompt for it.
 
@@ -517,15 +535,17 @@ def parameters(
         One of :data:`MODES`.
     system
         The system prompt.
+    evidence
+        Whether evidence may be asked for instead: by a tool of its own, or a field of the form.
     """
-    form = schema.model_json_schema()
+    form = (AnswerOrRequest if evidence and mode != "tool" else schema).model_json_schema()
     name, what = schema.__name__.lower(), (schema.__doc__ or "").strip()
     if mode == "tool":
-        tool = ToolDefinition(
-            name=name, parameters_json_schema=form, description=what, kind="output"
-        )
+        tool = _tool(name, schema)
         return ModelRequestParameters(
-            output_mode="tool", output_tools=[tool], allow_text_output=False
+            output_mode="tool",
+            output_tools=[tool, _tool(TOOL, EvidenceRequest)] if evidence else [tool],
+            allow_text_output=False,
         ), system
     if mode == "schema":
         form_there = OutputObjectDefinition(
@@ -536,9 +556,23 @@ def parameters(
     return ModelRequestParameters(), f"{system.rstrip()}\n\n{wanted}"
 
 
+def _tool(name: str, schema: type[BaseModel]) -> ToolDefinition:
+    return ToolDefinition(
+        name=name,
+        parameters_json_schema=schema.model_json_schema(),
+        description=(schema.__doc__ or "").strip(),
+        kind="output",
+    )
+
+
 def text_of(response: ModelResponse) -> str:
     """Return the plain text of a reply."""
     return "".join(part.content for part in response.parts if isinstance(part, TextPart))
+
+
+def names_of(response: ModelResponse) -> list[str]:
+    """Return the name of each tool that a reply calls."""
+    return [part.tool_name for part in response.parts if isinstance(part, ToolCallPart)]
 
 
 def arguments_of(response: ModelResponse) -> list[str]:

@@ -22,6 +22,7 @@ from .checks import (
     without_id,
 )
 from .client import CallFailedError
+from .evidence import EvidenceRequest, Looked
 from .planning import ANNOTATOR, BLIND, MOST_ROUNDS, VALIDATOR, Stage, Usage, stages_of
 from .questions import fill, prompt
 from .replies import Answer, Verdict
@@ -29,8 +30,14 @@ from .replies import Answer, Verdict
 if TYPE_CHECKING:
     from ...files import Json
     from .client import Client, Reply
+    from .evidence import Evidence
     from .limits import Reservation
     from .questions import Question
+
+
+class UnusableReplyError(CallFailedError):
+    """None of the replies to a question could be read."""
+
 
 Outcome = Literal["passed", "abstained", "not_passed", "failed"]
 _Schema = TypeVar("_Schema", bound=BaseModel)
@@ -54,7 +61,11 @@ class Conversation:
     rounds
         Per round the problems that were found, with who found them; empty where it passed.
     messages
-        Every prompt and reply as plain data, in order.
+        Every prompt and reply as plain data, in order, with what was looked up.
+    looked
+        What was looked up.
+    lookups
+        The same as plain data, by round.
     reservation
         What is set aside of the budget for it.
     """
@@ -65,10 +76,17 @@ class Conversation:
     error: str | None = None
     rounds: list[Round] = field(default_factory=list)
     messages: list[dict[str, Json]] = field(default_factory=list)
+    looked: Looked = field(default_factory=Looked)
+    lookups: list[dict[str, Json]] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
     model: str | None = None
     reservation: Reservation | None = field(default=None, repr=False)
+
+    @property
+    def known(self) -> Question:
+        """The question with what was looked up."""
+        return self.looked.known(self.question)
 
 
 class Message(NamedTuple):
@@ -91,12 +109,15 @@ class Session:
         ``validator_involvement="v0"``: the validator also annotates blind.
     max_retries
         How often a reply that cannot be read is asked for again.
+    evidence
+        What the annotator may have looked up; None is nothing.
     """
 
     annotator: Client
     validator: Client
     strict: bool
     max_retries: int
+    evidence: Evidence | None = None
 
     async def annotate(self, question: Question) -> Conversation:
         """Return the finished conversation; a failure is in it, not raised.
@@ -122,18 +143,22 @@ class Session:
     def _admit(self, question: Question) -> Reservation:
         """Set aside one whole round, or raise because the budget has no room for it."""
         total = Usage()
-        for stage in stages_of(strict=self.strict):
+        for stage in stages_of(strict=self.strict, evidence_rounds=self._most_lookups):
             characters = len(prompt(stage.name)) + len(question.text) + stage.extra_characters
             total = total.plus(self._client(stage).expected(characters))
         return self.annotator.budget.admit(total.tokens, total.cost_usd)
+
+    @property
+    def _most_lookups(self) -> int:
+        return 0 if self.evidence is None else self.evidence.rounds
 
     async def _rounds(self, made: Conversation) -> None:
         text = made.question.text
         blind: asyncio.Task[Answer] | None = None
         try:
             for number in range(1, MOST_ROUNDS + 1):
-                given = await self._ask(made, Message(ANNOTATOR, number, text), Answer)
-                answer, problems = _checked(given, made.question, number)
+                given = await self._answer(made, number, text)
+                answer, problems = _checked(given, made.known, number)
                 made.answer, by = answer, "checks"
                 abstained = not problems and is_unknown(answer)
                 if not problems and not abstained:
@@ -150,10 +175,35 @@ class Session:
             if blind is not None and not blind.done():
                 blind.cancel()
 
+    async def _answer(self, made: Conversation, number: int, text: str) -> Answer:
+        """Return the annotator's answer, once all is looked up that it asks for and may ask for."""
+        while self.evidence is not None and len(made.lookups) < self.evidence.rounds:
+            left = self.evidence.rounds - len(made.lookups)
+            offered = self.evidence.offer(made.looked.added_to(text), left)
+            try:
+                found = await self._ask_or_look(made, Message(ANNOTATOR, number, offered))
+            except UnusableReplyError:
+                # It may only be the offer that it could not deal with.
+                break
+            if isinstance(found, Answer):
+                return found
+            await self._look_up(made, number, found)
+        plain = Message(ANNOTATOR, number, made.looked.added_to(text))
+        return await self._ask(made, plain, Answer)
+
+    async def _look_up(self, made: Conversation, number: int, asked: EvidenceRequest) -> None:
+        assert self.evidence is not None
+        # A large matrix takes a while, in which other clusters go on.
+        found = await asyncio.to_thread(self.evidence.look_up, made.question.cluster, asked)
+        made.looked.findings.append(found)
+        made.lookups.append(found.record(number))
+        where: dict[str, Json] = {"stage": ANNOTATOR.name, "round": number}
+        made.messages.append({**where, "role": "evidence", "content": found.text})
+
     async def _validate(
         self, made: Conversation, answer: Answer, number: int, blind: asyncio.Task[Answer] | None
     ) -> list[str]:
-        text = fill("validation", question=made.question.text.rstrip(), answer=_plain(answer))
+        text = fill("validation", question=made.known.text.rstrip(), answer=_plain(answer))
         verdict = await self._ask(made, Message(VALIDATOR, number, text), Verdict)
         problems = [] if verdict.passed else (verdict.problems or [verdict.reasoning])
         if blind is not None:
@@ -174,6 +224,16 @@ class Session:
         raise CallFailedError(message)
 
     async def _ask(self, made: Conversation, message: Message, schema: type[_Schema]) -> _Schema:
+        found = await self._usable(made, message, schema, evidence=False)
+        assert isinstance(found, schema)
+        return found
+
+    async def _ask_or_look(self, made: Conversation, message: Message) -> Answer | EvidenceRequest:
+        return await self._usable(made, message, Answer, evidence=True)
+
+    async def _usable(
+        self, made: Conversation, message: Message, schema: type[_Schema], *, evidence: bool
+    ) -> _Schema | EvidenceRequest:
         """Ask until the reply can be read, at most ``max_retries`` times more.
 
         Where it is seen that the model cannot answer in a mode, one try in the next is added.
@@ -183,9 +243,13 @@ class Session:
         tries, unreadable = self.max_retries + 1, 0
         while tries > 0:
             tries -= 1
-            reply = await client.ask(system, text, schema, mode, made.reservation)
+            reply = await client.ask(
+                system, text, schema, mode, made.reservation, evidence=evidence
+            )
             problem = reply.problem or _other_token(reply.answer, made.question)
             self._keep(made, message._replace(text=text), reply, problem)
+            if reply.wanted is not None:
+                return reply.wanted
             if reply.answer is not None and not problem:
                 return reply.answer
             mode = reply.mode
@@ -199,7 +263,7 @@ class Session:
                     tries = max(tries, min(self.max_retries, 1))
             text = fill("unreadable", question=message.text.rstrip(), problem=problem)
         failed = f"The {message.stage.name}'s reply could not be used: {problem}"
-        raise CallFailedError(failed)
+        raise UnusableReplyError(failed)
 
     @staticmethod
     def _keep(made: Conversation, message: Message, reply: Reply[BaseModel], problem: str) -> None:

@@ -28,6 +28,8 @@ ANSWER_TOKENS = 600
 """Cautious too: most answers are shorter, and a verdict always is."""
 ANSWER_CHARACTERS = 1500
 """About what an answer adds to the question of its validator."""
+EVIDENCE_CHARACTERS = 2500
+"""About what one look-up adds to the questions after it."""
 
 Role = Literal["annotator", "validator"]
 
@@ -55,15 +57,30 @@ VALIDATOR = Stage("validator", "validator", ANSWER_CHARACTERS)
 BLIND = Stage("blind", "validator")
 
 
-def stages_of(*, strict: bool) -> tuple[Stage, ...]:
+def stages_of(*, strict: bool, evidence_rounds: int = 0) -> tuple[Stage, ...]:
     """Return the calls of a round in which the answer passes; strict: with a blind annotator.
+
+    Parameters
+    ----------
+    strict
+        ``validator_involvement="v0"``.
+    evidence_rounds
+        How often the annotator may ask for evidence: each is a call of its own.
 
     Examples
     --------
     >>> [stage.name for stage in stages_of(strict=True)]
     ['annotator', 'validator', 'blind']
     """
-    return (ANNOTATOR, VALIDATOR, BLIND) if strict else (ANNOTATOR, VALIDATOR)
+    asks = [
+        ANNOTATOR._replace(extra_characters=EVIDENCE_CHARACTERS * (done + 1))
+        for done in range(evidence_rounds)
+    ]
+    # The offer is about as long as what is found.
+    more = EVIDENCE_CHARACTERS * evidence_rounds
+    validator = VALIDATOR._replace(extra_characters=ANSWER_CHARACTERS + more)
+    stages = (*asks, ANNOTATOR._replace(extra_characters=more), validator)
+    return (*stages, BLIND) if strict else stages
 
 
 class Usage(NamedTuple):
@@ -131,18 +148,21 @@ def make_plan(
     """
     known = _known(folder)
     open_ = [q for q in questions.values() if q.key not in known]
-    stages = stages_of(strict=settings.strict)
+    stages = stages_of(strict=settings.strict, evidence_rounds=settings.evidence_rounds)
     total, sent = Usage(), 0
     for question in open_:
         for stage in stages:
             endpoint = settings.annotator if stage.role == "annotator" else settings.validator
             characters = len(prompt(stage.name)) + len(question.text)
-            sent += characters
+            sent += characters + (stage.extra_characters if settings.evidence_rounds else 0)
             total = total.plus(
                 expected_usage(endpoint, settings.prices, characters + stage.extra_characters)
             )
     calls = len(open_) * len(stages)
     notes = [f"{calls} calls if every answer passes at once, at most {MOST_ROUNDS} rounds each."]
+    if settings.evidence_rounds:
+        asks = len(open_) * settings.evidence_rounds
+        notes.append(f"{asks} of them only where the model asks for evidence from the data.")
     if len(open_) < len(questions):
         notes.append(f"{len(questions) - len(open_)} clusters are already answered.")
     if len(questions) < n_clusters:
@@ -155,6 +175,7 @@ def make_plan(
         input_tokens=total.input_tokens,
         output_tokens=total.output_tokens,
         cost_usd=total.cost_usd,
+        columns=settings.evidence_columns if settings.evidence_rounds else (),
         notes=tuple(notes),
     )
 

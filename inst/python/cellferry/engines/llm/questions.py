@@ -34,6 +34,9 @@ PROMPTS = (
     "prompted",
 )
 
+EVIDENCE_PROMPTS = ("evidence", "looked_up")
+"""Those of questions to which evidence may be looked up."""
+
 OTHER_CLUSTERS = 40
 """Other clusters that a question names at most."""
 OTHER_GENES = 6
@@ -64,6 +67,22 @@ def prompts_digest() -> str:
     return hashlib.sha256("\x1f".join(map(prompt, PROMPTS)).encode()).hexdigest()
 
 
+def evidence_determining(rounds: int, columns: Sequence[str], cells: str) -> dict[str, object]:
+    """Return what of the evidence determines an answer; nothing where none may be asked for.
+
+    Parameters
+    ----------
+    rounds, columns
+        How often the model may ask, and the columns that it may name.
+    cells
+        Hash of the cells and their clusters.
+    """
+    if not rounds:
+        return {}
+    words = hashlib.sha256("\x1f".join(map(prompt, EVIDENCE_PROMPTS)).encode()).hexdigest()
+    return {"evidence": [rounds, list(columns), cells, words]}
+
+
 def fill(name: str, **values: object) -> str:
     """Return a prompt with its places filled in; values are never read as templates."""
     return Template(prompt(name)).substitute(values)
@@ -92,6 +111,8 @@ class Question:
     key
         Hash of everything that determines the question, but for the other clusters: they
         are contrast, and a change of one must not make all others be paid for again.
+    remarks
+        What a person said about earlier answers.
     """
 
     cluster: str
@@ -99,6 +120,7 @@ class Question:
     genes: tuple[str, ...]
     text: str
     key: str
+    remarks: tuple[str, ...] = ()
 
 
 def make_questions(
@@ -109,6 +131,7 @@ def make_questions(
     additional_info: str | None,
     others: bool,
     settings: Mapping[str, object],
+    remarks: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Question]:
     """Return the question of every cluster that has a gene to show.
 
@@ -118,6 +141,8 @@ def make_questions(
         The genes of each cluster.
     settings
         What else determines the answers: models, options. It goes into the keys.
+    remarks
+        Cluster -> what a person remarks; it changes the key of this cluster alone.
     """
     markers: Markers = study.require("markers", "llm")
     lists = markers.source == "list"
@@ -139,7 +164,9 @@ def make_questions(
             "ranking": ranking,
             "markers": _table(markers, chosen[name]),
         }
-        key = _hash({"parts": parts, "prompts": prompts_digest(), **settings})
+        said = list((remarks or {}).get(name, ()))
+        remarked = {"remarks": [*said, prompt("remark")]} if said else {}
+        key = _hash({"parts": parts, "prompts": prompts_digest(), **settings, **remarked})
         token = base64.b32encode(bytes.fromhex(_hash({"token": key, "cluster": name})))[:10]
         text = fill(
             "question",
@@ -147,9 +174,17 @@ def make_questions(
             others=_others(name, strongest, sizes) if others else "",
             **parts,
         )
+        if said:
+            lines = "\n".join(f"- {' '.join(remark.split())}" for remark in said)
+            text = fill("remark", question=text.rstrip(), remarks=lines)
         # Two clusters with the same markers are two questions.
         made[name] = Question(
-            name, token.decode(), genes, text.rstrip() + "\n", _hash({"k": key, "c": name})
+            name,
+            token.decode(),
+            genes,
+            text.rstrip() + "\n",
+            _hash({"k": key, "c": name}),
+            tuple(said),
         )
     return made
 

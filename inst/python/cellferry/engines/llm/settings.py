@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,9 @@ class Settings:
     prices: dict[str, float] | None
     output_mode: str
     other_clusters: bool
+    evidence_rounds: int
+    evidence_columns: tuple[str, ...]
+    remarks: dict[str, tuple[str, ...]]
     timeout: float
 
     @property
@@ -89,6 +92,9 @@ class Settings:
             prices=prices_option(given["prices"]),
             output_mode=one_of("output_mode", given["output_mode"], OUTPUT_MODES),
             other_clusters=flag("other_clusters", given["other_clusters"]),
+            evidence_rounds=whole_number("evidence_rounds", given["evidence_rounds"], 0, 10),
+            evidence_columns=_columns(given["evidence_columns"]),
+            remarks=_remarks(given["remarks"]),
             timeout=number("timeout", given["timeout"], 0.001),
         )
 
@@ -109,6 +115,8 @@ class Settings:
             for name in self.__dataclass_fields__
             if name not in {"endpoints", "configs", "model_settings"}
         }
+        plain["evidence_columns"] = list(self.evidence_columns)
+        plain["remarks"] = {cluster: list(said) for cluster, said in self.remarks.items()}
         e = self.annotator
         settings = redacted(self.model_settings)
         if self.configs is None:
@@ -128,6 +136,31 @@ def _endpoints(
             message = f"`{option}` cannot be given beside `llm_configs`."
             raise InvalidOptionError(message, option=option)
     return endpoints_from_configs(configs, settings)
+
+
+def _remarks(given: object) -> dict[str, tuple[str, ...]]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        message = "`remarks` must be a record of clusters and texts, or None."
+        raise InvalidOptionError(message, option="remarks")
+    found: dict[str, tuple[str, ...]] = {}
+    for cluster, said in given.items():
+        texts = [said] if isinstance(said, str) else said
+        if not isinstance(texts, Sequence) or not all(isinstance(t, str) for t in texts):
+            message = f"`remarks[{cluster!r}]` must be a text or several."
+            raise InvalidOptionError(message, option="remarks")
+        if kept := tuple(t.strip() for t in texts if t.strip()):
+            found[str(cluster)] = kept
+    return found
+
+
+def _columns(given: object) -> tuple[str, ...]:
+    names = [given] if isinstance(given, str) else ([] if given is None else given)
+    if not isinstance(names, Sequence) or not all(isinstance(n, str) for n in names):
+        message = "`evidence_columns` must be names of metadata columns, or None."
+        raise InvalidOptionError(message, option="evidence_columns")
+    return tuple(names)
 
 
 def _optional_text(given: Mapping[str, object], option: str) -> str | None:

@@ -237,6 +237,8 @@ class Prevalence:
     def from_study(cls, study: Study, wanted: Iterable[str]) -> Prevalence | None:
         """Read the study's expression once; None without one, or for scaled data."""
         source: ExpressionSource | None = study.normalized
+        if source is None and study.lookup is not None:
+            return cls._looked_up(study, wanted)
         if source is None or study.clusters.codes is None:
             return None
         names = set(wanted)
@@ -259,6 +261,22 @@ class Prevalence:
         outside = (cells.sum(axis=1, keepdims=True) - cells) / others
         # Rounded here, so that a resumed run, which reads what was kept, has the same figures.
         return cls(tuple(rows), study.clusters.names, np.round(inside, 6), np.round(outside, 6))
+
+    @classmethod
+    def _looked_up(cls, study: Study, wanted: Iterable[str]) -> Prevalence | None:
+        """Look the genes up where the matrix is; None where that cannot be done."""
+        lookup = study.lookup
+        figures = None if lookup is None else lookup.figures(sorted(set(wanted)))
+        if figures is None or figures.clusters != study.clusters.names or not figures.genes:
+            return None
+        outside = figures.expressed.sum(axis=1, keepdims=True) - figures.expressed
+        others = np.maximum(figures.sizes.sum() - figures.sizes, 1)
+        return cls(
+            figures.genes,
+            figures.clusters,
+            np.round(figures.share, 6),
+            np.round(outside / others, 6),
+        )
 
     def digest(self) -> str:
         """Return a hash of the figures, whatever the order of the clusters."""

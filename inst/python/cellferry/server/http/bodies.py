@@ -107,6 +107,10 @@ class Job(TypedDict):
     job_id: Id
 
 
+REANNOTATE = ("job_id", "cluster_id", "feedback")
+"""The query of `/reannotate`, as the service of the protocol documents it."""
+
+
 class Results(TypedDict):
     """What was found."""
 

@@ -13,6 +13,7 @@ from ..failures import CODES
 from ..jobs.llm_configs import Credentials
 from ..jobs.payload import Submission
 from ..jobs.records import Status
+from ..jobs.remarks import LONGEST
 from ..lookup.counts import CountsRequest
 from ..settings import FILE_KINDS
 from ..uploads.signed import SIGNED_PATH
@@ -121,6 +122,15 @@ def _paths() -> Schema:
                 "x-cellferry": True,
             }
         },
+        "/reannotate": {
+            "post": _operation(
+                "Ask about one cluster again",
+                "Job",
+                _remark(),
+                or_empty(ref("Credentials")),
+                optional=True,
+            )
+        },
         "/status/{job_id}": {"get": _operation("How far a job is", "Status", [job])},
         "/results/{job_id}": {"get": _operation("Results of a job", "Results", [job])},
         "/report/{job_id}": {"get": _page("The report of a job, a page", [job])},
@@ -140,6 +150,14 @@ def _gene() -> list[Schema]:
     most = {"type": "integer", "minimum": 1, "maximum": 200_000, "default": 20_000}
     gene = {"name": "gene", "in": "query", "required": True, "schema": {**TEXT, "minLength": 1}}
     return [gene, {"name": "max_cells", "in": "query", "schema": most}]
+
+
+def _remark() -> list[Schema]:
+    schemas = (ID, {**TEXT, "minLength": 1}, {**TEXT, "minLength": 1, "maxLength": LONGEST})
+    return [
+        {"name": name, "in": "query", "required": True, "schema": schema}
+        for name, schema in zip(bodies.REANNOTATE, schemas, strict=True)
+    ]
 
 
 def _signature() -> list[Schema]:

@@ -80,6 +80,7 @@ class Routes:
             Route(PATH, self.cells, methods=["POST"]),
             Route(MARKERS_PATH, self.markers, methods=["POST"]),
             Route(EMBEDDING_PATH, self.embedding, methods=["POST"]),
+            Route("/reannotate", self.reannotate, methods=["POST"]),
             Route("/status/{job_id}", self.status, methods=["GET"]),
             Route("/results/{job_id}", self.results, methods=["GET"]),
             Route("/report/{job_id}", self.report, methods=["GET"]),
@@ -237,6 +238,18 @@ class Routes:
         policy = f"{POLICY}; script-src '{script_hash()}'"
         return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
+    async def reannotate(self, request: Request) -> Response:
+        """Ask about one cluster again, with a person's feedback."""
+        content = filled(await read_json(request, optional=True))
+        asked = {name: request.query_params.get(name, "") for name in bodies.REANNOTATE}
+        job = self._found(asked["job_id"], may_read=request.scope["state"]["may_read"])
+        sent = read(Credentials, content).llm_configs if content else []
+        configs = allowed(sent, self._server.settings)
+        await run_sync(
+            self._server.jobs.reannotate, job, asked["cluster_id"], asked["feedback"], configs
+        )
+        return JSONResponse(bodies.Job(job_id=job.id))
+
     async def credentials(self, request: Request) -> Response:
         """Give keys to a job that lost them in a restart."""
         content = await read_json(request)
@@ -265,8 +278,11 @@ class Routes:
     def _job(self, request: Request) -> Job:
         """Return the job of the address if this client may see it."""
         may_read = request.scope["state"]["may_read"]
+        return self._found(request.path_params["job_id"], may_read=may_read)
+
+    def _found(self, identifier: str, *, may_read: bool) -> Job:
         try:
-            job = self._server.jobs.records.find(request.path_params["job_id"])
+            job = self._server.jobs.records.find(identifier)
         except Failure:
             if may_read:
                 raise

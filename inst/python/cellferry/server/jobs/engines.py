@@ -19,10 +19,16 @@ if TYPE_CHECKING:
     from ...files import Json
     from ...runs.run import Run
     from ...study.study import Study
+    from .evidence import Evidence
     from .llm_configs import LLMConfig
 
 
-def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations]:
+def engine_of(
+    configs: Sequence[LLMConfig],
+    parallel: int,
+    evidence: Evidence | None = None,
+    remarks: Mapping[str, Sequence[str]] | None = None,
+) -> Engine[Annotations]:
     """Return the engine of a job: the local one, or the language models it asks for.
 
     Parameters
@@ -31,6 +37,10 @@ def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations
         Language models with their keys; none for the local engine.
     parallel
         Clusters at once. The local engine answers a cluster in milliseconds, one by one.
+    evidence
+        What a language model may ask for, :data:`EVIDENCE_ROUNDS` times for each cluster.
+    remarks
+        Cluster id -> what people say about its earlier answers.
 
     Raises
     ------
@@ -40,7 +50,7 @@ def engine_of(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations
     if not configs:
         return PerClusterFallback(create_engine("local"))
 
-    return PerClusterFallback(llm_engine(configs, parallel))
+    return PerClusterFallback(llm_engine(configs, parallel, evidence, remarks))
 
 
 class PerClusterFallback:
@@ -104,9 +114,16 @@ class PerClusterFallback:
 
 
 NAME = "llm"
+EVIDENCE_ROUNDS = 2
+"""How often a model may have figures looked up: it is what a client sends artifacts for."""
 
 
-def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotations]:
+def llm_engine(
+    configs: Sequence[LLMConfig],
+    parallel: int,
+    evidence: Evidence | None = None,
+    remarks: Mapping[str, Sequence[str]] | None = None,
+) -> Engine[Annotations]:
     """Return the LLM engine of a request, clusters in parallel as requested.
 
     The first entry that annotates does so; one for the reviewer, or a second one, checks.
@@ -124,7 +141,15 @@ def llm_engine(configs: Sequence[LLMConfig], parallel: int) -> Engine[Annotation
     chosen = [annotators[0], *(reviewers or annotators[1:])[:1]]
     for config in chosen:
         _check(config)
-    options = {"llm_configs": [c.to_wire() for c in chosen], "max_workers": parallel}
+    options: dict[str, object] = {
+        "llm_configs": [c.to_wire() for c in chosen],
+        "max_workers": parallel,
+    }
+    if evidence is not None and evidence.lookup is not None:
+        options["evidence_rounds"] = EVIDENCE_ROUNDS
+        options["evidence_columns"] = list(evidence.columns)
+    if remarks:
+        options["remarks"] = remarks
     try:
         return create_engine(NAME, options)
     except CellferryError as error:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...annotations.clusters import Annotation, Annotations
 from ..failures import Failure
+from .lookup import ArtifactLookup
 
 if TYPE_CHECKING:
     from ...files import Json
@@ -73,6 +74,31 @@ class Evidence:
         self.sizes = {name: by_label[label] for name, label in self._job.labels.items()}
         return found["column"]
 
+    @property
+    def lookup(self) -> ArtifactLookup | None:
+        """Where an engine looks figures up; None without the cells of the clusters."""
+        if self._obs is None or self._column is None or self.sizes is None:
+            return None
+        return ArtifactLookup(
+            self._readers,
+            vars_path=self._vars,
+            obs_path=self._obs,
+            column=self._column,
+            labels=self._job.labels,
+            sizes=self.sizes,
+            note=self._add_note,
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a language model may ask for: those whose shares the client sent."""
+        named = {c: None for columns in self._job.metadata.values() for c in columns}
+        return tuple(c for c in named if c != self._column)
+
+    def _add_note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
+
     def of(self, found: Annotations, parallel: int, check: Callable[[], None]) -> dict[str, Json]:
         """Return cluster -> expression of the genes of its answer.
 
@@ -108,8 +134,7 @@ class Evidence:
             try:
                 return self._measured(cluster, genes)
             except Failure as failure:
-                if failure.message not in self.notes:
-                    self.notes.append(failure.message)
+                self._add_note(failure.message)
         return self._sent(cluster, genes)
 
     def _measured(self, cluster: str, genes: list[str]) -> dict[str, Json]:

@@ -19,7 +19,7 @@ import orjson
 from ...annotations.clusters import Annotations
 from ...errors import CellferryError
 from ...runs.worker import CancelledWork, Event
-from ..failures import Code, Failure
+from ..failures import Code, Failure, fail, shown
 from ..folder import own_folders, set_aside
 from ..settings import Settings
 from ..store import Store, new_id, now
@@ -28,6 +28,7 @@ from .evidence import Evidence
 from .payload import JobInput, JobRequest
 from .records import Job, JobRecords, Status
 from .recovery import RECORD, is_accepted, journalled, write_record
+from .remarks import LONGEST, add_remark, remarks_of
 from .study import check_job
 from .work import answer
 
@@ -195,6 +196,43 @@ class Jobs:
         self.records.set_state(job.id, "pending")
         self._queue.put(job.id)
 
+    def reannotate(
+        self, job: Job, cluster: str, feedback: str, configs: Sequence[LLMConfig] = ()
+    ) -> None:
+        """Ask about one cluster of a completed job again; raises :class:`Failure`.
+
+        Parameters
+        ----------
+        job
+            Its other clusters keep their answers, and this one its own until there is another.
+        cluster
+            Its id.
+        feedback
+            What a person says about the answer.
+        configs
+            Models with keys: those of the job were forgotten when it was completed.
+        """
+        if job.state != "completed":
+            raise Failure(Code.JOB_CONFLICT, f"The job is {job.state}: wait until it is completed.")
+        if not feedback.strip() or len(feedback) > LONGEST:
+            fail(f"`feedback` must be a text of at most {LONGEST} characters.")
+        if cluster not in self._states(job):
+            fail(f"`cluster_id`: the job has no cluster {shown(cluster)}.")
+        if not job.needs_keys:
+            fail("The embedded engine answered this job, and it reads no feedback.")
+        if not configs:
+            message = (
+                "The keys of a completed job are not kept: send `llm_configs` in the body, as for "
+                "/annotate."
+            )
+            raise Failure(Code.LLM_VALIDATION_FAILED, message)
+        engine_of(configs, 1)
+        add_remark(self._store.job_folder(job.id), cluster, feedback)
+        self._keys[job.id] = configs
+        if not self.records.begin_again(job.id, cluster):
+            raise Failure(Code.JOB_CONFLICT, "The job is asked again already: wait for it.")
+        self._queue.put(job.id)
+
     def status(self, job: Job) -> Status:
         """Return the body of ``/status``."""
         found = Status(jobStatus=job.state, clusterStatus=self._states(job))
@@ -255,6 +293,17 @@ class Jobs:
                 self._fail(identifier, str(reason))
 
     def _fail(self, identifier: str, reason: str) -> None:
+        folder = self._store.job_folder(identifier)
+        if remarks_of(folder):
+            # What was answered before a cluster was asked again is not lost by it.
+            answered = orjson.loads((folder / "results.json").read_bytes())["annotations"]
+            known = self.records.clusters(identifier)
+            self.records.set_clusters(
+                identifier, {c: "completed" if c in answered else "failed" for c in known}
+            )
+            self.records.set_state(identifier, "completed", reason)
+            self._keys.pop(identifier, None)
+            return
         states = self.records.clusters(identifier).items()
         self.records.set_clusters(identifier, {c: "failed" for c, s in states if s != "completed"})
         self.records.set_state(identifier, "failed", reason)
@@ -270,10 +319,12 @@ class Jobs:
             record.id, {c: "processing" for c, s in states.items() if s == "pending"}
         )
         job = self.input(record)
+        evidence = Evidence(self._readers, self.artifacts(record), job)
+        remarks = remarks_of(self._store.job_folder(record.id))
         found = answer(
             job,
-            engine_of(self._keys.get(record.id, ()), self._parallel(job)),
-            Evidence(self._readers, self.artifacts(record), job),
+            engine_of(self._keys.get(record.id, ()), self._parallel(job), evidence, remarks),
+            evidence,
             self._store.job_folder(record.id),
             parallel=self._parallel(job),
             on_event=self._on_event(record.id),

@@ -155,6 +155,22 @@ class JobRecords:
             ).fetchone()
         return int(attempts)
 
+    def begin_again(self, identifier: str, cluster: str) -> bool:
+        """Let a completed job be worked on for one cluster; whether it was completed."""
+        with self._store.transaction() as sql:
+            sql.execute(
+                "UPDATE jobs SET state = 'pending', attempts = 0, error = NULL, finished = NULL "
+                "WHERE id = ? AND state = 'completed'",
+                (identifier,),
+            )
+            if not sql.rowcount:
+                return False
+            sql.execute(
+                "UPDATE clusters SET state = 'pending' WHERE job = ? AND cluster = ?",
+                (identifier, cluster),
+            )
+        return True
+
     def clusters(self, identifier: str) -> dict[str, str]:
         """Return cluster -> state, in the job's order."""
         with self._store.reading() as sql:

@@ -27,6 +27,7 @@ def results_of(
     study_info: str = "",
     expression: Mapping[str, Json] | None = None,
     notes: Iterable[str] = (),
+    history: Mapping[str, list[Json]] | None = None,
 ) -> dict[str, Json]:
     """Return the body of ``/results``.
 
@@ -40,13 +41,15 @@ def results_of(
         Cluster -> what was looked up in the artifacts.
     notes
         What the reader should know of the whole job.
+    history
+        Cluster -> its earlier answers, where it was asked again.
     """
     answered = [row for row in found if row.label is not None]
     return {
         "annotations": {
             row.cluster: {
                 "latest": _latest(row, found, (expression or {}).get(row.cluster)),
-                "history": [],
+                "history": list((history or {}).get(row.cluster, ())),
             }
             for row in answered
         },

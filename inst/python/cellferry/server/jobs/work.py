@@ -16,6 +16,7 @@ from ...annotations.clusters import Annotations
 from ...files import write_whole
 from ...runs.run import Run
 from ...runs.worker import Event
+from .remarks import history_of, kept, remarks_of
 from .results import results_of
 from .study import payload_markers, study_of
 
@@ -53,11 +54,16 @@ def answer(
     on_event
         Called in this thread; may raise to stop.
     """
-    study = study_of(job, evidence.sizes)
-    found = execute(_run(folder / "run", engine), study, engine, on_event)
+    study = study_of(job, evidence.sizes).with_parts(lookup=evidence.lookup)
+    again = list(remarks_of(folder))
+    found = kept(execute(_run(folder / "run", engine), study, engine, on_event), folder, again)
     expression = evidence.of(found, parallel, lambda: on_event(Event("message")))
     results = results_of(
-        found, study_info=job.study_info, expression=expression, notes=evidence.notes
+        found,
+        study_info=job.study_info,
+        expression=expression,
+        notes=evidence.notes,
+        history=history_of(folder),
     )
     explained: dict[str, Json] = {
         row.cluster: {

@@ -62,6 +62,7 @@ def operations() -> dict[str, Callable[..., object]]:
         "inspect_obs_duckdb": obs_duckdb.inspect,
         "group_column": obs_duckdb.group_column,
         "counts": obs_duckdb.counts,
+        "crosstab": obs_duckdb.crosstab,
         "expression": artifact_queries.expression,
         "prevalence": artifact_queries.prevalence,
     }

@@ -116,6 +116,7 @@ class ObsFile:
             "WHERE NOT internal AND table_name = ?",
             TABLE,
         )
+        self._codes: tuple[str, tuple[str, ...], NDArray[np.int32]] | None = None
         self.columns: dict[str, str] = {str(name): str(kind) for name, kind in rows}
         (self.n_cells,) = self._all(f"SELECT count(*) FROM {TABLE}")[0]
         if len(self.columns) > MOST_COLUMNS or self.n_cells > MOST_ROWS:
@@ -166,6 +167,10 @@ class ObsFile:
 
     def codes(self, column: str, labels: Sequence[str]) -> NDArray[np.int32]:
         """Return per cell the position of its label as an int32 array, -1 without."""
+        wanted = tuple(labels)
+        # Many genes of one job are asked for one after the other.
+        if self._codes is not None and self._codes[:2] == (column, wanted):
+            return self._codes[2]
         found = np.full(self.n_cells, -1, dtype=np.int32)
         name = self.column(column)
         for code, label in enumerate(labels):
@@ -173,6 +178,7 @@ class ObsFile:
                 f"SELECT rowid FROM {TABLE} WHERE CAST({name} AS VARCHAR) = ?", [label]
             ).fetchnumpy()["rowid"]
             found[rows] = code
+        self._codes = (column, wanted, found)
         return found
 
     def coordinates(
@@ -213,6 +219,45 @@ def group_column(path: str, labels: Sequence[str]) -> GroupColumn | None:
         f"SELECT CAST({name} AS VARCHAR), count(*) FROM {TABLE} WHERE {name} IS NOT NULL GROUP BY 1"
     ).fetchall()
     return {"column": column, "sizes": dict(rows), "n_cells": database.n_cells}
+
+
+class Crosstab(TypedDict):
+    """The most frequent values of a column, and per value the cells of each label."""
+
+    values: list[str]
+    counts: list[list[int]]
+
+
+def crosstab(path: str, column: str, group: str, labels: Sequence[str]) -> Crosstab:
+    """Return how often each value of a column occurs among the cells of each label.
+
+    Parameters
+    ----------
+    path
+        An ``obs.duckdb``.
+    column
+        The column; its :data:`MOST_GROUPS` most frequent values are returned.
+    group, labels
+        The column with the clusters, and its values in the order of the result.
+
+    Raises
+    ------
+    Failure
+        The file is refused, or has no such column.
+    """
+    database = _open(path)
+    name, by = database.column(column), database.column(group)
+    rows = database.sql.execute(
+        f"SELECT CAST({name} AS VARCHAR), CAST({by} AS VARCHAR), count(*) FROM {TABLE} "
+        f"WHERE {name} IS NOT NULL AND {by} IS NOT NULL GROUP BY 1, 2"
+    ).fetchall()
+    place = {label: i for i, label in enumerate(labels)}
+    table: dict[str, list[int]] = {}
+    for value, label, n in rows:
+        if label in place:
+            table.setdefault(value, [0] * len(labels))[place[label]] += n
+    order = sorted(table, key=lambda value: (-sum(table[value]), value))[:MOST_GROUPS]
+    return {"values": order, "counts": [table[value] for value in order]}
 
 
 def counts(path: str, filters: Sequence[Condition], group_by: str | None = None) -> Counts:

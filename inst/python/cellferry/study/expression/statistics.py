@@ -275,3 +275,49 @@ def fraction_expressed(source: ExpressionSource, clusters: Clusters) -> NDArray[
         expressed += (member @ above.astype(np.float64)).toarray()
     sizes = np.bincount(clusters.codes[clusters.codes >= 0], minlength=n_clusters)
     return np.asarray(expressed / np.maximum(sizes, 1)[:, None])
+
+
+def cluster_sums(
+    source: ExpressionSource, clusters: Clusters, genes: Sequence[int] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Return clusters x genes: how many cells express a gene, and the sum of its values.
+
+    One read of the source; a sum over a cluster's number of cells is the mean. None for a
+    source with negative values, which are scaled.
+
+    Parameters
+    ----------
+    source
+        n cells x genes.
+    clusters
+        Of the n cells; cells without one are left out.
+    genes
+        Positions of the genes; None is all of them.
+
+    Raises
+    ------
+    ValueError
+        The clusters have no cells.
+    """
+    from scipy.sparse import csr_matrix
+
+    if clusters.codes is None:
+        message = "Clusters without cells have no expression."
+        raise ValueError(message)
+    n_clusters = len(clusters.names)
+    n_genes = source.shape[1] if genes is None else len(genes)
+    expressed = np.zeros((n_clusters, n_genes), dtype=np.int64)
+    sums = np.zeros((n_clusters, n_genes), dtype=np.float64)
+    for start, whole in source:
+        if whole.nnz and whole.data.min() < 0:
+            return None
+        codes = clusters.codes[start : start + whole.shape[0]]
+        rows = np.flatnonzero(codes >= 0)
+        member = csr_matrix(
+            (np.ones(len(rows)), (codes[rows], rows)), shape=(n_clusters, whole.shape[0])
+        )
+        block = whole if genes is None else whole[:, list(genes)]
+        above = sparse_view((block.data > 0, block.indices, block.indptr), block.shape)
+        expressed += np.rint((member @ above.astype(np.float64)).toarray()).astype(np.int64)
+        sums += (member @ block.astype(np.float64)).toarray()
+    return expressed, sums
