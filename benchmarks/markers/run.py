@@ -140,7 +140,8 @@ def main() -> None:
         print(f"\n{figures[0]['cells']:,} cells\n\n{table(figures)}")
     if given.write:
         for page in PAGES:
-            page.write_text(written(page.read_text(), table(found[-1])))
+            made = table(found[-1], short=page.name == "README.md")
+            page.write_text(written(page.read_text(), made))
         PICTURE.write_text(picture(found[-1]))
 
 
