@@ -40,7 +40,8 @@ check_marker_values <- function(object, assay, verb = "FindClusterMarkers",
     other <- normalized_assay(object, assay)
     require_markers(
       paste0(
-        prefix, "the assay \"", assay, "\" has several SCT models of different depth, whose values ",
+        prefix, "the assay \"", assay,
+        "\" has several SCT models of different depth, whose values ",
         "can't be compared."
       ),
       paste0(

@@ -94,8 +94,8 @@ json_target <- function(object, key) {
 }
 
 # The one way from an object to its labels, for clusters and for cells: a new run, or, with
-# `request$run`, one to go on with. `markers` are those of the user, if any; `following` is whether to
-# say what to do next with the object.
+# `request$run`, one to go on with. `markers` are those of the user, if any; `following` is whether
+# to say what to do next with the object.
 annotate_object <- function(object, request, markers = NULL, following = TRUE) {
   object <- check_object(object)
   of_cells <- request$level == "cells"

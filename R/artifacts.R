@@ -145,7 +145,8 @@ artifact_options <- function(given, dots) {
   )
   for (name in numbers) check_count(given[[name]], name, least = if (name == numbers[1]) 0 else 1)
   named <- c(
-    setdiff(flags, "verbose"), numbers, "gene_symbols_column", "obs_columns", "vars_h5_path", "obs_duckdb_path"
+    setdiff(flags, "verbose"), numbers, "gene_symbols_column", "obs_columns", "vars_h5_path",
+    "obs_duckdb_path"
   )
   options <- given[named]
   options$vars_h5_path <- path.expand(given$vars_h5_path)

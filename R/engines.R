@@ -95,9 +95,9 @@ LocalEngine <- function(n_genes = 50L, tissue_only = FALSE, knowledge = NULL,
 #' @param output_mode `"auto"`, `"tool"`, `"schema"` or `"prompted"`: how an answer in a form is
 #'   asked for.
 #' @param other_clusters Whether a question names the best genes of the other clusters.
-#' @param evidence_rounds How often the model may ask, for each cluster, to have figures looked up in
-#'   the object before it answers: of at most 20 genes at once, in what share of the cells of each
-#'   cluster they are found, and their mean. `0` is never: then nothing but markers leaves this
+#' @param evidence_rounds How often the model may ask, for each cluster, to have figures looked up
+#'   in the object before it answers: of at most 20 genes at once, in what share of the cells of
+#'   each cluster they are found, and their mean. `0` is never: then nothing but markers leaves this
 #'   machine. For a model elsewhere it needs `allow.upload = TRUE`.
 #' @param evidence_columns Metadata columns that it may ask for too: their values by cluster, as
 #'   percentages. `NULL` is none.

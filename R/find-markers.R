@@ -11,10 +11,10 @@
 #' a warning, which `FindAllMarkers(only.pos = TRUE)` leaves out. Cells without a cluster are
 #' compared with, and make no cluster "NA". Of an assay with fewer cells than the object, such as a
 #' sketch, only its cells take part. Raw counts and values that are not logged are errors; values
-#' below zero, as in an integrated assay, are tested with a warning; an SCT assay with several models
-#' has to be prepared by `PrepSCTFindMarkers()`, as in Seurat. Where neither limma nor presto is installed Seurat's
-#' p-values of two groups below 50 cells without equal values are exact; these are the normal
-#' approximation, as with limma and presto.
+#' below zero, as in an integrated assay, are tested with a warning; an SCT assay with several
+#' models has to be prepared by `PrepSCTFindMarkers()`, as in Seurat. Where neither limma nor presto
+#' is installed Seurat's p-values of two groups below 50 cells without equal values are exact; these
+#' are the normal approximation, as with limma and presto.
 #'
 #' @inheritParams AnnotateClusters
 #' @param object A Seurat object or a SingleCellExperiment, log-normalised.

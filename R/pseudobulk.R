@@ -14,8 +14,8 @@
 #' @param min.cells Columns of fewer cells are left out. Cells without a cluster or sample are, too.
 #' @param ... Must be empty.
 #'
-#' @return A list: `counts`, an integer-valued matrix of genes x columns, and `samples`, a data frame
-#'   with one row for each column: `cluster`, `sample`, `n_cells` and `columns`.
+#' @return A list: `counts`, an integer-valued matrix of genes x columns, and `samples`, a data
+#'   frame with one row for each column: `cluster`, `sample`, `n_cells` and `columns`.
 #' @family markers
 #' @examples
 #' \dontrun{

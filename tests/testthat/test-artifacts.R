@@ -201,7 +201,8 @@ test_that("arguments are checked, and none is swallowed", {
   object <- small_object()
   expect_messages(BuildArtifacts(object, group_by = "groups"), "artifacts-argument")
   unnamed <- list(
-    object, "ident", NULL, "a", "b", NULL, NULL, TRUE, 10, 500, 2000, 1000, NULL, TRUE, TRUE, FALSE, FALSE,
+    object, "ident", NULL, "a", "b", NULL, NULL, TRUE, 10, 500, 2000, 1000, NULL, TRUE, TRUE, FALSE,
+    FALSE,
     FALSE, "more"
   )
   expect_messages(do.call("BuildArtifacts", unnamed), "artifacts-argument-unnamed")

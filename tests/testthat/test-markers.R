@@ -104,7 +104,7 @@ test_that("a table crosses once, and its data frame is made when it is asked for
   names <- sub(" .*", "", calls)
   expect_identical(
     names[!names %in% c("block", "describe")],
-    c("request", "read_markers", "study_begin", "annotate", "discard")
+    c("request", "read_markers", "check_clustering", "study_begin", "annotate", "discard")
   )
   calls <- character()
   found <- open_markers(small_markers(), verbose = FALSE)

@@ -41,7 +41,7 @@ react to the same thing. The tree::
     ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
     ├── ClustersChangedWarning, RecordLostWarning
     ├── CellsQualityWarning, CellsDiagnosisWarning
-    └── RunDamagedWarning, RunPlaceWarning
+    └── RunDamagedWarning, RunPlaceWarning, ServiceWordsWarning
 
 A message and a hint name an argument in backquotes as it is written in Python, with a value
 where it should have one: ``pass `overwrite=True```. R and the command line write it in their own

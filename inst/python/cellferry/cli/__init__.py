@@ -26,9 +26,8 @@ from .exits import (
     stopped_by_signals,
 )
 from .known import cell_types, tissues
-from .markers import markers
+from .markers import markers, pseudobulk
 from .options import leaves, output_options, prepare
-from .pseudobulk import pseudobulk
 from .reannotate import reannotate
 from .report import doctor, report, write
 from .runs import runs
