@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellferry.engines.local.evidence import GENOME, Evidence
+from cellferry.engines.local.evidence import GENOME, SMALLEST_PANEL, Evidence
 from cellferry.study.markers.table import Markers
 from local_tables import lists, reordered, table
 
@@ -97,8 +97,17 @@ def test_tested_genes_are_those_of_the_object_or_of_a_complete_table_or_a_genome
     assert Evidence.from_markers(markers, 50).mean[0] == pytest.approx(total / GENOME)
     known = Evidence.from_markers(markers, 50, [f"G{i}" for i in range(100)])
     assert known.mean[0] == pytest.approx(total / 100)
-    complete = table({"0": ["A", "B"], "1": ["B", "A"]}, filler=0)
-    assert Evidence.from_markers(complete, 50).mean[0] == pytest.approx(total)
+    genes = [f"G{i}" for i in range(SMALLEST_PANEL)]
+    complete = table({"0": genes, "1": genes[::-1]}, filler=0)
+    found = Evidence.from_markers(complete, 50)
+    assert found.mean[0] == pytest.approx(found.strength[:, 0].mean())
+
+
+def test_the_best_genes_of_all_clusters_are_not_all_that_was_tested():
+    # A wide table cut to its best genes names each in every cluster, as a complete one does.
+    genes = [f"G{i}" for i in range(30)]
+    found = Evidence.from_markers(table({"0": genes, "1": genes[::-1]}, filler=0), 50)
+    assert found.mean[0] == pytest.approx(found.strength[:, 0].sum() / GENOME)
 
 
 def test_an_empty_table_is_no_evidence():

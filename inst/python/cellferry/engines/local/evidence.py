@@ -40,6 +40,11 @@ NOT_SIGNIFICANT = 0.5
 ALPHA = 0.05
 GENOME = 15_000
 """Genes assumed to have been tested where only a filtered table is known."""
+SMALLEST_PANEL = 100
+"""Genes below which a table was cut to its best, though each cluster names them all.
+
+Panels of probes begin above; among the best genes of all clusters no mean of all tested is found.
+"""
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,8 @@ def _rank_discount(strength: NDArray[np.float64], n_genes: int) -> NDArray[np.fl
 
 def _is_complete(markers: Markers, shape: tuple[int, int]) -> bool:
     """Whether every cluster names every gene: an unfiltered table, so all tested are known."""
-    return shape[1] > 1 and len(markers.gene) >= shape[0] * shape[1]
+    named_by_all = shape[1] > 1 and len(markers.gene) >= shape[0] * shape[1]
+    return named_by_all and shape[0] >= SMALLEST_PANEL
 
 
 UNLISTED = 0.5
