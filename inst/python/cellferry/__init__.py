@@ -91,8 +91,8 @@ _READ_FILES = {"annotate_cells", "annotate_clusters", "build_artifacts", "resume
 def _give_readers() -> None:
     """Let the verbs read files of R, by the bridge, which stands above them."""
 
-    def annotate(request: Any) -> Any:
-        return importlib.import_module(".bridge.rds", __name__).open_rds(request)
+    def annotate(request: Any, finding: Any) -> Any:
+        return importlib.import_module(".bridge.rds", __name__).open_rds(request, finding)
 
     def artifacts(path: Any, **options: Any) -> Any:
         found = importlib.import_module(".bridge.rds", __name__)
