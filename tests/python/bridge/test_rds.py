@@ -152,6 +152,7 @@ def test_a_place_that_r_cannot_write_is_an_error(pbmc_rds, markers, tmp_path):
 HELPER = ROOT / "tests" / "testthat" / "helper-on-demand.R"
 
 
+@pytest.mark.filterwarnings("ignore::cellferry.errors.GenesUnrecognisedWarning")
 def test_cells_are_labelled_from_blocks_that_the_child_is_asked_for(tmp_path):
     r_script(f"source('{HELPER}'); saveRDS(CreateSeuratObject(many_cells()), '{tmp_path}/in.rds')")
     chosen = create_engine("local", {}, "cells")

@@ -81,6 +81,7 @@ class RChild:
         self._folder = Path(self._temporary.name)
         self._requests = 0
         self._child: subprocess.Popen[bytes] | None = None
+        self._at_the_end: weakref.finalize[..., RChild] | None = None
 
     def __enter__(self) -> RChild:
         script = self._folder / "child.R"
@@ -114,7 +115,8 @@ class RChild:
                 child.wait(PATIENCE_SECONDS if _type is None else 0)
             except subprocess.TimeoutExpired:
                 _kill(child)
-            self._at_the_end.detach()
+            if self._at_the_end is not None:
+                self._at_the_end.detach()
         self._temporary.cleanup()
 
     def serve(self, handlers: Mapping[str, Handler], until: str) -> Message:
