@@ -98,6 +98,7 @@ cat(as.character(x$cell_type_cell), sep = "|"); cat("\n", levels(Idents(x)), sep
 
 @pytest.mark.r
 @needs_rscript
+@pytest.mark.filterwarnings("ignore::cellferry.errors.GenesUnrecognisedWarning")
 def test_every_cell_of_an_rds_is_labelled_by_r(rds_file, tmp_path):
     done = run("annotate", rds_file, "--cells", "--out", tmp_path / "x")
     assert done.exit_code == 0

@@ -154,6 +154,8 @@ class Console:
         except BrokenPipeError:
             nobody_reads()
         except OSError as error:
+            # What is still buffered would fail again at the end of the process, and be its status.
+            nobody_reads()
             message = f"Standard output cannot be written: {error.strerror or error}."
             raise OutputError(message, "Free space, or send the output elsewhere.") from error
 
