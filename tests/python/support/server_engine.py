@@ -23,7 +23,9 @@ class SlowModel:
 
     name = "llm"
 
-    def __init__(self, *, llm_configs, max_workers):
+    def __init__(
+        self, *, llm_configs, max_workers, evidence_rounds=0, evidence_columns=(), remarks=None
+    ):
         self.configs, self.max_workers = llm_configs, max_workers
 
     @property
