@@ -33,7 +33,7 @@ def test_nothing_is_left_beside_a_run_that_nobody_works_on(tmp_path):
 def test_another_process_is_refused_and_told_who_until_that_one_is_killed(tmp_path):
     found = annotate_clusters(B, progress=False)
     run = Run.open(found.provenance["run"])
-    run.update(status="interrupted")
+    run.update(status="unfinished")
     with other_process(HOLDS, str(run.folder)) as process:
         with pytest.raises(RunLockedError) as caught:
             resume(run.id, progress=False)
@@ -45,7 +45,7 @@ def test_another_process_is_refused_and_told_who_until_that_one_is_killed(tmp_pa
     # Killed, it leaves its note and its file, which block nobody.
     assert (run.folder / LOCK).exists()
     assert (run.folder / HOLDER).exists()
-    assert Run.open(run.id).state() == "interrupted"
+    assert Run.open(run.id).state() == "unfinished"
     assert resume(run.id, progress=False)["0"].label == "B cell"
     assert not (run.folder / LOCK).exists()
 

@@ -439,9 +439,12 @@ class Run:
     # --- what lists show ----------------------------------------------------------------
 
     def state(self) -> str:
-        """Return the status, or ``running`` while a process of this machine works on it."""
+        """Return the status, or ``running`` while a process of this machine works on it.
+
+        Of an interrupted run a request may still be under way; no answer of it is kept.
+        """
         status = str(self.content["status"])
-        if status != "finished":
+        if status == "unfinished":
             holder = holder_of(self.folder)
             if holder is not None and holder.is_alive():
                 return "running"
