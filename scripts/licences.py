@@ -72,6 +72,13 @@ def needed_by(extra: str) -> set[str]:
     return found
 
 
+TEXTS = {
+    "Apache License, Version 2.0": "Apache-2.0",
+    "Permission is hereby granted, free of charge": "MIT",
+}
+"""What the text of a licence has, for packages whose metadata name none."""
+
+
 def licence(name: str) -> str:
     """Return what a package says of its licence, in a few words."""
     if name in SAID_ELSEWHERE:
@@ -84,7 +91,19 @@ def licence(name: str) -> str:
                    if c.startswith("License ::") and not c.endswith("OSI Approved")]  # fmt: skip
     text = (said["License"] or "").strip()
     short = text if text and "\n" not in text and len(text) < 60 else ""
-    return said["License-Expression"] or short or ", ".join(classifiers)
+    stated = said["License-Expression"] or short or ", ".join(classifiers)
+    return stated or in_its_file(name)
+
+
+def in_its_file(name: str) -> str:
+    """Return the licence whose text a package brings; empty for another or none."""
+    for file in metadata.files(name) or []:
+        if file.name.upper().startswith("LICEN"):
+            text = file.read_text("utf-8")
+            for begin, spdx in TEXTS.items():
+                if begin in text:
+                    return spdx
+    return ""
 
 
 def earlier() -> dict[str, str]:
