@@ -175,16 +175,30 @@ as.data.frame.cellferry_annotations <- function(x, ...) {
 }
 
 # write.csv() can't write lists. It is no generic and takes a data frame as it is, but for this: it
-# goes through the columns by lapply(), which asks as.list().
+# goes through the columns by lapply(), which asks as.list(), and replaces those that it converts.
 #' @export
 as.list.cellferry_annotations <- function(x, ...) {
-  columns <- as.list(unclass(x))
+  if (is_being_written()) flat_columns(x) else as.list(unclass(x))
+}
+
+# Of R 4.5 only the columns that are converted are replaced, the others are written as they are.
+#' @export
+`[<-.cellferry_annotations` <- function(x, i, j, value) {
+  if (!missing(i) && missing(j) && is_being_written()) {
+    flat <- as.data.frame(x)
+    flat[i] <- value
+    return(flat)
+  }
+  NextMethod()
+}
+
+is_being_written <- function() {
   for (i in seq_len(sys.nframe())) {
     if (identical(sys.function(i), utils::write.table)) {
-      return(flat_columns(x))
+      return(TRUE)
     }
   }
-  columns
+  FALSE
 }
 
 flat_columns <- function(table) {

@@ -266,11 +266,17 @@ test_that("write.csv() writes the table, with lists as text", {
   expect_identical(back$n_cells, found$n_cells)
   utils::write.table(found, file, sep = "\t")
   expect_identical(utils::read.delim(file)$supporting, back$supporting)
-  # Elsewhere they stay lists.
+  # Elsewhere they stay lists, and cells and columns are replaced as in any data frame.
+  found[2, "label"] <- "mine"
+  found["n_cells"] <- 1:3
+  found[found$label == "mine", ] <- found[1, ]
+  expect_identical(found$label[2], found$label[1])
+  expect_identical(found$n_cells, c(1L, 1L, 3L))
+  expect_s3_class(found, "cellferry_annotations")
   expect_type(lapply(found, identity)$supporting, "list")
   flat <- as.data.frame(found)
   expect_s3_class(flat, "data.frame", exact = TRUE)
-  expect_identical(flat$supporting, back$supporting)
+  expect_identical(flat$supporting, c("CD3E; G0", "CD3E; G0", "CD3E; G2"))
   expect_false(any(vapply(flat, is.list, NA)))
 })
 
