@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cellferry.cli import exits
 from cellferry.runs.run import Run
 from command import MARKERS, command, ended, start
 
@@ -128,3 +129,22 @@ def test_a_second_command_of_the_same_name_is_refused_and_told_who_has_it(work, 
     # The lock ends with its process, however it ended.
     assert command("annotate", "markers.csv", "--out", "x", "-q").code == 0
     assert {p.name for p in Path().glob("x_*.csv")} == {"x_annotations.csv"}
+
+
+class _SignalsWhenCollected:
+    """Python loses what is raised in a finaliser."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=str)
+def test_a_signal_is_not_lost_where_exceptions_are(number, code):
+    collected = _SignalsWhenCollected(number)
+    with pytest.raises(KeyboardInterrupt) as caught, exits.stopped_by_signals():
+        del collected
+        time.sleep(5)
+    assert exits.exit_code_of_interrupt(caught.value) == code

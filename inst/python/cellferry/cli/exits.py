@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -37,6 +39,10 @@ def exit_code_of(error: CellferryError) -> int:
     return EXIT_USAGE if isinstance(error, _USAGE) else EXIT_ERROR
 
 
+AGAIN_SECONDS = 0.05
+"""After which a signal is sent again whose exception was lost."""
+
+
 class Stopped(KeyboardInterrupt):
     """A signal that ends the process arrived.
 
@@ -59,7 +65,8 @@ def stopped_by_signals() -> Iterator[None]:
     """Raise :class:`Stopped` in the main thread at SIGTERM and SIGHUP.
 
     A second one while the first clears away is ignored; Ctrl-C is not. A signal that whoever
-    started us had switched off (``nohup``) stays so.
+    started us had switched off (``nohup``) stays so. One that arrives where Python loses every
+    exception, as in a callback of the garbage collector, is sent again a moment later.
     """
     signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in signals}
@@ -70,10 +77,30 @@ def stopped_by_signals() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise Stopped(number)
 
+    def lost(what: sys.UnraisableHookArgs) -> None:
+        number = signal.SIGINT
+        if isinstance(what.exc_value, Stopped):
+            number = signal.Signals(what.exc_value.number)
+            signal.signal(number, stop)
+        elif not isinstance(what.exc_value, KeyboardInterrupt):
+            hook(what)
+            return
+        threading.Timer(AGAIN_SECONDS, _send, [number]).start()
+
+    hook, sys.unraisablehook = sys.unraisablehook, lost
     for number in mine:
         signal.signal(number, stop)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number in mine:
             signal.signal(number, before[number])
+
+
+def _send(number: signal.Signals) -> None:
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, number)
+    else:
+        signal.raise_signal(number)
