@@ -56,9 +56,12 @@ cell_options <- function(options, for_clusters, valid) {
 # object that its engine reads; discard(request$kept) gives all of it back.
 open_request <- function(request, object = NULL) {
   request$kept <- new_kept()
-  target <- if (!is.null(object)) json_target(object, request$key)
+  outgoing <- new_outgoing()
+  target <- if (!is.null(object)) {
+    c(json_target(object, request$key), json_labelled(outgoing, object, request$key))
+  }
   answer <- with_key_prompt(request$engine, {
-    bridge_call("request", c(json_request(request), target), verbose = request$verbose)
+    bridge_call("request", c(json_request(request), target), outgoing, verbose = request$verbose)
   })$value
   request$kept$handles <- answer$handle
   request$handle <- answer$handle
@@ -91,6 +94,29 @@ json_target <- function(object, key) {
       is.null(extract_stored(object)[[key]]) && looks_written(extract_metadata(object), key)
     )
   )
+}
+
+# What the object has under a key, for decisions and edits by hand to be judged: the names of its
+# cells, and its columns of the key and of the clusters that were annotated.
+json_labelled <- function(outgoing, object, key) {
+  json <- extract_stored(object)[[key]]
+  if (is.null(json)) {
+    return(NULL)
+  }
+  metadata <- extract_metadata(object)
+  suffixes <- c(names(written_columns), "decision")
+  names <- paste0(key, ifelse(nzchar(suffixes), paste0("_", suffixes), ""))
+  columns <- as.list(metadata[intersect(names, names(metadata))])
+  provenance <- tryCatch(from_json(json)$provenance, error = function(cnd) NULL)
+  for (name in setdiff(unique(c(provenance$group_column, provenance$group_key)), names(columns))) {
+    groups <- tryCatch(extract_groups(object, name), cellferry_error = function(cnd) NULL)
+    if (!is.null(groups)) {
+      columns[[name]] <- factor(groups$names[groups$codes], levels = groups$names)
+    }
+  }
+  cells <- extract_cells(object)
+  frame <- structure(columns, class = "data.frame", row.names = .set_row_names(length(cells)))
+  list(labelled = list(cells = json_texts(cells), frame = pack_frame(outgoing, frame)))
 }
 
 # The one way from an object to its labels, for clusters and for cells: a new run, or, with
@@ -247,10 +273,17 @@ deliver <- function(object, answer, groups, key) {
   delivery <- unpack_frame(answer$value$delivery, answer$buffers)
   # `cluster` names the rows; a metadata column of that name is the user's own.
   columns <- setdiff(names(delivery), "cluster")
+  if (isTRUE(answer$value$by_cell)) {
+    groups <- each_cell(object)
+    groups$skipped <- identical(json_level(answer), "cells")
+  }
   if (isTRUE(groups$skipped)) delivery <- with_skipped(delivery, groups$names, key)
-  replaced <- intersect(columns, names(extract_metadata(object)))
+  gone <- as.character(unlist(answer$value$gone))
+  replaced <- intersect(c(columns, gone), names(extract_metadata(object)))
   attach_annotations(object, delivery, groups, key, answer$value$json, replaced)
 }
+
+json_level <- function(answer) from_json(answer$value$json)$provenance$level
 
 # The answer for every cell: those that were not read have no label, and were skipped.
 with_skipped <- function(delivery, cells, key) {

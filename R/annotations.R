@@ -90,17 +90,32 @@ parse_annotations <- function(json) {
   # What makes the text may fail, and that is no fault of the text.
   force(json)
   parsed <- tryCatch(from_json(json), error = function(cnd) NULL)
-  if (!identical(parsed$schema, annotation_schema)) {
+  if (!isTRUE(parsed$schema %in% readable_schemas)) {
     cellferry_stop(
       "annotations_format",
       paste0(
         "The stored annotations have the schema \"", parsed$schema %||% "none",
         "\"; this version reads \"", annotation_schema, "\"."
       ),
-      "Update cellferry, or annotate again."
+      if (is_newer_schema(parsed$schema)) {
+        paste0(
+          "A newer cellferry than ", utils::packageVersion("cellferry"),
+          " wrote them: update the package."
+        )
+      } else {
+        "Update cellferry, or annotate again."
+      }
     )
   }
   parsed
+}
+
+# A schema that this version does not know yet.
+is_newer_schema <- function(schema) {
+  own <- strsplit(annotation_schema, "/", fixed = TRUE)[[1]]
+  found <- strsplit(schema %||% "", "/", fixed = TRUE)[[1]]
+  length(found) == 2L && identical(found[1], own[1]) && grepl("^[0-9]+$", found[2]) &&
+    as.numeric(found[2]) > as.numeric(own[2])
 }
 
 new_annotations <- function(json, key) {
@@ -115,7 +130,9 @@ new_annotations <- function(json, key) {
     )
   })
   names(columns) <- names(annotation_columns)
-  as_annotations(columns, length(parsed$rows), key, json, parsed$provenance)
+  table <- as_annotations(columns, length(parsed$rows), key, json, parsed$provenance)
+  attr(table, "decisions") <- parsed$decisions
+  table
 }
 
 as_annotations <- function(columns, n, key, json = NULL, provenance = list(), note = NULL) {

@@ -29,7 +29,8 @@ stored_groups <- function(object, table) {
   }
   codes <- written$first[written$of_cell]
   counts <- tabulate(codes, nrow(table))
-  left_over <- sum(is.na(codes) & written$has_label[written$of_cell])
+  labelled <- written$has_label & !written$by_hand
+  left_over <- sum(is.na(codes) & labelled[written$of_cell])
   counts <- counted_apart(table, written, counts)
   note <- c(
     changed_note(table), gone_note(table, counts),
@@ -116,8 +117,11 @@ differing_cells <- function(codes, table, written) {
   agree <- function(same) {
     inside <- !is.na(pairs$row)
     none <- !written$has_label[pairs$what]
-    fits <- none
-    fits[inside] <- same[cbind(pairs$what, pairs$row)[inside, , drop = FALSE]]
+    fits <- none | written$by_hand[pairs$what]
+    fits[inside] <- fits_hand(
+      same[cbind(pairs$what, pairs$row)[inside, , drop = FALSE]],
+      written$by_hand[pairs$what][inside]
+    )
     fits
   }
   whole <- agree(written$same)
@@ -160,6 +164,7 @@ counted_apart <- function(table, written, counts) {
 #   beside     the same without the label
 #   first      for each combination the first row of its values, else the only one of its label
 #   has_label  whether a combination has a label
+#   by_hand    whether it is what a decision about cells gave: its cells may be of any row
 #   rows       for each row what it looks like
 #   proves     whether rows differ in more than the label
 written_rows <- function(metadata, table) {
@@ -173,14 +178,16 @@ written_rows <- function(metadata, table) {
     return(NULL)
   }
   values <- lapply(names[there], function(name) plain_values(metadata[[name]]))
+  decided <- paste0(key, "_decision")
+  decided <- if (decided %in% names(metadata)) list(plain_values(metadata[[decided]]))
   several <- max(combination(values), 0L)
   if (several > most_combinations) {
     # Something else was put there: only the labels are left to go by.
     values <- values[1]
     there[-1] <- FALSE
   }
-  wanted <- lapply(unname(written_columns[there]), function(name) plain_values(table[[name]]))
-  of_cell <- combination(values)
+  wanted <- lapply(unname(written_columns[there]), function(name) delivered_values(table, name))
+  of_cell <- combination(c(values, decided))
   example <- match(seq_len(max(of_cell, 0L)), of_cell)
   same <- Map(function(x, y) {
     if (is.double(y)) {
@@ -198,13 +205,40 @@ written_rows <- function(metadata, table) {
   alone <- match(labels, rows[!rows %in% rows[duplicated(rows)]])
   alone <- which(!rows %in% rows[duplicated(rows)])[alone]
   first <- apply(whole, 1L, function(x) c(which(x), NA_integer_)[1])
+  first <- ifelse(is.na(first), alone, first)
+  by_hand <- decided_by_hand(table, values[[1]][example], decided[[1]][example])
+  first[by_hand] <- NA_integer_
   list(
     of_cell = of_cell, same = whole, beside = beside,
-    first = ifelse(is.na(first), alone, first),
-    has_label = !is.na(values[[1]][example]), rows = combination(wanted),
+    first = first, by_hand = by_hand, has_label = !is.na(values[[1]][example]), rows = combination(wanted),
     proves = !is.null(beside) && !anyDuplicated(combination(wanted[-1]))
   )
 }
+
+# What cells get of a column of a table: detail and confidence are of the engine's label, and none
+# where another one is in force.
+delivered_values <- function(table, name) {
+  values <- plain_values(table[[name]])
+  if (name %in% c("detail", "confidence") && "engine_status" %in% names(table)) {
+    other <- missing_as_text(table$label) != missing_as_text(table$engine_label)
+    values[!is.na(table$engine_status) & other] <- NA
+  }
+  values
+}
+
+decided_by_hand <- function(table, labels, actions) {
+  made <- lapply(attr(table, "decisions"), function(decision) {
+    if (is.null(decision$cluster)) {
+      paste(missing_as_text(decision$label %||% NA), decision$action, sep = "\r\r")
+    }
+  })
+  if (is.null(actions)) {
+    return(rep(FALSE, length(labels)))
+  }
+  paste(missing_as_text(labels), actions, sep = "\r\r") %in% unlist(made)
+}
+
+fits_hand <- function(fits, by_hand) fits | by_hand
 
 plain_values <- function(x) if (is.numeric(x) && !is.factor(x)) as.double(x) else as.character(x)
 

@@ -12,6 +12,8 @@ error_codes <- c(
   column_exists = "A target column exists, and no record says that cellferry wrote it.",
   credentials_required = "A run needs a key or token, and none is stored by design.",
   data_in_use = "Another server uses the data folder.",
+  decisions_format = "A file is none of decisions, is damaged, or a newer version wrote it.",
+  decisions_mismatch = "None of the decisions is about cells that this object has.",
   delivery = "The labels cannot be written where they were asked for.",
   dependency_missing = "An optional package is needed and not installed.",
   embedding = "R cannot be run inside this Python process.",
@@ -29,6 +31,7 @@ error_codes <- c(
   invalid_object = "The object is of a known class but its content contradicts itself.",
   invalid_option = "The argument exists, its value is not valid.",
   knowledge = "A table of marker knowledge is not valid.",
+  labels_edited = "Labels that cellferry wrote were edited by hand since, and are not replaced unasked.",
   layer_missing = "The assay does not have the counts or the normalised values that are needed.",
   markers = "A marker table cannot be used.",
   markers_clusters = "The clusters of the table are not the clusters of the object.",
@@ -38,6 +41,7 @@ error_codes <- c(
   markers_required = "No markers were given and none can be computed from the object.",
   markers_statistic = "The table lacks the statistic that ranking needs.",
   markers_unreadable = "The file does not exist, cannot be opened, or is not text.",
+  merge = "Annotated parts do not fit into the object, or contradict each other.",
   not_normalized = "Scaled values or raw counts are where log-normalised ones are needed.",
   object_outdated = "The object is of another generation of Seurat and must be converted first.",
   option = "An argument cannot be used.",
@@ -77,8 +81,10 @@ warning_codes <- c(
   columns_renamed = "Columns were renamed because a database does not distinguish their names.",
   coordinates = "There is no usable embedding, or another one is used.",
   counts = "Values that looked like raw counts are not, and are left out.",
+  decisions = "Decisions that do not hold any more, or could not all be applied or kept.",
   genes_unrecognised = "Few of the genes are known to the engine.",
   knowledge = "Genes of the user's own knowledge are no known symbols.",
+  label_free_text = "A label of a person is no term of the Cell Ontology.",
   markers_unknown_clusters = "Some clusters of the marker table are not in the object.",
   normalisation = "The expression values do not look log-normalised.",
   record_lost = "Columns that cellferry wrote are replaced; the object had lost their record.",
@@ -97,11 +103,16 @@ annotation_columns <- c(
   status = "text", error = "text", alternatives = "texts", mixed = "texts", supporting = "texts",
   conflicting = "texts", missing = "texts", justification = "text", engine = "text",
   model = "text", provider = "text", n_markers = "integer", iterations = "integer",
-  input_tokens = "integer", output_tokens = "integer", cost_usd = "real", seconds = "real"
+  input_tokens = "integer", output_tokens = "integer", cost_usd = "real", seconds = "real",
+  engine_label = "text", engine_status = "text", engine_ontology_id = "text", decision = "text",
+  decided_by = "text", decided_at = "text", reason = "text", n_decided = "integer",
+  refined_by = "text", attention = "texts"
 )
 
 printed_columns <- c("cluster", "n_cells", "label", "confidence", "status")
 
 annotation_statuses <- c("ok", "unknown", "failed", "skipped")
 
-annotation_schema <- "cellferry.annotations/1"
+annotation_schema <- "cellferry.annotations/2"
+
+readable_schemas <- c("cellferry.annotations/1", "cellferry.annotations/2")

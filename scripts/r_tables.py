@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "R" / "tables.R"
 sys.path.insert(0, str(ROOT / "inst" / "python"))
 
-from cellferry.annotations.clusters import COLUMNS, PRINTED, SCHEMA, STATUSES  # noqa: E402
+from cellferry.annotations.clusters import COLUMNS, PRINTED, READABLE, SCHEMA, STATUSES  # noqa: E402
 from cellferry.errors import error_codes, warning_codes  # noqa: E402
 
 LINE = 100
@@ -60,7 +60,9 @@ def tables() -> str:
             "",
             filled("annotation_statuses", [quoted(status) for status in STATUSES]),
             "",
-            f"annotation_schema <- {quoted(SCHEMA)}\n",
+            f"annotation_schema <- {quoted(SCHEMA)}",
+            "",
+            filled("readable_schemas", [quoted(schema) for schema in READABLE]) + "\n",
         ]
     )
 

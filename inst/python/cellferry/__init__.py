@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from . import engines, errors, runs, seurat
     from .annotate import annotate_cells, annotate_clusters, resume
     from .annotate.companions import embed_cells, export_markers
+    from .annotate.decisions import (
+        apply_decisions,
+        carry_decisions,
+        decisions,
+        set_labels,
+        withdraw_decision,
+    )
     from .annotate.reannotate import reannotate
     from .annotations import Annotations, CellAnnotations, annotation_report, read_annotations
     from .annotations.evidence import markers, supporting_markers
@@ -33,7 +40,10 @@ _WHERE = {
     "annotate_cells": "annotate.objects",
     "annotate_clusters": "annotate.objects",
     "annotation_report": "annotations.stored",
+    "apply_decisions": "annotate.decisions",
     "build_artifacts": "artifacts",
+    "carry_decisions": "annotate.decisions",
+    "decisions": "annotate.decisions",
     "embed_cells": "annotate.companions",
     "engines": "",
     "errors": "",
@@ -48,9 +58,11 @@ _WHERE = {
     "reannotate": "annotate.reannotate",
     "resume": "annotate.objects",
     "runs": "",
+    "set_labels": "annotate.decisions",
     "seurat": "",
     "study_report": "study.inventory",
     "supporting_markers": "annotations.evidence",
+    "withdraw_decision": "annotate.decisions",
     "write_annotations": "annotations.write",
 }
 
@@ -63,7 +75,10 @@ __all__ = [
     "annotate_cells",
     "annotate_clusters",
     "annotation_report",
+    "apply_decisions",
     "build_artifacts",
+    "carry_decisions",
+    "decisions",
     "embed_cells",
     "engines",
     "errors",
@@ -78,9 +93,11 @@ __all__ = [
     "reannotate",
     "resume",
     "runs",
+    "set_labels",
     "seurat",
     "study_report",
     "supporting_markers",
+    "withdraw_decision",
     "write_annotations",
 ]
 

@@ -16,7 +16,8 @@ react to the same thing. The tree::
     │   ├── GeneIdentifiersError
     │   ├── KnowledgeError
     │   └── OptionError         UnknownOptionError, InvalidOptionError
-    ├── DeliveryError           InvalidKeyError, ColumnExistsError, OutputError (DataInUseError)
+    ├── DeliveryError           InvalidKeyError, ColumnExistsError, LabelsEditedError,
+    │                           OutputError (DataInUseError)
     ├── EngineError             UnknownEngineError, EngineNeedsError, UploadNotAllowedError,
     │                           CredentialsRequiredError
     │   └── ServiceError        a remote service did not do what was asked
@@ -27,7 +28,8 @@ react to the same thing. The tree::
     │       └── ServiceAnswerError      ServicePageError, ServiceRedirectError
     ├── RunError                RunNotFoundError, RunMismatchError, RunDamagedError,
     │                           RunLockedError, InterruptedRunError
-    ├── AnnotationsError        AnnotationsMissingError, AnnotationsFormatError
+    ├── AnnotationsError        AnnotationsMissingError, AnnotationsFormatError,
+    │                           DecisionsFormatError, DecisionsMismatchError, MergeError
     ├── ArtifactError           ArtifactFormatError, ArtifactBuildError
     │                           └── ArtifactValuesError
     ├── DependencyError         an optional package is not installed
@@ -39,7 +41,7 @@ react to the same thing. The tree::
     ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
     ├── SpeciesWarning, TissueWarning, KnowledgeWarning, GenesUnrecognisedWarning
     ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
-    ├── ClustersChangedWarning, RecordLostWarning
+    ├── ClustersChangedWarning, RecordLostWarning, DecisionsWarning, FreeTextLabelWarning
     ├── CellsQualityWarning, CellsDiagnosisWarning
     └── RunDamagedWarning, RunPlaceWarning, ServiceWordsWarning
 
@@ -263,6 +265,12 @@ class ColumnExistsError(DeliveryError):
     code = "column_exists"
 
 
+class LabelsEditedError(ColumnExistsError):
+    """Labels that cellferry wrote were edited by hand since, and are not replaced unasked."""
+
+    code = "labels_edited"
+
+
 class OutputError(DeliveryError):
     """An output file cannot be written."""
 
@@ -449,6 +457,24 @@ class AnnotationsFormatError(AnnotationsError):
     code = "annotations_format"
 
 
+class DecisionsFormatError(AnnotationsError):
+    """A file is none of decisions, is damaged, or a newer version wrote it."""
+
+    code = "decisions_format"
+
+
+class DecisionsMismatchError(AnnotationsError):
+    """None of the decisions is about cells that this object has."""
+
+    code = "decisions_mismatch"
+
+
+class MergeError(AnnotationsError):
+    """Annotated parts do not fit into the object, or contradict each other."""
+
+    code = "merge"
+
+
 class ArtifactError(CellferryError):
     """An artifact, vars.h5 or obs.duckdb, cannot be built or read."""
 
@@ -513,6 +539,18 @@ class RecordLostWarning(CellferryWarning):
     """Columns that cellferry wrote are replaced; the object had lost their record."""
 
     code = "record_lost"
+
+
+class DecisionsWarning(CellferryWarning):
+    """Decisions that do not hold any more, or could not all be applied or kept."""
+
+    code = "decisions"
+
+
+class FreeTextLabelWarning(CellferryWarning):
+    """A label of a person is no term of the Cell Ontology."""
+
+    code = "label_free_text"
 
 
 class CellsWithoutClusterWarning(CellferryWarning):

@@ -87,7 +87,7 @@ def test_a_cluster_cannot_be_answered_twice():
     [
         ("{", "not valid JSON"),
         ("[]", "schema"),
-        (json.dumps({"schema": "cellferry.annotations/99"}), "this version reads"),
+        (json.dumps({"schema": "cellferry.annotations/99"}), "newer cellferry"),
         (json.dumps({"schema": SCHEMA}), "damaged"),
         (json.dumps({"schema": SCHEMA, "rows": [{"cluster": "0"}]}), "damaged"),
         (json.dumps({"schema": SCHEMA, "rows": [{"cluster": "0", "status": "ok"}]}), "damaged"),

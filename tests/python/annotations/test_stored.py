@@ -7,8 +7,9 @@ from cellferry import annotate_clusters, annotation_report, errors, read_annotat
 def test_the_newest_key_is_read_unless_one_is_named(blood):
     first = annotate_clusters(blood, group_key="louvain", key="first", progress=False)
     second = annotate_clusters(blood, group_key="louvain", key="second", progress=False)
-    assert read_annotations(blood) == second
-    assert read_annotations(blood, "first") == first
+    assert read_annotations(blood).provenance["run"] == second.provenance["run"]
+    assert read_annotations(blood).rows == second.rows
+    assert read_annotations(blood, "first").rows == first.rows
     with pytest.raises(errors.AnnotationsMissingError, match='"first", "second"') as caught:
         read_annotations(blood, "secnd")
     assert 'Did you mean "second"' in caught.value.hint

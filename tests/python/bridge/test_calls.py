@@ -110,7 +110,7 @@ def test_a_study_goes_in_blocks_to_python_and_labels_come_back():
     assert events
     assert [w["code"] for w in answer["warnings"]] == ["cells_without_cluster"]
     again, _ = ask("run_resume", {"run": value["run"]})
-    assert again["value"]["json"] == value["json"]
+    assert json.loads(again["value"]["json"])["rows"] == json.loads(value["json"])["rows"]
 
 
 def test_markers_of_another_clustering_stop_it_before_a_run_exists():

@@ -143,8 +143,11 @@ class _SignalsWhenCollected:
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS, ids=str)
 def test_a_signal_is_not_lost_where_exceptions_are(number, code):
-    collected = _SignalsWhenCollected(number)
-    with pytest.raises(KeyboardInterrupt) as caught, exits.stopped_by_signals():
+    def collect():
+        collected = _SignalsWhenCollected(number)
         del collected
         time.sleep(5)
+
+    with pytest.raises(KeyboardInterrupt) as caught, exits.stopped_by_signals():
+        collect()
     assert exits.exit_code_of_interrupt(caught.value) == code

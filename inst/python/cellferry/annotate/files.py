@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..annotations import delivery
+from ..annotations.labelling import attach, stored_labels, with_previous
 from ..errors import (
     InvalidOptionError,
     OutputError,
@@ -48,6 +48,10 @@ class Labelled(Protocol):
     """
 
     suffix: str
+
+    def in_force(self, found: Annotations | CellAnnotations) -> Annotations | CellAnnotations:
+        """Return an answer with the decisions of the object's earlier labels that still hold."""
+        ...
 
     def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
         """Label the object and return the new columns, one row per cell."""
@@ -201,10 +205,15 @@ class AnnDataObject:
     key: str
     suffix: str = ".h5ad"
 
+    def in_force(self, found: Annotations | CellAnnotations) -> Annotations | CellAnnotations:
+        """Return an answer with the decisions that still hold."""
+        previous = stored_labels(self.adata, self.key)
+        return with_previous(found, self.study.clusters, self.adata.obs_names, previous)
+
     def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
         """Write the columns into ``obs`` and the record into ``uns``."""
-        delivery.attach(self.adata, found, self.study.clusters, self.key)
-        frame: pd.DataFrame = self.adata.obs[list(found.provenance["columns"])]
+        columns = attach(self.adata, found, self.study.clusters, self.key).provenance["columns"]
+        frame: pd.DataFrame = self.adata.obs[list(columns)]
         return frame
 
     def save(self, path: Path) -> None:

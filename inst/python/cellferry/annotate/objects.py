@@ -396,6 +396,8 @@ def _annotate(
         if target is not None:
             check_output(target, opened, overwrite=request.overwrite)
         found = _found(request, opened, run, progress=progress)
+        if opened.object is not None:
+            found = opened.object.in_force(found)
         # An object of a file that is not written is not labelled either.
         if opened.object is not None and (target is not None or not isinstance(request.data, Path)):
             opened.object.deliver(found)

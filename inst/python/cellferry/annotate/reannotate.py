@@ -112,6 +112,7 @@ def reannotate(
     cellferry.errors.EngineNeedsError: The engine "local" takes no remarks: it asks no model...
     """
     from ..annotations import delivery
+    from ..annotations.labelling import attach
     from ..annotations.stored import read_annotations
     from ..runs.progress import progress_events
     from .request import AnnotateRequest, is_anndata
@@ -142,8 +143,9 @@ def reannotate(
             allow_upload=allow_upload,
             on_event=on_event,
         )
-    delivery.attach(data, found, study.clusters, request.key)
-    return found
+    made = attach(data, found, study.clusters, request.key)
+    assert isinstance(made, Annotations)
+    return made
 
 
 def _run_of(found: Annotations) -> str:

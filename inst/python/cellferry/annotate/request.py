@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from ..annotations import delivery
+from ..annotations.labelling import check_unedited, stored_labels
 from ..engines.base import AnyEngine
 from ..errors import InvalidOptionError, RunMismatchError, UnsupportedObjectError
 from ..study.inputs.kinds import file_kind
@@ -100,6 +101,9 @@ class AnnotateRequest:
             replaced = delivery.check_object_key(
                 self.data, self.key, overwrite=self.overwrite, level=self.level
             )
+            previous = stored_labels(self.data, self.key)
+            if previous is not None:
+                check_unedited(previous, overwrite=self.overwrite)
             if replaced:
                 logger.info("Replacing the columns %s.", ", ".join(replaced))
         else:

@@ -26,12 +26,12 @@ from .clusters import (
     Annotation,
     Annotations,
     Level,
-    check_schema,
     contradiction,
     status_counts,
 )
 from .diagnoses import diagnose
 from .printed import MOST_ROWS
+from .schema import check_schema
 from .texts import TextLists, Texts
 
 if TYPE_CHECKING:

@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from ..errors import ISSUE_URL, AnnotationsFormatError, InternalError, counted, listing
+from ..errors import (
+    ISSUE_URL,
+    AnnotationsFormatError,
+    DecisionsFormatError,
+    InternalError,
+    counted,
+    listing,
+)
+from .decisions.decision import Decision
 from .printed import MOST_ROWS, card, html_table, shown, table
+from .schema import check_schema
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -35,7 +44,9 @@ Level = Literal["clusters", "cells"]
 KEPT_MARKERS = 50
 """Markers per cluster that travel with the annotations."""
 
-SCHEMA = "cellferry.annotations/1"
+SCHEMA = "cellferry.annotations/2"
+READABLE = tuple(f"cellferry.annotations/{number}" for number in (1, 2))
+"""Schemas that are read, for ever; what is changed is written by the last."""
 UNKNOWN = "Unknown"
 
 Status = Literal["ok", "unknown", "failed", "skipped"]
@@ -71,6 +82,16 @@ COLUMNS: dict[str, Kind] = {
     "output_tokens": "integer",
     "cost_usd": "real",
     "seconds": "real",
+    "engine_label": "text",
+    "engine_status": "text",
+    "engine_ontology_id": "text",
+    "decision": "text",
+    "decided_by": "text",
+    "decided_at": "text",
+    "reason": "text",
+    "n_decided": "integer",
+    "refined_by": "text",
+    "attention": "texts",
 }
 """Column -> kind. ``texts`` is an ordered list of text, never missing, possibly empty."""
 
@@ -82,6 +103,11 @@ class Annotation:
     ``status`` decides what the label may be: ``ok`` has a label; ``unknown`` has the
     label "Unknown"; ``failed`` and ``skipped`` have none and say why in ``error``.
     ``confidence`` is between 0 and 1, or None.
+
+    Once a person decided (``decision``), ``label``, ``status`` and the ontology are those in
+    force, and what the engine answered is in ``engine_label``, ``engine_status`` and
+    ``engine_ontology_id``; all else stays the engine's. ``refined_by`` names the annotation that
+    has the labels of its cells.
     """
 
     cluster: str
@@ -110,6 +136,16 @@ class Annotation:
     output_tokens: int | None = None
     cost_usd: float | None = None
     seconds: float | None = None
+    engine_label: str | None = None
+    engine_status: str | None = None
+    engine_ontology_id: str | None = None
+    decision: str | None = None
+    decided_by: str | None = None
+    decided_at: str | None = None
+    reason: str | None = None
+    n_decided: int | None = None
+    refined_by: str | None = None
+    attention: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problem = contradiction(
@@ -134,8 +170,15 @@ class Annotation:
             confidence = f"{self.confidence:.2f} ({self.confidence_kind})"
         if term is not None and self.ontology_label:
             term = f"{term}, {self.ontology_label}"
+        decided = self.decision
+        if decided is not None and self.decided_by is not None:
+            decided = f"{decided}, by {self.decided_by}"
+        engines = self.engine_label or self.engine_status
         known: tuple[tuple[str, object], ...] = (
             ("status", self.status),
+            ("decision", decided),
+            ("reason", self.reason),
+            ("engine says", engines if engines != self.label else None),
             ("cells", self.n_cells),
             ("confidence", confidence),
             ("ontology", term),
@@ -197,21 +240,6 @@ def contradiction(
     return None
 
 
-def check_schema(found: object, expected: str) -> None:
-    """Raise :class:`AnnotationsFormatError` where annotations have another schema.
-
-    Parameters
-    ----------
-    found
-        What the stored form says it is.
-    expected
-        The only schema that is read.
-    """
-    if found != expected:
-        message = f'These annotations have the schema "{found}"; this version reads "{expected}".'
-        raise AnnotationsFormatError(message, "Update cellferry, or annotate again.")
-
-
 def status_counts(numbers: Mapping[str, int]) -> str:
     """Return for example ``690 ok, 10 unknown``, without statuses that do not occur."""
     return ", ".join(f"{numbers[s]} {s}" for s in STATUSES if numbers.get(s))
@@ -231,6 +259,9 @@ class Annotations:
         Run id, engine, parameters, versions, group key, time. Never a secret.
     markers
         The best markers of each cluster as columns of equal length, with Seurat's names.
+    decisions
+        What persons decided, the oldest first; the rows have the labels in force. See
+        :mod:`cellferry.annotations.decisions.decision`.
 
     Examples
     --------
@@ -245,6 +276,7 @@ class Annotations:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     markers: Mapping[str, list[Any]] = field(default_factory=dict)
+    decisions: tuple[Decision, ...] = ()
 
     def __post_init__(self) -> None:
         names = [row.cluster for row in self.rows]
@@ -326,11 +358,21 @@ class Annotations:
         """Return one column as a list, in row order."""
         return [getattr(row, name) for row in self.rows]
 
+    def delivered(self, name: str) -> list[Any]:
+        """Return what cells get of one column, in row order.
+
+        Detail and confidence are of the engine's label, and None where another is in force.
+        """
+        if name not in {"detail", "confidence"}:
+            return self.column(name)
+        return [None if _is_other(row) else getattr(row, name) for row in self.rows]
+
     def values(self, name: str) -> Texts | NDArray[np.float64]:
-        """Return one column as an array, in row order: text as codes, else NaN for none."""
+        """Return :meth:`delivered` as an array: text as codes, else NaN for none."""
+        values = self.delivered(name)
         if COLUMNS[name] == "text":
-            return Texts.of(self.column(name))
-        return np.array([np.nan if v is None else v for v in self.column(name)], dtype=np.float64)
+            return Texts.of(values)
+        return np.array([np.nan if v is None else v for v in values], dtype=np.float64)
 
     def rows_of(self, cells: tuple[str, ...], clusters: Clusters) -> NDArray[np.intp]:  # noqa: ARG002
         """Return for each cell the row of its cluster, -1 without one.
@@ -408,10 +450,11 @@ class Annotations:
         """Return the whole as plain data: schema, rows, evidence, provenance."""
         return {
             "schema": SCHEMA,
-            "rows": [asdict(row) for row in self.rows],
+            "rows": [_stored_row(row) for row in self.rows],
             "evidence": dict(self.evidence),
             "provenance": dict(self.provenance),
             "markers": dict(self.markers),
+            **({"decisions": [d.to_dict() for d in self.decisions]} if self.decisions else {}),
         }
 
     def to_json(self) -> str:
@@ -421,12 +464,17 @@ class Annotations:
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Annotations:
         """Read what :meth:`to_dict` wrote; raises :class:`AnnotationsFormatError`."""
-        check_schema(stored.get("schema") if isinstance(stored, Mapping) else None, SCHEMA)
+        check_schema(stored.get("schema") if isinstance(stored, Mapping) else None, *READABLE)
         try:
             rows = tuple(Annotation.from_dict(row) for row in stored["rows"])
-            parts = (stored.get(p, {}) for p in ("evidence", "provenance", "markers"))
-            return cls(rows, *parts)
-        except (KeyError, TypeError, AttributeError, InternalError) as error:
+            evidence, known, markers = (
+                stored.get(p, {}) for p in ("evidence", "provenance", "markers")
+            )
+            decided = tuple(Decision.from_dict(d) for d in stored.get("decisions", ()))
+            return cls(rows, evidence, known, markers, decided)
+        except (
+            KeyError, TypeError, AttributeError, InternalError, DecisionsFormatError
+        ) as error:  # fmt: skip
             message = f"The stored annotations are damaged: {error}."
             raise AnnotationsFormatError(message, "Annotate again.") from error
 
@@ -439,6 +487,20 @@ class Annotations:
             message = "The stored annotations are not valid JSON."
             raise AnnotationsFormatError(message, "Annotate again.") from error
         return cls.from_dict(stored)
+
+
+def _is_other(row: Annotation) -> bool:
+    """Whether the label in force is not the engine's."""
+    return row.engine_status is not None and row.label != row.engine_label
+
+
+_ADDED = tuple(COLUMNS)[list(COLUMNS).index("engine_label") :]
+"""Columns that are stored only where they say something: most objects have no decision."""
+
+
+def _stored_row(row: Annotation) -> dict[str, Any]:
+    stored = asdict(row)
+    return {k: v for k, v in stored.items() if k not in _ADDED or v not in (None, ())}
 
 
 PRINTED: tuple[str, ...] = ("cluster", "n_cells", "label", "confidence", "status")

@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -34,7 +34,6 @@ __all__ = [
     "STORE",
     "Column",
     "Level",
-    "attach",
     "check_group_key",
     "check_key",
     "check_object_key",
@@ -86,6 +85,19 @@ def column_names(key: str, level: Level = "clusters", *, compared: bool = True) 
     return [key + suffix for suffix in (*COLUMN_SOURCES, *others)]
 
 
+def claimed_columns(key: str, level: Level = "clusters") -> list[str]:
+    """Return the columns that may be written under a key, now or once somebody decides.
+
+    Parameters
+    ----------
+    key
+        Name of the label column.
+    level
+        Whether labels of clusters or of cells are written.
+    """
+    return [*column_names(key, level), f"{key}_decision"]
+
+
 def check_key(
     key: str,
     existing: Collection[str],
@@ -129,11 +141,11 @@ def check_key(
         raise InvalidKeyError(message, valid)
     for kind, names in (reserved or {}).items():
         taken = {n.lower(): n for n in names}
-        for column in column_names(key, level):
+        for column in claimed_columns(key, level):
             if column.lower() in taken:
                 message = f'The key "{key}" is the name of {_article(kind)} of this object.'
                 raise InvalidKeyError(message, 'Choose another key, for example `key="cell_type"`.')
-    present = [c for c in column_names(key, level) if c in set(existing)]
+    present = [c for c in claimed_columns(key, level) if c in set(existing)]
     foreign = [c for c in present if c not in set(owned)]
     if foreign and unrecorded and not overwrite:
         message = (
@@ -172,7 +184,7 @@ def check_group_key(key: str, group_key: str | None, level: Level = "clusters") 
     --------
     >>> check_group_key("cell_type", "leiden")
     """
-    if group_key is None or group_key not in column_names(key, level):
+    if group_key is None or group_key not in claimed_columns(key, level):
         return
     message = (
         f'The clusters are in the column "{group_key}", which the labels under the key "{key}" '
@@ -302,37 +314,3 @@ def _agree(found: CellAnnotations, one: str, other: str) -> bool:
     ids = [found.ontology_id(x) for x in (one, other)]
     ontology = cell_ontology()
     return all(i in ontology for i in ids) and ontology.related(str(ids[0]), str(ids[1]))
-
-
-def attach(
-    adata: anndata.AnnData, found: Annotations | CellAnnotations, clusters: Clusters, key: str
-) -> None:
-    """Write the columns into ``adata.obs`` and the record into ``adata.uns``, in place.
-
-    Parameters
-    ----------
-    clusters
-        One code per cell: for an answer of clusters in the order of ``adata``, for one of cells
-        in that of the answer, which may be another. A cell without a cluster, or of one that
-        failed or was skipped, gets a missing value.
-    """
-    import pandas as pd
-
-    rows = found.rows_of(tuple(map(str, adata.obs_names)), clusters)
-    made: dict[str, Any] = {}
-    for column in columns(found, key, clusters):
-        values = column.values
-        if isinstance(values, Texts):
-            levels = pd.Index(values.levels, dtype="object")
-            made[column.name] = pd.Categorical.from_codes(
-                np.append(values.codes, -1)[rows], categories=levels
-            )
-        else:
-            # A flag has no missing value, and cells of the answer are never missing.
-            none = False if values.dtype == np.bool_ else np.nan
-            made[column.name] = np.append(values, none).astype(values.dtype)[rows]
-    for name, values in made.items():
-        adata.obs[name] = values
-    store = dict(adata.uns.get(STORE, {}))
-    store[key] = found.summary().to_json()
-    adata.uns[STORE] = store

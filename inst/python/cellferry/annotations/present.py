@@ -45,12 +45,18 @@ class Present:
     gone, changed
         Sentences on clusters without cells, and on what differs from what was written; empty
         where there is nothing to say.
+    rows
+        For each cell its row of the table, -1 without one; None where ``clusters`` is.
+    unclear
+        Clusters that look alike in the labels, and whose cells can't be told apart by them.
     """
 
     found: Annotations
     clusters: Clusters | None
     gone: str = ""
     changed: str = ""
+    rows: NDArray[np.intp] | None = None
+    unclear: frozenset[str] = frozenset()
 
 
 def present(found: Annotations, obs: pd.DataFrame, key: str) -> Present:
@@ -77,13 +83,16 @@ def present(found: Annotations, obs: pd.DataFrame, key: str) -> Present:
         return Present(found, None, changed=f"{gone} or were changed.")
     rows = written.first[written.of_cell]
     counts = written.counted_apart(found, _counts(rows, len(found)))
-    left_over = int(((rows < 0) & written.has_label[written.of_cell]).sum())
+    labelled = (written.has_label & ~written.by_hand)[written.of_cell]
+    left_over = int(((rows < 0) & labelled).sum())
     notes = [_changed(found)]
     if left_over:
         notes.append(f"{counted(left_over, 'cell')} have a label that is not in this table.")
     if None in counts:
         notes.append("Clusters of one label and confidence can't be counted apart.")
-    return _present(found, rows, counts, notes)
+    now = _present(found, rows, counts, notes)
+    alike = {found.rows[i].cluster for same in written.alike for i in same}
+    return replace(now, unclear=frozenset(alike))
 
 
 def _present(
@@ -96,7 +105,7 @@ def _present(
     clusters = Clusters(tuple(names[i] for i in there), place[rows])
     now = tuple(replace(row, n_cells=n) for row, n in zip(found, counts, strict=True))
     changed = " ".join(filter(None, notes))
-    return Present(replace(found, rows=now), clusters, _gone(found, counts), changed)
+    return Present(replace(found, rows=now), clusters, _gone(found, counts), changed, rows)
 
 
 def _columns_of_clusters(found: Annotations, obs: pd.DataFrame) -> list[str]:
@@ -157,9 +166,11 @@ def _differing_cells(
     what, row = pairs
     outside = row < 0
     fits = np.where(outside, ~written.has_label[what], written.same[what, row])
+    fits |= written.by_hand[what]
     if fits.all():
         return None if written.grown(found, _counts(rows, len(found))) else 0
-    if not written.proves or not (outside | written.beside[what, row]).all():
+    beside = outside | written.by_hand[what] | written.beside[what, row]
+    if not written.proves or not beside.all():
         return None
     return int(times[~fits & ~outside].sum())
 
@@ -178,6 +189,8 @@ class _Written:
         For each combination the first row that has its values, else the only one of its label.
     has_label
         Whether a combination has a label.
+    by_hand
+        Whether it is what a decision about cells gave: its cells may be of any row.
     alike
         Groups of rows for which all that was written is the same.
     proves
@@ -189,6 +202,7 @@ class _Written:
     beside: NDArray[np.bool_]
     first: NDArray[np.intp]
     has_label: NDArray[np.bool_]
+    by_hand: NDArray[np.bool_]
     alike: list[list[int]]
     proves: bool
 
@@ -200,12 +214,13 @@ class _Written:
         ends = [""] if found.provenance.get("level") == "cells" else list(WRITTEN)
         ends = [end for end in ends if key + end in obs]
         columns = [_values_of(obs[key + end], WRITTEN[end]) for end in ends]
-        of_cell, example = _combinations(columns)
+        decided = _values_of(obs[f"{key}_decision"], "") if f"{key}_decision" in obs else None
+        of_cell, example = _combinations(columns, decided)
         if len(example) > MOST_COMBINATIONS:
             # Something else was put there: only the labels are left to go by.
             ends, columns = ends[:1], columns[:1]
-            of_cell, example = _combinations(columns)
-        wanted = [found.column(WRITTEN[end]) for end in ends]
+            of_cell, example = _combinations(columns, decided)
+        wanted = [found.delivered(WRITTEN[end]) for end in ends]
         one = [_same(c, example, w) for c, w in zip(columns, wanted, strict=True)]
         same = np.logical_and.reduce(one)
         beside = np.logical_and.reduce(one[1:]) if one[1:] else np.zeros_like(same)
@@ -213,6 +228,14 @@ class _Written:
         alone = {x: i for i, x in enumerate(wanted[0]) if labels[x] == 1 and x is not None}
         texts = [columns[0][1][i] for i in columns[0][0][example]]
         by_label = np.array([alone.get(t, -1) for t in texts], dtype=np.intp)
+        hand = {(d.label, d.action) for d in found.decisions if d.of_cells}
+        words = (
+            [None] * len(texts) if decided is None else [decided[1][i] for i in decided[0][example]]
+        )
+        by_hand = np.array(
+            [w is not None and (t, w) in hand for t, w in zip(texts, words, strict=True)],
+            dtype=bool,
+        )
         looks: dict[tuple[Any, ...], list[int]] = {}
         for i, row in enumerate(zip(*wanted, strict=True)):
             looks.setdefault(row, []).append(i)
@@ -221,8 +244,9 @@ class _Written:
             of_cell,
             same,
             beside,
-            np.where(same.any(axis=1), same.argmax(axis=1), by_label),
+            np.where(by_hand, -1, np.where(same.any(axis=1), same.argmax(axis=1), by_label)),
             np.array([t is not None for t in texts], dtype=bool),
+            by_hand,
             [rows for rows in looks.values() if len(rows) > 1],
             bool(others) and len(set(others)) == len(others),
         )
@@ -267,11 +291,13 @@ def _values_of(column: pd.Series, source: str) -> _Values:
     return made.codes.astype(np.intp) % (len(made.levels) + 1), [*made.levels, None]
 
 
-def _combinations(columns: list[_Values]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _combinations(
+    columns: list[_Values], decided: _Values | None = None
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return for each cell its combination of values, and for each of these a cell that has it."""
     codes = columns[0][0]
     example, codes = _numbered(codes)
-    for more, levels in columns[1:]:
+    for more, levels in [*columns[1:], *([] if decided is None else [decided])]:
         example, codes = _numbered(codes * len(levels) + more)
     return codes, example
 

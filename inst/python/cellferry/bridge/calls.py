@@ -234,7 +234,7 @@ def _annotate(message: Message, out: wire.Outgoing, callback: Callback | None) -
     with opened.read_by(None if callback is None else ask_by(callback)) as complete:
         study = opened.with_markers(complete, _notifier(callback))
         found = _annotated(request, study, opened.provenance, _notifier(callback))
-    return results(found, study, out)
+    return results(found, study, out, request.previous)
 
 
 def _annotated(

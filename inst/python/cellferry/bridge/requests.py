@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING
 from ..annotate import verb
 from ..annotate.checks import check_consent
 from ..annotations import delivery
+from ..annotations.clusters import Annotations
+from ..annotations.labelling import Labels, check_unedited
 from ..engines import create_engine
 from ..engines.base import AnyEngine, Estimates, Extent, Plan, Prepares
 from ..engines.service.secrets import wrapped
+from ..errors import AnnotationsFormatError
 from ..runs.run import Run
+from . import wire
 from .handles import keep
 from .wire import Message
 
@@ -34,6 +38,8 @@ class Request:
         The run to go on with, if it is not a new one.
     parameters
         The arguments of the call, for the record.
+    previous
+        What the object has under the key, if anything.
     """
 
     engine: AnyEngine
@@ -41,6 +47,7 @@ class Request:
     key: str
     run: Run | None = None
     parameters: Message = field(default_factory=dict)
+    previous: Labels | None = None
 
     @property
     def parts(self) -> frozenset[str]:
@@ -97,10 +104,11 @@ def open_request(
             engine.prepare()
     parameters = message.get("parameters") or {}
     delivery.check_group_key(message["key"], parameters.get("group.by"), level_of(message))
-    replaced = _replaced(message)
+    previous = previous_labels(message)
+    replaced = _replaced(message, previous)
     if replaced:
         logger.info("Replacing the columns %s.", ", ".join(replaced))
-    request = Request(engine, level_of(message), message["key"], run, parameters)
+    request = Request(engine, level_of(message), message["key"], run, parameters, previous)
     return {
         "handle": keep(request),
         "needs": sorted(request.parts & engine.capabilities.needs),
@@ -154,8 +162,10 @@ def plan_unread(engine: AnyEngine, message: Message) -> Plan | None:
     return engine.estimate(Extent(int(extent["cells"]), int(extent["genes"]), columns))
 
 
-def _replaced(message: Message) -> list[str]:
+def _replaced(message: Message, previous: Labels | None) -> list[str]:
     key = message["key"]
+    if previous is not None:
+        check_unedited(previous, overwrite=bool(message.get("overwrite")))
     return delivery.check_key(
         key,
         message.get("existing") or [],
@@ -165,3 +175,23 @@ def _replaced(message: Message) -> list[str]:
         level=level_of(message),
         unrecorded=bool(message.get("unrecorded")),
     )
+
+
+def previous_labels(message: Message) -> Labels | None:
+    """Return what the object of R has under the key; None without a record that can be read.
+
+    Parameters
+    ----------
+    message
+        ``key``, ``stored``, and ``labelled``: the names of ``cells`` and a ``frame`` with the
+        columns of the key and of the clusters.
+    """
+    sent, key = message.get("labelled"), message.get("key")
+    text = (message.get("stored") or {}).get(key)
+    if sent is None or key is None or text is None:
+        return None
+    try:
+        record = Annotations.from_json(text)
+    except AnnotationsFormatError:
+        return None
+    return Labels(tuple(sent["cells"]), wire.frame_from_wire(sent["frame"]), str(key), record)

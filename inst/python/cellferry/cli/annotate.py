@@ -304,6 +304,8 @@ class _Work:
                 paths.pop("report")
             claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
             found = self.annotated(opened, folder)
+            if opened.object is not None:
+                found = opened.object.in_force(found)
             try:
                 sweep(base.absolute().parent, base.name[:20])
                 run = Run.open(folder)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,10 @@ from ...annotate.verb import OnEvent
 from ...annotations import delivery
 from ...annotations.cells import CellAnnotations
 from ...annotations.clusters import Annotations
+from ...annotations.labelling import Labels, write_into
 from ...artifacts import Artifacts, BuildOptions, warn_of_values
 from ...engines.base import AnyEngine
+from ...errors import DecisionsWarning
 from ...runs.progress import progress_events
 from ...study.markers.read import read_markers
 from ...study.study import Context, Study
@@ -26,7 +29,7 @@ from .. import builds, wire
 from ..calls import CALLS
 from ..handles import drop, take
 from ..requests import open_request
-from ..results import results
+from ..results import results, written
 from ..studies import Incoming, OpenStudy
 from ..wire import Message
 from .child import Handler, RChild, existing_file
@@ -122,6 +125,7 @@ class RdsObject:
         self._handle = ""
         self._reading = ExitStack()
         self.provenance: Message = {}
+        self.previous: Labels | None = None
 
     def __enter__(self) -> RdsObject:
         self._child.__enter__()
@@ -158,6 +162,7 @@ class RdsObject:
         self._child.serve(handlers, until="plan" if self._task["dry_run"] else "annotate")
         opened = take(self._handle, OpenStudy)
         self.provenance = opened.provenance
+        self.previous = None if opened.request is None else opened.request.previous
         study = self._reading.enter_context(opened.read_by(self._child.ask))
         self._study = opened.with_markers(study, on_event)
         return self._study
@@ -166,7 +171,7 @@ class RdsObject:
         """Let R write the labels into its object."""
         self._reading.close()
         out = wire.Outgoing()
-        self._child.answer(results(found, self._study, out), out)
+        self._child.answer(results(found, self._study, out, self.previous), out)
         self._child.serve({}, until="save")
 
     def save(self, path: Path) -> None:
@@ -250,10 +255,20 @@ class Rds:
     key: str
     suffix: str = ".rds"
 
+    def in_force(self, found: Annotations | CellAnnotations) -> Annotations | CellAnnotations:
+        """Return an answer with the decisions of the object's earlier labels that still hold."""
+        previous = self.opened.previous
+        if previous is None or not previous.record.decisions or found.level == "cells":
+            return found
+        with warnings.catch_warnings():
+            # They are given when the object is labelled.
+            warnings.simplefilter("ignore", DecisionsWarning)
+            return written(found, self.study, self.key, previous)[1].record
+
     def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
         """Let R label its object; the columns are made here too, by the same rules."""
         self.opened.deliver(found)
-        return delivered_columns(found, self.study, self.key)
+        return delivered_columns(found, self.study, self.key, self.opened.previous)
 
     def save(self, path: Path) -> None:
         """Let R write the .rds, and see that it is whole: R overlooks a failure at its end."""
@@ -270,29 +285,22 @@ class Rds:
             raise OSError(errno.ENOSPC, reason, str(path)) from error
 
 
-def delivered_columns(found: Annotations | CellAnnotations, study: Study, key: str) -> pd.DataFrame:
+def delivered_columns(
+    found: Annotations | CellAnnotations, study: Study, key: str, previous: Labels | None = None
+) -> pd.DataFrame:
     """Return the columns that an object of R gets, one row per cell.
 
     Cells that the assay does not have come last: they have the label of their cluster, or were
     skipped.
     """
     import anndata
-    import numpy as np
     import pandas as pd
 
-    from ...annotations import delivery
-    from ...annotations.cells import CellAnnotations
-
-    cells, clusters, absent = study.cells or (), study.clusters, study.absent
-    if absent is not None:
-        cells += absent.cells
-        codes = np.full_like(absent.codes, -1) if found.level == "cells" else absent.codes
-        clusters = replace(clusters, codes=np.concatenate([clusters.codes, codes]))
-        if isinstance(found, CellAnnotations):
-            found = found.with_skipped(absent.cells, "The assay that was read does not have it.")
+    cells, made = written(found, study, key, previous)
     labelled = anndata.AnnData(obs=pd.DataFrame(index=pd.Index(cells)))
-    delivery.attach(labelled, found, clusters, key)
-    frame: pd.DataFrame = labelled.obs[list(found.provenance["columns"])]
+    write_into(labelled, made, key)
+    absent = study.absent
+    frame: pd.DataFrame = labelled.obs[list(made.record.provenance["columns"])]
     flags = [c for c in frame.columns if frame[c].dtype == bool]
     if absent is not None and flags:
         frame = frame.astype(dict.fromkeys(flags, object))

@@ -1,0 +1,1 @@
+"""Decisions of persons: what one is, whether it holds, and what it puts in force."""

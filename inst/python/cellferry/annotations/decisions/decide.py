@@ -1,0 +1,685 @@
+"""From what a person wants to decisions: of clusters, of cells, from a column or a file.
+
+Each function takes what an object has under a key and returns what is written; or it takes a table
+without cells and returns it with the decisions. Nothing is written where something is wrong.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import (
+    AnnotationsError,
+    DecisionsMismatchError,
+    DecisionsWarning,
+    InvalidOptionError,
+    counted,
+    in_language,
+    listing,
+    nearest,
+    warn,
+)
+from ..labelling import (
+    Labels,
+    Written,
+    before_of,
+    by_hand,
+    decided,
+    differing,
+    edited_error,
+    positions,
+)
+from .carry import Groups
+from .decision import (
+    Action,
+    Decision,
+    Term,
+    Wanted,
+    action_of,
+    by_now,
+    checked_text,
+    described,
+    identity,
+    last_decisions,
+    markers_hash,
+    names_hash,
+    open_offers,
+)
+from .in_force import engine_row, with_decisions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..clusters import Annotations
+    from ..texts import Texts
+
+logger = logging.getLogger("cellferry")
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """What came of it: the new decisions, and what is written or the table.
+
+    Attributes
+    ----------
+    new
+        Decisions that were added.
+    written
+        For an object.
+    table
+        The annotations with all decisions.
+    """
+
+    new: tuple[Decision, ...]
+    table: Annotations
+    written: Written | None = None
+
+
+def set_clusters(
+    target: Labels | Annotations, wanted: Mapping[str, Wanted], *, overwrite: bool = False
+) -> Decided:
+    """Decide about clusters.
+
+    Parameters
+    ----------
+    target
+        What an object has under a key, or a table.
+    wanted
+        Cluster -> what it is to be.
+    overwrite
+        Whether labels of these clusters that were edited by hand may be replaced.
+
+    Raises
+    ------
+    InvalidOptionError
+        There is no such cluster, it has no cells, or there is no label.
+    LabelsEditedError
+        Cells of these clusters were edited by hand.
+    AnnotationsError
+        Which cells a cluster has is not known any more.
+    """
+    if not wanted:
+        message = "Nothing is to be decided: no cluster is named."
+        line = in_language(
+            python='cellferry.set_labels(adata, {"3": "Kupffer cell"})',
+            r='x <- SetLabels(x, "3" = "Kupffer cell")',
+            cli='cellferry label INPUT --set 3="Kupffer cell" --out NAME',
+        )
+        raise InvalidOptionError(message, f"For example: {line}")
+    record = target.record if isinstance(target, Labels) else target
+    _check_clusters(record, wanted)
+    if not isinstance(target, Labels):
+        return _decide_table(target, wanted)
+    if target.of_cells:
+        return _decide_labels(target, wanted)
+    groups = groups_of(target)
+    _check_have_cells(target, groups, wanted)
+    hashes, sizes = groups.hashes(list(wanted)), groups.sizes()
+    new = []
+    for row in record:
+        if row.cluster in wanted:
+            want = wanted[row.cluster]
+            what = f'cluster "{row.cluster}"'
+            action, term = action_of(want, engine_row(row).label, what)
+            made = _made(action, term, want, hashes[row.cluster], record)
+            n = int(sizes[groups.names.index(row.cluster)])
+            named = replace(made, cluster=row.cluster, clusters=(row.cluster,), n_cells=n)
+            new.append(_identified(named))
+    affected = np.isin(groups.codes, [groups.names.index(name) for name in wanted])
+    # Cells that were chosen by hand keep what was decided about them.
+    affected &= by_hand(record.decisions, target.cells) < 0
+    return _decided(target, new, affected, overwrite=overwrite)
+
+
+def set_cells(
+    labels: Labels, cells: Sequence[str], want: Wanted, *, overwrite: bool = True
+) -> Decided:
+    """Decide about cells that were chosen by hand.
+
+    Parameters
+    ----------
+    labels
+        What the object has.
+    cells
+        Their names.
+    want
+        What they are to be.
+    overwrite
+        Whether labels of these cells that were edited by hand may be replaced.
+
+    Raises
+    ------
+    InvalidOptionError
+        There are no such cells, or some are named twice.
+    """
+    names = [str(c) for c in cells]
+    if not names:
+        message = "No cells are named."
+        raise InvalidOptionError(message, "Give their names (`cells`).")
+    if len(set(names)) != len(names):
+        twice = sorted({n for n in names if names.count(n) > 1}) if len(names) < 10_000 else []
+        message = f"Cells are named more than once: {listing(twice) or 'some of them'}."
+        raise InvalidOptionError(message, "Name each once.")
+    at = positions(names, labels.cells)
+    missing = [n for n, i in zip(names, at, strict=True) if i < 0]
+    if missing:
+        message = f"{counted(len(missing), 'cell')} of {len(names)} are not in this object."
+        guess = nearest(missing[0], list(labels.cells[:2000]))
+        hint = f"For example {listing(missing, 3)}."
+        raise InvalidOptionError(message, hint + (f' Did you mean "{guess}"?' if guess else ""))
+    engine = _engine_label(labels, at)
+    action, term = action_of(want, engine, "these cells")
+    made = _made(action, term, want, names_hash(names), labels.record)
+    kept = {} if action == "withdrawn" else before_of(labels, names)
+    one = _identified(replace(made, cells=tuple(names), n_cells=len(names), before=kept))
+    affected = np.zeros(len(labels.cells), dtype=bool)
+    affected[at] = True
+    return _decided(labels, [one], affected, overwrite=overwrite)
+
+
+def adopt(labels: Labels, column: Texts, by: str | None, reason: str | None) -> Decided:
+    """Take the labels of a column over as decisions: edits by hand, or another tool's labels.
+
+    A cluster whose cells all have one label is decided as a whole; cells that differ from the
+    label in force of their cluster are decided by themselves, one decision for each label. Cells
+    without a value, and cells that have the label already, stay as they are.
+
+    Parameters
+    ----------
+    labels
+        What the object has.
+    column
+        One label per cell.
+    by, reason
+        Kept with each decision.
+    """
+    if labels.of_cells:
+        return _adopt_cells(labels, column, np.arange(len(labels.cells)), by, reason)
+    groups = groups_of(labels)
+    rows = {row.cluster: row for row in labels.record}
+    hand = by_hand(labels.record.decisions, labels.cells) >= 0
+    whole: dict[str, Wanted] = {}
+    rest: list[NDArray[np.intp]] = []
+    expected = labels.expected()
+    assert expected is not None
+    in_force = expected[""]
+    order = np.argsort(groups.codes, kind="stable")
+    starts = np.searchsorted(groups.codes[order], np.arange(len(groups.names) + 1))
+    for i, name in enumerate(groups.names):
+        at = order[starts[i] : starts[i + 1]]
+        if not len(at):
+            continue
+        codes = np.unique(column.codes[at])
+        label = None if len(codes) > 1 or codes[0] < 0 else column.levels[int(codes[0])]
+        if label is None or name in labels.unclear or hand[at].any():
+            rest.append(at)
+        elif label != rows[name].label:
+            whole[name] = Wanted(label, reason=reason, by=by)
+    new = [] if not whole else list(set_clusters(labels, whole, overwrite=True).new)
+    outside = order[: starts[0]] if len(starts) else order[:0]
+    own = np.concatenate([*rest, outside]) if rest or len(outside) else outside
+    new += _of_cells(labels, column, in_force, own, Wanted(reason=reason, by=by))
+    if not new:
+        message = "All cells have the labels of the column already: there is nothing to adopt."
+        logger.info("%s", message)
+        return Decided((), labels.record)
+    affected = np.ones(len(labels.cells), dtype=bool)
+    return _decided(labels, new, affected, overwrite=True)
+
+
+def _adopt_cells(
+    labels: Labels, column: Texts, own: NDArray[np.intp], by: str | None, reason: str | None
+) -> Decided:
+    new = _of_cells(labels, column, labels.column(""), own, Wanted(reason=reason, by=by))
+    affected = np.ones(len(labels.cells), dtype=bool)
+    return Decided((), labels.record) if not new else _decided(labels, new, affected)
+
+
+def _of_cells(
+    labels: Labels,
+    column: Texts,
+    in_force: Any,
+    own: NDArray[np.intp],
+    said: Wanted,
+) -> list[Decision]:
+    different = differing(column, in_force)[own] & (column.codes[own] >= 0)
+    chosen = own[different]
+    new: list[Decision] = []
+    for code in np.unique(column.codes[chosen]).tolist():
+        at = chosen[column.codes[chosen] == code]
+        names = [labels.cells[int(i)] for i in at]
+        want = replace(said, label=column.levels[code])
+        new += set_cells(labels, names, want).new
+    return new
+
+
+def withdraw(
+    target: Labels | Annotations,
+    clusters: Sequence[str] = (),
+    cells: Sequence[str] = (),
+    by: str | None = None,
+    reason: str | None = None,
+) -> Decided:
+    """Withdraw what was decided: the engine's label is in force again.
+
+    Parameters
+    ----------
+    target
+        What an object has under a key, or a table.
+    clusters, cells
+        What the decisions are about; a stale one is withdrawn by the cluster it was about.
+    by, reason
+        Kept with the withdrawal.
+
+    Raises
+    ------
+    InvalidOptionError
+        Nothing was decided about them.
+    """
+    want = Wanted(action="withdrawn", by=by, reason=reason)
+    record = target.record if isinstance(target, Labels) else target
+    if len(cells):
+        if not isinstance(target, Labels):
+            message = "A table has no cells."
+            raise InvalidOptionError(message, "Give the object.")
+        at = positions([str(c) for c in cells], target.cells)
+        if bool((at < 0).any()) or bool((by_hand(record.decisions, target.cells)[at] < 0).any()):
+            message = "Nothing was decided about some of these cells."
+            raise InvalidOptionError(message, _history_line())
+        return set_cells(target, cells, want)
+    if isinstance(target, Labels) and target.of_cells:
+        now = target.column("")
+        chosen = by_hand(record.decisions, target.cells) >= 0
+        wanted = {c for c, n in enumerate(now.levels) if n in set(clusters)}
+        at = np.flatnonzero(chosen & np.isin(now.codes, list(wanted)))
+        if not len(at):
+            message = f"Nothing was decided about {listing(list(clusters))}."
+            raise InvalidOptionError(message, _history_line())
+        return set_cells(target, [target.cells[int(i)] for i in at], want)
+    last = last_decisions(record.decisions)
+    offers = {d.cluster: d for d in open_offers(record.decisions)}
+    undecided = [
+        c for c in clusters if (c not in last or last[c].action == "withdrawn") and c not in offers
+    ]
+    if undecided or not clusters:
+        message = f"Nothing was decided about {listing(undecided) or 'no cluster'}."
+        raise InvalidOptionError(message, _history_line())
+    own = [c for c in clusters if c in last and last[c].action != "withdrawn"]
+    stale = [offers[c].id for c in clusters if c not in own]
+    made: Decided | None = None
+    if own:
+        made = set_clusters(target, dict.fromkeys(own, want), overwrite=True)
+    if not stale:
+        assert made is not None
+        return made
+    return _settled(target, made, stale, want)
+
+
+def _settled(
+    target: Labels | Annotations, made: Decided | None, ids: Sequence[str], want: Wanted
+) -> Decided:
+    """Close offers that are not wanted any more."""
+    record = target.record if isinstance(target, Labels) else target
+    new = [] if made is None else list(made.new)
+    all_of = []
+    for d in record.decisions:
+        if d.id in ids:
+            closed = _made("withdrawn", None, want, d.hash, record)
+            new.append(_identified(replace(closed, cluster=d.cluster, n_cells=d.n_cells)))
+        all_of.append(replace(d, stale=False, offered=()) if d.id in ids else d)
+    all_of += new
+    if isinstance(target, Labels):
+        return _finished(target, new, all_of, _affected(target, new))
+    return Decided(tuple(new), with_decisions(record, all_of))
+
+
+def _history_line() -> str:
+    line = in_language(
+        python="cellferry.decisions(adata)", r="Decisions(x)", cli="cellferry label INPUT --list"
+    )
+    return f"What was decided: {line}"
+
+
+def apply(
+    target: Labels | Annotations, decisions: Sequence[Decision], run: str | None = None
+) -> Decided:
+    """Apply decisions of another object or of a page: those whose cells are a cluster here.
+
+    Parameters
+    ----------
+    target
+        What an object has under a key, or a table.
+    decisions
+        In their order.
+    run
+        The run that they were made on.
+
+    Raises
+    ------
+    DecisionsMismatchError
+        None is about cells, or markers, that are here; nothing is changed.
+    """
+    record = target.record if isinstance(target, Labels) else target
+    known = {d.id for d in record.decisions}
+    hashes = _hashes_of(target)
+    clusters_of: dict[str, list[str]] = {}
+    for name, value in hashes.items():
+        clusters_of.setdefault(value, []).append(name)
+    new: list[Decision] = []
+    left: list[Decision] = []
+    n_known = 0
+    for decision in decisions:
+        if decision.id in known:
+            n_known += 1
+            continue
+        if decision.of_cells:
+            if not isinstance(target, Labels):
+                left.append(decision)
+                continue
+            at = positions(decision.cells, target.cells)
+            if bool((at >= 0).all()):
+                new.append(replace(decision, before=before_of(target, decision.cells)))
+            else:
+                left.append(decision)
+            continue
+        names = clusters_of.get(decision.hash, [])
+        if names:
+            new.append(replace(decision, clusters=tuple(names), stale=False, offered=()))
+        else:
+            left.append(decision)
+    if not new and not n_known:
+        what = "cells" if isinstance(target, Labels) else "markers"
+        message = (
+            f"None of the {counted(len(decisions), 'decision')} is about {what} that a cluster "
+            f"here has: {listing([described(d) for d in left], 5)}."
+        )
+        hint = "They were made on another object, or on other clusters. Nothing was changed."
+        raise DecisionsMismatchError(message, hint, left=[described(d) for d in left])
+    own = record.provenance.get("run")
+    if run is not None and own is not None and run != own:
+        logger.info("The decisions were made on the run %s; these labels are of %s.", run, own)
+    if left:
+        cells = "its cells are" if len(left) == 1 else "their cells are"
+        message = (
+            f"{counted(len(left), 'decision')} of {len(decisions)} could not be applied, because "
+            f"{cells} no cluster here: {listing([described(d) for d in left], 5)}."
+        )
+        warn(DecisionsWarning(message, "They are left out; decide about these clusters anew."))
+    if not new:
+        return Decided((), record)
+    if not isinstance(target, Labels):
+        return Decided(tuple(new), with_decisions(record, [*record.decisions, *new]))
+    affected = _affected(target, new)
+    return _decided(target, new, affected, overwrite=True)
+
+
+def carry(
+    target: Labels,
+    other: Labels | None = None,
+    clusters: Sequence[str] | None = None,
+    by: str | None = None,
+    least: float = 0.5,
+) -> Decided:
+    """Take stale decisions over, to the cluster that holds most of their cells.
+
+    Parameters
+    ----------
+    target
+        What the object has.
+    other
+        An object that was decided about, of which the cells have the same names. None: what is
+        stale in the object itself.
+    clusters
+        Only those that are offered for these clusters; None: all.
+    by
+        Who takes them over; None: who decided.
+    least
+        Of another object: the smallest share of the decision's cells in the cluster.
+
+    Raises
+    ------
+    InvalidOptionError
+        Nothing is offered.
+    """
+    groups = groups_of(target)
+    pairs: list[tuple[Decision, str]] = []
+    if other is None:
+        for decision in open_offers(target.record.decisions):
+            pairs += [(decision, offer.cluster) for offer in decision.offered]
+    else:
+        pairs = _from_other(target, other, groups, least)
+    if clusters is not None:
+        pairs = [(d, name) for d, name in pairs if name in set(clusters)]
+    sizes = dict(zip(groups.names, groups.sizes().tolist(), strict=True))
+    pairs = [(d, name) for d, name in pairs if sizes.get(name)]
+    if not pairs:
+        message = "No decision is offered that could be taken over."
+        raise InvalidOptionError(message, _history_line())
+    last = {name: decision for decision, name in pairs}
+    hashes = groups.hashes(list(last))
+    new = [
+        _identified(
+            replace(
+                decision,
+                at=by_now(),
+                hash=hashes[name],
+                cluster=name,
+                clusters=(name,),
+                n_cells=sizes[name],
+                by=by or decision.by,
+                run=target.record.provenance.get("run"),
+                stale=False,
+                offered=(),
+            )
+        )
+        for name, decision in last.items()
+    ]
+    taken = {d.id for d, _ in pairs}
+    kept = [
+        replace(d, stale=False, offered=()) if d.id in taken else d for d in target.record.decisions
+    ]
+    affected = np.isin(groups.codes, [groups.names.index(name) for name in last])
+    affected &= by_hand(target.record.decisions, target.cells) < 0
+    return _finished(target, new, [*kept, *new], affected)
+
+
+def _from_other(
+    target: Labels, other: Labels, groups: Groups, least: float
+) -> list[tuple[Decision, str]]:
+    at = positions(other.cells, target.cells)
+    if not bool((at >= 0).any()):
+        message = "The two objects have no cell in common."
+        example = f'"{other.cells[0]}" and "{target.cells[0]}"'
+        raise InvalidOptionError(message, f"Names are, for example, {example}.")
+    rows = other.rows
+    if rows is None:
+        raise _unknown_cells(other.key)
+    names = tuple(row.cluster for row in other.record)
+    found = []
+    for name, decision in last_decisions(other.record.decisions).items():
+        if decision.action == "withdrawn":
+            continue
+        own = at[(rows == names.index(name)) & (at >= 0)]
+        codes = groups.codes[own]
+        codes = codes[codes >= 0]
+        if len(codes):
+            counts = np.bincount(codes, minlength=len(groups.names))
+            best = int(np.argmax(counts))
+            if counts[best] >= least * len(own):
+                found.append((decision, groups.names[best]))
+    return found
+
+
+def groups_of(labels: Labels) -> Groups:
+    """Return the clusters of an object as its record has them.
+
+    Raises
+    ------
+    AnnotationsError
+        Neither the clusters nor the labels of the cells are left.
+    """
+    rows = labels.rows
+    if rows is None:
+        raise _unknown_cells(labels.key)
+    return Groups(tuple(row.cluster for row in labels.record), rows, labels.cells)
+
+
+def _unknown_cells(key: str) -> AnnotationsError:
+    message = (
+        f'Which cells the clusters of "{key}" have is not known any more: the columns of the '
+        "clusters and of the labels are gone or were changed."
+    )
+    return AnnotationsError(message, "Annotate again, or name the cells (`cells`).")
+
+
+def _check_clusters(record: Annotations, wanted: Iterable[str]) -> None:
+    names = [row.cluster for row in record]
+    unknown = [name for name in wanted if name not in names]
+    if not unknown:
+        return
+    guess = nearest(unknown[0], names)
+    message = f"There is no cluster {listing([chr(34) + n + chr(34) for n in unknown])}."
+    hint = f'Did you mean "{guess}"? ' if guess else ""
+    raise InvalidOptionError(message, f"{hint}The clusters are {listing(names)}.")
+
+
+def _check_have_cells(labels: Labels, groups: Groups, wanted: Iterable[str]) -> None:
+    sizes = dict(zip(groups.names, groups.sizes().tolist(), strict=True))
+    empty = [name for name in wanted if not sizes.get(name)]
+    if empty:
+        message = f"Cluster {listing(empty)} has no cells in this object."
+        raise InvalidOptionError(message, "Decide about it in an object that has them.")
+    unclear = [name for name in wanted if name in labels.unclear]
+    if unclear:
+        message = (
+            f"Which cells cluster {listing(unclear)} has is not known any more: the column of "
+            "the clusters is gone or was changed, and its labels look like another's."
+        )
+        raise InvalidOptionError(message, "Annotate again, or name the cells (`cells`).")
+
+
+def _decide_table(found: Annotations, wanted: Mapping[str, Wanted]) -> Decided:
+    new = []
+    for row in found:
+        want = wanted.get(row.cluster)
+        if want is not None:
+            what = f'cluster "{row.cluster}"'
+            action, term = action_of(want, engine_row(row).label, what)
+            value = markers_hash(row.cluster, _genes(found, row.cluster))
+            made = _made(action, term, want, value, found)
+            new.append(
+                _identified(
+                    replace(
+                        made,
+                        basis="markers",
+                        cluster=row.cluster,
+                        clusters=(row.cluster,),
+                        n_cells=row.n_cells,
+                    )
+                )
+            )
+    return Decided(tuple(new), with_decisions(found, [*found.decisions, *new]))
+
+
+def _decide_labels(labels: Labels, wanted: Mapping[str, Wanted]) -> Decided:
+    """Decide about all cells of a label, where every cell was annotated by itself."""
+    now = labels.column("")
+    new: list[Decision] = []
+    affected = np.zeros(len(labels.cells), dtype=bool)
+    for name, want in wanted.items():
+        at = np.flatnonzero(now.codes == (now.levels.index(name) if name in now.levels else -2))
+        if not len(at):
+            message = f'No cell of this object has the label "{name}".'
+            raise InvalidOptionError(message, f"Labels are {listing(list(now.levels))}.")
+        new += set_cells(labels, [labels.cells[int(i)] for i in at], want).new
+        affected[at] = True
+    return _decided(labels, new, affected, overwrite=True)
+
+
+def _genes(found: Annotations, cluster: str) -> list[str]:
+    columns = found.markers
+    return [
+        str(g)
+        for c, g in zip(columns.get("cluster", ()), columns.get("gene", ()), strict=True)
+        if str(c) == cluster
+    ]
+
+
+def _hashes_of(target: Labels | Annotations) -> dict[str, str]:
+    if isinstance(target, Labels):
+        return {} if target.of_cells else groups_of(target).hashes()
+    return {r.cluster: markers_hash(r.cluster, _genes(target, r.cluster)) for r in target}
+
+
+def _affected(labels: Labels, new: Sequence[Decision]) -> NDArray[np.bool_]:
+    affected = np.zeros(len(labels.cells), dtype=bool)
+    clusters = {name for d in new for name in d.clusters}
+    if clusters:
+        groups = groups_of(labels)
+        affected |= np.isin(groups.codes, [groups.names.index(name) for name in clusters])
+    for decision in new:
+        if decision.of_cells:
+            affected[positions(decision.cells, labels.cells)] = True
+    return affected
+
+
+def _engine_label(labels: Labels, at: NDArray[np.intp]) -> str | None:
+    """Return the engine's label of cells, None where they have several."""
+    if not labels.of_cells and labels.rows is None:
+        return None
+    engine = labels.engines()[""]
+    codes = np.unique(engine.codes[at])  # type: ignore[union-attr]
+    if len(codes) != 1 or codes[0] < 0:
+        return None
+    levels: tuple[str, ...] = engine.levels  # type: ignore[union-attr]
+    return levels[int(codes[0])]
+
+
+def _made(
+    action: Action, term: Term | None, want: Wanted, value: str, record: Annotations
+) -> Decision:
+    run = record.provenance.get("run")
+    return Decision(
+        "",
+        action,
+        by_now(),
+        value,
+        label=None if term is None else term.label,
+        ontology_id=None if term is None else term.ontology_id,
+        ontology_label=None if term is None else term.ontology_label,
+        reason=None if not want.reason else checked_text(want.reason, "reason"),
+        by=None if not want.by else checked_text(want.by, "by"),
+        run=None if run is None else str(run),
+    )
+
+
+def _identified(decision: Decision) -> Decision:
+    return replace(decision, id=identity(decision))
+
+
+def _decided(
+    labels: Labels,
+    new: Sequence[Decision],
+    affected: NDArray[np.bool_],
+    *,
+    overwrite: bool = False,
+) -> Decided:
+    n = int((labels.edited() & affected).sum())
+    if n and not overwrite:
+        raise edited_error(labels.key, n)
+    return _finished(labels, new, [*labels.record.decisions, *new], affected)
+
+
+def _finished(
+    labels: Labels,
+    new: Sequence[Decision],
+    decisions: Sequence[Decision],
+    affected: NDArray[np.bool_],
+) -> Decided:
+    written = decided(labels, decisions, affected)
+    return Decided(tuple(new), written.record, written)

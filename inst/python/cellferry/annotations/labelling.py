@@ -1,0 +1,703 @@
+"""The labels of the cells of an object: which are in force, and what is written after a change.
+
+Everything that writes labels of cells comes by here, for an AnnData and, by the bridge, for objects
+of R: an answer of an engine, with the decisions that still hold, and decisions themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import (
+    AnnotationsFormatError,
+    DecisionsWarning,
+    LabelsEditedError,
+    counted,
+    in_language,
+    listing,
+)
+from ..study.clusters import cluster_text
+from .clusters import STATUSES, UNKNOWN, Annotations
+from .decisions.carry import Before, Groups, held, moved_cells
+from .decisions.decision import (
+    HASH_DIGITS,
+    LABELLING,
+    STALE,
+    Decision,
+    open_offers,
+)
+from .decisions.in_force import with_decisions
+from .delivery import COLUMN_SOURCES, STORE, Column, columns
+from .present import present
+from .texts import Texts
+
+if TYPE_CHECKING:
+    import anndata
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ..study.clusters import Clusters
+    from .cells import CellAnnotations
+
+DECISION = "_decision"
+"""Suffix of the column that says what somebody decided; written once somebody did."""
+
+Values = Texts | np.ndarray[Any, np.dtype[np.float64]] | np.ndarray[Any, np.dtype[np.bool_]]
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """What the cells of an object have under a key.
+
+    Attributes
+    ----------
+    cells
+        Their names.
+    obs
+        Metadata, of which the columns of the key and of the clusters are read.
+    key
+        Name of the label column.
+    record
+        What is stored under the key.
+    """
+
+    cells: Sequence[str]
+    obs: pd.DataFrame
+    key: str
+    record: Annotations
+    _found: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def of_cells(self) -> bool:
+        """Whether every cell was annotated by itself."""
+        return self.record.provenance.get("level") == "cells"
+
+    @property
+    def rows(self) -> NDArray[np.intp] | None:
+        """For each cell its row of the record, -1 without one; None where it is not known."""
+        if "present" not in self._found:
+            self._found["present"] = present(self.record, self.obs, self.key)
+        found: NDArray[np.intp] | None = self._found["present"].rows
+        return found
+
+    @property
+    def unclear(self) -> frozenset[str]:
+        """Clusters whose cells can't be told apart any more."""
+        assert self.rows is None or "present" in self._found
+        found: frozenset[str] = self._found["present"].unclear
+        return found
+
+    def column(self, suffix: str) -> Texts:
+        """Return a column of the key as text; nothing where it is not there."""
+        name = self.key + suffix
+        return texts_of(self.obs[name]) if name in self.obs else Texts.none(len(self.cells))
+
+    def numbers(self, suffix: str) -> NDArray[np.float64]:
+        """Return a column of the key as numbers, NaN where there is none."""
+        import pandas as pd
+
+        name = self.key + suffix
+        if name not in self.obs:
+            return np.full(len(self.cells), np.nan)
+        numbers = pd.to_numeric(self.obs[name], errors="coerce")
+        return np.asarray(numbers.to_numpy(dtype="f8", na_value=np.nan))
+
+    def now(self) -> dict[str, Values]:
+        """Return what the cells have in their columns, by suffix."""
+        found: dict[str, Values] = {
+            end: self.numbers(end) if kind == "real" else self.column(end)
+            for end, (_, kind) in COLUMN_SOURCES.items()
+        }
+        return {**found, DECISION: self.column(DECISION)}
+
+    def engines(self) -> dict[str, Values]:
+        """Return what the cells would have if nobody had decided, by suffix."""
+        if not self.of_cells:
+            rows = self.rows
+            assert rows is not None
+            bare = with_decisions(self.record, ())
+            return by_row({end: bare.values(s) for end, (s, _) in COLUMN_SOURCES.items()}, rows)
+        found = {k: v for k, v in self.now().items() if k != DECISION}
+        chosen = by_hand(self.record.decisions, self.cells)
+        for number, decision in enumerate(self.record.decisions):
+            at = np.flatnonzero(chosen == number)
+            if len(at) and decision.before:
+                own = positions(decision.cells, self.cells)
+                place = {int(p): i for i, p in enumerate(own) if p >= 0}
+                for end, values in found.items():
+                    old = decision.before.get(end)
+                    if old is not None:
+                        found[end] = put(values, at, [old[place[int(p)]] for p in at])
+        return found
+
+    def expected(self) -> dict[str, Values] | None:
+        """Return what was written into the columns of the cells; None where it is not known."""
+        if not self.of_cells and self.rows is None:
+            return None
+        if self.of_cells:
+            return self.now()
+        return in_force(self.record, self.rows, self.cells, self.engines())
+
+    def edited(self) -> NDArray[np.bool_]:
+        """Return which cells have another label than was written, as far as it is known."""
+        none = np.zeros(len(self.cells), dtype=bool)
+        if self.of_cells or self.key not in self.obs:
+            return none
+        expected = self.expected()
+        if expected is None:
+            return none
+        label = expected[""]
+        assert isinstance(label, Texts)
+        return differing(self.column(""), label)
+
+    def before(self) -> Before:
+        """Return what a later labelling asks of this one."""
+        names = tuple(row.cluster for row in self.record)
+        return Before(self.column(""), self.column(DECISION), self.rows, names)
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """What is written: the record, and the columns with one value per cell.
+
+    Attributes
+    ----------
+    record
+        With decisions, and what it needs to be judged later.
+    columns
+        In the order of the cells.
+    gone
+        Columns of the key that are to be removed.
+    """
+
+    record: Annotations
+    columns: tuple[Column, ...]
+    gone: tuple[str, ...] = ()
+
+
+def in_force(
+    record: Annotations,
+    rows: NDArray[np.intp] | None,
+    cells: Sequence[str],
+    engines: Mapping[str, Values],
+) -> dict[str, Values]:
+    """Return the columns of cells with the labels in force, by suffix.
+
+    Parameters
+    ----------
+    record
+        With decisions.
+    rows
+        For each cell its row; None where every cell was annotated by itself.
+    cells
+        Names.
+    engines
+        What they would have if nobody had decided.
+    """
+    found: dict[str, Values] = dict(engines)
+    if rows is not None:
+        sources = {end: record.values(source) for end, (source, _) in COLUMN_SOURCES.items()}
+        found |= by_row({**sources, DECISION: record.values("decision")}, rows)
+    else:
+        found[DECISION] = Texts.none(len(cells))
+    chosen = by_hand(record.decisions, cells)
+    for number in np.unique(chosen[chosen >= 0]).tolist():
+        decision = record.decisions[number]
+        at = np.flatnonzero(chosen == number)
+        if decision.action == "withdrawn":
+            continue
+        found[DECISION] = put(found[DECISION], at, decision.action)
+        if decision.action not in LABELLING:
+            continue
+        label = decision.label or UNKNOWN
+        of_engine = engines[""]
+        assert isinstance(of_engine, Texts)
+        other = at[~equals(of_engine, label)[at]]
+        found[""] = put(found[""], at, label)
+        found["_ontology_id"] = put(found["_ontology_id"], at, decision.ontology_id)
+        status = "unknown" if label == UNKNOWN else "ok"
+        found["_status"] = put(found["_status"], at, status)
+        # Those whose engine says the same keep what it says of it.
+        same = at[equals(of_engine, label)[at]]
+        for end in ("_detail", "_confidence"):
+            found[end] = put(found[end], other, None)
+            found[end] = put_from(found[end], engines[end], same)
+    return found
+
+
+def by_hand(decisions: Sequence[Decision], cells: Sequence[str]) -> NDArray[np.intp]:
+    """Return for each cell the number of the last decision about cells that has it, else -1."""
+    found = np.full(len(cells), -1, dtype=np.intp)
+    for number, decision in enumerate(decisions):
+        if decision.of_cells:
+            at = positions(decision.cells, cells)
+            found[at[at >= 0]] = -1 if decision.action == "withdrawn" else number
+    return found
+
+
+def positions(wanted: Sequence[str], cells: Sequence[str]) -> NDArray[np.intp]:
+    """Return the places of names among cells, -1 for those that are not there."""
+    import pandas as pd
+
+    own = pd.Index(list(cells), dtype="object")
+    found: NDArray[np.intp] = own.get_indexer(pd.Index(list(wanted), dtype="object"))
+    return found
+
+
+def by_row(columns: Mapping[str, Values], rows: NDArray[np.intp]) -> dict[str, Values]:
+    """Return columns of a table as columns of cells."""
+    made: dict[str, Values] = {}
+    for end, values in columns.items():
+        if isinstance(values, Texts):
+            made[end] = Texts(values.levels, np.append(values.codes, -1)[rows].astype(np.int32))
+        else:
+            made[end] = np.append(values, np.nan)[rows]
+    return made
+
+
+def put(values: Values, at: NDArray[np.intp], value: Any) -> Values:
+    """Return a column with other values at some places: one for all, or one for each."""
+    if not len(at):
+        return values
+    each = value if isinstance(value, list) else [value] * len(at)
+    if not isinstance(values, Texts):
+        numbers = np.array(values, dtype=np.float64)
+        numbers[at] = [np.nan if v is None else float(v) for v in each]
+        return numbers
+    place = {name: i for i, name in enumerate(values.levels)}
+    new = [-1 if v is None else place.setdefault(str(v), len(place)) for v in each]
+    codes = values.codes.copy()
+    codes[at] = new
+    return Texts(tuple(place), codes)
+
+
+def put_from(values: Values, source: Values, at: NDArray[np.intp]) -> Values:
+    """Return a column with the values of another one at some places."""
+    if not len(at):
+        return values
+    if isinstance(source, Texts):
+        names = [*source.levels, None]
+        return put(values, at, [names[int(c)] for c in source.codes[at]])
+    return put(values, at, [None if np.isnan(v) else float(v) for v in source[at]])
+
+
+def equals(values: Texts, label: str | None) -> NDArray[np.bool_]:
+    """Return which values are a text."""
+    code = values.levels.index(label) if label in values.levels else -2
+    found: NDArray[np.bool_] = values.codes == code
+    return found
+
+
+def differing(one: Texts, other: Texts) -> NDArray[np.bool_]:
+    """Return where two columns differ."""
+    place = {name: i for i, name in enumerate(one.levels)}
+    new = [place.setdefault(name, len(place)) for name in other.levels]
+    found: NDArray[np.bool_] = one.codes != np.array([*new, -1], dtype=np.int64)[other.codes]
+    return found
+
+
+def texts_of(column: pd.Series) -> Texts:
+    """Return a column of metadata as text."""
+    if hasattr(column, "cat"):
+        levels = [cluster_text(x) for x in column.cat.categories]
+        made = Texts.of(levels)
+        return Texts(made.levels, np.append(made.codes, -1)[np.asarray(column.cat.codes)])
+    return Texts.of(cluster_text(x) for x in column)
+
+
+def digests(cells: Sequence[str], labels: Texts) -> dict[str, str]:
+    """Return what is remembered of labels that were written: of the cells, and of both.
+
+    Another ``labels`` over the same ``cells`` means that somebody edited them by hand.
+
+    Examples
+    --------
+    >>> one = digests(["b", "a"], Texts.of(["T cell", None]))
+    >>> one == digests(["a", "b"], Texts.of([None, "T cell"]))
+    True
+    """
+    names = [*labels.levels, None]
+    order = sorted(range(len(cells)), key=cells.__getitem__)
+    ordered = [cells[i] for i in order]
+    own = [names[int(labels.codes[i])] for i in order]
+    both = "\n".join(
+        f"{c}\t{'-' if x is None else '+' + x}" for c, x in zip(ordered, own, strict=True)
+    )
+    return {"cells": _digest("\n".join(ordered)), "labels": _digest(both)}
+
+
+def _digest(text: str) -> str:
+    found = hashlib.sha256(text.encode("utf-8", "backslashreplace"))
+    return found.hexdigest()[:HASH_DIGITS]
+
+
+def check_unedited(labels: Labels, *, overwrite: bool = False) -> None:
+    """Refuse to replace labels that were edited by hand; where it can't be judged, nothing is said.
+
+    Parameters
+    ----------
+    labels
+        What the object has under the key.
+    overwrite
+        Whether they may be replaced.
+
+    Raises
+    ------
+    LabelsEditedError
+        Names how many cells differ, and the line that adopts the edits.
+    """
+    written = labels.record.provenance.get("written")
+    if overwrite or not isinstance(written, Mapping) or labels.key not in labels.obs:
+        return
+    found = digests(labels.cells, labels.column(""))
+    if found["cells"] != written.get("cells") or found["labels"] == written.get("labels"):
+        return
+    raise edited_error(labels.key, int(labels.edited().sum()))
+
+
+def edited_error(key: str, n: int) -> LabelsEditedError:
+    """Return the error for labels that were edited by hand.
+
+    Parameters
+    ----------
+    key
+        Name of the label column.
+    n
+        How many cells differ; 0 where it is not known.
+    """
+    cells = counted(n, "cell") if n else "Cells"
+    verb = "has" if n == 1 else "have"
+    message = (
+        f'{cells} {verb} another label in "{key}" than cellferry wrote: they were edited by hand, '
+        "and are not replaced."
+    )
+    adopt = in_language(
+        python=f'cellferry.set_labels(adata, from_column="{key}", key="{key}")',
+        r=f'x <- SetLabels(x, from = "{key}", key = "{key}")',
+        cli=f"cellferry label INPUT --from-column {key} --key {key} --out NAME",
+    )
+    return LabelsEditedError(
+        message,
+        f"To keep them as decisions: {adopt}\nTo lose them: `overwrite=True`.",
+        columns=[key],
+        cells=n,
+    )
+
+
+def labelled(
+    found: Annotations | CellAnnotations,
+    clusters: Clusters,
+    key: str,
+    cells: Sequence[str],
+    previous: Labels | None = None,
+) -> Written:
+    """Return what an answer writes, with the decisions of the earlier labels that still hold.
+
+    Parameters
+    ----------
+    found
+        The answer, of clusters or cells.
+    clusters
+        Those of the object: one code per cell; for an answer of cells in its order.
+    key
+        Name of the label column.
+    cells
+        Names of the cells of the object.
+    previous
+        What the object has under the key; None: nothing that is known.
+    """
+    if isinstance(found, Annotations) and found.decisions:
+        found = with_decisions(found, ())
+    rows = found.rows_of(tuple(cells), clusters)
+    of_row = {c.name.removeprefix(key): c.values for c in columns(found, key, clusters)}
+    record = found.summary()
+    flags = {e: v for e, v in of_row.items() if not isinstance(v, Texts) and v.dtype == np.bool_}
+    made = by_row({e: v for e, v in of_row.items() if e not in flags}, rows)
+    # A flag has no missing value, and cells of the answer are never missing.
+    for end, values in flags.items():
+        made[end] = np.append(values, False)[rows].astype(bool)
+    decisions: Sequence[Decision] = () if previous is None else previous.record.decisions
+    is_table = isinstance(found, Annotations)
+    if decisions:
+        decisions = _carried(previous, found, rows, cells, made)
+    if decisions:
+        n_decided = _counts_by_hand(decisions, cells, rows, record) if is_table else None
+        record = with_decisions(record, decisions, n_decided)
+        made |= in_force(record, rows if is_table else None, cells, made)
+        _say_stale(record, key)
+    had = previous is not None and key + DECISION in previous.obs
+    return _written(record, key, cells, made, had=had)
+
+
+def _written(
+    record: Annotations,
+    key: str,
+    cells: Sequence[str],
+    made: Mapping[str, Values],
+    *,
+    had: bool,
+    expected: Texts | None = None,
+) -> Written:
+    made = dict(made)
+    decided = made.pop(DECISION, None)
+    gone: tuple[str, ...] = ()
+    label = expected or made[""]
+    assert isinstance(label, Texts)
+    if record.decisions and decided is not None:
+        made[DECISION] = decided
+    elif had:
+        gone = (key + DECISION,)
+    names = [key + end for end in made]
+    others = [c for c in record.provenance.get("columns", ()) if c not in {*names, key + DECISION}]
+    record = replace(
+        record,
+        provenance={
+            **record.provenance,
+            "columns": [*others, *names],
+            "written": digests(cells, label),
+        },
+    )
+    finished = tuple(
+        Column(key + end, v.compact() if isinstance(v, Texts) else v) for end, v in made.items()
+    )
+    return Written(record, finished, gone)
+
+
+def _carried(
+    previous: Labels | None,
+    found: Annotations | CellAnnotations,
+    rows: NDArray[np.intp],
+    cells: Sequence[str],
+    made: Mapping[str, Values],
+) -> list[Decision]:
+    assert previous is not None
+    before, decisions = previous.before(), previous.record.decisions
+    carried = list(decisions)
+    if isinstance(found, Annotations):
+        names = tuple(row.cluster for row in found)
+        carried = held(decisions, Groups(names, rows, cells), before)
+    moved = []
+    for decision in carried:
+        if not decision.of_cells:
+            moved.append(decision)
+            continue
+        there = positions(decision.cells, cells) >= 0
+        own = _carrying(decision, before, previous.record)
+        one = moved_cells(decision, cells, there, own)
+        if found.level == "cells" and one.action != "withdrawn":
+            one = replace(one, before=_before(made, positions(one.cells, cells)))
+        moved.append(one)
+    return moved
+
+
+def _carrying(decision: Decision, before: Before, record: Annotations) -> list[int]:
+    """Return the cells that carry what was decided about cells, of rows that have it not."""
+    mine = equals(before.decided, decision.action)
+    if decision.action in LABELLING:
+        mine &= equals(before.labels, decision.label or UNKNOWN)
+    same = [i for i, row in enumerate(record) if row.decision == decision.action]
+    if before.rows is not None and same:
+        mine &= ~np.isin(before.rows, same)
+    return [int(i) for i in np.flatnonzero(mine)]
+
+
+def _before(engines: Mapping[str, Values], at: NDArray[np.intp]) -> dict[str, list[Any]]:
+    """Return what cells have of the engine, None where they are not there."""
+    kept: dict[str, list[Any]] = {}
+    for end in COLUMN_SOURCES:
+        values = engines[end]
+        if isinstance(values, Texts):
+            names = [*values.levels, None]
+            kept[end] = [None if i < 0 else names[int(values.codes[i])] for i in at]
+        else:
+            kept[end] = [None if i < 0 or np.isnan(values[i]) else float(values[i]) for i in at]
+    return kept
+
+
+def _counts_by_hand(
+    decisions: Sequence[Decision],
+    cells: Sequence[str],
+    rows: NDArray[np.intp],
+    record: Annotations,
+) -> dict[str, int]:
+    chosen = by_hand(decisions, cells)
+    counts = np.bincount(rows[(chosen >= 0) & (rows >= 0)], minlength=len(record))
+    return {row.cluster: int(n) for row, n in zip(record, counts, strict=True)}
+
+
+def _say_stale(record: Annotations, key: str) -> None:
+    stale = open_offers(record.decisions)
+    if not stale:
+        return
+    offers = [
+        f'"{d.label or d.action}" (cluster "{d.cluster}")'
+        + (f' for cluster "{d.offered[0].cluster}"' if d.offered else "")
+        for d in stale
+    ]
+    message = (
+        f"{counted(len(stale), 'decision')} of earlier labels "
+        f"{'is' if len(stale) == 1 else 'are'} about other sets of cells than the clusters of now, "
+        f"and not in force: {listing(offers, 5)}."
+    )
+    line = in_language(
+        python=f'cellferry.carry_decisions(adata, key="{key}")',
+        r=f'x <- CarryDecisions(x, key = "{key}")',
+        cli=f"cellferry label INPUT --carry --key {key} --out NAME",
+    )
+    warnings.warn(DecisionsWarning(message, f"To take them over: {line}"), stacklevel=4)
+
+
+def decided(
+    labels: Labels,
+    decisions: Sequence[Decision],
+    affected: NDArray[np.bool_],
+) -> Written:
+    """Return what decisions write: only cells that they are about get other values.
+
+    Parameters
+    ----------
+    labels
+        What the object has.
+    decisions
+        All, old and new.
+    affected
+        Which cells the new ones are about: only these may have been edited by hand and still be
+        written.
+    """
+    before_edit = labels.edited()
+    engines = labels.engines()
+    rows = None if labels.of_cells else labels.rows
+    n_decided = None
+    if rows is not None:
+        n_decided = _counts_by_hand(decisions, labels.cells, rows, labels.record)
+    record = with_decisions(labels.record, decisions, n_decided)
+    wanted = in_force(record, rows, labels.cells, engines)
+    keep = np.flatnonzero(before_edit & ~affected)
+    made = wanted
+    if len(keep):
+        now = labels.now()
+        made = {end: put_from(values, now[end], keep) for end, values in wanted.items()}
+    label = wanted[""]
+    assert isinstance(label, Texts)
+    had = labels.key + DECISION in labels.obs
+    return _written(record, labels.key, labels.cells, made, had=had, expected=label)
+
+
+def before_of(labels: Labels, cells: Sequence[str]) -> dict[str, list[Any]]:
+    """Return what a decision about cells remembers, where every cell was annotated by itself."""
+    if not labels.of_cells:
+        return {}
+    return _before(labels.engines(), positions(cells, labels.cells))
+
+
+def stored_labels(adata: anndata.AnnData, key: str) -> Labels | None:
+    """Return what an AnnData has under a key; None without a record that can be read."""
+    text = dict(adata.uns.get(STORE, {})).get(key)
+    if text is None:
+        return None
+    try:
+        record = Annotations.from_json(str(text))
+    except AnnotationsFormatError:
+        return None
+    return Labels(tuple(map(str, adata.obs_names)), adata.obs, key, record)
+
+
+def attach(
+    adata: anndata.AnnData, found: Annotations | CellAnnotations, clusters: Clusters, key: str
+) -> Annotations | CellAnnotations:
+    """Write the columns into ``adata.obs`` and the record into ``adata.uns``, in place.
+
+    Returns the answer as it is in force: with decisions of earlier labels that still hold.
+
+    Parameters
+    ----------
+    clusters
+        One code per cell: for an answer of clusters in the order of ``adata``, for one of cells
+        in that of the answer, which may be another. A cell without a cluster, or of one that
+        failed or was skipped, gets a missing value.
+    """
+    cells = tuple(map(str, adata.obs_names))
+    made = labelled(found, clusters, key, cells, stored_labels(adata, key))
+    write_into(adata, made, key)
+    if isinstance(found, Annotations):
+        return made.record
+    return replace(found, provenance=made.record.provenance)
+
+
+def with_previous(
+    found: Annotations | CellAnnotations,
+    clusters: Clusters,
+    cells: Sequence[str],
+    previous: Labels | None,
+) -> Annotations | CellAnnotations:
+    """Return an answer of clusters with the earlier decisions that hold; others as they are.
+
+    Parameters
+    ----------
+    found
+        The answer.
+    clusters, cells
+        Of the object.
+    previous
+        What it has under the key.
+    """
+    if previous is None or not previous.record.decisions or not isinstance(found, Annotations):
+        return found
+    names = tuple(map(str, cells))
+    with warnings.catch_warnings():
+        # They are given when the object is labelled.
+        warnings.simplefilter("ignore", DecisionsWarning)
+        return labelled(found, clusters, previous.key, names, previous).record
+
+
+def write_into(adata: anndata.AnnData, made: Written, key: str) -> None:
+    """Write columns and record into an AnnData.
+
+    Parameters
+    ----------
+    adata
+        Changed in place.
+    made
+        In the order of its cells.
+    key
+        Name of the label column.
+    """
+    import pandas as pd
+
+    for column in made.columns:
+        values = column.values
+        if isinstance(values, Texts):
+            levels = pd.Index(values.levels, dtype="object")
+            adata.obs[column.name] = pd.Categorical.from_codes(values.codes, categories=levels)
+        else:
+            adata.obs[column.name] = values
+    for name in made.gone:
+        del adata.obs[name]
+    store = dict(adata.uns.get(STORE, {}))
+    store[key] = made.record.to_json()
+    adata.uns[STORE] = store
+
+
+__all__ = [
+    "DECISION",
+    "STALE",
+    "STATUSES",
+    "Labels",
+    "Written",
+    "attach",
+    "before_of",
+    "check_unedited",
+    "decided",
+    "digests",
+    "edited_error",
+    "labelled",
+    "stored_labels",
+    "with_previous",
+    "write_into",
+]

@@ -1,0 +1,105 @@
+"""The decisions of a run: one line each, beside its journal, kept for ever.
+
+They have a lock of their own for each line, so that a person can decide while the run works.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..errors import OutputError, RunNotFoundError
+from ..files import Json, locked
+from .places import home
+from .run import Run
+
+DECISIONS = "decisions.jsonl"
+LOCK_SECONDS = 10.0
+
+
+def decisions_file(run: str) -> Path:
+    """Return where the decisions of a run are, or will be.
+
+    Where the folder of the run is gone it is a folder of that id in the user's data folder.
+
+    Parameters
+    ----------
+    run
+        Id of the run, or its folder.
+    """
+    try:
+        return Run.open(run).folder / DECISIONS
+    except RunNotFoundError:
+        return home() / "runs" / Path(run).name / DECISIONS
+
+
+def append_decisions(run: str, decisions: Sequence[Mapping[str, Json]]) -> Path:
+    """Add decisions to those of a run, and return the file.
+
+    Parameters
+    ----------
+    run
+        Id of the run.
+    decisions
+        As plain data.
+
+    Raises
+    ------
+    OutputError
+        They cannot be written.
+    """
+    path = decisions_file(run)
+    lines = "".join(json.dumps(d, ensure_ascii=False) + "\n" for d in decisions)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = locked(path.with_name(f".{DECISIONS}.lock"), seconds=LOCK_SECONDS)
+        if lock is None:
+            message = f'Another process has been writing "{path}" for {LOCK_SECONDS:.0f} s.'
+            raise OutputError(message, "Try again.")
+        try:
+            _append(path, lines.encode("utf-8", "backslashreplace"))
+        finally:
+            lock.release()
+    except OSError as error:
+        message = f'The decisions cannot be written to "{path}": {error.strerror or error}.'
+        raise OutputError(message, "They are in the object all the same.") from error
+    return path
+
+
+def _append(path: Path, content: bytes) -> None:
+    """Add lines whole or not at all; half a line of a process that was killed is closed."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            content = b"\n" + content
+        written = os.write(descriptor, content)
+        if written != len(content):
+            os.ftruncate(descriptor, size)
+            raise OSError(28, "No space left on device")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_lines(path: Path) -> list[object]:
+    """Return the decisions of a file that can be read; a damaged line costs that line.
+
+    Parameters
+    ----------
+    path
+        The file; one that is not there has none.
+    """
+    found: list[object] = []
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return []
+    for line in text.splitlines():
+        try:
+            found.append(json.loads(line))
+        except (ValueError, RecursionError):
+            continue
+    return found
