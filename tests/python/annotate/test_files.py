@@ -100,6 +100,20 @@ def test_a_run_is_resumed_with_a_path(tmp_path, table):
     found = annotate(tmp_path / "x.h5ad", markers=table, group_key="leiden")
     again = cellferry.resume(found.provenance["run"], tmp_path / "x.h5ad", progress=False)
     assert labels(again) == labels(found)
+    assert "cell_type" not in anndata.read_h5ad(tmp_path / "x.h5ad").obs
+
+
+@pytest.mark.parametrize("level", ["clusters", "cells"])
+def test_what_is_resumed_is_written_where_it_is_asked_for(level, path, table, tmp_path):
+    more = {"markers": table, "group_key": "leiden"} if level == "clusters" else {}
+    run = annotate(path, level, **more).provenance["run"]
+    output, key = tmp_path / "out.h5ad", "cell_type" if level == "clusters" else "cell_type_cell"
+    cellferry.resume(run, path, output=output, progress=False)
+    assert anndata.read_h5ad(output).obs[f"{key}_status"].eq("ok").all()
+    with pytest.raises(errors.OutputError, match="not replaced unasked"):
+        cellferry.resume(run, path, output=output, progress=False)
+    with pytest.raises(errors.InvalidOptionError, match="no object was given"):
+        cellferry.resume(run, output=output, progress=False)
 
 
 @pytest.mark.parametrize("level", ["clusters", "cells"])
