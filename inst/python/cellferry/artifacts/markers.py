@@ -171,11 +171,11 @@ def find_markers(
         )  # fmt: skip
         return of_r.markers()
     with opened_study(data, group_key) as study:
-        contrasts = contrasts_of(study, ident_1, ident_2, within)
-        samples = None if sample_key is None else _column(study, sample_key)
-        check_testable(study.normalized, study.counts_in)
         with progress_events(show=progress, title="Finding markers") as on_event:
-            sums = read_study(study, contrasts, options, on_event, samples=samples)
+            sums = compared(
+                study, options, on_event, ident_1=ident_1, ident_2=ident_2, within=within,
+                sample_key=sample_key,
+            )  # fmt: skip
         found = sums.table(study.clusters.names)
         warn_of_left_out(found)
         if key_added is not None:
@@ -339,6 +339,35 @@ def opened_study(
 def _study_of(adata: AnnDataLike, group_key: str | None) -> Study:
     key = group_key_of(adata, group_key)
     return assemble_study(adata, key, choose_matrices(adata, any_kind=True))
+
+
+def compared(
+    study: Study,
+    options: MarkerOptions,
+    on_event: Callable[[Event], None] | None = None,
+    *,
+    ident_1: str | Sequence[str] | None = None,
+    ident_2: str | Sequence[str] | None = None,
+    within: str | None = None,
+    sample_key: str | None = None,
+) -> MarkerSums:
+    """Check what is compared, and return the sums of it; see :func:`find_markers`.
+
+    Parameters
+    ----------
+    study
+        With clusters, values and metadata.
+    options
+        Checked.
+    on_event
+        Called in this thread with progress.
+    ident_1, ident_2, within, sample_key
+        As of :func:`find_markers`.
+    """
+    contrasts = contrasts_of(study, ident_1, ident_2, within)
+    samples = None if sample_key is None else _column(study, sample_key)
+    check_testable(study.normalized, study.counts_in)
+    return read_study(study, contrasts, options, on_event, samples=samples)
 
 
 def contrasts_of(
