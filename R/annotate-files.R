@@ -17,9 +17,8 @@ report_of_file <- function(path, assay) {
   if (!is.null(object)) {
     return(StudyReport(object, assay))
   }
-  answer <- bridge_call("study_report", list(
-    path = json_text(path.expand(path)), assay = json_text(assay)
-  ))
+  message <- list(path = json_text(path.expand(path)), assay = json_text(assay))
+  answer <- bridge_call("study_report", message, verbose = FALSE)
   frame <- unpack_frame(answer$value$frame, answer$buffers)
   frame$action <- factor(frame$action, levels = c("taken", "coerced", "left"))
   frame

@@ -2,30 +2,30 @@
 
 lists <- list("0" = c("CD79A", "MS4A1"), "1" = c("CD3D", "CD3E"), "2" = c("CD14", "LYZ"))
 
-# The small object as .rds and as the files that Python reads, made by the package itself.
+# The small object as .rds, and as the files that Python reads: values go there as text.
 small_files <- function(folder = withr::local_tempdir(.local_envir = parent.frame())) {
   object <- small_object()
   object$clusters <- as.character(SeuratObject::Idents(object))
   at <- function(name) file.path(folder, name)
   saveRDS(object, at("x.rds"))
+  for (layer in c("data", "counts")) {
+    values <- as.matrix(layer_parts(object, "RNA", layer)[[1]]$mat)
+    dimnames(values) <- list(extract_genes(object, "RNA"), colnames(object))
+    write.csv(t(values), at(paste0(layer, ".csv")))
+  }
+  write.csv(object[[c("clusters", "groups")]], at("obs.csv"))
+  write.csv(SeuratObject::Embeddings(object, "tsne")[, 1:2], at("tsne.csv"))
   reticulate::py_run_string(paste0(
-    "import anndata, scipy.sparse\n",
-    "def make(values, counts, cells, genes, clusters, groups, xy, path):\n",
-    "    import numpy, pandas\n",
-    "    m = lambda x: scipy.sparse.csr_matrix(numpy.array(x).T)\n",
-    "    obs = pandas.DataFrame({'clusters': clusters, 'groups': groups}, index=cells)\n",
-    "    a = anndata.AnnData(m(values), obs=obs, var=pandas.DataFrame(index=genes))\n",
-    "    a.layers['counts'] = m(counts)\n",
-    "    a.obsm['X_tsne'] = numpy.array(xy)\n",
-    "    a.write_h5ad(path + '.h5ad')\n",
-    "    a.write_zarr(path + '.zarr')\n"
+    "import anndata, pandas, scipy.sparse\n",
+    "read = lambda name: pandas.read_csv('", folder, "/' + name + '.csv', index_col=0)\n",
+    "data, obs = read('data'), read('obs').astype(str)\n",
+    "adata = anndata.AnnData(scipy.sparse.csr_matrix(data.to_numpy()), obs=obs)\n",
+    "adata.var_names = data.columns\n",
+    "adata.layers['counts'] = scipy.sparse.csr_matrix(read('counts').to_numpy(dtype=float))\n",
+    "adata.obsm['X_tsne'] = read('tsne').to_numpy()\n",
+    "adata.write_h5ad('", at("x.h5ad"), "')\n",
+    "adata.write_zarr('", at("x.zarr"), "')\n"
   ))
-  values <- function(layer) as.matrix(layer_parts(object, "RNA", layer)[[1]]$mat)
-  reticulate::py$make(
-    values("data"), values("counts"), colnames(object), rownames(values("data")),
-    object$clusters, as.character(object$groups),
-    SeuratObject::Embeddings(object, "tsne")[, 1:2], at("x")
-  )
   list(object = object, rds = at("x.rds"), others = at(c("x.h5ad", "x.zarr")))
 }
 
@@ -85,8 +85,10 @@ test_that("a run is resumed with a path, and the object is written where it is a
   files <- small_files()
   folder <- dirname(files$rds)
   for (path in c(files$rds, files$others)) {
-    given <- AnnotateClusters(path, lists, group.by = "clusters", species = "human",
-                              verbose = FALSE)
+    given <- AnnotateClusters(
+      path, lists,
+      group.by = "clusters", species = "human", verbose = FALSE
+    )
     run <- attr(given, "provenance")$run
     expect_identical(ResumeAnnotation(path, run, verbose = FALSE)$label, given$label)
     output <- file.path(folder, paste0("out", if (path == files$rds) ".rds" else ".h5ad"))
