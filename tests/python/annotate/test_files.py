@@ -150,3 +150,23 @@ def test_an_rds_by_its_path(tmp_path, table):
     found = annotate(tmp_path / "x.rds", markers=markers, group_key="leiden", output=output)
     written = r_script(f"x <- readRDS('{output}'); cat(unique(paste(x$leiden, x$cell_type)))")
     assert all(f"{name} {label}" in written for name, label in labels(found).items())
+
+
+class MuData:
+    """Has the names that verbs look for; the package mudata is none of ours."""
+
+    def __init__(self, adata):
+        self.mod, self.uns, self.obsm = {"prot": adata, "rna": adata}, {}, {}
+        self.obs, self.obs_names, self.var, self.X, self.layers = adata.obs, (), None, None, {}
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["annotate_clusters", "annotate_cells", "build_artifacts", "find_markers", "pseudobulk",
+     "study_report", "read_annotations", "supporting_markers", "markers"],
+)  # fmt: skip
+def test_a_mudata_is_named_with_the_line_that_takes_one_modality(verb):
+    with pytest.raises(errors.UnsupportedObjectError, match="This is a MuData") as caught:
+        getattr(cellferry, verb)(MuData(cells(30)))
+    assert '"prot", "rna"' in caught.value.message
+    assert caught.value.hint.endswith('mdata["rna"]')

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ..study.inputs.objects import read_metadata
+from ..study.inputs.objects import read_metadata, refuse_mudata
 from ..study.inputs.readers import path_of_r, reader_of_r
 from .delivery import STORE
 
@@ -42,6 +42,7 @@ def labelled(
     cellferry.errors.InputError: There is no file "/no/such/file.h5ad".
     """
     if not isinstance(data, str | os.PathLike):
+        refuse_mudata(data)
         return data
     path = path_of_r(data)
     if path is not None:

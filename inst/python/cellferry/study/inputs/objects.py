@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import DependencyError, GroupMissingError, InputError, in_language
+from ...errors import (
+    DependencyError,
+    GroupMissingError,
+    InputError,
+    UnsupportedObjectError,
+    in_language,
+    listing,
+)
 from ..h5ad import open_h5ad, read_h5ad
 from .kinds import FileKind, file_error, file_kind
 from .tenx import read_10x_folder, read_10x_h5
@@ -63,6 +70,32 @@ def _unreadable(path: Path, kind: FileKind) -> Iterator[None]:
         # As for an .h5ad: a damaged file makes its readers raise anything.
         message = f'"{path}", which seems to be {kind.what}, cannot be read: {error}'
         raise InputError(message, "Copy or download it again.") from error
+
+
+def refuse_mudata(data: object) -> None:
+    """Refuse a MuData, which has the names of an AnnData and several of them inside.
+
+    Parameters
+    ----------
+    data
+        Anything.
+
+    Raises
+    ------
+    UnsupportedObjectError
+
+    Examples
+    --------
+    >>> refuse_mudata({"0": ["CD3D"]})
+    """
+    if not any(c.__name__ == "MuData" for c in type(data).__mro__):
+        return
+    names = [str(name) for name in getattr(data, "mod", ())]
+    message = "This is a MuData, and one modality of it is read"
+    message += f": it has {listing(names)}." if names else "."
+    name = "rna" if "rna" in names or not names else names[0]
+    hint = f'Give the one with the genes in its place: mdata["{name}"]'
+    raise UnsupportedObjectError(message, hint)
 
 
 @contextmanager
