@@ -1,11 +1,11 @@
 #' The annotations that an object has
 #'
-#' Returns the table that [AnnotateClusters()] stored: one row per cluster, with the evidence. It
-#' needs no Python. After `subset()` the cells are counted anew, and clusters that are gone keep
-#' their row with 0 cells. The table belongs to the labels that were written: where the cells have
-#' other clusters by now, as after `FindClusters()`, they are counted by those labels, and a note
-#' says so. `merge()`, conversions and `DietSeurat(misc = FALSE)` drop the table: then the labels
-#' are read back from the metadata, and a message says so.
+#' Returns the table that [AnnotateClusters()] stored: one row per cluster, with the evidence. Of
+#' an object it needs no Python. After `subset()` the cells are counted anew, and clusters that are
+#' gone keep their row with 0 cells. The table belongs to the labels that were written: where the
+#' cells have other clusters by now, as after `FindClusters()`, they are counted by those labels,
+#' and a note says so. `merge()`, conversions and `DietSeurat(misc = FALSE)` drop the table: then
+#' the labels are read back from the metadata, and a message says so.
 #'
 #' @param object A Seurat object, a SingleCellExperiment, annotations, or the path of a labelled
 #'   object (`.rds`, `.h5ad` or a zarr folder, which Python reads, without its matrices).

@@ -81,8 +81,8 @@ do_task <- function(task) {
   invisible()
 }
 
-# What an object has of its annotations. The active identity is no column of the metadata, and it may
-# be the clusters that were annotated.
+# What an object has of its annotations. The active identity is no column of the metadata, and it
+# may be the clusters that were annotated.
 json_stored <- function(outgoing, object, coordinates_key) {
   metadata <- extract_metadata(object)
   if (is_seurat(object) && !"ident" %in% names(metadata)) {

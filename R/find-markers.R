@@ -17,8 +17,8 @@
 #' are the normal approximation, as with limma and presto.
 #'
 #' @inheritParams AnnotateClusters
-#' @param object A Seurat object or a SingleCellExperiment, log-normalised, or the path of a file with
-#'   one (`.rds`, `.h5ad` or a zarr folder; in the latter two cells are drawn by NumPy).
+#' @param object A Seurat object or a SingleCellExperiment, log-normalised, or the path of a file
+#'   with one (`.rds`, `.h5ad` or a zarr folder; in the latter two cells are drawn by NumPy).
 #' @param group.by Metadata column with the clusters; `"ident"` is the active identity.
 #' @param ident.1,ident.2 Only the cells of these clusters against those of `ident.2`, or against
 #'   all others, as `FindMarkers()`; `return.thresh` is not used then.

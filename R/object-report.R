@@ -4,8 +4,8 @@
 #' study for an engine: `taken` exactly, `coerced` (something is lost, `why` says what) or `left`
 #' in the object. Nothing is computed and the object is not changed. An engine may read less.
 #'
-#' @param object A Seurat object or a SingleCellExperiment, or the path of a file (`.rds`, `.h5ad`, a
-#'   zarr folder, or a 10x `.h5` or folder, of which the last four are read whole).
+#' @param object A Seurat object or a SingleCellExperiment, or the path of a file (`.rds`, `.h5ad`,
+#'   a zarr folder, or a 10x `.h5` or folder, of which the last four are read whole).
 #' @param assay Assay to read; `NULL` is the default assay.
 #'
 #' @return A data frame with one row per item and the text columns `item` (its name), `kind`
