@@ -1,11 +1,83 @@
 # A path in the place of an object. What is in the file is seen by its content, in Python: an .rds
 # is read here, all else there. The result is the table; the object is written where `output` says.
 
+# A path has one piece of text; all else that is text is refused as no object.
+is_path <- function(object) rlang::is_string(object) && nzchar(object)
+
+# The object of an .rds. NULL for all other files and folders, which Python reads.
+object_of_path <- function(path) {
+  path <- path.expand(path)
+  kind <- bridge_call("file_kind", list(path = json_text(path)))$value
+  if (isTRUE(kind$is_of_r)) read_rds(path)
+}
+
+# StudyReport() of a path.
+report_of_file <- function(path, assay) {
+  object <- object_of_path(path)
+  if (!is.null(object)) {
+    return(StudyReport(object, assay))
+  }
+  message <- list(path = json_text(path.expand(path)), assay = json_text(assay))
+  answer <- bridge_call("study_report", message, verbose = FALSE)
+  frame <- unpack_frame(answer$value$frame, answer$buffers)
+  frame$action <- factor(frame$action, levels = c("taken", "coerced", "left"))
+  frame
+}
+
+# What is labelled in a file: the object of an .rds, else the annotations that Python reads.
+labelled_of <- function(object, key = NULL, of.clusters = FALSE) {
+  if (!is_path(object)) {
+    return(object)
+  }
+  found <- object_of_path(object)
+  if (!is.null(found)) {
+    return(found)
+  }
+  value <- bridge_call("annotations_file", list(
+    path = json_text(path.expand(object)), key = json_text(key),
+    of_clusters = json_flag(of.clusters)
+  ))$value
+  table <- new_annotations(value$json, value$key)
+  attr(table, "note") <- value$note
+  table
+}
+
+# AnnotationReport() and WriteAnnotations() of a path.
+report_file <- function(path, file, key, coordinates.key, overwrite, browse, verbose) {
+  object <- object_of_path(path)
+  if (!is.null(object)) {
+    return(AnnotationReport(object, file, key, coordinates.key, overwrite, browse, verbose))
+  }
+  written <- bridge_call("report", list(
+    path = json_text(path.expand(path)), file = json_text(path.expand(file)),
+    key = json_text(key), coordinates_key = json_text(coordinates.key),
+    overwrite = json_flag(overwrite)
+  ))$value$file
+  if (verbose) cellferry_inform(paste0("Wrote ", written))
+  if (browse) utils::browseURL(normalizePath(written))
+  invisible(written)
+}
+
+write_file <- function(path, file, format, key, sample.by, overwrite, verbose) {
+  object <- object_of_path(path)
+  if (!is.null(object)) {
+    return(WriteAnnotations(object, file, format, key, sample.by, overwrite, verbose))
+  }
+  answer <- bridge_call("write", list(
+    path = json_text(path.expand(path)), file = json_text(path.expand(file)),
+    format = json_text(format), key = json_text(key), sample_key = json_text(sample.by),
+    overwrite = json_flag(overwrite)
+  ))
+  written <- as.character(unlist(answer$value$files))
+  if (verbose) cellferry_inform(paste0("Wrote ", paste(written, collapse = "\n      ")))
+  invisible(written)
+}
+
 annotate_file <- function(path, request, output = NULL, markers = NULL) {
   output <- if (!is.null(output)) path.expand(output)
-  kind <- bridge_call("file_kind", list(path = json_text(path)))$value
-  if (isTRUE(kind$is_of_r)) {
-    return(annotate_rds(path, request, output, markers))
+  found <- object_of_path(path)
+  if (!is.null(found)) {
+    return(annotate_rds(found, request, output, markers))
   }
   request$kept <- new_kept()
   on.exit(discard(request$kept))
@@ -32,8 +104,7 @@ annotate_file <- function(path, request, output = NULL, markers = NULL) {
 # The engine as it is when it is asked: a key may have been typed since.
 json_engine_part <- function(request) list(engine = json_engine(request$engine))
 
-annotate_rds <- function(path, request, output, markers) {
-  found <- read_rds(path)
+annotate_rds <- function(found, request, output, markers) {
   if (is_marker_source(found)) {
     check_table(request, markers, output)
     return(annotate_table(found, request))

@@ -1,13 +1,14 @@
 #' The annotations that an object has
 #'
-#' Returns the table that [AnnotateClusters()] stored: one row per cluster, with the evidence. It
-#' needs no Python. After `subset()` the cells are counted anew, and clusters that are gone keep
-#' their row with 0 cells. The table belongs to the labels that were written: where the cells have
-#' other clusters by now, as after `FindClusters()`, they are counted by those labels, and a note
-#' says so. `merge()`, conversions and `DietSeurat(misc = FALSE)` drop the table: then the labels
-#' are read back from the metadata, and a message says so.
+#' Returns the table that [AnnotateClusters()] stored: one row per cluster, with the evidence. Of
+#' an object it needs no Python. After `subset()` the cells are counted anew, and clusters that are
+#' gone keep their row with 0 cells. The table belongs to the labels that were written: where the
+#' cells have other clusters by now, as after `FindClusters()`, they are counted by those labels,
+#' and a note says so. `merge()`, conversions and `DietSeurat(misc = FALSE)` drop the table: then
+#' the labels are read back from the metadata, and a message says so.
 #'
-#' @param object A Seurat object, a SingleCellExperiment, or annotations.
+#' @param object A Seurat object, a SingleCellExperiment, annotations, or the path of a labelled
+#'   object (`.rds`, `.h5ad` or a zarr folder, which Python reads, without its matrices).
 #' @param key Key of the annotations; `NULL` is the newest.
 #'
 #' @return A data frame of class `cellferry_annotations`. Five columns are printed, of a long table
@@ -25,6 +26,7 @@
 #' @export
 Annotations <- function(object, key = NULL) {
   check_text(key, "key", null = TRUE)
+  object <- labelled_of(object, key)
   if (inherits(object, "cellferry_annotations")) {
     return(object)
   }
@@ -52,7 +54,7 @@ stored_annotations <- function(object, key = NULL, of.clusters = FALSE) {
     cellferry_stop(
       "unsupported_object",
       paste0("An object of class ", class(object)[1], " holds no annotations."),
-      "Valid: a Seurat object, a SingleCellExperiment, or the result of Annotations()."
+      "Valid: a Seurat object, a SingleCellExperiment, a path, or the result of Annotations()."
     )
   }
   stored <- extract_stored(object)
@@ -273,6 +275,7 @@ summary_line <- function(table) {
 SupportingMarkers <- function(object, key = NULL, n = 3) {
   check_text(key, "key", null = TRUE)
   check_count(n, "n")
+  object <- labelled_of(object, key, of.clusters = TRUE)
   stored <- stored_annotations(object, key, of.clusters = TRUE)
   if (is.null(stored$json)) {
     labels_only_error("supporting genes")
@@ -324,6 +327,9 @@ AnnotationReport <- function(object, file, key = NULL, coordinates.key = NULL, o
   check_flag(overwrite, "overwrite")
   check_flag(browse, "browse")
   check_flag(verbose, "verbose")
+  if (is_path(object)) {
+    return(report_file(object, file, key, coordinates.key, overwrite, browse, verbose))
+  }
   outgoing <- new_outgoing()
   found <- annotations_to_write(object, key, "table to report")
   drawn <- embedding_to_draw(object, coordinates.key)
@@ -369,6 +375,9 @@ WriteAnnotations <- function(object, file, format = NULL, key = NULL, sample.by 
   check_text(sample.by, "sample.by", null = TRUE)
   check_flag(overwrite, "overwrite")
   check_flag(verbose, "verbose")
+  if (is_path(object)) {
+    return(write_file(object, file, format, key, sample.by, overwrite, verbose))
+  }
   outgoing <- new_outgoing()
   found <- annotations_to_write(object, key, "table to write")
   message <- c(found$message, list(

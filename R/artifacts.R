@@ -106,10 +106,10 @@ BuildArtifacts.character <- function(object, group.by = "ident", assay = NULL,
   check_text(object, "object")
   call <- as.list(environment())
   path <- path.expand(object)
-  kind <- bridge_call("file_kind", list(path = json_text(path)))$value
-  if (isTRUE(kind$is_of_r)) {
-    call$object <- read_rds(path)
-    check_object(call$object)
+  found <- object_of_path(path)
+  if (!is.null(found)) {
+    check_object(found)
+    call$object <- found
     return(do.call(BuildArtifacts.Seurat, c(call, list(...))))
   }
   options <- artifact_options(call, list(...))

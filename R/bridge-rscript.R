@@ -31,6 +31,15 @@ do_task <- function(task) {
     bridge_call("artifacts_finish", list(handle = json_text(begun$handle)))
     return(invisible())
   }
+  if (task$verb == "stored") {
+    outgoing <- new_outgoing()
+    bridge_call("stored", json_stored(outgoing, object, task$coordinates_key), outgoing)
+    return(invisible())
+  }
+  if (task$verb == "report") {
+    bridge_call("reported", lapply(StudyReport(object, task$assay), json_texts))
+    return(invisible())
+  }
   if (task$verb == "markers") {
     compared <- lapply(task$compared, function(x) if (!is.null(x)) as.character(unlist(x)))
     task$options$rules <- task$options$rules %||% installed_rules()
@@ -70,6 +79,21 @@ do_task <- function(task) {
   )
   bridge_call("saved")
   invisible()
+}
+
+# What an object has of its annotations. The active identity is no column of the metadata, and it
+# may be the clusters that were annotated.
+json_stored <- function(outgoing, object, coordinates_key) {
+  metadata <- extract_metadata(object)
+  if (is_seurat(object) && !"ident" %in% names(metadata)) {
+    metadata$ident <- group_values(object, metadata, "ident")
+  }
+  coordinates <- extract_coordinates(object, coordinates_key, newest = TRUE)
+  list(
+    obs = pack_frame(outgoing, metadata, extract_cells(object)),
+    stored = json_record(lapply(extract_stored(object), json_text)),
+    coordinates = json_coordinates(outgoing, coordinates)
+  )
 }
 
 read_rds <- function(path) {

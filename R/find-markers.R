@@ -17,7 +17,8 @@
 #' are the normal approximation, as with limma and presto.
 #'
 #' @inheritParams AnnotateClusters
-#' @param object A Seurat object or a SingleCellExperiment, log-normalised.
+#' @param object A Seurat object or a SingleCellExperiment, log-normalised, or the path of a file
+#'   with one (`.rds`, `.h5ad` or a zarr folder; in the latter two cells are drawn by NumPy).
 #' @param group.by Metadata column with the clusters; `"ident"` is the active identity.
 #' @param ident.1,ident.2 Only the cells of these clusters against those of `ident.2`, or against
 #'   all others, as `FindMarkers()`; `return.thresh` is not used then.
@@ -69,35 +70,79 @@ FindClusterMarkers.Seurat <- function(object, group.by = "ident", ident.1 = NULL
                                       pseudocount.use = 1, base = 2, return.thresh = 0.01,
                                       verbose = TRUE, ...) {
   check_dots(list(...), "FindClusterMarkers")
-  check_text(group.by, "group.by")
-  for (name in c("within", "sample.by", "assay", "rules")) check_text(get(name), name, null = TRUE)
-  check_texts(features, "features", null = TRUE)
-  check_flag(only.pos, "only.pos")
-  check_flag(verbose, "verbose")
+  options <- marker_options(as.list(environment()))
   object <- check_object(object)
-  rules <- rules %||% installed_rules()
-  options <- list(
-    rules = rules, only_pos = only.pos, logfc_threshold = logfc.threshold, min_pct = min.pct,
-    min_diff_pct = min.diff.pct, return_thresh = if (is.null(ident.1)) return.thresh,
-    min_cells_group = min.cells.group, min_cells_feature = min.cells.feature,
-    features = if (!is.null(features)) I(features), pseudocount_use = pseudocount.use,
-    base = base, max_cells_per_ident = if (!identical(max.cells.per.ident, Inf)) {
-      max.cells.per.ident
-    },
-    random_seed = random.seed
-  )
-  find_markers(
-    object, group.by, assay, options,
-    list(ident.1 = ident.1, ident.2 = ident.2, within = within, sample.by = sample.by), verbose
-  )
+  compared <- list(ident.1 = ident.1, ident.2 = ident.2, within = within, sample.by = sample.by)
+  find_markers(object, group.by, assay, options, compared, verbose)
 }
 
 #' @rdname FindClusterMarkers
 #' @export
 FindClusterMarkers.SingleCellExperiment <- FindClusterMarkers.Seurat
 
+#' @rdname FindClusterMarkers
+#' @export
+FindClusterMarkers.character <- function(object, group.by = "ident", ident.1 = NULL,
+                                         ident.2 = NULL, within = NULL, sample.by = NULL,
+                                         assay = NULL, rules = NULL, features = NULL,
+                                         logfc.threshold = NULL, min.pct = NULL,
+                                         min.diff.pct = -Inf, only.pos = FALSE,
+                                         max.cells.per.ident = Inf, random.seed = 1L,
+                                         min.cells.feature = 3L, min.cells.group = 3L,
+                                         pseudocount.use = 1, base = 2, return.thresh = 0.01,
+                                         verbose = TRUE, ...) {
+  check_dots(list(...), "FindClusterMarkers")
+  check_text(object, "object")
+  options <- marker_options(as.list(environment()))
+  compared <- list(ident.1 = ident.1, ident.2 = ident.2, within = within, sample.by = sample.by)
+  found <- object_of_path(object)
+  if (is.null(found)) {
+    return(find_markers_of_file(object, group.by, assay, options, compared, verbose))
+  }
+  find_markers(check_object(found), group.by, assay, options, compared, verbose)
+}
+
 #' @export
 FindClusterMarkers.default <- function(object, ...) stop_unsupported(object)
+
+# The checked arguments of FindClusterMarkers(), of them those of the test, by Python's names.
+marker_options <- function(given) {
+  check_text(given$group.by, "group.by")
+  for (name in c("within", "sample.by", "assay", "rules")) {
+    check_text(given[[name]], name, null = TRUE)
+  }
+  check_texts(given$features, "features", null = TRUE)
+  check_flag(given$only.pos, "only.pos")
+  check_flag(given$verbose, "verbose")
+  most <- given$max.cells.per.ident
+  list(
+    rules = given$rules %||% installed_rules(), only_pos = given$only.pos,
+    logfc_threshold = given$logfc.threshold, min_pct = given$min.pct,
+    min_diff_pct = given$min.diff.pct,
+    return_thresh = if (is.null(given$ident.1)) given$return.thresh,
+    min_cells_group = given$min.cells.group, min_cells_feature = given$min.cells.feature,
+    features = if (!is.null(given$features)) I(given$features),
+    pseudocount_use = given$pseudocount.use, base = given$base,
+    max_cells_per_ident = if (!identical(most, Inf)) most, random_seed = given$random.seed
+  )
+}
+
+# Of a file that Python reads.
+find_markers_of_file <- function(path, group.by, assay, options, compared, verbose) {
+  shown <- verbose && interactive()
+  on.exit(if (shown) clear_progress())
+  message <- list(
+    path = json_text(path.expand(path)), assay = json_text(assay),
+    group_key = if (group.by != "ident") json_text(group.by),
+    options = json_record(lapply(options, json_option)),
+    ident_1 = json_idents(compared$ident.1), ident_2 = json_idents(compared$ident.2),
+    within = json_text(compared$within), sample_key = json_text(compared$sample.by)
+  )
+  progress <- if (shown) progress_line("Finding markers")
+  answer <- bridge_call("markers_file", message, callback = progress, verbose = verbose)
+  levels <- as.character(unlist(answer$value$clusters))
+  marker_table(answer, levels, options$only_pos, length(compared$ident.1) > 0L)
+}
 
 find_markers <- function(object, group.by, assay, options, compared, verbose) {
   kept <- new_kept()

@@ -149,6 +149,7 @@ cosg_table <- function(x) {
 #' @export
 Markers <- function(object, key = NULL) {
   check_text(key, "key", null = TRUE)
+  object <- labelled_of(object, key, of.clusters = TRUE)
   stored <- stored_annotations(object, key, of.clusters = TRUE)
   if (is.null(stored$json)) {
     labels_only_error("markers")

@@ -4,7 +4,8 @@
 #' study for an engine: `taken` exactly, `coerced` (something is lost, `why` says what) or `left`
 #' in the object. Nothing is computed and the object is not changed. An engine may read less.
 #'
-#' @param object A Seurat object or a SingleCellExperiment.
+#' @param object A Seurat object or a SingleCellExperiment, or the path of a file (`.rds`, `.h5ad`,
+#'   a zarr folder, or a 10x `.h5` or folder, of which the last four are read whole).
 #' @param assay Assay to read; `NULL` is the default assay.
 #'
 #' @return A data frame with one row per item and the text columns `item` (its name), `kind`
@@ -18,6 +19,10 @@
 #' @export
 StudyReport <- function(object, assay = NULL) {
   check_text(assay, "assay", null = TRUE)
+  if (is.character(object)) {
+    check_text(object, "object")
+    return(report_of_file(object, assay))
+  }
   object <- check_object(object)
   assay <- extract_assay(object, assay)
   cells <- measured_cells(object, assay)$cells

@@ -5,7 +5,8 @@
 #' nothing of conditions; a test between conditions counts samples, not cells.
 #'
 #' @inheritParams AnnotateClusters
-#' @param object A Seurat object or a SingleCellExperiment with raw counts.
+#' @param object A Seurat object or a SingleCellExperiment with raw counts, or the path of a file
+#'   (`.rds`, `.h5ad` or a zarr folder).
 #' @param group.by Metadata column with clusters, labels, or a level of labels; `"ident"` is the
 #'   active identity.
 #' @param sample.by Metadata column with the samples; `NULL` is one column for each cluster.
@@ -34,11 +35,20 @@ PseudobulkCounts <- function(object, group.by = "ident", sample.by = NULL, colum
   check_count(min.cells, "min.cells")
   kept <- new_kept()
   on.exit(discard(kept))
-  opened <- open_study(object, group.by, assay, pseudobulk_parts, kept)
-  answer <- bridge_call("pseudobulk", list(
-    handle = json_text(opened$handle), sample_key = json_text(sample.by),
-    columns = json_texts(as.character(columns)), min_cells = json_number(min.cells)
-  ))
+  found <- if (is_path(object)) object_of_path(object) else object
+  from <- if (is.null(found)) {
+    list(
+      path = json_text(path.expand(object)), assay = json_text(assay),
+      group_key = if (group.by != "ident") json_text(group.by)
+    )
+  } else {
+    opened <- open_study(found, group.by, assay, pseudobulk_parts, kept)
+    list(handle = json_text(opened$handle))
+  }
+  answer <- bridge_call("pseudobulk", c(from, list(
+    sample_key = json_text(sample.by), columns = json_texts(as.character(columns)),
+    min_cells = json_number(min.cells)
+  )))
   samples <- unpack_frame(answer$value$samples, answer$buffers)
   names <- as.character(unlist(answer$value$names))
   genes <- as.character(unlist(answer$value$genes))

@@ -77,22 +77,34 @@ delete_runs <- function(message) {
 #'
 #' @param object The object that was annotated, in any order of cells; that it is the same is
 #'   checked. `NULL` returns the table alone; a run about cells that was stopped needs the object,
-#'   because a run keeps no expression.
+#'   because a run keeps no expression. A path (`.rds`, `.h5ad`, a zarr folder, or for cells a 10x
+#'   `.h5` or folder) returns the table, and writes the object where `output` says.
 #' @param run Id of the run, see [ListRuns()]; `NULL` is the newest one.
 #' @param overwrite Whether columns of these names that cellferry did not write may be replaced.
 #' @param verbose Whether to show messages, progress and the table of labels.
+#' @param output Of a path: where the labelled object goes, an `.rds` where that was read, else an
+#'   `.h5ad`. `NULL` writes none.
 #'
 #' @return The object with the new columns, or what [Annotations()] returns.
 #' @family runs
 #' @examples
 #' \dontrun{
 #' x <- ResumeAnnotation(x)
+#' ResumeAnnotation("pbmc.h5ad", output = "labelled.h5ad")
 #' }
 #' @export
-ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbose = TRUE) {
+ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbose = TRUE,
+                             output = NULL) {
   check_text(run, "run", null = TRUE)
   check_flag(overwrite, "overwrite")
   check_flag(verbose, "verbose")
+  check_text(output, "output", null = TRUE)
+  if (!is.null(output) && !is_path(object)) {
+    cellferry_stop(
+      "invalid_option", "`output` is for the object of a path, and `object` is none.",
+      "Leave it out, and save what the function returns: saveRDS(x, \"labelled.rds\")"
+    )
+  }
   record <- bridge_call("run_show", list(run = json_text(run %||% newest_run())))$value
   # A key is never recorded, the name of the variable that has it is.
   share_keys(record$options$api_key_env)
@@ -100,11 +112,14 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
   if (is.null(object)) {
     return(return_table(resume_table(request), verbose))
   }
+  if (is_path(object)) {
+    return(annotate_file(path.expand(object), request, output))
+  }
   if (!is_cell_object(object)) {
     cellferry_stop(
       "unsupported_object",
       paste0("Labels can't be written into an object of class ", class(object)[1], "."),
-      "Valid: a Seurat object, a SingleCellExperiment, or NULL for the table alone."
+      "Valid: a Seurat object, a SingleCellExperiment, a path, or NULL for the table alone."
     )
   }
   annotate_object(object, request)

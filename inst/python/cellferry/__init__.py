@@ -102,21 +102,35 @@ __all__ = [
 ]
 
 
-_READ_FILES = {"annotate_cells", "annotate_clusters", "build_artifacts", "resume"}
+_READ_FILES = {
+    "annotate_cells",
+    "annotate_clusters",
+    "annotation_report",
+    "build_artifacts",
+    "find_markers",
+    "markers",
+    "pseudobulk",
+    "read_annotations",
+    "resume",
+    "study_report",
+    "supporting_markers",
+    "write_annotations",
+}
 
 
 def _give_readers() -> None:
     """Let the verbs read files of R, by the bridge, which stands above them."""
 
-    def annotate(request: Any, finding: Any) -> Any:
-        return importlib.import_module(".bridge.rds", __name__).open_rds(request, finding)
-
-    def artifacts(path: Any, **options: Any) -> Any:
-        found = importlib.import_module(".bridge.rds", __name__)
-        return found.build_artifacts_of_rds(path, **options)
-
     readers = importlib.import_module(".study.inputs.readers", __name__)
-    readers.give_readers({"annotate": annotate, "artifacts": artifacts})
+
+    def reader(purpose: str) -> Any:
+        def read(*arguments: Any, **options: Any) -> Any:
+            found = importlib.import_module(".bridge.rds.readers", __name__)
+            return found.READERS[purpose](*arguments, **options)
+
+        return read
+
+    readers.give_readers({purpose: reader(purpose) for purpose in readers.PURPOSES})
 
 
 def __getattr__(name: str) -> Any:

@@ -100,6 +100,20 @@ def test_a_run_is_resumed_with_a_path(tmp_path, table):
     found = annotate(tmp_path / "x.h5ad", markers=table, group_key="leiden")
     again = cellferry.resume(found.provenance["run"], tmp_path / "x.h5ad", progress=False)
     assert labels(again) == labels(found)
+    assert "cell_type" not in anndata.read_h5ad(tmp_path / "x.h5ad").obs
+
+
+@pytest.mark.parametrize("level", ["clusters", "cells"])
+def test_what_is_resumed_is_written_where_it_is_asked_for(level, path, table, tmp_path):
+    more = {"markers": table, "group_key": "leiden"} if level == "clusters" else {}
+    run = annotate(path, level, **more).provenance["run"]
+    output, key = tmp_path / "out.h5ad", "cell_type" if level == "clusters" else "cell_type_cell"
+    cellferry.resume(run, path, output=output, progress=False)
+    assert anndata.read_h5ad(output).obs[f"{key}_status"].eq("ok").all()
+    with pytest.raises(errors.OutputError, match="not replaced unasked"):
+        cellferry.resume(run, path, output=output, progress=False)
+    with pytest.raises(errors.InvalidOptionError, match="no object was given"):
+        cellferry.resume(run, output=output, progress=False)
 
 
 @pytest.mark.parametrize("level", ["clusters", "cells"])
@@ -136,3 +150,23 @@ def test_an_rds_by_its_path(tmp_path, table):
     found = annotate(tmp_path / "x.rds", markers=markers, group_key="leiden", output=output)
     written = r_script(f"x <- readRDS('{output}'); cat(unique(paste(x$leiden, x$cell_type)))")
     assert all(f"{name} {label}" in written for name, label in labels(found).items())
+
+
+class MuData:
+    """Has the names that verbs look for; the package mudata is none of ours."""
+
+    def __init__(self, adata):
+        self.mod, self.uns, self.obsm = {"prot": adata, "rna": adata}, {}, {}
+        self.obs, self.obs_names, self.var, self.X, self.layers = adata.obs, (), None, None, {}
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["annotate_clusters", "annotate_cells", "build_artifacts", "find_markers", "pseudobulk",
+     "study_report", "read_annotations", "supporting_markers", "markers"],
+)  # fmt: skip
+def test_a_mudata_is_named_with_the_line_that_takes_one_modality(verb):
+    with pytest.raises(errors.UnsupportedObjectError, match="This is a MuData") as caught:
+        getattr(cellferry, verb)(MuData(cells(30)))
+    assert '"prot", "rna"' in caught.value.message
+    assert caught.value.hint.endswith('mdata["rna"]')

@@ -38,7 +38,7 @@ def test_the_report_has_the_embedding_of_the_object(blood, tmp_path):
     assert "X_umap" in page
 
 
-def test_a_path_is_refused_with_the_recipe(tmp_path):
+def test_what_has_no_annotations_by_its_kind_is_refused():
     with pytest.raises(errors.UnsupportedObjectError, match="travel with an AnnData") as caught:
-        read_annotations(tmp_path / "x.h5ad")
-    assert "read_h5ad" in caught.value.hint
+        read_annotations({"0": ["CD3D"]})
+    assert "path" in caught.value.hint

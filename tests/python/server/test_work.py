@@ -1,5 +1,7 @@
 """The work on one job: done again it gives the same files and asks nothing twice."""
 
+import warnings
+
 import orjson
 import pytest
 
@@ -31,6 +33,30 @@ def test_files_and_answers(tmp_path):
     kept = Annotations.from_json((tmp_path / "annotations.json").read_text())
     assert kept.rows == found.rows
     assert kept.markers["gene"][:2] == ["CD79A", "MS4A1"]
+
+
+@pytest.mark.parametrize(
+    ("rename", "notes"),
+    [
+        (lambda gene: gene, ()),
+        (lambda gene: f"Z{gene}q", ("Only 0 of 21 genes of the marker table are known symbols",)),
+        (lambda gene: f"GRCh38-{gene}", ("Only 0 of 21 genes", 'not known are "GRCh38-')),
+        (lambda gene: gene.replace("CD79A", "2-Sep"), ("what a spreadsheet makes of symbols",)),
+    ],
+)
+def test_the_client_is_told_of_genes_that_are_not_known(tmp_path, rename, notes):
+    markers = {name: [rename(gene) for gene in genes] for name, genes in MARKERS.items()}
+    job = JobInput("context", {"tissue": "blood"}, {name: name for name in markers}, markers)
+    evidence = Evidence(None, {}, job)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        answer(job, engine_of((), 1), evidence, tmp_path, parallel=2, on_event=lambda _event: None)
+    told = orjson.loads((tmp_path / "results.json").read_bytes())["summary"]["notes"]
+    assert bool(told) == bool(notes)
+    for note in notes:
+        assert note in " ".join(told)
+    if notes:
+        assert "as they are written" in told[-1]
 
 
 def test_done_again_it_is_the_same(tmp_path):

@@ -5,8 +5,14 @@ import pytest
 from scipy import sparse
 
 from cellferry import study_report
-from cellferry.errors import UnsupportedObjectError
+from cellferry.errors import (
+    CellferryError,
+    InputError,
+    InvalidOptionError,
+    UnsupportedObjectError,
+)
 from cellferry.study.build import study_from_anndata
+from r_session import needs_rscript
 
 
 @pytest.fixture
@@ -66,3 +72,30 @@ def test_the_report_says_what_the_study_takes(adata):
 def test_anything_else_is_refused():
     with pytest.raises(UnsupportedObjectError, match="not of dict"):
         study_report({})
+
+
+@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+def test_the_report_of_a_file_is_that_of_its_object(adata, kind, tmp_path):
+    path = tmp_path / f"x.{kind}"
+    if kind == "zarr":
+        pytest.importorskip("zarr")
+    getattr(adata, f"write_{kind}")(path)
+    for given in (path, str(path)):
+        assert actions(study_report(given)) == actions(study_report(adata))
+    with pytest.raises(InvalidOptionError, match="`assay`"):
+        study_report(path, assay="RNA")
+    with pytest.raises(InputError, match="There is no file"):
+        study_report(tmp_path / "none")
+
+
+@pytest.mark.r
+@needs_rscript
+def test_the_report_of_an_rds_is_that_of_r(pbmc_rds):
+    report = study_report(pbmc_rds)
+    assert list(report) == ["item", "kind", "what", "action", "why"]
+    found = actions(report)
+    assert found["identity", "ident"] == "taken"
+    assert found["metadata", "groups"] == "taken"
+    assert found["loadings", "pca loadings"] == "left"
+    with pytest.raises(CellferryError, match="nothing"):
+        study_report(pbmc_rds, assay="nothing")

@@ -15,7 +15,7 @@ from ..annotations.clusters import Annotations
 from ..engines import create_engine
 from ..engines.base import AnyEngine, Engine, Plan
 from ..engines.service.secrets import wrapped
-from ..errors import RunMismatchError
+from ..errors import InvalidOptionError, RunMismatchError
 from ..runs.run import Run
 from ..study.study import Context
 from . import verb
@@ -282,6 +282,7 @@ def resume(
     overwrite: bool = False,
     allow_upload: bool = False,
     progress: bool = True,
+    output: str | os.PathLike[str] | None = None,
     **options: object,
 ) -> Annotations | CellAnnotations:
     """Finish an annotation that was stopped; only what is missing is done and paid.
@@ -295,16 +296,18 @@ def resume(
         Id of the run, or its folder. ``cellferry runs list`` and
         :func:`cellferry.runs.run.list_runs` know them.
     data
-        The AnnData or marker table that was annotated, in any order of cells; that it is the
-        same is checked. An AnnData gets the labels, under the key of the run. None: clusters
-        are finished from what the run keeps. A run about cells that is not finished needs it,
-        because expression is never kept in a run.
+        The AnnData or marker table that was annotated, in any order of cells, or the path of
+        either; that it is the same is checked. An AnnData in memory gets the labels, under the
+        key of the run. None: clusters are finished from what the run keeps. A run about cells
+        that is not finished needs it, because expression is never kept in a run.
     overwrite
         Replace columns of these names that cellferry did not write.
     allow_upload
         Consent to another host than that of the run.
     progress
         Show a progress bar on a terminal or in a notebook.
+    output
+        Where the labelled object goes, as in :func:`annotate_clusters`.
     **options
         Options of the engine that no run records: ``api_key`` or ``auth_token``. None are
         needed where they are in the environment.
@@ -324,6 +327,8 @@ def resume(
         A run about cells needs its object.
     CredentialsRequiredError
         A key is needed again.
+    InvalidOptionError, OutputError
+        There is no object for ``output``, or it may not be written there.
 
     Examples
     --------
@@ -345,8 +350,13 @@ def resume(
             overwrite=overwrite,
             allow_upload=allow_upload,
         )
-        found: Annotations | CellAnnotations = _annotate(request, opened, progress=progress)
+        found: Annotations | CellAnnotations = _annotate(
+            request, opened, progress=progress, output=output
+        )
         return found
+    if output is not None:
+        message = "`output` is for the labelled object, and no object was given."
+        raise InvalidOptionError(message, "Give it: cellferry.resume(run, data, output=...).")
     with progress_events(show=progress, title=f"Annotating {level}") as on_event:
         return verb.resume(opened, options=options, allow_upload=allow_upload, on_event=on_event)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from ..study.study import Study
 
 logger = logging.getLogger("cellferry")
+
+Tell = Callable[[GenesUnrecognisedWarning], None]
 
 SHOWN_ROWS = 6
 FEWEST_OF_CLUSTER = 5
@@ -60,7 +62,7 @@ _NO_GENES: dict[NoGene, str] = {
 }
 
 
-def warn_of_genes(study: Study, found: Recognised, level: Level) -> None:
+def warn_of_genes(study: Study, found: Recognised, level: Level, tell: Tell = warn) -> None:
     """Warn of what is read otherwise than it is written, and of what cannot be read.
 
     Parameters
@@ -71,6 +73,9 @@ def warn_of_genes(study: Study, found: Recognised, level: Level) -> None:
         What is known of its genes.
     level
         What is annotated. Of clusters the marker table counts first, of cells the object.
+    tell
+        Gets each warning. A server gives one that keeps them: its threads share the filters of
+        :mod:`warnings`.
     """
     table, of_object = found.table, found.of_object
     if level == "cells":
@@ -82,15 +87,15 @@ def warn_of_genes(study: Study, found: Recognised, level: Level) -> None:
         # That the species is another is warned of as such.
         said.add("case")
     if of_object is not None and (table is None or _is_of_object(study)):
-        said |= _warn_of(of_object, "object", study, said)
+        said |= _warn_of(tell, of_object, "object", study, said)
     if table is not None:
-        _warn_of_genes_as_clusters(study)
-        said |= _warn_of(table, "marker table", study, said)
-        _warn_of_clusters(study, table)
+        _warn_of_genes_as_clusters(tell, study)
+        said |= _warn_of(tell, table, "marker table", study, said)
+        _warn_of_clusters(tell, study, table)
         # Clusters are named from their table; of the object only its spelling matters then.
         said |= {"few", "dates"}
     if of_object is not None:
-        _warn_of(of_object, "object", study, said)
+        _warn_of(tell, of_object, "object", study, said)
 
 
 def _is_of_object(study: Study) -> bool:
@@ -99,23 +104,23 @@ def _is_of_object(study: Study) -> bool:
     return set(study.markers.gene.tolist()) <= set(study.genes or ())
 
 
-def _warn_of(found: Recognition, what: str, study: Study, said: set[str]) -> set[str]:
+def _warn_of(tell: Tell, found: Recognition, what: str, study: Study, said: set[str]) -> set[str]:
     """Warn of one of both; what was ``said`` of the other is not said again."""
     now: set[str] = set()
     few = found.is_few
     noted = {k: n for k, n in found.noted().items() if k not in said}
     if (few and "few" not in said) or (what == "object" and "few" not in said and _is_panel(study)):
-        _warn_of_few(found, what, study)
+        _warn_of_few(tell, found, what, study)
         now.add("few")
     if found.is_mixed and "mixed" not in said:
-        _warn_of_two_species(found, what)
+        _warn_of_two_species(tell, found, what)
         now.add("mixed")
     damaged = [n for k in ("dates", "numbers") for n in found.no_genes.get(k, ())]
     if damaged and "dates" not in said and not (few and found.known + found.read == 0):
-        _warn_of_dates(damaged, what, study)
+        _warn_of_dates(tell, damaged, what, study)
         now.add("dates")
     if noted:
-        _warn_of_disguises(found, noted, what, study)
+        _warn_of_disguises(tell, found, noted, what, study)
         now |= set(noted)
     rest = found.disguises.keys() - found.noted().keys() - {"ensembl"} - said
     for kind in sorted(rest):
@@ -125,7 +130,7 @@ def _warn_of(found: Recognition, what: str, study: Study, said: set[str]) -> set
 
 
 def _warn_of_disguises(
-    found: Recognition, noted: dict[Disguise, tuple[str, ...]], what: str, study: Study
+    tell: Tell, found: Recognition, noted: dict[Disguise, tuple[str, ...]], what: str, study: Study
 ) -> None:
     names = {n for of_kind in noted.values() for n in of_kind}
     parts = "; ".join(_disguise(kind, of_kind, found) for kind, of_kind in noted.items())
@@ -141,7 +146,7 @@ def _warn_of_disguises(
             f"\nThey are read as genes of {found.letters}; if they are of {other}, say "
             f"{_species(other)}."
         )
-    warn(GenesUnrecognisedWarning(message, hint))
+    tell(GenesUnrecognisedWarning(message, hint))
 
 
 def _disguise(kind: Disguise, names: Sequence[str], found: Recognition) -> str:
@@ -215,7 +220,7 @@ def _escaped(text: str) -> str:
     )
 
 
-def _warn_of_few(found: Recognition, what: str, study: Study) -> None:
+def _warn_of_few(tell: Tell, found: Recognition, what: str, study: Study) -> None:
     known = found.known + found.read
     # What shows nothing, such as clones, is not among the unknown names.
     others = (g for g in (study.genes or ())[:500] if g not in found.readings)
@@ -234,7 +239,7 @@ def _warn_of_few(found: Recognition, what: str, study: Study) -> None:
     reasons = [f"{len(n)} look like {_NO_GENES[k]}" for k, n in kinds if not (proteins and known)]
     if reasons:
         message += f" {'; '.join(reasons)}."
-    warn(
+    tell(
         GenesUnrecognisedWarning(message, _what_to_do(found, kinds[0][0] if kinds else None, study))
     )
 
@@ -303,7 +308,7 @@ def _is_panel(study: Study) -> bool:
 _FROM_BEFORE = "Take the table from before the spreadsheet, or import its column of genes as text."
 
 
-def _warn_of_dates(names: Sequence[str], what: str, study: Study) -> None:
+def _warn_of_dates(tell: Tell, names: Sequence[str], what: str, study: Study) -> None:
     markers = study.markers if what == "marker table" else None
     if markers is None:
         where = listing(list(names), SHOWN_ROWS)
@@ -320,10 +325,10 @@ def _warn_of_dates(names: Sequence[str], what: str, study: Study) -> None:
         f"what a spreadsheet makes of symbols such as SEPT2, MARCH1 or 2310009E13Rik: {where}."
     )
     hint = f"Which gene it was cannot be known any more, so none is read. {_FROM_BEFORE}"
-    warn(GenesUnrecognisedWarning(message, hint))
+    tell(GenesUnrecognisedWarning(message, hint))
 
 
-def _warn_of_two_species(found: Recognition, what: str) -> None:
+def _warn_of_two_species(tell: Tell, found: Recognition, what: str) -> None:
     share = found.species.share
     if len(found.genome_species) > 1:
         parts = ", ".join(f'{n} begin with "{p}"' for p, n in found.genomes.items())
@@ -337,10 +342,10 @@ def _warn_of_two_species(found: Recognition, what: str) -> None:
         "An answer is for one species: annotate the cells of each apart, and say which it is with "
         f"{_species('human')} or {_species('mouse')}."
     )
-    warn(GenesUnrecognisedWarning(message, hint))
+    tell(GenesUnrecognisedWarning(message, hint))
 
 
-def _warn_of_clusters(study: Study, found: Recognition) -> None:
+def _warn_of_clusters(tell: Tell, study: Study, found: Recognition) -> None:
     """Warn of single clusters none of whose genes is known, where the others' are."""
     markers = study.markers
     if markers is None or found.is_few or not found.unknown:
@@ -364,10 +369,10 @@ def _warn_of_clusters(study: Study, found: Recognition) -> None:
             f"known symbol of human or mouse, for example {listing(examples, 3)}."
         )
         hint = "They can't be named by the engine. The genes of the other clusters are known."
-        warn(GenesUnrecognisedWarning(message, hint))
+        tell(GenesUnrecognisedWarning(message, hint))
 
 
-def _warn_of_genes_as_clusters(study: Study) -> None:
+def _warn_of_genes_as_clusters(tell: Tell, study: Study) -> None:
     """Warn where the clusters of a table are genes: it has one column of genes per cluster."""
     markers = study.markers
     if markers is None or study.cells is not None or len(markers.clusters) < FEWEST_OF_CLUSTER:
@@ -382,7 +387,7 @@ def _warn_of_genes_as_clusters(study: Study) -> None:
             "If each column of the table is a cluster, give lists instead: one column with the "
             "cluster and one with its genes."
         )
-        warn(GenesUnrecognisedWarning(message, hint))
+        tell(GenesUnrecognisedWarning(message, hint))
 
 
 def _species(name: str) -> str:

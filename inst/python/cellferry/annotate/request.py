@@ -13,6 +13,7 @@ from ..annotations.labelling import check_unedited, stored_labels
 from ..engines.base import AnyEngine
 from ..errors import InvalidOptionError, RunMismatchError, UnsupportedObjectError
 from ..study.inputs.kinds import file_kind
+from ..study.inputs.objects import refuse_mudata
 from ..study.markers.table import Markers
 from ..study.study import Context, Study
 from .verb import OnEvent, level_of
@@ -178,6 +179,7 @@ def build_study(
 
     if isinstance(data, Study):
         return data
+    refuse_mudata(data)
     if is_anndata(data):
         if level == "cells":
             return study_of_cells(data, group_key=group_key, context=context)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from ..errors import InvalidOptionError
 from .cells import CellAnnotations
 from .clusters import Annotations
+from .labelled import labelled
 from .stored import read_annotations, stored_annotations
 
 if TYPE_CHECKING:
@@ -15,14 +17,16 @@ if TYPE_CHECKING:
 
 
 def supporting_markers(
-    data: anndata.AnnData | Annotations | CellAnnotations, key: str | None = None, n: int = 3
+    data: anndata.AnnData | Annotations | CellAnnotations | str | os.PathLike[str],
+    key: str | None = None,
+    n: int = 3,
 ) -> dict[str, list[str]]:
     """Return the genes that support each label, ready for a dot plot.
 
     Parameters
     ----------
     data
-        AnnData that was labelled, or what annotating returned.
+        AnnData that was labelled, the path of a labelled object, or what annotating returned.
     key
         Name of the label column of an AnnData; None is the newest of clusters, else of cells.
     n
@@ -53,7 +57,7 @@ def supporting_markers(
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         message = f"`n` must be a whole number above 0, and is {n!r}."
         raise InvalidOptionError(message)
-    found = _annotations_of(data, key)
+    found = _annotations_of(labelled(data), key)
     names = {str(k): str(v) for k, v in dict(found.provenance.get("gene_names", {})).items()}
     made: dict[str, list[str]] = {}
     used: set[str] = set()
@@ -70,14 +74,15 @@ def supporting_markers(
 
 
 def markers(
-    data: anndata.AnnData | Annotations | CellAnnotations, key: str | None = None
+    data: anndata.AnnData | Annotations | CellAnnotations | str | os.PathLike[str],
+    key: str | None = None,
 ) -> pd.DataFrame:
     """Return the markers that labels were made from, up to 50 of each cluster.
 
     Parameters
     ----------
     data
-        AnnData that was labelled, or what annotating returned.
+        AnnData that was labelled, the path of a labelled object, or what annotating returned.
     key
         Name of the label column of an AnnData; None is the newest of clusters, else of cells.
 
@@ -101,6 +106,7 @@ def markers(
     """
     import pandas as pd
 
+    data = labelled(data)
     if isinstance(data, Annotations | CellAnnotations):
         found = data.summary()
     else:

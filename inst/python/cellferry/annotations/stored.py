@@ -17,13 +17,16 @@ from ..errors import (
 )
 from .clusters import Annotations
 from .delivery import STORE
+from .labelled import labelled
 from .present import Present, present
 
 if TYPE_CHECKING:
     import anndata
 
 
-def read_annotations(adata: anndata.AnnData, key: str | None = None) -> Annotations:
+def read_annotations(
+    adata: anndata.AnnData | str | os.PathLike[str], key: str | None = None
+) -> Annotations:
     """Return the annotations that travel with an AnnData, for the cells it has now.
 
     After a subset the cells are counted anew; a cluster that is gone keeps its row, with
@@ -34,7 +37,8 @@ def read_annotations(adata: anndata.AnnData, key: str | None = None) -> Annotati
     Parameters
     ----------
     adata
-        An object that :func:`cellferry.annotate_clusters` labelled.
+        An object that :func:`cellferry.annotate_clusters` labelled, or its path: an .h5ad, a zarr
+        folder or an .rds, of which no matrix is read.
     key
         The key it was labelled under; None is the newest.
 
@@ -48,7 +52,7 @@ def read_annotations(adata: anndata.AnnData, key: str | None = None) -> Annotati
     UnsupportedObjectError
         This is no AnnData.
     """
-    return _present(adata, key).found
+    return _present(labelled(adata), key).found
 
 
 def _present(adata: anndata.AnnData, key: str | None) -> Present:
@@ -80,7 +84,7 @@ def stored_annotations(
     """
     if not hasattr(adata, "uns"):
         message = f"Annotations travel with an AnnData, and this is a {type(adata).__name__}."
-        raise UnsupportedObjectError(message, "For an .h5ad: anndata.read_h5ad(path) first.")
+        raise UnsupportedObjectError(message, "Give the AnnData, or the path of a file.")
     store: dict[str, object] = dict(adata.uns.get(STORE, {}))
     if not store:
         message = "This object holds no annotations of cellferry."
@@ -102,7 +106,7 @@ def _preference(found: Annotations, *, of_clusters: bool) -> tuple[bool, str]:
 
 
 def annotation_report(
-    adata: anndata.AnnData,
+    adata: anndata.AnnData | str | os.PathLike[str],
     file: str | os.PathLike[str],
     key: str | None = None,
     *,
@@ -114,7 +118,7 @@ def annotation_report(
     Parameters
     ----------
     adata
-        An AnnData that was labelled.
+        An AnnData that was labelled, or the path of a labelled object.
     file
         The HTML file. A report of cellferry is replaced, another file is not.
     key
@@ -135,6 +139,7 @@ def annotation_report(
     from ..study.embeddings import embedding_of
     from .report import Embedding, check_report_file, write_report
 
+    adata = labelled(adata, coordinates_key)
     now = _present(adata, key)
     check_report_file(file, overwrite=overwrite)
     coordinates, embedding = embedding_of(adata, coordinates_key), None

@@ -24,6 +24,7 @@ from ..files import write_whole
 from ..study.clusters import Clusters
 from .cells import CellAnnotations
 from .clusters import COLUMNS, Annotations
+from .labelled import labelled
 from .report.details import FORMULA_STARTS
 from .report.texts import parameters
 from .stored import read_annotations
@@ -70,7 +71,7 @@ class Sheet:
 
 
 def write_annotations(
-    data: anndata.AnnData | Annotations | CellAnnotations,
+    data: anndata.AnnData | Annotations | CellAnnotations | str | os.PathLike[str],
     file: str | os.PathLike[str],
     format: str | None = None,  # noqa: A002 - the word of pandas and of R
     *,
@@ -89,7 +90,7 @@ def write_annotations(
     Parameters
     ----------
     data
-        AnnData that was labelled, or what annotating returned.
+        AnnData that was labelled, the path of a labelled object, or what annotating returned.
     file
         The file to write; the folder must exist.
     format
@@ -128,7 +129,7 @@ def write_annotations(
     >>> [path.name for path in write_annotations(found, folder / "labels.xlsx")]
     ['labels.xlsx']
     """
-    counts = None
+    counts, data = None, labelled(data)
     if isinstance(data, Annotations | CellAnnotations):
         found = data.summary()
         if sample_key is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,9 @@ from ..errors import (
 from ..runs.worker import run_in_worker
 from ..study.build import RANKING, assemble_study, group_key_of
 from ..study.clusters import Clusters
-from ..study.h5ad import open_h5ad
+from ..study.inputs.kinds import file_kind
+from ..study.inputs.objects import check_has_clusters, opened_object, refuse_mudata
+from ..study.inputs.readers import path_of_r, reader_of_r
 from ..study.layers import AnnDataLike, choose_matrices
 from ..study.markers.contrasts import Contrast, one_against_rest, two_groups, within_parents
 from ..study.markers.rules import MarkerOptions
@@ -48,10 +51,10 @@ SLOW_VALUES = 200_000_000
 
 
 def find_markers(
-    data: anndata.AnnData | str | Path | Study,
+    data: anndata.AnnData | str | os.PathLike[str] | Study,
     group_key: str | None = None,
     *,
-    rules: str = "5.0.1",
+    rules: str | None = None,
     only_pos: bool = False,
     logfc_threshold: float | None = None,
     min_pct: float | None = None,
@@ -69,6 +72,7 @@ def find_markers(
     within: str | None = None,
     sample_key: str | None = None,
     key_added: str | None = None,
+    assay: str | None = None,
     progress: bool = True,
 ) -> Markers:
     """Find the markers of clusters, as Seurat's ``FindAllMarkers()`` does.
@@ -80,15 +84,17 @@ def find_markers(
     Parameters
     ----------
     data
-        AnnData (in memory or backed), the path of an .h5ad, which is read piece by piece, or a
-        :class:`cellferry.Study`. Cells x genes, log-normalised (natural logarithm): ``X``, or
-        ``raw`` where X is scaled, or a layer of a usual name.
+        AnnData (in memory or backed), a :class:`cellferry.Study`, or the path of a file: an .h5ad,
+        which is read piece by piece, zarr, or an .rds, which R reads. Cells x genes,
+        log-normalised (natural logarithm): ``X``, or ``raw`` where X is scaled, or a layer of a
+        usual name.
     group_key
         Column of ``obs`` with the clusters; None: that of the stored ranking, else one of a usual
-        name.
+        name; of an .rds the active identity.
     rules
         Version of Seurat whose defaults, fold change and order hold: ``"4.3"``, ``"4.4"``,
-        ``"5.0.0"`` or ``"5.0.1"`` (valid to 5.5).
+        ``"5.0.0"`` or ``"5.0.1"`` (valid to 5.5). None is ``"5.0.1"``, of an .rds the Seurat that
+        is installed.
     only_pos, logfc_threshold, min_pct, min_diff_pct, return_thresh
         As in Seurat; None is the default of the rules. ``logfc_threshold`` is in the units of the
         fold change, ``min_pct`` a fraction of cells.
@@ -108,6 +114,8 @@ def find_markers(
     key_added
         Write the ranking of all genes to ``uns[key_added]`` of an AnnData, in the form of
         ``scanpy.tl.rank_genes_groups``: ordered by z, with ``pts`` and ``pts_rest``.
+    assay
+        Of an .rds; None is its default assay.
     progress
         Show a progress bar on a terminal or in a notebook.
 
@@ -134,8 +142,8 @@ def find_markers(
     """
     from ..runs.progress import progress_events
 
-    options = MarkerOptions(
-        rules=rules,
+    asked = MarkerOptions(
+        rules=rules or "5.0.1",
         only_pos=only_pos,
         logfc_threshold=logfc_threshold,
         min_pct=min_pct,
@@ -148,16 +156,26 @@ def find_markers(
         base=base,
         max_cells_per_ident=max_cells_per_ident,
         random_seed=random_seed,
-    ).checked()
+    )
+    options = asked.checked()
     if key_added is not None and not hasattr(data, "uns"):
         message = "`key_added` needs an AnnData, whose `uns` it writes to."
         raise InvalidOptionError(message, "Leave it out, or read the file: anndata.read_h5ad().")
+    path = path_of_r(data, assay)
+    if path is not None:
+        read: Callable[..., MarkerTable] = reader_of_r("markers", path)
+        of_r = read(
+            path, group_key=group_key, assay=assay, ident_1=ident_1, ident_2=ident_2,
+            within=within, sample_key=sample_key, progress=progress,
+            **{**vars(asked), "rules": rules},
+        )  # fmt: skip
+        return of_r.markers()
     with opened_study(data, group_key) as study:
-        contrasts = contrasts_of(study, ident_1, ident_2, within)
-        samples = None if sample_key is None else _column(study, sample_key)
-        check_testable(study.normalized, study.counts_in)
         with progress_events(show=progress, title="Finding markers") as on_event:
-            sums = read_study(study, contrasts, options, on_event, samples=samples)
+            sums = compared(
+                study, options, on_event, ident_1=ident_1, ident_2=ident_2, within=within,
+                sample_key=sample_key,
+            )  # fmt: skip
         found = sums.table(study.clusters.names)
         warn_of_left_out(found)
         if key_added is not None:
@@ -169,29 +187,38 @@ def find_markers(
 
 
 def pseudobulk(
-    data: anndata.AnnData | str | Path | Study,
+    data: anndata.AnnData | str | os.PathLike[str] | Study,
     group_key: str | None = None,
     *,
     sample_key: str | None = None,
     columns: Sequence[str] = (),
     min_cells: int = 1,
+    assay: str | None = None,
 ) -> Pseudobulk:
     """Sum the raw counts of clusters, apart for each sample, for DESeq2 or edgeR.
 
     Parameters
     ----------
     data
-        AnnData, the path of an .h5ad, or a study: cells x genes, with raw counts in
-        ``layers["counts"]``, ``raw`` or ``X``.
+        AnnData, a study, or the path of a file (.h5ad, zarr, .rds): cells x genes, with raw
+        counts in ``layers["counts"]``, ``raw`` or ``X``.
     group_key
-        Column of ``obs``: clusters, labels, or a level of labels.
+        Column of ``obs``: clusters, labels, or a level of labels. None as in :func:`find_markers`.
     sample_key, columns, min_cells
         As in :func:`cellferry.study.pseudobulk.pseudobulk_of`.
+    assay
+        Of an .rds; None is its default assay.
 
     Returns
     -------
     Pseudobulk
         ``counts`` (genes x columns, int64), ``samples`` (one row a column), ``to_frame()``.
+
+    Raises
+    ------
+    EngineNeedsError
+        There are no raw counts.
+    GroupMissingError, InvalidOptionError, InputError
 
     Examples
     --------
@@ -202,6 +229,13 @@ def pseudobulk(
     >>> pseudobulk(adata, "label").to_frame().T.values.tolist()
     [[0, 5], [3, 0]]
     """
+    path = path_of_r(data, assay)
+    if path is not None:
+        read: Callable[..., Pseudobulk] = reader_of_r("pseudobulk", path)
+        return read(
+            path, group_key=group_key, assay=assay, sample_key=sample_key, columns=columns,
+            min_cells=min_cells,
+        )  # fmt: skip
     with opened_study(data, group_key) as study:
         return pseudobulk_of(study, sample_key=sample_key, columns=columns, min_cells=min_cells)
 
@@ -280,21 +314,24 @@ def _none_found(found: MarkerTable, group_key: str | None) -> MarkersRequiredErr
 
 @contextmanager
 def opened_study(
-    data: anndata.AnnData | str | Path | Study, group_key: str | None
+    data: anndata.AnnData | str | os.PathLike[str] | Study, group_key: str | None
 ) -> Iterator[Study]:
     """Yield the study of what is given, with clusters, values and metadata; a file is closed after.
 
     Parameters
     ----------
     data
-        AnnData, path of an .h5ad, or a study.
+        AnnData, a study, or the path of a file that an AnnData is read from.
     group_key
         Column of ``obs`` with the clusters.
     """
+    refuse_mudata(data)
     if isinstance(data, Study):
         yield data
-    elif isinstance(data, str | Path):
-        with open_h5ad(Path(data), [RANKING]) as opened:
+    elif isinstance(data, str | os.PathLike):
+        path = Path(data).expanduser()
+        with opened_object(path, [RANKING]) as opened:
+            check_has_clusters(opened, path, file_kind(path))
             yield _study_of(opened, group_key)
     else:
         yield _study_of(data, group_key)
@@ -303,6 +340,35 @@ def opened_study(
 def _study_of(adata: AnnDataLike, group_key: str | None) -> Study:
     key = group_key_of(adata, group_key)
     return assemble_study(adata, key, choose_matrices(adata, any_kind=True))
+
+
+def compared(
+    study: Study,
+    options: MarkerOptions,
+    on_event: Callable[[Event], None] | None = None,
+    *,
+    ident_1: str | Sequence[str] | None = None,
+    ident_2: str | Sequence[str] | None = None,
+    within: str | None = None,
+    sample_key: str | None = None,
+) -> MarkerSums:
+    """Check what is compared, and return the sums of it; see :func:`find_markers`.
+
+    Parameters
+    ----------
+    study
+        With clusters, values and metadata.
+    options
+        Checked.
+    on_event
+        Called in this thread with progress.
+    ident_1, ident_2, within, sample_key
+        As of :func:`find_markers`.
+    """
+    contrasts = contrasts_of(study, ident_1, ident_2, within)
+    samples = None if sample_key is None else _column(study, sample_key)
+    check_testable(study.normalized, study.counts_in)
+    return read_study(study, contrasts, options, on_event, samples=samples)
 
 
 def contrasts_of(

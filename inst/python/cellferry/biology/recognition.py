@@ -14,7 +14,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from .gene_tables import aliases, known_symbols, to_symbols
@@ -189,6 +189,12 @@ class Recognition:
     def is_mixed(self) -> bool:
         """Whether the genes are of two species."""
         return self.species.mixed or len(self.genome_species) > 1
+
+    def as_written(self) -> Recognition:
+        """Return what is known where a name is read only as it is written, never as another."""
+        return replace(
+            self, read=0, readings={}, disguises={}, unknown=(*self.readings, *self.unknown)
+        )
 
     def noted(self) -> dict[Disguise, tuple[str, ...]]:
         """Return the disguises of so many names that the user should know of it."""

@@ -126,11 +126,15 @@ def _file_kind(message: Message, _out: wire.Outgoing, _callback: Callback | None
 
 
 def _annotate_file(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
-    """Annotate what is in a file that R does not read, and write it where it is wanted."""
+    """Annotate what is in a file that R does not read, and write it where it is wanted.
+
+    With a run, what is in it is the object of that run, which is gone on with.
+    """
     handle = message.get("markers")
+    run = None if message.get("run") is None else Run.open(message["run"])
     request = AnnotateRequest(
         Path(message["path"]),
-        engine_of(message),
+        engine_of(message, run),
         message["key"],
         None if handle is None else take(handle, Markers),
         message.get("group_key"),
@@ -138,6 +142,8 @@ def _annotate_file(message: Message, out: wire.Outgoing, callback: Callback | No
         bool(message.get("overwrite")),
         bool(message.get("allow_upload")),
     )
+    if run is not None:
+        request = request.of_run(run)
     with opened_input(request) as opened:
         if message.get("dry_run"):
             plan = verb.plan(opened.study, request.engine)
@@ -146,13 +152,23 @@ def _annotate_file(message: Message, out: wire.Outgoing, callback: Callback | No
         if output is not None:
             check_output(output, opened, overwrite=request.overwrite)
         provenance = {**opened.provenance, "parameters": message.get("parameters") or {}}
-        found = verb.annotate(
-            opened.study,
-            request.engine,
-            allow_upload=request.allow_upload,
-            provenance=provenance,
-            on_event=_notifier(callback),
-        )
+        found: Annotations | CellAnnotations
+        if run is None:
+            found = verb.annotate(
+                opened.study,
+                request.engine,
+                allow_upload=request.allow_upload,
+                provenance=provenance,
+                on_event=_notifier(callback),
+            )
+        else:
+            found = verb.resume(
+                run,
+                opened.study,
+                engine=request.engine,
+                allow_upload=request.allow_upload,
+                on_event=_notifier(callback),
+            )
         if output is not None and opened.object is not None:
             opened.object.deliver(found)
             write_object(opened.object, output)
@@ -172,6 +188,28 @@ def _artifacts_file(message: Message, out: wire.Outgoing, _callback: Callback | 
         **message["options"],
     )
     return builds.described(built, None, out)
+
+
+def _annotations_file(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return the annotations of an object in a file that R does not read."""
+    from ..annotations.labelled import labelled
+    from ..annotations.stored import read_annotations, stored_annotations
+
+    adata, key = labelled(message["path"]), message.get("key")
+    if key is None:
+        found = stored_annotations(adata, of_clusters=bool(message.get("of_clusters")))
+        key = found.provenance.get("key")
+    found = read_annotations(adata, key)
+    return {"json": found.to_json(), "key": key, "note": found.provenance.get("note")}
+
+
+def _study_report(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return the report of a file that R does not read."""
+    from ..study.inventory import study_report
+
+    frame = study_report(message["path"], assay=message.get("assay"))
+    columns = [out.column(str(name), "text", frame[name].astype(str).tolist()) for name in frame]
+    return {"frame": out.frame(columns, len(frame))}
 
 
 def _marker_source(message: Message) -> Source:
@@ -289,17 +327,26 @@ def _markers_finish(message: Message, out: wire.Outgoing, callback: Callback | N
     return markers.finish(message["handle"], _notifier(callback), out)
 
 
+def _markers_file(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
+    from . import markers
+
+    return markers.of_file(message, _notifier(callback), out)
+
+
 def _pseudobulk(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return the sums of a study that R has sent, or of a file that R does not read."""
     import numpy as np
 
+    from ..artifacts.markers import pseudobulk
     from ..study.pseudobulk import pseudobulk_of
 
-    found = pseudobulk_of(
-        kept(message["handle"], OpenStudy).complete(),
-        sample_key=message["sample_key"],
-        columns=message["columns"],
-        min_cells=message["min_cells"],
-    )
+    names = ("sample_key", "columns", "min_cells")
+    options = {name: message[name] for name in names}
+    if message.get("path") is None:
+        found = pseudobulk_of(kept(message["handle"], OpenStudy).complete(), **options)
+    else:
+        key, assay = message.get("group_key"), message.get("assay")
+        found = pseudobulk(message["path"], key, assay=assay, **options)
     frame, _ = out.data_frame(found.samples.reset_index(drop=True))
     return {
         "genes": list(found.genes),
@@ -421,6 +468,17 @@ def _groups(message: Message) -> Clusters:
 def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
     from ..annotations.report import Embedding, check_report_file, write_report
 
+    if message.get("path") is not None:
+        from ..annotations.stored import annotation_report
+
+        written = annotation_report(
+            message["path"],
+            message["file"],
+            message.get("key"),
+            coordinates_key=message.get("coordinates_key"),
+            overwrite=bool(message.get("overwrite")),
+        )
+        return {"file": str(written)}
     check_report_file(message["file"], overwrite=bool(message.get("overwrite")))
 
     embedding = None
@@ -437,9 +495,19 @@ def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -
 
 
 def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
-    from ..annotations.write import sample_counts, write_tables
+    from ..annotations.write import sample_counts, write_annotations, write_tables
 
-    samples = None
+    samples, overwrite = None, bool(message.get("overwrite"))
+    if message.get("path") is not None:
+        files = write_annotations(
+            message["path"],
+            message["file"],
+            message.get("format"),
+            key=message.get("key"),
+            sample_key=message.get("sample_key"),
+            overwrite=overwrite,
+        )
+        return {"files": [str(path) for path in files]}
     if message.get("sample_key") is not None:
         labels, of_cells = _groups(message["labels"]), _groups(message["samples"])
         samples = sample_counts(labels, of_cells, message["sample_key"])
@@ -448,7 +516,7 @@ def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) ->
         message["file"],
         message.get("format"),
         samples=samples,
-        overwrite=bool(message.get("overwrite")),
+        overwrite=overwrite,
     )
     return {"files": [str(path) for path in written]}
 
@@ -456,6 +524,7 @@ def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) ->
 CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] = {
     "annotate": _annotate,
     "annotate_file": _annotate_file,
+    "annotations_file": _annotations_file,
     "artifacts_begin": _artifacts_begin,
     "artifacts_file": _artifacts_file,
     "artifacts_finish": _artifacts_finish,
@@ -468,6 +537,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "known": _known,
     "marker_frame": _marker_frame,
     "markers_begin": _markers_begin,
+    "markers_file": _markers_file,
     "markers_finish": _markers_finish,
     "plan": _plan,
     "pseudobulk": _pseudobulk,
@@ -481,6 +551,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "runs_list": _runs_list,
     "study_begin": _study_begin,
     "study_open": _study_open,
+    "study_report": _study_report,
     "study_parts": _study_parts,
     "write": _write,
 }

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..artifacts.marker_sums import MarkerSums, read_marker_sums
-from ..artifacts.markers import contrasts_of
+from ..artifacts.markers import compared, contrasts_of, opened_study
 from ..runs.worker import Event
 from ..study.clusters import Clusters
 from ..study.expression.blocks import BLOCK_ROWS, BlockSource
+from ..study.inputs.readers import path_of_r
 from ..study.markers.contrasts import Contrast, two_groups, within_parents
 from ..study.markers.rules import MarkerOptions
 from ..study.markers.tested import MarkerTable
@@ -80,6 +81,28 @@ def finish(handle: str, on_event: Callable[[Event], None] | None, out: wire.Outg
     finally:
         opened.close()
     return described(found, out)
+
+
+def of_file(
+    message: Message, on_event: Callable[[Event], None] | None, out: wire.Outgoing
+) -> Message:
+    """Return the table of a file that R does not read, as R takes it.
+
+    Parameters
+    ----------
+    message
+        ``path``, ``group_key``, ``assay``, ``options`` and what is compared.
+    on_event
+        Called in this thread for each event.
+    out
+        Takes the columns.
+    """
+    path_of_r(message["path"], message.get("assay"))
+    options = _options(message["options"])
+    with opened_study(message["path"], message.get("group_key")) as study:
+        names = ("ident_1", "ident_2", "within", "sample_key")
+        sums = compared(study, options, on_event, **{name: message.get(name) for name in names})
+        return described(sums.table(study.clusters.names), out)
 
 
 def described(found: MarkerTable, out: wire.Outgoing) -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,22 @@ if TYPE_CHECKING:
     from ..annotate.request import AnnotateRequest
     from ..annotate.verb import OnEvent
     from .console import Console
+
+
+def let_r_read(path: str | os.PathLike[str]) -> None:
+    """Let the verbs read an .rds, if this is one: by the bridge, which is imported only then.
+
+    Parameters
+    ----------
+    path
+        Of any file or folder.
+    """
+    from ..study.inputs.readers import give_readers, path_of_r
+
+    if path_of_r(path) is not None:
+        from ..bridge.rds.readers import READERS
+
+        give_readers(READERS)
 
 
 def opened_input(

@@ -9,12 +9,12 @@ import click
 
 from ..files import write_whole
 from .console import the_console
+from .inputs import let_r_read
 from .options import FilePath
 from .standard_input import is_standard_input
 
 if TYPE_CHECKING:
     from ..study.markers.table import Markers
-    from ..study.pseudobulk import Pseudobulk
 
 
 @click.command()
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @click.option("--sample-key", metavar="COLUMN", help="Say in how many samples a marker holds.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing table.")
 def markers(input_file: Path, out: Path, overwrite: bool, **options: Any) -> None:
-    """Find the markers of the clusters of INPUT, an .h5ad or an .rds.
+    """Find the markers of the clusters of INPUT, an .h5ad, a zarr folder or an .rds.
 
     The table is the one of Seurat's FindAllMarkers(): a Wilcoxon test of every gene between each
     cluster and all other cells. Its p-values rank genes, they test nothing.
@@ -55,6 +55,8 @@ def markers(input_file: Path, out: Path, overwrite: bool, **options: Any) -> Non
       cellferry markers pbmc.rds --only-pos --out markers.csv
       cellferry markers pbmc.h5ad --group-key leiden --ident-1 3 --ident-2 5 --out 3-5.csv
     """
+    from ..artifacts.markers import find_markers
+
     console = the_console()
     if is_standard_input(out) and console.as_json:
         usage = "--json is for one JSON document, and --out - writes a table there."
@@ -65,7 +67,8 @@ def markers(input_file: Path, out: Path, overwrite: bool, **options: Any) -> Non
     for name in ("features", "ident_1", "ident_2"):
         if name in given:
             given[name] = list(given[name])
-    found = _found(input_file, given)
+    let_r_read(input_file)
+    found = find_markers(input_file, progress=not console.quiet, **given)
     text = _text(found, out)
     if is_standard_input(out):
         console.result(text.rstrip("\n"), asked_for=True)
@@ -96,27 +99,6 @@ def check_target(out: Path, overwrite: bool) -> None:
         raise OutputError(message, "Choose another path, or pass `overwrite=True`.")
 
 
-def _found(path: Path, options: dict[str, Any]) -> Markers:
-    suffix = path.suffix.lower()
-    if suffix == ".rds":
-        from ..bridge.rds.markers import find_markers_of_rds
-
-        if "ident_1" in options:
-            options["return_thresh"] = None
-        return find_markers_of_rds(path, **options).markers()
-    if suffix != ".h5ad":
-        from ..errors import UnsupportedObjectError
-
-        message = f'"{path}" is neither .h5ad nor .rds, and this command reads no other files.'
-        raise UnsupportedObjectError(message, "In R: FindClusterMarkers(x); in Python: AnnData.")
-    if "assay" in options:
-        usage = "--assay is for .rds."
-        raise click.UsageError(usage)
-    from ..artifacts.markers import find_markers
-
-    return find_markers(path, **options)
-
-
 def _text(found: Markers, out: Path) -> str:
     separator = "\t" if out.suffix.lower() in {".tsv", ".txt"} else ","
     text: str = found.to_frame().to_csv(index=False, sep=separator)
@@ -139,7 +121,9 @@ def _text(found: Markers, out: Path) -> str:
 @click.option("--min-cells", type=int, default=1, show_default=True, help="Least cells of a sum.")
 @click.option("--overwrite", is_flag=True, help="Replace existing tables.")
 def pseudobulk(input_file: Path, out: Path, overwrite: bool, **options: Any) -> None:
-    """Sum the raw counts of the clusters of INPUT, an .h5ad or an .rds, apart for each sample.
+    """Sum the raw counts of the clusters of INPUT, apart for each sample.
+
+    INPUT is an .h5ad, a zarr folder or an .rds.
 
     OUT_counts.csv has the sums, genes x columns; OUT_samples.csv has one row for each column:
     cluster, sample, n_cells and what --column names. They are the sums, not the test.
@@ -149,32 +133,17 @@ def pseudobulk(input_file: Path, out: Path, overwrite: bool, **options: Any) -> 
       cellferry pseudobulk pbmc.h5ad --group-key cell_type --sample-key donor --out sums
       cellferry pseudobulk pbmc.rds --sample-key donor --column condition --out sums
     """
+    from ..artifacts.markers import pseudobulk as summed
+
     console = the_console()
     tables = [out.with_name(f"{out.name}_{name}.csv") for name in ("counts", "samples")]
     for table in tables:
         check_target(table, overwrite)
-    found = _summed(input_file, {k: v for k, v in options.items() if v is not None})
+    given = {name: value for name, value in options.items() if value is not None}
+    let_r_read(input_file)
+    found = summed(input_file, **given)
     write_whole(tables[0], found.to_frame().to_csv(index_label="gene"))
     write_whole(tables[1], found.samples.to_csv(index_label="column"))
     console.wrote(tables)
     outputs = [str(table) for table in tables]
     console.result("", outputs=outputs, columns=list(found.samples.index))
-
-
-def _summed(path: Path, options: dict[str, Any]) -> Pseudobulk:
-    suffix = path.suffix.lower()
-    if suffix == ".rds":
-        from ..bridge.rds.markers import pseudobulk_of_rds
-
-        return pseudobulk_of_rds(path, **options)
-    if suffix != ".h5ad":
-        from ..errors import UnsupportedObjectError
-
-        message = f'"{path}" is neither .h5ad nor .rds, and this command reads no other files.'
-        raise UnsupportedObjectError(message, "In R: PseudobulkCounts(x); in Python: AnnData.")
-    if "assay" in options:
-        usage = "--assay is for .rds."
-        raise click.UsageError(usage)
-    from ..artifacts.markers import pseudobulk as summed
-
-    return summed(path, **options)

@@ -10,27 +10,27 @@ import click
 
 from ..errors import OutputError
 from .console import the_console
+from .inputs import let_r_read
 from .options import FilePath
 from .standard_input import is_standard_input
 
 if TYPE_CHECKING:
-    import anndata
-
     from ..annotations.clusters import Annotations
 
 
 @click.command()
 @click.argument("source", metavar="RUN")
 @click.argument("file", type=FilePath())
-@click.option("--key", help="Label column of an .h5ad.  [default: the newest]")
-@click.option("--coordinates-key", help="Embedding of an .h5ad, for example X_umap.")
+@click.option("--key", help="Label column of an object.  [default: the newest]")
+@click.option("--coordinates-key", help="Embedding of an object, for example X_umap.")
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
 def report(
     source: str, file: Path, key: str | None, coordinates_key: str | None, overwrite: bool
 ) -> None:
     """Write the report of RUN to FILE, one HTML file.
 
-    RUN is an id, a folder, an _annotations.json, or an .h5ad that was labelled.
+    RUN is an id, a folder, an _annotations.json, or an .h5ad, zarr folder or .rds that
+    was labelled.
 
     The FILE "-" is standard output.
 
@@ -52,9 +52,10 @@ def report(
         return
     _refuse_existing([file], overwrite=overwrite)
     check_report_file(file, overwrite=overwrite)
-    if Path(source).suffix == ".h5ad":
-        data = _labelled(source)
-        written = annotation_report(data, file, key, coordinates_key=coordinates_key)
+    if _is_object(source):
+        written = annotation_report(
+            source, file, key, coordinates_key=coordinates_key, overwrite=overwrite
+        )
     else:
         _only_of_objects(key=key, coordinates_key=coordinates_key)
         written = write_report(_recorded(source), file, overwrite=overwrite)
@@ -66,8 +67,8 @@ def report(
 @click.argument("source", metavar="RUN")
 @click.argument("file", type=FilePath())
 @click.option("--format", "kind", help="csv, tsv or xlsx.  [default: by the name of FILE]")
-@click.option("--key", help="Label column of an .h5ad.  [default: the newest]")
-@click.option("--sample-key", help="Column of samples of an .h5ad; their cells are counted.")
+@click.option("--key", help="Label column of an object.  [default: the newest]")
+@click.option("--sample-key", help="Column of samples of an object; their cells are counted.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def write(  # noqa: PLR0917 - click passes every option by name
     source: str,
@@ -79,9 +80,9 @@ def write(  # noqa: PLR0917 - click passes every option by name
 ) -> None:
     """Write the labels of RUN with their evidence to FILE: csv, tsv or xlsx.
 
-    RUN is an id, a folder, an _annotations.json, or an .h5ad that was labelled. An .xlsx has
-    sheets of labels, markers, samples and provenance, in which genes are text; of .csv and .tsv
-    the further tables are files beside FILE. Of an .rds use WriteAnnotations() in R.
+    RUN is an id, a folder, an _annotations.json, or an .h5ad, zarr folder or .rds that was
+    labelled. An .xlsx has sheets of labels, markers, samples and provenance, in which genes are
+    text; of .csv and .tsv the further tables are files beside FILE.
 
     \b
     Examples:
@@ -91,9 +92,9 @@ def write(  # noqa: PLR0917 - click passes every option by name
     from ..annotations.write import write_annotations, written_files
 
     _refuse_existing(written_files(file, kind), overwrite=overwrite)
-    if Path(source).suffix == ".h5ad":
+    if _is_object(source):
         written = write_annotations(
-            _labelled(source), file, kind, key=key, sample_key=sample_key, overwrite=overwrite
+            source, file, kind, key=key, sample_key=sample_key, overwrite=overwrite
         )
     else:
         _only_of_objects(key=key, sample_key=sample_key)
@@ -114,10 +115,15 @@ def _recorded(source: str) -> Annotations:
     return Run.open(source).results().summary()
 
 
-def _labelled(source: str) -> anndata.AnnData:
-    import anndata
+def _is_object(source: str) -> bool:
+    """Whether this is the path of an object, by its content, and not a run or a record."""
+    from ..study.inputs.kinds import file_kind
 
-    return anndata.read_h5ad(source, backed="r")
+    let_r_read(source)
+    kind = file_kind(source)
+    suffix = Path(source).suffix.lower()
+    named = suffix in {".h5ad", ".rds"} and kind.name != "folder"
+    return kind.is_anndata or kind.is_of_r or named
 
 
 def _only_of_objects(**given: str | None) -> None:
@@ -125,7 +131,7 @@ def _only_of_objects(**given: str | None) -> None:
     for name, value in given.items():
         if value is not None:
             option = f"--{name.replace('_', '-')}"
-            message = f"{option} is about an object, so RUN must be an .h5ad that was labelled."
+            message = f"{option} is about an object, so RUN must be an object that was labelled."
             raise click.UsageError(message)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UnsupportedObjectError
 from .build import RANKING
 from .embeddings import choose_embedding
 from .expression.source import Matrix
+from .inputs.objects import read_object, refuse_mudata
+from .inputs.readers import path_of_r, reader_of_r
 from .layers import choose_matrices
 
 if TYPE_CHECKING:
@@ -22,17 +26,21 @@ UNREAD = "No engine reads it."
 Row = tuple[str, str, str, str, str]
 
 
-def study_report(data: anndata.AnnData) -> pd.DataFrame:
-    """List every item of an AnnData once, with what cellferry does with it.
+def study_report(
+    data: anndata.AnnData | str | os.PathLike[str], *, assay: str | None = None
+) -> pd.DataFrame:
+    """List every item of an object once, with what cellferry does with it.
 
     For whoever wants to know, before or after an annotation, what an engine can see. The
-    same list for a Seurat object is ``StudyReport()`` in R, or :func:`study_report` after
-    ``cellferry.seurat.to_anndata``.
+    same list for a Seurat object is ``StudyReport()`` in R, or :func:`study_report` of its .rds.
 
     Parameters
     ----------
     data
-        Nothing is computed from it and it is not changed.
+        An AnnData, or the path of a file: .h5ad, zarr, a 10x .h5 or folder, which are read whole,
+        or .rds, which R reads. Nothing is computed from it and it is not changed.
+    assay
+        Of an .rds; None is its default assay.
 
     Returns
     -------
@@ -44,7 +52,8 @@ def study_report(data: anndata.AnnData) -> pd.DataFrame:
     Raises
     ------
     UnsupportedObjectError
-        It is not an AnnData.
+        It is not an AnnData, nor is there one in the file.
+    InputError, InvalidOptionError
 
     Examples
     --------
@@ -53,12 +62,24 @@ def study_report(data: anndata.AnnData) -> pd.DataFrame:
     >>> list(report["item"])
     ['cells', 'genes', 'X']
     """
-    import pandas as pd
-
+    path = path_of_r(data, assay)
+    if path is not None:
+        rows: list[Row] = reader_of_r("report", path)(path, assay=assay)
+        return _frame(rows)
+    if isinstance(data, str | os.PathLike):
+        data = read_object(Path(data).expanduser())
+    refuse_mudata(data)
     if not hasattr(data, "obs_names") or not hasattr(data, "obsm"):
         message = f"A report is made of an AnnData, not of {type(data).__name__}."
-        raise UnsupportedObjectError(message, "Of an R object: StudyReport(object) in R.")
-    frame = pd.DataFrame(_rows(data), columns=list(COLUMNS))
+        hint = "Of an R object: StudyReport(object) in R, or give its .rds."
+        raise UnsupportedObjectError(message, hint)
+    return _frame(_rows(data))
+
+
+def _frame(rows: Iterable[Row]) -> pd.DataFrame:
+    import pandas as pd
+
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame["action"] = pd.Categorical(frame["action"], categories=list(ACTIONS))
     return frame
 

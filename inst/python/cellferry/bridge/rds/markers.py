@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,8 +26,8 @@ def find_markers_of_rds(
     *,
     group_key: str | None = None,
     assay: str | None = None,
-    ident_1: Sequence[str] | None = None,
-    ident_2: Sequence[str] | None = None,
+    ident_1: str | Sequence[str] | None = None,
+    ident_2: str | Sequence[str] | None = None,
     within: str | None = None,
     sample_key: str | None = None,
     progress: bool = True,
@@ -50,7 +51,7 @@ def find_markers_of_rds(
     rscript
         Path of Rscript; None finds it.
     **options
-        Fields of :class:`cellferry.study.markers.arguments.MarkerOptions`. Without ``rules`` they
+        Fields of :class:`cellferry.study.markers.rules.MarkerOptions`. Without ``rules`` they
         are those of the installed Seurat.
 
     Raises
@@ -68,12 +69,12 @@ def find_markers_of_rds(
         "group_by": group_key or IDENT,
         "assay": assay,
         "compared": {
-            "ident.1": None if ident_1 is None else list(ident_1),
-            "ident.2": None if ident_2 is None else list(ident_2),
+            "ident.1": _names(ident_1),
+            "ident.2": _names(ident_2),
             "within": within,
             "sample.by": sample_key,
         },
-        "options": options,
+        "options": {name: _plain(value) for name, value in options.items()},
     }
     handle = ""
 
@@ -100,6 +101,17 @@ def find_markers_of_rds(
             opened.close()
     warn_of_left_out(found)
     return found
+
+
+def _names(given: str | Sequence[str] | None) -> list[str] | None:
+    return [given] if isinstance(given, str) else None if given is None else list(given)
+
+
+def _plain(value: object) -> object:
+    """Return an option as JSON has it: infinity is none, and goes as R writes it."""
+    if isinstance(value, float) and math.isinf(value):
+        return "Inf" if value > 0 else "-Inf"
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def pseudobulk_of_rds(

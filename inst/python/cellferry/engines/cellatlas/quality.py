@@ -14,7 +14,7 @@ import numpy as np
 from ...biology.gene_tables import resolve
 from ...biology.genes import identifier_kind
 from ...biology.species import known_species
-from ...errors import CellsQualityWarning, GeneIdentifiersError, listing
+from ...errors import CellsQualityWarning, GeneIdentifiersError, in_language, listing
 from .doublets import METHOD, THRESHOLD, scores_of
 from .droplets import can_be_tested, empty_droplets
 
@@ -209,7 +209,11 @@ def check_genes(genes: Sequence[str], species: str | None) -> dict[str, object]:
             f"{len(twice)} gene names stand for several columns ({listing(twice, 3)}), so that the "
             "service could not distinguish them."
         )
-        hint = "Make them unique: adata.var_names_make_unique(), or in R make.unique(rownames(x))."
+        hint = "Make them unique: " + in_language(
+            python="adata.var_names_make_unique()",
+            r="rownames(counts) <- make.unique(rownames(counts)), before CreateSeuratObject()",
+            cli="adata.var_names_make_unique() in Python, make.unique(rownames(counts)) in R.",
+        )
         raise GeneIdentifiersError(message, hint, examples=twice[:10])
     kind = identifier_kind(genes)
     stated = known_species(species)
@@ -218,6 +222,11 @@ def check_genes(genes: Sequence[str], species: str | None) -> dict[str, object]:
     found = {"genes": len(genes), "recognised": known, "of": f"{vocabulary} symbols"}
     if kind != "symbol":
         message = f"The genes are {kind} identifiers, of which {known} have a symbol."
-        hint = 'Put the symbols in their place, for example adata.var_names = adata.var["symbol"].'
+        hint = "Put the symbols in their place: " + in_language(
+            python='adata.var_names = adata.var["symbol"]',
+            r="counts <- Read10X(dir, gene.column = 2), or rownames(counts) <- symbols, before "
+            "CreateSeuratObject(counts)",
+            cli='adata.var_names = adata.var["symbol"] in Python, rownames(counts) in R.',
+        )
         raise GeneIdentifiersError(message, hint, **found)
     return found

@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ...annotate.checks import check_needs
+from ...annotate.recognition import warn_of_genes
 from ...annotations.clusters import Annotations
 from ...biology.genes import require_symbols
 from ...biology.recognition import detect_species
 from ...biology.species import known_species
-from ...errors import CellferryError
+from ...errors import CellferryError, GenesUnrecognisedWarning
 from ...study.clusters import Clusters
 from ...study.markers.read import read_markers
 from ...study.study import Context, Study
+from ...study.symbols import Recognised, recognise_genes
 from ..failures import fail
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 MOSTLY = 0.95
 """Part of the listed genes that must be among the measured ones."""
+
+READ = "Genes are read as they are written: send symbols such as CD3E (human) or Cd3e (mouse)."
 
 _SPECIES_TAGS = ("species", "organism")
 _TISSUE_TAGS = ("tissue", "organ")
@@ -61,6 +65,25 @@ def study_of(job: JobInput, sizes: Mapping[str, int] | None = None) -> Study:
             metadata=job.tags,
         ),
     )
+
+
+def gene_notes(study: Study) -> list[str]:
+    """Return what the client should know of the genes of a job; nothing where they are known.
+
+    It is what a user in process is warned of. Names are not read as other symbols here: answers
+    and figures are looked up in the client's files by the names that it sent.
+
+    Parameters
+    ----------
+    study
+        That of the job.
+    """
+    found, told = recognise_genes(study), list[GenesUnrecognisedWarning]()
+    table, of_object = (
+        None if part is None else part.as_written() for part in (found.table, found.of_object)
+    )
+    warn_of_genes(study, Recognised(table, of_object), "clusters", told.append)
+    return [warning.message for warning in told] + ([READ] if told else [])
 
 
 def check_job(job: JobInput, engine: Engine[Annotations]) -> None:

@@ -18,7 +18,7 @@ from ...runs.run import Run
 from ...runs.worker import Event
 from .remarks import history_of, kept, remarks_of
 from .results import results_of
-from .study import payload_markers, study_of
+from .study import gene_notes, payload_markers, study_of
 
 if TYPE_CHECKING:
     from ...engines.base import Engine
@@ -62,7 +62,7 @@ def answer(
         found,
         study_info=job.study_info,
         expression=expression,
-        notes=evidence.notes,
+        notes=[*gene_notes(study), *evidence.notes],
         history=history_of(folder),
     )
     explained: dict[str, Json] = {

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ...errors import DependencyError, GroupMissingError, InputError, in_language
+from ...errors import (
+    DependencyError,
+    GroupMissingError,
+    InputError,
+    UnsupportedObjectError,
+    in_language,
+    listing,
+)
 from ..h5ad import open_h5ad, read_h5ad
 from .kinds import FileKind, file_error, file_kind
 from .tenx import read_10x_folder, read_10x_h5
 
 if TYPE_CHECKING:
     import anndata
+    import pandas as pd
 
     from ..layers import AnnDataLike
 
@@ -43,18 +51,51 @@ def read_object(path: Path, kind: FileKind | None = None) -> anndata.AnnData:
         raise file_error(path, known, WANTED)
     if known.name == "h5ad":
         return read_h5ad(path)
-    try:
+    with _unreadable(path, known):
         if known.name == "tenx_h5":
             return read_10x_h5(path)
         if known.name == "tenx_folder":
             return read_10x_folder(path)
         return _read_zarr(path, zipped=known.name == "zarr_zip")
+
+
+@contextmanager
+def _unreadable(path: Path, kind: FileKind) -> Iterator[None]:
+    """Make what readers raise on a damaged file one error that names it."""
+    try:
+        yield
     except (InputError, DependencyError):
         raise
     except Exception as error:
         # As for an .h5ad: a damaged file makes its readers raise anything.
-        message = f'"{path}", which seems to be {known.what}, cannot be read: {error}'
+        message = f'"{path}", which seems to be {kind.what}, cannot be read: {error}'
         raise InputError(message, "Copy or download it again.") from error
+
+
+def refuse_mudata(data: object) -> None:
+    """Refuse a MuData, which has the names of an AnnData and several of them inside.
+
+    Parameters
+    ----------
+    data
+        Anything.
+
+    Raises
+    ------
+    UnsupportedObjectError
+
+    Examples
+    --------
+    >>> refuse_mudata({"0": ["CD3D"]})
+    """
+    if not any(c.__name__ == "MuData" for c in type(data).__mro__):
+        return
+    names = [str(name) for name in getattr(data, "mod", ())]
+    message = "This is a MuData, and one modality of it is read"
+    message += f": it has {listing(names)}." if names else "."
+    name = "rna" if "rna" in names or not names else names[0]
+    hint = f'Give the one with the genes in its place: mdata["{name}"]'
+    raise UnsupportedObjectError(message, hint)
 
 
 @contextmanager
@@ -79,6 +120,36 @@ def opened_object(path: Path, uns: Collection[str] = ()) -> Iterator[AnnDataLike
             yield opened
     else:
         yield read_object(path, kind)
+
+
+def read_metadata(path: Path, uns: Collection[str] = ()) -> anndata.AnnData:
+    """Read the metadata of cells and the embeddings of an AnnData, and none of its matrices.
+
+    Parameters
+    ----------
+    path
+        As of :func:`read_object`.
+    uns
+        What is read of ``uns``.
+
+    Raises
+    ------
+    InputError, DependencyError
+        As of :func:`read_object`.
+    """
+    import anndata
+
+    kind = file_kind(path)
+    if kind.name == "h5ad" and kind.is_anndata:
+        with open_h5ad(path, uns) as opened:
+            obs, obsm, kept = opened.obs, opened.obsm, dict(opened.uns)
+    elif kind.is_anndata and kind.name.startswith("zarr"):
+        with _unreadable(path, kind):
+            obs, obsm, kept = _zarr_metadata(path, uns, zipped=kind.name == "zarr_zip")
+    else:
+        return read_object(path, kind)
+    drawn = {key: values for key, values in obsm.items() if getattr(values, "ndim", 0) == 2}
+    return anndata.AnnData(obs=obs, obsm=drawn, uns=kept)
 
 
 def check_has_clusters(adata: AnnDataLike, path: Path, kind: FileKind) -> None:
@@ -110,11 +181,28 @@ def check_has_clusters(adata: AnnDataLike, path: Path, kind: FileKind) -> None:
 def _read_zarr(path: Path, *, zipped: bool) -> anndata.AnnData:
     import anndata
 
+    made: anndata.AnnData = anndata.io.read_zarr(_zarr_store(path, zipped=zipped))
+    return made
+
+
+def _zarr_metadata(
+    path: Path, uns: Collection[str], *, zipped: bool
+) -> tuple[pd.DataFrame, dict[str, Any], dict[str, Any]]:
+    from anndata.io import read_elem
+
+    store = _zarr_store(path, zipped=zipped)
+    import zarr
+
+    group: Any = zarr.open_group(store, mode="r")
+    obsm = read_elem(group["obsm"]) if "obsm" in group else {}
+    kept = {key: read_elem(group[f"uns/{key}"]) for key in uns if f"uns/{key}" in group}
+    return read_elem(group["obs"]), obsm, kept
+
+
+def _zarr_store(path: Path, *, zipped: bool) -> Any:
     try:
         import zarr
     except ImportError as error:
         message = f'"{path}" is an AnnData in zarr, and the package zarr is not installed.'
         raise DependencyError(message, 'Run: pip install "zarr>=2.18"') from error
-    store = zarr.storage.ZipStore(path, mode="r") if zipped else path
-    made: anndata.AnnData = anndata.io.read_zarr(store)
-    return made
+    return zarr.storage.ZipStore(path, mode="r") if zipped else path

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from ...errors import UnsupportedObjectError
+from ...errors import InvalidOptionError, UnsupportedObjectError
+from .kinds import file_kind
 
 Reader = Callable[..., Any]
+
+PURPOSES = ("annotate", "annotations", "artifacts", "markers", "pseudobulk", "report")
 
 _readers: dict[str, Reader] = {}
 
@@ -19,7 +23,7 @@ def give_readers(readers: Mapping[str, Reader]) -> None:
     Parameters
     ----------
     readers
-        What is done with the file, ``annotate`` or ``artifacts``, -> what does it.
+        What is done with the file, one of :data:`PURPOSES`, -> what does it.
     """
     _readers.update(readers)
 
@@ -30,7 +34,7 @@ def reader_of_r(purpose: str, path: str | os.PathLike[str]) -> Reader:
     Parameters
     ----------
     purpose
-        ``annotate`` or ``artifacts``.
+        One of :data:`PURPOSES`.
     path
         For the message.
 
@@ -43,3 +47,33 @@ def reader_of_r(purpose: str, path: str | os.PathLike[str]) -> Reader:
         message = f'"{path}" is an R object (.rds), which is read by R.'
         raise UnsupportedObjectError(message, "Take the verb from the package: import cellferry")
     return _readers[purpose]
+
+
+def path_of_r(data: object, assay: str | None = None) -> Path | None:
+    """Return the path of an .rds; None for any other path, and for what is no path.
+
+    Parameters
+    ----------
+    data
+        What was given in the place of an object.
+    assay
+        The assay that is to be read of it, which only an .rds has.
+
+    Raises
+    ------
+    InvalidOptionError
+        An assay was asked for of something else.
+    InputError
+        It is there and cannot be opened.
+
+    Examples
+    --------
+    >>> path_of_r("/no/such/file.rds") is None
+    True
+    """
+    if isinstance(data, str | os.PathLike) and file_kind(data).is_of_r:
+        return Path(data).expanduser()
+    if assay is not None:
+        message = "`assay` is for an .rds, and this is none."
+        raise InvalidOptionError(message, "Leave it out: an AnnData has one matrix of values.")
+    return None

@@ -1,0 +1,142 @@
+# Every verb that takes an object takes the path of one: what a file gives is what the object gives.
+
+lists <- list("0" = c("CD79A", "MS4A1"), "1" = c("CD3D", "CD3E"), "2" = c("CD14", "LYZ"))
+
+# The small object as .rds, and as the files that Python reads: values go there as text.
+small_files <- function(folder = withr::local_tempdir(.local_envir = parent.frame())) {
+  object <- small_object()
+  object$clusters <- as.character(SeuratObject::Idents(object))
+  at <- function(name) file.path(folder, name)
+  saveRDS(object, at("x.rds"))
+  for (layer in c("data", "counts")) {
+    values <- as.matrix(layer_parts(object, "RNA", layer)[[1]]$mat)
+    dimnames(values) <- list(extract_genes(object, "RNA"), colnames(object))
+    write.csv(t(values), at(paste0(layer, ".csv")))
+  }
+  write.csv(object[[c("clusters", "groups")]], at("obs.csv"))
+  write.csv(SeuratObject::Embeddings(object, "tsne")[, 1:2], at("tsne.csv"))
+  reticulate::py_run_string(paste0(
+    "import anndata, pandas, scipy.sparse\n",
+    "read = lambda name: pandas.read_csv('", folder, "/' + name + '.csv', index_col=0)\n",
+    "data, obs = read('data'), read('obs').astype(str)\n",
+    "adata = anndata.AnnData(scipy.sparse.csr_matrix(data.to_numpy()), obs=obs)\n",
+    "adata.var_names = data.columns\n",
+    "adata.layers['counts'] = scipy.sparse.csr_matrix(read('counts').to_numpy(dtype=float))\n",
+    "adata.obsm['X_tsne'] = read('tsne').to_numpy()\n",
+    "adata.write_h5ad('", at("x.h5ad"), "')\n",
+    "adata.write_zarr('", at("x.zarr"), "')\n"
+  ))
+  list(object = object, rds = at("x.rds"), others = at(c("x.h5ad", "x.zarr")))
+}
+
+test_that("markers, sums and the report of a file are those of its object", {
+  skip_without_backend()
+  testthat::skip_if_not_installed("reticulate")
+  files <- small_files()
+  find <- function(x, ...) {
+    FindClusterMarkers(x, "clusters", only.pos = TRUE, rules = "5.0.1", verbose = FALSE, ...)
+  }
+  expected <- find(files$object)
+  expect_identical(find(files$rds), expected)
+  pair <- find(files$object, ident.1 = "0", ident.2 = "1")
+  expect_identical(find(files$rds, ident.1 = "0", ident.2 = "1"), pair)
+  sums <- PseudobulkCounts(files$object, "clusters", "groups")
+  expect_identical(PseudobulkCounts(files$rds, "clusters", "groups"), sums)
+  expect_identical(StudyReport(files$rds), StudyReport(files$object))
+  for (path in files$others) {
+    found <- find(path)
+    expect_identical(found$gene, expected$gene)
+    expect_identical(rownames(found), rownames(expected))
+    expect_equal(found$p_val, expected$p_val, tolerance = 1e-6)
+    expect_identical(find(path, ident.1 = "0", ident.2 = "1")$gene, pair$gene)
+    expect_identical(PseudobulkCounts(path, "clusters", "groups")$counts, sums$counts)
+    report <- StudyReport(path)
+    expect_identical(names(report), names(StudyReport(files$object)))
+    expect_true("clusters" %in% report$item[report$kind == "metadata" & report$action == "taken"])
+  }
+})
+
+test_that("a path that can't be read is named by every verb", {
+  skip_without_backend()
+  folder <- withr::local_tempdir()
+  writeLines("<html></html>", file.path(folder, "x.h5ad"))
+  verbs <- list(
+    FindClusterMarkers, PseudobulkCounts, StudyReport, Annotations, SupportingMarkers, Markers,
+    function(x) AnnotationReport(x, file.path(folder, "r.html")),
+    function(x) WriteAnnotations(x, file.path(folder, "t.csv"))
+  )
+  for (verb in verbs) {
+    expect_error(verb(file.path(folder, "none.rds")), "There is no file")
+    expect_error(verb(file.path(folder, "x.h5ad")), "a web page")
+    expect_error(verb(c("a", "b")), class = "cellferry_error")
+  }
+  files <- small_files()
+  for (verb in list(FindClusterMarkers, PseudobulkCounts, StudyReport)) {
+    expect_error(
+      verb(files$others[1], assay = "RNA"), "is for an .rds",
+      class = "cellferry_invalid_option_error"
+    )
+  }
+})
+
+test_that("a run is resumed with a path, and the object is written where it is asked for", {
+  skip_without_backend()
+  local_home()
+  files <- small_files()
+  folder <- dirname(files$rds)
+  for (path in c(files$rds, files$others)) {
+    given <- AnnotateClusters(
+      path, lists,
+      group.by = "clusters", species = "human", verbose = FALSE
+    )
+    run <- attr(given, "provenance")$run
+    expect_identical(ResumeAnnotation(path, run, verbose = FALSE)$label, given$label)
+    output <- file.path(folder, paste0("out", if (path == files$rds) ".rds" else ".h5ad"))
+    unlink(output)
+    again <- ResumeAnnotation(path, run, output = output, verbose = FALSE)
+    expect_s3_class(again, "cellferry_annotations")
+    expect_identical(Annotations(output)$label, given$label)
+    expect_error(
+      ResumeAnnotation(path, run, output = output, verbose = FALSE), "not replaced unasked",
+      class = "cellferry_output_error"
+    )
+  }
+  expect_error(
+    ResumeAnnotation(files$object, run, output = "x.rds", verbose = FALSE), "`output` is for",
+    class = "cellferry_invalid_option_error"
+  )
+})
+
+test_that("the verbs of results give of a file what they give of its object", {
+  skip_without_backend()
+  local_home()
+  files <- small_files()
+  folder <- dirname(files$rds)
+  for (path in c(files$rds, files$others)) {
+    output <- file.path(folder, paste0("labelled", if (path == files$rds) ".rds" else ".h5ad"))
+    given <- AnnotateClusters(
+      path, lists,
+      group.by = "clusters", species = "human", output = output, overwrite = TRUE, verbose = FALSE
+    )
+    found <- Annotations(output)
+    expect_identical(found$label, given$label)
+    expect_identical(found$n_cells, given$n_cells)
+    expect_null(attr(found, "note"))
+    expect_identical(Annotations(output, "cell_type")$label, given$label)
+    expect_error(Annotations(output, "other"), class = "cellferry_annotations_missing_error")
+    expect_identical(SupportingMarkers(output), SupportingMarkers(given))
+    expect_identical(Markers(output), Markers(given))
+    report <- AnnotationReport(
+      output, file.path(folder, "r.html"),
+      browse = FALSE, verbose = FALSE, coordinates.key = "X_tsne"
+    )
+    expect_match(paste(readLines(report, warn = FALSE), collapse = " "), "tsne", fixed = TRUE)
+    written <- WriteAnnotations(
+      output, file.path(folder, "t.csv"),
+      sample.by = "groups", overwrite = TRUE, verbose = FALSE
+    )
+    expect_identical(utils::read.csv(written[1])$label, given$label)
+    samples <- utils::read.csv(grep("samples", written, value = TRUE))
+    expect_identical(sum(samples$total), 80L)
+  }
+})
