@@ -19,6 +19,8 @@ from ..biology.ontology import cell_ontology
 from ..errors import ColumnExistsError, InvalidKeyError, RecordLostWarning, listing
 from .cells import CellAnnotations, has_clusters
 from .clusters import STATUSES, Annotations, Level
+from .label_colors import COLORS, keep_colors, uns_colors
+from .levels import lineage_order
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -245,8 +247,8 @@ def owned_columns(stored: str | None) -> list[str]:
 class Column:
     """One metadata column: categories, numbers (NaN is none) or flags.
 
-    It has one value per row of the answer: per cluster, or per cell. Categories are in the order
-    of their first appearance.
+    It has one value per row of the answer: per cluster, or per cell. Labels are in lineage order,
+    other categories in the order of their first appearance.
     """
 
     name: str
@@ -270,9 +272,22 @@ def columns(
         Those of the object; of cells, what the labels are compared with. None compares nothing.
     """
     made = [Column(key + end, found.values(source)) for end, (source, _) in COLUMN_SOURCES.items()]
+    made[0] = Column(key, _in_lineage_order(found))
     if isinstance(found, CellAnnotations) and clusters is not None and has_clusters(clusters):
         made += _compared(found, key, clusters)
     return made
+
+
+def _in_lineage_order(found: Annotations | CellAnnotations) -> Texts:
+    labels, ids = found.values("label"), found.values("ontology_id")
+    assert isinstance(labels, Texts)
+    assert isinstance(ids, Texts)
+    pairs = np.unique(np.stack([labels.codes, ids.codes]), axis=1).T.tolist()
+    terms = {labels.levels[a]: ids.levels[b] for a, b in pairs if a >= 0 and b >= 0}
+    levels = lineage_order(labels.levels, [terms.get(label) for label in labels.levels])
+    place = {label: i for i, label in enumerate(levels)}
+    moved = np.array([*(place[label] for label in labels.levels), -1], dtype=np.int32)
+    return Texts(tuple(levels), moved[labels.codes])
 
 
 def _compared(found: CellAnnotations, key: str, clusters: Clusters) -> list[Column]:
@@ -309,6 +324,9 @@ def attach(
 ) -> None:
     """Write the columns into ``adata.obs`` and the record into ``adata.uns``, in place.
 
+    ``uns["<key>_colors"]`` has the colours of the labels in the order of the categories, where
+    scanpy looks for them.
+
     Parameters
     ----------
     clusters
@@ -334,5 +352,6 @@ def attach(
     for name, values in made.items():
         adata.obs[name] = values
     store = dict(adata.uns.get(STORE, {}))
-    store[key] = found.summary().to_json()
+    store[key] = keep_colors(found.summary().to_json(), store.get(key))
     adata.uns[STORE] = store
+    adata.uns[key + COLORS] = uns_colors(store[key], made[key].categories)

@@ -1,0 +1,85 @@
+"""The labels of an AnnData as pictures need them: one per cell, in lineage order, with colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..annotations.levels import lineage_order
+from ..annotations.palette import NO_LABEL_COLOURS
+from ..annotations.stored import label_colors, stored_annotations
+from ..errors import AnnotationsMissingError, GroupMissingError, listing, nearest
+from ..study.clusters import Clusters
+
+if TYPE_CHECKING:
+    import anndata
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """The labels of a column.
+
+    Attributes
+    ----------
+    key
+        Name of the column.
+    names
+        Labels that cells have, in lineage order.
+    codes
+        For each cell the place of its label, -1 without one.
+    colours
+        Of each label.
+    none
+        Colour of cells without a label.
+    """
+
+    key: str
+    names: tuple[str, ...]
+    codes: NDArray[np.intp]
+    colours: tuple[str, ...]
+    none: str
+
+
+def labelled(adata: anndata.AnnData, key: str | None = None, *, dark: bool = False) -> Labelled:
+    """Return the labels of a column, those of the newest annotations without a key.
+
+    Raises
+    ------
+    AnnotationsMissingError
+        There are no annotations, or the column of their labels is gone.
+    GroupMissingError
+        There is no such column.
+    """
+    chosen = key or str(stored_annotations(adata).provenance.get("key"))
+    if chosen not in adata.obs:
+        guess = nearest(chosen, [str(name) for name in adata.obs])
+        if key is None:
+            message = f'The column "{chosen}" with the labels is not in the metadata any more.'
+            raise AnnotationsMissingError(message, "Annotate again, or name a column.")
+        message = f'The metadata has no column "{chosen}".'
+        hint = f'Did you mean "{guess}"?' if guess else f"It has {listing(list(adata.obs))}."
+        raise GroupMissingError(message, hint)
+    groups = Clusters.from_column(adata.obs[chosen])
+    assert groups.codes is not None
+    known = label_colors(adata, chosen, dark=dark)
+    terms = _terms(adata, chosen)
+    counts = groups.counts() or {}
+    order = lineage_order(groups.names, [terms.get(name) for name in groups.names])
+    names = tuple(name for name in order if counts.get(name))
+    place = {name: i for i, name in enumerate(names)}
+    moved = np.array([*(place.get(name, -1) for name in groups.names), -1], dtype=np.intp)
+    none = NO_LABEL_COLOURS[dark]
+    colours = tuple(known.get(name, none) for name in names)
+    return Labelled(chosen, names, moved[groups.codes], colours, none)
+
+
+def _terms(adata: anndata.AnnData, key: str) -> dict[str, str]:
+    """Return label -> term as the record has them; the others are looked up."""
+    try:
+        found = stored_annotations(adata, key)
+    except AnnotationsMissingError:
+        return {}
+    return {row.label: row.ontology_id for row in found if row.label and row.ontology_id}
