@@ -12,31 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .clusters import Annotations
-from .palette import NO_LABEL_COLOURS, STORED, Tone, check_own, colours, colours_of
+from .levels import lineage_order
+from .palette import STORED, Tone, check_own, colours, colours_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COLORS = "_colors"
 """What scanpy adds to the name of a column for its colours in ``uns``."""
-
-
-def record_colors(json_text: str, *, dark: bool = False) -> dict[str, str]:
-    """Return the colour of each label of a stored record, in the order of its rows.
-
-    Parameters
-    ----------
-    json_text
-        What is stored under a key.
-    dark
-        For a dark page.
-
-    Raises
-    ------
-    AnnotationsFormatError
-        It is no record that this version reads.
-    """
-    return as_hex(colours_of(Annotations.from_json(json_text)), dark=dark)
 
 
 def as_hex(tones: Mapping[str, Tone], *, dark: bool = False) -> dict[str, str]:
@@ -94,10 +77,41 @@ def uns_colors(json_text: str, categories: Iterable[object]) -> NDArray[np.objec
         Those of the label column; one that the record does not have has a colour all the same.
     """
     names = [str(x) for x in categories]
-    known = record_colors(json_text)
-    others = as_hex(colours([name for name in names if name not in known]))
-    found = [known.get(name) or others.get(name, NO_LABEL_COLOURS[0]) for name in names]
-    return np.array(found, dtype=object)
+    found = ordered_colors(json_text, names)
+    return np.array([found[name] for name in names], dtype=object)
+
+
+def ordered_colors(
+    json_text: str | None, labels: Iterable[str] | None = None, *, dark: bool = False
+) -> dict[str, str]:
+    """Return labels in lineage order, each with its colour.
+
+    Parameters
+    ----------
+    json_text
+        The record of the labels, None where there is none.
+    labels
+        Those that are wanted; None are those of the record.
+    dark
+        For a dark page.
+
+    Examples
+    --------
+    >>> ordered_colors(None, ["B cell", "T cell"])
+    {'T cell': '#0072b2', 'B cell': '#540c00'}
+    """
+    found = None if json_text is None else Annotations.from_json(json_text)
+    known = {} if found is None else as_hex(colours_of(found), dark=dark)
+    terms = {} if found is None else terms_of(found)
+    wanted = list(known if labels is None else labels)
+    order = lineage_order(wanted, [terms.get(label) for label in wanted])
+    others = as_hex(colours([label for label in order if label not in known]), dark=dark)
+    return {label: known.get(label) or others[label] for label in order}
+
+
+def terms_of(found: Annotations) -> dict[str, str]:
+    """Return label -> id of its term, for labels that have one."""
+    return {row.label: row.ontology_id for row in found if row.label and row.ontology_id}
 
 
 def _own(json_text: object) -> dict[str, str]:

@@ -147,8 +147,8 @@ def colours(
 ) -> dict[str, Tone]:
     """Return the colour of each label.
 
-    Labels with a row in the table of levels come first, in its order, then the others by term and
-    name. Each takes the first of its colours that no label before it has, and that is not nearer
+    Labels with a row in the table of levels come first, types before subtypes, then the others by
+    term and name. Each takes the first of its colours that no label before it has, and that is not nearer
     to one of theirs than :data:`ALIKE`: up to :data:`SAFE` labels in the eyes of every colour
     vision, above that in normal vision. A label whose own colour is taken gets the one most like
     it that is far enough from all. Where the palette has nothing left, colours repeat. So another
@@ -252,8 +252,9 @@ def _rank(label: str, terms: Mapping[str, str | None]) -> tuple[int, int, str, s
     row = row_of(term)
     if row is None:
         return 1, 0, term, label
-    # Two labels of one type: the one that is called as the type is.
-    return 0, int(normalized(label) != normalized(row.label)), term, label
+    # Types before subtypes; of two labels of one, the one that is called as it is.
+    other_name = normalized(label) != normalized(row.label)
+    return 0, 2 * (row.level == "fine") + other_name, term, label
 
 
 def _wishes(label: str, term: str | None) -> Iterator[int]:

@@ -18,8 +18,7 @@ from ..errors import (
 )
 from .clusters import Annotations
 from .delivery import STORE
-from .label_colors import COLORS, as_hex, record_colors, uns_colors, with_colors
-from .palette import colours
+from .label_colors import COLORS, ordered_colors, uns_colors, with_colors
 from .present import Present, present
 
 if TYPE_CHECKING:
@@ -171,7 +170,7 @@ def label_colors(
     Returns
     -------
     dict of str to str
-        Label -> ``#rrggbb``, also for labels that no cell has any more.
+        Label -> ``#rrggbb``, in lineage order, also for labels that no cell has any more.
 
     Raises
     ------
@@ -191,7 +190,7 @@ def label_colors(
     if key is not None and key not in store and colors is None and key in adata.obs:
         column = adata.obs[key]
         names = column.cat.categories if hasattr(column, "cat") else column.dropna().unique()
-        return as_hex(colours([str(name) for name in names]), dark=dark)
+        return ordered_colors(None, [str(name) for name in names], dark=dark)
     # The stored text is what is coloured: the key of the newest is asked for only.
     found = stored_annotations(adata, key)
     key = key or str(found.provenance.get("key"))
@@ -200,4 +199,4 @@ def label_colors(
         adata.uns[STORE] = store
         if hasattr(adata.obs.get(key), "cat"):
             adata.uns[key + COLORS] = uns_colors(str(store[key]), adata.obs[key].cat.categories)
-    return record_colors(str(store[key]), dark=dark)
+    return ordered_colors(str(store[key]), dark=dark)

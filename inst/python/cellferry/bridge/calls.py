@@ -436,6 +436,22 @@ def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -
     return {"file": str(path)}
 
 
+def _label_colors(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return labels in lineage order with their colours, and the record where it was changed."""
+    from ..annotations.label_colors import ordered_colors, with_colors
+
+    record = message.get("json")
+    own = message.get("own")
+    if own is not None:
+        record = with_colors(record, dict(zip(own["labels"], own["colors"], strict=True)))
+    found = ordered_colors(record, message.get("labels"), dark=bool(message.get("dark")))
+    return {
+        "labels": list(found),
+        "colors": list(found.values()),
+        "json": record if own is not None else None,
+    }
+
+
 def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
     from ..annotations.write import sample_counts, write_tables
 
@@ -466,6 +482,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "discard": _discard,
     "file_kind": _file_kind,
     "known": _known,
+    "label_colors": _label_colors,
     "marker_frame": _marker_frame,
     "markers_begin": _markers_begin,
     "markers_finish": _markers_finish,

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 DPI = 150
 """Dots per inch of a file."""
 
+SHARE_MAPS = ("Blues", "cividis")
+"""Colours of what goes from 0 to 1, on a light and a dark background."""
+
 LEGEND_ROWS = 16
 """Labels up to which a legend has one column."""
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIZE = (6.4, 5.6)
-DARK_MAP, LIGHT_MAP = "viridis", "viridis_r"
-"""Colours of the confidence: what is unsure stands out from the page."""
+MAPS = ("viridis", "viridis_r")
+"""Colours of confidence, on a light and a dark background: what is unsure stands out."""
 
 
 def labels(
@@ -167,7 +167,7 @@ def confidence(
         size,
         len(values),
         c=sure[order],
-        cmap=DARK_MAP if drawn.dark else LIGHT_MAP,
+        cmap=MAPS[drawn.dark],
         vmin=0,
         vmax=1,
     )

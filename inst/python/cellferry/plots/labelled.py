@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..annotations.levels import lineage_order
+from ..annotations.delivery import STORE
+from ..annotations.label_colors import ordered_colors
 from ..annotations.palette import NO_LABEL_COLOURS
-from ..annotations.stored import label_colors, stored_annotations
+from ..annotations.stored import stored_annotations
 from ..errors import AnnotationsMissingError, GroupMissingError, listing, nearest
 from ..study.clusters import Clusters
 
@@ -64,22 +65,13 @@ def labelled(adata: anndata.AnnData, key: str | None = None, *, dark: bool = Fal
         raise GroupMissingError(message, hint)
     groups = Clusters.from_column(adata.obs[chosen])
     assert groups.codes is not None
-    known = label_colors(adata, chosen, dark=dark)
-    terms = _terms(adata, chosen)
+    record = dict(adata.uns.get(STORE, {})).get(chosen)
     counts = groups.counts() or {}
-    order = lineage_order(groups.names, [terms.get(name) for name in groups.names])
-    names = tuple(name for name in order if counts.get(name))
+    there = [name for name in groups.names if counts.get(name)]
+    known = ordered_colors(None if record is None else str(record), there, dark=dark)
+    names = tuple(known)
     place = {name: i for i, name in enumerate(names)}
     moved = np.array([*(place.get(name, -1) for name in groups.names), -1], dtype=np.intp)
-    none = NO_LABEL_COLOURS[dark]
-    colours = tuple(known.get(name, none) for name in names)
-    return Labelled(chosen, names, moved[groups.codes], colours, none)
-
-
-def _terms(adata: anndata.AnnData, key: str) -> dict[str, str]:
-    """Return label -> term as the record has them; the others are looked up."""
-    try:
-        found = stored_annotations(adata, key)
-    except AnnotationsMissingError:
-        return {}
-    return {row.label: row.ontology_id for row in found if row.label and row.ontology_id}
+    return Labelled(
+        chosen, names, moved[groups.codes], tuple(known.values()), NO_LABEL_COLOURS[dark]
+    )

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..annotations.evidence import supporting_markers
 from ..errors import AnnotationsMissingError, LayerMissingError
-from .canvas import Canvas, canvas, finished
+from .canvas import SHARE_MAPS, Canvas, canvas, finished
 from .labelled import labelled
 
 if TYPE_CHECKING:
@@ -95,8 +95,9 @@ def supporting(
         y.ravel(),
         s=LARGEST * share.ravel(),
         c=scaled.ravel(),
-        cmap="cividis" if drawn.dark else "cividis_r",
-        vmin=0,
+        cmap=SHARE_MAPS[drawn.dark],
+        # From 0 on, not so that a dot of nothing is the page.
+        vmin=-0.15,
         vmax=1,
         linewidths=0,
     )
@@ -105,6 +106,7 @@ def supporting(
         dots, ax=drawn.ax, label="mean, of the gene's highest", shrink=0.7, aspect=12, pad=0.02
     )
     bar.outline.set_visible(False)
+    bar.ax.set_ylim(0, 1)
     _legend(drawn)
     return finished(drawn, show=show, save=save, name=f"supporting_{found.key}")
 

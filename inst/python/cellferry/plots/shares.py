@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import GroupMissingError, nearest
 from ..study.clusters import Clusters
-from .canvas import canvas, finished, legend_beside
+from .canvas import SHARE_MAPS, canvas, finished, legend_beside
 from .labelled import labelled
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def compare(
     size = (2.4 + 0.42 * len(column_names), 2.2 + 0.34 * len(row_names))
     drawn = canvas(ax, size)
     image = drawn.ax.imshow(
-        shares, cmap="cividis" if drawn.dark else "cividis_r", vmin=0, vmax=1, aspect="auto"
+        shares, cmap=SHARE_MAPS[drawn.dark], vmin=0, vmax=1, aspect="auto"
     )
     drawn.ax.set_xticks(range(len(column_names)), column_names, rotation=90, fontsize="small")
     drawn.ax.set_yticks(range(len(row_names)), row_names, fontsize="small")
@@ -155,7 +155,7 @@ def composition(
     >>> import anndata, pandas as pd
     >>> obs = pd.DataFrame({"type": ["T cell", "B cell"], "donor": ["1", "1"]}, ["a", "b"])
     >>> ax = composition(anndata.AnnData(obs=obs), "type", sample_key="donor", show=False)
-    >>> [bar.get_width() for bar in ax.patches]
+    >>> [float(bar.get_width()) for bar in ax.patches]
     [0.5, 0.5]
     """
     labelled(adata, key)
