@@ -249,7 +249,8 @@ deliver <- function(object, answer, groups, key) {
   columns <- setdiff(names(delivery), "cluster")
   if (isTRUE(groups$skipped)) delivery <- with_skipped(delivery, groups$names, key)
   replaced <- intersect(columns, names(extract_metadata(object)))
-  attach_annotations(object, delivery, groups, key, answer$value$json, replaced)
+  json <- with_kept_colors(answer$value$json, extract_stored(object)[[key]])
+  attach_annotations(object, delivery, groups, key, json, replaced)
 }
 
 # The answer for every cell: those that were not read have no label, and were skipped.

@@ -148,12 +148,12 @@ def colours(
     """Return the colour of each label.
 
     Labels with a row in the table of levels come first, types before subtypes, then the others by
-    term and name. Each takes the first of its colours that no label before it has, and that is not nearer
-    to one of theirs than :data:`ALIKE`: up to :data:`SAFE` labels in the eyes of every colour
-    vision, above that in normal vision. A label whose own colour is taken gets the one most like
-    it that is far enough from all. Where the palette has nothing left, colours repeat. So another
-    set of labels changes a colour only where two of them would be alike; a record keeps the rows of
-    clusters that are gone, so that a subset changes none.
+    term and name. Each takes the first of its colours that no label before it has, and that is not
+    nearer to one of theirs than :data:`ALIKE`: up to :data:`SAFE` labels in the eyes of every
+    colour vision, above that in normal vision. A label whose own colour is taken gets the one most
+    like it that is far enough from all. Where the palette has nothing left, colours repeat. So
+    another set of labels changes a colour only where two of them would be alike; a record keeps the
+    rows of clusters that are gone, so that a subset changes none.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def colours(
             terms[label] = identifier
     named = {x: term_of(x, i) for x, i in terms.items() if x != UNKNOWN and x not in chosen}
     wishes = {x: tuple(_wishes(x, named[x])) for x in sorted(named, key=lambda x: _rank(x, named))}
-    taken = [_seen((colour,))[:, 0] for colour in chosen.values()]
+    taken = [_seen((colour, colour))[:, :, 0] for colour in chosen.values()]
     numbers = _given(wishes, taken, everybody=len(wishes) + len(chosen) <= SAFE)
     made: dict[str, Tone] = {}
     for label in terms:

@@ -438,17 +438,19 @@ def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -
 
 def _label_colors(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
     """Return labels in lineage order with their colours, and the record where it was changed."""
-    from ..annotations.label_colors import ordered_colors, with_colors
+    from ..annotations.label_colors import keep_colors, ordered_colors, with_colors
 
     record = message.get("json")
     own = message.get("own")
-    if own is not None:
+    if record is not None and own is not None:
         record = with_colors(record, dict(zip(own["labels"], own["colors"], strict=True)))
+    if record is not None:
+        record = keep_colors(record, message.get("before"))
     found = ordered_colors(record, message.get("labels"), dark=bool(message.get("dark")))
     return {
         "labels": list(found),
         "colors": list(found.values()),
-        "json": record if own is not None else None,
+        "json": record,
     }
 
 

@@ -79,9 +79,7 @@ def compare(
     shares = counts / counts.sum(axis=1, keepdims=True)
     size = (2.4 + 0.42 * len(column_names), 2.2 + 0.34 * len(row_names))
     drawn = canvas(ax, size)
-    image = drawn.ax.imshow(
-        shares, cmap=SHARE_MAPS[drawn.dark], vmin=0, vmax=1, aspect="auto"
-    )
+    image = drawn.ax.imshow(shares, cmap=SHARE_MAPS[drawn.dark], vmin=0, vmax=1, aspect="auto")
     drawn.ax.set_xticks(range(len(column_names)), column_names, rotation=90, fontsize="small")
     drawn.ax.set_yticks(range(len(row_names)), row_names, fontsize="small")
     drawn.ax.tick_params(length=0)
