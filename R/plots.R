@@ -142,6 +142,7 @@ SupportingMarkersPlot <- function(object, key = NULL, n = 3, assay = NULL, dark 
     ggplot2::scale_colour_gradientn(
       colours = text$shares[-1], limits = c(0, 1), name = "mean, of the\ngene's highest"
     ) +
+    ggplot2::guides(size = ggplot2::guide_legend(override.aes = list(colour = text$muted))) +
     ggplot2::labs(x = NULL, y = NULL) + plot_theme(dark) + rotated_names() +
     ggplot2::theme(panel.grid.major = ggplot2::element_line(colour = text$grid))
 }

@@ -34,8 +34,8 @@ test_that("own colours are kept with the record", {
   expect_identical(LabelColors(mine)[c("B cell", "NK cell")], c(
     "B cell" = "#123456", "NK cell" = "#ff0000"
   ))
-  expect_identical(LabelColors(mine)[["Monocyte"]], LabelColors(object)[["Monocyte"]])
-  more <- LabelColors(mine, colors = c(Monocyte = "#00f"))
+  expect_identical(LabelColors(mine)[["CD4 T cell"]], LabelColors(object)[["CD4 T cell"]])
+  more <- LabelColors(mine, colors = c(Monocyte = "orange"))
   expect_identical(LabelColors(more)[["B cell"]], "#123456")
   expect_identical(Annotations(more)$label, Annotations(object)$label)
   again <- with_kept_colors(extract_stored(object)$cell_type, extract_stored(mine)$cell_type)

@@ -83,7 +83,7 @@ def levels(label: str | None, ontology_id: str | None = None) -> tuple[AtLevel, 
         if row is not None:
             return AtLevel(row.label, identifier)
         # Only the table has other terms than that of the label.
-        return itself
+        return AtLevel(label, term)
 
     first, second, third = (at(identifier) for identifier in levels_of(term))
     return first, second, third

@@ -84,8 +84,8 @@ def labels(
     if legend not in {"auto", "on data", "beside"}:
         message = f'`legend` must be "auto", "on data" or "beside", and is {legend!r}.'
         raise InvalidOptionError(message)
-    name, values = _coordinates(adata, coordinates_key)
     labelled(adata, key)
+    name, values = _coordinates(adata, coordinates_key)
     drawn = canvas(ax, SIZE)
     found = labelled(adata, key, dark=drawn.dark)
     _scatter(drawn, values, found, size)
@@ -148,8 +148,8 @@ def confidence(
     """
     import pandas as pd
 
-    name, values = _coordinates(adata, coordinates_key)
     chosen = labelled(adata, key).key
+    name, values = _coordinates(adata, coordinates_key)
     column = f"{chosen}_confidence"
     if column not in adata.obs:
         message = f'The metadata has no column "{column}" with the confidence of the labels.'
