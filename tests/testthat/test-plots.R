@@ -13,7 +13,7 @@ test_that("labels are drawn in their colours, at their places", {
   object <- plotted_object(5)
   plot <- LabelPlot(object)
   dots <- layer_of(plot)
-  expect_identical(nrow(dots), ncol(object))
+  expect_equal(nrow(dots), ncol(object))
   umap <- SeuratObject::Embeddings(object, "umap")
   place <- match(round(dots$x, 6), round(umap[, 1], 6))
   labels <- as.character(object$cell_type)[place]

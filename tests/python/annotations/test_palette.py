@@ -133,8 +133,8 @@ TISSUES = {
     "Glutamatergic neuron|Astrocyte|Oligodendrocyte|Oligodendrocyte precursor cell|"
     "Microglial cell|Endothelial cell",
     "pancreas": "Pancreatic beta cell|Pancreatic alpha cell|Pancreatic delta cell|"
-    "Pancreatic PP cell|Pancreatic acinar cell|Pancreatic ductal cell|Endothelial cell|Pancreatic stellate cell|"
-    "Macrophage|Mast cell|T cell|Schwann cell",
+    "Pancreatic PP cell|Pancreatic acinar cell|Pancreatic ductal cell|Endothelial cell|"
+    "Pancreatic stellate cell|Macrophage|Mast cell|T cell|Schwann cell",
     "lung": "Alveolar type 1 cell|Alveolar type 2 cell|Club cell|Multiciliated cell|Macrophage|"
     "Monocyte|T cell|B cell|NK cell|Endothelial cell|Fibroblast|Smooth muscle cell",
     "liver": "Hepatocyte|Cholangiocyte|Kupffer cell|T cell|NK cell|B cell|Plasma cell|"
