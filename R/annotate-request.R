@@ -280,7 +280,8 @@ deliver <- function(object, answer, groups, key) {
   if (isTRUE(groups$skipped)) delivery <- with_skipped(delivery, groups$names, key)
   gone <- as.character(unlist(answer$value$gone))
   replaced <- intersect(c(columns, gone), names(extract_metadata(object)))
-  attach_annotations(object, delivery, groups, key, answer$value$json, replaced)
+  json <- with_kept_colors(answer$value$json, extract_stored(object)[[key]])
+  attach_annotations(object, delivery, groups, key, json, replaced)
 }
 
 json_level <- function(answer) from_json(answer$value$json)$provenance$level

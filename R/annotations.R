@@ -264,12 +264,16 @@ summary_line <- function(table) {
 #'
 #' @return A named list, label -> genes, in the order of the clusters and with no gene twice,
 #'   under the names that the object has for them (Ensembl identifiers, if that is what they are):
-#'   ready for `DotPlot(x, features = SupportingMarkers(x), group.by = "cell_type")`. Clusters
-#'   without a label are left out, and labels without cells, as after `subset()`.
+#'   ready for Seurat's `DotPlot(features = )`. Clusters without a label are left out, and labels
+#'   without cells, as after `subset()`. [SupportingMarkersPlot()] draws them.
 #' @family results
 #' @examples
 #' \dontrun{
 #' SupportingMarkers(x)
+#' SupportingMarkersPlot(x)
+#' # With Seurat, as one list, so that names of labels do not overlap:
+#' DotPlot(x, features = unlist(SupportingMarkers(x), FALSE, FALSE), group.by = "cell_type") +
+#'   RotatedAxis()
 #' }
 #' @export
 SupportingMarkers <- function(object, key = NULL, n = 3) {

@@ -33,9 +33,10 @@ rd_codes <- function(codes) {
 
 public_verbs <- c(
   "AnnotateCells", "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo",
-  "BuildArtifacts", "CellAtlasEngine", "CyteTypeEngine", "Engine", "InstallBackend", "LLMEngine",
+  "BuildArtifacts", "CellAtlasEngine", "CompositionPlot", "ConfidencePlot", "CyteTypeEngine",
+  "Engine", "InstallBackend", "LabelColors", "LabelComparisonPlot", "LabelPlot", "LLMEngine",
   "LastAnnotated", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
-  "StudyReport", "SupportingMarkers", "WriteAnnotations"
+  "StudyReport", "SupportingMarkers", "SupportingMarkersPlot", "WriteAnnotations"
 )
 
 # The innermost public function on the stack as `Name()`. Arguments are left out on purpose: they

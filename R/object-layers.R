@@ -258,6 +258,28 @@ interleaved <- function(pieces, n) {
   list(lengths = lengths, i = i, x = x)
 }
 
+# Values of a few genes, cells x genes; of normalised values, or of a layer. NULL where there are
+# none of them. A cell that no part has is a row of NA.
+extract_values <- function(object, genes, assay = NULL, layer = "data") {
+  parts <- layer_parts(object, assay, layer)
+  genes <- genes[genes %in% unlist(lapply(parts, function(part) part$genes))]
+  if (!length(genes)) {
+    return(NULL)
+  }
+  cells <- extract_cells(object)
+  values <- matrix(NA_real_, length(cells), length(genes), dimnames = list(NULL, genes))
+  for (part in parts) {
+    values[match(part$cells, cells), ] <- 0
+  }
+  blocks <- layer_blocks(parts, cells, genes)
+  for (k in seq_len(blocks$n)) {
+    block <- blocks$read(k)
+    row <- rep.int(block$row_start + seq_len(block$n_rows), diff(block$indptr))
+    values[cbind(row, block$indices + 1L)] <- block$data
+  }
+  values
+}
+
 # Names of everything that an assay stores, filled or not.
 stored_layers <- function(object, assay) {
   if (!is_seurat(object)) {

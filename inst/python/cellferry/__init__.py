@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import engines, errors, runs, seurat
+    from . import engines, errors, plots, runs, seurat
     from .annotate import annotate_cells, annotate_clusters, resume
     from .annotate.companions import embed_cells, export_markers
     from .annotate.decisions import (
@@ -23,7 +23,13 @@ if TYPE_CHECKING:
         withdraw_decision,
     )
     from .annotate.reannotate import reannotate
-    from .annotations import Annotations, CellAnnotations, annotation_report, read_annotations
+    from .annotations import (
+        Annotations,
+        CellAnnotations,
+        annotation_report,
+        label_colors,
+        read_annotations,
+    )
     from .annotations.evidence import markers, supporting_markers
     from .annotations.write import write_annotations
     from .artifacts import build_artifacts
@@ -52,7 +58,9 @@ _WHERE = {
     "pseudobulk": "artifacts.markers",
     "known_cell_types": "engines.local.knowledge.known",
     "known_tissues": "engines.local.knowledge.known",
+    "label_colors": "annotations.stored",
     "markers": "annotations.evidence",
+    "plots": "",
     "read_annotations": "annotations.stored",
     "read_markers": "study.markers.read",
     "reannotate": "annotate.reannotate",
@@ -86,7 +94,9 @@ __all__ = [
     "find_markers",
     "known_cell_types",
     "known_tissues",
+    "label_colors",
     "markers",
+    "plots",
     "pseudobulk",
     "read_annotations",
     "read_markers",

@@ -56,7 +56,7 @@ def test_cells_are_grouped_by_label_and_not_by_cluster():
     picture = draw(FOUND, embedding(["2", "1", "0", "3", "4", None, "2", "absent"]))
     assert [(g.label, g.clusters, g.n_cells, g.tone) for g in picture.groups] == [
         ("T cell", ("0", "2"), 3, "0"),
-        ("B cell", ("1",), 1, "1"),
+        ("B cell", ("1",), 1, "6"),
         ("Unknown", ("3",), 1, "unknown"),
         ("No label", ("4", "absent"), 3, "none"),
     ]
@@ -129,7 +129,7 @@ def test_rare_labels_of_cells_are_drawn_together_and_not_written_on_the_picture(
     picture = draw(*of_cells(sizes))
     assert [(g.label, g.tone, g.n_cells) for g in picture.groups] == [
         ("T cell", "0", 900),
-        ("B cell", "1", 90),
+        ("B cell", "6", 90),
         ("3 rare labels", "rare", 10),
     ]
     assert picture.groups[2].clusters == ("Neuron", "Spermatid", "Hepatocyte")
@@ -153,6 +153,22 @@ def test_labels_of_cells_without_a_colour_of_their_own_are_drawn_together():
 def test_rare_clusters_are_not_drawn_together():
     picture = draw(FOUND, embedding(["0"] * 1000 + ["1"] + ["2"]))
     assert [g.label for g in picture.groups] == ["T cell", "B cell"]
+
+
+def test_own_colours_of_the_record_are_drawn_on_both_pages():
+    found = replace(FOUND, provenance={"colors": {"B cell": "#123456"}})
+    picture = draw(found, embedding(["0", "1"]))
+    t_cells, b_cells = picture.groups
+    assert picture.palette[int(b_cells.tone)] == ("#123456", "#123456")
+    assert picture.palette[int(t_cells.tone)] == PALETTE[0]
+
+
+def test_a_subset_changes_no_colour():
+    found = Annotations(tuple(ok(str(i), f"type {i}") for i in range(30)))
+    whole = draw(found, embedding([str(i) for i in range(30)]))
+    part = draw(found, embedding(["7", "21"]))
+    tones = {group.label: group.tone for group in whole.groups}
+    assert all(tones[group.label] == group.tone for group in part.groups)
 
 
 @pytest.mark.parametrize("n", [2, 12, 13, 40])

@@ -62,6 +62,7 @@ def annotate_clusters(
     study_context: str = "",
     overwrite: bool = False,
     allow_upload: bool = False,
+    levels: bool = False,
     progress: bool = True,
     dry_run: bool = False,
     resume: str | os.PathLike[str] | None = None,
@@ -92,6 +93,9 @@ def annotate_clusters(
         Replace columns of these names that cellferry did not write.
     allow_upload
         Let the engine send expression or metadata off the machine.
+    levels
+        Write ``<key>_broad``, ``_medium`` and ``_fine`` too: broader labels of the labels, which
+        follow every decision.
     progress
         Show a progress bar on a terminal or in a notebook.
     dry_run
@@ -154,6 +158,7 @@ def annotate_clusters(
         Context(tissue, species, study_context),
         overwrite,
         allow_upload,
+        levels=levels,
     )
     found: Annotations | Plan = _annotate(
         request, run, dry_run=dry_run, progress=progress, output=output
@@ -190,6 +195,7 @@ def annotate_cells(
     study_context: str = "",
     overwrite: bool = False,
     allow_upload: bool = False,
+    levels: bool = False,
     progress: bool = True,
     dry_run: bool = False,
     resume: str | os.PathLike[str] | None = None,
@@ -219,6 +225,8 @@ def annotate_cells(
         Replace columns of these names that cellferry did not write.
     allow_upload
         Let the engine send expression off the machine.
+    levels
+        Write ``<key>_broad``, ``_medium`` and ``_fine`` too: broader labels of the labels.
     progress
         Show a progress bar on a terminal or in a notebook.
     dry_run
@@ -268,6 +276,7 @@ def annotate_cells(
         Context(tissue, species, study_context),
         overwrite,
         allow_upload,
+        levels=levels,
     )
     found: CellAnnotations | Plan = _annotate(
         request, run, dry_run=dry_run, progress=progress, output=output

@@ -53,6 +53,8 @@ class AnnotateRequest:
         Of an .rds; None is its default assay.
     cluster_column, gene_column
         Columns of the marker table, where its names are none that are known.
+    levels
+        Whether the broader labels of the labels are written too.
     """
 
     data: object
@@ -66,6 +68,7 @@ class AnnotateRequest:
     assay: str | None = None
     cluster_column: str | None = None
     gene_column: str | None = None
+    levels: bool = False
 
     @property
     def path(self) -> Path:
@@ -82,7 +85,10 @@ class AnnotateRequest:
     def provenance(self) -> dict[str, object]:
         """What the run remembers of the request."""
         kind = "study" if isinstance(self.data, Study) else "markers"
-        return {"key": self.key, "object": "AnnData" if is_anndata(self.data) else kind}
+        known: dict[str, object] = {"key": self.key}
+        if self.levels:
+            known["levels"] = True
+        return {**known, "object": "AnnData" if is_anndata(self.data) else kind}
 
     def study(self, on_event: OnEvent | None = None) -> Study:
         """Check the key against the object, and return the study of it.
@@ -100,7 +106,11 @@ class AnnotateRequest:
         if is_anndata(self.data):
             delivery.check_group_key(self.key, self.group_key, self.level)
             replaced = delivery.check_object_key(
-                self.data, self.key, overwrite=self.overwrite, level=self.level
+                self.data,
+                self.key,
+                overwrite=self.overwrite,
+                level=self.level,
+                levels=self.levels,
             )
             previous = stored_labels(self.data, self.key)
             if previous is not None:

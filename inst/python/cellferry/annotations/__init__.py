@@ -2,12 +2,13 @@
 
 from .cells import CellAnnotations
 from .clusters import Annotation, Annotations
-from .stored import annotation_report, read_annotations
+from .stored import annotation_report, label_colors, read_annotations
 
 __all__ = [
     "Annotation",
     "Annotations",
     "CellAnnotations",
     "annotation_report",
+    "label_colors",
     "read_annotations",
 ]

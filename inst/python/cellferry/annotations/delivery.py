@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,12 +19,12 @@ from ..biology.ontology import cell_ontology
 from ..errors import ColumnExistsError, InvalidKeyError, RecordLostWarning, listing
 from .cells import CellAnnotations, has_clusters
 from .clusters import STATUSES, Annotations, Level
+from .levels import SUFFIXES, levels, lineage_order
 from .texts import Texts
 
 if TYPE_CHECKING:
     import anndata
     import pandas as pd
-    from numpy.typing import NDArray
 
     from ..study.clusters import Clusters
 
@@ -34,6 +34,7 @@ __all__ = [
     "STORE",
     "Column",
     "Level",
+    "by_lineage",
     "check_group_key",
     "check_key",
     "check_object_key",
@@ -42,6 +43,8 @@ __all__ = [
     "has_clusters",
     "owned_columns",
 ]
+
+Values = Texts | np.ndarray[Any, np.dtype[np.float64]] | np.ndarray[Any, np.dtype[np.bool_]]
 
 STORE = "cellferry"
 """Name under ``adata.uns`` and in ``Misc`` where annotations are kept, by key."""
@@ -85,7 +88,7 @@ def column_names(key: str, level: Level = "clusters", *, compared: bool = True) 
     return [key + suffix for suffix in (*COLUMN_SOURCES, *others)]
 
 
-def claimed_columns(key: str, level: Level = "clusters") -> list[str]:
+def claimed_columns(key: str, level: Level = "clusters", *, levels: bool = False) -> list[str]:
     """Return the columns that may be written under a key, now or once somebody decides.
 
     Parameters
@@ -94,8 +97,11 @@ def claimed_columns(key: str, level: Level = "clusters") -> list[str]:
         Name of the label column.
     level
         Whether labels of clusters or of cells are written.
+    levels
+        Whether the broader labels of them are written too.
     """
-    return [*column_names(key, level), f"{key}_decision"]
+    more = [key + suffix for suffix in SUFFIXES] if levels else []
+    return [*column_names(key, level), f"{key}_decision", *more]
 
 
 def check_key(
@@ -107,6 +113,7 @@ def check_key(
     reserved: Mapping[str, Collection[str]] | None = None,
     level: Level = "clusters",
     unrecorded: bool = False,
+    levels: bool = False,
 ) -> list[str]:
     """Check that labels may be written under a key, and return the columns to replace.
 
@@ -127,6 +134,8 @@ def check_key(
     unrecorded
         Whether what is in the columns of the key shows that cellferry wrote them, although the
         object has no record of it; see :func:`looks_written`. They are replaced with a warning.
+    levels
+        Whether the broader labels are written too.
 
     Raises
     ------
@@ -141,11 +150,12 @@ def check_key(
         raise InvalidKeyError(message, valid)
     for kind, names in (reserved or {}).items():
         taken = {n.lower(): n for n in names}
-        for column in claimed_columns(key, level):
+        for column in claimed_columns(key, level, levels=levels):
             if column.lower() in taken:
                 message = f'The key "{key}" is the name of {_article(kind)} of this object.'
                 raise InvalidKeyError(message, 'Choose another key, for example `key="cell_type"`.')
-    present = [c for c in claimed_columns(key, level) if c in set(existing)]
+    wanted = claimed_columns(key, level, levels=levels)
+    present = [c for c in wanted if c in set(existing)]
     foreign = [c for c in present if c not in set(owned)]
     if foreign and unrecorded and not overwrite:
         message = (
@@ -199,7 +209,12 @@ def _article(kind: str) -> str:
 
 
 def check_object_key(
-    adata: anndata.AnnData, key: str, *, overwrite: bool = False, level: Level = "clusters"
+    adata: anndata.AnnData,
+    key: str,
+    *,
+    overwrite: bool = False,
+    level: Level = "clusters",
+    levels: bool = False,
 ) -> list[str]:
     """Check as :func:`check_key` that labels may be written into an AnnData."""
     stored = adata.uns.get(STORE, {}).get(key)
@@ -210,6 +225,7 @@ def check_object_key(
         overwrite=overwrite,
         level=level,
         unrecorded=stored is None and looks_written(adata.obs, key),
+        levels=levels,
     )
 
 
@@ -257,12 +273,12 @@ def owned_columns(stored: str | None) -> list[str]:
 class Column:
     """One metadata column: categories, numbers (NaN is none) or flags.
 
-    It has one value per row of the answer: per cluster, or per cell. Categories are in the order
-    of their first appearance.
+    It has one value per row of the answer: per cluster, or per cell. Labels are in lineage order,
+    other categories in the order of their first appearance.
     """
 
     name: str
-    values: Texts | NDArray[np.float64] | NDArray[np.bool_]
+    values: Values
 
 
 def columns(
@@ -282,9 +298,56 @@ def columns(
         Those of the object; of cells, what the labels are compared with. None compares nothing.
     """
     made = [Column(key + end, found.values(source)) for end, (source, _) in COLUMN_SOURCES.items()]
+    made[0] = Column(key, by_lineage(found.values("label"), found.values("ontology_id")))
     if isinstance(found, CellAnnotations) and clusters is not None and has_clusters(clusters):
         made += _compared(found, key, clusters)
     return made
+
+
+def by_lineage(labels: Values, ids: Values) -> Texts:
+    """Return labels with their levels in lineage order: related types beside each other.
+
+    Parameters
+    ----------
+    labels, ids
+        One label and term, or none, for each row or cell.
+    """
+    assert isinstance(labels, Texts)
+    assert isinstance(ids, Texts)
+    labels = labels.compact()
+    terms: list[str | None] = [None] * len(labels.levels)
+    codes, first = np.unique(labels.codes, return_index=True)
+    for code, at in zip(codes.tolist(), first.tolist(), strict=True):
+        if code >= 0 and ids.codes[at] >= 0:
+            terms[code] = ids.levels[int(ids.codes[at])]
+    return labels.ordered(lineage_order(labels.levels, terms))
+
+
+def level_texts(labels: Values, ids: Values) -> dict[str, Texts]:
+    """Return the labels at the three levels, suffix -> one for each row or cell.
+
+    Parameters
+    ----------
+    labels, ids
+        As of :func:`by_lineage`.
+    """
+    assert isinstance(labels, Texts)
+    assert isinstance(ids, Texts)
+    n = len(ids.levels) + 1
+    both = labels.codes.astype(np.int64) * n + ids.codes % n
+    kinds, of_cell = np.unique(both, return_inverse=True)
+    made = []
+    for kind in kinds.tolist():
+        label, term = divmod(kind, n)
+        known = None if label < 0 else labels.levels[label]
+        made.append(levels(known, [*ids.levels, None][term]))
+    found = {}
+    for i, suffix in enumerate(SUFFIXES):
+        names = Texts.of(level[i].label for level in made)
+        terms = Texts.of(level[i].ontology_id for level in made)
+        ordered = by_lineage(names, terms)
+        found[suffix] = Texts(ordered.levels, ordered.codes[of_cell.reshape(-1)])
+    return found
 
 
 def _compared(found: CellAnnotations, key: str, clusters: Clusters) -> list[Column]:

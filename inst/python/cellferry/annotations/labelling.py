@@ -33,7 +33,9 @@ from .decisions.decision import (
     open_offers,
 )
 from .decisions.in_force import with_decisions
-from .delivery import COLUMN_SOURCES, STORE, Column, columns
+from .delivery import COLUMN_SOURCES, STORE, Column, Values, by_lineage, columns, level_texts
+from .label_colors import COLORS, keep_colors, uns_colors
+from .levels import SUFFIXES
 from .present import present
 from .texts import Texts
 
@@ -47,8 +49,6 @@ if TYPE_CHECKING:
 
 DECISION = "_decision"
 """Suffix of the column that says what somebody decided; written once somebody did."""
-
-Values = Texts | np.ndarray[Any, np.dtype[np.float64]] | np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -432,7 +432,13 @@ def labelled(
         made |= in_force(record, rows if is_table else None, cells, made)
         _say_stale(record, key)
     had = previous is not None and key + DECISION in previous.obs
-    return _written(record, key, cells, made, had=had)
+    new = _written(record, key, cells, made, had=had)
+    if previous is None:
+        return new
+    # What the earlier labels had of levels is not of these.
+    old = [key + suffix for suffix in SUFFIXES if not record.provenance.get("levels")]
+    owned = set(previous.record.provenance.get("columns", ())) & set(previous.obs.columns)
+    return replace(new, gone=(*new.gone, *(name for name in old if name in owned)))
 
 
 def _written(
@@ -447,6 +453,9 @@ def _written(
     made = dict(made)
     decided = made.pop(DECISION, None)
     gone: tuple[str, ...] = ()
+    made[""] = by_lineage(made[""], made["_ontology_id"])
+    if record.provenance.get("levels"):
+        made |= level_texts(made[""], made["_ontology_id"])
     label = expected or made[""]
     assert isinstance(label, Texts)
     if record.decisions and decided is not None:
@@ -463,8 +472,11 @@ def _written(
             "written": digests(cells, label),
         },
     )
+    # Labels have an order of their own.
+    ordered = {"", *SUFFIXES}
     finished = tuple(
-        Column(key + end, v.compact() if isinstance(v, Texts) else v) for end, v in made.items()
+        Column(key + end, v.compact() if isinstance(v, Texts) and end not in ordered else v)
+        for end, v in made.items()
     )
     return Written(record, finished, gone)
 
@@ -659,6 +671,9 @@ def with_previous(
 def write_into(adata: anndata.AnnData, made: Written, key: str) -> None:
     """Write columns and record into an AnnData.
 
+    ``uns["<key>_colors"]`` has the colours of the labels in the order of the categories, where
+    scanpy looks for them.
+
     Parameters
     ----------
     adata
@@ -680,8 +695,9 @@ def write_into(adata: anndata.AnnData, made: Written, key: str) -> None:
     for name in made.gone:
         del adata.obs[name]
     store = dict(adata.uns.get(STORE, {}))
-    store[key] = made.record.to_json()
+    store[key] = keep_colors(made.record.to_json(), store.get(key))
     adata.uns[STORE] = store
+    adata.uns[key + COLORS] = uns_colors(store[key], adata.obs[key].cat.categories)
 
 
 __all__ = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from ..errors import (
 )
 from .clusters import Annotations
 from .delivery import STORE
+from .label_colors import COLORS, ordered_colors, uns_colors, with_colors
 from .labelled import labelled
 from .present import Present, present
 
@@ -146,3 +148,60 @@ def annotation_report(
     if coordinates is not None and now.clusters is not None:
         embedding = Embedding(*coordinates, now.clusters)
     return write_report(now.found, Path(file), embedding=embedding)
+
+
+def label_colors(
+    adata: anndata.AnnData,
+    key: str | None = None,
+    *,
+    colors: Mapping[str, str] | None = None,
+    dark: bool = False,
+) -> dict[str, str]:
+    """Return the colour of each label, the same in every picture, object and language.
+
+    Parameters
+    ----------
+    adata
+        An AnnData that was labelled.
+    key
+        Name of the label column; None is the newest. A column that cellferry did not write has
+        colours too: its labels are looked up in the Cell Ontology.
+    colors
+        Own colours, label -> ``#rrggbb``, that are kept with the record, in place, and in
+        ``uns["<key>_colors"]``.
+    dark
+        For a dark page.
+
+    Returns
+    -------
+    dict of str to str
+        Label -> ``#rrggbb``, in lineage order, also for labels that no cell has any more.
+
+    Raises
+    ------
+    AnnotationsMissingError
+        There are no annotations, or neither annotations nor a column under that key.
+    InvalidOptionError
+        ``colors`` names a label that is not there, or has a value that is no colour.
+
+    Examples
+    --------
+    >>> import anndata, pandas as pd
+    >>> obs = pd.DataFrame({"label": ["T cell", "B cell"]}, index=["a", "b"])
+    >>> label_colors(anndata.AnnData(obs=obs), "label")
+    {'T cell': '#0072b2', 'B cell': '#540c00'}
+    """
+    store: dict[str, object] = dict(getattr(adata, "uns", {}).get(STORE, {}))
+    if key is not None and key not in store and colors is None and key in adata.obs:
+        column = adata.obs[key]
+        names = column.cat.categories if hasattr(column, "cat") else column.dropna().unique()
+        return ordered_colors(None, [str(name) for name in names], dark=dark)
+    # The stored text is what is coloured: the key of the newest is asked for only.
+    found = stored_annotations(adata, key)
+    key = key or str(found.provenance.get("key"))
+    if colors:
+        store[key] = with_colors(str(store[key]), colors)
+        adata.uns[STORE] = store
+        if hasattr(adata.obs.get(key), "cat"):
+            adata.uns[key + COLORS] = uns_colors(str(store[key]), adata.obs[key].cat.categories)
+    return ordered_colors(str(store[key]), dark=dark)

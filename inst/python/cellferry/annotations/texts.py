@@ -71,6 +71,18 @@ class Texts:
         place[used] = np.arange(len(used), dtype=np.int32)
         return Texts(tuple(self.levels[i] for i in used), place[self.codes])
 
+    def ordered(self, levels: Sequence[str]) -> Texts:
+        """Return the same column with its levels in another order.
+
+        Parameters
+        ----------
+        levels
+            All of them.
+        """
+        place = {name: i for i, name in enumerate(levels)}
+        moved = np.array([*(place[name] for name in self.levels), -1], dtype=np.int32)
+        return Texts(tuple(levels), moved[self.codes])
+
     def values(self) -> NDArray[np.object_]:
         """Return one object per cell: text, or None."""
         return np.array([*self.levels, None], dtype=object)[self.codes]

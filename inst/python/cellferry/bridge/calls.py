@@ -494,6 +494,24 @@ def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -
     return {"file": str(path)}
 
 
+def _label_colors(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return labels in lineage order with their colours, and the record where it was changed."""
+    from ..annotations.label_colors import keep_colors, ordered_colors, with_colors
+
+    record = message.get("json")
+    own = message.get("own")
+    if record is not None and own is not None:
+        record = with_colors(record, dict(zip(own["labels"], own["colors"], strict=True)))
+    if record is not None:
+        record = keep_colors(record, message.get("before"))
+    found = ordered_colors(record, message.get("labels"), dark=bool(message.get("dark")))
+    return {
+        "labels": list(found),
+        "colors": list(found.values()),
+        "json": record,
+    }
+
+
 def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
     from ..annotations.write import sample_counts, write_annotations, write_tables
 
@@ -535,6 +553,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "discard": _discard,
     "file_kind": _file_kind,
     "known": _known,
+    "label_colors": _label_colors,
     "marker_frame": _marker_frame,
     "markers_begin": _markers_begin,
     "markers_file": _markers_file,

@@ -40,6 +40,8 @@ class Request:
         The arguments of the call, for the record.
     previous
         What the object has under the key, if anything.
+    levels
+        Whether the broader labels are written too.
     """
 
     engine: AnyEngine
@@ -48,6 +50,7 @@ class Request:
     run: Run | None = None
     parameters: Message = field(default_factory=dict)
     previous: Labels | None = None
+    levels: bool = False
 
     @property
     def parts(self) -> frozenset[str]:
@@ -63,6 +66,7 @@ class Request:
             # The summary of cells has one row per label.
             "group_column": self.key if self.level == "cells" else sent.get("group_column"),
             "parameters": self.parameters,
+            **({"levels": True} if self.levels else {}),
             **({"absent_cells": len(sent["absent"]["cells"])} if sent.get("absent") else {}),
         }
 
@@ -108,7 +112,15 @@ def open_request(
     replaced = _replaced(message, previous)
     if replaced:
         logger.info("Replacing the columns %s.", ", ".join(replaced))
-    request = Request(engine, level_of(message), message["key"], run, parameters, previous)
+    request = Request(
+        engine,
+        level_of(message),
+        message["key"],
+        run,
+        parameters,
+        previous,
+        levels=bool(message.get("levels")),
+    )
     return {
         "handle": keep(request),
         "needs": sorted(request.parts & engine.capabilities.needs),
@@ -174,6 +186,7 @@ def _replaced(message: Message, previous: Labels | None) -> list[str]:
         reserved=message.get("reserved"),
         level=level_of(message),
         unrecorded=bool(message.get("unrecorded")),
+        levels=bool(message.get("levels")),
     )
 
 

@@ -83,6 +83,7 @@ def engine_options_of(
 @click.option("--max-workers", type=int, help="Calls that run at the same time.")
 @click.option("--api-url", help="Address of the service that the engine asks.")
 @click.option("--allow-upload", is_flag=True, help="Let an engine send expression or metadata.")
+@click.option("--levels", is_flag=True, help="Write broader labels too: KEY_broad, _medium, _fine.")
 @click.option("--overwrite", is_flag=True, help="Replace files and columns of other origin.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and sent; do nothing.")
 @click.option(
@@ -104,6 +105,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     species: str | None,
     study_context: str,
     allow_upload: bool,
+    levels: bool,
     overwrite: bool,
     dry_run: bool,
     options: dict[str, object],
@@ -166,6 +168,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
             assay,
             cluster_column,
             gene_column,
+            levels,
         )
         source = None if is_standard_input(input_file) else input_file
         annotate_file(request, base, source=source, dry_run=dry_run, with_object=out is not None)

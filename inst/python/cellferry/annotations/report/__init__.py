@@ -17,7 +17,7 @@ from ..._version import __version__
 from ...errors import OutputError, listing
 from ...files import write_whole
 from ..clusters import STATUSES
-from ..palette import PALETTE
+from ..palette import NO_LABEL_COLOURS, PALETTE, UNKNOWN_COLOURS
 from .confidence import WIDTH as CONFIDENCE_WIDTH
 from .confidence import draw_confidence
 from .details import conversation_of, csv_base64, rounds_of
@@ -209,6 +209,7 @@ def render(
     provenance = annotations.provenance
     kinds = dict.fromkeys(row.confidence_kind for row in annotations if row.confidence_kind)
     names = [row.cluster for row in annotations]
+    picture = None if embedding is None else draw(annotations, embedding)
     return environment.get_template("template.html").render(
         # Our own file and no user's text, hence not escaped.
         script=Markup(_script()),
@@ -235,8 +236,10 @@ def render(
         meanings=[CONFIDENCE_MEANING[kind] for kind in kinds],
         markers={row.cluster: marker_table(annotations, row.cluster) for row in annotations},
         markers_open=MARKERS_OPEN,
-        picture=None if embedding is None else draw(annotations, embedding),
-        palette=PALETTE,
+        picture=picture,
+        palette=PALETTE if picture is None else picture.palette,
+        unknown=UNKNOWN_COLOURS,
+        unlabelled=NO_LABEL_COLOURS,
         area={"width": WIDTH, "height": HEIGHT, "text": TEXT_SIZE},
         version=__version__,
     )

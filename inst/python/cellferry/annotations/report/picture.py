@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import InvalidObjectError, counted
-from ..palette import PALETTE
+from ..palette import PALETTE, Tone, colours, colours_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,7 +81,7 @@ class Embedding:
 class Group:
     """The cells of one label: how they are named, coloured and drawn.
 
-    ``tone`` is the number of a colour in :data:`PALETTE` as text, ``"rare"``, ``"unknown"`` or
+    ``tone`` is the number of a colour of the picture as text, ``"rare"``, ``"unknown"`` or
     ``"none"``; ``clusters`` are the rows that have the label, of the rare ones the labels;
     ``path`` is SVG path data with one zero-length line per cell, which round
     line ends turn into a dot.
@@ -110,7 +110,8 @@ class Picture:
     """Everything the template needs to draw an embedding.
 
     ``groups`` are in the order of the legend, ``layers`` are the same in the order of
-    drawing: unlabelled cells lowest, small groups on top.
+    drawing: unlabelled cells lowest, small groups on top. ``palette`` are the colours for a light
+    and a dark page, by number: those of :data:`PALETTE`, then the labels' own.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Picture:
     n_unplaced: int
     point_size: int
     named_by: str
+    palette: tuple[tuple[str, str], ...] = PALETTE
 
     @property
     def n_colours(self) -> int:
@@ -156,7 +158,9 @@ def draw(annotations: Annotations, embedding: Embedding) -> Picture:
     points = _scaled(values[placed])
     drawn = sample(codes[placed])
     rare = rare_labels(annotations, embedding.clusters)
-    groups = _groups(annotations, embedding.clusters, placed[drawn], points[drawn], rare)
+    tones, palette = _tones(annotations, embedding.clusters, rare)
+    cells = placed[drawn], points[drawn]
+    groups = _groups(annotations, embedding.clusters, cells, rare, tones)
     grey = {"none": 0, "unknown": 1, "rare": 2}
     return Picture(
         name=embedding.name,
@@ -168,6 +172,7 @@ def draw(annotations: Annotations, embedding: Embedding) -> Picture:
         n_unplaced=len(codes) - len(placed),
         point_size=11 if len(drawn) < 500 else 7 if len(drawn) < 5000 else 5,
         named_by="label" if _by_label(annotations, embedding.clusters, rare) else "cluster",
+        palette=palette,
     )
 
 
@@ -238,20 +243,38 @@ def _scaled(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.rint([WIDTH / 2, HEIGHT / 2] + centred * [1, -1]).astype(np.int64)
 
 
+def _tones(
+    annotations: Annotations, clusters: Clusters, rare: frozenset[str]
+) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    """Return label -> number of its colour as text, and all colours by number."""
+    given: dict[str, Tone] = colours_of(annotations)
+    if len(given) > len(PALETTE) and rare:
+        # There are not enough for all: the rare labels, which are drawn alike, need none.
+        shown = [r for r in annotations if r.cluster in clusters.names and r.cluster not in rare]
+        given = colours([r.label for r in shown], [r.ontology_id for r in shown])
+    palette = list(PALETTE)
+    tones: dict[str, str] = {}
+    for label, tone in given.items():
+        if tone.number is None:
+            palette.append((tone.light, tone.dark))
+        tones[label] = str(len(palette) - 1 if tone.number is None else tone.number)
+    return tones, tuple(palette)
+
+
 def _groups(
     annotations: Annotations,
     clusters: Clusters,
-    drawn: NDArray[np.int64],
-    points: NDArray[np.int64],
+    cells: tuple[NDArray[np.int64], NDArray[np.int64]],
     rare: frozenset[str],
+    given: dict[str, str],
 ) -> tuple[Group, ...]:
     """Return one group per label in the order of the annotations, then the rare ones as one.
 
-    `drawn` are positions of cells, `points` where they are drawn.
+    `cells` are positions of cells, and where they are drawn; `given` are tones of labels.
     """
+    drawn, points = cells
     members: dict[str | None, list[str]] = {}
     tones: dict[str | None, str] = {}
-    coloured = 0
     for row in annotations:
         if row.label is None or row.cluster not in clusters.names or row.cluster in rare:
             continue
@@ -259,8 +282,7 @@ def _groups(
         if row.status == "unknown":
             tones.setdefault(row.label, "unknown")
         elif row.label not in tones:
-            tones[row.label] = str(coloured % len(PALETTE))
-            coloured += 1
+            tones[row.label] = given[row.label]
     if rare:
         together = counted(len(rare), "rare label")
         members[together] = [row.cluster for row in annotations if row.cluster in rare]
