@@ -1,6 +1,9 @@
 """Broader labels beside the labels: written when asked for, following every decision."""
 
+import pytest
+
 import cellferry
+from cellferry.errors import FreeTextLabelWarning
 
 LEVELS = ["cell_type_broad", "cell_type_medium", "cell_type_fine"]
 
@@ -19,7 +22,8 @@ def test_levels_are_written_follow_decisions_and_go_when_they_are_not_wanted(blo
     cluster = record.rows[0].cluster
     cellferry.set_labels(blood, {cluster: "Kupffer cell"})
     assert levels_of(blood, cluster) == ["Leukocyte", "Macrophage", "Kupffer cell"]
-    cellferry.set_labels(blood, {cluster: "my own type"})
+    with pytest.warns(FreeTextLabelWarning, match="no term of the Cell Ontology"):
+        cellferry.set_labels(blood, {cluster: "my own type"})
     assert levels_of(blood, cluster) == ["my own type"] * 3
     cellferry.annotate_clusters(blood, group_key="louvain", levels=True, progress=False)
     assert levels_of(blood, cluster) == ["my own type"] * 3

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..annotations.clusters import Annotations
 from ..annotations.decisions import decide
-from ..annotations.decisions.decision import Decision, Wanted, from_file, last_decisions, to_file
+from ..annotations.decisions.decision import Decision, Wanted, from_file, to_file
+from ..annotations.decisions.history import HISTORY, history
 from ..annotations.labelling import Labels, stored_labels, texts_of, write_into
 from ..annotations.stored import stored_annotations
 from ..errors import (
@@ -38,12 +39,6 @@ if TYPE_CHECKING:
 
 REVIEWER = "CELLFERRY_REVIEWER"
 """Variable of the environment with the name of who decides, where none is given."""
-
-COLUMNS = (
-    "at", "cluster", "n_cells", "decision", "label", "ontology_id", "by", "reason", "state", "run",
-    "id",
-)  # fmt: skip
-"""Of the history."""
 
 
 def set_labels(
@@ -290,54 +285,7 @@ def decisions(
         own = str(found.provenance.get("key") or key or "cell_type")
         text = to_file(found.decisions, own, None if run is None else str(run))
         write_whole(Path(file).expanduser(), text)
-    return pd.DataFrame(history(found), columns=list(COLUMNS))
-
-
-def history(found: Annotations) -> list[dict[str, Any]]:
-    """Return the rows of :func:`decisions` as plain data.
-
-    Parameters
-    ----------
-    found
-        With decisions.
-    """
-    counting = {d.id for d in last_decisions(found.decisions).values()}
-    rows = []
-    for number, d in enumerate(found.decisions):
-        later = found.decisions[number + 1 :]
-        rows.append(
-            {
-                "at": d.at,
-                "cluster": d.cluster,
-                "n_cells": len(d.cells) if d.of_cells else d.n_cells,
-                "decision": d.action,
-                "label": d.label,
-                "ontology_id": d.ontology_id,
-                "by": d.by,
-                "reason": d.reason,
-                "state": _state(d, later, counting),
-                "run": d.run,
-                "id": d.id,
-            }
-        )
-    return rows
-
-
-def _state(decision: Decision, later: Sequence[Decision], counting: set[str]) -> str:
-    if decision.stale:
-        return "stale"
-    if decision.of_cells:
-        own = set(decision.cells)
-        over = [d for d in later if d.of_cells and own <= set(d.cells)]
-    elif decision.id in counting:
-        over = []
-    else:
-        over = [d for d in later if not d.of_cells and d.hash == decision.hash]
-        if not over:
-            return "replaced"
-    if not over:
-        return "in force"
-    return "withdrawn" if over[-1].action == "withdrawn" else "replaced"
+    return pd.DataFrame(history(found), columns=list(HISTORY))
 
 
 def read_decisions(

@@ -24,6 +24,7 @@ from ..files import write_whole
 from ..study.clusters import Clusters
 from .cells import CellAnnotations
 from .clusters import COLUMNS, Annotations
+from .decisions.history import HISTORY, history
 from .labelled import labelled
 from .report.details import FORMULA_STARTS
 from .report.texts import parameters
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from openpyxl.cell.cell import Cell, MergedCell
     from openpyxl.worksheet.worksheet import Worksheet
 
-SHEETS = ("Labels", "Markers", "Samples", "Provenance")
+SHEETS = ("Labels", "Markers", "Samples", "Decisions", "Provenance")
 
 FORMATS: dict[str, str] = {".csv": "csv", ".tsv": "tsv", ".xlsx": "xlsx"}
 """Suffix of the file -> format."""
@@ -81,9 +82,9 @@ def write_annotations(
 ) -> list[Path]:
     """Write the labels with their evidence, markers, samples and provenance as tables.
 
-    An xlsx has the sheets ``Labels``, ``Markers``, ``Samples`` and ``Provenance``. As csv or tsv
-    the first is the file itself and the others are beside it: ``x.csv``, ``x_markers.csv``,
-    ``x_samples.csv``, ``x_provenance.csv``. In an xlsx every gene and label is text: no gene
+    An xlsx has the sheets ``Labels``, ``Markers``, ``Samples``, ``Decisions`` and ``Provenance``,
+    those that have rows. As csv or tsv the first is the file itself and the others are beside it:
+    ``x.csv``, ``x_markers.csv``, ``x_samples.csv``, ``x_decisions.csv``, ``x_provenance.csv``. In an xlsx every gene and label is text: no gene
     becomes a date, and nothing is computed as a formula. The csv and tsv are exact data, in which
     nothing is changed or guarded; a spreadsheet may take a text there for a date or a formula.
 
@@ -213,7 +214,7 @@ def written_files(file: str | os.PathLike[str], format: str | None = None) -> li
     Examples
     --------
     >>> [path.name for path in written_files("x.csv")]
-    ['x.csv', 'x_markers.csv', 'x_samples.csv', 'x_provenance.csv']
+    ['x.csv', 'x_markers.csv', 'x_samples.csv', 'x_decisions.csv', 'x_provenance.csv']
     """
     path = Path(file).expanduser()
     if _format_of(path, format) == "xlsx":
@@ -239,7 +240,7 @@ def sheets(found: Annotations, samples: Sheet | None = None) -> list[Sheet]:
     written = [("written by", f"cellferry {__version__}")]
     known = (*parameters(found.provenance), *written)
     provenance = Sheet("Provenance", ("parameter", "value"), tuple(known))
-    more = [_markers(found), samples]
+    more = [_markers(found), samples, _decisions(found)]
     return [labels, *(sheet for sheet in more if sheet is not None and sheet.rows), provenance]
 
 
@@ -268,6 +269,11 @@ def _markers(found: Annotations) -> Sheet:
         for rank, gene in enumerate(row.supporting, 1)
     )
     return Sheet("Markers", ("cluster", "label", "gene", "rank"), tuple(listed))
+
+
+def _decisions(found: Annotations) -> Sheet:
+    rows = (tuple(_value(row[name]) for name in HISTORY) for row in history(found))
+    return Sheet("Decisions", HISTORY, tuple(rows))
 
 
 def _object_counts(adata: anndata.AnnData, found: Annotations, key: str, sample_key: str) -> Sheet:
