@@ -139,6 +139,13 @@ def test_related_types_are_beside_each_other():
     assert 1 + sum(a != b for a, b in pairwise(compartments)) == len(broad)
 
 
+def test_a_broader_type_is_before_its_kinds():
+    lymphocyte, t_cell, b_cell, plasma = "CL:0000542", "CL:0000084", "CL:0000236", "CL:0000786"
+    phagocyte, monocyte = "CL:0000113", "CL:0000576"
+    order = [lymphocyte, t_cell, plasma, b_cell, phagocyte, monocyte]
+    assert sorted(reversed(order), key=place_of) == order
+
+
 @pytest.mark.parametrize(
     ("text", "term"),
     [("CD4 T cells", "CL:0000624"), ("nk cell", "CL:0000623"), ("Cluster 7", None), ("", None)],
