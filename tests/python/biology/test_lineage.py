@@ -84,6 +84,7 @@ Lymphocyte | Leukocyte | - | -
 Platelet | Hematopoietic cell | Platelet | -
 Erythrocyte | Hematopoietic cell | Erythroid lineage cell | Erythrocyte
 Megakaryocyte | Hematopoietic cell | Megakaryocyte | -
+Hematopoietic stem cell|Hematopoietic cell|Hematopoietic precursor cell|Hematopoietic stem cell
 Fibroblast | Connective tissue cell | Fibroblast | -
 Hepatic stellate cell | Connective tissue cell | Fibroblast | Hepatic stellate cell
 Pericyte | Connective tissue cell | Pericyte | -
