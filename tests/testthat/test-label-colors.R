@@ -57,7 +57,7 @@ test_that("own colours that are none are refused", {
 test_that("a SingleCellExperiment keeps own colours", {
   skip_without_backend()
   testthat::skip_if_not_installed("SingleCellExperiment")
-  object <- Seurat::as.SingleCellExperiment(plotted_object(5))
+  object <- suppressWarnings(Seurat::as.SingleCellExperiment(plotted_object(5)))
   S4Vectors::metadata(object)$cellferry <- list(
     cell_type = extract_stored(plotted_object(5))$cell_type
   )

@@ -50,7 +50,8 @@ test_that("cells without a label are grey", {
   object <- plotted_object(5)
   object$cell_type[1:7] <- NA
   expect_identical(sum(layer_of(LabelPlot(object))$colour == "#c6cccf"), 7L)
-  expect_identical(levels(LabelComparisonPlot(object, "cell_type", "donor")$data$row)[1], "no label")
+  compared <- LabelComparisonPlot(object, "cell_type", "donor")
+  expect_identical(levels(compared$data$row)[1], "no label")
   expect_drawn(CompositionPlot(object, sample.by = "donor"))
 })
 

@@ -84,6 +84,7 @@ Lymphocyte | Leukocyte | - | -
 Platelet | Hematopoietic cell | Platelet | -
 Erythrocyte | Hematopoietic cell | Erythroid lineage cell | Erythrocyte
 Megakaryocyte | Hematopoietic cell | Megakaryocyte | -
+Hematopoietic stem cell|Hematopoietic cell|Hematopoietic precursor cell|Hematopoietic stem cell
 Fibroblast | Connective tissue cell | Fibroblast | -
 Hepatic stellate cell | Connective tissue cell | Fibroblast | Hepatic stellate cell
 Pericyte | Connective tissue cell | Pericyte | -
@@ -137,6 +138,13 @@ def test_related_types_are_beside_each_other():
     order = [levels_of(term)[0] for term in sorted(IN_USE, key=place_of)]
     compartments = [term for term in order if term in broad]
     assert 1 + sum(a != b for a, b in pairwise(compartments)) == len(broad)
+
+
+def test_a_broader_type_is_before_its_kinds():
+    lymphocyte, t_cell, b_cell, plasma = "CL:0000542", "CL:0000084", "CL:0000236", "CL:0000786"
+    phagocyte, monocyte = "CL:0000113", "CL:0000576"
+    order = [lymphocyte, t_cell, plasma, b_cell, phagocyte, monocyte]
+    assert [place_of(term) for term in order] == sorted(map(place_of, order))
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,8 @@ def named(text: str) -> str | None:
 def place_of(identifier: str) -> tuple[int, int, int]:
     """Return where a term stands in the lineage order: its place at each level.
 
-    What stands for itself at a level comes after what the table has there.
+    What the table does not have comes before the first row that is a kind of it; without one it
+    comes after what the table has.
 
     Parameters
     ----------
@@ -157,9 +158,15 @@ def place_of(identifier: str) -> tuple[int, int, int]:
     >>> place_of("CL:0000084") < place_of("CL:0000236") < place_of("CL:0000115")
     True
     """
-    last = len(rows())
-    table = _by_term()
-    first, second, third = (
-        table[term][0] if term in table else last for term in levels_of(identifier)
-    )
+    first, second, third = (_place(term) for term in levels_of(identifier))
     return first, second, third
+
+
+@functools.cache
+def _place(identifier: str) -> int:
+    found = _by_term().get(identifier)
+    if found is not None:
+        return 2 * found[0] + 1
+    ontology = cell_ontology()
+    kinds = (i for i, row in enumerate(rows()) if ontology.is_a(row.id, identifier))
+    return 2 * next(kinds, len(rows()))
