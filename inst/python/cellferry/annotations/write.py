@@ -84,9 +84,10 @@ def write_annotations(
 
     An xlsx has the sheets ``Labels``, ``Markers``, ``Samples``, ``Decisions`` and ``Provenance``,
     those that have rows. As csv or tsv the first is the file itself and the others are beside it:
-    ``x.csv``, ``x_markers.csv``, ``x_samples.csv``, ``x_decisions.csv``, ``x_provenance.csv``. In an xlsx every gene and label is text: no gene
-    becomes a date, and nothing is computed as a formula. The csv and tsv are exact data, in which
-    nothing is changed or guarded; a spreadsheet may take a text there for a date or a formula.
+    ``x.csv``, ``x_markers.csv``, ``x_samples.csv``, ``x_decisions.csv``, ``x_provenance.csv``. In
+    an xlsx every gene and label is text: no gene becomes a date, and nothing is computed as a
+    formula. The csv and tsv are exact data, in which nothing is changed or guarded; a spreadsheet
+    may take a text there for a date or a formula.
 
     Parameters
     ----------

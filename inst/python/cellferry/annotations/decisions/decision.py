@@ -366,6 +366,9 @@ def action_of(wanted: Wanted, engine_label: str | None, what: str) -> tuple[Acti
     if action in {"needs_work", "withdrawn"}:
         return cast("Action", action), None
     label = wanted.label
+    if label is not None and not label.strip():
+        message = f"The label for {what} is empty."
+        raise InvalidOptionError(message, 'Say what it is, or "Unknown".')
     if action == "accepted" and label is None:
         if engine_label is None:
             message = f"The engine gave {what} no label that could be accepted."
@@ -446,6 +449,9 @@ def from_file(text: str) -> tuple[list[Decision], str | None, str | None]:
     AnnotationsFormatError
         A newer version wrote it.
     """
+    if not text.strip():
+        message = "the file is empty"
+        raise _damaged(message)
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
