@@ -1,6 +1,7 @@
 """Decisions on an AnnData: set, read, kept, withdrawn, applied elsewhere, carried over."""
 
 import json
+from dataclasses import replace
 
 import anndata
 import numpy as np
@@ -10,7 +11,10 @@ import pytest
 
 import cellferry
 from cellferry import errors
+from cellferry.annotations.clusters import Annotation
 from cellferry.annotations.decisions.decision import from_file, near_terms, term_of
+from cellferry.annotations.labelling import attach
+from cellferry.study.clusters import Clusters
 
 KEY = "cell_type"
 
@@ -60,11 +64,18 @@ def test_the_label_of_the_engine_is_accepted_and_pinned(labelled):
     found = cellferry.set_labels(labelled, {name: label})
     assert found[name].decision == "accepted"
     assert of(labelled, name)["cell_type_confidence"].iloc[0] == confidence
-    again = cellferry.annotate_clusters(
-        labelled, {c.cluster: ["CD79A", "MS4A1", "CD79B"] for c in found}, group_key="louvain",
-        progress=False,
-    )  # fmt: skip
-    assert again[name].engine_label == "B cell"
+    other = replace(
+        found,
+        rows=tuple(
+            Annotation(r.cluster, "ok", n_cells=r.n_cells, label="Hepatocyte") for r in found
+        ),
+        decisions=(),
+    )
+    clusters = Clusters.from_column(labelled.obs["louvain"])
+    again = attach(labelled, other, clusters, KEY)
+    assert again[name].engine_label == "Hepatocyte"
+    assert set(of(labelled, name)[KEY]) == {label}
+    assert of(labelled, name)["cell_type_confidence"].isna().all()
     assert again[name].label == label
 
 
