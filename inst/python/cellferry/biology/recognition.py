@@ -333,7 +333,7 @@ def recognise(
         return Recognition(len(different), n_known, species=detect_species(different))
     is_table = together is not None
     here = frozenset(different)
-    read = _Reader(_exactly, here, is_table=is_table).read_all(unknown, len(different))
+    read = _Reader(_by_itself().get, here, is_table=is_table).read_all(unknown, len(different))
     if together is not None:
         proteins = _bound_by_row(read, unknown, different, together)
         n_known -= len(proteins)
@@ -393,8 +393,10 @@ def _summed_up(
     )
 
 
-def _exactly(text: str) -> str | None:
-    return text if text in _vocabulary() else None
+@functools.cache
+def _by_itself() -> dict[str, str]:
+    """Return each symbol by itself: finding one costs no call of Python."""
+    return {symbol: symbol for symbol in _vocabulary()}
 
 
 def _no_gene(name: str) -> NoGene | None:
