@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +83,21 @@ def stored_annotations(
         message = f"Annotations travel with an AnnData, and this is a {type(adata).__name__}."
         raise UnsupportedObjectError(message, "For an .h5ad: anndata.read_h5ad(path) first.")
     store: dict[str, object] = dict(adata.uns.get(STORE, {}))
+    return annotations_of(store, key, of_clusters=of_clusters)
+
+
+def annotations_of(
+    store: Mapping[str, object], key: str | None = None, *, of_clusters: bool = False
+) -> Annotations:
+    """Return annotations of what an object of any kind keeps; as :func:`stored_annotations`.
+
+    Parameters
+    ----------
+    store
+        Key -> the record as text.
+    key, of_clusters
+        As there.
+    """
     if not store:
         message = "This object holds no annotations of cellferry."
         hint = "Annotate it with annotate_clusters(). concat() drops uns: labels stay in obs."

@@ -49,7 +49,7 @@ def results(
     if study is None or study.cells is None:
         return _table(found, study, key, out)
     cells, made = written(found, study, key, previous)
-    if previous is not None and previous.record.decisions:
+    if made.record.decisions:
         return described(made, cells, key, out)
     answer = _table(found, study, key, out)
     return {**answer, "json": made.record.to_json(), "gone": list(made.gone)}

@@ -10,7 +10,7 @@ import click
 from ..files import write_whole
 from .console import the_console
 from .options import FilePath
-from .standard_input import is_standard_input
+from .inputs import is_standard_input
 
 if TYPE_CHECKING:
     from ..study.markers.table import Markers

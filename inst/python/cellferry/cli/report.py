@@ -11,7 +11,7 @@ import click
 from ..errors import OutputError
 from .console import the_console
 from .options import FilePath
-from .standard_input import is_standard_input
+from .inputs import is_standard_input
 
 if TYPE_CHECKING:
     import anndata

@@ -215,6 +215,24 @@ def markers_hash(cluster: str, genes: Iterable[str]) -> str:
     return sorted_hash([cluster, *genes])
 
 
+def markers_of(found: Any, cluster: str) -> list[str]:
+    """Return the ranked genes that annotations keep of a cluster.
+
+    Parameters
+    ----------
+    found
+        Annotations.
+    cluster
+        Its name.
+    """
+    columns = found.markers
+    return [
+        str(g)
+        for c, g in zip(columns.get("cluster", ()), columns.get("gene", ()), strict=True)
+        if str(c) == cluster
+    ]
+
+
 def by_now() -> str:
     """Return the time as it is kept."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -331,13 +349,20 @@ def near_terms(text: str, most: int = 3) -> list[Any]:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person wants for one cluster, or for cells: a label, or another decision."""
+    """What a person wants for one cluster, or for cells: a label, or another decision.
+
+    Attributes
+    ----------
+    quiet
+        Whether free text is taken without a warning, which looks for near terms.
+    """
 
     label: str | None = None
     action: str | None = None
     ontology_id: str | None = None
     reason: str | None = None
     by: str | None = None
+    quiet: bool = False
 
 
 def action_of(wanted: Wanted, engine_label: str | None, what: str) -> tuple[Action, Term | None]:
@@ -379,7 +404,7 @@ def action_of(wanted: Wanted, engine_label: str | None, what: str) -> tuple[Acti
     same = label == engine_label
     if same and label == UNKNOWN:
         return "unknown", Term(UNKNOWN)
-    term = term_of(label, wanted.ontology_id, quiet=same)
+    term = term_of(label, wanted.ontology_id, quiet=same or wanted.quiet)
     return ("accepted" if same else "relabelled"), term
 
 
