@@ -75,6 +75,7 @@ decide_on_object <- function(object, column = NULL) {
 }
 
 save_where_asked <- function(labelled) {
+  force(labelled)
   output <- bridge_call("save")$value
   tryCatch(
     saveRDS(labelled, output$path),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..annotations.decisions import decide
 from ..annotations.decisions.decide import Decided
@@ -51,7 +51,7 @@ class Asked:
     withdrawn: Sequence[str] = ()
     wanted: Mapping[str, Wanted] = field(default_factory=dict)
     cells: Sequence[str] | None = None
-    of_cells: Wanted = Wanted()
+    of_cells: Wanted = field(default_factory=Wanted)
     from_column: str | None = None
     carry: bool = False
     by: str | None = None
@@ -151,7 +151,7 @@ def _after(labels: Labels, written: Written) -> Labels:
 
     obs = labels.obs.drop(columns=[c for c in written.gone if c in labels.obs.columns])
     for column in written.columns:
-        values: object = column.values
+        values: Any = column.values
         if isinstance(values, Texts):
             levels = pd.Index(values.levels, dtype="object")
             values = pd.Categorical.from_codes(values.codes, categories=levels)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..annotations.clusters import Annotations
 from ..annotations.decisions import decide
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     import anndata
     import pandas as pd
 
+Given: TypeAlias = (
+    "Mapping[str, str | None] | Mapping[str, str] | pd.DataFrame | str | os.PathLike[str] | None"
+)
 REVIEWER = "CELLFERRY_REVIEWER"
 """Variable of the environment with the name of who decides, where none is given."""
 
@@ -367,7 +370,13 @@ def read_decisions(
 
 
 def wanted_of(
-    labels: Mapping[str, str] | pd.DataFrame | str | os.PathLike[str] | None, rest: Wanted
+    labels: Mapping[str, str | None]
+    | Mapping[str, str]
+    | pd.DataFrame
+    | str
+    | os.PathLike[str]
+    | None,
+    rest: Wanted,
 ) -> dict[str, Wanted]:
     """Return what is wanted for each cluster.
 

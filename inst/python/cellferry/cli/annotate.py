@@ -16,10 +16,9 @@ from ..engines import engine_names
 from ..errors import counted
 from .console import Console, plain, the_console
 from .exits import EXIT_FAILED_CLUSTERS, EXIT_OK
-from .inputs import opened_input
+from .inputs import STANDARD_INPUT, is_standard_input, opened_input, with_standard_input
 from .options import FilePath
 from .output import one_at_a_time, output_paths, run_folder, table, write_all
-from .inputs import STANDARD_INPUT, is_standard_input, with_standard_input
 
 if TYPE_CHECKING:
     from ..annotate.files import Input

@@ -116,16 +116,16 @@ def label(  # noqa: PLR0917 - click passes every option by name
 
     \b
     Examples:
-      cellferry label pbmc.h5ad --set 0="Memory B cell" --reason "CD27 is high" --out decided
+      cellferry label pbmc.h5ad --set 0="Memory B cell" --reason "CD27 is high" --out memory
       cellferry label pbmc.h5ad --set 1 --decision needs_work --by AB --out decided
       cellferry label pbmc.h5ad --labels labels.csv --out decided
-      cellferry label pbmc.h5ad --cells cells.txt --label "Plasma cell" --out decided
-      cellferry label decided.h5ad --withdraw 0 --out undone
-      cellferry label decided.h5ad --list --save decisions.json
+      cellferry label pbmc.h5ad --cells cells.txt --label "Plasma cell" --out plasma
+      cellferry label memory.h5ad --withdraw 0 --out undone
+      cellferry label memory.h5ad --list --save decisions.json
       cellferry label pbmc_run --set 2="Classical monocyte"
     """
-    from ..annotate.decisions import reviewer, wanted_of
     from ..annotate.deciding import Asked
+    from ..annotate.decisions import reviewer, wanted_of
     from ..annotations.decisions.decision import Wanted
 
     if cells is None and label_of_cells is not None:
@@ -180,15 +180,15 @@ def apply(decisions: str, source: str, key: str | None, out: Path | None, overwr
       cellferry apply decisions.json pbmc.h5ad --out decided
       cellferry apply pbmc_run pbmc.h5ad --out decided
     """
-    from ..annotate.decisions import read_decisions
     from ..annotate.deciding import Asked
+    from ..annotate.decisions import read_decisions
     from ..runs.decided import decisions_in
-    from ..runs.run import Run
 
     named: str | None = None
+    run: str | None
     if (Path(decisions) / "run.json").is_file() or not Path(decisions).exists():
         opened = _run_or_file(decisions)
-        applied, run = decisions_in(opened.folder), opened.id
+        applied, run = decisions_in(opened.folder), str(opened.id)
     else:
         applied, named, run = read_decisions(decisions)
     asked = Asked(applied=applied, run=run, overwrite=overwrite)
@@ -206,8 +206,8 @@ def _decide(
     save: Path | None = None,
 ) -> None:
     """Decide, write the files, remember it, and show the table or the history."""
-    from ..annotate.decisions import history
     from ..annotate.deciding import decide_all
+    from ..annotate.decisions import history
     from ..annotations.decisions.decision import to_file
 
     console = the_console()
@@ -444,8 +444,8 @@ class _OfRun:
     def remember(self, made: Decided) -> None:
         from ..annotate.decisions import lines_of
         from ..errors import OutputError
-        from ..runs.decisions import append_to
         from ..runs.decided import DECISIONS
+        from ..runs.decisions import append_to
 
         if not made.new:
             return

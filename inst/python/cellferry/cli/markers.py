@@ -9,8 +9,8 @@ import click
 
 from ..files import write_whole
 from .console import the_console
-from .options import FilePath
 from .inputs import is_standard_input
+from .options import FilePath
 
 if TYPE_CHECKING:
     from ..study.markers.table import Markers

@@ -10,8 +10,8 @@ import click
 
 from ..errors import OutputError
 from .console import the_console
-from .options import FilePath
 from .inputs import is_standard_input
+from .options import FilePath
 
 if TYPE_CHECKING:
     import anndata

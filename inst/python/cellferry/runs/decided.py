@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..annotations.clusters import Annotations
-from ..annotations.decisions.decision import Decision, markers_of, markers_hash
+from ..annotations.decisions.decision import Decision, markers_by_cluster, markers_hash
 from ..annotations.decisions.in_force import with_decisions
 from ..errors import CellferryError, DecisionsWarning, counted, warn
 
@@ -99,7 +99,8 @@ def decided(found: Annotations, decisions: Sequence[Decision], run: str | None) 
     if not decisions:
         return found
     last = {d.hash: d for d in decisions}
-    by_markers = {markers_hash(row.cluster, markers_of(found, row.cluster)): row for row in found}
+    genes = markers_by_cluster(found)
+    by_markers = {markers_hash(row.cluster, genes[row.cluster]): row for row in found}
     names = {row.cluster for row in found}
     placed = []
     for decision in decisions:

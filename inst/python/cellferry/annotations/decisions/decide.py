@@ -46,8 +46,8 @@ from .decision import (
     described,
     identity,
     last_decisions,
+    markers_by_cluster,
     markers_hash,
-    markers_of,
     names_hash,
     open_offers,
 )
@@ -572,12 +572,13 @@ def _check_have_cells(labels: Labels, groups: Groups, wanted: Iterable[str]) -> 
 
 def _decide_table(found: Annotations, wanted: Mapping[str, Wanted]) -> Decided:
     new = []
+    genes = markers_by_cluster(found)
     for row in found:
         want = wanted.get(row.cluster)
         if want is not None:
             what = f'cluster "{row.cluster}"'
             action, term = action_of(want, engine_row(row).label, what)
-            value = markers_hash(row.cluster, markers_of(found, row.cluster))
+            value = markers_hash(row.cluster, genes[row.cluster])
             made = _made(action, term, want, value, found)
             new.append(
                 _identified(
@@ -611,7 +612,8 @@ def _decide_labels(labels: Labels, wanted: Mapping[str, Wanted]) -> Decided:
 def _hashes_of(target: Labels | Annotations) -> dict[str, str]:
     if isinstance(target, Labels):
         return {} if target.of_cells else groups_of(target).hashes()
-    return {r.cluster: markers_hash(r.cluster, markers_of(target, r.cluster)) for r in target}
+    genes = markers_by_cluster(target)
+    return {r.cluster: markers_hash(r.cluster, genes[r.cluster]) for r in target}
 
 
 def _by_markers(
@@ -620,11 +622,11 @@ def _by_markers(
     """Return what a table would know a cluster by -> its name here, and the hash of its cells."""
     if not isinstance(target, Labels):
         return {}
-    table = target.record
+    genes = markers_by_cluster(target.record)
     return {
-        markers_hash(name, genes): (name, value)
+        markers_hash(name, genes[name]): (name, value)
         for name, value in hashes.items()
-        if (genes := markers_of(table, name))
+        if genes.get(name)
     }
 
 

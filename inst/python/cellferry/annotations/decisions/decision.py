@@ -215,22 +215,19 @@ def markers_hash(cluster: str, genes: Iterable[str]) -> str:
     return sorted_hash([cluster, *genes])
 
 
-def markers_of(found: Any, cluster: str) -> list[str]:
-    """Return the ranked genes that annotations keep of a cluster.
+def markers_by_cluster(found: Any) -> dict[str, list[str]]:
+    """Return cluster -> the ranked genes that annotations keep of it.
 
     Parameters
     ----------
     found
         Annotations.
-    cluster
-        Its name.
     """
+    genes: dict[str, list[str]] = {row.cluster: [] for row in found}
     columns = found.markers
-    return [
-        str(g)
-        for c, g in zip(columns.get("cluster", ()), columns.get("gene", ()), strict=True)
-        if str(c) == cluster
-    ]
+    for name, gene in zip(columns.get("cluster", ()), columns.get("gene", ()), strict=True):
+        genes.setdefault(str(name), []).append(str(gene))
+    return genes
 
 
 def by_now() -> str:
