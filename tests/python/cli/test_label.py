@@ -15,37 +15,46 @@ import cellferry
 from cell_data import cells
 from cellferry.cli import group
 from cellferry.runs.decisions import append_to
-from cellferry.runs.run import Run
-from command import MARKERS, alone, command, ended, start
+from command import MARKERS, command, ended, start
 from r_session import needs_rscript
 from rds_files import r_script
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A labelled .h5ad with its run, and a run of a marker table."""
-    folder = tmp_path_factory.mktemp("label")
+def fill(folder):
+    """Make a labelled .h5ad with its run, and the run of a marker table."""
     cells().write_h5ad(folder / "raw.h5ad")
     (folder / "m.csv").write_text(MARKERS)
-    home = {"CELLFERRY_HOME": str(folder / "home")}
-    raw = ("raw.h5ad", "--group-key", "leiden")
-    assert alone("annotate", *raw, "--out", "pbmc", cwd=folder, **home).code == 0
-    assert alone("annotate", "m.csv", "--out", "table", cwd=folder, **home).code == 0
+    for given in (
+        ("raw.h5ad", "--group-key", "leiden", "--out", "pbmc"),
+        ("m.csv", "--out", "table"),
+    ):
+        done = command("annotate", *given)
+        assert done.code == 0, done.err
     return folder
 
 
 @pytest.fixture
-def work(made, tmp_path, monkeypatch):
-    import shutil
+def work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CELLFERRY_HOME", str(tmp_path / "home"))
+    return fill(tmp_path)
 
-    folder = tmp_path / "work"
-    shutil.copytree(made, folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("CELLFERRY_HOME", str(folder / "home"))
-    for name in ("pbmc_run", "table_run"):
-        # The copy is what the id stands for.
-        Run.open(folder / name)
-    return folder
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("filled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("CELLFERRY_HOME", str(folder / "home"))
+        return fill(folder)
+
+
+@pytest.fixture
+def same(filled, monkeypatch):
+    """For what changes nothing."""
+    monkeypatch.chdir(filled)
+    monkeypatch.setenv("CELLFERRY_HOME", str(filled / "home"))
+    return filled
 
 
 def label(*arguments):
@@ -158,7 +167,7 @@ def test_a_run_is_decided_about_without_an_object(work):
     assert done.code == 0, done.err
     done = label("table_run", "--set", "1", "--decision", "accepted", "--out", "both", "--json")
     assert sorted(done.json["outputs"]) == ["both_annotations.json", "both_summary.csv"]
-    assert [row["decision"] for row in done.json["rows"]] == ["relabelled", "accepted", None]
+    assert [row.get("decision") for row in done.json["rows"]] == ["relabelled", "accepted", None]
     assert "Plasma cell" in command("runs", "results", "table_run").out
     assert "Plasma cell" in command("report", "table_run", "-").out
     assert command("runs", "resume", "table_run").code == 0
@@ -201,7 +210,7 @@ REFUSED = {
     "unknown cluster": (["--set", "9=B cell"], 2, 'no cluster "9"'),
     "two labels": (["--set", "0=B cell", "--set", "0=T cell"], 2, "two labels"),
     "no label": (["--set", "0"], 2, "no label"),
-    "empty": (["--set", "0="], 2, "label"),
+    "empty": (["--set", "0="], 2, "is empty"),
     "contradiction": (["--set", "0=B cell", "--decision", "unknown"], 2, "there is no label"),
     "label alone": (["--label", "B cell"], 2, "--cells"),
     "nothing": ([], 2, "Nothing is to be decided"),
@@ -213,13 +222,13 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("which", REFUSED)
-def test_what_is_wrong_is_refused_and_nothing_is_written(work, which):
+def test_what_is_wrong_is_refused_and_nothing_is_written(same, which):
     arguments, code, words = REFUSED[which]
-    before = sorted(p.name for p in work.iterdir())
+    before = sorted(p.name for p in same.iterdir())
     done = label("pbmc.h5ad", *arguments, "--out", "x")
     assert (done.code, words in done.err) == (code, True), done.err
-    assert sorted(p.name for p in work.iterdir()) == before
-    assert not (work / "pbmc_run" / "decisions.jsonl").exists()
+    assert sorted(p.name for p in same.iterdir()) == before
+    assert not (same / "pbmc_run" / "decisions.jsonl").exists()
 
 
 def test_input_and_foreign_files_are_not_replaced_unasked(work):
@@ -246,14 +255,14 @@ def test_input_and_foreign_files_are_not_replaced_unasked(work):
         ("\x00\xff", "no"),
     ],
 )
-def test_a_damaged_foreign_or_newer_file_is_refused(work, content, words):
+def test_a_damaged_foreign_or_newer_file_is_refused(same, content, words):
     Path("d.json").write_bytes(content.encode("latin-1"))
     done = command("apply", "d.json", "pbmc.h5ad", "--out", "x")
     assert (done.code, words in done.err) == (1, True), done.err
-    assert not (work / "x.h5ad").exists()
+    assert not (same / "x.h5ad").exists()
 
 
-def test_what_is_no_input_is_named(work):
+def test_what_is_no_input_is_named(same):
     assert "no file and no run" in label("absent.h5ad", "--list").err
     assert "text file" in label("m.csv", "--list").err
     assert "no annotations of cellferry" in label("raw.h5ad", "--list").err
@@ -334,7 +343,7 @@ def test_the_examples_of_help_work(work):
     (work / "cells.txt").write_text("cell-0\n")
     for name in ("label", "apply"):
         text = group.commands[name].help
-        lines = re.findall(r"^ *(cellferry .*)$", text, re.MULTILINE)
+        lines = re.findall(r"^ +(cellferry (?:label|apply) .*--?.*)$", text, re.MULTILINE)
         assert lines
         for line in lines:
             arguments = shlex.split(line)[1:]

@@ -95,6 +95,7 @@ def test_a_restart_keeps_them(server, job):
 REFUSED = {
     "unknown cluster": ([("9", {"label": "B cell"})], "no cluster '9'"),
     "twice": ([("0", {"label": "B cell"}), ("0", {"label": "T cell"})], "two labels"),
+    "empty": ([("0", {"label": " "})], "is empty"),
     "nothing said": ([("0", {})], "no label"),
     "no decision": ([("0", {"decision": "maybe"})], "must be one of"),
     "contradiction": ([("0", {"label": "B cell", "decision": "unknown"})], "there is no label"),

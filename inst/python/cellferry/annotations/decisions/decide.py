@@ -550,7 +550,7 @@ def _check_clusters(record: Annotations, wanted: Iterable[str]) -> None:
     if not unknown:
         return
     guess = nearest(unknown[0], names)
-    message = f"There is no cluster {listing([chr(34) + n + chr(34) for n in unknown])}."
+    message = f"There is no cluster {listing(unknown)}."
     hint = f'Did you mean "{guess}"? ' if guess else ""
     raise InvalidOptionError(message, f"{hint}The clusters are {listing(names)}.")
 

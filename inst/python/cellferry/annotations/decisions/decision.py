@@ -388,6 +388,9 @@ def action_of(wanted: Wanted, engine_label: str | None, what: str) -> tuple[Acti
     if action in {"needs_work", "withdrawn"}:
         return cast("Action", action), None
     label = wanted.label
+    if label is not None and not label.strip():
+        message = f"The label of {what} is empty."
+        raise InvalidOptionError(message, 'Say what it is, or "Unknown".')
     if action == "accepted" and label is None:
         if engine_label is None:
             message = f"The engine gave {what} no label that could be accepted."
