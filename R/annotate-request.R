@@ -97,8 +97,8 @@ json_target <- function(object, key) {
 }
 
 # What the object has under a key, for decisions and edits by hand to be judged: the names of its
-# cells, and its columns of the key and of the clusters that were annotated.
-json_labelled <- function(outgoing, object, key) {
+# cells, and its columns of the key and of the clusters that were annotated, and one more if asked.
+json_labelled <- function(outgoing, object, key, more = NULL) {
   json <- extract_stored(object)[[key]]
   if (is.null(json)) {
     return(NULL)
@@ -106,7 +106,7 @@ json_labelled <- function(outgoing, object, key) {
   metadata <- extract_metadata(object)
   suffixes <- c(names(written_columns), "decision")
   names <- paste0(key, ifelse(nzchar(suffixes), paste0("_", suffixes), ""))
-  columns <- as.list(metadata[intersect(names, names(metadata))])
+  columns <- as.list(metadata[intersect(c(names, more), names(metadata))])
   provenance <- tryCatch(from_json(json)$provenance, error = function(cnd) NULL)
   for (name in setdiff(unique(c(provenance$group_column, provenance$group_key)), names(columns))) {
     groups <- tryCatch(extract_groups(object, name), cellferry_error = function(cnd) NULL)

@@ -52,6 +52,9 @@ do_task <- function(task) {
     bridge_call("pseudobulk", list(handle = json_text(opened$handle)))
     return(invisible())
   }
+  if (task$verb == "decide") {
+    return(decide_on_object(object, task$column))
+  }
   request <- list(
     engine = as_engine(task$engine), group.by = task$group_by, key = task$key,
     tissue = task$tissue, species = task$species, study.context = task$study_context,
@@ -66,7 +69,22 @@ do_task <- function(task) {
     annotate_table(object, request)
     return(invisible())
   }
-  labelled <- annotate_object(object, request, task$markers)
+  save_where_asked(annotate_object(object, request, task$markers))
+}
+
+# What a person decided about the labels that an object has: Python says under which key they are,
+# decides, and R writes. `column` is one of metadata that it reads besides.
+decide_on_object <- function(object, column = NULL) {
+  stored <- list(stored = json_record(lapply(extract_stored(object), json_text)))
+  key <- bridge_call("stored", stored)$value$key
+  outgoing <- new_outgoing()
+  labelled <- json_labelled(outgoing, object, key, column)
+  answer <- bridge_call("decide", c(stored, list(key = json_text(key)), labelled), outgoing)
+  save_where_asked(deliver(object, answer, NULL, key))
+}
+
+save_where_asked <- function(labelled) {
+  force(labelled)
   output <- bridge_call("save")$value
   tryCatch(
     saveRDS(labelled, output$path),

@@ -8,35 +8,37 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..annotations.clusters import Annotations
 from ..annotations.decisions import decide
 from ..annotations.decisions.decision import Decision, Wanted, from_file, to_file
 from ..annotations.decisions.history import HISTORY, history
-from ..annotations.labelling import Labels, stored_labels, texts_of, write_into
+from ..annotations.labelling import Labels, stored_labels, write_into
 from ..annotations.stored import stored_annotations
 from ..errors import (
     CellferryError,
     DecisionsFormatError,
     DecisionsWarning,
-    GroupMissingError,
     InputError,
     InvalidOptionError,
     UnsupportedObjectError,
     counted,
     listing,
-    nearest,
     warn,
 )
 from ..files import write_whole
 from ..runs.decisions import append_decisions
 from ..study.clusters import cluster_text
+from .deciding import column_of, of_object
 
 if TYPE_CHECKING:
     import anndata
     import pandas as pd
 
+Given: TypeAlias = (
+    "Mapping[str, str | None] | Mapping[str, str] | pd.DataFrame | str | os.PathLike[str] | None"
+)
 REVIEWER = "CELLFERRY_REVIEWER"
 """Variable of the environment with the name of who decides, where none is given."""
 
@@ -107,21 +109,20 @@ def set_labels(
     ('Memory B cells', 'CL:0000787', 'B cell')
     """
     target = _target(data, key)
-    want = Wanted(None, decision, ontology_id, reason, by or _reviewer())
+    want = Wanted(None, decision, ontology_id, reason, by or reviewer())
     given = [labels is not None, from_column is not None, cells is not None and labels is None]
     if sum(given) > 1 or (from_column is not None and cells is not None):
         message = "`labels`, `cells` and `from_column` name labels in different ways."
         raise InvalidOptionError(message, "Give one of them.")
     if from_column is not None:
-        made = decide.adopt(
-            _of_object(target, "from_column"), _column(target, from_column), want.by, reason
-        )
+        whole = of_object(target)
+        made = decide.adopt(whole, column_of(whole.obs, from_column), want.by, reason)
     elif cells is not None:
         if not isinstance(labels, str | None):
             message = "With `cells` there is one label."
             raise InvalidOptionError(message, 'For example labels="Kupffer cell".')
         one = Wanted(labels, decision, ontology_id, reason, want.by)
-        made = decide.set_cells(_of_object(target, "cells"), cells, one)
+        made = decide.set_cells(of_object(target), cells, one)
     else:
         made = decide.set_clusters(target, wanted_of(labels, want), overwrite=overwrite)
     return _finish(data, target, made)
@@ -163,7 +164,7 @@ def withdraw_decision(
     """
     target = _target(data, key)
     names = [clusters] if isinstance(clusters, str) else [str(c) for c in clusters]
-    made = decide.withdraw(target, names, list(cells), by or _reviewer(), reason)
+    made = decide.withdraw(target, names, list(cells), by or reviewer(), reason)
     return _finish(data, target, made)
 
 
@@ -240,9 +241,9 @@ def carry_decisions(
     InvalidOptionError
         There is nothing to take over.
     """
-    target = _of_object(_target(data, key), "data")
-    other = None if from_ is None else _of_object(_target(from_, key), "from_")
-    made = decide.carry(target, other, clusters, by or _reviewer())
+    target = of_object(_target(data, key))
+    other = None if from_ is None else of_object(_target(from_, key))
+    made = decide.carry(target, other, clusters, by or reviewer())
     return _finish(data, target, made)
 
 
@@ -317,7 +318,13 @@ def read_decisions(
 
 
 def wanted_of(
-    labels: Mapping[str, str] | pd.DataFrame | str | os.PathLike[str] | None, rest: Wanted
+    labels: Mapping[str, str | None]
+    | Mapping[str, str]
+    | pd.DataFrame
+    | str
+    | os.PathLike[str]
+    | None,
+    rest: Wanted,
 ) -> dict[str, Wanted]:
     """Return what is wanted for each cluster.
 
@@ -415,7 +422,8 @@ def _named_twice(cluster: str) -> InvalidOptionError:
     return InvalidOptionError(message, "Name each cluster once.")
 
 
-def _reviewer() -> str | None:
+def reviewer() -> str | None:
+    """Return who decides where nobody is named: never the name of the account."""
     return os.environ.get(REVIEWER, "").strip() or None
 
 
@@ -430,24 +438,6 @@ def _target(data: anndata.AnnData | Annotations, key: str | None) -> Labels | An
     labels = stored_labels(data, own)
     assert labels is not None
     return labels
-
-
-def _of_object(target: Labels | Annotations, what: str) -> Labels:
-    if isinstance(target, Labels):
-        return target
-    message = f"`{what}` is about cells, and a table has none."
-    raise UnsupportedObjectError(message, "Give the object.")
-
-
-def _column(target: Labels | Annotations, name: str) -> Any:
-    assert isinstance(target, Labels)
-    columns = [str(c) for c in target.obs.columns]
-    if name not in columns:
-        message = f'The metadata has no column "{name}".'
-        guess = nearest(name, columns)
-        hint = f'Did you mean "{guess}"? ' if guess else ""
-        raise GroupMissingError(message, f"{hint}There are {listing(columns)}.")
-    return texts_of(target.obs[name])
 
 
 def _finish(
@@ -470,11 +460,22 @@ def remember(made: decide.Decided) -> None:
     run = made.table.provenance.get("run")
     if not made.new or run is None:
         return
-    lines = [
-        {k: v for k, v in d.to_dict().items() if k not in {"stale", "offered"}} for d in made.new
-    ]
+    lines = lines_of(made)
     try:
         append_decisions(str(run), lines)
     except CellferryError as error:
         message = f"{error.message} {counted(len(lines), 'decision')} would have been added there."
-        warn(DecisionsWarning(message, error.hint))
+        warn(DecisionsWarning(message, f"{error.hint} They are in the object all the same."))
+
+
+def lines_of(made: decide.Decided) -> list[dict[str, Any]]:
+    """Return new decisions as a run keeps them.
+
+    Parameters
+    ----------
+    made
+        What came of a call.
+    """
+    return [
+        {k: v for k, v in d.to_dict().items() if k not in {"stale", "offered"}} for d in made.new
+    ]

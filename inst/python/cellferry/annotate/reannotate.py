@@ -201,7 +201,7 @@ def ask_again(
         raise EngineNeedsError(message, hint)
     with held(run.folder):
         run.reload()
-        before = run.results()
+        before = run.answer()
         names = [row.cluster for row in before]
         if cluster not in names:
             guess = nearest(str(cluster), names)

@@ -412,8 +412,9 @@ def labelled(
     previous
         What the object has under the key; None: nothing that is known.
     """
+    of_run: Sequence[Decision] = ()
     if isinstance(found, Annotations) and found.decisions:
-        found = with_decisions(found, ())
+        of_run, found = found.decisions, with_decisions(found, ())
     rows = found.rows_of(tuple(cells), clusters)
     of_row = {c.name.removeprefix(key): c.values for c in columns(found, key, clusters)}
     record = found.summary()
@@ -426,6 +427,9 @@ def labelled(
     is_table = isinstance(found, Annotations)
     if decisions:
         decisions = _carried(previous, found, rows, cells, made)
+    if of_run and isinstance(found, Annotations):
+        names = tuple(row.cluster for row in found)
+        decisions = _joined(decisions, of_run, Groups(names, rows, cells))
     if decisions:
         n_decided = _counts_by_hand(decisions, cells, rows, record) if is_table else None
         record = with_decisions(record, decisions, n_decided)
@@ -506,6 +510,32 @@ def _carried(
             one = replace(one, before=_before(made, positions(one.cells, cells)))
         moved.append(one)
     return moved
+
+
+def _joined(
+    decisions: Sequence[Decision], of_run: Sequence[Decision], groups: Groups
+) -> list[Decision]:
+    """Return decisions that are kept in an object, and those beside its run that it has not."""
+    known = {d.id for d in decisions}
+    hashes = groups.hashes()
+    new = [
+        # Those about the table of the run are about the cells of its clusters.
+        replace(d, basis="cells", hash=hashes.get(d.clusters[0], d.hash))
+        if d.basis == "markers" and len(d.clusters) == 1
+        else d
+        for d in of_run
+        if d.id not in known
+    ]
+    last = {d.hash: d for d in new if not d.of_cells}
+    placed = {d.id: d for d in held(new, groups, None)}
+    joined = list(decisions)
+    for decision in new:
+        one = placed[decision.id]
+        if one.action == "withdrawn" and last.get(one.hash) is decision:
+            one = replace(one, clusters=tuple(n for n, h in hashes.items() if h == one.hash))
+        later = (i for i, d in enumerate(joined) if d.at > one.at)
+        joined.insert(next(later, len(joined)), one)
+    return joined
 
 
 def _carrying(decision: Decision, before: Before, record: Annotations) -> list[int]:
@@ -659,13 +689,15 @@ def with_previous(
     previous
         What it has under the key.
     """
-    if previous is None or not previous.record.decisions or not isinstance(found, Annotations):
+    has = previous is not None and bool(previous.record.decisions)
+    if not isinstance(found, Annotations) or not (has or found.decisions):
         return found
+    key = str(found.provenance.get("key")) if previous is None else previous.key
     names = tuple(map(str, cells))
     with warnings.catch_warnings():
         # They are given when the object is labelled.
         warnings.simplefilter("ignore", DecisionsWarning)
-        return labelled(found, clusters, previous.key, names, previous).record
+        return labelled(found, clusters, key, names, previous).record
 
 
 def write_into(adata: anndata.AnnData, made: Written, key: str) -> None:

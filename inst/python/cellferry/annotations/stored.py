@@ -88,6 +88,21 @@ def stored_annotations(
         message = f"Annotations travel with an AnnData, and this is a {type(adata).__name__}."
         raise UnsupportedObjectError(message, "Give the AnnData, or the path of a file.")
     store: dict[str, object] = dict(adata.uns.get(STORE, {}))
+    return annotations_of(store, key, of_clusters=of_clusters)
+
+
+def annotations_of(
+    store: Mapping[str, object], key: str | None = None, *, of_clusters: bool = False
+) -> Annotations:
+    """Return annotations of what an object of any kind keeps; as :func:`stored_annotations`.
+
+    Parameters
+    ----------
+    store
+        Key -> the record as text.
+    key, of_clusters
+        As there.
+    """
     if not store:
         message = "This object holds no annotations of cellferry."
         hint = "Annotate it with annotate_clusters(). concat() drops uns: labels stay in obs."

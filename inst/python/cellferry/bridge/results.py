@@ -49,8 +49,7 @@ def results(
     if study is None or study.cells is None:
         return _table(found, study, key, out)
     cells, made = written(found, study, key, previous)
-    decided = previous is not None and bool(previous.record.decisions)
-    if decided or found.provenance.get("levels"):
+    if made.record.decisions or found.provenance.get("levels"):
         return described(made, cells, key, out)
     answer = _table(found, study, key, out)
     return {**answer, "json": made.record.to_json(), "gone": list(made.gone)}

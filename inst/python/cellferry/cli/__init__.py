@@ -26,6 +26,7 @@ from .exits import (
     stopped_by_signals,
 )
 from .known import cell_types, tissues
+from .label import apply, label
 from .markers import markers, pseudobulk
 from .options import leaves, output_options, prepare
 from .reannotate import reannotate
@@ -53,8 +54,8 @@ def group() -> None:
 
 group.params += output_options()
 for command in (
-    annotate, reannotate, artifacts, markers, export_markers, embed, pseudobulk, runs, report,
-    write, tissues, cell_types, serve, doctor, demo,
+    annotate, reannotate, label, apply, artifacts, markers, export_markers, embed, pseudobulk,
+    runs, report, write, tissues, cell_types, serve, doctor, demo,
 ):  # fmt: skip
     group.add_command(command)
 for name, leaf in leaves(group):

@@ -16,10 +16,9 @@ from ..engines import engine_names
 from ..errors import counted
 from .console import Console, plain, the_console
 from .exits import EXIT_FAILED_CLUSTERS, EXIT_OK
-from .inputs import opened_input
+from .inputs import STANDARD_INPUT, is_standard_input, opened_input, with_standard_input
 from .options import FilePath
 from .output import one_at_a_time, output_paths, run_folder, table, write_all
-from .standard_input import STANDARD_INPUT, is_standard_input, with_standard_input
 
 if TYPE_CHECKING:
     from ..annotate.files import Input
@@ -306,7 +305,7 @@ class _Work:
                 # The engine writes the report itself.
                 paths.pop("report")
             claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
-            found = self.annotated(opened, folder)
+            found = with_decisions(self.annotated(opened, folder), Run.open(folder))
             if opened.object is not None:
                 found = opened.object.in_force(found)
             try:
@@ -356,6 +355,23 @@ class _Work:
             return found
 
 
+def with_decisions(found: Annotations | CellAnnotations, run: Run) -> Annotations | CellAnnotations:
+    """Return an answer with what persons decided in the folder of its run."""
+    from ..annotations.clusters import Annotations
+    from ..errors import DecisionsWarning, warn
+    from ..runs.decided import decided, decisions_in
+
+    known = {d.id for d in found.decisions} if isinstance(found, Annotations) else set()
+    decisions = decisions_in(run.folder)
+    if isinstance(found, Annotations):
+        return decided(found, decisions, run.id) if {d.id for d in decisions} - known else found
+    if decisions:
+        message = f"{counted(len(decisions), 'decision')} beside this run are not in its labels."
+        hint = f"Then: cellferry apply {run.folder} OUT.h5ad --out NAME"
+        warn(DecisionsWarning(message, hint))
+    return found
+
+
 def annotate_table(
     run: Run,
     base: Path,
@@ -399,6 +415,7 @@ def annotate_table(
         claim_outputs(run.folder, list(paths.values()), overwrite=overwrite)
         with progress_events(show=not console.quiet, line=console.note) as on_event:
             found = verb.resume(run, engine=engine, allow_upload=allow_upload, on_event=on_event)
+        found = with_decisions(found, run)
         written = _write(found, Input(run.study(), {}), paths, Run.open(run.folder)) + of_engine
     source = run.provenance.get("input")
     if source is not None:

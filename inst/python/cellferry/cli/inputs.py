@@ -1,16 +1,29 @@
-"""What the command line can be given: whatever :mod:`cellferry.annotate.files` reads, and .rds."""
+"""What the command line can be given: whatever :mod:`cellferry.annotate.files` reads, and .rds.
+
+``-`` is a marker table that comes on standard input, as a file until the command ends.
+"""
 
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 if TYPE_CHECKING:
     from ..annotate.files import Input
     from ..annotate.request import AnnotateRequest
     from ..annotate.verb import OnEvent
     from .console import Console
+
+STANDARD_INPUT = Path("-")
+_GZIP = b"\x1f\x8b"
 
 
 def let_r_read(path: str | os.PathLike[str]) -> None:
@@ -58,3 +71,35 @@ def opened_input(
         return progress_events(show=not console.quiet, title="Finding markers", line=console.note)
 
     return files.opened_input(request, open_of_r, finding=finding)
+
+
+def is_standard_input(path: Path | None) -> bool:
+    """Whether this is ``-``."""
+    return path == STANDARD_INPUT
+
+
+@contextmanager
+def with_standard_input(path: Path | None) -> Iterator[Path | None]:
+    """Return a path as it is, or of ``-`` a file with all that comes on standard input.
+
+    It is a file, so that it may be as large as files may, and R can read it.
+
+    Raises
+    ------
+    click.UsageError
+        Nothing comes: standard input is a terminal.
+    """
+    if path is None or not is_standard_input(path):
+        yield path
+        return
+    if sys.stdin is None or sys.stdin.isatty():
+        message = '"-" reads a marker table from standard input, and nothing comes there.'
+        raise click.UsageError(message)
+    with tempfile.TemporaryDirectory(prefix="cellferry-stdin-") as folder:
+        stream = sys.stdin.buffer
+        start = stream.read(len(_GZIP))
+        file = Path(folder) / ("stdin.csv.gz" if start == _GZIP else "stdin.csv")
+        with file.open("wb") as copy:
+            copy.write(start)
+            shutil.copyfileobj(stream, copy)
+        yield file

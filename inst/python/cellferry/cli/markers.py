@@ -9,9 +9,8 @@ import click
 
 from ..files import write_whole
 from .console import the_console
-from .inputs import let_r_read
+from .inputs import is_standard_input, let_r_read
 from .options import FilePath
-from .standard_input import is_standard_input
 
 if TYPE_CHECKING:
     from ..study.markers.table import Markers

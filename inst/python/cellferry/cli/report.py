@@ -10,9 +10,8 @@ import click
 
 from ..errors import OutputError
 from .console import the_console
-from .inputs import let_r_read
+from .inputs import is_standard_input, let_r_read
 from .options import FilePath
-from .standard_input import is_standard_input
 
 if TYPE_CHECKING:
     from ..annotations.clusters import Annotations

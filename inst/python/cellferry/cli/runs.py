@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,15 +56,23 @@ def list_command() -> None:
 @runs.command()
 @click.argument("run")
 def show(run: str) -> None:
-    """Print the record of RUN (an id or a folder) as JSON.
+    """Print the record of RUN (an id or a folder) as JSON, with what persons decided about it.
 
     \b
     Example:
       cellferry runs show pbmc_run
     """
+    from ..annotations.decisions.history import history
+    from ..errors import RunDamagedError, RunNotFoundError
     from ..runs.run import Run
 
-    content = Run.open(run).content
+    opened = Run.open(run)
+    content = dict(opened.content)
+    with suppress(RunNotFoundError, RunDamagedError):
+        found = opened.results()
+        if found.decisions:
+            content["labels"] = found.labels()
+            content["decisions"] = history(found)
     the_console().result(
         json.dumps(content, indent=1, ensure_ascii=False), asked_for=True, run=plain(content)
     )
@@ -111,7 +120,7 @@ def resume(  # noqa: PLR0917 - click passes every option by name
     from ..errors import EngineNeedsError
     from ..runs.progress import progress_events
     from ..runs.run import Run
-    from .annotate import annotate_file, annotate_table, default_base, show
+    from .annotate import annotate_file, annotate_table, default_base, show, with_decisions
 
     opened = Run.open(run)
     kept = opened.provenance
@@ -149,13 +158,13 @@ def resume(  # noqa: PLR0917 - click passes every option by name
     console = the_console()
     with progress_events(show=not console.quiet, line=console.note) as on_event:
         found = resume_run(opened, options=options, allow_upload=allow_upload, on_event=on_event)
-    show(found)
+    show(with_decisions(found, opened))
 
 
 @runs.command()
 @click.argument("run")
 def results(run: str) -> None:
-    """Print the annotations of RUN (an id or a folder).
+    """Print the annotations of RUN (an id or a folder): the labels in force.
 
     \b
     Example:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from ..errors import OutputError, RunNotFoundError
 from ..files import Json, locked
+from .decided import DECISIONS
 from .places import home
 from .run import Run
 
-DECISIONS = "decisions.jsonl"
 LOCK_SECONDS = 10.0
 
 
@@ -51,6 +51,25 @@ def append_decisions(run: str, decisions: Sequence[Mapping[str, Json]]) -> Path:
         They cannot be written.
     """
     path = decisions_file(run)
+    append_to(path, decisions)
+    return path
+
+
+def append_to(path: Path, decisions: Sequence[Mapping[str, Json]]) -> None:
+    """Add decisions to a file, all or none; whoever adds at the same time waits.
+
+    Parameters
+    ----------
+    path
+        The file.
+    decisions
+        As plain data.
+
+    Raises
+    ------
+    OutputError
+        They cannot be written.
+    """
     lines = "".join(json.dumps(d, ensure_ascii=False) + "\n" for d in decisions)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,8 +83,7 @@ def append_decisions(run: str, decisions: Sequence[Mapping[str, Json]]) -> Path:
             lock.release()
     except OSError as error:
         message = f'The decisions cannot be written to "{path}": {error.strerror or error}.'
-        raise OutputError(message, "They are in the object all the same.") from error
-    return path
+        raise OutputError(message, "Make room, or have the folder made writable.") from error
 
 
 def _append(path: Path, content: bytes) -> None:
@@ -82,24 +100,3 @@ def _append(path: Path, content: bytes) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def read_lines(path: Path) -> list[object]:
-    """Return the decisions of a file that can be read; a damaged line costs that line.
-
-    Parameters
-    ----------
-    path
-        The file; one that is not there has none.
-    """
-    found: list[object] = []
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return []
-    for line in text.splitlines():
-        try:
-            found.append(json.loads(line))
-        except (ValueError, RecursionError):
-            continue
-    return found

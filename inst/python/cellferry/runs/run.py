@@ -8,6 +8,7 @@ A run is a folder::
     study.json        the markers and cluster sizes, so that it can be resumed alone
     prevalence.json   in what part of each cluster the markers are expressed (engine local)
     annotations.json  the answer, when there is one
+    decisions.jsonl   what persons decided about it, one line each
     run.lock          held while somebody works on the run
 
 All have checksums, but what an older version wrote. The folder lives beside ``output_name``
@@ -41,6 +42,7 @@ from ..errors import (
 from ..files import Json, file_hash, replacing, sweep, write_json, write_whole
 from ..study.record import record_hash, study_from_record
 from . import places
+from .decided import decided, decisions_in
 from .journal import Journal
 from .lock import holder_of
 from .places import RECORD, home
@@ -318,7 +320,22 @@ class Run:
         return f'The markers and clusters that the run "{self.id}" keeps are damaged (study.json).'
 
     def results(self) -> Annotations:
-        """Return the annotations of a finished run.
+        """Return the annotations of a finished run, with the labels that persons put in force.
+
+        Raises
+        ------
+        RunNotFoundError, RunDamagedError
+            As of :meth:`answer`.
+
+        Warns
+        -----
+        DecisionsWarning
+            Lines of its decisions are damaged.
+        """
+        return decided(self.answer(), decisions_in(self.folder), self.id)
+
+    def answer(self) -> Annotations:
+        """Return the annotations of a finished run as its engine answered.
 
         Raises
         ------

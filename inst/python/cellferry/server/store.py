@@ -7,7 +7,7 @@
     signing.key            what signed addresses are signed with
     lock, lock.sqlite      kept by the one server that uses the folder (the second for 0.1.0)
     uploads/<id>           the bytes of an upload
-    jobs/<id>/             job.json, input.json, arrays.npz, run/, results.json of a job
+    jobs/<id>/             job.json, input.json, arrays.npz, run/, results.json, decisions.jsonl
     incoming/              bodies that are still arriving; emptied at every start
     set-aside/             what a server did not understand and did not delete
 """

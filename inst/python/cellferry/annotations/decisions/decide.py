@@ -46,6 +46,7 @@ from .decision import (
     described,
     identity,
     last_decisions,
+    markers_by_cluster,
     markers_hash,
     names_hash,
     open_offers,
@@ -370,6 +371,7 @@ def apply(
     clusters_of: dict[str, list[str]] = {}
     for name, value in hashes.items():
         clusters_of.setdefault(value, []).append(name)
+    of_markers = _by_markers(target, hashes)
     new: list[Decision] = []
     left: list[Decision] = []
     n_known = 0
@@ -390,6 +392,11 @@ def apply(
         names = clusters_of.get(decision.hash, [])
         if names:
             new.append(replace(decision, clusters=tuple(names), stale=False, offered=()))
+        elif decision.basis == "markers" and decision.hash in of_markers:
+            # About the table that these cells were labelled by: it is about them now.
+            name, value = of_markers[decision.hash]
+            of_cells = replace(decision, basis="cells", hash=value, clusters=(name,))
+            new.append(replace(of_cells, stale=False, offered=()))
         else:
             left.append(decision)
     if not new and not n_known:
@@ -565,12 +572,13 @@ def _check_have_cells(labels: Labels, groups: Groups, wanted: Iterable[str]) -> 
 
 def _decide_table(found: Annotations, wanted: Mapping[str, Wanted]) -> Decided:
     new = []
+    genes = markers_by_cluster(found)
     for row in found:
         want = wanted.get(row.cluster)
         if want is not None:
             what = f'cluster "{row.cluster}"'
             action, term = action_of(want, engine_row(row).label, what)
-            value = markers_hash(row.cluster, _genes(found, row.cluster))
+            value = markers_hash(row.cluster, genes[row.cluster])
             made = _made(action, term, want, value, found)
             new.append(
                 _identified(
@@ -601,19 +609,25 @@ def _decide_labels(labels: Labels, wanted: Mapping[str, Wanted]) -> Decided:
     return _decided(labels, new, affected, overwrite=True)
 
 
-def _genes(found: Annotations, cluster: str) -> list[str]:
-    columns = found.markers
-    return [
-        str(g)
-        for c, g in zip(columns.get("cluster", ()), columns.get("gene", ()), strict=True)
-        if str(c) == cluster
-    ]
-
-
 def _hashes_of(target: Labels | Annotations) -> dict[str, str]:
     if isinstance(target, Labels):
         return {} if target.of_cells else groups_of(target).hashes()
-    return {r.cluster: markers_hash(r.cluster, _genes(target, r.cluster)) for r in target}
+    genes = markers_by_cluster(target)
+    return {r.cluster: markers_hash(r.cluster, genes[r.cluster]) for r in target}
+
+
+def _by_markers(
+    target: Labels | Annotations, hashes: Mapping[str, str]
+) -> dict[str, tuple[str, str]]:
+    """Return what a table would know a cluster by -> its name here, and the hash of its cells."""
+    if not isinstance(target, Labels):
+        return {}
+    genes = markers_by_cluster(target.record)
+    return {
+        markers_hash(name, genes[name]): (name, value)
+        for name, value in hashes.items()
+        if genes.get(name)
+    }
 
 
 def _affected(labels: Labels, new: Sequence[Decision]) -> NDArray[np.bool_]:

@@ -215,6 +215,21 @@ def markers_hash(cluster: str, genes: Iterable[str]) -> str:
     return sorted_hash([cluster, *genes])
 
 
+def markers_by_cluster(found: Any) -> dict[str, list[str]]:
+    """Return cluster -> the ranked genes that annotations keep of it.
+
+    Parameters
+    ----------
+    found
+        Annotations.
+    """
+    genes: dict[str, list[str]] = {row.cluster: [] for row in found}
+    columns = found.markers
+    for name, gene in zip(columns.get("cluster", ()), columns.get("gene", ()), strict=True):
+        genes.setdefault(str(name), []).append(str(gene))
+    return genes
+
+
 def by_now() -> str:
     """Return the time as it is kept."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -331,13 +346,20 @@ def near_terms(text: str, most: int = 3) -> list[Any]:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person wants for one cluster, or for cells: a label, or another decision."""
+    """What a person wants for one cluster, or for cells: a label, or another decision.
+
+    Attributes
+    ----------
+    quiet
+        Whether free text is taken without a warning, which looks for near terms.
+    """
 
     label: str | None = None
     action: str | None = None
     ontology_id: str | None = None
     reason: str | None = None
     by: str | None = None
+    quiet: bool = False
 
 
 def action_of(wanted: Wanted, engine_label: str | None, what: str) -> tuple[Action, Term | None]:
@@ -382,7 +404,7 @@ def action_of(wanted: Wanted, engine_label: str | None, what: str) -> tuple[Acti
     same = label == engine_label
     if same and label == UNKNOWN:
         return "unknown", Term(UNKNOWN)
-    term = term_of(label, wanted.ontology_id, quiet=same)
+    term = term_of(label, wanted.ontology_id, quiet=same or wanted.quiet)
     return ("accepted" if same else "relabelled"), term
 
 

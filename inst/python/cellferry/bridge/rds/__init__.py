@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ from ..requests import open_request
 from ..results import results, written
 from ..studies import Incoming, OpenStudy
 from ..wire import Message
-from .child import Handler, RChild, existing_file
+from .child import Handler, RChild, check_whole, existing_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -258,7 +257,8 @@ class Rds:
     def in_force(self, found: Annotations | CellAnnotations) -> Annotations | CellAnnotations:
         """Return an answer with the decisions of the object's earlier labels that still hold."""
         previous = self.opened.previous
-        if previous is None or not previous.record.decisions or found.level == "cells":
+        has = previous is not None and bool(previous.record.decisions)
+        if not isinstance(found, Annotations) or not (has or found.decisions):
             return found
         with warnings.catch_warnings():
             # They are given when the object is labelled.
@@ -271,18 +271,9 @@ class Rds:
         return delivered_columns(found, self.study, self.key, self.opened.previous)
 
     def save(self, path: Path) -> None:
-        """Let R write the .rds, and see that it is whole: R overlooks a failure at its end."""
-        import gzip
-        import zlib
-
+        """Let R write the .rds, and see that it is whole."""
         self.opened.save(path)
-        try:
-            with gzip.open(path) as content:
-                while content.read(1 << 24):
-                    pass
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            reason = "it is not whole, as on a full disk"
-            raise OSError(errno.ENOSPC, reason, str(path)) from error
+        check_whole(path)
 
 
 def delivered_columns(

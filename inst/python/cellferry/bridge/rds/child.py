@@ -6,6 +6,8 @@ files (``R/bridge-rscript.R``). R is not embedded here and Python is not embedde
 
 from __future__ import annotations
 
+import errno
+import gzip
 import json
 import os
 import re
@@ -16,6 +18,7 @@ import tempfile
 import threading
 import time
 import weakref
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -287,6 +290,23 @@ def find_rscript() -> str:
         hint = "Install R, or add its folder `bin` to the PATH."
         raise errors.DependencyError(message, hint)
     return found
+
+
+def check_whole(path: Path) -> None:
+    """Raise :class:`OSError` where an .rds ends too early: R overlooks a failure at its end.
+
+    Parameters
+    ----------
+    path
+        What R wrote.
+    """
+    try:
+        with gzip.open(path) as content:
+            while content.read(1 << 24):
+                pass
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        reason = "it is not whole, as on a full disk"
+        raise OSError(errno.ENOSPC, reason, str(path)) from error
 
 
 def write_buffers(path: Path, buffers: Sequence[bytes | bytearray]) -> None:

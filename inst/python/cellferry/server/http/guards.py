@@ -28,13 +28,14 @@ from ..uploads.signed import SIGNED_PATH
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+    from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger("cellferry.server")
 
 COOKIE = "cellferry_token"
 OPEN_PATHS: frozenset[str] = frozenset({"/health", "/openapi.json"})
-READ_PATHS: tuple[str, ...] = ("/status/", "/results/", "/report/", "/data/")
+READ_PATHS: tuple[str, ...] = ("/status/", "/results/", "/report/", "/data/", "/jobs/")
 """What may be read without a token where the job is public; the route decides."""
 
 DRAIN_SECONDS = 5.0
@@ -154,6 +155,32 @@ class Guards:
         if reads or is_query:
             return False
         raise refused(sent)
+
+
+def check_may_write(request: Request, settings: Settings) -> None:
+    """Refuse to keep what a person says where nobody has to say who he is.
+
+    With a token the guards want it of everybody who writes, also of public jobs. Without one only
+    this machine may write, under a name of its own: a proxy would speak for others.
+
+    Parameters
+    ----------
+    request
+        What is asked.
+    settings
+        Of the server.
+
+    Raises
+    ------
+    Failure
+    """
+    if settings.token is not None:
+        return
+    sender = request.client.host if request.client is not None else ""
+    name = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    if not (is_loopback(sender) and is_loopback(name)):
+        message = "Without a token only this machine may write: start the server with --token."
+        raise Failure(Code.ACCESS_DENIED, message)
 
 
 def scheme_of(scope: Scope, settings: Settings) -> str:

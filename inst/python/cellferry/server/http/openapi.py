@@ -10,6 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from ..._version import __version__
 from ..bodies import Schema, or_empty
 from ..failures import CODES
+from ..jobs.decisions import Decided, Decisions
 from ..jobs.llm_configs import Credentials
 from ..jobs.payload import Submission
 from ..jobs.records import Status
@@ -24,7 +25,7 @@ ID: Schema = {"type": "string", "format": "uuid"}
 POSITION: Schema = {"type": "integer", "minimum": 0, "maximum": 10**9}
 REFERENCE = "#/components/schemas/{model}"
 BODIES = (
-    Submission, Credentials, CountsRequest, cells.Cells, cells.Calls,
+    Submission, Credentials, Decided, Decisions, CountsRequest, cells.Cells, cells.Calls,
     cells.LabelledCells, cells.MarkerGenes, cells.Embedding, bodies.Initiate,
     bodies.Initiated, bodies.Chunk, bodies.Complete, bodies.Uploaded, bodies.Upload, bodies.Job,
     Status, bodies.Results, bodies.Expression, bodies.Counts, bodies.Health, bodies.Failure,
@@ -136,6 +137,13 @@ def _paths() -> Schema:
         "/report/{job_id}": {"get": _page("The report of a job, a page", [job])},
         "/jobs/{job_id}/credentials": {
             "post": _operation("Give keys again", "Job", [job], ref("Credentials"))
+        },
+        "/jobs/{job_id}/decisions": {
+            "get": _operation("What persons decided", "Decisions", [job]),
+            "post": {
+                **_operation("Decide about clusters", "Decisions", [job], ref("Decided")),
+                "description": "All decisions are taken, or none; none is ever removed.",
+            },
         },
         "/data/{job_id}/expression": {
             "get": _operation("A gene over the embedding", "Expression", [job, *_gene()])

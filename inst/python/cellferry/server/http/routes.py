@@ -24,13 +24,14 @@ from ..._version import __version__
 from ...annotations.report import script_hash
 from ..bodies import filled, read
 from ..failures import Failure, fail
+from ..jobs.decisions import Decided
 from ..jobs.llm_configs import Credentials, allowed
 from ..settings import MIB
 from ..store import now
 from ..uploads.signed import MOST_SIGNED, SIGNED_PATH, etag
 from . import bodies
 from .cells import EMBEDDING_PATH, MARKERS_PATH, PATH
-from .guards import COOKIE, POLICY, refused
+from .guards import COOKIE, POLICY, check_may_write, refused
 from .memory import BodyMemory
 from .openapi import document
 from .pages import report_page, waiting_page
@@ -64,6 +65,7 @@ class Routes:
         self._accepting = anyio.CapacityLimiter(2)
         self._completing = anyio.CapacityLimiter(2)
         self._rendering = anyio.CapacityLimiter(2)
+        self._deciding = anyio.CapacityLimiter(1)
         self._queries = Queue(QUERIES_AT_ONCE, WAITING_QUERIES)
 
     def routes(self) -> list[Route]:
@@ -85,6 +87,8 @@ class Routes:
             Route("/results/{job_id}", self.results, methods=["GET"]),
             Route("/report/{job_id}", self.report, methods=["GET"]),
             Route("/jobs/{job_id}/credentials", self.credentials, methods=["POST"]),
+            Route("/jobs/{job_id}/decisions", self.decisions, methods=["GET"]),
+            Route("/jobs/{job_id}/decisions", self.decide, methods=["POST"]),
             Route("/data/{job_id}/expression", self.expression, methods=["GET"]),
             Route("/data/{job_id}/counts", self.counts, methods=["POST"]),
         ]
@@ -225,6 +229,9 @@ class Routes:
         """Return the results of a completed job."""
         job = self._job(request)
         path = self._server.jobs.results_path(job)
+        body = await run_sync(self._server.jobs.decided_results, job, limiter=self._rendering)
+        if body is not None:
+            return Response(body, media_type="application/json")
         return FileResponse(path, media_type="application/json")
 
     async def report(self, request: Request) -> Response:
@@ -257,6 +264,20 @@ class Routes:
         configs = allowed(read(Credentials, content).llm_configs, self._server.settings)
         await run_sync(self._server.jobs.give_keys, job, configs)
         return JSONResponse(bodies.Job(job_id=job.id))
+
+    async def decisions(self, request: Request) -> Response:
+        """Return what persons decided about a job, the oldest first."""
+        job = self._job(request)
+        found = await run_sync(self._server.jobs.decisions, job, limiter=self._rendering)
+        return JSONResponse(found)
+
+    async def decide(self, request: Request) -> Response:
+        """Add what a person decided about clusters of a job; nothing is ever taken away."""
+        check_may_write(request, self._server.settings)
+        sent = read(Decided, await read_json(request)).decisions
+        job = self._job(request)
+        found = await run_sync(self._server.jobs.decide, job, sent, limiter=self._deciding)
+        return JSONResponse(found)
 
     async def expression(self, request: Request) -> Response:
         """Return a gene's expression over the embedding."""

@@ -23,6 +23,7 @@ from ..failures import Code, Failure, fail, shown
 from ..folder import own_folders, set_aside
 from ..settings import Settings
 from ..store import Store, new_id, now
+from . import decisions
 from .engines import engine_of
 from .evidence import Evidence
 from .payload import JobInput, JobRequest
@@ -34,6 +35,7 @@ from .work import answer
 
 if TYPE_CHECKING:
     from ..lookup.process import Readers
+    from .decisions import Decisions, OneDecision
     from .llm_configs import LLMConfig
 
 MOST_ATTEMPTS = 20
@@ -256,7 +258,34 @@ class Jobs:
     def annotations(self, job: Job) -> Annotations:
         """Return the annotations of a completed job; raises :class:`Failure`."""
         path = self.results_path(job).with_name("annotations.json")
-        return Annotations.from_json(path.read_text(encoding="utf-8"))
+        found = Annotations.from_json(path.read_text(encoding="utf-8"))
+        return decisions.in_force(found, path.parent)
+
+    def decided_results(self, job: Job) -> bytes | None:
+        """Return the body of ``/results`` with what persons decided; None where nobody did."""
+        path = self.results_path(job)
+        if not decisions.has_decisions(path.parent):
+            return None
+        content = orjson.loads(path.read_bytes())
+        return orjson.dumps(decisions.results_in_force(content, self.annotations(job)))
+
+    def decisions(self, job: Job) -> Decisions:
+        """Return the decisions of a completed job; raises :class:`Failure`."""
+        return decisions.rows_of(job.id, self.annotations(job))
+
+    def decide(self, job: Job, sent: Sequence[OneDecision]) -> Decisions:
+        """Add decisions to those of a completed job, all or none; raises :class:`Failure`.
+
+        Parameters
+        ----------
+        job
+            The job.
+        sent
+            What was sent.
+        """
+        folder = self.results_path(job).parent
+        made = decisions.decide(self.annotations(job), folder, sent)
+        return decisions.rows_of(job.id, made)
 
     def input(self, job: Job) -> JobInput:
         """Return what a job is about."""

@@ -48,7 +48,7 @@ def results_of(
     return {
         "annotations": {
             row.cluster: {
-                "latest": _latest(row, found, (expression or {}).get(row.cluster)),
+                "latest": entry_of(row, found, (expression or {}).get(row.cluster)),
                 "history": list((history or {}).get(row.cluster, ())),
             }
             for row in answered
@@ -70,7 +70,18 @@ def results_of(
     }
 
 
-def _latest(row: Annotation, found: Annotations, expression: Json) -> dict[str, Json]:
+def entry_of(row: Annotation, found: Annotations, expression: Json = None) -> dict[str, Json]:
+    """Return the answer about one cluster as ``/results`` has it.
+
+    Parameters
+    ----------
+    row
+        Of the cluster.
+    found
+        Has its evidence.
+    expression
+        What was looked up in the artifacts.
+    """
     label = row.label or UNKNOWN
     evidence = found.evidence.get(row.cluster)
     cell_type: dict[str, Json] = {
