@@ -32,10 +32,11 @@ rd_codes <- function(codes) {
 }
 
 public_verbs <- c(
-  "AnnotateCells", "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo",
-  "BuildArtifacts", "CellAtlasEngine", "CyteTypeEngine", "Engine", "InstallBackend", "LLMEngine",
-  "LastAnnotated", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
-  "StudyReport", "SupportingMarkers", "WriteAnnotations"
+  "AnnotateCells", "AnnotateClusters", "AnnotationReport", "Annotations", "ApplyDecisions",
+  "BackendInfo", "BuildArtifacts", "CarryDecisions", "CellAtlasEngine", "CyteTypeEngine",
+  "Decisions", "Engine", "InstallBackend", "LLMEngine", "LastAnnotated", "ListRuns", "LocalEngine",
+  "Markers", "ReadMarkers", "ResumeAnnotation", "SetLabels", "StudyReport", "SupportingMarkers",
+  "WithdrawDecision", "WriteAnnotations"
 )
 
 # The innermost public function on the stack as `Name()`. Arguments are left out on purpose: they

@@ -19,8 +19,8 @@ from ..errors import (
     DecisionsWarning,
     LabelsEditedError,
     counted,
+    enumerated,
     in_language,
-    listing,
 )
 from ..study.clusters import cluster_text
 from .clusters import STATUSES, UNKNOWN, Annotations
@@ -543,7 +543,7 @@ def _say_stale(record: Annotations, key: str) -> None:
     message = (
         f"{counted(len(stale), 'decision')} of earlier labels "
         f"{'is' if len(stale) == 1 else 'are'} about other sets of cells than the clusters of now, "
-        f"and not in force: {listing(offers, 5)}."
+        f"and not in force: {enumerated(offers)}."
     )
     line = in_language(
         python=f'cellferry.carry_decisions(adata, key="{key}")',
@@ -677,8 +677,11 @@ def write_into(adata: anndata.AnnData, made: Written, key: str) -> None:
             adata.obs[column.name] = pd.Categorical.from_codes(values.codes, categories=levels)
         else:
             adata.obs[column.name] = values
-    for name in made.gone:
-        del adata.obs[name]
+    # What was decided under a record that is lost is not said of other labels.
+    names = {column.name for column in made.columns}
+    for name in {*made.gone, key + DECISION} - names:
+        if name in adata.obs:
+            del adata.obs[name]
     store = dict(adata.uns.get(STORE, {}))
     store[key] = made.record.to_json()
     adata.uns[STORE] = store
