@@ -357,7 +357,8 @@ named_labels <- function(x) {
   if (!all(is_label)) {
     cellferry_stop(
       "invalid_option",
-      paste0("The label of cluster \"", names(x)[!is_label][1], "\" is not one text.")
+      paste0("The label of cluster \"", names(x)[!is_label][1], "\" is not one text."),
+      "For example: \"3\" = \"Kupffer cell\""
     )
   }
   twice <- names(x)[duplicated(names(x))]

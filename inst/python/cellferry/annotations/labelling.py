@@ -23,7 +23,7 @@ from ..errors import (
     in_language,
 )
 from ..study.clusters import cluster_text
-from .clusters import STATUSES, UNKNOWN, Annotations
+from .clusters import STATUSES, UNKNOWN, Annotation, Annotations, Status
 from .decisions.carry import Before, Groups, held, moved_cells
 from .decisions.decision import (
     HASH_DIGITS,
@@ -430,6 +430,8 @@ def labelled(
         n_decided = _counts_by_hand(decisions, cells, rows, record) if is_table else None
         record = with_decisions(record, decisions, n_decided)
         made |= in_force(record, rows if is_table else None, cells, made)
+        if not is_table:
+            record = _of_labels(record, made, cells)
         _say_stale(record, key)
     had = previous is not None and key + DECISION in previous.obs
     return _written(record, key, cells, made, had=had)
@@ -531,6 +533,35 @@ def _counts_by_hand(
     return {row.cluster: int(n) for row, n in zip(record, counts, strict=True)}
 
 
+def _of_labels(
+    record: Annotations, made: Mapping[str, Values], cells: Sequence[str]
+) -> Annotations:
+    """Return the table of labels, where every cell was annotated by itself, as they are in force.
+
+    A label that only a person gave has a row after the others, as long as cells have it.
+    """
+    label, term = made[""], made["_ontology_id"]
+    assert isinstance(label, Texts)
+    assert isinstance(term, Texts)
+    chosen = by_hand(record.decisions, cells) >= 0
+    persons = {d.label for d in record.decisions if d.of_cells}
+    rows = [row for row in record if row.engine is not None or row.label not in persons]
+    known = {row.cluster for row in rows}
+    for name in label.compact().levels:
+        if name not in known:
+            at = np.flatnonzero(equals(label, name))
+            codes = term.codes[at]
+            ontology_id = term.levels[int(codes[0])] if codes[0] >= 0 else None
+            status: Status = "unknown" if name == UNKNOWN else "ok"
+            rows.append(Annotation(name, status, label=name, ontology_id=ontology_id))
+    counted_rows = []
+    for row in rows:
+        own = equals(label, row.label)
+        n = int((own & chosen).sum()) or None
+        counted_rows.append(replace(row, n_cells=int(own.sum()), n_decided=n))
+    return replace(record, rows=tuple(counted_rows))
+
+
 def _say_stale(record: Annotations, key: str) -> None:
     stale = open_offers(record.decisions)
     if not stale:
@@ -578,6 +609,8 @@ def decided(
         n_decided = _counts_by_hand(decisions, labels.cells, rows, labels.record)
     record = with_decisions(labels.record, decisions, n_decided)
     wanted = in_force(record, rows, labels.cells, engines)
+    if labels.of_cells:
+        record = _of_labels(record, wanted, labels.cells)
     keep = np.flatnonzero(before_edit & ~affected)
     made = wanted
     if len(keep):
