@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ..annotate.decisions import COLUMNS, history, read_decisions, remember, wanted_of
 from ..annotations.clusters import Annotations
 from ..annotations.decisions import decide
-from ..annotations.decisions.decision import Wanted, described as in_words, to_file
+from ..annotations.decisions.decision import Wanted, to_file
+from ..annotations.decisions.decision import described as in_words
 from ..annotations.labelling import Labels, texts_of
 from ..errors import AnnotationsError, UnsupportedObjectError, counted, enumerated
 from ..files import write_whole
