@@ -278,7 +278,9 @@ deliver <- function(object, answer, groups, key) {
     groups$skipped <- identical(json_level(answer), "cells")
   }
   if (isTRUE(groups$skipped)) delivery <- with_skipped(delivery, groups$names, key)
-  gone <- as.character(unlist(answer$value$gone))
+  # What was decided under a record that is lost is not said of other labels.
+  decided <- paste0(key, "_decision")
+  gone <- c(as.character(unlist(answer$value$gone)), setdiff(decided, columns))
   replaced <- intersect(c(columns, gone), names(extract_metadata(object)))
   json <- with_kept_colors(answer$value$json, extract_stored(object)[[key]])
   attach_annotations(object, delivery, groups, key, json, replaced)

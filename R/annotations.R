@@ -12,7 +12,8 @@
 #' @param key Key of the annotations; `NULL` is the newest.
 #'
 #' @return A data frame of class `cellferry_annotations`. Five columns are printed, of a long table
-#'   its first rows, all with `print(found, n = Inf)`; it has
+#'   its first rows, all with `print(found, n = Inf)`; once somebody decided ([SetLabels()]) what
+#'   the engine said and the decision are printed too. It has
 #'   `r paste0("\x60", names(annotation_columns), "\x60", collapse = ", ")`. Columns with several
 #'   values per cluster, such as `supporting`, are lists; `as.data.frame()` and `write.csv()` join
 #'   them by `"; "`. [WriteAnnotations()] writes more, also for a spreadsheet.
@@ -164,6 +165,9 @@ format.cellferry_annotations <- function(x, ..., n = NULL) {
   if (is_of_cells(x)) columns <- setdiff(columns, "cluster")
   shown <- lapply(columns, function(name) x[[name]])
   names(shown) <- columns
+  decided <- decided_columns(x)
+  shown <- append(shown, decided["engine_label"], match("label", columns, 0L))
+  shown <- Filter(Negate(is.null), c(shown, decided["decision"]))
   rows <- n %||% if (nrow(x) > most_rows) head_rows else nrow(x)
   lines <- format_columns(as.data.frame(shown))
   kept <- min(rows, nrow(x))
@@ -183,6 +187,26 @@ print.cellferry_annotations <- function(x, ..., n = NULL) {
   if (!is.null(n)) check_count(n, "n")
   cat(format(x, n = n), sep = "\n")
   invisible(x)
+}
+
+# What is printed once somebody decided, as Annotations.table() of Python has it: what the engine
+# said, where it is not what is in force, and what was decided about the cluster and its cells.
+decided_columns <- function(x) {
+  columns <- c("label", "engine_label", "engine_status", "decision", "n_decided")
+  if (!all(columns %in% names(x))) {
+    return(list(engine_label = NULL, decision = NULL))
+  }
+  other <- !is.na(x$engine_status) & missing_as_text(x$label) != missing_as_text(x$engine_label)
+  said <- ifelse(is.na(x$engine_label), x$engine_status, x$engine_label)
+  n <- ifelse(is.na(x$n_decided), 0L, x$n_decided)
+  cells <- ifelse(n > 0L, paste0(n, " cell", ifelse(n == 1L, "", "s")), "")
+  decision <- ifelse(is.na(x$decision), "", x$decision)
+  both <- nzchar(decision) & nzchar(cells)
+  decision <- paste0(decision, ifelse(both, "; ", ""), cells)
+  list(
+    engine_label = if (any(other)) ifelse(other, said, ""),
+    decision = if (any(nzchar(decision))) decision
+  )
 }
 
 is_of_cells <- function(table) identical(attr(table, "provenance")$level, "cells")

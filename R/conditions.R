@@ -32,11 +32,12 @@ rd_codes <- function(codes) {
 }
 
 public_verbs <- c(
-  "AnnotateCells", "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo",
-  "BuildArtifacts", "CellAtlasEngine", "CompositionPlot", "ConfidencePlot", "CyteTypeEngine",
-  "Engine", "InstallBackend", "LabelColors", "LabelComparisonPlot", "LabelPlot", "LLMEngine",
-  "LastAnnotated", "ListRuns", "LocalEngine", "Markers", "ReadMarkers", "ResumeAnnotation",
-  "StudyReport", "SupportingMarkers", "SupportingMarkersPlot", "WriteAnnotations"
+  "AnnotateCells", "AnnotateClusters", "AnnotationReport", "Annotations", "ApplyDecisions",
+  "BackendInfo", "BuildArtifacts", "CarryDecisions", "CellAtlasEngine", "CompositionPlot",
+  "ConfidencePlot", "CyteTypeEngine", "Decisions", "Engine", "InstallBackend", "LLMEngine",
+  "LabelColors", "LabelComparisonPlot", "LabelPlot", "LastAnnotated", "ListRuns", "LocalEngine",
+  "Markers", "ReadMarkers", "ResumeAnnotation", "SetLabels", "StudyReport", "SupportingMarkers",
+  "SupportingMarkersPlot", "WithdrawDecision", "WriteAnnotations"
 )
 
 # The innermost public function on the stack as `Name()`. Arguments are left out on purpose: they

@@ -204,13 +204,16 @@ written_rows <- function(metadata, table) {
   rows <- missing_as_text(wanted[[1]])
   alone <- match(labels, rows[!rows %in% rows[duplicated(rows)]])
   alone <- which(!rows %in% rows[duplicated(rows)])[alone]
+  alone[is.na(values[[1]][example])] <- NA_integer_
   first <- apply(whole, 1L, function(x) c(which(x), NA_integer_)[1])
   first <- ifelse(is.na(first), alone, first)
-  by_hand <- decided_by_hand(table, values[[1]][example], decided[[1]][example])
+  # Where every cell was annotated by itself, the row is that of the label.
+  by_hand <- !of_cells & decided_by_hand(table, values[[1]][example], decided[[1]][example])
   first[by_hand] <- NA_integer_
   list(
     of_cell = of_cell, same = whole, beside = beside,
-    first = first, by_hand = by_hand, has_label = !is.na(values[[1]][example]), rows = combination(wanted),
+    first = first, by_hand = by_hand, has_label = !is.na(values[[1]][example]),
+    rows = combination(wanted),
     proves = !is.null(beside) && !anyDuplicated(combination(wanted[-1]))
   )
 }

@@ -839,3 +839,22 @@ def listing(names: list[str] | tuple[str, ...], most: int = 10) -> str:
     shown = ", ".join(f'"{n}"' for n in names[:most])
     rest = len(names) - most
     return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def enumerated(texts: list[str] | tuple[str, ...], most: int = 5) -> str:
+    """Return texts that have quotes of their own, joined for a message.
+
+    Parameters
+    ----------
+    texts
+        In order.
+    most
+        How many are shown.
+
+    Examples
+    --------
+    >>> enumerated(['cluster "3": B cell', "2 cells: T cell", "x"], 2)
+    'cluster "3": B cell; 2 cells: T cell; and 1 more'
+    """
+    rest = len(texts) - most
+    return "; ".join([*texts[:most], *([f"and {rest} more"] if rest > 0 else [])])

@@ -24,6 +24,7 @@ from ..errors import (
     InvalidOptionError,
     UnsupportedObjectError,
     counted,
+    in_language,
     listing,
     warn,
 )
@@ -280,7 +281,9 @@ def decisions(
     """
     import pandas as pd
 
-    found = data if isinstance(data, Annotations) else stored_annotations(data, key)
+    found = data
+    if not isinstance(found, Annotations):
+        found = stored_annotations(found, key, of_clusters=True)
     if file is not None:
         run = found.provenance.get("run")
         own = str(found.provenance.get("key") or key or "cell_type")
@@ -367,7 +370,10 @@ def _read_table(path: Path) -> pd.DataFrame:
 
     if not path.exists():
         message = f'There is no file "{path}".'
-        raise InputError(message, 'Check the path, or name labels: {"3": "Kupffer cell"}.')
+        named = in_language(
+            python='{"3": "Kupffer cell"}', r='"3" = "Kupffer cell"', cli='--set 3="Kupffer cell"'
+        )
+        raise InputError(message, f"Check the path, or name labels: {named}.")
     try:
         if path.suffix.lower() in {".xlsx", ".xlsm"}:
             return pd.read_excel(path, dtype=str, keep_default_na=False)

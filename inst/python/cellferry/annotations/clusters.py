@@ -300,14 +300,30 @@ class Annotations:
         return f"<cellferry Annotations: {self.summary_line()}>\n{self.table(MOST_ROWS)}"
 
     def _repr_html_(self) -> str:
-        rows = [[shown(getattr(row, name)) for name in self.printed_columns] for row in self]
-        return html_table(self.printed_columns, rows, self.summary_line())
+        return html_table(self.printed_columns, self._printed(), self.summary_line())
 
     @property
     def printed_columns(self) -> tuple[str, ...]:
-        """The columns that are shown. A row that sums up cells is its label, shown once."""
+        """The columns that are shown. A row that sums up cells is its label, shown once.
+
+        Once somebody decided there are what the engine said, where it said something else, and
+        the decision.
+        """
         of_cells = self.provenance.get("level") == "cells"
-        return tuple(name for name in PRINTED if not (of_cells and name == "cluster"))
+        left_out = {
+            "cluster": of_cells,
+            "engine_label": not any(map(_is_other, self)),
+            "decision": not any(map(_decision_shown, self)),
+        }
+        return tuple(name for name in PRINTED_DECIDED if not left_out.get(name))
+
+    def _printed(self) -> list[list[str]]:
+        special = {"engine_label": _engine_label_shown, "decision": _decision_shown}
+        return [
+            [special[n](row) if n in special else shown(getattr(row, n)) for n in names]
+            for names in [self.printed_columns]
+            for row in self
+        ]
 
     def table(self, most: int | None = None) -> str:
         """Return the columns that are shown, as aligned text.
@@ -323,8 +339,8 @@ class Annotations:
         cluster  n_cells  label   confidence  status
         0              3  B cell              ok
         """
-        rows = [[shown(getattr(row, name)) for name in self.printed_columns] for row in self]
-        return table(self.printed_columns, rows, right=("n_cells", "confidence"), most=most)
+        right = ("n_cells", "confidence")
+        return table(self.printed_columns, self._printed(), right=right, most=most)
 
     def summary_line(self) -> str:
         """Return for example ``9 clusters: 8 ok, 1 unknown``.
@@ -494,6 +510,17 @@ def _is_other(row: Annotation) -> bool:
     return row.engine_status is not None and row.label != row.engine_label
 
 
+def _engine_label_shown(row: Annotation) -> str:
+    """Return what the engine said, where it is not what is in force."""
+    return str(row.engine_label or row.engine_status) if _is_other(row) else ""
+
+
+def _decision_shown(row: Annotation) -> str:
+    """Return what was decided, about the cluster and about cells of it."""
+    cells = counted(row.n_decided, "cell") if row.n_decided else None
+    return "; ".join(filter(None, (row.decision, cells)))
+
+
 _ADDED = tuple(COLUMNS)[list(COLUMNS).index("engine_label") :]
 """Columns that are stored only where they say something: most objects have no decision."""
 
@@ -505,6 +532,8 @@ def _stored_row(row: Annotation) -> dict[str, Any]:
 
 PRINTED: tuple[str, ...] = ("cluster", "n_cells", "label", "confidence", "status")
 """The five columns that are shown; the table has all."""
+PRINTED_DECIDED = (*PRINTED[:3], "engine_label", *PRINTED[3:], "decision")
+"""With what is shown beside them once somebody decided."""
 
 
 def kept_markers(markers: Markers | None) -> dict[str, list[Any]]:

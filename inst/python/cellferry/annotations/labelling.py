@@ -19,11 +19,11 @@ from ..errors import (
     DecisionsWarning,
     LabelsEditedError,
     counted,
+    enumerated,
     in_language,
-    listing,
 )
 from ..study.clusters import cluster_text
-from .clusters import STATUSES, UNKNOWN, Annotations
+from .clusters import STATUSES, UNKNOWN, Annotation, Annotations, Status
 from .decisions.carry import Before, Groups, held, moved_cells
 from .decisions.decision import (
     HASH_DIGITS,
@@ -434,6 +434,8 @@ def labelled(
         n_decided = _counts_by_hand(decisions, cells, rows, record) if is_table else None
         record = with_decisions(record, decisions, n_decided)
         made |= in_force(record, rows if is_table else None, cells, made)
+        if not is_table:
+            record = _of_labels(record, made, cells)
         _say_stale(record, key)
     had = previous is not None and key + DECISION in previous.obs
     new = _written(record, key, cells, made, had=had)
@@ -573,6 +575,35 @@ def _counts_by_hand(
     return {row.cluster: int(n) for row, n in zip(record, counts, strict=True)}
 
 
+def _of_labels(
+    record: Annotations, made: Mapping[str, Values], cells: Sequence[str]
+) -> Annotations:
+    """Return the table of labels, where every cell was annotated by itself, as they are in force.
+
+    A label that only a person gave has a row after the others, as long as cells have it.
+    """
+    label, term = made[""], made["_ontology_id"]
+    assert isinstance(label, Texts)
+    assert isinstance(term, Texts)
+    chosen = by_hand(record.decisions, cells) >= 0
+    persons = {d.label for d in record.decisions if d.of_cells}
+    rows = [row for row in record if row.engine is not None or row.label not in persons]
+    known = {row.cluster for row in rows}
+    for name in label.compact().levels:
+        if name not in known:
+            at = np.flatnonzero(equals(label, name))
+            codes = term.codes[at]
+            ontology_id = term.levels[int(codes[0])] if codes[0] >= 0 else None
+            status: Status = "unknown" if name == UNKNOWN else "ok"
+            rows.append(Annotation(name, status, label=name, ontology_id=ontology_id))
+    counted_rows = []
+    for row in rows:
+        own = equals(label, row.label)
+        n = int((own & chosen).sum()) or None
+        counted_rows.append(replace(row, n_cells=int(own.sum()), n_decided=n))
+    return replace(record, rows=tuple(counted_rows))
+
+
 def _say_stale(record: Annotations, key: str) -> None:
     stale = open_offers(record.decisions)
     if not stale:
@@ -585,7 +616,7 @@ def _say_stale(record: Annotations, key: str) -> None:
     message = (
         f"{counted(len(stale), 'decision')} of earlier labels "
         f"{'is' if len(stale) == 1 else 'are'} about other sets of cells than the clusters of now, "
-        f"and not in force: {listing(offers, 5)}."
+        f"and not in force: {enumerated(offers)}."
     )
     line = in_language(
         python=f'cellferry.carry_decisions(adata, key="{key}")',
@@ -620,6 +651,8 @@ def decided(
         n_decided = _counts_by_hand(decisions, labels.cells, rows, labels.record)
     record = with_decisions(labels.record, decisions, n_decided)
     wanted = in_force(record, rows, labels.cells, engines)
+    if labels.of_cells:
+        record = _of_labels(record, wanted, labels.cells)
     keep = np.flatnonzero(before_edit & ~affected)
     made = wanted
     if len(keep):
@@ -724,8 +757,11 @@ def write_into(adata: anndata.AnnData, made: Written, key: str) -> None:
             adata.obs[column.name] = pd.Categorical.from_codes(values.codes, categories=levels)
         else:
             adata.obs[column.name] = values
-    for name in made.gone:
-        del adata.obs[name]
+    # What was decided under a record that is lost is not said of other labels.
+    names = {column.name for column in made.columns}
+    for name in {*made.gone, key + DECISION} - names:
+        if name in adata.obs:
+            del adata.obs[name]
     store = dict(adata.uns.get(STORE, {}))
     store[key] = keep_colors(made.record.to_json(), store.get(key))
     adata.uns[STORE] = store

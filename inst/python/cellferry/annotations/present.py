@@ -228,7 +228,9 @@ class _Written:
         alone = {x: i for i, x in enumerate(wanted[0]) if labels[x] == 1 and x is not None}
         texts = [columns[0][1][i] for i in columns[0][0][example]]
         by_label = np.array([alone.get(t, -1) for t in texts], dtype=np.intp)
-        hand = {(d.label, d.action) for d in found.decisions if d.of_cells}
+        # Where every cell was annotated by itself, the row is that of the label.
+        of_cells = found.provenance.get("level") == "cells"
+        hand = {(d.label, d.action) for d in found.decisions if d.of_cells and not of_cells}
         words = (
             [None] * len(texts) if decided is None else [decided[1][i] for i in decided[0][example]]
         )

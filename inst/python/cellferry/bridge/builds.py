@@ -16,9 +16,8 @@ from ..runs.worker import Event
 from ..study.expression.blocks import BlockSource
 from . import markers, wire
 from .handles import keep, kept
-from .reading import OpenReading
 from .sources import DiskBackedSource, QueueSource
-from .studies import study_from_wire
+from .studies import OpenReading, study_from_wire
 from .wire import Message
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ from ..study.inputs.kinds import file_kind
 from ..study.markers.read import read_markers
 from ..study.markers.table import Markers
 from ..study.study import Context, Study
-from . import wire
+from . import decisions, wire
 from .callbacks import Callback, ask_by, notify
 from .handles import drop, keep, kept, take
 from .installation import installed_versions
@@ -546,9 +546,13 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "artifacts_begin": _artifacts_begin,
     "artifacts_file": _artifacts_file,
     "artifacts_finish": _artifacts_finish,
+    "apply_decisions": decisions.apply,
     "block": _block,
     "companion": _companion,
+    "carry_decisions": decisions.carry,
     "check_clustering": _check_clustering,
+    "decisions": decisions.decisions,
+    "decisions_file": decisions.read_file,
     "describe": _describe,
     "discard": _discard,
     "file_kind": _file_kind,
@@ -568,9 +572,11 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "run_show": _run_show,
     "runs_delete": _runs_delete,
     "runs_list": _runs_list,
+    "set_labels": decisions.set_labels,
     "study_begin": _study_begin,
     "study_open": _study_open,
     "study_report": _study_report,
     "study_parts": _study_parts,
+    "withdraw_decision": decisions.withdraw,
     "write": _write,
 }

@@ -20,9 +20,8 @@ from ..study.markers.rules import MarkerOptions
 from ..study.markers.tested import MarkerTable
 from . import wire
 from .handles import keep, take
-from .reading import OpenReading
 from .sources import QueueSource
-from .studies import study_from_wire
+from .studies import OpenReading, study_from_wire
 from .wire import Message
 
 if TYPE_CHECKING:

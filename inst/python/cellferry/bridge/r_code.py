@@ -16,8 +16,9 @@ FIRST = "conditions.R"
 
 _ARGUMENTS = {
     "allow_upload": "allow.upload", "cluster_column": "cluster.column", "data": "object",
-    "dry_run": "dry.run", "gene_column": "gene.column", "group_key": "group.by",
-    "sample_key": "sample.by", "study_context": "study.context",
+    "dry_run": "dry.run", "from_column": "from", "gene_column": "gene.column",
+    "group_key": "group.by", "ontology_id": "ontology.id", "sample_key": "sample.by",
+    "study_context": "study.context",
 }  # fmt: skip
 _VALUES = {"True": "TRUE", "False": "FALSE", "None": "NULL"}
 _VERBS = {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from ..annotate.checks import genes_to_compare
 from ..artifacts.marker_sums import OF_ANNOTATION
 from ..artifacts.markers import markers_of
 from ..engines.base import AnyEngine
-from ..errors import InternalError
-from ..runs.worker import CancelledWork, Event
+from ..errors import InternalError, InterruptedRunError
+from ..runs.worker import CancelledWork, Event, Events, Worker
 from ..study.clusters import Clusters
 from ..study.expression.blocks import BLOCK_ROWS, BLOCK_VALUES, BlockSource, row_ranges
 from ..study.expression.source import ExpressionSource
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 _GENES_OF = {"normalized": "genes", "counts": "counts_genes"}
 """Where R says which genes a part has."""
+CLEARING_SECONDS = 5.0
+"""How long interrupted work is given to remove what is temporary."""
+_Result = TypeVar("_Result")
 
 
 @dataclass
@@ -247,6 +250,56 @@ class OpenStudy(Incoming):
     def complete(self) -> Study:
         """Return the study with its expression, of which some may still be asked for."""
         return super().complete().with_parts(**self.on_demand)
+
+
+@dataclass
+class OpenReading(Incoming, Generic[_Result]):
+    """A study on its way from R, and the work that reads it.
+
+    Matrices in R's own memory are read there. Of others the work begins before they arrive, and
+    none is kept.
+    """
+
+    worker: Worker[_Result] | None = None
+    work: Callable[[Events], _Result] | None = None
+    interrupted = "The work was interrupted."
+
+    def start(self, work: Callable[[Events], _Result]) -> None:
+        """Begin now if anything can be read only once; else when all has arrived."""
+        self.work = work
+        if not all(source.rereadable for source in self.sources.values()):
+            self.worker = Worker(work)
+
+    def still_read(self) -> bool:
+        """Whether the work still reads; raises why it failed, so that R sends no more."""
+        if self.worker is None or not self.worker.ended:
+            return True
+        self.worker.result()
+        return False
+
+    def finish(self, on_event: Callable[[Event], None] | None) -> _Result:
+        """Wait for the work and return its result."""
+        if self.worker is None:
+            self.complete()
+            assert self.work is not None
+            self.worker = Worker(self.work)
+        try:
+            found = self.worker.result(on_event)
+        except KeyboardInterrupt:
+            self.close()
+            raise InterruptedRunError(self.interrupted) from None
+        self.complete()
+        return found
+
+    def close(self) -> None:
+        """Stop the work, if it is not finished."""
+        for source in self.sources.values():
+            if not source.rereadable:
+                # What reads it while it arrives would wait for more.
+                source.close()
+        if self.worker is not None and not self.worker.ended:
+            self.worker.cancel(CLEARING_SECONDS)
+        super().close()
 
 
 def parts_of(engine: AnyEngine) -> frozenset[str]:

@@ -19,6 +19,7 @@ from ...errors import (
     DecisionsWarning,
     InvalidOptionError,
     counted,
+    enumerated,
     in_language,
     listing,
     nearest,
@@ -169,7 +170,8 @@ def set_cells(
     at = positions(names, labels.cells)
     missing = [n for n, i in zip(names, at, strict=True) if i < 0]
     if missing:
-        message = f"{counted(len(missing), 'cell')} of {len(names)} are not in this object."
+        verb = "is" if len(missing) == 1 else "are"
+        message = f"{len(missing)} of {counted(len(names), 'cell')} {verb} not in this object."
         guess = nearest(missing[0], list(labels.cells[:2000]))
         hint = f"For example {listing(missing, 3)}."
         raise InvalidOptionError(message, hint + (f' Did you mean "{guess}"?' if guess else ""))
@@ -403,7 +405,7 @@ def apply(
         what = "cells" if isinstance(target, Labels) else "markers"
         message = (
             f"None of the {counted(len(decisions), 'decision')} is about {what} that a cluster "
-            f"here has: {listing([described(d) for d in left], 5)}."
+            f"here has: {enumerated([described(d) for d in left])}."
         )
         hint = "They were made on another object, or on other clusters. Nothing was changed."
         raise DecisionsMismatchError(message, hint, left=[described(d) for d in left])
@@ -414,7 +416,7 @@ def apply(
         cells = "its cells are" if len(left) == 1 else "their cells are"
         message = (
             f"{counted(len(left), 'decision')} of {len(decisions)} could not be applied, because "
-            f"{cells} no cluster here: {listing([described(d) for d in left], 5)}."
+            f"{cells} no cluster here: {enumerated([described(d) for d in left])}."
         )
         warn(DecisionsWarning(message, "They are left out; decide about these clusters anew."))
     if not new:
