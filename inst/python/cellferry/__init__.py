@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         set_labels,
         withdraw_decision,
     )
+    from .annotate.merging import merge_annotations
     from .annotate.reannotate import reannotate
     from .annotations import Annotations, CellAnnotations, annotation_report, read_annotations
     from .annotations.evidence import markers, supporting_markers
@@ -53,6 +54,7 @@ _WHERE = {
     "known_cell_types": "engines.local.knowledge.known",
     "known_tissues": "engines.local.knowledge.known",
     "markers": "annotations.evidence",
+    "merge_annotations": "annotate.merging",
     "read_annotations": "annotations.stored",
     "read_markers": "study.markers.read",
     "reannotate": "annotate.reannotate",
@@ -87,6 +89,7 @@ __all__ = [
     "known_cell_types",
     "known_tissues",
     "markers",
+    "merge_annotations",
     "pseudobulk",
     "read_annotations",
     "read_markers",

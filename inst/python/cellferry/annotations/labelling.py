@@ -34,7 +34,7 @@ from .decisions.decision import (
 )
 from .decisions.in_force import with_decisions
 from .delivery import COLUMN_SOURCES, STORE, Column, columns
-from .present import present
+from .present import Present, present
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from ..study.clusters import Clusters
     from .cells import CellAnnotations
 
+CLUSTER = "_cluster"
+"""Suffix of the column with the row of each cell, where parts were merged."""
 DECISION = "_decision"
 """Suffix of the column that says what somebody decided; written once somebody did."""
 
@@ -92,6 +94,16 @@ class Labels:
         assert self.rows is None or "present" in self._found
         found: frozenset[str] = self._found["present"].unclear
         return found
+
+    def known(self, rows: NDArray[np.intp]) -> None:
+        """Take the rows of the cells from the caller, who knows them.
+
+        Parameters
+        ----------
+        rows
+            For each cell, -1 without one.
+        """
+        self._found["present"] = Present(self.record, None, rows=rows)
 
     def column(self, suffix: str) -> Texts:
         """Return a column of the key as text; nothing where it is not there."""
@@ -174,11 +186,14 @@ class Written:
         In the order of the cells.
     gone
         Columns of the key that are to be removed.
+    beside
+        Name in the store -> another record that is kept: of a part that was merged.
     """
 
     record: Annotations
     columns: tuple[Column, ...]
     gone: tuple[str, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 def in_force(
@@ -352,11 +367,11 @@ def check_unedited(labels: Labels, *, overwrite: bool = False) -> None:
     LabelsEditedError
         Names how many cells differ, and the line that adopts the edits.
     """
-    written = labels.record.provenance.get("written")
-    if overwrite or not isinstance(written, Mapping) or labels.key not in labels.obs:
+    known = labels.record.provenance.get("written")
+    if overwrite or not isinstance(known, Mapping) or labels.key not in labels.obs:
         return
     found = digests(labels.cells, labels.column(""))
-    if found["cells"] != written.get("cells") or found["labels"] == written.get("labels"):
+    if found["cells"] != known.get("cells") or found["labels"] == known.get("labels"):
         return
     raise edited_error(labels.key, int(labels.edited().sum()))
 
@@ -432,10 +447,19 @@ def labelled(
         made |= in_force(record, rows if is_table else None, cells, made)
         _say_stale(record, key)
     had = previous is not None and key + DECISION in previous.obs
-    return _written(record, key, cells, made, had=had)
+    finished = written(record, key, cells, made, had=had)
+    if previous is None or not _had_rows(previous) or key + CLUSTER == record.provenance.get("group_key"):
+        return finished
+    return replace(finished, gone=(*finished.gone, key + CLUSTER))
 
 
-def _written(
+def _had_rows(previous: Labels) -> bool:
+    """Whether merging wrote a column with the rows of the cells."""
+    column = previous.key + CLUSTER
+    return column in previous.record.provenance.get("columns", ()) and column in previous.obs
+
+
+def written(
     record: Annotations,
     key: str,
     cells: Sequence[str],
@@ -444,12 +468,29 @@ def _written(
     had: bool,
     expected: Texts | None = None,
 ) -> Written:
+    """Return columns of cells and their record, with what it needs to be judged later.
+
+    Parameters
+    ----------
+    record
+        With decisions.
+    key
+        Name of the label column.
+    cells
+        Names.
+    made
+        Suffix -> values of the cells.
+    had
+        Whether the object has a column of decisions.
+    expected
+        Labels that are ours, where edits by hand are left as they are.
+    """
     made = dict(made)
     decided = made.pop(DECISION, None)
     gone: tuple[str, ...] = ()
     label = expected or made[""]
     assert isinstance(label, Texts)
-    if record.decisions and decided is not None:
+    if decided is not None and (record.decisions or bool((decided.codes >= 0).any())):  # type: ignore[union-attr]
         made[DECISION] = decided
     elif had:
         gone = (key + DECISION,)
@@ -586,7 +627,7 @@ def decided(
     label = wanted[""]
     assert isinstance(label, Texts)
     had = labels.key + DECISION in labels.obs
-    return _written(record, labels.key, labels.cells, made, had=had, expected=label)
+    return written(record, labels.key, labels.cells, made, had=had, expected=label)
 
 
 def before_of(labels: Labels, cells: Sequence[str]) -> dict[str, list[Any]]:
@@ -681,10 +722,12 @@ def write_into(adata: anndata.AnnData, made: Written, key: str) -> None:
         del adata.obs[name]
     store = dict(adata.uns.get(STORE, {}))
     store[key] = made.record.to_json()
+    store |= made.beside
     adata.uns[STORE] = store
 
 
 __all__ = [
+    "CLUSTER",
     "DECISION",
     "STALE",
     "STATUSES",
@@ -700,4 +743,5 @@ __all__ = [
     "stored_labels",
     "with_previous",
     "write_into",
+    "written",
 ]
