@@ -448,7 +448,11 @@ def labelled(
         _say_stale(record, key)
     had = previous is not None and key + DECISION in previous.obs
     finished = written(record, key, cells, made, had=had)
-    if previous is None or not _had_rows(previous) or key + CLUSTER == record.provenance.get("group_key"):
+    if (
+        previous is None
+        or not _had_rows(previous)
+        or key + CLUSTER == record.provenance.get("group_key")
+    ):
         return finished
     return replace(finished, gone=(*finished.gone, key + CLUSTER))
 

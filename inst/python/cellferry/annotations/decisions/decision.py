@@ -158,7 +158,16 @@ class Decision:
         if made["action"] not in ACTIONS:
             message = f'there is no decision "{made["action"]}"'
             raise _damaged(message)
-        for name in ("cluster", "label", "ontology_id", "ontology_label", "reason", "by", "run", "origin"):
+        for name in (
+            "cluster",
+            "label",
+            "ontology_id",
+            "ontology_label",
+            "reason",
+            "by",
+            "run",
+            "origin",
+        ):
             if not isinstance(made.get(name), str | None):
                 message = f'"{name}" is no text'
                 raise _damaged(message)

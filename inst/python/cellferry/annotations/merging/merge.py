@@ -170,7 +170,8 @@ def merge(
     for source, own, affix in zip(parts, keys, found, strict=True):
         part = _part(source, own, affix, whole.cells)
         made.append(replace(part, name=_free_name(part, base, made)))
-    return _merged(whole, base, parts, made, key, keys)
+    finished = _merged(base, made, keys, key)
+    return Merged(key, replace(finished, beside=_kept(whole, parts, made, keys, key)))
 
 
 def _part(source: Source, key: str, affix: Affix, whole: Sequence[str]) -> Part:
@@ -278,14 +279,7 @@ def _base(
     return labels
 
 
-def _merged(
-    whole: Source,
-    base: Labels,
-    sources: Sequence[Source],
-    parts: Sequence[Part],
-    key: str,
-    keys: Sequence[str],
-) -> Merged:
+def _merged(base: Labels, parts: Sequence[Part], keys: Sequence[str], key: str) -> Written:
     of_cells = parts[0].labels.of_cells
     owner, own = _owners(parts, len(base.cells))
     covered = owner >= 0
@@ -327,9 +321,8 @@ def _merged(
         made[CLUSTER] = Texts(names.levels, np.append(names.codes, -1)[codes].astype(np.int32))
         expected = wanted[""]
     assert isinstance(expected, Texts)
-    had = key + DECISION in whole.obs
-    finished = written(record, key, base.cells, made, had=had, expected=expected)
-    return Merged(key, replace(finished, beside=_kept(whole, sources, parts, keys, key)))
+    had = key + DECISION in base.obs
+    return written(record, key, base.cells, made, had=had, expected=expected)
 
 
 def by_rows(record: Annotations, codes: NDArray[np.intp]) -> dict[str, Values]:
@@ -342,12 +335,13 @@ def _from_part(
     values: Values, part: Part, end: str, mine: NDArray[np.bool_], own: NDArray[np.intp]
 ) -> Values:
     at = np.flatnonzero(mine)
+    place = np.where(mine, own, -1)
     source = part.labels.column(end) if isinstance(values, Texts) else part.labels.numbers(end)
     spread: Values
     if isinstance(source, Texts):
-        spread = Texts(source.levels, np.append(source.codes, -1)[own].astype(np.int32))
+        spread = Texts(source.levels, np.append(source.codes, -1)[place].astype(np.int32))
     else:
-        spread = np.append(source, np.nan)[own]
+        spread = np.append(source, np.nan)[place]
     return put_from(values, spread, at)
 
 
@@ -376,7 +370,8 @@ def _owners(parts: Sequence[Part], n: int) -> tuple[NDArray[np.intp], NDArray[np
         new = Texts(column.levels, spread)
         both = (labels.codes >= 0) & (new.codes >= 0) & differing(labels, new)
         if both.any():
-            _disagree(parts, number, int(np.flatnonzero(both)[0]), int(both.sum()), owner, own)
+            first = int(np.flatnonzero(both)[0])
+            raise _disagree(parts[int(owner[first])], part, first, int(both.sum()))
         here = np.zeros(n, dtype=bool)
         here[at] = True
         take = here & ((owner < 0) | ((labels.codes < 0) & (new.codes >= 0)))
@@ -394,24 +389,15 @@ def put_texts(values: Texts, source: Texts, at: NDArray[np.intp]) -> Texts:
     return made
 
 
-def _disagree(
-    parts: Sequence[Part],
-    number: int,
-    at: int,
-    n: int,
-    owner: NDArray[np.intp],
-    own: NDArray[np.intp],
-) -> None:
-    one, other = parts[int(owner[at])], parts[number]
-    here = int(np.flatnonzero(other.at == at)[0])
-    first = one.labels.column("").values()[int(own[at])]
-    second = other.labels.column("").values()[here]
+def _disagree(one: Part, other: Part, at: int, n: int) -> MergeError:
+    says = [p.labels.column("").values()[int(np.flatnonzero(p.at == at)[0])] for p in (one, other)]
+    cell = other.affix.of(other.labels.cells[int(np.flatnonzero(other.at == at)[0])])
     message = (
         f"{counted(n, 'cell')} {'has' if n == 1 else 'have'} different labels in two parts: "
-        f'"{other.affix.of(other.labels.cells[here])}" is "{first}" in "{one.name}" and '
-        f'"{second}" in "{other.name}".'
+        f'"{cell}" is "{says[0]}" in "{one.name}" and "{says[1]}" in "{other.name}".'
     )
-    raise MergeError(message, "Leave the cells out of one of them, or merge one after the other.")
+    hint = "Leave the cells out of one of them, or merge one after the other."
+    return MergeError(message, hint)
 
 
 def _check_unedited(base: Labels, covered: NDArray[np.bool_]) -> None:
@@ -480,7 +466,7 @@ def _with_lost(
         )
     total = int((codes >= 0).sum())
     message = (
-        f'{counted(total, "cell")} in no part {"has" if total == 1 else "have"} labels in '
+        f"{counted(total, 'cell')} in no part {'has' if total == 1 else 'have'} labels in "
         f'"{base.key}" without a record of them: they keep these, without evidence.'
     )
     warn(CellsUnmatchedWarning(message, "Give the objects that they were annotated in, too."))
@@ -510,9 +496,7 @@ def _rows(
         for name in names
         if name in dict(base.record.provenance.get("merged", {})) and _is_of(row.cluster, name)
     }
-    blocks = {
-        p.name: [replace(row, cluster=p.row(row.cluster)) for row in p.record] for p in parts
-    }
+    blocks = {p.name: [replace(row, cluster=p.row(row.cluster)) for row in p.record] for p in parts}
     made: list[Annotation] = []
     for row in base.record:
         if row.cluster not in replaced:
@@ -531,7 +515,8 @@ def _rows(
     for number, part in enumerate(parts):
         mine = owner == number
         of_part = np.array([*(place[part.row(r.cluster)] for r in part.record), -1], dtype=np.intp)
-        new = np.append(of_part[part.rows], -1)[own]
+        new = np.full(len(owner), -1, dtype=np.intp)
+        new[mine] = of_part[part.rows[own[mine]]]
         take = mine & (new >= 0)
         for row in np.unique(codes[take & (codes >= 0)]):
             if not _is_of(made[int(row)].cluster, part.name):
@@ -609,8 +594,9 @@ def _decisions(
     if lost:
         words = [d.label or d.action for d in lost]
         message = (
-            f"{counted(len(lost), 'decision')} that the parts do not have {'is' if len(lost) == 1 else 'are'} "
-            f"not in force on their cells any more: {listing(words, 5)}."
+            f"{counted(len(lost), 'decision')} that the parts do not have "
+            f"{'is' if len(lost) == 1 else 'are'} not in force on their cells any more: "
+            f"{listing(words, 5)}."
         )
         warn(DecisionsWarning(message, "They are kept, and offered."))
     return made
@@ -642,9 +628,7 @@ def _moved(decision: Decision, part: Part) -> Decision | None:
             return None
         cells = tuple(part.affix.of(decision.cells[i]) for i in there)
         before = {end: [values[i] for i in there] for end, values in decision.before.items()}
-        return replace(
-            decision, cells=cells, hash=names_hash(cells), before=before, origin=origin
-        )
+        return replace(decision, cells=cells, hash=names_hash(cells), before=before, origin=origin)
     clusters = tuple(part.row(c) for c in decision.clusters)
     offered = tuple(replace(o, cluster=part.row(o.cluster)) for o in decision.offered)
     made = replace(decision, clusters=clusters, offered=offered, origin=origin)
@@ -824,8 +808,8 @@ def _markers(
     made: dict[str, list[Any]] = {name: [] for table in tables for name in table}
     for table in tables:
         n = len(table["cluster"])
-        for name, values in made.items():
-            values += table.get(name, [None] * n)
+        for name in made:
+            made[name] += table.get(name, [None] * n)
     return made
 
 

@@ -1,4 +1,4 @@
-"""The cells of a part in the whole: by their exact names, or by what was put before or after them."""
+"""The cells of a part in the whole: by their exact names, or by what was put before or after."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def affixes(
     known = set(whole)
     if ids is not None:
         if len(ids) != len(parts):
-            n = counted(len(ids), "entry") if len(ids) == 1 else f"{len(ids)} entries"
-            message = f"`add_cell_ids` has {n} for {counted(len(parts), 'part')}."
+            given = "1 entry" if len(ids) == 1 else f"{len(ids)} entries"
+            message = f"`add_cell_ids` has {given} for {counted(len(parts), 'part')}."
             raise InvalidOptionError(message, 'Give one for each part; "" for names as they are.')
         return [_given(*part, known) for part in zip(names, parts, ids, strict=True)]
     exact = [sum(cell in known for cell in cells) for cells in parts]
@@ -114,15 +114,15 @@ def affixes(
         elif not n:
             raise _none(name, cells, whole)
     if needed:
-        given = [a.id for a in found]
-        texts = ", ".join(f'"{x}"' for x in given)
+        chosen = [a.id for a in found]
+        texts = ", ".join(f'"{x}"' for x in chosen)
         own = ", ".join(names)
         line = in_language(
             python=f"cellferry.merge_annotations(adata, [{own}], add_cell_ids=[{texts}])",
             r=f"x <- MergeAnnotations(x, {own}, add.cell.ids = c({texts}))",
             cli=f"add_cell_ids = {texts}",
         )
-        raise MergeError(" ".join(needed), f"If that is how they were named: {line}", ids=given)
+        raise MergeError(" ".join(needed), f"If that is how they were named: {line}", ids=chosen)
     return found
 
 
@@ -144,7 +144,9 @@ def _given(name: str, cells: Sequence[str], given: str, known: set[str]) -> Affi
 
 def _none(name: str, cells: Sequence[str], whole: Sequence[str]) -> MergeError:
     message = f'None of the {counted(len(cells), "cell")} of the part "{name}" is in the object.'
-    hint = f"Its cells are {listing(cells[:2])}, those of the object {listing(whole[:2])}."
+    hint = (
+        f"Its cells are {listing(list(cells[:2]))}, those of the object {listing(list(whole[:2]))}."
+    )
     return MergeError(message, hint)
 
 

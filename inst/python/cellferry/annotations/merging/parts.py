@@ -8,7 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ...errors import AnnotationsFormatError, InvalidOptionError, MergeError, in_language, listing
-from ..clusters import Annotations, Level
+from ..clusters import Annotation, Annotations, Level
+from ..decisions.in_force import engine_row
 from ..delivery import APART, DEFAULT_KEYS
 from ..labelling import Labels
 
@@ -70,6 +71,22 @@ def newest(records: Mapping[str, Annotations]) -> str:
     )
 
 
+def _inherited(record: Annotations, of_whole: Annotations | None) -> bool:
+    """Whether a record is the whole's, which may have got rows and decisions since."""
+    if of_whole is None or record.provenance.get("run") != of_whole.provenance.get("run"):
+        return False
+    known = {(r.cluster, *_answer(r)) for r in of_whole}
+    decided = {d.id for d in of_whole.decisions}
+    return all((r.cluster, *_answer(r)) in known for r in record) and all(
+        d.id in decided for d in record.decisions
+    )
+
+
+def _answer(row: Annotation) -> tuple[str | float | None, ...]:
+    one = engine_row(row)
+    return (one.label, one.status, one.confidence, one.justification)
+
+
 def chosen_keys(whole: Source, parts: Sequence[Source], key: str | None) -> tuple[str, list[str]]:
     """Return the key that is written, and the one that is read of each part.
 
@@ -103,7 +120,8 @@ def chosen_keys(whole: Source, parts: Sequence[Source], key: str | None) -> tupl
         )
         raise InvalidOptionError(message, f"Name them: {line}")
     own = [
-        {k: r for k, r in p.records.items() if p.stored[k] != whole.stored.get(k)} for p in parts
+        {k: r for k, r in p.records.items() if not _inherited(r, whole.records.get(k))}
+        for p in parts
     ]
     for part, records in zip(parts, own, strict=True):
         if not records:
