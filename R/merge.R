@@ -73,11 +73,8 @@ MergeAnnotations <- function(object, ..., add.cell.ids = NULL, key = NULL, verbo
 part_names <- function(given, expressions) {
   given <- given %||% rep("", length(expressions))
   for (i in which(!nzchar(given))) {
-    given[i] <- if (is.symbol(expressions[[i]]) && !startsWith(as.character(expressions[[i]]), "..")) {
-      as.character(expressions[[i]])
-    } else {
-      paste0("part", i)
-    }
+    is_variable <- is.symbol(expressions[[i]])
+    given[i] <- if (is_variable) as.character(expressions[[i]]) else paste0("part", i)
   }
   given
 }

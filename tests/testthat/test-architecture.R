@@ -4,7 +4,7 @@
 prefixes <- "^(annotate|object|bridge)-"
 singles <- c(
   "annotations.R", "artifacts.R", "backend.R", "cellferry-package.R", "checks.R", "companions.R",
-  "conditions.R", "engines.R", "find-markers.R", "known.R", "markers.R", "progress.R",
+  "conditions.R", "engines.R", "find-markers.R", "known.R", "markers.R", "merge.R", "progress.R",
   "pseudobulk.R", "runs.R",
   "secrets.R", "stored.R", "tables.R"
 )

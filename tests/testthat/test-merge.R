@@ -2,9 +2,7 @@
 
 quiet <- function(expr) suppressWarnings(suppressMessages(expr))
 
-annotated_small <- function(object = small_object(), ...) {
-  quiet(AnnotateClusters(object, small_markers(), verbose = FALSE, ...))
-}
+annotated_small <- function() quiet(AnnotateClusters(small_object(), small_markers(), verbose = FALSE))
 
 sub_annotated <- function(x, key = "subtype") {
   part <- x[, as.character(x$RNA_snn_res.1) == "1"]
@@ -45,7 +43,9 @@ test_that("a subset that was annotated anew goes back", {
 test_that("samples that merge() put together get their evidence back", {
   skip_without_backend()
   a <- annotated_small()
-  b <- annotated_small(small_object()[, 1:50])
+  b <- small_object()[, 1:50]
+  markers <- list("0" = c("CD3D", "CD3E"), "1" = c("LYZ", "CD14"), "2" = c("CD79A", "MS4A1"))
+  b <- quiet(AnnotateClusters(b, markers, verbose = FALSE))
   both <- quiet(merge(a, b, add.cell.ids = c("A", "B")))
   expect_null(extract_stored(both)$cell_type)
   error <- expect_error(
@@ -86,8 +86,8 @@ test_that("a SingleCellExperiment is a whole and a part", {
 })
 
 test_that("parts are named by what they are called", {
-  names <- function(...) part_names(names(list(...)), as.list(substitute(list(...)))[-1])
+  named <- function(...) part_names(names(list(...)), as.list(substitute(list(...)))[-1])
   liver <- 1
-  expect_equal(names(liver, b = 2, c(3)), c("liver", "b", "part3"))
+  expect_equal(named(liver, b = 2, c(3)), c("liver", "b", "part3"))
   expect_error(MergeAnnotations(1), class = "cellferry_unsupported_object_error")
 })
