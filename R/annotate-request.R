@@ -99,24 +99,32 @@ json_target <- function(object, key) {
 # What the object has under a key, for decisions and edits by hand to be judged: the names of its
 # cells, and its columns of the key and of the clusters that were annotated, and one more if asked.
 json_labelled <- function(outgoing, object, key, more = NULL) {
-  json <- extract_stored(object)[[key]]
-  if (is.null(json)) {
+  if (is.null(extract_stored(object)[[key]])) {
     return(NULL)
   }
+  list(labelled = json_label_columns(outgoing, object, key, more))
+}
+
+# The names of the cells, and the columns of some keys and of their clusters.
+json_label_columns <- function(outgoing, object, keys, more = NULL) {
   metadata <- extract_metadata(object)
-  suffixes <- c(names(written_columns), "decision")
-  names <- paste0(key, ifelse(nzchar(suffixes), paste0("_", suffixes), ""))
+  suffixes <- c(names(written_columns), "decision", "cluster")
+  suffixes <- ifelse(nzchar(suffixes), paste0("_", suffixes), "")
+  names <- as.vector(outer(suffixes, keys, function(suffix, key) paste0(key, suffix)))
   columns <- as.list(metadata[intersect(c(names, more), names(metadata))])
-  provenance <- tryCatch(from_json(json)$provenance, error = function(cnd) NULL)
-  for (name in setdiff(unique(c(provenance$group_column, provenance$group_key)), names(columns))) {
-    groups <- tryCatch(extract_groups(object, name), cellferry_error = function(cnd) NULL)
-    if (!is.null(groups)) {
-      columns[[name]] <- factor(groups$names[groups$codes], levels = groups$names)
+  for (json in extract_stored(object)[keys]) {
+    provenance <- tryCatch(from_json(json)$provenance, error = function(cnd) NULL)
+    groups <- unique(c(provenance$group_column, provenance$group_key))
+    for (name in setdiff(groups, names(columns))) {
+      groups <- tryCatch(extract_groups(object, name), cellferry_error = function(cnd) NULL)
+      if (!is.null(groups)) {
+        columns[[name]] <- factor(groups$names[groups$codes], levels = groups$names)
+      }
     }
   }
   cells <- extract_cells(object)
   frame <- structure(columns, class = "data.frame", row.names = .set_row_names(length(cells)))
-  list(labelled = list(cells = json_texts(cells), frame = pack_frame(outgoing, frame)))
+  list(cells = json_texts(cells), frame = pack_frame(outgoing, frame))
 }
 
 # The one way from an object to its labels, for clusters and for cells: a new run, or, with

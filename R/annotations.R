@@ -35,8 +35,10 @@ Annotations <- function(object, key = NULL) {
   if (is.null(stored$json)) {
     return(labels_only(object, stored$key))
   }
-  table <- recount(new_annotations(stored$json, stored$key), object)
-  others <- setdiff(names(extract_stored(object)), stored$key)
+  table <- new_annotations(stored$json, stored$key)
+  # The record of a part: its cells were counted where it was annotated.
+  if (!is_of_part(stored$key)) table <- recount(table, object)
+  others <- setdiff(whole_keys(extract_stored(object)), stored$key)
   if (is.null(key) && length(others)) {
     attr(table, "note") <- c(attr(table, "note"), paste0(
       "These are of the key \"", stored$key, "\"; there is also ", listing(others), "."
@@ -62,6 +64,7 @@ stored_annotations <- function(object, key = NULL, of.clusters = FALSE) {
   left <- setdiff(label_keys(extract_metadata(object)), names(stored))
   known <- c(names(stored), left)
   if (is.null(key) && length(stored)) {
+    stored <- stored[whole_keys(stored)]
     made <- lapply(stored, function(json) parse_annotations(json)$provenance)
     created <- vapply(made, function(provenance) provenance$created %||% "", "")
     cells <- vapply(made, function(provenance) identical(provenance$level, "cells"), NA)
@@ -73,6 +76,14 @@ stored_annotations <- function(object, key = NULL, of.clusters = FALSE) {
     annotations_missing(key, known)
   }
   list(key = key, json = stored[[key]])
+}
+
+# MergeAnnotations() keeps the records of parts as `<key>@<part>`; they are never meant unasked.
+is_of_part <- function(key) grepl("@", key, fixed = TRUE)
+
+whole_keys <- function(stored) {
+  keys <- names(stored)[!is_of_part(names(stored))]
+  if (length(keys)) keys else names(stored)
 }
 
 annotations_missing <- function(key, known) {
@@ -444,7 +455,7 @@ annotations_to_write <- function(object, key, what) {
     note = json_text(paste(attr(table, "note"), collapse = " "))
   )
   others <- if (is.null(key) && is_cell_object(object)) {
-    setdiff(names(extract_stored(object)), stored$key)
+    setdiff(whole_keys(extract_stored(object)), stored$key)
   }
   list(table = table, key = stored$key, message = message, others = others)
 }

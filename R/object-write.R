@@ -46,6 +46,15 @@ set_experiment_metadata <- function(object, value) {
   object
 }
 
+# One more record, without columns.
+attach_record <- function(object, key, json) {
+  if (is_seurat(object)) {
+    methods::slot(object, "misc") <- store_json(methods::slot(object, "misc"), key, json)
+    return(object)
+  }
+  set_experiment_metadata(object, store_json(S4Vectors::metadata(object), key, json))
+}
+
 store_json <- function(store, key, json) {
   kept <- as.list(store[["cellferry"]])
   kept[[key]] <- json

@@ -17,6 +17,9 @@ same_number <- 1e-9
 # the table, NA where rows can't be counted apart; `note` is what is to be said. NULL where
 # neither the clusters nor the labels of the cells are left.
 stored_groups <- function(object, table) {
+  if (is_of_part(attr(table, "key"))) {
+    return(NULL)
+  }
   written <- written_rows(extract_metadata(object), table)
   found <- current_clusters(object, table, written)
   if (!is.null(found)) {
@@ -64,7 +67,9 @@ recount <- function(table, object) {
 }
 
 gone_note <- function(table, counts) {
-  gone <- table$cluster[!is.na(counts) & counts == 0L]
+  # The cells of a row that a part refined have the rows of the part.
+  refined <- if (is.null(table$refined_by)) FALSE else !is.na(table$refined_by)
+  gone <- table$cluster[!is.na(counts) & counts == 0L & !refined]
   if (length(gone)) paste0("No longer in the object: ", listing(gone), ".")
 }
 

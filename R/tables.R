@@ -74,6 +74,7 @@ error_codes <- c(
 warning_codes <- c(
   cells_diagnosis = "The answers for the cells look wrong as a whole.",
   cells_quality = "Some cells look empty, dying or doubled.",
+  cells_unmatched = "Some cells of an annotated part are not in the object that it is merged into.",
   cells_without_cluster = "Some cells have no cluster and get no label.",
   cells_without_expression = "Some cells of the object are not in the assay that is read.",
   clusters_changed = "The cells have other clusters or labels than those that were annotated.",

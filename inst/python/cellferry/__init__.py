@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         set_labels,
         withdraw_decision,
     )
+    from .annotate.merging import merge_annotations
     from .annotate.reannotate import reannotate
     from .annotations import (
         Annotations,
@@ -60,6 +61,7 @@ _WHERE = {
     "known_tissues": "engines.local.knowledge.known",
     "label_colors": "annotations.stored",
     "markers": "annotations.evidence",
+    "merge_annotations": "annotate.merging",
     "plots": "",
     "read_annotations": "annotations.stored",
     "read_markers": "study.markers.read",
@@ -96,6 +98,7 @@ __all__ = [
     "known_tissues",
     "label_colors",
     "markers",
+    "merge_annotations",
     "plots",
     "pseudobulk",
     "read_annotations",

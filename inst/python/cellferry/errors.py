@@ -42,6 +42,7 @@ react to the same thing. The tree::
     ├── SpeciesWarning, TissueWarning, KnowledgeWarning, GenesUnrecognisedWarning
     ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
     ├── ClustersChangedWarning, RecordLostWarning, DecisionsWarning, FreeTextLabelWarning
+    ├── CellsUnmatchedWarning
     ├── CellsQualityWarning, CellsDiagnosisWarning
     └── RunDamagedWarning, RunPlaceWarning, ServiceWordsWarning
 
@@ -545,6 +546,12 @@ class DecisionsWarning(CellferryWarning):
     """Decisions that do not hold any more, or could not all be applied or kept."""
 
     code = "decisions"
+
+
+class CellsUnmatchedWarning(CellferryWarning):
+    """Some cells of an annotated part are not in the object that it is merged into."""
+
+    code = "cells_unmatched"
 
 
 class FreeTextLabelWarning(CellferryWarning):

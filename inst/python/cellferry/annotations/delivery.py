@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..study.clusters import Clusters
 
 __all__ = [
+    "APART",
     "COLUMN_SOURCES",
     "DEFAULT_KEYS",
     "STORE",
@@ -48,6 +49,9 @@ Values = Texts | np.ndarray[Any, np.dtype[np.float64]] | np.ndarray[Any, np.dtyp
 
 STORE = "cellferry"
 """Name under ``adata.uns`` and in ``Misc`` where annotations are kept, by key."""
+
+APART = "@"
+"""Between a key and a part that was merged: its record is kept under ``<key>@<part>``."""
 
 DEFAULT_KEYS: dict[Level, str] = {"clusters": "cell_type", "cells": "cell_type_cell"}
 """Name of the label column where none is given."""

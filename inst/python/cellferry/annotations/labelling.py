@@ -36,7 +36,7 @@ from .decisions.in_force import with_decisions
 from .delivery import COLUMN_SOURCES, STORE, Column, Values, by_lineage, columns, level_texts
 from .label_colors import COLORS, keep_colors, uns_colors
 from .levels import SUFFIXES
-from .present import present
+from .present import Present, present
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from ..study.clusters import Clusters
     from .cells import CellAnnotations
 
+CLUSTER = "_cluster"
+"""Suffix of the column with the row of each cell, where parts were merged."""
 DECISION = "_decision"
 """Suffix of the column that says what somebody decided; written once somebody did."""
 
@@ -92,6 +94,16 @@ class Labels:
         assert self.rows is None or "present" in self._found
         found: frozenset[str] = self._found["present"].unclear
         return found
+
+    def known(self, rows: NDArray[np.intp]) -> None:
+        """Take the rows of the cells from the caller, who knows them.
+
+        Parameters
+        ----------
+        rows
+            For each cell, -1 without one.
+        """
+        self._found["present"] = Present(self.record, None, rows=rows)
 
     def column(self, suffix: str) -> Texts:
         """Return a column of the key as text; nothing where it is not there."""
@@ -174,11 +186,14 @@ class Written:
         In the order of the cells.
     gone
         Columns of the key that are to be removed.
+    beside
+        Name in the store -> another record that is kept: of a part that was merged.
     """
 
     record: Annotations
     columns: tuple[Column, ...]
     gone: tuple[str, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 def in_force(
@@ -352,11 +367,11 @@ def check_unedited(labels: Labels, *, overwrite: bool = False) -> None:
     LabelsEditedError
         Names how many cells differ, and the line that adopts the edits.
     """
-    written = labels.record.provenance.get("written")
-    if overwrite or not isinstance(written, Mapping) or labels.key not in labels.obs:
+    known = labels.record.provenance.get("written")
+    if overwrite or not isinstance(known, Mapping) or labels.key not in labels.obs:
         return
     found = digests(labels.cells, labels.column(""))
-    if found["cells"] != written.get("cells") or found["labels"] == written.get("labels"):
+    if found["cells"] != known.get("cells") or found["labels"] == known.get("labels"):
         return
     raise edited_error(labels.key, int(labels.edited().sum()))
 
@@ -438,16 +453,25 @@ def labelled(
             record = _of_labels(record, made, cells)
         _say_stale(record, key)
     had = previous is not None and key + DECISION in previous.obs
-    new = _written(record, key, cells, made, had=had)
+    finished = written(record, key, cells, made, had=had)
     if previous is None:
-        return new
-    # What the earlier labels had of levels is not of these.
+        return finished
+    # What the earlier labels had of levels, and of rows, is not of these.
     old = [key + suffix for suffix in SUFFIXES if not record.provenance.get("levels")]
     owned = set(previous.record.provenance.get("columns", ())) & set(previous.obs.columns)
-    return replace(new, gone=(*new.gone, *(name for name in old if name in owned)))
+    gone = [name for name in old if name in owned]
+    if _had_rows(previous) and key + CLUSTER != record.provenance.get("group_key"):
+        gone.append(key + CLUSTER)
+    return replace(finished, gone=(*finished.gone, *gone))
 
 
-def _written(
+def _had_rows(previous: Labels) -> bool:
+    """Whether merging wrote a column with the rows of the cells."""
+    column = previous.key + CLUSTER
+    return column in previous.record.provenance.get("columns", ()) and column in previous.obs
+
+
+def written(
     record: Annotations,
     key: str,
     cells: Sequence[str],
@@ -456,6 +480,23 @@ def _written(
     had: bool,
     expected: Texts | None = None,
 ) -> Written:
+    """Return columns of cells and their record, with what it needs to be judged later.
+
+    Parameters
+    ----------
+    record
+        With decisions.
+    key
+        Name of the label column.
+    cells
+        Names.
+    made
+        Suffix -> values of the cells.
+    had
+        Whether the object has a column of decisions.
+    expected
+        Labels that are ours, where edits by hand are left as they are.
+    """
     made = dict(made)
     decided = made.pop(DECISION, None)
     gone: tuple[str, ...] = ()
@@ -464,7 +505,7 @@ def _written(
         made |= level_texts(made[""], made["_ontology_id"])
     label = expected or made[""]
     assert isinstance(label, Texts)
-    if record.decisions and decided is not None:
+    if decided is not None and (record.decisions or bool((decided.codes >= 0).any())):  # type: ignore[union-attr]
         made[DECISION] = decided
     elif had:
         gone = (key + DECISION,)
@@ -661,7 +702,7 @@ def decided(
     label = wanted[""]
     assert isinstance(label, Texts)
     had = labels.key + DECISION in labels.obs
-    return _written(record, labels.key, labels.cells, made, had=had, expected=label)
+    return written(record, labels.key, labels.cells, made, had=had, expected=label)
 
 
 def before_of(labels: Labels, cells: Sequence[str]) -> dict[str, list[Any]]:
@@ -764,11 +805,13 @@ def write_into(adata: anndata.AnnData, made: Written, key: str) -> None:
             del adata.obs[name]
     store = dict(adata.uns.get(STORE, {}))
     store[key] = keep_colors(made.record.to_json(), store.get(key))
+    store |= made.beside
     adata.uns[STORE] = store
     adata.uns[key + COLORS] = uns_colors(store[key], adata.obs[key].cat.categories)
 
 
 __all__ = [
+    "CLUSTER",
     "DECISION",
     "STALE",
     "STATUSES",
@@ -784,4 +827,5 @@ __all__ = [
     "stored_labels",
     "with_previous",
     "write_into",
+    "written",
 ]

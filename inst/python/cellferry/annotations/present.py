@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import counted, listing
 from ..study.clusters import Clusters, cluster_text
-from .delivery import COLUMN_SOURCES
+from .delivery import APART, COLUMN_SOURCES
 from .texts import Texts
 
 if TYPE_CHECKING:
@@ -71,6 +71,9 @@ def present(found: Annotations, obs: pd.DataFrame, key: str) -> Present:
     key
         Name of the label column.
     """
+    if APART in key:
+        # The record of a part: its cells are counted where it was annotated.
+        return Present(found, None)
     written = _Written.of(found, obs, key)
     for name in _columns_of_clusters(found, obs):
         rows = _rows_by_cluster(found, obs[name])
@@ -129,7 +132,8 @@ def _counts(rows: NDArray[np.intp], n: int) -> list[int | None]:
 
 
 def _gone(found: Annotations, counts: list[int | None]) -> str:
-    gone = [row.cluster for row, n in zip(found, counts, strict=True) if n == 0]
+    # The cells of a row that a part refined have the rows of the part.
+    gone = [r.cluster for r, n in zip(found, counts, strict=True) if n == 0 and not r.refined_by]
     return f"No longer in the object: {listing(gone)}." if gone else ""
 
 

@@ -17,7 +17,7 @@ from ..errors import (
     nearest,
 )
 from .clusters import Annotations
-from .delivery import STORE
+from .delivery import APART, STORE
 from .label_colors import COLORS, ordered_colors, uns_colors, with_colors
 from .labelled import labelled
 from .present import Present, present
@@ -80,7 +80,8 @@ def stored_annotations(
     adata
         An object that was labelled.
     key
-        Name of the label column; None is the newest.
+        Name of the label column; None is the newest, but for the records that were kept of
+        parts, ``<key>@<part>``.
     of_clusters
         Whether, without a key, those of clusters come before newer ones of cells.
     """
@@ -109,7 +110,8 @@ def annotations_of(
         raise AnnotationsMissingError(message, hint)
     kept = {str(k): Annotations.from_json(str(v)) for k, v in store.items()}
     if key is None:
-        return max(kept.values(), key=lambda a: _preference(a, of_clusters=of_clusters))
+        whole = {k: v for k, v in kept.items() if APART not in k} or kept
+        return max(whole.values(), key=lambda a: _preference(a, of_clusters=of_clusters))
     if key not in kept:
         guess = nearest(key, list(kept))
         message = f'No annotations under the key "{key}"; there are {listing(list(kept))}.'

@@ -36,8 +36,8 @@ from . import decisions, wire
 from .callbacks import Callback, ask_by, notify
 from .handles import drop, keep, kept, take
 from .installation import installed_versions
-from .requests import Request, engine_of, open_request
-from .results import results
+from .requests import Request, engine_of, merged_parts, open_request
+from .results import described, results
 from .studies import Incoming, OpenStudy, describe_parts, study_from_wire
 from .wire import Message
 
@@ -439,6 +439,13 @@ def _run_resume(message: Message, out: wire.Outgoing, callback: Callback | None)
     return results(found.summary(), None, out)
 
 
+def _merge(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Put annotated parts into an object; of its columns one row for each cell goes back."""
+    made = merged_parts(message)
+    answer = described(made.written, message["whole"]["cells"], made.key, out)
+    return {**answer, "beside": dict(made.written.beside)}
+
+
 def _run_reannotate(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
     """Ask one cluster of a run again, with a person's remark."""
     found = ask_again(
@@ -562,6 +569,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "markers_begin": _markers_begin,
     "markers_file": _markers_file,
     "markers_finish": _markers_finish,
+    "merge": _merge,
     "plan": _plan,
     "pseudobulk": _pseudobulk,
     "read_markers": _read_markers,

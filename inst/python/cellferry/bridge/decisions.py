@@ -10,11 +10,12 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..annotate.decisions import COLUMNS, history, read_decisions, remember, wanted_of
+from ..annotate.decisions import read_decisions, remember, wanted_of
 from ..annotations.clusters import Annotations
 from ..annotations.decisions import decide
 from ..annotations.decisions.decision import Wanted, to_file
 from ..annotations.decisions.decision import described as in_words
+from ..annotations.decisions.history import HISTORY, history
 from ..annotations.labelling import Labels, texts_of
 from ..errors import AnnotationsError, UnsupportedObjectError, counted, enumerated
 from ..files import write_whole
@@ -92,7 +93,7 @@ def decisions(message: Message, out: wire.Outgoing, _callback: Callback | None) 
     rows = history(found)
     made = [
         out.column(name, "integer" if name == "n_cells" else "text", [r[name] for r in rows])
-        for name in COLUMNS
+        for name in HISTORY
     ]
     return {"frame": out.frame(made, len(rows))}
 

@@ -22,6 +22,7 @@ from .wire import Message
 
 if TYPE_CHECKING:
     from ..annotations.delivery import Level
+    from ..annotations.merging.merge import Merged
 
 logger = logging.getLogger("cellferry")
 
@@ -187,6 +188,31 @@ def _replaced(message: Message, previous: Labels | None) -> list[str]:
         level=level_of(message),
         unrecorded=bool(message.get("unrecorded")),
         levels=bool(message.get("levels")),
+    )
+
+
+def merged_parts(message: Message) -> Merged:
+    """Put the annotated parts that R sends into the object.
+
+    Parameters
+    ----------
+    message
+        ``whole`` and ``parts``: of each ``name``, ``cells``, a ``frame`` with the columns of all
+        keys and of the clusters, and ``stored``; ``ids``, ``key``, and ``reserved`` names.
+    """
+    from ..annotations.merging.merge import merge
+    from ..annotations.merging.parts import Source
+
+    def source(sent: Message) -> Source:
+        frame, stored = wire.frame_from_wire(sent["frame"]), sent.get("stored") or {}
+        return Source(str(sent.get("name") or ""), tuple(sent["cells"]), frame, stored)
+
+    return merge(
+        source(message["whole"]),
+        [source(part) for part in message["parts"]],
+        ids=message.get("ids"),
+        key=message.get("key"),
+        reserved=message.get("reserved"),
     )
 
 

@@ -104,6 +104,8 @@ class Decision:
         To which cluster.
     before
         What cells had that were annotated one by one, column -> values in the order of ``cells``.
+    origin
+        The part of an object that it was made in, with what was added to the names of its cells.
     """
 
     id: str
@@ -124,6 +126,7 @@ class Decision:
     stale: bool = False
     offered: tuple[Offer, ...] = ()
     before: Mapping[str, list[Any]] = field(default_factory=dict)
+    origin: str | None = None
 
     @property
     def of_cells(self) -> bool:
@@ -155,7 +158,16 @@ class Decision:
         if made["action"] not in ACTIONS:
             message = f'there is no decision "{made["action"]}"'
             raise _damaged(message)
-        for name in ("cluster", "label", "ontology_id", "ontology_label", "reason", "by", "run"):
+        for name in (
+            "cluster",
+            "label",
+            "ontology_id",
+            "ontology_label",
+            "reason",
+            "by",
+            "run",
+            "origin",
+        ):
             if not isinstance(made.get(name), str | None):
                 message = f'"{name}" is no text'
                 raise _damaged(message)
