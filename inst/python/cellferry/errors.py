@@ -41,7 +41,8 @@ react to the same thing. The tree::
     ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
     ├── SpeciesWarning, TissueWarning, KnowledgeWarning, GenesUnrecognisedWarning
     ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
-    ├── ClustersChangedWarning, RecordLostWarning, DecisionsWarning, FreeTextLabelWarning
+    ├── ClustersChangedWarning, RecordLostWarning, DecisionsWarning, FreeTextLabelWarning,
+    │   WithinWarning
     ├── CellsQualityWarning, CellsDiagnosisWarning
     └── RunDamagedWarning, RunPlaceWarning, ServiceWordsWarning
 
@@ -545,6 +546,12 @@ class DecisionsWarning(CellferryWarning):
     """Decisions that do not hold any more, or could not all be applied or kept."""
 
     code = "decisions"
+
+
+class WithinWarning(CellferryWarning):
+    """Subclusters whose answer is no kind of their parent's label, or that have no parent."""
+
+    code = "within"
 
 
 class FreeTextLabelWarning(CellferryWarning):

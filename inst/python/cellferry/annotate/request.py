@@ -16,6 +16,7 @@ from ..study.inputs.kinds import file_kind
 from ..study.markers.table import Markers
 from ..study.study import Context, Study
 from .verb import OnEvent, level_of
+from .within import check_within, earlier_of, no_cells_within, with_parents
 
 if TYPE_CHECKING:
     import anndata
@@ -52,6 +53,10 @@ class AnnotateRequest:
         Of an .rds; None is its default assay.
     cluster_column, gene_column
         Columns of the marker table, where its names are none that are known.
+    within
+        Column with earlier labels: only parts of their clusters are annotated.
+    key_given
+        Whether somebody chose the key; else it is that of ``within``, if those labels are ours.
     """
 
     data: object
@@ -65,6 +70,8 @@ class AnnotateRequest:
     assay: str | None = None
     cluster_column: str | None = None
     gene_column: str | None = None
+    within: str | None = None
+    key_given: bool = True
 
     @property
     def path(self) -> Path:
@@ -96,6 +103,13 @@ class AnnotateRequest:
         CellferryError
             Labels cannot be written under the key, or the object cannot be read.
         """
+        earlier = None
+        if self.within is not None:
+            check_within(self.within, self.group_key)
+            if is_anndata(self.data) or isinstance(self.data, Study):
+                earlier = earlier_of(self.data, self.within)
+            else:
+                raise no_cells_within()
         if is_anndata(self.data):
             delivery.check_group_key(self.key, self.group_key, self.level)
             replaced = delivery.check_object_key(
@@ -108,7 +122,7 @@ class AnnotateRequest:
                 logger.info("Replacing the columns %s.", ", ".join(replaced))
         else:
             delivery.check_key(self.key, (), level=self.level)
-        return build_study(
+        study = build_study(
             self.data,
             self.markers,
             group_key=self.group_key,
@@ -117,6 +131,16 @@ class AnnotateRequest:
             level=self.level,
             on_event=on_event,
         )
+        return study if earlier is None else with_parents(study, earlier, on_event)
+
+    def keyed(self, adata: anndata.AnnData) -> AnnotateRequest:
+        """Return the request with the key under which an AnnData is labelled."""
+        if self.within is None or self.key_given:
+            return self
+        earlier = stored_labels(adata, self.within)
+        if earlier is None or earlier.of_cells:
+            return self
+        return replace(self, key=self.within, key_given=True)
 
     def of_run(self, run: Run) -> AnnotateRequest:
         """Return the request as it was when the run was made: key, clusters, markers, context.
@@ -141,6 +165,8 @@ class AnnotateRequest:
             # Those of an object would be found anew.
             markers=stored.markers if with_markers and self.level == "clusters" else None,
             context=stored.context,
+            # The run has it.
+            within=None,
         )
 
 
