@@ -145,6 +145,14 @@ json_within <- function(outgoing, object, within) {
   if (is.null(within)) {
     return(NULL)
   }
+  columns <- names(extract_metadata(object))
+  if (!within %in% columns) {
+    cellferry_stop(
+      "group_missing",
+      paste0("`within` names \"", within, "\", and the metadata has no such column."),
+      c(did_you_mean(within, columns), "Annotate the clusters first: x <- AnnotateClusters(x)")
+    )
+  }
   stored <- extract_stored(object)[within]
   stored <- stored[!vapply(stored, is.null, NA)]
   list(within = c(

@@ -16,7 +16,14 @@ from ..study.inputs.kinds import file_kind
 from ..study.markers.table import Markers
 from ..study.study import Context, Study
 from .verb import OnEvent, level_of
-from .within import check_within, earlier_of, no_cells_within, with_parents
+from .within import (
+    Earlier,
+    check_within,
+    earlier_of,
+    no_cells_within,
+    split_within,
+    with_parents,
+)
 
 if TYPE_CHECKING:
     import anndata
@@ -130,6 +137,7 @@ class AnnotateRequest:
             reading=self.engine.capabilities.reading,
             level=self.level,
             on_event=on_event,
+            earlier=earlier,
         )
         return study if earlier is None else with_parents(study, earlier, on_event)
 
@@ -179,6 +187,7 @@ def build_study(
     reading: Reading | None = None,
     level: Level = "clusters",
     on_event: OnEvent | None = None,
+    earlier: Earlier | None = None,
 ) -> Study:
     """Return the study of an AnnData, a marker table, or a study itself.
 
@@ -192,6 +201,8 @@ def build_study(
         Whether the clusters or the cells of it are annotated; a marker table has no cells.
     on_event
         Called in this thread with progress, where markers have to be found.
+    earlier
+        Labels of whose clusters some must be parts, which is checked before markers are found.
 
     Raises
     ------
@@ -210,6 +221,8 @@ def build_study(
         study = study_from_anndata(
             data, markers, group_key=group_key, context=context, reading=reading
         )
+        if earlier is not None:
+            split_within(study, earlier)
         if study.markers is None:
             from ..artifacts.markers import markers_of
 

@@ -6,7 +6,6 @@ the label of the whole: see :func:`completed_within`.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -27,6 +26,7 @@ from ..errors import (
     WithinWarning,
     listing,
     nearest,
+    warn,
 )
 from ..study.clusters import Clusters
 from ..study.parents import Parents, split
@@ -51,6 +51,7 @@ __all__ = [
     "no_cells_within",
     "planned_within",
     "provenance_of",
+    "split_within",
     "warn_of_parts",
     "with_parents",
 ]
@@ -175,6 +176,40 @@ def check_within(within: str, group_key: str | None) -> None:
         raise InvalidOptionError(message, "Name the column with the subclusters.")
 
 
+def split_within(study: Study, earlier: Earlier) -> tuple[dict[str, str], dict[str, str | None]]:
+    """Return the untouched clusters of a study, and the parents of the others; see :func:`split`.
+
+    Parameters
+    ----------
+    study
+        Of an object with cells and clusters.
+    earlier
+        The labels that it has.
+
+    Raises
+    ------
+    InvalidOptionError
+        No cluster is a part of an earlier one.
+    """
+    cells, clusters = tuple(study.cells or ()), study.clusters
+    assert clusters.codes is not None
+    check_within(earlier.key, study.group_key)
+    if study.absent is not None:
+        cells += study.absent.cells
+        clusters = replace(clusters, codes=np.concatenate([clusters.codes, study.absent.codes]))
+    kept, of = split(clusters, earlier.of_cells(cells))
+    if any(of.values()):
+        return kept, of
+    key = study.group_key or "the clusters"
+    message = (
+        f'No cluster of "{key}" is a part of one of "{earlier.key}".'
+        if of
+        else f'Every cluster of "{key}" is one of "{earlier.key}": there is nothing to annotate.'
+    )
+    hint = "`group_key` names the subclusters, `within` the labels of the whole clusters."
+    raise InvalidOptionError(message, hint)
+
+
 def with_parents(
     study: Study,
     earlier: Earlier,
@@ -185,10 +220,8 @@ def with_parents(
 
     Parameters
     ----------
-    study
-        Of an object with cells and clusters.
-    earlier
-        The labels that it has.
+    study, earlier
+        As for :func:`split_within`.
     on_event
         Called in this thread with progress.
     options
@@ -199,23 +232,8 @@ def with_parents(
     InvalidOptionError
         No cluster is a part of an earlier one.
     """
+    kept, of = split_within(study, earlier)
     cells, clusters = tuple(study.cells or ()), study.clusters
-    assert clusters.codes is not None
-    check_within(earlier.key, study.group_key)
-    every, whole = cells, clusters
-    if study.absent is not None:
-        every += study.absent.cells
-        whole = replace(clusters, codes=np.concatenate([clusters.codes, study.absent.codes]))
-    kept, of = split(whole, earlier.of_cells(every))
-    if not any(of.values()):
-        key = study.group_key or "the clusters"
-        message = (
-            f'Every cluster of "{key}" is one of "{earlier.key}": there is nothing to annotate.'
-            if not of
-            else f'No cluster of "{key}" is a part of one of "{earlier.key}".'
-        )
-        hint = "`group_key` names the subclusters, `within` the labels of the whole clusters."
-        raise InvalidOptionError(message, hint)
     above = earlier.of_cells(cells)
     assert above.codes is not None
     # Only cells of the parts, of the parent that each has, are compared.
@@ -498,10 +516,10 @@ def warn_of_parts(found: Annotations) -> None:
             f"cluster: {'; '.join(each[:10])}{'; ...' if n > 10 else ''}."
         )
         hint = "Look at them: either the whole was wrong, or the part is something else in it."
-        warnings.warn(WithinWarning(message, hint), stacklevel=4)
+        warn(WithinWarning(message, hint))
     if without:
         message = (
             f"{listing(without, 10)} {'is' if len(without) == 1 else 'are'} no part of one earlier "
             "cluster, and annotated without regard to the earlier labels."
         )
-        warnings.warn(WithinWarning(message), stacklevel=4)
+        warn(WithinWarning(message))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..annotate.checks import genes_to_compare
-from ..annotate.within import with_parents
+from ..annotate.within import split_within, with_parents
 from ..artifacts.marker_sums import OF_ANNOTATION
 from ..artifacts.markers import markers_of
 from ..engines.base import AnyEngine
@@ -189,9 +189,11 @@ class OpenStudy(Incoming):
         on_event
             Called in this thread with progress.
         """
+        earlier = None if self.request is None else self.request.earlier
+        if earlier is not None:
+            split_within(study, earlier)
         if self.test is not None:
             study = study.with_parts(markers=markers_of(study, on_event, self.test))
-        earlier = None if self.request is None else self.request.earlier
         if earlier is None or self.sisters is None:
             return study
         return with_parents(study, earlier, on_event, self.sisters)
