@@ -30,17 +30,18 @@
 #' [Seurat::FindSubCluster()] made of some clusters of an object that is labelled. A cluster of
 #' `group.by` that has the cells of an earlier cluster is untouched: it keeps label, evidence,
 #' status, confidence and decisions, and costs nothing. Every other one is a part of the earlier
-#' cluster that all its cells were in, or that its name says (`3_0` of Seurat and `3,0` of scanpy are
-#' parts of `3`) if most of them were. Parts are annotated by their markers against the rest; those
-#' against their sisters are in the record too.
+#' cluster that all its cells were in, or that its name says (`3_0` of Seurat and `3,0` of scanpy
+#' are parts of `3`) if most of them were. Parts are annotated by their markers against the rest;
+#' those against their sisters are in the record too.
 #'
 #' The answer for a part is compared with the label of the whole that is in force, be it a
-#' person's, in the Cell Ontology. A kind of it stays. The same, something broader, or "Unknown" says
-#' nothing finer: the part keeps the label of the whole, and `<key>_detail` says what the answer
-#' was. Anything else contradicts it: the warning `within` lists it, and so do `attention`
+#' person's, in the Cell Ontology. A kind of it stays. The same, something broader, or "Unknown"
+#' says nothing finer: the part keeps the label of the whole, and `<key>_detail` says what the
+#' answer was. Anything else contradicts it: the warning `within` lists it, and so do `attention`
 #' (`contradicts_parent`) and `justification` of [Annotations()]; the embedded engine takes a kind
-#' of the label instead where one fits at least 0.8 times as well. A decision about the whole holds for
-#' parts whose answer is no kind of its label; for the others it gives way and stays in the history.
+#' of the label instead where one fits at least 0.8 times as well. A decision about the whole holds
+#' for parts whose answer is no kind of its label; for the others it gives way and stays in the
+#' history.
 #'
 #' @section Clusters that get no label:
 #' A cluster of which the engine can't name the type has the label "Unknown" and the status

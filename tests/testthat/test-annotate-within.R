@@ -2,11 +2,10 @@
 split_object <- function() {
   object <- suppressWarnings(suppressMessages(SeuratObject::UpdateSeuratObject(small_object())))
   object <- AnnotateClusters(object, small_markers(), tissue = "blood", verbose = FALSE)
-  # Louvain's output of C++ is not R's to catch; the algorithm is not what is tested.
-  with_kept_seed(suppressWarnings(suppressMessages({
+  with_kept_seed(suppressWarnings(suppressMessages(utils::capture.output({
     object <- Seurat::FindNeighbors(object, dims = 1:10, verbose = FALSE)
     object <- Seurat::FindSubCluster(object, "0", graph.name = "RNA_snn", resolution = 1.2)
-  })))
+  }))))
   object
 }
 
