@@ -129,7 +129,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate markers.csv --out pbmc --tissue blood
       cellferry annotate pbmc.h5ad --group-key leiden --out pbmc_labelled
       cellferry annotate seurat.rds --markers markers.csv --out pbmc_labelled
-      cellferry annotate labelled.h5ad --group-key sub --within cell_type --out pbmc_sub
+      cellferry annotate pbmc_labelled.h5ad --group-key sub --within cell_type --out pbmc_sub
       cellferry annotate markers.csv --cluster-column cluster --out pbmc
       cellferry annotate markers.csv --dry-run
       cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
