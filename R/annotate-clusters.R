@@ -25,6 +25,24 @@
 #' says how many cells were not read. An object with an assay or an image of a class whose package
 #' is not installed is refused before any work.
 #'
+#' @section Subclusters:
+#' `AnnotateClusters(x, group.by = "sub.cluster", within = "cell_type")` annotates what
+#' [Seurat::FindSubCluster()] made of some clusters of an object that is labelled. A cluster of
+#' `group.by` that has the cells of an earlier cluster is untouched: it keeps label, evidence,
+#' status, confidence and decisions, and costs nothing. Every other one is a part of the earlier
+#' cluster that all its cells were in, or that its name says (`3_0` of Seurat and `3,0` of scanpy
+#' are parts of `3`) if most of them were. Parts are annotated by their markers against the rest;
+#' those against their sisters are in the record too.
+#'
+#' The answer for a part is compared with the label of the whole that is in force, be it a
+#' person's, in the Cell Ontology. A kind of it stays. The same, something broader, or "Unknown"
+#' says nothing finer: the part keeps the label of the whole, and `<key>_detail` says what the
+#' answer was. Anything else contradicts it: the warning `within` lists it, and so do `attention`
+#' (`contradicts_parent`) and `justification` of [Annotations()]; the embedded engine takes a kind
+#' of the label instead where one fits at least 0.8 times as well. A decision about the whole holds
+#' for parts whose answer is no kind of its label; for the others it gives way and stays in the
+#' history.
+#'
 #' @section Clusters that get no label:
 #' A cluster of which the engine can't name the type has the label "Unknown" and the status
 #' `unknown`. A cluster that failed or has no markers has `NA` and the status `failed` or
@@ -42,7 +60,8 @@
 #' @param engine Name of an engine, or an engine such as [LocalEngine()] or [LLMEngine()].
 #' @param group.by Metadata column with the clusters; `"ident"` is the active identity (in a
 #'   SingleCellExperiment the column `ident`, else `label`).
-#' @param key Name of the label column.
+#' @param key Name of the label column. Where it is not given, `within` is, and its labels are ours,
+#'   it is that of `within`.
 #' @param tissue,species,study.context What is known of the sample, as text. What is understood is
 #'   said; [KnownTissues()] lists the tissues. A species is a name, a Latin name, a taxon number or
 #'   a genome assembly; `NULL` is found by the gene names.
@@ -55,6 +74,8 @@
 #' @param verbose Whether to show messages, progress and the table of labels.
 #' @param dry.run Whether only to return the plan: calls, bytes, tokens and estimated cost.
 #'   No call is made, and neither a key nor consent is needed.
+#' @param within Metadata column with earlier labels, such as `"cell_type"`, of whose clusters
+#'   `group.by` has subclusters: only these are annotated. See the section on subclusters.
 #' @param ... Options of the engine, by their exact names; see [Engine()].
 #'
 #' @return The object with the new columns, which [LastAnnotated()] finds again; for a marker table
@@ -68,13 +89,16 @@
 #' x <- AnnotateClusters(pbmc_small)
 #' table(x$cell_type)
 #' Annotations(x)
+#' x <- Seurat::FindSubCluster(x, "0", graph.name = "RNA_snn")
+#' x <- AnnotateClusters(x, group.by = "sub.cluster", within = "cell_type")
 #' AnnotateClusters(pbmc_small, engine = LLMEngine("openai", "gpt-5"), dry.run = TRUE)
 #' }
 #' @export
 AnnotateClusters <- function(object, markers = NULL, engine = "local", group.by = "ident",
                              key = "cell_type", tissue = NULL, species = NULL,
                              study.context = NULL, assay = NULL, overwrite = FALSE,
-                             allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
+                             allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
+                             within = NULL, ...) {
   UseMethod("AnnotateClusters")
 }
 
@@ -83,11 +107,12 @@ AnnotateClusters <- function(object, markers = NULL, engine = "local", group.by 
 AnnotateClusters.Seurat <- function(object, markers = NULL, engine = "local", group.by = "ident",
                                     key = "cell_type", tissue = NULL, species = NULL,
                                     study.context = NULL, assay = NULL, overwrite = FALSE,
-                                    allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
+                                    allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
+                                    within = NULL, ...) {
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,
-    dry.run = dry.run
+    dry.run = dry.run, within = within, key.given = !missing(key)
   )
   annotate_object(object, request, markers)
 }
@@ -102,11 +127,11 @@ AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local"
                                         group.by = "ident", key = "cell_type", tissue = NULL,
                                         species = NULL, study.context = NULL, assay = NULL,
                                         overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
-                                        dry.run = FALSE, ...) {
+                                        dry.run = FALSE, within = NULL, ...) {
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,
-    dry.run = dry.run
+    dry.run = dry.run, within = within
   )
   check_table(request, markers)
   annotate_table(object, request)
@@ -120,13 +145,13 @@ AnnotateClusters.character <- function(object, markers = NULL, engine = "local",
                                        group.by = "ident", key = "cell_type", tissue = NULL,
                                        species = NULL, study.context = NULL, assay = NULL,
                                        overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
-                                       dry.run = FALSE, output = NULL, ...) {
+                                       dry.run = FALSE, within = NULL, output = NULL, ...) {
   check_text(object, "object")
   check_text(output, "output", null = TRUE)
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,
-    dry.run = dry.run
+    dry.run = dry.run, within = within, key.given = !missing(key)
   )
   annotate_file(path.expand(object), request, output, markers)
 }
@@ -135,12 +160,13 @@ AnnotateClusters.character <- function(object, markers = NULL, engine = "local",
 AnnotateClusters.default <- function(object, markers = NULL, engine = "local", group.by = "ident",
                                      key = "cell_type", tissue = NULL, species = NULL,
                                      study.context = NULL, assay = NULL, overwrite = FALSE,
-                                     allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
+                                     allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
+                                     within = NULL, ...) {
   # Lists of tables or genes, also of scran and DESeq2, whose classes can have no method here.
   if (is_marker_source(object) || is_unnamed_list(object)) {
     return(AnnotateClusters.data.frame(
       object, markers, engine, group.by, key, tissue, species, study.context, assay, overwrite,
-      allow.upload, verbose, dry.run, ...
+      allow.upload, verbose, dry.run, within, ...
     ))
   }
   stop_unsupported(object)

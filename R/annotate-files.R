@@ -83,10 +83,13 @@ annotate_file <- function(path, request, output = NULL, markers = NULL) {
   on.exit(discard(request$kept))
   request$source <- if (is.null(markers)) "none" else "given"
   if (!is.null(markers)) request$markers <- read_request_markers(request, markers)
+  asked <- json_request(request)
+  if (!is.null(request$within) && !request$key.given) asked$key <- NULL
   message <- c(
-    json_request(request), json_context(request),
+    asked, json_context(request),
     list(
-      path = json_text(path), key = json_text(request$key), markers = json_text(request$markers),
+      path = json_text(path),
+      within = json_text(request$within), markers = json_text(request$markers),
       group_key = if (request$group.by != "ident") json_text(request$group.by),
       output = json_text(output)
     )
@@ -110,6 +113,7 @@ annotate_rds <- function(found, request, output, markers) {
     return(annotate_table(found, request))
   }
   check_output(output, request$overwrite)
+  request <- with_key(request, found)
   labelled <- annotate_object(found, request, markers, following = FALSE)
   if (isTRUE(request$dry.run)) {
     return(labelled)
@@ -125,6 +129,13 @@ check_table <- function(request, markers = NULL, output = NULL) {
     cellferry_stop(
       "unsupported_object", "A marker table has no cells that could be annotated.",
       "Annotate its clusters: AnnotateClusters()"
+    )
+  }
+  if (!is.null(request$within)) {
+    cellferry_stop(
+      "unsupported_object",
+      "`within` names the earlier labels of cells, and here there are no cells.",
+      "Pass the object itself, not its marker table."
     )
   }
   if (!is.null(markers)) {

@@ -3,13 +3,15 @@
 
 # The checked arguments of AnnotateClusters() and AnnotateCells().
 new_request <- function(engine, options, group.by, key, tissue, species, study.context, assay,
-                        overwrite, allow.upload, verbose, level = "clusters", dry.run = FALSE) {
+                        overwrite, allow.upload, verbose, level = "clusters", dry.run = FALSE,
+                        within = NULL, key.given = TRUE) {
   check_text(group.by, "group.by")
   check_text(key, "key")
   check_text(tissue, "tissue", null = TRUE)
   check_text(species, "species", null = TRUE)
   check_text(study.context, "study.context", null = TRUE)
   check_text(assay, "assay", null = TRUE)
+  check_text(within, "within", null = TRUE)
   check_flag(overwrite, "overwrite")
   check_flag(allow.upload, "allow.upload")
   check_flag(verbose, "verbose")
@@ -18,8 +20,20 @@ new_request <- function(engine, options, group.by, key, tissue, species, study.c
     engine = with_options(engine, options, level), group.by = group.by, key = key,
     tissue = tissue, species = species, study.context = study.context, assay = assay,
     overwrite = overwrite, allow.upload = allow.upload, verbose = verbose, level = level,
-    dry.run = dry.run
+    dry.run = dry.run, within = within, key.given = key.given
   )
+}
+
+# Nobody chose the key: labels within those of ours take their place.
+with_key <- function(request, object) {
+  within <- request$within
+  if (is.null(within) || isTRUE(request$key.given)) {
+    return(request)
+  }
+  json <- extract_stored(object)[[within]]
+  level <- if (!is.null(json)) tryCatch(from_json(json)$provenance$level, error = function(e) NA)
+  if (!is.null(json) && !level %in% c("cells", NA)) request$key <- within
+  request
 }
 
 # The engine with the options from `...`. An unknown engine is left to the core, which knows the
@@ -58,7 +72,10 @@ open_request <- function(request, object = NULL) {
   request$kept <- new_kept()
   outgoing <- new_outgoing()
   target <- if (!is.null(object)) {
-    c(json_target(object, request$key), json_labelled(outgoing, object, request$key))
+    c(
+      json_target(object, request$key), json_labelled(outgoing, object, request$key),
+      json_within(outgoing, object, request$within)
+    )
   }
   answer <- with_key_prompt(request$engine, {
     bridge_call("request", c(json_request(request), target), outgoing, verbose = request$verbose)
@@ -72,7 +89,9 @@ open_request <- function(request, object = NULL) {
 }
 
 json_request <- function(request) {
-  names <- c("group.by", "key", "tissue", "species", "study.context", "assay", "overwrite")
+  names <- c(
+    "group.by", "key", "tissue", "species", "study.context", "assay", "overwrite", "within"
+  )
   parameters <- c(request[intersect(names, names(request))], markers = request$source)
   list(
     engine = json_engine(request$engine), key = json_text(request$key),
@@ -98,8 +117,9 @@ json_target <- function(object, key) {
 
 # What the object has under a key, for decisions and edits by hand to be judged: the names of its
 # cells, and its columns of the key and of the clusters that were annotated, and one more if asked.
-json_labelled <- function(outgoing, object, key, more = NULL) {
-  if (is.null(extract_stored(object)[[key]])) {
+# `always` also where there is no record.
+json_labelled <- function(outgoing, object, key, more = NULL, always = FALSE) {
+  if (is.null(extract_stored(object)[[key]]) && !always) {
     return(NULL)
   }
   list(labelled = json_label_columns(outgoing, object, key, more))
@@ -127,6 +147,27 @@ json_label_columns <- function(outgoing, object, keys, more = NULL) {
   list(cells = json_texts(cells), frame = pack_frame(outgoing, frame))
 }
 
+# The labels within which an object is annotated, as json_labelled() has them, or a foreign column.
+json_within <- function(outgoing, object, within) {
+  if (is.null(within)) {
+    return(NULL)
+  }
+  columns <- names(extract_metadata(object))
+  if (!within %in% columns) {
+    cellferry_stop(
+      "group_missing",
+      paste0("`within` names \"", within, "\", and the metadata has no such column."),
+      c(did_you_mean(within, columns), "Annotate the clusters first: x <- AnnotateClusters(x)")
+    )
+  }
+  stored <- extract_stored(object)[within]
+  stored <- stored[!vapply(stored, is.null, NA)]
+  list(within = c(
+    list(key = json_text(within), stored = json_record(lapply(stored, json_text))),
+    json_labelled(outgoing, object, within, always = TRUE)
+  ))
+}
+
 # The one way from an object to its labels, for clusters and for cells: a new run, or, with
 # `request$run`, one to go on with. `markers` are those of the user, if any; `following` is whether
 # to say what to do next with the object.
@@ -134,6 +175,7 @@ annotate_object <- function(object, request, markers = NULL, following = TRUE) {
   object <- check_object(object)
   of_cells <- request$level == "cells"
   request$source <- if (of_cells) "none" else if (is.null(markers)) "computed" else "given"
+  request <- with_key(request, object)
   request <- open_request(request, object)
   on.exit(discard(request$kept))
   assay <- extract_assay(object, request$assay)
@@ -159,10 +201,21 @@ annotate_object <- function(object, request, markers = NULL, following = TRUE) {
       check_clustering(object, groups, request$markers)
     }
   }
+  sisters <- NULL
+  if (!is.null(request$within)) {
+    sisters <- json_scale(fold_change_scale(object, assay, "5.0.1"))
+    request$parts <- structure(
+      union(request$parts, "normalized"),
+      needed = attr(request$parts, "needed")
+    )
+  }
   study <- begin_study(
     object, "study_begin", request,
     how = if (of_cells) "on_demand" else "shared",
-    message = c(handle_of(request), if (!is.null(test)) list(marker_test = test)),
+    message = c(
+      handle_of(request), if (!is.null(test)) list(marker_test = test),
+      if (!is.null(sisters)) list(sister_test = sisters)
+    ),
     assay = assay, groups = groups
   )
   if (isTRUE(request$dry.run)) {

@@ -56,7 +56,8 @@ do_task <- function(task) {
     return(decide_on_object(object, task$column))
   }
   request <- list(
-    engine = as_engine(task$engine), group.by = task$group_by, key = task$key,
+    engine = as_engine(task$engine), group.by = task$group_by,
+    key = task$key %||% "cell_type", key.given = !is.null(task$key), within = task$within,
     tissue = task$tissue, species = task$species, study.context = task$study_context,
     assay = task$assay, overwrite = isTRUE(task$overwrite),
     allow.upload = isTRUE(task$allow_upload), verbose = FALSE, level = task$level,

@@ -94,7 +94,8 @@ warning_codes <- c(
   service_words = "A service uses a word for the state of a job that nobody knows.",
   species = "The stated species contradicts the gene names, or none can be recognised.",
   tissue = "The tissue, or a part of it, was not understood.",
-  warning = "Something the user should know and that does not stop the work."
+  warning = "Something the user should know and that does not stop the work.",
+  within = "Subclusters whose answer is no kind of their parent's label, or that have no parent."
 )
 
 # Column -> kind of the table of annotations, and which of them are printed.

@@ -42,7 +42,7 @@ react to the same thing. The tree::
     ├── SpeciesWarning, TissueWarning, KnowledgeWarning, GenesUnrecognisedWarning
     ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
     ├── ClustersChangedWarning, RecordLostWarning, DecisionsWarning, FreeTextLabelWarning
-    ├── CellsUnmatchedWarning
+    ├── CellsUnmatchedWarning, WithinWarning
     ├── CellsQualityWarning, CellsDiagnosisWarning
     └── RunDamagedWarning, RunPlaceWarning, ServiceWordsWarning
 
@@ -552,6 +552,12 @@ class CellsUnmatchedWarning(CellferryWarning):
     """Some cells of an annotated part are not in the object that it is merged into."""
 
     code = "cells_unmatched"
+
+
+class WithinWarning(CellferryWarning):
+    """Subclusters whose answer is no kind of their parent's label, or that have no parent."""
+
+    code = "within"
 
 
 class FreeTextLabelWarning(CellferryWarning):

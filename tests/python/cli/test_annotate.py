@@ -1,4 +1,6 @@
+import contextlib
 import io
+import warnings
 
 import anndata
 import numpy as np
@@ -10,6 +12,7 @@ from cellferry import errors
 from cellferry.annotations.clusters import Annotations
 from cellferry.cli import group, main
 from r_session import needs_rscript
+from rds_files import PBMC, r_script
 
 B, T = "CD79A,MS4A1,CD79B,CD19,BANK1", "CD3E,CD3D,TRAC,IL7R,LTB"
 
@@ -255,3 +258,66 @@ def test_an_object_is_written_only_with_a_name(tmp_path, monkeypatch, lists):
     assert {p.name for p in (tmp_path / "work").iterdir() if p.is_file()} == {
         "x_annotations.csv", "x_annotations.json", "x_report.html", "x_cells.csv"
     }  # fmt: skip
+
+
+def test_subclusters_are_annotated_within_labels(tmp_path, blood):
+    from cellferry import annotate_clusters
+
+    largest = blood.obs["louvain"].value_counts().index[0]
+    annotate_clusters(blood, group_key="louvain", progress=False)
+    sub = blood.obs["louvain"].astype(object)
+    at = np.flatnonzero(sub == largest)
+    sub.iloc[at[::2]], sub.iloc[at[1::2]] = f"{largest}_0", f"{largest}_1"
+    blood.obs["sub"] = pd.Categorical(sub)
+    blood.write_h5ad(tmp_path / "in.h5ad")
+    given = (tmp_path / "in.h5ad", "--group-key", "sub", "--within", "cell_type")
+    with _quiet():
+        done = invoke(*given, "--out", tmp_path / "out")
+    assert done.exit_code == 0
+    labelled = anndata.read_h5ad(tmp_path / "out.h5ad")
+    outside = (blood.obs["louvain"] != largest).to_numpy()
+    assert list(labelled.obs["cell_type"][outside]) == list(blood.obs["cell_type"][outside])
+    record = (tmp_path / "out_annotations.json").read_text(encoding="utf-8")
+    assert set(Annotations.from_json(record).labels()) == set(sub)
+    assert "2 clusters" in invoke(*given, "--dry-run").output
+    refused = CliRunner().invoke(group, ["annotate", *map(str, given), "--cells"])
+    assert refused.exit_code == 2
+    assert "--within is for the clusters" in refused.output
+
+
+@needs_rscript
+def test_subclusters_of_an_rds_are_annotated_within_labels(tmp_path):
+    code = (
+        f"{PBMC} x$mine <- c('T cells', 'monocytes', 'B cells')[as.integer(Idents(x))];"
+        "x$sub <- as.character(Idents(x)); at <- which(x$sub == '0');"
+        "x$sub[at] <- paste0('0_', seq_along(at) %% 2);"
+        f"saveRDS(x, '{tmp_path}/in.rds')"
+    )
+    r_script(code)
+    given = (tmp_path / "in.rds", "--group-key", "sub", "--within", "mine")
+    with _quiet():
+        done = invoke(*given, "--out", tmp_path / "out")
+    assert done.exit_code == 0
+    labels = Annotations.from_json((tmp_path / "out_annotations.json").read_text("utf-8")).labels()
+    assert (labels["1"], labels["2"]) == ("monocytes", "B cells")
+    # Labels of ours are written under their key.
+    given = (tmp_path / "out.rds", "--group-key", "sub2", "--within", "cell_type")
+    r_script(
+        f"x <- readRDS('{tmp_path}/out.rds'); x$sub2 <- x$sub; at <- which(x$sub == '1');"
+        f"x$sub2[at] <- paste0('1_', seq_along(at) %% 2); saveRDS(x, '{tmp_path}/out.rds')"
+    )
+    with _quiet():
+        done = invoke(*given, "--out", tmp_path / "again")
+    assert done.exit_code == 0
+    printed = r_script(
+        f"x <- readRDS('{tmp_path}/again.rds'); cat(names(x@misc$cellferry), '|');"
+        "cat(unique(as.character(x$cell_type[x$sub2 == '2'])))"
+    )
+    assert printed == "cell_type |B cells"
+
+
+@contextlib.contextmanager
+def _quiet():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", errors.CellferryWarning)
+        yield

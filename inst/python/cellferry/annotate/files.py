@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..annotations.labelling import attach, stored_labels, with_previous
+from ..annotations.labelling import attach, previous_labels, with_previous
 from ..errors import (
     InvalidOptionError,
     OutputError,
@@ -146,6 +146,8 @@ def opened_input(
         cannot be written into it; a package that reads it, or R, is missing.
     """
     if not isinstance(request.data, Path):
+        if is_anndata(request.data):
+            request = request.keyed(request.data)
         with finding() as on_event:
             study = request.study(on_event)
         labelled = (
@@ -189,10 +191,10 @@ def _anndata(request: AnnotateRequest, kind: FileKind, finding: Finding) -> Inpu
         markers = read_markers(
             markers, cluster_column=request.cluster_column, gene_column=request.gene_column
         )
-    asked = replace(request, data=adata, markers=markers)
+    asked = replace(request, data=adata, markers=markers).keyed(adata)
     with finding() as on_event:
         study = asked.study(on_event)
-    labelled = AnnDataObject(adata, study, request.key)
+    labelled = AnnDataObject(adata, study, asked.key)
     return Input(study, asked.provenance, labelled, study.coordinates or embedding_of(adata))
 
 
@@ -207,8 +209,9 @@ class AnnDataObject:
 
     def in_force(self, found: Annotations | CellAnnotations) -> Annotations | CellAnnotations:
         """Return an answer with the decisions that still hold."""
-        previous = stored_labels(self.adata, self.key)
-        return with_previous(found, self.study.clusters, self.adata.obs_names, previous)
+        previous = previous_labels(self.adata, found, self.key)
+        names = self.adata.obs_names
+        return with_previous(found, self.study.clusters, names, previous, self.key)
 
     def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
         """Write the columns into ``obs`` and the record into ``uns``."""

@@ -56,7 +56,8 @@ def annotate_clusters(
     *,
     engine: str | Engine[Annotations] = "local",
     group_key: str | None = None,
-    key: str = "cell_type",
+    key: str | None = None,
+    within: str | None = None,
     tissue: str | None = None,
     species: str | None = None,
     study_context: str = "",
@@ -86,7 +87,15 @@ def annotate_clusters(
         Column of ``obs`` with the clusters; for a marker table, its cluster column.
     key
         Name of the label column; ``<key>_confidence``, ``_detail``, ``_ontology_id`` and
-        ``_status`` go beside it, the record to ``adata.uns["cellferry"][key]``.
+        ``_status`` go beside it, the record to ``adata.uns["cellferry"][key]``. None is
+        ``"cell_type"``, and the key of the labels that ``within`` names, if they are ours.
+    within
+        Column with earlier labels, where ``group_key`` has subclusters of some of their clusters,
+        such as ``3,0`` and ``3,1`` of ``3``. Only these are annotated: the others keep labels,
+        evidence and decisions, and cost nothing. A subcluster whose answer is nothing finer keeps
+        the label of the whole; one whose answer is no kind of it is a warning, and has
+        ``contradicts_parent`` in ``attention``. Markers against the rest are read, those against
+        sisters are in ``evidence[cluster]["markers_within"]``.
     tissue, species, study_context
         What is known of the sample. Species None is found by the gene names.
     overwrite
@@ -152,13 +161,15 @@ def annotate_clusters(
     request = AnnotateRequest(
         data,
         chosen,
-        key,
+        key or delivery.DEFAULT_KEYS["clusters"],
         markers,
         group_key,
         Context(tissue, species, study_context),
         overwrite,
         allow_upload,
         levels=levels,
+        within=within,
+        key_given=key is not None,
     )
     found: Annotations | Plan = _annotate(
         request, run, dry_run=dry_run, progress=progress, output=output

@@ -17,6 +17,14 @@ from ..study.inputs.objects import refuse_mudata
 from ..study.markers.table import Markers
 from ..study.study import Context, Study
 from .verb import OnEvent, level_of
+from .within import (
+    Earlier,
+    check_within,
+    earlier_of,
+    no_cells_within,
+    split_within,
+    with_parents,
+)
 
 if TYPE_CHECKING:
     import anndata
@@ -55,6 +63,10 @@ class AnnotateRequest:
         Columns of the marker table, where its names are none that are known.
     levels
         Whether the broader labels of the labels are written too.
+    within
+        Column with earlier labels: only parts of their clusters are annotated.
+    key_given
+        Whether somebody chose the key; else it is that of ``within``, if those labels are ours.
     """
 
     data: object
@@ -69,6 +81,8 @@ class AnnotateRequest:
     cluster_column: str | None = None
     gene_column: str | None = None
     levels: bool = False
+    within: str | None = None
+    key_given: bool = True
 
     @property
     def path(self) -> Path:
@@ -103,6 +117,13 @@ class AnnotateRequest:
         CellferryError
             Labels cannot be written under the key, or the object cannot be read.
         """
+        earlier = None
+        if self.within is not None:
+            check_within(self.within, self.group_key)
+            if is_anndata(self.data) or isinstance(self.data, Study):
+                earlier = earlier_of(self.data, self.within)
+            else:
+                raise no_cells_within()
         if is_anndata(self.data):
             delivery.check_group_key(self.key, self.group_key, self.level)
             replaced = delivery.check_object_key(
@@ -119,7 +140,7 @@ class AnnotateRequest:
                 logger.info("Replacing the columns %s.", ", ".join(replaced))
         else:
             delivery.check_key(self.key, (), level=self.level)
-        return build_study(
+        study = build_study(
             self.data,
             self.markers,
             group_key=self.group_key,
@@ -127,7 +148,18 @@ class AnnotateRequest:
             reading=self.engine.capabilities.reading,
             level=self.level,
             on_event=on_event,
+            earlier=earlier,
         )
+        return study if earlier is None else with_parents(study, earlier, on_event)
+
+    def keyed(self, adata: anndata.AnnData) -> AnnotateRequest:
+        """Return the request with the key under which an AnnData is labelled."""
+        if self.within is None or self.key_given:
+            return self
+        earlier = stored_labels(adata, self.within)
+        if earlier is None or earlier.of_cells:
+            return self
+        return replace(self, key=self.within, key_given=True)
 
     def of_run(self, run: Run) -> AnnotateRequest:
         """Return the request as it was when the run was made: key, clusters, markers, context.
@@ -152,6 +184,8 @@ class AnnotateRequest:
             # Those of an object would be found anew.
             markers=stored.markers if with_markers and self.level == "clusters" else None,
             context=stored.context,
+            # The run has it.
+            within=None,
         )
 
 
@@ -164,6 +198,7 @@ def build_study(
     reading: Reading | None = None,
     level: Level = "clusters",
     on_event: OnEvent | None = None,
+    earlier: Earlier | None = None,
 ) -> Study:
     """Return the study of an AnnData, a marker table, or a study itself.
 
@@ -177,6 +212,8 @@ def build_study(
         Whether the clusters or the cells of it are annotated; a marker table has no cells.
     on_event
         Called in this thread with progress, where markers have to be found.
+    earlier
+        Labels of whose clusters some must be parts, which is checked before markers are found.
 
     Raises
     ------
@@ -196,6 +233,8 @@ def build_study(
         study = study_from_anndata(
             data, markers, group_key=group_key, context=context, reading=reading
         )
+        if earlier is not None:
+            split_within(study, earlier)
         if study.markers is None:
             from ..artifacts.markers import markers_of
 

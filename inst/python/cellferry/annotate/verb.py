@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..annotations.cells import CELLS_FILE, CellAnnotations
+from ..annotations.clusters import Annotations
 from ..annotations.diagnoses import warn_of
 from ..engines import create_engine
 from ..engines.base import AnyEngine, Engine, Plan, Prepares, ReadsContext, WritesFiles
@@ -38,9 +39,10 @@ from ..study.record import input_hash, study_record
 from ..study.symbols import with_gene_symbols
 from .checks import check_consent, check_needs, check_same_clustering, check_study, leaving
 from .completion import Answer, complete
+from .within import asked, completed_within, planned_within, provenance_of, warn_of_parts
 
 if TYPE_CHECKING:
-    from ..annotations.clusters import Annotations, Level
+    from ..annotations.clusters import Level
     from ..study.study import Study
 
 logger = logging.getLogger("cellferry")
@@ -88,7 +90,7 @@ def annotate(
         With a note that names the run and how to resume it, and its id in ``run``.
     """
     study = _checked(study, engine)
-    planned = engine.plan(study)
+    planned = planned_within(study, engine)
     if not checked:
         check_consent(engine, planned, allow_upload=allow_upload)
         if isinstance(engine, Prepares):
@@ -106,7 +108,7 @@ def annotate(
             options=dict(engine.describe()),
             object_hash=study.fingerprint(),
             input_hash=input_hash(study),
-            provenance={**(provenance or {}), **_marker_test(study)},
+            provenance={**(provenance or {}), **_marker_test(study), **provenance_of(study)},
             n_cells=_n_cells(study),
             n_clusters=None if sizes is None else len(sizes),
             tissue=study.context.tissue,
@@ -138,7 +140,7 @@ def plan(study: Study, engine: Engine[object]) -> Plan:
     engine
         Who would read it.
     """
-    return engine.plan(_checked(study, engine))
+    return planned_within(_checked(study, engine), engine)
 
 
 def _checked(study: Study, engine: Engine[object]) -> Study:
@@ -197,18 +199,21 @@ def execute(run: Run, study: Study, engine: Engine[Answer], on_event: OnEvent | 
         def work(events: Events) -> Answer:
             # An interrupt leaves the worker, and the lock with it, until it has ended.
             with session.working():
-                return engine.run(study, run, events)
+                return engine.run(asked(study, engine), run, events)
 
         with _noted(run, engine):
             run.mend()
             run.update(status="unfinished", error=None)
-            found = complete(run_in_worker(work, on_event), study, engine, run)
+            found = completed_within(run_in_worker(work, on_event), study)
+            found = complete(found, study, engine, run)
             if isinstance(engine, WritesFiles):
                 engine.write_files(found.summary(), study, run)
             # What is left, because a budget or a service ended, can be had by resuming.
             left = found.provenance.get("to_be_asked")
             run.update(status="unfinished" if left else "finished")
     warn_of(found.evidence.get("diagnoses", ()))
+    if isinstance(found, Annotations):
+        warn_of_parts(found)
     return found
 
 
@@ -413,6 +418,7 @@ def prepared(run: Run, study: Study | None, engine: Engine[object]) -> tuple[Stu
             context=stored.context,
             gene_names=names,
             recognised=stored.recognised,
+            parents=stored.parents,
         )
         study = _checked(study, engine)
     elif cells:
@@ -421,7 +427,7 @@ def prepared(run: Run, study: Study | None, engine: Engine[object]) -> tuple[Stu
         raise EngineNeedsError(message, hint)
     study = study or stored
     # A plan refuses what the engine cannot read, also where consent was given before.
-    return study, engine.plan(study)
+    return study, planned_within(study, engine)
 
 
 def is_allowed(run: Run, engine: Engine[object], *, allow_upload: bool) -> bool:

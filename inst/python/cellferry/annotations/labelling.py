@@ -540,7 +540,8 @@ def _carried(
     carried = list(decisions)
     if isinstance(found, Annotations):
         names = tuple(row.cluster for row in found)
-        carried = held(decisions, Groups(names, rows, cells), before)
+        groups = Groups(names, rows, cells, refined_clusters(found))
+        carried = held(decisions, groups, before)
     moved = []
     for decision in carried:
         if not decision.of_cells:
@@ -579,6 +580,13 @@ def _joined(
         later = (i for i, d in enumerate(joined) if d.at > one.at)
         joined.insert(next(later, len(joined)), one)
     return joined
+
+
+def refined_clusters(found: Annotations) -> frozenset[str]:
+    """Return the parts of earlier clusters whose answer is finer than the label of the whole."""
+    evidence = found.evidence
+    within = {name: e.get("within") for name, e in evidence.items() if isinstance(e, Mapping)}
+    return frozenset(n for n, w in within.items() if isinstance(w, Mapping) and w.get("finer"))
 
 
 def _carrying(decision: Decision, before: Before, record: Annotations) -> list[int]:
@@ -724,6 +732,49 @@ def stored_labels(adata: anndata.AnnData, key: str) -> Labels | None:
     return Labels(tuple(map(str, adata.obs_names)), adata.obs, key, record)
 
 
+def previous_labels(
+    adata: anndata.AnnData, found: Annotations | CellAnnotations, key: str
+) -> Labels | None:
+    """Return the earlier labels whose decisions an answer goes on with.
+
+    They are those under the key; an answer within labels of another key goes on with theirs too.
+
+    Parameters
+    ----------
+    adata
+        Not yet labelled.
+    found
+        The answer.
+    key
+        Where it is written.
+    """
+    own, within = stored_labels(adata, key), found.provenance.get("within")
+    if not isinstance(within, Mapping) or within.get("key") in {None, key}:
+        return own
+    return with_others(own, stored_labels(adata, str(within["key"])))
+
+
+def with_others(own: Labels | None, others: Labels | None) -> Labels | None:
+    """Return labels with the decisions of those of another key.
+
+    Parameters
+    ----------
+    own
+        Under the key that is written; None: nothing is known of it.
+    others
+        Within which an answer is given.
+    """
+    if own is None or others is None:
+        return own or others
+    known = {d.id for d in own.record.decisions}
+    more = [d for d in others.record.decisions if d.id not in known]
+    if not more:
+        return own
+    # The last one counts.
+    decisions = tuple(sorted([*own.record.decisions, *more], key=lambda d: d.at))
+    return replace(own, record=replace(own.record, decisions=decisions), _found={})
+
+
 def attach(
     adata: anndata.AnnData, found: Annotations | CellAnnotations, clusters: Clusters, key: str
 ) -> Annotations | CellAnnotations:
@@ -739,7 +790,7 @@ def attach(
         failed or was skipped, gets a missing value.
     """
     cells = tuple(map(str, adata.obs_names))
-    made = labelled(found, clusters, key, cells, stored_labels(adata, key))
+    made = labelled(found, clusters, key, cells, previous_labels(adata, found, key))
     write_into(adata, made, key)
     if isinstance(found, Annotations):
         return made.record
@@ -751,6 +802,7 @@ def with_previous(
     clusters: Clusters,
     cells: Sequence[str],
     previous: Labels | None,
+    key: str,
 ) -> Annotations | CellAnnotations:
     """Return an answer of clusters with the earlier decisions that hold; others as they are.
 
@@ -761,7 +813,9 @@ def with_previous(
     clusters, cells
         Of the object.
     previous
-        What it has under the key.
+        What it has under the key, or under that of the labels within which it is an answer.
+    key
+        Name of the label column.
     """
     has = previous is not None and bool(previous.record.decisions)
     if not isinstance(found, Annotations) or not (has or found.decisions):
@@ -824,7 +878,10 @@ __all__ = [
     "digests",
     "edited_error",
     "labelled",
+    "previous_labels",
+    "refined_clusters",
     "stored_labels",
+    "with_others",
     "with_previous",
     "write_into",
     "written",

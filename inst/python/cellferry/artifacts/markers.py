@@ -284,6 +284,42 @@ def markers_of(
     return found.markers()
 
 
+def markers_of_sisters(
+    study: Study,
+    parents: Clusters,
+    on_event: Callable[[Event], None] | None = None,
+    options: MarkerOptions = OF_ANNOTATION,
+) -> Markers | None:
+    """Return the markers of subclusters against the other cells of their parent.
+
+    None, which is said, where the values cannot give them or no parent has two clusters.
+
+    Parameters
+    ----------
+    study
+        With clusters and log-normalised values.
+    parents
+        The parent of each cell.
+    on_event
+        Called in this thread with progress.
+    options
+        Those of an annotation, but for what is known of the values.
+    """
+    contrasts = within_parents(study.clusters, parents)
+    if not contrasts:
+        return None
+    try:
+        check_testable(study.normalized, study.counts_in)
+    except MarkersRequiredError as error:
+        logger.info("No markers against sisters: %s", error.message)
+        return None
+    return (
+        read_study(study, contrasts, options.checked(), on_event)
+        .table(study.clusters.names)
+        .markers()
+    )
+
+
 def _none_found(found: MarkerTable, group_key: str | None) -> MarkersRequiredError:
     n = len(found.clusters)
     if len(found.left_out) == n:
@@ -444,4 +480,4 @@ def warn_of_left_out(found: MarkerTable) -> None:
         warnings.warn(ClustersWithoutMarkersWarning(message, hint), stacklevel=3)
 
 
-__all__ = ["find_markers", "markers_of", "pseudobulk"]
+__all__ = ["find_markers", "markers_of", "markers_of_sisters", "pseudobulk"]

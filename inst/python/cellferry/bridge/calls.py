@@ -22,6 +22,7 @@ from ..annotate.reannotate import ask_again
 from ..annotate.request import AnnotateRequest
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
+from ..annotations.delivery import DEFAULT_KEYS
 from ..engines import engine_names, engine_options, environment_variables
 from ..errors import InternalError
 from ..runs import Run, delete_runs, list_runs, prune_runs
@@ -135,12 +136,14 @@ def _annotate_file(message: Message, out: wire.Outgoing, callback: Callback | No
     request = AnnotateRequest(
         Path(message["path"]),
         engine_of(message, run),
-        message["key"],
+        message.get("key") or DEFAULT_KEYS["clusters"],
         None if handle is None else take(handle, Markers),
         message.get("group_key"),
         Context(message.get("tissue"), message.get("species"), message.get("study_context") or ""),
         bool(message.get("overwrite")),
         bool(message.get("allow_upload")),
+        within=message.get("within"),
+        key_given=message.get("key") is not None,
     )
     if run is not None:
         request = request.of_run(run)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from ..annotate import verb
 from ..annotate.checks import check_consent
+from ..annotate.within import Earlier, check_within
 from ..annotations import delivery
 from ..annotations.clusters import Annotations
-from ..annotations.labelling import Labels, check_unedited
+from ..annotations.labelling import Labels, check_unedited, with_others
 from ..engines import create_engine
 from ..engines.base import AnyEngine, Estimates, Extent, Plan, Prepares
 from ..engines.service.secrets import wrapped
@@ -43,6 +44,8 @@ class Request:
         What the object has under the key, if anything.
     levels
         Whether the broader labels are written too.
+    earlier
+        The labels of the object within whose clusters it is annotated, if it is.
     """
 
     engine: AnyEngine
@@ -52,6 +55,7 @@ class Request:
     parameters: Message = field(default_factory=dict)
     previous: Labels | None = None
     levels: bool = False
+    earlier: Earlier | None = None
 
     @property
     def parts(self) -> frozenset[str]:
@@ -111,6 +115,11 @@ def open_request(
     delivery.check_group_key(message["key"], parameters.get("group.by"), level_of(message))
     previous = previous_labels(message)
     replaced = _replaced(message, previous)
+    earlier = earlier_labels(message)
+    if earlier is not None:
+        check_within(earlier[0].key, parameters.get("group.by"))
+        if earlier[0].key != message["key"]:
+            previous = with_others(previous, earlier[1])
     if replaced:
         logger.info("Replacing the columns %s.", ", ".join(replaced))
     request = Request(
@@ -121,6 +130,7 @@ def open_request(
         parameters,
         previous,
         levels=bool(message.get("levels")),
+        earlier=None if earlier is None else earlier[0],
     )
     return {
         "handle": keep(request),
@@ -214,6 +224,23 @@ def merged_parts(message: Message) -> Merged:
         key=message.get("key"),
         reserved=message.get("reserved"),
     )
+
+
+def earlier_labels(message: Message) -> tuple[Earlier, Labels | None] | None:
+    """Return the labels within which R annotates, and what their record says; None without.
+
+    Parameters
+    ----------
+    message
+        ``within``: the ``key``, as :func:`previous_labels` has it, with its column in the frame.
+    """
+    sent = message.get("within")
+    if sent is None:
+        return None
+    labels = previous_labels(sent)
+    cells = tuple(sent["labelled"]["cells"])
+    obs = wire.frame_from_wire(sent["labelled"]["frame"]) if labels is None else labels.obs
+    return Earlier.of(str(sent["key"]), cells, obs, labels), labels
 
 
 def previous_labels(message: Message) -> Labels | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import numpy as np
 
 from ..annotate.checks import genes_to_compare
+from ..annotate.within import split_within, with_parents
 from ..artifacts.marker_sums import OF_ANNOTATION
 from ..artifacts.markers import markers_of
 from ..engines.base import AnyEngine
@@ -149,6 +150,7 @@ class OpenStudy(Incoming):
     request: Request | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     test: MarkerOptions | None = None
+    sisters: MarkerOptions | None = None
     on_demand: dict[str, OnDemandSource] = field(default_factory=dict)
     _ask: Ask | None = None
 
@@ -161,13 +163,19 @@ class OpenStudy(Incoming):
         request
             What was asked for.
         message
-            ``study``, and ``marker_test`` where markers are to be found: ``expm1``, ``log_base``.
+            ``study``, and ``marker_test`` where markers are to be found: ``expm1``, ``log_base``;
+            ``sister_test`` where they are found within parents.
         """
-        sent, values = message["study"], message.get("marker_test")
-        test = None if values is None else replace(OF_ANNOTATION, **values)
+        sent = message["study"]
+        test, sisters = (
+            None if message.get(name) is None else replace(OF_ANNOTATION, **message[name])
+            for name in ("marker_test", "sister_test")
+        )
         known = request.provenance(sent)
-        opened = cls(study_from_wire(sent), request=request, provenance=known, test=test)
-        if test is not None:
+        opened = cls(
+            study_from_wire(sent), request=request, provenance=known, test=test, sisters=sisters
+        )
+        if test is not None or sisters is not None:
             opened.expect(sent, parts_to_send(request.engine, sent) | {"normalized"})
         elif request.parts:
             parts = parts_to_send(request.engine, sent)
@@ -184,9 +192,14 @@ class OpenStudy(Incoming):
         on_event
             Called in this thread with progress.
         """
-        if self.test is None:
+        earlier = None if self.request is None else self.request.earlier
+        if earlier is not None:
+            split_within(study, earlier)
+        if self.test is not None:
+            study = study.with_parts(markers=markers_of(study, on_event, self.test))
+        if earlier is None or self.sisters is None:
             return study
-        return study.with_parts(markers=markers_of(study, on_event, self.test))
+        return with_parents(study, earlier, on_event, self.sisters)
 
     def expect(
         self, sent: Message, parts: frozenset[str], normalized: list[str] | None = None

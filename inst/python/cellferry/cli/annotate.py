@@ -73,6 +73,7 @@ def engine_options_of(
 @click.option("--gene-column", help="Column of genes in the marker table, if not recognised.")
 @click.option("--cells", is_flag=True, help="Annotate every cell of an object.")
 @click.option("--key", help="Name of the label column.  [default: cell_type; cell_type_cell]")
+@click.option("--within", help="Column of earlier labels: only parts of their clusters are asked.")
 @click.option("--tissue", help="Tissue, for example blood.")
 @click.option("--species", help="Species.  [default: found by the gene names]")
 @click.option("--study-context", default="", help="What the experiment is about.")
@@ -100,6 +101,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     gene_column: str | None,
     cells: bool,
     key: str | None,
+    within: str | None,
     tissue: str | None,
     species: str | None,
     study_context: str,
@@ -128,6 +130,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate markers.csv --out pbmc --tissue blood
       cellferry annotate pbmc.h5ad --group-key leiden --out pbmc_labelled
       cellferry annotate seurat.rds --markers markers.csv --out pbmc_labelled
+      cellferry annotate pbmc_labelled.h5ad --group-key sub --within cell_type --out pbmc_sub
       cellferry annotate markers.csv --cluster-column cluster --out pbmc
       cellferry annotate markers.csv --dry-run
       cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
@@ -145,6 +148,9 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     level: Level = "cells" if cells else "clusters"
     if cells and markers is not None:
         message = "--cells reads the expression of cells, so --markers cannot be given."
+        raise click.UsageError(message)
+    if cells and within is not None:
+        message = "--within is for the clusters of an object, so --cells cannot be given."
         raise click.UsageError(message)
     if is_standard_input(input_file) and (cells or markers is not None):
         message = 'INPUT "-" is a marker table, which has no cells and takes no --markers.'
@@ -167,7 +173,9 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
             assay,
             cluster_column,
             gene_column,
-            levels,
+            levels=levels,
+            within=within,
+            key_given=key is not None,
         )
         source = None if is_standard_input(input_file) else input_file
         annotate_file(request, base, source=source, dry_run=dry_run, with_object=out is not None)

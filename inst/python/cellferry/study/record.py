@@ -10,6 +10,7 @@ from typing import Any
 from ..files import Json
 from .clusters import Clusters
 from .markers.table import Markers
+from .parents import Parents
 from .study import Context, Study
 
 
@@ -33,6 +34,7 @@ def study_record(study: Study) -> dict[str, Json]:
             "metadata": dict(study.context.metadata),
             **({"species_from": "genes"} if study.context.species_from == "genes" else {}),
         },
+        **({"parents": study.parents.to_dict()} if study.parents is not None else {}),
     }
 
 
@@ -53,6 +55,7 @@ def study_from_record(record: Mapping[str, Any]) -> Study:
         recognised=record.get("recognised"),
         markers=None if markers is None else Markers.from_dict(markers),
         context=Context(**record["context"]),
+        parents=Parents.from_dict(record["parents"]) if record.get("parents") else None,
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from .expression.lookup import Lookup
     from .markers.table import Markers
+    from .parents import Parents
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class Study:
         :class:`cellferry.study.symbols.Recognised`.
     lookup
         Where figures of genes are looked up, if the matrix is not among the parts.
+    parents
+        What an earlier annotation says of the clusters, where only parts of its clusters are asked.
     """
 
     clusters: Clusters
@@ -145,6 +148,7 @@ class Study:
     counts_in: str | None = None
     recognised: Mapping[str, Any] | None = None
     lookup: Lookup | None = None
+    parents: Parents | None = None
     context: Context = field(default_factory=Context)
 
     def __post_init__(self) -> None:

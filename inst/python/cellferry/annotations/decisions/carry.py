@@ -7,7 +7,7 @@ stale: they are kept, and offered for the cluster that holds most of their cells
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -53,11 +53,15 @@ class Groups:
         For each cell its cluster, -1 without one.
     cells
         Names of the cells.
+    refined
+        Those that are parts of an earlier cluster, and whose answer is a kind of the label that it
+        had: there a decision about the whole gives way, unless its set of cells is theirs.
     """
 
     names: tuple[str, ...]
     codes: NDArray[np.integer]
     cells: Sequence[str]
+    refined: Collection[str] = ()
 
     def hashes(self, wanted: Sequence[str] | None = None) -> dict[str, str]:
         """Return cluster -> the hash of its cells, for those that have cells.
@@ -147,6 +151,7 @@ def _placed(
     before: Before | None,
 ) -> Decision:
     holds = set()
+    gives_way = False
     if decision.basis == "cells" and decision.hash in clusters_of:
         holds.add(clusters_of[decision.hash])
     own = _own_cells(decision, before)
@@ -156,10 +161,16 @@ def _placed(
                 continue
             # Two decisions may look alike: it is the one whose cells these were.
             if own is None or own[groups.codes == groups.names.index(name)].any():
-                holds.add(name)
+                if name in groups.refined and name not in holds:
+                    gives_way = True
+                else:
+                    holds.add(name)
     if holds:
         kept = tuple(name for name in groups.names if name in holds)
         return replace(decision, clusters=kept, stale=False, offered=())
+    if gives_way:
+        # It holds again once its cells are one cluster.
+        return replace(decision, clusters=(), stale=True, offered=())
     return replace(
         decision, clusters=(), stale=True, offered=_offers(decision, groups, own, before)
     )

@@ -71,7 +71,7 @@ class RdsObject:
         Assay that is read; None is the default assay.
     cluster_column, gene_column
         Columns of a marker table that is in the file, where their names are none that are known.
-    key, overwrite, allow_upload
+    key, within, overwrite, allow_upload
         As in :func:`cellferry.annotate_clusters`.
     dry_run
         Whether the study is only for a plan, which takes no consent.
@@ -92,7 +92,8 @@ class RdsObject:
         assay: str | None = None,
         cluster_column: str | None = None,
         gene_column: str | None = None,
-        key: str = "cell_type",
+        key: str | None = "cell_type",
+        within: str | None = None,
         context: Context | None = None,
         overwrite: bool = False,
         allow_upload: bool = False,
@@ -114,6 +115,7 @@ class RdsObject:
             "cluster_column": cluster_column,
             "gene_column": gene_column,
             "key": key,
+            "within": within,
             "tissue": context.tissue,
             "species": context.species,
             "study_context": context.study_context,
@@ -213,7 +215,8 @@ def open_rds(request: AnnotateRequest, finding: Finding = nullcontext) -> Iterat
             assay=request.assay,
             cluster_column=request.cluster_column,
             gene_column=request.gene_column,
-            key=request.key,
+            key=request.key if request.key_given else None,
+            within=request.within,
             context=request.context,
             overwrite=request.overwrite,
             allow_upload=request.allow_upload,
@@ -224,7 +227,7 @@ def open_rds(request: AnnotateRequest, finding: Finding = nullcontext) -> Iterat
         if study.cells is None:
             yield Input(study, request.provenance)
         else:
-            labelled = Rds(opened, study, request.key)
+            labelled = Rds(opened, study, str(opened.provenance.get("key") or request.key))
             yield Input(study, opened.provenance, labelled, study.coordinates)
 
 
