@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.annotations.decisions.decision import from_file
 from cellferry.bridge import call
