@@ -34,7 +34,8 @@ rd_codes <- function(codes) {
 public_verbs <- c(
   "AnnotateCells", "AnnotateClusters", "AnnotationReport", "Annotations", "BackendInfo",
   "BuildArtifacts", "CellAtlasEngine", "CyteTypeEngine", "Engine", "InstallBackend", "LLMEngine",
-  "LastAnnotated", "ListRuns", "LocalEngine", "Markers", "MergeAnnotations", "ReadMarkers", "ResumeAnnotation",
+  "LastAnnotated", "ListRuns", "LocalEngine", "Markers", "MergeAnnotations", "ReadMarkers",
+  "ResumeAnnotation",
   "StudyReport", "SupportingMarkers", "WriteAnnotations"
 )
 
