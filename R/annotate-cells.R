@@ -41,7 +41,7 @@
 AnnotateCells <- function(object, engine = "local", key = "cell_type_cell", group.by = "ident",
                           tissue = NULL, species = NULL, study.context = NULL, assay = NULL,
                           overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
-                          dry.run = FALSE, ...) {
+                          dry.run = FALSE, levels = FALSE, ...) {
   UseMethod("AnnotateCells")
 }
 
@@ -50,11 +50,12 @@ AnnotateCells <- function(object, engine = "local", key = "cell_type_cell", grou
 AnnotateCells.Seurat <- function(object, engine = "local", key = "cell_type_cell",
                                  group.by = "ident", tissue = NULL, species = NULL,
                                  study.context = NULL, assay = NULL, overwrite = FALSE,
-                                 allow.upload = FALSE, verbose = TRUE, dry.run = FALSE, ...) {
+                                 allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
+                                 levels = FALSE, ...) {
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,
-    level = "cells", dry.run = dry.run
+    level = "cells", dry.run = dry.run, levels = levels
   )
   annotate_object(object, request)
 }
@@ -69,13 +70,13 @@ AnnotateCells.character <- function(object, engine = "local", key = "cell_type_c
                                     group.by = "ident", tissue = NULL, species = NULL,
                                     study.context = NULL, assay = NULL, overwrite = FALSE,
                                     allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
-                                    output = NULL, ...) {
+                                    output = NULL, levels = FALSE, ...) {
   check_text(object, "object")
   check_text(output, "output", null = TRUE)
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,
-    level = "cells", dry.run = dry.run
+    level = "cells", dry.run = dry.run, levels = levels
   )
   annotate_file(path.expand(object), request, output)
 }

@@ -74,6 +74,8 @@
 #' @param verbose Whether to show messages, progress and the table of labels.
 #' @param dry.run Whether only to return the plan: calls, bytes, tokens and estimated cost.
 #'   No call is made, and neither a key nor consent is needed.
+#' @param levels Whether to write `<key>_broad`, `<key>_medium` and `<key>_fine` too: broader labels
+#'   of the labels, which follow every decision.
 #' @param within Metadata column with earlier labels, such as `"cell_type"`, of whose clusters
 #'   `group.by` has subclusters: only these are annotated. See the section on subclusters.
 #' @param ... Options of the engine, by their exact names; see [Engine()].
@@ -98,7 +100,7 @@ AnnotateClusters <- function(object, markers = NULL, engine = "local", group.by 
                              key = "cell_type", tissue = NULL, species = NULL,
                              study.context = NULL, assay = NULL, overwrite = FALSE,
                              allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
-                             within = NULL, ...) {
+                             within = NULL, levels = FALSE, ...) {
   UseMethod("AnnotateClusters")
 }
 
@@ -108,11 +110,11 @@ AnnotateClusters.Seurat <- function(object, markers = NULL, engine = "local", gr
                                     key = "cell_type", tissue = NULL, species = NULL,
                                     study.context = NULL, assay = NULL, overwrite = FALSE,
                                     allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
-                                    within = NULL, ...) {
+                                    within = NULL, levels = FALSE, ...) {
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,
-    dry.run = dry.run, within = within, key.given = !missing(key)
+    dry.run = dry.run, within = within, levels = levels, key.given = !missing(key)
   )
   annotate_object(object, request, markers)
 }
@@ -127,11 +129,11 @@ AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local"
                                         group.by = "ident", key = "cell_type", tissue = NULL,
                                         species = NULL, study.context = NULL, assay = NULL,
                                         overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
-                                        dry.run = FALSE, within = NULL, ...) {
+                                        dry.run = FALSE, within = NULL, levels = FALSE, ...) {
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,
-    dry.run = dry.run, within = within
+    dry.run = dry.run, within = within, levels = levels
   )
   check_table(request, markers)
   annotate_table(object, request)
@@ -145,13 +147,14 @@ AnnotateClusters.character <- function(object, markers = NULL, engine = "local",
                                        group.by = "ident", key = "cell_type", tissue = NULL,
                                        species = NULL, study.context = NULL, assay = NULL,
                                        overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
-                                       dry.run = FALSE, within = NULL, output = NULL, ...) {
+                                       dry.run = FALSE, within = NULL, output = NULL,
+                                       levels = FALSE, ...) {
   check_text(object, "object")
   check_text(output, "output", null = TRUE)
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,
-    dry.run = dry.run, within = within, key.given = !missing(key)
+    dry.run = dry.run, within = within, levels = levels, key.given = !missing(key)
   )
   annotate_file(path.expand(object), request, output, markers)
 }
@@ -161,12 +164,12 @@ AnnotateClusters.default <- function(object, markers = NULL, engine = "local", g
                                      key = "cell_type", tissue = NULL, species = NULL,
                                      study.context = NULL, assay = NULL, overwrite = FALSE,
                                      allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
-                                     within = NULL, ...) {
+                                     within = NULL, levels = FALSE, ...) {
   # Lists of tables or genes, also of scran and DESeq2, whose classes can have no method here.
   if (is_marker_source(object) || is_unnamed_list(object)) {
     return(AnnotateClusters.data.frame(
       object, markers, engine, group.by, key, tissue, species, study.context, assay, overwrite,
-      allow.upload, verbose, dry.run, within, ...
+      allow.upload, verbose, dry.run, within, levels, ...
     ))
   }
   stop_unsupported(object)

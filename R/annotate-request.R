@@ -4,7 +4,7 @@
 # The checked arguments of AnnotateClusters() and AnnotateCells().
 new_request <- function(engine, options, group.by, key, tissue, species, study.context, assay,
                         overwrite, allow.upload, verbose, level = "clusters", dry.run = FALSE,
-                        within = NULL, key.given = TRUE) {
+                        within = NULL, levels = FALSE, key.given = TRUE) {
   check_text(group.by, "group.by")
   check_text(key, "key")
   check_text(tissue, "tissue", null = TRUE)
@@ -12,6 +12,7 @@ new_request <- function(engine, options, group.by, key, tissue, species, study.c
   check_text(study.context, "study.context", null = TRUE)
   check_text(assay, "assay", null = TRUE)
   check_text(within, "within", null = TRUE)
+  check_flag(levels, "levels")
   check_flag(overwrite, "overwrite")
   check_flag(allow.upload, "allow.upload")
   check_flag(verbose, "verbose")
@@ -20,7 +21,7 @@ new_request <- function(engine, options, group.by, key, tissue, species, study.c
     engine = with_options(engine, options, level), group.by = group.by, key = key,
     tissue = tissue, species = species, study.context = study.context, assay = assay,
     overwrite = overwrite, allow.upload = allow.upload, verbose = verbose, level = level,
-    dry.run = dry.run, within = within, key.given = key.given
+    dry.run = dry.run, within = within, levels = levels, key.given = key.given
   )
 }
 
@@ -97,7 +98,7 @@ json_request <- function(request) {
     engine = json_engine(request$engine), key = json_text(request$key),
     overwrite = json_flag(request$overwrite), allow_upload = json_flag(request$allow.upload),
     level = json_text(request$level), run = json_text(request$run),
-    dry_run = json_flag(isTRUE(request$dry.run)),
+    dry_run = json_flag(isTRUE(request$dry.run)), levels = json_flag(isTRUE(request$levels)),
     parameters = json_record(lapply(parameters, json_value))
   )
 }

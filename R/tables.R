@@ -31,7 +31,7 @@ error_codes <- c(
   invalid_object = "The object is of a known class but its content contradicts itself.",
   invalid_option = "The argument exists, its value is not valid.",
   knowledge = "A table of marker knowledge is not valid.",
-  labels_edited = "Labels that cellferry wrote were edited by hand since, and are not replaced unasked.",
+  labels_edited = "Labels that cellferry wrote were edited by hand, and are not replaced unasked.",
   layer_missing = "The assay does not have the counts or the normalised values that are needed.",
   markers = "A marker table cannot be used.",
   markers_clusters = "The clusters of the table are not the clusters of the object.",

@@ -2,7 +2,9 @@
 
 quiet <- function(expr) suppressWarnings(suppressMessages(expr))
 
-annotated_small <- function() quiet(AnnotateClusters(small_object(), small_markers(), verbose = FALSE))
+annotated_small <- function() {
+  quiet(AnnotateClusters(small_object(), small_markers(), verbose = FALSE))
+}
 
 sub_annotated <- function(x, key = "subtype") {
   part <- x[, as.character(x$RNA_snn_res.1) == "1"]

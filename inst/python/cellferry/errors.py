@@ -267,7 +267,7 @@ class ColumnExistsError(DeliveryError):
 
 
 class LabelsEditedError(ColumnExistsError):
-    """Labels that cellferry wrote were edited by hand since, and are not replaced unasked."""
+    """Labels that cellferry wrote were edited by hand, and are not replaced unasked."""
 
     code = "labels_edited"
 

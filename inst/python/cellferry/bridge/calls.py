@@ -142,6 +142,7 @@ def _annotate_file(message: Message, out: wire.Outgoing, callback: Callback | No
         Context(message.get("tissue"), message.get("species"), message.get("study_context") or ""),
         bool(message.get("overwrite")),
         bool(message.get("allow_upload")),
+        levels=bool(message.get("levels")),
         within=message.get("within"),
         key_given=message.get("key") is not None,
     )
