@@ -38,11 +38,17 @@ def own_home(tmp_path, monkeypatch):
     return home
 
 
+LOGGING = (list(logging.getLogger("cellferry").handlers), logging.getLogger("cellferry").level)
+
+
 @pytest.fixture(autouse=True)
 def own_logging(monkeypatch):
     """Give back what the command line sets for its process, so that tests need no order."""
     logger = logging.getLogger("cellferry")
-    handlers, level = list(logger.handlers), logger.level
+    # A fixture of a whole module may have used the command line before this.
+    handlers, level = LOGGING
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
     language.set("python")
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
     with warnings.catch_warnings():

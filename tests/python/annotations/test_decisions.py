@@ -208,7 +208,8 @@ def test_a_file_of_decisions_goes_by_the_cells(labelled, tmp_path):
 def test_the_run_keeps_decisions_too(labelled):
     name = cluster(labelled)
     found = cellferry.set_labels(labelled, {name: "Kupffer cell"})
-    from cellferry.runs.decisions import decisions_file, read_lines
+    from cellferry.runs.decided import read_lines
+    from cellferry.runs.decisions import decisions_file
 
     lines = read_lines(decisions_file(str(found.provenance["run"])))
     assert [line["label"] for line in lines] == ["Kupffer cell"]
@@ -255,7 +256,7 @@ def test_tables_report_and_genes_show_the_label_in_force(labelled, tmp_path):
         ({"0": "B cell"}, {"decision": "acepted"}, 'There is no decision "acepted"'),
         (["B cell", "T cell"], {}, "the order of labels is not enough"),
         ("B cell", {"cells": []}, "No cells are named"),
-        ("B cell", {"cells": ["nobody"]}, "1 cell of 1 are not in this object"),
+        ("B cell", {"cells": ["nobody"]}, "1 of 1 cell is not in this object"),
         (None, {"from_column": "louvian"}, 'no column "louvian"'),
     ],
 )

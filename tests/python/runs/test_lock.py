@@ -10,6 +10,8 @@ from cellferry.runs import lock
 from cellferry.runs.lock import HOLDER, LOCK, held, holder_of
 from cellferry.runs.run import Run
 from cellferry.runs.worker import CancelledWork
+from cellferry.study.clusters import Clusters
+from cellferry.study.study import Study
 from other_process import other_process
 
 HOLDS = """
@@ -103,7 +105,7 @@ def test_what_an_interrupted_call_left_at_work_can_write_no_more(monkeypatch):
 
     monkeypatch.setattr(Caller.here(), "watch", watched)
     with pytest.raises(KeyboardInterrupt):
-        execute(run, None, engine, None)
+        execute(run, Study(Clusters(("a",))), engine, None)
     monkeypatch.setattr(Caller.here(), "watch", None)
     assert (run.folder / LOCK).exists()
     with held(run.folder):
