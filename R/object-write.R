@@ -62,15 +62,6 @@ store_json <- function(store, key, json) {
   store
 }
 
-# The record alone, as where colours were chosen.
-attach_record <- function(object, key, json) {
-  if (is_seurat(object)) {
-    methods::slot(object, "misc") <- store_json(methods::slot(object, "misc"), key, json)
-    return(object)
-  }
-  set_experiment_metadata(object, store_json(S4Vectors::metadata(object), key, json))
-}
-
 # What an object has that a reduction cannot be called, NULL if nothing.
 reserved_reduction <- function(object, name) {
   reserved <- extract_reserved(object)
