@@ -469,7 +469,12 @@ def carry(
     if not pairs:
         message = "No decision is offered that could be taken over."
         raise InvalidOptionError(message, _history_line())
-    last = {name: decision for decision, name in pairs}
+    # Of several for one cluster the one that is about most of it; the others stay offered.
+    shares = {d.id: max((o.of_cluster or 0.0 for o in d.offered), default=0.0) for d, _ in pairs}
+    last: dict[str, Decision] = {}
+    for decision, name in pairs:
+        if name not in last or shares[decision.id] >= shares[last[name].id]:
+            last[name] = decision
     hashes = groups.hashes(list(last))
     new = [
         _identified(
@@ -488,7 +493,7 @@ def carry(
         )
         for name, decision in last.items()
     ]
-    taken = {d.id for d, _ in pairs}
+    taken = {d.id for d in last.values()}
     kept = [
         replace(d, stale=False, offered=()) if d.id in taken else d for d in target.record.decisions
     ]
