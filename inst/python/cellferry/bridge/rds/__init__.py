@@ -75,6 +75,8 @@ class RdsObject:
         As in :func:`cellferry.annotate_clusters`.
     dry_run
         Whether the study is only for a plan, which takes no consent.
+    levels
+        Whether broader labels are written too.
     context
         What is known of the sample.
     rscript
@@ -94,6 +96,7 @@ class RdsObject:
         gene_column: str | None = None,
         key: str | None = "cell_type",
         within: str | None = None,
+        levels: bool = False,
         context: Context | None = None,
         overwrite: bool = False,
         allow_upload: bool = False,
@@ -116,6 +119,7 @@ class RdsObject:
             "gene_column": gene_column,
             "key": key,
             "within": within,
+            "levels": levels,
             "tissue": context.tissue,
             "species": context.species,
             "study_context": context.study_context,
@@ -217,6 +221,7 @@ def open_rds(request: AnnotateRequest, finding: Finding = nullcontext) -> Iterat
             gene_column=request.gene_column,
             key=request.key if request.key_given else None,
             within=request.within,
+            levels=request.levels,
             context=request.context,
             overwrite=request.overwrite,
             allow_upload=request.allow_upload,
