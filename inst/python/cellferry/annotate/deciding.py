@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..annotations.decisions import decide
 from ..annotations.decisions.decide import Decided
 from ..annotations.decisions.decision import Decision, Wanted
-from ..annotations.labelling import Labels, Written, texts_of
+from ..annotations.labelling import Labels, Written, texts_of, write_columns
 from ..annotations.texts import Texts
 from ..errors import GroupMissingError, UnsupportedObjectError, listing, nearest
 
@@ -147,13 +147,6 @@ def column_of(obs: pd.DataFrame, name: str) -> Texts:
 
 def _after(labels: Labels, written: Written) -> Labels:
     """Return what the object has once something is written."""
-    import pandas as pd
-
-    obs = labels.obs.drop(columns=[c for c in written.gone if c in labels.obs.columns])
-    for column in written.columns:
-        values: Any = column.values
-        if isinstance(values, Texts):
-            levels = pd.Index(values.levels, dtype="object")
-            values = pd.Categorical.from_codes(values.codes, categories=levels)
-        obs[column.name] = values
-    return replace(labels, obs=obs, record=written.record, _found={})
+    obs = labels.obs.copy(deep=False)
+    write_columns(obs, written, labels.key)
+    return replace(labels, obs=obs, record=written.record, known_rows=None)

@@ -6,7 +6,7 @@ of R: an answer of an engine, with the decisions that still hold, and decisions 
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,13 +25,7 @@ from ..errors import (
 from ..study.clusters import cluster_text
 from .clusters import STATUSES, UNKNOWN, Annotation, Annotations, Status
 from .decisions.carry import Before, Groups, held, moved_cells
-from .decisions.decision import (
-    HASH_DIGITS,
-    LABELLING,
-    STALE,
-    Decision,
-    open_offers,
-)
+from .decisions.decision import LABELLING, STALE, Decision, open_offers, sorted_hash
 from .decisions.in_force import with_decisions
 from .delivery import COLUMN_SOURCES, STORE, Column, Values, by_lineage, columns, level_texts
 from .label_colors import COLORS, keep_colors, uns_colors
@@ -67,43 +61,36 @@ class Labels:
         Name of the label column.
     record
         What is stored under the key.
+    known_rows
+        For each cell its row of the record, -1 without one, where the caller knows it.
     """
 
     cells: Sequence[str]
     obs: pd.DataFrame
     key: str
     record: Annotations
-    _found: dict[str, Any] = field(default_factory=dict, repr=False)
+    known_rows: NDArray[np.intp] | None = None
 
     @property
     def of_cells(self) -> bool:
         """Whether every cell was annotated by itself."""
         return self.record.provenance.get("level") == "cells"
 
+    @functools.cached_property
+    def _present(self) -> Present:
+        if self.known_rows is not None:
+            return Present(self.record, None, rows=self.known_rows)
+        return present(self.record, self.obs, self.key)
+
     @property
     def rows(self) -> NDArray[np.intp] | None:
         """For each cell its row of the record, -1 without one; None where it is not known."""
-        if "present" not in self._found:
-            self._found["present"] = present(self.record, self.obs, self.key)
-        found: NDArray[np.intp] | None = self._found["present"].rows
-        return found
+        return self._present.rows
 
     @property
     def unclear(self) -> frozenset[str]:
         """Clusters whose cells can't be told apart any more."""
-        assert self.rows is None or "present" in self._found
-        found: frozenset[str] = self._found["present"].unclear
-        return found
-
-    def known(self, rows: NDArray[np.intp]) -> None:
-        """Take the rows of the cells from the caller, who knows them.
-
-        Parameters
-        ----------
-        rows
-            For each cell, -1 without one.
-        """
-        self._found["present"] = Present(self.record, None, rows=rows)
+        return self._present.unclear
 
     def column(self, suffix: str) -> Texts:
         """Return a column of the key as text; nothing where it is not there."""
@@ -120,22 +107,22 @@ class Labels:
         numbers = pd.to_numeric(self.obs[name], errors="coerce")
         return np.asarray(numbers.to_numpy(dtype="f8", na_value=np.nan))
 
-    def now(self) -> dict[str, Values]:
-        """Return what the cells have in their columns, by suffix."""
+    @functools.cached_property
+    def now(self) -> Mapping[str, Values]:
+        """What the cells have in their columns, by suffix."""
         found: dict[str, Values] = {
             end: self.numbers(end) if kind == "real" else self.column(end)
             for end, (_, kind) in COLUMN_SOURCES.items()
         }
         return {**found, DECISION: self.column(DECISION)}
 
-    def engines(self) -> dict[str, Values]:
-        """Return what the cells would have if nobody had decided, by suffix."""
+    @functools.cached_property
+    def engines(self) -> Mapping[str, Values]:
+        """What the cells would have if nobody had decided, by suffix."""
         if not self.of_cells:
-            rows = self.rows
-            assert rows is not None
-            bare = with_decisions(self.record, ())
-            return by_row({end: bare.values(s) for end, (s, _) in COLUMN_SOURCES.items()}, rows)
-        found = {k: v for k, v in self.now().items() if k != DECISION}
+            assert self.rows is not None
+            return of_engine(self.record, self.rows)
+        found = {k: v for k, v in self.now.items() if k != DECISION}
         chosen = by_hand(self.record.decisions, self.cells)
         for number, decision in enumerate(self.record.decisions):
             at = np.flatnonzero(chosen == number)
@@ -148,23 +135,21 @@ class Labels:
                         found[end] = put(values, at, [old[place[int(p)]] for p in at])
         return found
 
-    def expected(self) -> dict[str, Values] | None:
-        """Return what was written into the columns of the cells; None where it is not known."""
-        if not self.of_cells and self.rows is None:
-            return None
+    @functools.cached_property
+    def expected(self) -> Mapping[str, Values] | None:
+        """What was written into the columns of the cells; None where it is not known."""
         if self.of_cells:
-            return self.now()
-        return in_force(self.record, self.rows, self.cells, self.engines())
+            return self.now
+        if self.rows is None:
+            return None
+        return in_force(self.record, self.rows, self.cells, self.engines)
 
+    @functools.cached_property
     def edited(self) -> NDArray[np.bool_]:
-        """Return which cells have another label than was written, as far as it is known."""
-        none = np.zeros(len(self.cells), dtype=bool)
-        if self.of_cells or self.key not in self.obs:
-            return none
-        expected = self.expected()
-        if expected is None:
-            return none
-        label = expected[""]
+        """Which cells have another label than was written, as far as it is known."""
+        if self.of_cells or self.key not in self.obs or self.expected is None:
+            return np.zeros(len(self.cells), dtype=bool)
+        label = self.expected[""]
         assert isinstance(label, Texts)
         return differing(self.column(""), label)
 
@@ -217,51 +202,73 @@ def in_force(
     """
     found: dict[str, Values] = dict(engines)
     if rows is not None:
-        sources = {end: record.values(source) for end, (source, _) in COLUMN_SOURCES.items()}
-        found |= by_row({**sources, DECISION: record.values("decision")}, rows)
+        found |= by_row({**_columns_of(record), DECISION: record.values("decision")}, rows)
     else:
         found[DECISION] = Texts.none(len(cells))
     chosen = by_hand(record.decisions, cells)
     for number in np.unique(chosen[chosen >= 0]).tolist():
         decision = record.decisions[number]
         at = np.flatnonzero(chosen == number)
-        if decision.action == "withdrawn":
-            continue
         found[DECISION] = put(found[DECISION], at, decision.action)
         if decision.action not in LABELLING:
             continue
         label = decision.label or UNKNOWN
-        of_engine = engines[""]
-        assert isinstance(of_engine, Texts)
-        other = at[~equals(of_engine, label)[at]]
+        answered = engines[""]
+        assert isinstance(answered, Texts)
+        agrees = equals(answered, label)[at]
         found[""] = put(found[""], at, label)
         found["_ontology_id"] = put(found["_ontology_id"], at, decision.ontology_id)
         status = "unknown" if label == UNKNOWN else "ok"
         found["_status"] = put(found["_status"], at, status)
         # Those whose engine says the same keep what it says of it.
-        same = at[equals(of_engine, label)[at]]
         for end in ("_detail", "_confidence"):
-            found[end] = put(found[end], other, None)
-            found[end] = put_from(found[end], engines[end], same)
+            found[end] = put(found[end], at[~agrees], None)
+            found[end] = put_from(found[end], engines[end], at[agrees])
     return found
+
+
+def _columns_of(record: Annotations) -> dict[str, Values]:
+    return {end: record.values(source) for end, (source, _) in COLUMN_SOURCES.items()}
+
+
+def of_engine(record: Annotations, rows: NDArray[np.intp]) -> dict[str, Values]:
+    """Return what cells would have if nobody had decided, by suffix.
+
+    Parameters
+    ----------
+    record
+        With or without decisions.
+    rows
+        For each cell its row, -1 without one.
+    """
+    return by_row(_columns_of(with_decisions(record, ())), rows)
 
 
 def by_hand(decisions: Sequence[Decision], cells: Sequence[str]) -> NDArray[np.intp]:
     """Return for each cell the number of the last decision about cells that has it, else -1."""
     found = np.full(len(cells), -1, dtype=np.intp)
-    for number, decision in enumerate(decisions):
-        if decision.of_cells:
-            at = positions(decision.cells, cells)
+    of_cells = [(n, d) for n, d in enumerate(decisions) if d.of_cells]
+    if of_cells:
+        own = index_of(cells)
+        for number, decision in of_cells:
+            at = positions(decision.cells, own)
             found[at[at >= 0]] = -1 if decision.action == "withdrawn" else number
     return found
 
 
-def positions(wanted: Sequence[str], cells: Sequence[str]) -> NDArray[np.intp]:
+def index_of(cells: Sequence[str]) -> pd.Index[Any]:
+    """Return names of cells to look others up in, several times: see :func:`positions`."""
+    import pandas as pd
+
+    return pd.Index(list(cells), dtype="object")
+
+
+def positions(wanted: Sequence[str], cells: Sequence[str] | pd.Index[Any]) -> NDArray[np.intp]:
     """Return the places of names among cells, -1 for those that are not there."""
     import pandas as pd
 
-    own = pd.Index(list(cells), dtype="object")
-    found: NDArray[np.intp] = own.get_indexer(pd.Index(list(wanted), dtype="object"))
+    own = cells if isinstance(cells, pd.Index) else index_of(cells)
+    found: NDArray[np.intp] = own.get_indexer(index_of(wanted))
     return found
 
 
@@ -341,15 +348,8 @@ def digests(cells: Sequence[str], labels: Texts) -> dict[str, str]:
     order = sorted(range(len(cells)), key=cells.__getitem__)
     ordered = [cells[i] for i in order]
     own = [names[int(labels.codes[i])] for i in order]
-    both = "\n".join(
-        f"{c}\t{'-' if x is None else '+' + x}" for c, x in zip(ordered, own, strict=True)
-    )
-    return {"cells": _digest("\n".join(ordered)), "labels": _digest(both)}
-
-
-def _digest(text: str) -> str:
-    found = hashlib.sha256(text.encode("utf-8", "backslashreplace"))
-    return found.hexdigest()[:HASH_DIGITS]
+    both = (f"{c}\t{'-' if x is None else '+' + x}" for c, x in zip(ordered, own, strict=True))
+    return {"cells": sorted_hash(ordered), "labels": sorted_hash(both)}
 
 
 def check_unedited(labels: Labels, *, overwrite: bool = False) -> None:
@@ -373,7 +373,7 @@ def check_unedited(labels: Labels, *, overwrite: bool = False) -> None:
     found = digests(labels.cells, labels.column(""))
     if found["cells"] != known.get("cells") or found["labels"] == known.get("labels"):
         return
-    raise edited_error(labels.key, int(labels.edited().sum()))
+    raise edited_error(labels.key, int(labels.edited.sum()))
 
 
 def edited_error(key: str, n: int) -> LabelsEditedError:
@@ -446,14 +446,13 @@ def labelled(
         names = tuple(row.cluster for row in found)
         decisions = _joined(decisions, of_run, Groups(names, rows, cells))
     if decisions:
-        n_decided = _counts_by_hand(decisions, cells, rows, record) if is_table else None
+        n_decided = counts_by_hand(decisions, cells, rows, record) if is_table else None
         record = with_decisions(record, decisions, n_decided)
         made |= in_force(record, rows if is_table else None, cells, made)
         if not is_table:
             record = _of_labels(record, made, cells)
         _say_stale(record, key)
-    had = previous is not None and key + DECISION in previous.obs
-    finished = written(record, key, cells, made, had=had)
+    finished = written(record, key, cells, made)
     if previous is None:
         return finished
     # What the earlier labels had of levels, and of rows, is not of these.
@@ -462,7 +461,7 @@ def labelled(
     gone = [name for name in old if name in owned]
     if _had_rows(previous) and key + CLUSTER != record.provenance.get("group_key"):
         gone.append(key + CLUSTER)
-    return replace(finished, gone=(*finished.gone, *gone))
+    return replace(finished, gone=tuple(gone))
 
 
 def _had_rows(previous: Labels) -> bool:
@@ -477,7 +476,6 @@ def written(
     cells: Sequence[str],
     made: Mapping[str, Values],
     *,
-    had: bool,
     expected: Texts | None = None,
 ) -> Written:
     """Return columns of cells and their record, with what it needs to be judged later.
@@ -492,14 +490,11 @@ def written(
         Names.
     made
         Suffix -> values of the cells.
-    had
-        Whether the object has a column of decisions.
     expected
         Labels that are ours, where edits by hand are left as they are.
     """
     made = dict(made)
     decided = made.pop(DECISION, None)
-    gone: tuple[str, ...] = ()
     made[""] = by_lineage(made[""], made["_ontology_id"])
     if record.provenance.get("levels"):
         made |= level_texts(made[""], made["_ontology_id"])
@@ -507,8 +502,6 @@ def written(
     assert isinstance(label, Texts)
     if decided is not None and (record.decisions or bool((decided.codes >= 0).any())):  # type: ignore[union-attr]
         made[DECISION] = decided
-    elif had:
-        gone = (key + DECISION,)
     names = [key + end for end in made]
     others = [c for c in record.provenance.get("columns", ()) if c not in {*names, key + DECISION}]
     record = replace(
@@ -525,7 +518,7 @@ def written(
         Column(key + end, v.compact() if isinstance(v, Texts) and end not in ordered else v)
         for end, v in made.items()
     )
-    return Written(record, finished, gone)
+    return Written(record, finished)
 
 
 def _carried(
@@ -542,16 +535,15 @@ def _carried(
         names = tuple(row.cluster for row in found)
         groups = Groups(names, rows, cells, refined_clusters(found))
         carried = held(decisions, groups, before)
+    own = index_of(cells)
     moved = []
     for decision in carried:
-        if not decision.of_cells:
-            moved.append(decision)
-            continue
-        there = positions(decision.cells, cells) >= 0
-        own = _carrying(decision, before, previous.record)
-        one = moved_cells(decision, cells, there, own)
-        if found.level == "cells" and one.action != "withdrawn":
-            one = replace(one, before=_before(made, positions(one.cells, cells)))
+        one = decision
+        if one.of_cells:
+            if not (positions(one.cells, own) >= 0).any():
+                one = moved_cells(one, cells, _carrying(one, before, previous.record))
+            if found.level == "cells" and one.action != "withdrawn":
+                one = replace(one, before=_before(made, positions(one.cells, own)))
         moved.append(one)
     return moved
 
@@ -613,12 +605,25 @@ def _before(engines: Mapping[str, Values], at: NDArray[np.intp]) -> dict[str, li
     return kept
 
 
-def _counts_by_hand(
+def counts_by_hand(
     decisions: Sequence[Decision],
     cells: Sequence[str],
     rows: NDArray[np.intp],
-    record: Annotations,
+    record: Sequence[Annotation] | Annotations,
 ) -> dict[str, int]:
+    """Return cluster -> how many of its cells were decided about by hand.
+
+    Parameters
+    ----------
+    decisions
+        All of them.
+    cells
+        Names.
+    rows
+        For each cell its row, -1 without one.
+    record
+        The rows.
+    """
     chosen = by_hand(decisions, cells)
     counts = np.bincount(rows[(chosen >= 0) & (rows >= 0)], minlength=len(record))
     return {row.cluster: int(n) for row, n in zip(record, counts, strict=True)}
@@ -692,32 +697,26 @@ def decided(
         Which cells the new ones are about: only these may have been edited by hand and still be
         written.
     """
-    before_edit = labels.edited()
-    engines = labels.engines()
     rows = None if labels.of_cells else labels.rows
     n_decided = None
     if rows is not None:
-        n_decided = _counts_by_hand(decisions, labels.cells, rows, labels.record)
+        n_decided = counts_by_hand(decisions, labels.cells, rows, labels.record)
     record = with_decisions(labels.record, decisions, n_decided)
-    wanted = in_force(record, rows, labels.cells, engines)
+    wanted = in_force(record, rows, labels.cells, labels.engines)
     if labels.of_cells:
         record = _of_labels(record, wanted, labels.cells)
-    keep = np.flatnonzero(before_edit & ~affected)
-    made = wanted
-    if len(keep):
-        now = labels.now()
-        made = {end: put_from(values, now[end], keep) for end, values in wanted.items()}
+    keep = np.flatnonzero(labels.edited & ~affected)
+    made = {end: put_from(values, labels.now[end], keep) for end, values in wanted.items()}
     label = wanted[""]
     assert isinstance(label, Texts)
-    had = labels.key + DECISION in labels.obs
-    return written(record, labels.key, labels.cells, made, had=had, expected=label)
+    return written(record, labels.key, labels.cells, made, expected=label)
 
 
 def before_of(labels: Labels, cells: Sequence[str]) -> dict[str, list[Any]]:
     """Return what a decision about cells remembers, where every cell was annotated by itself."""
     if not labels.of_cells:
         return {}
-    return _before(labels.engines(), positions(cells, labels.cells))
+    return _before(labels.engines, positions(cells, labels.cells))
 
 
 def stored_labels(adata: anndata.AnnData, key: str) -> Labels | None:
@@ -772,7 +771,7 @@ def with_others(own: Labels | None, others: Labels | None) -> Labels | None:
         return own
     # The last one counts.
     decisions = tuple(sorted([*own.record.decisions, *more], key=lambda d: d.at))
-    return replace(own, record=replace(own.record, decisions=decisions), _found={})
+    return replace(own, record=replace(own.record, decisions=decisions))
 
 
 def attach(
@@ -843,25 +842,40 @@ def write_into(adata: anndata.AnnData, made: Written, key: str) -> None:
     key
         Name of the label column.
     """
+    write_columns(adata.obs, made, key)
+    store = dict(adata.uns.get(STORE, {}))
+    store[key] = keep_colors(made.record.to_json(), store.get(key))
+    store |= made.beside
+    adata.uns[STORE] = store
+    adata.uns[key + COLORS] = uns_colors(store[key], adata.obs[key].cat.categories)
+
+
+def write_columns(obs: pd.DataFrame, made: Written, key: str) -> None:
+    """Write columns into metadata, and remove those that are not of these labels.
+
+    Parameters
+    ----------
+    obs
+        Changed in place.
+    made
+        In the order of its cells.
+    key
+        Name of the label column.
+    """
     import pandas as pd
 
     for column in made.columns:
         values = column.values
         if isinstance(values, Texts):
             levels = pd.Index(values.levels, dtype="object")
-            adata.obs[column.name] = pd.Categorical.from_codes(values.codes, categories=levels)
+            obs[column.name] = pd.Categorical.from_codes(values.codes, categories=levels)
         else:
-            adata.obs[column.name] = values
-    # What was decided under a record that is lost is not said of other labels.
+            obs[column.name] = values
+    # What was decided about other labels, also under a record that is lost, is not said of these.
     names = {column.name for column in made.columns}
     for name in {*made.gone, key + DECISION} - names:
-        if name in adata.obs:
-            del adata.obs[name]
-    store = dict(adata.uns.get(STORE, {}))
-    store[key] = keep_colors(made.record.to_json(), store.get(key))
-    store |= made.beside
-    adata.uns[STORE] = store
-    adata.uns[key + COLORS] = uns_colors(store[key], adata.obs[key].cat.categories)
+        if name in obs:
+            del obs[name]
 
 
 __all__ = [
@@ -874,6 +888,7 @@ __all__ = [
     "attach",
     "before_of",
     "check_unedited",
+    "counts_by_hand",
     "decided",
     "digests",
     "edited_error",
@@ -883,6 +898,7 @@ __all__ = [
     "stored_labels",
     "with_others",
     "with_previous",
+    "write_columns",
     "write_into",
     "written",
 ]

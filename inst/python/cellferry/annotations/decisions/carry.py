@@ -217,9 +217,7 @@ def _offers(
     return (Offer(name, round(n / max(total, n), 4), round(n / int(groups.sizes()[best]), 4)),)
 
 
-def moved_cells(
-    decision: Decision, cells: Sequence[str], present: NDArray[np.bool_], carried: Sequence[int]
-) -> Decision:
+def moved_cells(decision: Decision, cells: Sequence[str], carried: Sequence[int]) -> Decision:
     """Return a decision about cells under the names that they have now.
 
     Parameters
@@ -228,12 +226,10 @@ def moved_cells(
         About cells of which none is there by its name.
     cells
         Names of all cells.
-    present
-        Which of its cells are there.
     carried
         Positions of the cells that carry its label and decision.
     """
-    if present.any() or not len(carried):
+    if not len(carried):
         return decision
     names = tuple(cells[i] for i in carried)
     kept = {} if len(names) != len(decision.cells) else dict(decision.before)

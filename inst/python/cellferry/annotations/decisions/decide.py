@@ -33,6 +33,8 @@ from ..labelling import (
     decided,
     differing,
     edited_error,
+    equals,
+    index_of,
     positions,
 )
 from .carry import Groups
@@ -57,7 +59,7 @@ from .in_force import engine_row, with_decisions
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..clusters import Annotations
+    from ..clusters import Annotation, Annotations
     from ..texts import Texts
 
 logger = logging.getLogger("cellferry")
@@ -119,23 +121,30 @@ def set_clusters(
         return _decide_table(target, wanted)
     if target.of_cells:
         return _decide_labels(target, wanted)
-    groups = groups_of(target)
-    _check_have_cells(target, groups, wanted)
+    new = _of_clusters(target, wanted)
+    # Cells that were chosen by hand keep what was decided about them.
+    affected = _affected(target, new) & (by_hand(record.decisions, target.cells) < 0)
+    return _decided(target, new, affected, overwrite=overwrite)
+
+
+def _of_clusters(labels: Labels, wanted: Mapping[str, Wanted]) -> list[Decision]:
+    """Return what is decided about clusters that are in the table."""
+    groups = groups_of(labels)
+    _check_have_cells(labels, groups, wanted)
     hashes, sizes = groups.hashes(list(wanted)), groups.sizes()
     new = []
-    for row in record:
+    for row, n in zip(labels.record, sizes.tolist(), strict=True):
         if row.cluster in wanted:
-            want = wanted[row.cluster]
-            what = f'cluster "{row.cluster}"'
-            action, term = action_of(want, engine_row(row).label, what)
-            made = _made(action, term, want, hashes[row.cluster], record)
-            n = int(sizes[groups.names.index(row.cluster)])
-            named = replace(made, cluster=row.cluster, clusters=(row.cluster,), n_cells=n)
-            new.append(_identified(named))
-    affected = np.isin(groups.codes, [groups.names.index(name) for name in wanted])
-    # Cells that were chosen by hand keep what was decided about them.
-    affected &= by_hand(record.decisions, target.cells) < 0
-    return _decided(target, new, affected, overwrite=overwrite)
+            made = _about(row, wanted[row.cluster], hashes[row.cluster], labels.record)
+            new.append(_identified(replace(made, n_cells=n)))
+    return new
+
+
+def _about(row: Annotation, want: Wanted, value: str, record: Annotations) -> Decision:
+    """Return what is decided about a cluster that is known by a hash."""
+    action, term = action_of(want, engine_row(row).label, f'cluster "{row.cluster}"')
+    made = _made(action, term, want, value, record)
+    return replace(made, cluster=row.cluster, clusters=(row.cluster,))
 
 
 def set_cells(
@@ -159,6 +168,12 @@ def set_cells(
     InvalidOptionError
         There are no such cells, or some are named twice.
     """
+    new = [_of_cells(labels, cells, want)]
+    return _decided(labels, new, _affected(labels, new), overwrite=overwrite)
+
+
+def _of_cells(labels: Labels, cells: Sequence[str], want: Wanted) -> Decision:
+    """Return what is decided about cells; raises as :func:`set_cells`."""
     names = [str(c) for c in cells]
     if not names:
         message = "No cells are named."
@@ -179,10 +194,7 @@ def set_cells(
     action, term = action_of(want, engine, "these cells")
     made = _made(action, term, want, names_hash(names), labels.record)
     kept = {} if action == "withdrawn" else before_of(labels, names)
-    one = _identified(replace(made, cells=tuple(names), n_cells=len(names), before=kept))
-    affected = np.zeros(len(labels.cells), dtype=bool)
-    affected[at] = True
-    return _decided(labels, [one], affected, overwrite=overwrite)
+    return _identified(replace(made, cells=tuple(names), n_cells=len(names), before=kept))
 
 
 def adopt(labels: Labels, column: Texts, by: str | None, reason: str | None) -> Decided:
@@ -201,18 +213,36 @@ def adopt(labels: Labels, column: Texts, by: str | None, reason: str | None) -> 
     by, reason
         Kept with each decision.
     """
+    said = Wanted(reason=reason, by=by)
+    expected = labels.expected
     if labels.of_cells:
-        return _adopt_cells(labels, column, np.arange(len(labels.cells)), by, reason)
-    groups = groups_of(labels)
+        assert expected is not None
+        new = _by_label(labels, column, expected[""], np.arange(len(labels.cells)), said)
+    else:
+        groups = groups_of(labels)
+        assert expected is not None
+        whole, rest = _whole_clusters(labels, groups, column, said)
+        new = _of_clusters(labels, whole) if whole else []
+        new += _by_label(labels, column, expected[""], rest, said)
+    if not new:
+        message = "All cells have the labels of the column already: there is nothing to adopt."
+        logger.info("%s", message)
+        return Decided((), labels.record)
+    affected = np.ones(len(labels.cells), dtype=bool)
+    return _decided(labels, new, affected, overwrite=True)
+
+
+def _whole_clusters(
+    labels: Labels, groups: Groups, column: Texts, said: Wanted
+) -> tuple[dict[str, Wanted], NDArray[np.intp]]:
+    """Return the clusters that a column has one label for, and the cells that are none of these."""
     rows = {row.cluster: row for row in labels.record}
     hand = by_hand(labels.record.decisions, labels.cells) >= 0
     whole: dict[str, Wanted] = {}
-    rest: list[NDArray[np.intp]] = []
-    expected = labels.expected()
-    assert expected is not None
-    in_force = expected[""]
     order = np.argsort(groups.codes, kind="stable")
     starts = np.searchsorted(groups.codes[order], np.arange(len(groups.names) + 1))
+    # Cells without a cluster come first.
+    rest = [order[: starts[0]]]
     for i, name in enumerate(groups.names):
         at = order[starts[i] : starts[i + 1]]
         if not len(at):
@@ -222,42 +252,20 @@ def adopt(labels: Labels, column: Texts, by: str | None, reason: str | None) -> 
         if label is None or name in labels.unclear or hand[at].any():
             rest.append(at)
         elif label != rows[name].label:
-            whole[name] = Wanted(label, reason=reason, by=by)
-    new = [] if not whole else list(set_clusters(labels, whole, overwrite=True).new)
-    outside = order[: starts[0]] if len(starts) else order[:0]
-    own = np.concatenate([*rest, outside]) if rest or len(outside) else outside
-    new += _of_cells(labels, column, in_force, own, Wanted(reason=reason, by=by))
-    if not new:
-        message = "All cells have the labels of the column already: there is nothing to adopt."
-        logger.info("%s", message)
-        return Decided((), labels.record)
-    affected = np.ones(len(labels.cells), dtype=bool)
-    return _decided(labels, new, affected, overwrite=True)
+            whole[name] = replace(said, label=label)
+    return whole, np.concatenate([*rest[1:], rest[0]])
 
 
-def _adopt_cells(
-    labels: Labels, column: Texts, own: NDArray[np.intp], by: str | None, reason: str | None
-) -> Decided:
-    new = _of_cells(labels, column, labels.column(""), own, Wanted(reason=reason, by=by))
-    affected = np.ones(len(labels.cells), dtype=bool)
-    return Decided((), labels.record) if not new else _decided(labels, new, affected)
-
-
-def _of_cells(
-    labels: Labels,
-    column: Texts,
-    in_force: Any,
-    own: NDArray[np.intp],
-    said: Wanted,
+def _by_label(
+    labels: Labels, column: Texts, in_force: Any, own: NDArray[np.intp], said: Wanted
 ) -> list[Decision]:
-    different = differing(column, in_force)[own] & (column.codes[own] >= 0)
-    chosen = own[different]
-    new: list[Decision] = []
+    """Return one decision for each label that cells have in a column and not in force."""
+    chosen = own[differing(column, in_force)[own] & (column.codes[own] >= 0)]
+    new = []
     for code in np.unique(column.codes[chosen]).tolist():
         at = chosen[column.codes[chosen] == code]
         names = [labels.cells[int(i)] for i in at]
-        want = replace(said, label=column.levels[code])
-        new += set_cells(labels, names, want).new
+        new.append(_of_cells(labels, names, replace(said, label=column.levels[code])))
     return new
 
 
@@ -374,6 +382,7 @@ def apply(
     for name, value in hashes.items():
         clusters_of.setdefault(value, []).append(name)
     of_markers = _by_markers(target, hashes)
+    own_cells = index_of(target.cells) if isinstance(target, Labels) else None
     new: list[Decision] = []
     left: list[Decision] = []
     n_known = 0
@@ -382,11 +391,11 @@ def apply(
             n_known += 1
             continue
         if decision.of_cells:
-            if not isinstance(target, Labels):
-                left.append(decision)
-                continue
-            at = positions(decision.cells, target.cells)
-            if bool((at >= 0).all()):
+            if (
+                isinstance(target, Labels)
+                and own_cells is not None
+                and bool((positions(decision.cells, own_cells) >= 0).all())
+            ):
                 new.append(replace(decision, before=before_of(target, decision.cells)))
             else:
                 left.append(decision)
@@ -581,23 +590,10 @@ def _decide_table(found: Annotations, wanted: Mapping[str, Wanted]) -> Decided:
     new = []
     genes = markers_by_cluster(found)
     for row in found:
-        want = wanted.get(row.cluster)
-        if want is not None:
-            what = f'cluster "{row.cluster}"'
-            action, term = action_of(want, engine_row(row).label, what)
+        if row.cluster in wanted:
             value = markers_hash(row.cluster, genes[row.cluster])
-            made = _made(action, term, want, value, found)
-            new.append(
-                _identified(
-                    replace(
-                        made,
-                        basis="markers",
-                        cluster=row.cluster,
-                        clusters=(row.cluster,),
-                        n_cells=row.n_cells,
-                    )
-                )
-            )
+            made = _about(row, wanted[row.cluster], value, found)
+            new.append(_identified(replace(made, basis="markers", n_cells=row.n_cells)))
     return Decided(tuple(new), with_decisions(found, [*found.decisions, *new]))
 
 
@@ -605,15 +601,13 @@ def _decide_labels(labels: Labels, wanted: Mapping[str, Wanted]) -> Decided:
     """Decide about all cells of a label, where every cell was annotated by itself."""
     now = labels.column("")
     new: list[Decision] = []
-    affected = np.zeros(len(labels.cells), dtype=bool)
     for name, want in wanted.items():
-        at = np.flatnonzero(now.codes == (now.levels.index(name) if name in now.levels else -2))
+        at = np.flatnonzero(equals(now, name))
         if not len(at):
             message = f'No cell of this object has the label "{name}".'
             raise InvalidOptionError(message, f"Labels are {listing(list(now.levels))}.")
-        new += set_cells(labels, [labels.cells[int(i)] for i in at], want).new
-        affected[at] = True
-    return _decided(labels, new, affected, overwrite=True)
+        new.append(_of_cells(labels, [labels.cells[int(i)] for i in at], want))
+    return _decided(labels, new, _affected(labels, new), overwrite=True)
 
 
 def _hashes_of(target: Labels | Annotations) -> dict[str, str]:
@@ -643,9 +637,11 @@ def _affected(labels: Labels, new: Sequence[Decision]) -> NDArray[np.bool_]:
     if clusters:
         groups = groups_of(labels)
         affected |= np.isin(groups.codes, [groups.names.index(name) for name in clusters])
-    for decision in new:
-        if decision.of_cells:
-            affected[positions(decision.cells, labels.cells)] = True
+    of_cells = [d for d in new if d.of_cells]
+    if of_cells:
+        own = index_of(labels.cells)
+        for decision in of_cells:
+            affected[positions(decision.cells, own)] = True
     return affected
 
 
@@ -653,7 +649,7 @@ def _engine_label(labels: Labels, at: NDArray[np.intp]) -> str | None:
     """Return the engine's label of cells, None where they have several."""
     if not labels.of_cells and labels.rows is None:
         return None
-    engine = labels.engines()[""]
+    engine = labels.engines[""]
     codes = np.unique(engine.codes[at])  # type: ignore[union-attr]
     if len(codes) != 1 or codes[0] < 0:
         return None
@@ -690,7 +686,7 @@ def _decided(
     *,
     overwrite: bool = False,
 ) -> Decided:
-    n = int((labels.edited() & affected).sum())
+    n = int((labels.edited & affected).sum())
     if n and not overwrite:
         raise edited_error(labels.key, n)
     return _finished(labels, new, [*labels.record.decisions, *new], affected)

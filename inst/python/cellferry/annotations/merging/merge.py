@@ -35,7 +35,6 @@ from ..decisions.decision import (
 from ..decisions.in_force import with_decisions
 from ..delivery import (
     APART,
-    COLUMN_SOURCES,
     Values,
     check_key,
     claimed_columns,
@@ -43,13 +42,14 @@ from ..delivery import (
 )
 from ..labelling import (
     CLUSTER,
-    DECISION,
     Labels,
     Written,
     by_hand,
     by_row,
+    counts_by_hand,
     differing,
     in_force,
+    of_engine,
     positions,
     put_from,
     written,
@@ -183,7 +183,7 @@ def _part(source: Source, key: str, affix: Affix, whole: Sequence[str]) -> Part:
             f'the columns of the clusters and of the labels "{key}" are gone or were changed.'
         )
         raise MergeError(message, "Annotate it again.")
-    n = int(labels.edited().sum())
+    n = int(labels.edited.sum())
     if n:
         message = (
             f'{counted(n, "cell")} of the part "{source.name}" {"has" if n == 1 else "have"} '
@@ -266,9 +266,7 @@ def _base(
         raise ColumnExistsError(message, f'Name another key than "{key}" (`key`).', columns=foreign)
     if record is None:
         none = np.full(len(whole.cells), -1, dtype=np.intp)
-        labels = Labels(tuple(whole.cells), whole.obs, key, Annotations((), provenance={}))
-        labels.known(none)
-        return labels
+        return Labels(tuple(whole.cells), whole.obs, key, Annotations((), provenance={}), none)
     labels = whole.labels(key)
     if labels.rows is None:
         message = (
@@ -295,17 +293,13 @@ def _merged(base: Labels, parts: Sequence[Part], keys: Sequence[str], key: str) 
         _provenance(base, parts, keys, key, of_cells=of_cells),
         _markers(base, parts, rows),
     )
-    n_decided = None
     if not of_cells:
-        chosen = by_hand(decisions, base.cells)
-        counts = np.bincount(codes[(chosen >= 0) & (codes >= 0)], minlength=len(rows))
-        n_decided = {r.cluster: int(n) for r, n in zip(rows, counts, strict=True)}
+        n_decided = counts_by_hand(decisions, base.cells, codes, rows)
         record = with_decisions(record, decisions, n_decided)
     else:
         record = replace(record, decisions=tuple(decisions))
-    now = base.now()
     if of_cells:
-        made = dict(now)
+        made = dict(base.now)
         for number, part in enumerate(parts):
             made = {e: _from_part(v, part, e, owner == number, own) for e, v in made.items()}
         expected = made[""]
@@ -314,21 +308,13 @@ def _merged(base: Labels, parts: Sequence[Part], keys: Sequence[str], key: str) 
         counted_rows = tuple(replace(r, n_cells=of_label.get(r.cluster, 0)) for r in record)
         record = replace(record, rows=counted_rows)
     else:
-        wanted = in_force(record, codes, base.cells, by_rows(record, codes))
+        wanted = in_force(record, codes, base.cells, of_engine(record, codes))
         keep = np.flatnonzero(~covered)
-        made = {end: put_from(v, now[end], keep) for end, v in wanted.items()}
-        names = Texts.of([r.cluster for r in record])
-        made[CLUSTER] = Texts(names.levels, np.append(names.codes, -1)[codes].astype(np.int32))
+        made = {end: put_from(v, base.now[end], keep) for end, v in wanted.items()}
+        made |= by_row({CLUSTER: Texts.of(r.cluster for r in record)}, codes)
         expected = wanted[""]
     assert isinstance(expected, Texts)
-    had = key + DECISION in base.obs
-    return written(record, key, base.cells, made, had=had, expected=expected)
-
-
-def by_rows(record: Annotations, codes: NDArray[np.intp]) -> dict[str, Values]:
-    """Return what cells would have if nobody had decided, by suffix."""
-    bare = with_decisions(record, ())
-    return by_row({end: bare.values(s) for end, (s, _) in COLUMN_SOURCES.items()}, codes)
+    return written(record, key, base.cells, made, expected=expected)
 
 
 def _from_part(
@@ -337,12 +323,7 @@ def _from_part(
     at = np.flatnonzero(mine)
     place = np.where(mine, own, -1)
     source = part.labels.column(end) if isinstance(values, Texts) else part.labels.numbers(end)
-    spread: Values
-    if isinstance(source, Texts):
-        spread = Texts(source.levels, np.append(source.codes, -1)[place].astype(np.int32))
-    else:
-        spread = np.append(source, np.nan)[place]
-    return put_from(values, spread, at)
+    return put_from(values, by_row({end: source}, place)[end], at)
 
 
 def _owners(parts: Sequence[Part], n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -401,7 +382,7 @@ def _disagree(one: Part, other: Part, at: int, n: int) -> MergeError:
 
 
 def _check_unedited(base: Labels, covered: NDArray[np.bool_]) -> None:
-    n = int((base.edited() & covered).sum()) if len(base.record) else 0
+    n = int((base.edited & covered).sum()) if len(base.record) else 0
     if not n:
         return
     key = base.key
@@ -470,9 +451,7 @@ def _with_lost(
         f'"{base.key}" without a record of them: they keep these, without evidence.'
     )
     warn(CellsUnmatchedWarning(message, "Give the objects that they were annotated in, too."))
-    made = Labels(base.cells, base.obs, base.key, replace(base.record, rows=tuple(rows)))
-    made.known(codes)
-    return made
+    return Labels(base.cells, base.obs, base.key, replace(base.record, rows=tuple(rows)), codes)
 
 
 def _rows(
