@@ -265,6 +265,10 @@ def test_another_key_leaves_the_earlier_labels_and_goes_on_with_decisions():
     cellferry.set_labels(adata, {"2": "macrophage"})
     before = adata.obs["cell_type"].copy()
     found, _, _ = within(adata, ANSWERS, key="finer")
+    # The table that is returned is of the columns that were written, not of the earlier ones.
+    written = cellferry.read_annotations(adata, "finer").provenance["columns"]
+    assert found.provenance["columns"] == written
+    assert written[0] == "finer"
     pd.testing.assert_series_equal(adata.obs["cell_type"], before)
     assert (found["2"].label, found["2"].decision) == ("macrophage", "relabelled")
     assert adata.obs["finer"][adata.obs["leiden"] == "2"].unique() == ["macrophage"]

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..annotations.clusters import Annotations
 from ..annotations.decisions import decide
-from ..annotations.decisions.decision import Decision, Wanted, from_file, to_file
-from ..annotations.decisions.history import HISTORY, history
+from ..annotations.decisions.decision import Decision, Wanted, from_file
+from ..annotations.decisions.history import HISTORY, decisions_text, history
 from ..annotations.labelling import Labels, stored_labels, write_into
 from ..annotations.stored import stored_annotations
 from ..errors import (
@@ -285,10 +285,7 @@ def decisions(
     if not isinstance(found, Annotations):
         found = stored_annotations(found, key, of_clusters=True)
     if file is not None:
-        run = found.provenance.get("run")
-        own = str(found.provenance.get("key") or key or "cell_type")
-        text = to_file(found.decisions, own, None if run is None else str(run))
-        write_whole(Path(file).expanduser(), text)
+        write_whole(Path(file).expanduser(), decisions_text(found, key))
     return pd.DataFrame(history(found), columns=list(HISTORY))
 
 

@@ -12,7 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..annotations.labelling import attach, previous_labels, with_previous
+from ..annotations.labelling import (
+    Written,
+    attach,
+    labelled,
+    previous_labels,
+    with_previous,
+)
 from ..errors import (
     InvalidOptionError,
     OutputError,
@@ -210,8 +216,12 @@ class AnnDataObject:
     def in_force(self, found: Annotations | CellAnnotations) -> Annotations | CellAnnotations:
         """Return an answer with the decisions that still hold."""
         previous = previous_labels(self.adata, found, self.key)
-        names = self.adata.obs_names
-        return with_previous(found, self.study.clusters, names, previous, self.key)
+        cells = tuple(map(str, self.adata.obs_names))
+
+        def write() -> Written:
+            return labelled(found, self.study.clusters, self.key, cells, previous)
+
+        return with_previous(found, previous, write)
 
     def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
         """Write the columns into ``obs`` and the record into ``uns``."""

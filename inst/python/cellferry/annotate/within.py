@@ -14,7 +14,7 @@ import numpy as np
 
 from ..annotations.clusters import UNKNOWN, Annotation, Annotations, kept_markers
 from ..annotations.decisions.in_force import engine_row
-from ..annotations.labelling import Labels, stored_labels, texts_of
+from ..annotations.labelling import Labels, positions, stored_labels, texts_of
 from ..artifacts.marker_sums import OF_ANNOTATION
 from ..artifacts.markers import markers_of_sisters
 from ..biology.ontology import cell_ontology
@@ -125,11 +125,8 @@ class Earlier:
 
     def of_cells(self, cells: Sequence[str]) -> Clusters:
         """Return the earlier clusters of some cells, in their order."""
-        import pandas as pd
-
         assert self.clusters.codes is not None
-        place = pd.Index(list(self.cells), dtype="object")
-        at = place.get_indexer(pd.Index(list(cells), dtype="object"))
+        at = positions(cells, self.cells)
         codes = np.append(self.clusters.codes, -1)[at].astype(np.int32)
         return Clusters(self.clusters.names, codes)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -392,17 +392,26 @@ def edited_error(key: str, n: int) -> LabelsEditedError:
         f'{cells} {verb} another label in "{key}" than cellferry wrote: they were edited by hand, '
         "and are not replaced."
     )
-    adopt = in_language(
-        python=f'cellferry.set_labels(adata, from_column="{key}", key="{key}")',
-        r=f'x <- SetLabels(x, from = "{key}", key = "{key}")',
+    hint = f"{to_adopt(key)}\nTo lose them: `overwrite=True`."
+    return LabelsEditedError(message, hint, columns=[key], cells=n)
+
+
+def to_adopt(key: str, name: str | None = None) -> str:
+    """Return the line that makes decisions of edits by hand.
+
+    Parameters
+    ----------
+    key
+        Name of the label column.
+    name
+        What the object is called, if that is known.
+    """
+    line = in_language(
+        python=f'cellferry.set_labels({name or "adata"}, from_column="{key}", key="{key}")',
+        r=f'{name or "x"} <- SetLabels({name or "x"}, from = "{key}", key = "{key}")',
         cli=f"cellferry label INPUT --from-column {key} --key {key} --out NAME",
     )
-    return LabelsEditedError(
-        message,
-        f"To keep them as decisions: {adopt}\nTo lose them: `overwrite=True`.",
-        columns=[key],
-        cells=n,
-    )
+    return f"To keep them as decisions: {line}"
 
 
 def labelled(
@@ -798,10 +807,8 @@ def attach(
 
 def with_previous(
     found: Annotations | CellAnnotations,
-    clusters: Clusters,
-    cells: Sequence[str],
     previous: Labels | None,
-    key: str,
+    write: Callable[[], Written],
 ) -> Annotations | CellAnnotations:
     """Return an answer of clusters with the earlier decisions that hold; others as they are.
 
@@ -809,22 +816,18 @@ def with_previous(
     ----------
     found
         The answer.
-    clusters, cells
-        Of the object.
     previous
-        What it has under the key, or under that of the labels within which it is an answer.
-    key
-        Name of the label column.
+        What the object has under the key, or under that of the labels within which it is an answer.
+    write
+        Returns what labelling the object writes.
     """
     has = previous is not None and bool(previous.record.decisions)
     if not isinstance(found, Annotations) or not (has or found.decisions):
         return found
-    key = str(found.provenance.get("key")) if previous is None else previous.key
-    names = tuple(map(str, cells))
     with warnings.catch_warnings():
         # They are given when the object is labelled.
         warnings.simplefilter("ignore", DecisionsWarning)
-        return labelled(found, clusters, key, names, previous).record
+        return write().record
 
 
 def write_into(adata: anndata.AnnData, made: Written, key: str) -> None:
@@ -896,6 +899,7 @@ __all__ = [
     "previous_labels",
     "refined_clusters",
     "stored_labels",
+    "to_adopt",
     "with_others",
     "with_previous",
     "write_columns",

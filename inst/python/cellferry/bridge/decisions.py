@@ -10,14 +10,15 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..annotate.deciding import of_object
 from ..annotate.decisions import read_decisions, remember, wanted_of
 from ..annotations.clusters import Annotations
 from ..annotations.decisions import decide
-from ..annotations.decisions.decision import Wanted, to_file
+from ..annotations.decisions.decision import Wanted
 from ..annotations.decisions.decision import described as in_words
-from ..annotations.decisions.history import HISTORY, history
+from ..annotations.decisions.history import HISTORY, decisions_text, history
 from ..annotations.labelling import Labels, texts_of
-from ..errors import AnnotationsError, UnsupportedObjectError, counted, enumerated
+from ..errors import AnnotationsError, counted, enumerated
 from ..files import write_whole
 from . import wire
 from .requests import previous_labels
@@ -43,10 +44,10 @@ def set_labels(message: Message, out: wire.Outgoing, _callback: Callback | None)
     overwrite = bool(message.get("overwrite"))
     if message.get("column") is not None:
         column = texts_of(wire.frame_from_wire(message["column"]).iloc[:, 0])
-        made = decide.adopt(_of_object(target), column, want.by, want.reason)
+        made = decide.adopt(of_object(target), column, want.by, want.reason)
     elif message.get("cells") is not None:
         one = Wanted(message.get("label"), want.action, want.ontology_id, want.reason, want.by)
-        made = decide.set_cells(_of_object(target), message["cells"], one, overwrite=overwrite)
+        made = decide.set_cells(of_object(target), message["cells"], one, overwrite=overwrite)
     else:
         made = decide.set_clusters(target, wanted_of(_given(message), want), overwrite=overwrite)
     return _answer(target, made, out)
@@ -77,8 +78,8 @@ def apply(message: Message, out: wire.Outgoing, _callback: Callback | None) -> M
 
 def carry(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
     """Take decisions over that hold for no cluster of now, or those of another object."""
-    target = _of_object(_target(message))
-    other = None if message.get("other") is None else _of_object(_target(message["other"]))
+    target = of_object(_target(message))
+    other = None if message.get("other") is None else of_object(_target(message["other"]))
     made = decide.carry(target, other, message.get("clusters"), message.get("by"))
     return _answer(target, made, out)
 
@@ -87,9 +88,7 @@ def decisions(message: Message, out: wire.Outgoing, _callback: Callback | None) 
     """Return the history as a frame; write it to a file too, where one is named."""
     found = Annotations.from_json(message["json"])
     if message.get("file") is not None:
-        run = found.provenance.get("run")
-        text = to_file(found.decisions, message["key"], None if run is None else str(run))
-        write_whole(Path(message["file"]), text)
+        write_whole(Path(message["file"]), decisions_text(found, message["key"]))
     rows = history(found)
     made = [
         out.column(name, "integer" if name == "n_cells" else "text", [r[name] for r in rows])
@@ -109,13 +108,6 @@ def _target(message: Message) -> Labels | Annotations:
         text = f'The object has no record of labels under the key "{key}".'
         raise AnnotationsError(text, "Annotate again.")
     return labels
-
-
-def _of_object(target: Labels | Annotations) -> Labels:
-    if isinstance(target, Labels):
-        return target
-    message = "This is about cells, and a table has none."
-    raise UnsupportedObjectError(message, "Give the object.")
 
 
 def _given(message: Message) -> Any:

@@ -207,8 +207,7 @@ def _decide(
 ) -> None:
     """Decide, write the files, remember it, and show the table or the history."""
     from ..annotate.deciding import decide_all
-    from ..annotations.decisions.decision import to_file
-    from ..annotations.decisions.history import history
+    from ..annotations.decisions.history import decisions_text, history
 
     console = the_console()
     written: list[Path] = []
@@ -220,8 +219,7 @@ def _decide(
     run = found.provenance.get("run")
     if save is not None:
         _refuse(save, overwrite=asked.overwrite)
-        own = str(found.provenance.get("key") or key or "cell_type")
-        text = to_file(found.decisions, own, None if run is None else str(run))
+        text = decisions_text(found, key)
         written += write_all({save: lambda p: p.write_text(text, encoding="utf-8")})
     console.wrote(written)
     rows = history(found) if listed or console.as_json else []

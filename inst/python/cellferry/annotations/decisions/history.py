@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .decision import Decision, last_decisions
+from .decision import Decision, last_decisions, to_file
 
 if TYPE_CHECKING:
     from ..clusters import Annotations
@@ -62,3 +62,18 @@ def _state(decision: Decision, later: Sequence[Decision], counting: set[str]) ->
     if not over:
         return "in force"
     return "withdrawn" if over[-1].action == "withdrawn" else "replaced"
+
+
+def decisions_text(found: Annotations, key: str | None = None) -> str:
+    """Return the decisions of annotations as a file has them, to be applied elsewhere.
+
+    Parameters
+    ----------
+    found
+        With decisions.
+    key
+        Name of the label column; None is what the annotations say.
+    """
+    run = found.provenance.get("run")
+    own = str(key or found.provenance.get("key") or "cell_type")
+    return to_file(found.decisions, own, None if run is None else str(run))

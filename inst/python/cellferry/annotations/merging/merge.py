@@ -19,7 +19,6 @@ from ...errors import (
     LabelsEditedError,
     MergeError,
     counted,
-    in_language,
     listing,
     warn,
 )
@@ -52,6 +51,7 @@ from ..labelling import (
     of_engine,
     positions,
     put_from,
+    to_adopt,
     written,
 )
 from ..texts import Texts
@@ -189,12 +189,7 @@ def _part(source: Source, key: str, affix: Affix, whole: Sequence[str]) -> Part:
             f'{counted(n, "cell")} of the part "{source.name}" {"has" if n == 1 else "have"} '
             f'another label in "{key}" than cellferry wrote: they were edited by hand.'
         )
-        line = in_language(
-            python=f'cellferry.set_labels({source.name}, from_column="{key}", key="{key}")',
-            r=f'{source.name} <- SetLabels({source.name}, from = "{key}", key = "{key}")',
-            cli=f"cellferry label INPUT --from-column {key} --key {key} --out NAME",
-        )
-        raise MergeError(message, f"To keep them as decisions: {line}")
+        raise MergeError(message, to_adopt(key, source.name))
     at = positions([affix.of(cell) for cell in source.cells], whole)
     missing = np.flatnonzero(at < 0)
     if len(missing):
@@ -391,12 +386,7 @@ def _check_unedited(base: Labels, covered: NDArray[np.bool_]) -> None:
         f'"{key}" of the object than cellferry wrote: they were edited by hand, and are not '
         "replaced."
     )
-    line = in_language(
-        python=f'cellferry.set_labels(adata, from_column="{key}", key="{key}")',
-        r=f'x <- SetLabels(x, from = "{key}", key = "{key}")',
-        cli=f"cellferry label INPUT --from-column {key} --key {key} --out NAME",
-    )
-    raise LabelsEditedError(message, f"To keep them as decisions: {line}", columns=[key], cells=n)
+    raise LabelsEditedError(message, to_adopt(key), columns=[key], cells=n)
 
 
 def _with_lost(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -17,10 +16,9 @@ from ...annotate.verb import OnEvent
 from ...annotations import delivery
 from ...annotations.cells import CellAnnotations
 from ...annotations.clusters import Annotations
-from ...annotations.labelling import Labels, write_into
+from ...annotations.labelling import Labels, Written, with_previous, write_columns
 from ...artifacts import Artifacts, BuildOptions, warn_of_values
 from ...engines.base import AnyEngine
-from ...errors import DecisionsWarning
 from ...runs.progress import progress_events
 from ...study.markers.read import read_markers
 from ...study.study import Context, Study
@@ -31,7 +29,7 @@ from ..requests import open_request
 from ..results import results, written
 from ..studies import Incoming, OpenStudy
 from ..wire import Message
-from .child import Handler, RChild, check_whole, existing_file
+from .child import Handler, RChild, existing_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -176,15 +174,11 @@ class RdsObject:
         """Let R write the labels into its object."""
         self._reading.close()
         out = wire.Outgoing()
-        self._child.answer(results(found, self._study, out, self.previous), out)
-        self._child.serve({}, until="save")
+        self._child.deliver(results(found, self._study, out, self.previous), out)
 
     def save(self, path: Path) -> None:
-        """Let R write its object to a file, and end the child."""
-        self._child.answer({"path": str(path.resolve())})
-        self._child.serve({}, until="saved")
-        self._child.answer(None)
-        self._child.wait()
+        """Let R write its object to a file, see that it is whole, and end the child."""
+        self._child.save(path)
 
     def _request(self, message: Message, _out: wire.Outgoing) -> Message:
         """Check what R asks for, with our engine; its keys are checked when it annotates."""
@@ -265,13 +259,11 @@ class Rds:
     def in_force(self, found: Annotations | CellAnnotations) -> Annotations | CellAnnotations:
         """Return an answer with the decisions of the object's earlier labels that still hold."""
         previous = self.opened.previous
-        has = previous is not None and bool(previous.record.decisions)
-        if not isinstance(found, Annotations) or not (has or found.decisions):
-            return found
-        with warnings.catch_warnings():
-            # They are given when the object is labelled.
-            warnings.simplefilter("ignore", DecisionsWarning)
-            return written(found, self.study, self.key, previous)[1].record
+
+        def write() -> Written:
+            return written(found, self.study, self.key, previous)[1]
+
+        return with_previous(found, previous, write)
 
     def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
         """Let R label its object; the columns are made here too, by the same rules."""
@@ -279,9 +271,8 @@ class Rds:
         return delivered_columns(found, self.study, self.key, self.opened.previous)
 
     def save(self, path: Path) -> None:
-        """Let R write the .rds, and see that it is whole."""
+        """Let R write the .rds."""
         self.opened.save(path)
-        check_whole(path)
 
 
 def delivered_columns(
@@ -292,14 +283,13 @@ def delivered_columns(
     Cells that the assay does not have come last: they have the label of their cluster, or were
     skipped.
     """
-    import anndata
     import pandas as pd
 
     cells, made = written(found, study, key, previous)
-    labelled = anndata.AnnData(obs=pd.DataFrame(index=pd.Index(cells)))
-    write_into(labelled, made, key)
+    frame = pd.DataFrame(index=pd.Index(cells))
+    write_columns(frame, made, key)
     absent = study.absent
-    frame: pd.DataFrame = labelled.obs[list(made.record.provenance["columns"])]
+    frame = frame[list(made.record.provenance["columns"])]
     flags = [c for c in frame.columns if frame[c].dtype == bool]
     if absent is not None and flags:
         frame = frame.astype(dict.fromkeys(flags, object))

@@ -183,6 +183,25 @@ class RChild:
         except BrokenPipeError:
             self._stopped()
 
+    def deliver(self, value: Message, out: wire.Outgoing) -> None:
+        """Give R the labels that it writes into its object, and wait until it has them."""
+        self.answer(value, out)
+        self.serve({}, until="save")
+
+    def save(self, path: Path) -> None:
+        """Let R write its object, see that the file is whole, and wait until the child has ended.
+
+        Parameters
+        ----------
+        path
+            The file.
+        """
+        self.answer({"path": str(path.resolve())})
+        self.serve({}, until="saved")
+        self.answer(None)
+        self.wait()
+        check_whole(path)
+
     def wait(self) -> None:
         """Wait until the child has ended by itself."""
         if self._child is not None:

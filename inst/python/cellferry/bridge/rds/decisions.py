@@ -12,7 +12,7 @@ from .. import wire
 from ..requests import previous_labels
 from ..results import described
 from ..wire import Message
-from .child import RChild, check_whole, existing_file
+from .child import RChild, existing_file
 
 ChooseKey = Callable[[Mapping[str, str]], str]
 """Which of the keys of an object is meant; raises where there is none."""
@@ -87,13 +87,8 @@ class RdsLabels:
     def deliver(self, written: Written) -> None:
         """Let R write labels and record into its object."""
         out = wire.Outgoing()
-        self._child.answer(described(written, self._cells, self._key, out), out)
-        self._child.serve({}, until="save")
+        self._child.deliver(described(written, self._cells, self._key, out), out)
 
     def save(self, path: Path) -> None:
         """Let R write its object to a file, and see that it is whole."""
-        self._child.answer({"path": str(path.resolve())})
-        self._child.serve({}, until="saved")
-        self._child.answer(None)
-        self._child.wait()
-        check_whole(path)
+        self._child.save(path)
