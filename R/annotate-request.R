@@ -337,7 +337,7 @@ deliver <- function(object, answer, groups, key) {
   columns <- setdiff(names(delivery), "cluster")
   if (isTRUE(answer$value$by_cell)) {
     groups <- each_cell(object)
-    groups$skipped <- identical(json_level(answer), "cells")
+    groups$skipped <- identical(answer$value$level, "cells")
   }
   if (isTRUE(groups$skipped)) delivery <- with_skipped(delivery, groups$names, key)
   # What was decided under a record that is lost is not said of other labels.
@@ -347,8 +347,6 @@ deliver <- function(object, answer, groups, key) {
   json <- with_kept_colors(answer$value$json, extract_stored(object)[[key]])
   attach_annotations(object, delivery, groups, key, json, replaced)
 }
-
-json_level <- function(answer) from_json(answer$value$json)$provenance$level
 
 # The answer for every cell: those that were not read have no label, and were skipped.
 with_skipped <- function(delivery, cells, key) {

@@ -122,12 +122,9 @@ differing_cells <- function(codes, table, written) {
   agree <- function(same) {
     inside <- !is.na(pairs$row)
     none <- !written$has_label[pairs$what]
-    fits <- none | written$by_hand[pairs$what]
-    fits[inside] <- fits_hand(
-      same[cbind(pairs$what, pairs$row)[inside, , drop = FALSE]],
-      written$by_hand[pairs$what][inside]
-    )
-    fits
+    fits <- none
+    fits[inside] <- same[cbind(pairs$what, pairs$row)[inside, , drop = FALSE]]
+    fits | written$by_hand[pairs$what]
   }
   whole <- agree(written$same)
   if (all(whole)) {
@@ -245,8 +242,6 @@ decided_by_hand <- function(table, labels, actions) {
   }
   paste(missing_as_text(labels), actions, sep = "\r\r") %in% unlist(made)
 }
-
-fits_hand <- function(fits, by_hand) fits | by_hand
 
 plain_values <- function(x) if (is.numeric(x) && !is.factor(x)) as.double(x) else as.character(x)
 

@@ -100,12 +100,23 @@ def ordered_colors(
     >>> ordered_colors(None, ["B cell", "T cell"])
     {'T cell': '#0072b2', 'B cell': '#540c00'}
     """
+    return as_hex(ordered_tones(json_text, labels), dark=dark)
+
+
+def ordered_tones(json_text: str | None, labels: Iterable[str] | None = None) -> dict[str, Tone]:
+    """Return labels in lineage order, each with its colours on both pages.
+
+    Parameters
+    ----------
+    json_text, labels
+        As of :func:`ordered_colors`.
+    """
     found = None if json_text is None else Annotations.from_json(json_text)
-    known = {} if found is None else as_hex(colours_of(found), dark=dark)
+    known = {} if found is None else colours_of(found)
     terms = {} if found is None else terms_of(found)
     wanted = list(known if labels is None else labels)
     order = lineage_order(wanted, [terms.get(label) for label in wanted])
-    others = as_hex(colours([label for label in order if label not in known]), dark=dark)
+    others = colours([label for label in order if label not in known])
     return {label: known.get(label) or others[label] for label in order}
 
 

@@ -117,6 +117,7 @@ def described(made: Written, cells: Sequence[str], key: str, out: wire.Outgoing)
         "json": made.record.to_json(),
         "delivery": out.frame(delivered, len(cells)),
         "by_cell": True,
+        "level": made.record.provenance.get("level"),
         "gone": list(made.gone),
     }
 

@@ -84,10 +84,9 @@ def labels(
     if legend not in {"auto", "on data", "beside"}:
         message = f'`legend` must be "auto", "on data" or "beside", and is {legend!r}.'
         raise InvalidOptionError(message)
-    labelled(adata, key)
+    found = labelled(adata, key)
     name, values = _coordinates(adata, coordinates_key)
     drawn = canvas(ax, SIZE)
-    found = labelled(adata, key, dark=drawn.dark)
     _scatter(drawn, values, found, size)
     _dress(drawn, name, found.key)
     _name(drawn, values, found, legend)
@@ -148,7 +147,8 @@ def confidence(
     """
     import pandas as pd
 
-    chosen = labelled(adata, key).key
+    found = labelled(adata, key)
+    chosen = found.key
     name, values = _coordinates(adata, coordinates_key)
     column = f"{chosen}_confidence"
     if column not in adata.obs:
@@ -156,9 +156,8 @@ def confidence(
         raise GroupMissingError(message)
     sure = pd.to_numeric(adata.obs[column], errors="coerce").to_numpy(dtype="f8", na_value=np.nan)
     drawn = canvas(ax, SIZE)
-    found = labelled(adata, key, dark=drawn.dark)
     none = np.isnan(sure)
-    _points(drawn, values[none], size, len(values), color=found.none)
+    _points(drawn, values[none], size, len(values), color=found.colours(drawn)[-1])
     # The least sure are drawn last, on top.
     order = np.flatnonzero(~none)[np.argsort(-sure[~none], kind="stable")]
     points = _points(
@@ -188,11 +187,11 @@ def _coordinates(adata: anndata.AnnData, key: str | None) -> tuple[str, NDArray[
 def _scatter(
     drawn: Canvas, values: NDArray[np.float64], found: Labelled, size: float | None
 ) -> None:
-    without = found.codes < 0
-    _points(drawn, values[without], size, len(values), color=found.none)
+    without, of_label = found.codes < 0, found.colours(drawn)
+    _points(drawn, values[without], size, len(values), color=of_label[-1])
     # Not label by label, of which the last would cover the others.
     mixed = np.random.default_rng(0).permutation(np.flatnonzero(~without))
-    colours = np.array([*found.colours, found.none])[found.codes[mixed]]
+    colours = np.array(of_label)[found.codes[mixed]]
     _points(drawn, values[mixed], size, len(values), c=colours)
 
 
@@ -218,11 +217,11 @@ def _name(drawn: Canvas, values: NDArray[np.float64], found: Labelled, legend: s
     finite = np.isfinite(values).all(axis=1)
     middles = []
     names = []
-    for code, text in enumerate(found.names):
+    for code, (text, colour) in enumerate(zip(found.names, found.colours(drawn), strict=False)):
         cells = finite & (found.codes == code)
         if cells.any():
             middles.append(np.median(values[cells], axis=0))
-            names.append((text, found.colours[code]))
+            names.append((text, colour))
     if not names:
         return
     points = np.array(middles)

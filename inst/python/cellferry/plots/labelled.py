@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..annotations.delivery import STORE
-from ..annotations.label_colors import ordered_colors
-from ..annotations.palette import NO_LABEL_COLOURS
+from ..annotations.label_colors import ordered_tones
+from ..annotations.palette import NO_LABEL_COLOURS, Tone
 from ..annotations.stored import stored_annotations
 from ..errors import AnnotationsMissingError, GroupMissingError, listing, nearest
 from ..study.clusters import Clusters
@@ -17,6 +17,8 @@ from ..study.clusters import Clusters
 if TYPE_CHECKING:
     import anndata
     from numpy.typing import NDArray
+
+    from .canvas import Canvas
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,20 +33,22 @@ class Labelled:
         Labels that cells have, in lineage order.
     codes
         For each cell the place of its label, -1 without one.
-    colours
-        Of each label.
-    none
-        Colour of cells without a label.
+    tones
+        The colours of each label.
     """
 
     key: str
     names: tuple[str, ...]
     codes: NDArray[np.intp]
-    colours: tuple[str, ...]
-    none: str
+    tones: tuple[Tone, ...]
+
+    def colours(self, drawn: Canvas) -> list[str]:
+        """Return the colour of each label, and at the end that of cells without one."""
+        own = [tone.dark if drawn.dark else tone.light for tone in self.tones]
+        return [*own, NO_LABEL_COLOURS[drawn.dark]]
 
 
-def labelled(adata: anndata.AnnData, key: str | None = None, *, dark: bool = False) -> Labelled:
+def labelled(adata: anndata.AnnData, key: str | None = None) -> Labelled:
     """Return the labels of a column, those of the newest annotations without a key.
 
     Raises
@@ -68,10 +72,8 @@ def labelled(adata: anndata.AnnData, key: str | None = None, *, dark: bool = Fal
     record = dict(adata.uns.get(STORE, {})).get(chosen)
     counts = groups.counts() or {}
     there = [name for name in groups.names if counts.get(name)]
-    known = ordered_colors(None if record is None else str(record), there, dark=dark)
+    known = ordered_tones(None if record is None else str(record), there)
     names = tuple(known)
     place = {name: i for i, name in enumerate(names)}
     moved = np.array([*(place.get(name, -1) for name in groups.names), -1], dtype=np.intp)
-    return Labelled(
-        chosen, names, moved[groups.codes], tuple(known.values()), NO_LABEL_COLOURS[dark]
-    )
+    return Labelled(chosen, names, moved[groups.codes], tuple(known.values()))

@@ -156,7 +156,7 @@ def composition(
     >>> [float(bar.get_width()) for bar in ax.patches]
     [0.5, 0.5]
     """
-    labelled(adata, key)
+    found = labelled(adata, key)
     if sample_key not in adata.obs:
         guess = nearest(sample_key, [str(name) for name in adata.obs])
         message = f'The metadata has no column "{sample_key}" with samples.'
@@ -164,15 +164,15 @@ def composition(
     samples = Clusters.from_column(adata.obs[sample_key])
     assert samples.codes is not None
     drawn = canvas(ax, (7.0, 1.4 + 0.32 * len(samples.names)))
-    found = labelled(adata, key, dark=drawn.dark)
     codes = np.asarray(samples.codes, dtype=np.intp)
     table, of_sample, of_label = _table(
         (codes[codes >= 0], samples.names), (found.codes[codes >= 0], found.names)
     )
     values = table if counts else table / table.sum(axis=1, keepdims=True)
     start = np.zeros(len(of_sample))
-    known = dict(zip(found.names, found.colours, strict=True))
-    colours = [known.get(name, found.none) for name in of_label]
+    *own, none = found.colours(drawn)
+    known = dict(zip(found.names, own, strict=True))
+    colours = [known.get(name, none) for name in of_label]
     for j, colour in enumerate(colours):
         drawn.ax.barh(
             range(len(of_sample)),
