@@ -23,11 +23,11 @@ if TYPE_CHECKING:
         withdraw_decision,
     )
     from .annotate.merging import merge_annotations
+    from .annotate.pages import annotation_report
     from .annotate.reannotate import reannotate
     from .annotations import (
         Annotations,
         CellAnnotations,
-        annotation_report,
         label_colors,
         read_annotations,
     )
@@ -46,7 +46,7 @@ _WHERE = {
     "Study": "study.study",
     "annotate_cells": "annotate.objects",
     "annotate_clusters": "annotate.objects",
-    "annotation_report": "annotations.stored",
+    "annotation_report": "annotate.pages",
     "apply_decisions": "annotate.decisions",
     "build_artifacts": "artifacts",
     "carry_decisions": "annotate.decisions",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -158,18 +158,37 @@ def read_marker_sums(source: ExpressionSource, sums: MarkerSums, events: Events)
     events
         Receives progress; stops the work when the user interrupts.
     """
+    read_genes(source, sums.take, events, "Finding markers")
+    return sums
+
+
+def read_genes(
+    source: ExpressionSource, take: Callable[[int, Block], None], events: Events, title: str
+) -> None:
+    """Read a source once, gene by gene; runs in the worker thread.
+
+    Parameters
+    ----------
+    source
+        Cells x genes.
+    take
+        Called with the first gene of a block and the block, on any thread.
+    events
+        Receives progress; stops the work when the user interrupts.
+    title
+        What is said of the work.
+    """
     n_genes = source.shape[1]
-    events.emit("started", 0, n_genes, "genes", "Finding markers")
+    events.emit("started", 0, n_genes, "genes", title)
     with (
-        tempfile.TemporaryDirectory(prefix="cellferry-markers-") as folder,
+        tempfile.TemporaryDirectory(prefix="cellferry-genes-") as folder,
         ThreadPoolExecutor(processors(), thread_name_prefix="cellferry") as pool,
     ):
         reader = GeneReader(source, Path(folder), pool, BATCH, events)
 
         def work(item: tuple[int, Block]) -> int:
-            sums.take(*item)
+            take(*item)
             return item[0] + int(item[1].shape[1])
 
         for done in bounded_map(work, reader, pool, events, ahead=processors() + 1):
-            events.emit("progress", done, n_genes, "genes", "Finding markers")
-    return sums
+            events.emit("progress", done, n_genes, "genes", title)

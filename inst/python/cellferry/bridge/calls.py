@@ -480,7 +480,7 @@ def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -
     from ..annotations.report import Embedding, check_report_file, write_report
 
     if message.get("path") is not None:
-        from ..annotations.stored import annotation_report
+        from ..annotate.pages import annotation_report
 
         written = annotation_report(
             message["path"],

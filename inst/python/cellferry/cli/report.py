@@ -39,7 +39,7 @@ def report(
       cellferry report pbmc_labelled.h5ad pbmc.html --coordinates-key X_umap
     """
     from ..annotations.report import check_report_file, render, write_report
-    from ..annotations.stored import annotation_report
+    from ..annotate.pages import annotation_report
 
     console = the_console()
     if is_standard_input(file):

@@ -21,7 +21,7 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from ..._version import __version__
-from ...annotations.report import script_hash
+from ...annotations.report import policy as report_policy
 from ..bodies import filled, read
 from ..failures import Failure, fail
 from ..jobs.decisions import Decided
@@ -242,7 +242,7 @@ class Routes:
         if job.state != "completed":
             return HTMLResponse(waiting_page(self._server.jobs.status(job)))
         page = await run_sync(report_page, self._server.jobs, job, limiter=self._rendering)
-        policy = f"{POLICY}; script-src '{script_hash()}'"
+        policy = report_policy() + "; frame-ancestors 'none'"
         return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
     async def reannotate(self, request: Request) -> Response:

@@ -1,0 +1,3 @@
+// The page begins here, when all modules are there.
+
+document.documentElement.classList.add("scripted");
