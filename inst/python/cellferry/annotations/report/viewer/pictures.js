@@ -4,20 +4,27 @@
 // the page's policy allows no image, so that an SVG cannot be painted on a canvas by the browser.
 
 /**
- * @typedef {number | [string, string] | "ink" | "muted" | "line" | "page" | "panel" | "accent" | "failed" | "none"} Tone
+ * @typedef {number | [string, string] | keyof typeof PAPER} Tone
  *   a number between 0 and 1 is a place on the ramp; two colours are those of a row, light and dark
- * @typedef {{kind: "circle", x: number, y: number, r: number, fill: Tone, stroke?: Tone, dash?: boolean, title?: string}
+ * @typedef {{kind: "circle", x: number, y: number, r: number, fill: Tone, stroke?: Tone, dash?: boolean,
+ *      title?: string}
  *   | {kind: "rect", x: number, y: number, w: number, h: number, fill: Tone, title?: string}
  *   | {kind: "path", points: [number, number][], closed?: boolean, fill: Tone, stroke?: Tone, title?: string}
- *   | {kind: "text", x: number, y: number, text: string, fill?: Tone, anchor?: "start" | "middle" | "end", bold?: boolean,
- *      italic?: boolean, turn?: number, title?: string}} Shape
+ *   | {kind: "text", x: number, y: number, text: string, fill?: Tone, anchor?: "start" | "middle" | "end",
+ *      bold?: boolean, italic?: boolean, turn?: number, title?: string}} Shape
  * @typedef {{name: string, title: string, text: string, width: number, height: number, shapes: Shape[],
  *   table: (string | number | null)[][]}} Scene `text` is the caption; `table` has its names first
  */
 
 const PAPER = {
-  ink: "#1c2226", muted: "#5c666d", line: "#dde1e3", page: "#ffffff", panel: "#f6f7f7", accent: "#0b5f69",
-  failed: "#a3262a", none: "none",
+  ink: "#1c2226",
+  muted: "#5c666d",
+  line: "#dde1e3",
+  page: "#ffffff",
+  panel: "#f6f7f7",
+  accent: "#0b5f69",
+  failed: "#a3262a",
+  none: "none",
 };
 /** Ends of the ramp on paper; `--ramp-low` and `--ramp-high` are those of the page. */
 const PAPER_RAMP = { low: [221, 230, 233], high: [9, 74, 83] };
@@ -40,12 +47,14 @@ function pageColour(tone) {
 }
 
 /** Text that XML can have. @param {string} text */
-const cleanText = (text) => text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Surrogate}/gu, "\ufffd");
+const cleanText = (text) =>
+  text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Surrogate}/gu, "\ufffd");
 
 /** @param {string} name @param {Record<string, any>} attributes @param {(Node | string)[]} children */
 function svgElement(name, attributes, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) if (value !== undefined) made.setAttribute(key, String(value));
+  for (const [key, value] of Object.entries(attributes))
+    if (value !== undefined) made.setAttribute(key, String(value));
   made.append(...children);
   return made;
 }
@@ -54,7 +63,8 @@ function svgElement(name, attributes, ...children) {
 const px = (n) => Math.round(n * 100) / 100;
 
 /** @param {[number, number][]} points @param {boolean} [closed] */
-const pathOf = (points, closed) => points.map(([x, y], i) => `${i ? "L" : "M"}${px(x)} ${px(y)}`).join("") + (closed ? "Z" : "");
+const pathOf = (points, closed) =>
+  points.map(([x, y], i) => `${i ? "L" : "M"}${px(x)} ${px(y)}`).join("") + (closed ? "Z" : "");
 
 /** @param {Shape} shape @param {boolean} paper */
 function svgShape(shape, paper) {
@@ -62,22 +72,44 @@ function svgShape(shape, paper) {
   const fill = shape.fill ?? "ink";
   const stroke = "stroke" in shape && shape.stroke !== undefined ? colour(shape.stroke) : undefined;
   /** @type {Record<string, any>} */
-  const look = paper ? { fill: colour(fill), stroke } : { style: `fill:${colour(fill)}${stroke ? `;stroke:${stroke}` : ""}` };
+  const look = paper
+    ? { fill: colour(fill), stroke }
+    : { style: `fill:${colour(fill)}${stroke ? `;stroke:${stroke}` : ""}` };
   if (!paper && Array.isArray(fill)) look.style += `;--row-light:${fill[0]};--row-dark:${fill[1]}`;
   if (!paper && Array.isArray(fill)) look.class = "of-row";
   let made;
   if (shape.kind === "circle") {
-    made = svgElement("circle", { cx: px(shape.x), cy: px(shape.y), r: px(shape.r), ...look, "stroke-dasharray": shape.dash ? "2 2" : undefined });
+    made = svgElement("circle", {
+      cx: px(shape.x),
+      cy: px(shape.y),
+      r: px(shape.r),
+      ...look,
+      "stroke-dasharray": shape.dash ? "2 2" : undefined,
+    });
   } else if (shape.kind === "rect") {
-    made = svgElement("rect", { x: px(shape.x), y: px(shape.y), width: px(shape.w), height: px(shape.h), ...look });
+    made = svgElement("rect", {
+      x: px(shape.x),
+      y: px(shape.y),
+      width: px(shape.w),
+      height: px(shape.h),
+      ...look,
+    });
   } else if (shape.kind === "path") {
     made = svgElement("path", { d: pathOf(shape.points, shape.closed), ...look });
   } else {
-    made = svgElement("text", {
-      x: px(shape.x), y: px(shape.y), "text-anchor": shape.anchor || "start", ...look,
-      "font-weight": shape.bold ? 600 : undefined, "font-style": shape.italic ? "italic" : undefined,
-      transform: shape.turn ? `rotate(${shape.turn} ${px(shape.x)} ${px(shape.y)})` : undefined,
-    }, cleanText(shape.text));
+    made = svgElement(
+      "text",
+      {
+        x: px(shape.x),
+        y: px(shape.y),
+        "text-anchor": shape.anchor || "start",
+        ...look,
+        "font-weight": shape.bold ? 600 : undefined,
+        "font-style": shape.italic ? "italic" : undefined,
+        transform: shape.turn ? `rotate(${shape.turn} ${px(shape.x)} ${px(shape.y)})` : undefined,
+      },
+      cleanText(shape.text),
+    );
   }
   if (shape.title) made.append(svgElement("title", {}, cleanText(shape.title)));
   return made;
@@ -89,12 +121,19 @@ let pictureNumber = 0;
 function svgOf(scene, paper) {
   const id = `picture-${++pictureNumber}`;
   const { width, height } = scene;
-  const background = paper ? [svgShape({ kind: "rect", x: 0, y: 0, w: width, h: height, fill: "page" }, true)] : [];
+  const background = paper
+    ? [svgShape({ kind: "rect", x: 0, y: 0, w: width, h: height, fill: "page" }, true)]
+    : [];
   return svgElement(
     "svg",
     {
-      viewBox: `0 0 ${px(width)} ${px(height)}`, width: px(width), height: px(height), role: "img",
-      "aria-labelledby": `${id}-title ${id}-text`, "font-family": PICTURE_FONT, "font-size": TEXT_PX,
+      viewBox: `0 0 ${px(width)} ${px(height)}`,
+      width: px(width),
+      height: px(height),
+      role: "img",
+      "aria-labelledby": `${id}-title ${id}-text`,
+      "font-family": PICTURE_FONT,
+      "font-size": TEXT_PX,
     },
     svgElement("title", { id: `${id}-title` }, cleanText(scene.title)),
     svgElement("desc", { id: `${id}-text` }, cleanText(scene.text)),
@@ -135,14 +174,24 @@ const LONGEST_SIDE = 16000;
 /** @param {Scene} scene @returns {Promise<Blob>} */
 function pngOf(scene) {
   const scale = Math.min(3, LONGEST_SIDE / scene.width, LONGEST_SIDE / scene.height);
-  const canvas = element("canvas", { width: Math.round(scene.width * scale), height: Math.round(scene.height * scale) });
+  const canvas = element("canvas", {
+    width: Math.round(scene.width * scale),
+    height: Math.round(scene.height * scale),
+  });
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.scale(scale, scale);
-  for (const shape of [/** @type {Shape} */ ({ kind: "rect", x: 0, y: 0, w: scene.width, h: scene.height, fill: "page" }), ...scene.shapes]) {
+  for (const shape of [
+    /** @type {Shape} */ ({ kind: "rect", x: 0, y: 0, w: scene.width, h: scene.height, fill: "page" }),
+    ...scene.shapes,
+  ]) {
     paintShape(context, shape);
   }
   return new Promise((done, failed) => {
-    canvas.toBlob((/** @type {Blob | null} */ blob) => (blob ? done(blob) : failed(new Error("The picture is too large."))), "image/png");
+    canvas.toBlob(
+      (/** @type {Blob | null} */ blob) =>
+        blob ? done(blob) : failed(new Error("The picture is too large.")),
+      "image/png",
+    );
   });
 }
 
@@ -153,13 +202,23 @@ function svgFile(scene) {
   return new Blob([new XMLSerializer().serializeToString(svg)], { type: "image/svg+xml" });
 }
 
-/** A table of texts and numbers; the first row names the columns. @param {string} caption @param {(string | number | null)[][]} rows */
+/**
+ * A table of texts and numbers; the first row names the columns.
+ * @param {string} caption
+ * @param {(string | number | null)[][]} rows
+ */
 function figuresTable(caption, [names, ...rows]) {
   const cell = (/** @type {string | number | null} */ value, /** @type {number} */ i) =>
     i ? element("td", {}, figureText(value)) : element("th", { scope: "row" }, figureText(value));
   return element(
-    "table", { class: "figures" }, element("caption", {}, caption),
-    element("thead", {}, element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, String(name))))),
+    "table",
+    { class: "figures" },
+    element("caption", {}, caption),
+    element(
+      "thead",
+      {},
+      element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, String(name)))),
+    ),
     element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map(cell)))),
   );
 }
@@ -168,14 +227,26 @@ function figuresTable(caption, [names, ...rows]) {
 function figureText(value) {
   if (value === null || typeof value === "string") return value ?? "–";
   if (Number.isInteger(value)) return whole(value);
-  return Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5 ? value.toFixed(Math.abs(value) < 0.1 ? 3 : 2) : value.toExponential(1);
+  return Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5
+    ? value.toFixed(Math.abs(value) < 0.1 ? 3 : 2)
+    : value.toExponential(1);
 }
 
 /** A picture on the page, with its files and its figures as a table. @param {Scene} scene */
 function pictureElement(scene) {
   const name = scene.name.replace(/[^\w.-]+/g, "_").slice(0, 80);
-  const table = element("div", { class: "wide", tabindex: 0, role: "region", "aria-label": `${scene.title}, as a table`, hidden: true });
-  const drawn = element("div", { class: "wide", tabindex: 0, role: "region", "aria-label": scene.title }, svgOf(scene, false));
+  const table = element("div", {
+    class: "wide",
+    tabindex: 0,
+    role: "region",
+    "aria-label": `${scene.title}, as a table`,
+    hidden: true,
+  });
+  const drawn = element(
+    "div",
+    { class: "wide", tabindex: 0, role: "region", "aria-label": scene.title },
+    svgOf(scene, false),
+  );
   const toggle = element("button", { type: "button", "aria-pressed": "false" }, "Show as table");
   toggle.addEventListener("click", () => {
     if (!table.firstChild) table.append(figuresTable(scene.title, scene.table));
@@ -191,20 +262,34 @@ function pictureElement(scene) {
     }
   };
   return element(
-    "figure", { class: "drawn" }, drawn, table,
+    "figure",
+    { class: "drawn" },
+    drawn,
+    table,
     element(
-      "figcaption", {}, element("span", {}, scene.text), " ",
+      "figcaption",
+      {},
+      element("span", {}, scene.text),
+      " ",
       element(
-        "span", { class: "files" }, toggle,
+        "span",
+        { class: "files" },
+        toggle,
         element("button", { type: "button", onclick: () => download(`${name}.svg`, svgFile(scene)) }, "SVG"),
         element("button", { type: "button", onclick: png }, "PNG"),
-        element("button", { type: "button", onclick: () => download(`${name}.csv`, csvOf(scene.table)) }, "CSV"),
+        element(
+          "button",
+          { type: "button", onclick: () => download(`${name}.csv`, csvOf(scene.table)) },
+          "CSV",
+        ),
       ),
     ),
   );
 }
 
-const pictureRuler = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+const pictureRuler = /** @type {CanvasRenderingContext2D} */ (
+  document.createElement("canvas").getContext("2d")
+);
 pictureRuler.font = `600 ${TEXT_PX}px ${PICTURE_FONT}`;
 
 /** @param {string} text */
@@ -229,13 +314,14 @@ function rowTitle(row) {
 
 /**
  * @typedef {{name: string, genes: string[]}} GeneGroup genes that stand together; a name may be empty
- * @typedef {{size: number, fill: Tone, ring?: "solid" | "dashed", title: string}} Dot size is a share of the largest
+ * @typedef {{size: number, fill: Tone, ring?: "solid" | "dashed", title: string}} Dot
+ *   size is a share of the largest
  */
 
 const DOT_STEP = 22;
 const DOT_MOST = 9;
 const TURN = -55;
-const LEGEND_WIDTH = 380;
+const LEGEND_WIDTH = 400;
 
 /**
  * Rows down, genes across, a dot where there is something.
@@ -254,29 +340,67 @@ function dotShapes(groups, rows, chosen, dotOf) {
   const head = longest * Math.sin((-TURN * Math.PI) / 180) + 16 + (named ? 22 : 0);
   const middle = (/** @type {number} */ i) => head + (i + 0.5) * DOT_STEP;
   rows.forEach((row, i) => {
-    if (row === chosen) shapes.push({ kind: "rect", x: 0, y: middle(i) - DOT_STEP / 2, w: 0, h: DOT_STEP, fill: "panel" });
-    shapes.push({ kind: "text", x: left - 10, y: middle(i) + 4, text: titles[i], anchor: "end", bold: row === chosen, title: rowTitle(row) });
+    if (row === chosen)
+      shapes.push({ kind: "rect", x: 0, y: middle(i) - DOT_STEP / 2, w: 0, h: DOT_STEP, fill: "panel" });
+    shapes.push({
+      kind: "text",
+      x: left - 10,
+      y: middle(i) + 4,
+      text: titles[i],
+      anchor: "end",
+      bold: row === chosen,
+      title: rowTitle(row),
+    });
   });
   let x = left;
   groups.forEach((group, g) => {
     const begin = x;
     group.genes.forEach((gene, i) => {
       const at = x + DOT_STEP / 2;
-      shapes.push({ kind: "text", x: at + 3, y: head - 8, text: shortened(gene, 110), italic: true, turn: TURN, title: gene });
+      shapes.push({
+        kind: "text",
+        x: at + 3,
+        y: head - 8,
+        text: shortened(gene, 110),
+        italic: true,
+        turn: TURN,
+        title: gene,
+      });
       rows.forEach((row, r) => {
         const dot = dotOf(g, i, row);
         if (dot === null) return;
         shapes.push({
-          kind: "circle", x: at, y: middle(r), r: Math.max(1, DOT_MOST * Math.sqrt(dot.size)), fill: dot.fill, title: dot.title,
-          stroke: dot.ring ? "ink" : "line", dash: dot.ring === "dashed",
+          kind: "circle",
+          x: at,
+          y: middle(r),
+          r: Math.max(1, DOT_MOST * Math.sqrt(dot.size)),
+          fill: dot.fill,
+          title: dot.title,
+          stroke: dot.ring ? "ink" : "line",
+          dash: dot.ring === "dashed",
         });
       });
       x += DOT_STEP;
     });
     if (group.name) {
       const width = Math.max(x - begin, 60);
-      shapes.push({ kind: "text", x: begin + 2, y: 14, text: shortened(group.name, width - 4), bold: true, title: group.name });
-      shapes.push({ kind: "path", points: [[begin + 2, 20], [begin + width - 4, 20]], fill: "none", stroke: "line" });
+      shapes.push({
+        kind: "text",
+        x: begin + 2,
+        y: 14,
+        text: shortened(group.name, width - 4),
+        bold: true,
+        title: group.name,
+      });
+      shapes.push({
+        kind: "path",
+        points: [
+          [begin + 2, 20],
+          [begin + width - 4, 20],
+        ],
+        fill: "none",
+        stroke: "line",
+      });
       x = begin + width;
     }
     x += 10;
@@ -284,10 +408,22 @@ function dotShapes(groups, rows, chosen, dotOf) {
   // The last name leans out to the right.
   const width = Math.max(x + longest * Math.cos((-TURN * Math.PI) / 180), LEGEND_WIDTH);
   for (const shape of shapes) if (shape.kind === "rect") shape.w = width;
-  return { shapes, legend: Math.max(0, Math.min(left, width - LEGEND_WIDTH)), width, height: middle(rows.length) };
+  return {
+    shapes,
+    legend: Math.max(0, Math.min(left, width - LEGEND_WIDTH)),
+    width,
+    height: middle(rows.length),
+  };
 }
 
-/** What sizes and colours mean. @param {number} x @param {number} y @param {string} sizes @param {string} low @param {string} high */
+/**
+ * What sizes and colours mean.
+ * @param {number} x
+ * @param {number} y
+ * @param {string} sizes
+ * @param {string} low
+ * @param {string} high
+ */
 function dotLegend(x, y, sizes, low, high) {
   /** @type {Shape[]} */
   const shapes = [];
@@ -300,7 +436,8 @@ function dotLegend(x, y, sizes, low, high) {
   x += sizes ? 8 : 0;
   shapes.push({ kind: "text", x, y: y + 4, text: low, fill: "muted" });
   x += textWidth(low) + 6;
-  for (let i = 0; i < 20; i++) shapes.push({ kind: "rect", x: x + i * 4, y: y - 5, w: 4.2, h: 10, fill: i / 19 });
+  for (let i = 0; i < 20; i++)
+    shapes.push({ kind: "rect", x: x + i * 4, y: y - 5, w: 4.2, h: 10, fill: i / 19 });
   shapes.push({ kind: "text", x: x + 86, y: y + 4, text: high, fill: "muted" });
   return shapes;
 }
@@ -319,31 +456,53 @@ async function dotPlot(groups, rows, chosen = null) {
   return index.genes ? dotPlotOfCells(groups, rows, chosen) : dotPlotOfMarkers(groups, rows, chosen);
 }
 
-/** @param {GeneGroup[]} groups @param {number[]} rows @param {number | null} chosen @returns {Promise<Scene>} */
+/**
+ * @param {GeneGroup[]} groups
+ * @param {number[]} rows
+ * @param {number | null} chosen
+ * @returns {Promise<Scene>}
+ */
 async function dotPlotOfCells(groups, rows, chosen) {
   const { share, mean } = await summaryOfGenes();
   const places = await Promise.all(groups.map((group) => Promise.all(group.genes.map(findGene))));
-  const ends = places.map((genes) => genes.map((gene) => {
-    const means = index.rows.map((_, row) => Math.log1p(mean(gene, row)));
-    return { low: Math.min(...means), high: Math.max(...means) };
-  }));
+  const ends = places.map((genes) =>
+    genes.map((gene) => {
+      const means = index.rows.map((_, row) => Math.log1p(mean(gene, row)));
+      return { low: Math.min(...means), high: Math.max(...means) };
+    }),
+  );
   /** @type {(string | number | null)[][]} */
   const table = [["gene", index.noun, "label", "share of cells", "mean", "colour"]];
   const drawn = dotShapes(groups, rows, chosen, (group, i, row) => {
-    const gene = places[group][i], { low, high } = ends[group][i];
+    const gene = places[group][i],
+      { low, high } = ends[group][i];
     const here = mean(gene, row);
     const scaled = high > low ? (Math.log1p(here) - low) / (high - low) : 0;
-    table.push([groups[group].genes[i], index.rows[row].cluster, labelOf(row), share(gene, row), here, scaled]);
+    table.push([
+      groups[group].genes[i],
+      index.rows[row].cluster,
+      labelOf(row),
+      share(gene, row),
+      here,
+      scaled,
+    ]);
     if (share(gene, row) === 0) return null;
-    const title = `${groups[group].genes[i]} in ${rowName(row)}: ${figureText(100 * share(gene, row))} % of cells, mean ${figureText(here)}`;
+    const percent = figureText(100 * share(gene, row));
+    const title = `${groups[group].genes[i]} in ${rowName(row)}: ${percent} % of cells, mean ${figureText(here)}`;
     return { size: share(gene, row), fill: scaled, title };
   });
   const n = index.n_cells === null ? "" : ` Figures are of all ${whole(index.n_cells)} cells.`;
   return {
-    ...drawn, table, name: `genes_${groups.flatMap((g) => g.genes)[0]}`, title: `Genes over ${index.noun}s`,
-    height: drawn.height + 42, shapes: [...drawn.shapes, ...dotLegend(drawn.legend, drawn.height + 24, "share", "least", "most")],
-    text: "Size is the share of the cells with a value, colour log1p of the mean count per 10,000, scaled from 0 to 1 for each gene "
-      + `over all ${index.noun}s (as DotPlot of Seurat, there in standard deviations).${n}`,
+    ...drawn,
+    table,
+    name: `genes_${groups.flatMap((g) => g.genes)[0]}`,
+    title: `Genes over ${index.noun}s`,
+    height: drawn.height + 42,
+    shapes: [...drawn.shapes, ...dotLegend(drawn.legend, drawn.height + 24, "share", "least", "most")],
+    text:
+      "Size is the share of the cells with a value, colour log1p of the mean count per 10,000, " +
+      "scaled from 0 to 1 for each gene " +
+      `over all ${index.noun}s (as DotPlot of Seurat, there in standard deviations).${n}`,
   };
 }
 
@@ -353,29 +512,73 @@ function dotPlotOfMarkers(groups, rows, chosen) {
   const shares = index.markers.some((m) => m.here !== null);
   const changes = index.markers.some((m) => m.lfc !== null);
   /** @type {(string | number | null)[][]} */
-  const table = [["gene", index.noun, "label", "log2 fold change", "share here", "share elsewhere", "adjusted p", "evidence"]];
+  const table = [
+    [
+      "gene",
+      index.noun,
+      "label",
+      "log2 fold change",
+      "share here",
+      "share elsewhere",
+      "adjusted p",
+      "evidence",
+    ],
+  ];
   const drawn = dotShapes(groups, rows, chosen, (group, i, row) => {
     const gene = groups[group].genes[i];
     const found = markerOf(gene, row);
     const { supporting, conflicting } = index.rows[row];
     const evidence = supporting.includes(gene) ? "for" : conflicting.includes(gene) ? "against" : null;
     if (!found && !evidence) return null;
-    table.push([gene, index.rows[row].cluster, labelOf(row), found?.lfc ?? null, found?.here ?? null, found?.elsewhere ?? null, found?.p ?? null, evidence]);
-    const figures = [found?.lfc != null ? `log2 fold change ${figureText(found.lfc)}` : "", found?.here != null ? `${figureText(100 * found.here)} % of cells` : ""];
+    table.push([
+      gene,
+      index.rows[row].cluster,
+      labelOf(row),
+      found?.lfc ?? null,
+      found?.here ?? null,
+      found?.elsewhere ?? null,
+      found?.p ?? null,
+      evidence,
+    ]);
+    const figures = [
+      found?.lfc != null ? `log2 fold change ${figureText(found.lfc)}` : "",
+      found?.here != null ? `${figureText(100 * found.here)} % of cells` : "",
+    ];
     return {
-      size: found?.here ?? 0.5, fill: found?.lfc == null ? (changes ? 0 : 0.5) : Math.max(0, found.lfc / most),
+      size: found?.here ?? 0.5,
+      fill: found?.lfc == null ? (changes ? 0 : 0.5) : Math.max(0, found.lfc / most),
       ring: evidence ? (evidence === "for" ? "solid" : "dashed") : undefined,
-      title: [`${gene} in ${rowName(row)}`, ...figures.filter(Boolean), evidence ? `evidence ${evidence} the label` : ""].filter(Boolean).join(", "),
+      title: [
+        `${gene} in ${rowName(row)}`,
+        ...figures.filter(Boolean),
+        evidence ? `evidence ${evidence} the label` : "",
+      ]
+        .filter(Boolean)
+        .join(", "),
     };
   });
-  const legend = changes ? dotLegend(drawn.legend, drawn.height + 24, shares ? "share" : "", "log2 fold change 0", figureText(most)) : [];
+  const legend = changes
+    ? dotLegend(
+        drawn.legend,
+        drawn.height + 24,
+        shares ? "share" : "",
+        "0",
+        `${figureText(most)} log2 fold change`,
+      )
+    : [];
   const size = shares ? "Size is the share of the cells with a value. " : "";
   const colour = changes ? "Colour is the log2 fold change. " : "";
   return {
-    ...drawn, table, name: "markers", title: `Markers over ${index.noun}s`, height: drawn.height + (legend.length ? 42 : 10),
+    ...drawn,
+    table,
+    name: "markers",
+    title: `Markers over ${index.noun}s`,
+    height: drawn.height + (legend.length ? 42 : 10),
     shapes: [...drawn.shapes, ...legend],
-    text: `${size}${colour}A line round a dot: the gene is evidence for the label, dashed: against it. No dot: it is no marker of the `
-      + `${index.noun}. Figures are those of the marker table.`,
+    text:
+      `${size}${colour}A line round a dot: the gene is evidence for the label, dashed: against it. ` +
+      "No dot: it is no marker of the " +
+      `${index.noun}. Figures are those of the marker table.`,
   };
 }
 
@@ -401,38 +604,97 @@ async function violin(gene, rows, chosen = null) {
   /** @type {Shape[]} */
   const shapes = [{ kind: "text", x: left + across + 12, y: 12, text: "without", fill: "muted" }];
   /** @type {(string | number | null)[][]} */
-  const table = [[index.noun, "label", "cells", "share without", ...densities[0].map((_, bin) => `to ${figureText(((bin + 1) * top) / (BINS - 1))}`)]];
+  const table = [
+    [
+      index.noun,
+      "label",
+      "cells",
+      "share without",
+      ...densities[0].map((_, bin) => `to ${figureText(((bin + 1) * top) / (BINS - 1))}`),
+    ],
+  ];
   rows.forEach((row, i) => {
     const middle = 20 + (i + 0.5) * VIOLIN_STEP;
     const half = densities[i].map((d) => (d / widest) * (VIOLIN_STEP / 2 - 2));
     const xs = half.map((_, bin) => at(((bin + 0.5) * top) / (BINS - 1)));
     const zeros = sizes[i] ? counts(row)[0] / sizes[i] : 0;
-    if (row === chosen) shapes.push({ kind: "rect", x: 0, y: middle - VIOLIN_STEP / 2, w: left + across + 70, h: VIOLIN_STEP, fill: "panel" });
-    shapes.push({ kind: "text", x: left - 10, y: middle + 4, text: titles[i], anchor: "end", bold: row === chosen, title: rowTitle(row) });
-    shapes.push({ kind: "path", points: [[left, middle], [left + across, middle]], fill: "none", stroke: "line" });
+    if (row === chosen)
+      shapes.push({
+        kind: "rect",
+        x: 0,
+        y: middle - VIOLIN_STEP / 2,
+        w: left + across + 70,
+        h: VIOLIN_STEP,
+        fill: "panel",
+      });
+    shapes.push({
+      kind: "text",
+      x: left - 10,
+      y: middle + 4,
+      text: titles[i],
+      anchor: "end",
+      bold: row === chosen,
+      title: rowTitle(row),
+    });
+    shapes.push({
+      kind: "path",
+      points: [
+        [left, middle],
+        [left + across, middle],
+      ],
+      fill: "none",
+      stroke: "line",
+    });
     /** @type {[number, number][]} */
     const upper = half.map((h, bin) => [xs[bin], middle - h]);
     /** @type {[number, number][]} */
     const lower = half.map((h, bin) => [xs[bin], middle + h]);
     const title = `${rowName(row)}: ${whole(sizes[i])} cells, ${figureText(100 * zeros)} % without a value`;
-    shapes.push({ kind: "path", points: [...upper, ...lower.reverse()], closed: true, fill: index.rows[row].color, title });
-    shapes.push({ kind: "text", x: left + across + 12, y: middle + 4, text: sizes[i] ? `${Math.round(100 * zeros)} %` : "no cells", fill: "muted" });
+    shapes.push({
+      kind: "path",
+      points: [...upper, ...lower.reverse()],
+      closed: true,
+      fill: index.rows[row].color,
+      title,
+    });
+    shapes.push({
+      kind: "text",
+      x: left + across + 12,
+      y: middle + 4,
+      text: sizes[i] ? `${Math.round(100 * zeros)} %` : "no cells",
+      fill: "muted",
+    });
     table.push([index.rows[row].cluster, labelOf(row), sizes[i], zeros, ...counts(row).slice(1)]);
   });
   const bottom = 20 + rows.length * VIOLIN_STEP;
   for (const share of [0, 0.5, 1]) {
-    shapes.push({ kind: "text", x: at(share * top), y: bottom + 16, text: figureText(share * top), anchor: "middle", fill: "muted" });
+    shapes.push({
+      kind: "text",
+      x: at(share * top),
+      y: bottom + 16,
+      text: figureText(share * top),
+      anchor: "middle",
+      fill: "muted",
+    });
   }
   const total = sizes.reduce((sum, n) => sum + n, 0);
   return {
-    name: `values_${names[gene]}`, title: `${names[gene]} in each ${index.noun}`, width: left + across + 76, height: bottom + 24, shapes, table,
-    text: `Values of ${names[gene]} (log-normalised) of ${whole(total)} cells. The height is the share of the ${index.noun}'s cells at a value, on one scale `
-      + "for all; cells without a value are not drawn, their share is at the right.",
+    name: `values_${names[gene]}`,
+    title: `${names[gene]} in each ${index.noun}`,
+    width: left + across + 76,
+    height: bottom + 24,
+    shapes,
+    table,
+    text:
+      `Values of ${names[gene]} (log-normalised) of ${whole(total)} cells. ` +
+      `The height is the share of the ${index.noun}'s cells at a value, on one scale ` +
+      "for all; cells without a value are not drawn, their share is at the right.",
   };
 }
 
 /** Whether how the values of a gene are spread can be drawn. @param {number} position */
-const hasViolin = (position) => Boolean(index.genes && unpacks && (index.genes.histograms.includes(position) || hasValues(position)));
+const hasViolin = (position) =>
+  Boolean(index.genes && unpacks && (index.genes.histograms.includes(position) || hasValues(position)));
 
 /** Genes of the marker table, upper case -> name. */
 const markerNames = new Map(index.markers.map((m) => [m.gene.toUpperCase(), m.gene]));
@@ -454,7 +716,12 @@ async function geneMeant(text) {
   return position < 0 ? null : { name: (await geneNames())[position], position };
 }
 
-/** Steps between two words, or more than `most`. @param {string} one @param {string} other @param {number} most */
+/**
+ * Steps between two words, or more than `most`.
+ * @param {string} one
+ * @param {string} other
+ * @param {number} most
+ */
 function stepsBetween(one, other, most) {
   if (Math.abs(one.length - other.length) > most) return most + 1;
   let before = Array.from({ length: other.length + 1 }, (_, i) => i);
@@ -474,7 +741,10 @@ function nearestGenes(text, names) {
   const near = names
     .map((name) => ({ name, steps: stepsBetween(wanted, name.toUpperCase(), 2) }))
     .filter(({ name, steps }) => steps <= 2 || (wanted.length > 2 && name.toUpperCase().startsWith(wanted)));
-  return near.sort((a, b) => a.steps - b.steps).slice(0, 4).map(({ name }) => name);
+  return near
+    .sort((a, b) => a.steps - b.steps)
+    .slice(0, 4)
+    .map(({ name }) => name);
 }
 
 const MOST_OFFERED = 12;
@@ -484,17 +754,25 @@ async function genesLike(text) {
   const wanted = text.trim().toUpperCase();
   const names = await drawableGenes();
   if (!wanted) return [];
-  const begin = [], inside = [];
+  const begin = [],
+    inside = [];
   for (const name of names) {
     const place = name.toUpperCase().indexOf(wanted);
     if (place === 0) begin.push({ value: name, note: "" });
     else if (place > 0 && inside.length < MOST_OFFERED) inside.push({ value: name, note: "" });
   }
   begin.sort((a, b) => a.value.length - b.value.length);
-  const aliased = begin.length >= MOST_OFFERED || !index.genes ? [] : Object.entries(index.genes.aliases)
-    .filter(([alias]) => alias.startsWith(wanted)).slice(0, MOST_OFFERED).map(([alias, place]) => ({ value: names[place], note: alias }));
+  const aliased =
+    begin.length >= MOST_OFFERED || !index.genes
+      ? []
+      : Object.entries(index.genes.aliases)
+          .filter(([alias]) => alias.startsWith(wanted))
+          .slice(0, MOST_OFFERED)
+          .map(([alias, place]) => ({ value: names[place], note: alias }));
   const seen = new Set();
-  return [...begin, ...aliased, ...inside].filter(({ value }) => !seen.has(value) && seen.add(value)).slice(0, MOST_OFFERED);
+  return [...begin, ...aliased, ...inside]
+    .filter(({ value }) => !seen.has(value) && seen.add(value))
+    .slice(0, MOST_OFFERED);
 }
 
 /**
@@ -505,12 +783,26 @@ async function genesLike(text) {
  * @param {(chosen: T | null, text: string) => void} choose null: what was typed, as it is
  */
 function completing(input, offer, choose) {
-  const list = element("ul", { role: "listbox", id: `${input.id}-options`, class: "options", "aria-label": "Suggestions", hidden: true });
-  const attributes = { role: "combobox", autocomplete: "off", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id, spellcheck: "false" };
+  const list = element("ul", {
+    role: "listbox",
+    id: `${input.id}-options`,
+    class: "options",
+    "aria-label": "Suggestions",
+    hidden: true,
+  });
+  const attributes = {
+    role: "combobox",
+    autocomplete: "off",
+    "aria-autocomplete": "list",
+    "aria-expanded": "false",
+    "aria-controls": list.id,
+    spellcheck: "false",
+  };
   for (const [name, value] of Object.entries(attributes)) input.setAttribute(name, value);
   /** @type {T[]} */
   let offered = [];
-  let at = -1, asked = 0;
+  let at = -1,
+    asked = 0;
   const close = () => {
     [list.hidden, at] = [true, -1];
     input.setAttribute("aria-expanded", "false");
@@ -518,7 +810,9 @@ function completing(input, offer, choose) {
   };
   const mark = (/** @type {number} */ to) => {
     at = to;
-    Array.from(list.children).forEach((option, i) => /** @type {Element} */ (option).setAttribute("aria-selected", String(i === at)));
+    Array.from(list.children).forEach((option, i) =>
+      /** @type {Element} */ (option).setAttribute("aria-selected", String(i === at)),
+    );
     if (at < 0) return input.removeAttribute("aria-activedescendant");
     input.setAttribute("aria-activedescendant", list.children[at].id);
     list.children[at].scrollIntoView({ block: "nearest" });
@@ -531,10 +825,22 @@ function completing(input, offer, choose) {
   };
   const show = (/** @type {T[]} */ found) => {
     offered = found;
-    list.replaceChildren(...found.map((one, i) => element(
-      "li", { role: "option", id: `${list.id}-${i}`, "aria-selected": "false", onpointerdown: (/** @type {Event} */ event) => event.preventDefault(), onclick: () => take(one) },
-      element("span", {}, one.value), one.note ? element("small", {}, ` ${one.note}`) : null,
-    )));
+    list.replaceChildren(
+      ...found.map((one, i) =>
+        element(
+          "li",
+          {
+            role: "option",
+            id: `${list.id}-${i}`,
+            "aria-selected": "false",
+            onpointerdown: (/** @type {Event} */ event) => event.preventDefault(),
+            onclick: () => take(one),
+          },
+          element("span", {}, one.value),
+          one.note ? element("small", {}, ` ${one.note}`) : null,
+        ),
+      ),
+    );
     list.hidden = !found.length;
     input.setAttribute("aria-expanded", String(found.length > 0));
     at = -1;
@@ -547,7 +853,8 @@ function completing(input, offer, choose) {
   });
   input.addEventListener("keydown", (event) => {
     if (event.key === "ArrowDown" && offered.length && !list.hidden) mark((at + 1) % offered.length);
-    else if (event.key === "ArrowUp" && offered.length && !list.hidden) mark((at - 1 + offered.length) % offered.length);
+    else if (event.key === "ArrowUp" && offered.length && !list.hidden)
+      mark((at - 1 + offered.length) % offered.length);
     else if (event.key === "Escape" && !list.hidden) close();
     else if (event.key === "Enter") take(at >= 0 && !list.hidden ? offered[at] : null);
     else return;
@@ -569,7 +876,10 @@ const MOST_IN_LIST = 2000;
  * @returns {GeneGroup[]}
  */
 function listsIn(text, name) {
-  const lines = text.replace(/^\ufeff/, "").split(/\r?\n/).filter((line) => line.trim());
+  const lines = text
+    .replace(/^\ufeff/, "")
+    .split(/\r?\n/)
+    .filter((line) => line.trim());
   if (!lines.length) return [];
   const separator = ["\t", ";", ","].find((c) => lines[0].includes(c)) || "\t";
   const table = fieldsOf(lines.join("\n"), separator).map((line) => line.map((field) => field.trim()));
@@ -584,14 +894,26 @@ function listsIn(text, name) {
     const set = table[0].findIndex((field) => SET_COLUMNS.test(field.replace(/\s+/g, "_")));
     for (const line of table.slice(1)) add((set >= 0 && line[set]) || name, [line[gene] || ""]);
   } else if (lines.every((line) => /^[^:\t]+:\s*\S/.test(line))) {
-    for (const line of lines) add(line.slice(0, line.indexOf(":")).trim(), line.slice(line.indexOf(":") + 1).split(/[\s,;]+/));
+    for (const line of lines)
+      add(line.slice(0, line.indexOf(":")).trim(), line.slice(line.indexOf(":") + 1).split(/[\s,;]+/));
   } else if (lines.every((line) => line.split("\t").length >= 3)) {
     for (const line of lines) add(line.split("\t")[0].trim(), line.split("\t").slice(2));
   } else {
-    add(name, text.replace(/^\ufeff/, "").split(/[\s,;]+/).map((g) => g.replace(/^["']|["']$/g, "")));
+    add(
+      name,
+      text
+        .replace(/^\ufeff/, "")
+        .split(/[\s,;]+/)
+        .map((g) => g.replace(/^["']|["']$/g, "")),
+    );
   }
-  return [...found].filter(([, genes]) => genes.length).slice(0, MOST_LISTS)
-    .map(([list, genes]) => ({ name: list.slice(0, 200), genes: [...new Set(genes)].slice(0, MOST_IN_LIST) }));
+  return [...found]
+    .filter(([, genes]) => genes.length)
+    .slice(0, MOST_LISTS)
+    .map(([list, genes]) => ({
+      name: list.slice(0, 200),
+      genes: [...new Set(genes)].slice(0, MOST_IN_LIST),
+    }));
 }
 
 /** Genes that a person typed, the newest last. @type {string[]} */
@@ -601,6 +923,8 @@ let drawsMarkers = true;
 /** @type {number | null} position of the gene whose violin is drawn */
 let violinGene = null;
 const MOST_COLUMNS = 150;
+/** Genes that are named one by one where they are not there. */
+const MOST_NAMED = 20;
 /** Markers that are drawn where nobody chose genes, over all rows. */
 const MOST_UNASKED = 90;
 
@@ -614,7 +938,12 @@ function genesOfRows() {
   return [...new Set(best)].slice(0, MOST_UNASKED);
 }
 
-/** @type {{box: HTMLInputElement, shown: HTMLElement, drawn: HTMLElement, spread: HTMLElement, note: HTMLElement} | null} */
+/**
+ * @typedef {{box: HTMLInputElement, shown: HTMLElement, drawn: HTMLElement, spread: HTMLElement,
+ *   note: HTMLElement}} GenePanel
+ */
+
+/** @type {GenePanel | null} */
 let genePanel = null;
 
 /** Groups that are to be drawn, with what is not known of them. */
@@ -624,8 +953,10 @@ async function groupsToDraw() {
     ...state.lists,
     ...(drawsMarkers ? [{ name: "", genes: genesOfRows() }] : []),
   ];
-  const unknown = /** @type {string[]} */ ([]), groups = /** @type {GeneGroup[]} */ ([]);
-  let room = MOST_COLUMNS, left = 0;
+  const unknown = /** @type {string[]} */ ([]),
+    groups = /** @type {GeneGroup[]} */ ([]);
+  let room = MOST_COLUMNS,
+    left = 0;
   for (const group of wanted) {
     const meant = await Promise.all(group.genes.map(geneMeant));
     unknown.push(...group.genes.filter((_, i) => !meant[i]));
@@ -652,32 +983,83 @@ async function drawGenes() {
   if (!genePanel) return;
   genesSeen.stale = false;
   const turn = ++genesDrawn;
+  try {
+    await drawGenesOf(genePanel, turn);
+  } catch (error) {
+    // A server may be gone; what was drawn stays.
+    const { message } = /** @type {Error} */ (error);
+    genePanel.note.replaceChildren(message);
+    say(message);
+  }
+}
+
+/** @param {GenePanel} panel @param {number} turn */
+async function drawGenesOf(panel, turn) {
   const { groups, unknown, left } = await groupsToDraw();
   const rows = index.rows.map((_, row) => row);
   const scene = groups.length ? await dotPlot(groups, rows, state.row) : null;
-  const spread = violinGene === null ? null : await violin(violinGene, rows, state.row);
   if (turn !== genesDrawn) return;
+  const more = unknown.length > MOST_NAMED ? ` and ${unknown.length - MOST_NAMED} more` : "";
   const said = [
-    unknown.length ? `Not here: ${unknown.slice(0, 20).join(", ")}${unknown.length > 20 ? ` and ${unknown.length - 20} more` : ""}.` : "",
+    unknown.length ? `Not here: ${unknown.slice(0, MOST_NAMED).join(", ")}${more}.` : "",
     left > 0 ? `Drawn are ${MOST_COLUMNS} genes; ${whole(left)} more have no room.` : "",
   ];
-  genePanel.note.replaceChildren(said.filter(Boolean).join(" "));
-  genePanel.drawn.replaceChildren(scene ? pictureElement(scene) : element("p", { class: "muted" }, "No gene is chosen."));
-  genePanel.spread.replaceChildren(spread ? pictureElement(spread) : "");
-  genePanel.shown.replaceChildren(...shownChips());
+  panel.note.replaceChildren(said.filter(Boolean).join(" "));
+  panel.drawn.replaceChildren(
+    scene ? pictureElement(scene) : element("p", { class: "muted" }, "No gene is chosen."),
+  );
+  panel.shown.replaceChildren(...shownChips());
+  panel.spread.replaceChildren();
+  const spread = violinGene === null ? null : await violin(violinGene, rows, state.row);
+  if (spread && turn === genesDrawn) panel.spread.replaceChildren(pictureElement(spread));
 }
 
 /** What is drawn, each with a way to take it out. */
 function shownChips() {
-  const chip = (/** @type {string} */ name, /** @type {string} */ what, /** @type {() => void} */ remove) => element(
-    "li", {}, element("span", {}, name),
-    element("button", { type: "button", "aria-label": `Remove ${what} ${name}`, onclick: () => { remove(); drawGenes(); } }, "×"),
-  );
+  const chip = (/** @type {string} */ name, /** @type {string} */ what, /** @type {() => void} */ remove) =>
+    element(
+      "li",
+      {},
+      element("span", {}, name),
+      element(
+        "button",
+        {
+          type: "button",
+          "aria-label": `Remove ${what} ${name}`,
+          onclick: () => {
+            remove();
+            drawGenes();
+          },
+        },
+        "×",
+      ),
+    );
   return [
-    ...typedGenes.map((gene) => chip(gene, "gene", () => (typedGenes = typedGenes.filter((g) => g !== gene)))),
-    ...state.lists.map((list) => chip(`${list.name} (${list.genes.length})`, "list", () => change({ lists: state.lists.filter((l) => l !== list) }))),
-    drawsMarkers ? chip(`markers of the ${index.noun}s`, "the", () => (drawsMarkers = false))
-      : element("li", {}, element("button", { type: "button", onclick: () => { drawsMarkers = true; drawGenes(); } }, `+ markers of the ${index.noun}s`)),
+    ...typedGenes.map((gene) =>
+      chip(gene, "gene", () => (typedGenes = typedGenes.filter((g) => g !== gene))),
+    ),
+    ...state.lists.map((list) =>
+      chip(`${list.name} (${list.genes.length})`, "list", () =>
+        change({ lists: state.lists.filter((l) => l !== list) }),
+      ),
+    ),
+    drawsMarkers
+      ? chip(`markers of the ${index.noun}s`, "the", () => (drawsMarkers = false))
+      : element(
+          "li",
+          {},
+          element(
+            "button",
+            {
+              type: "button",
+              onclick: () => {
+                drawsMarkers = true;
+                drawGenes();
+              },
+            },
+            `+ markers of the ${index.noun}s`,
+          ),
+        ),
   ];
 }
 
@@ -692,7 +1074,10 @@ async function addGene(text) {
   genePanel.box.value = "";
   genePanel.note.replaceChildren();
   await drawGenes();
-  const other = meant.name.toUpperCase() === text.trim().toUpperCase() ? "" : `, which ${text.trim()} is another name of,`;
+  const other =
+    meant.name.toUpperCase() === text.trim().toUpperCase()
+      ? ""
+      : `, which ${text.trim()} is another name of,`;
   say(`${meant.name}${other} is drawn.`);
 }
 
@@ -700,8 +1085,14 @@ async function addGene(text) {
 async function offerNearest(text) {
   if (!genePanel) return;
   const near = nearestGenes(text, await drawableGenes());
-  const offers = near.flatMap((name) => [" ", element("button", { type: "button", onclick: () => addGene(name) }, name)]);
-  genePanel.note.replaceChildren(`There is no gene “${text.trim()}” here.${near.length ? " Near are:" : ""}`, ...offers);
+  const offers = near.flatMap((name) => [
+    " ",
+    element("button", { type: "button", onclick: () => addGene(name) }, name),
+  ]);
+  genePanel.note.replaceChildren(
+    `There is no gene “${text.trim()}” here.${near.length ? " Near are:" : ""}`,
+    ...offers,
+  );
   say(`There is no gene ${text.trim()}. ${near.length ? `Near are ${near.join(", ")}.` : ""}`);
 }
 
@@ -723,7 +1114,12 @@ function addLists(lists) {
 
 /** @returns {HTMLElement} */
 function listForm() {
-  const text = element("textarea", { id: "list-text", rows: 4, spellcheck: "false", placeholder: "T cells: CD3D, CD3E\nB cells: MS4A1, CD79A" });
+  const text = element("textarea", {
+    id: "list-text",
+    rows: 4,
+    spellcheck: "false",
+    placeholder: "T cells: CD3D, CD3E\nB cells: MS4A1, CD79A",
+  });
   const file = element("input", { type: "file", id: "list-file", accept: ".gmt,.txt,.csv,.tsv" });
   file.addEventListener("change", async () => {
     for (const one of file.files) addLists(listsIn(await one.text(), one.name.replace(/\.[^.]*$/, "")));
@@ -734,10 +1130,18 @@ function listForm() {
     text.value = "";
   };
   return element(
-    "details", { class: "lists" }, element("summary", {}, "Lists of genes"),
-    element("label", { for: "list-text" }, "Pasted: names with genes, GMT, a table, or only genes"), text,
-    element("p", { class: "row" }, element("button", { type: "button", onclick: add }, "Draw them"),
-      element("label", { for: "list-file" }, "or a file"), file),
+    "details",
+    { class: "lists" },
+    element("summary", {}, "Lists of genes"),
+    element("label", { for: "list-text" }, "Pasted: names with genes, GMT, a table, or only genes"),
+    text,
+    element(
+      "p",
+      { class: "row" },
+      element("button", { type: "button", onclick: add }, "Draw them"),
+      element("label", { for: "list-file" }, "or a file"),
+      file,
+    ),
     element("p", { class: "note muted" }, "Lists are kept with the decisions when these are downloaded."),
   );
 }
@@ -750,12 +1154,22 @@ function listForm() {
   const [shown, drawn, spread] = [element("ul", { class: "chips" }), element("div"), element("div")];
   const field = completing(box, genesLike, (chosen, text) => addGene(chosen ? chosen.value : text));
   const add = element("button", { type: "button", onclick: () => addGene(box.value) }, "Draw");
-  section.append(element("div", { class: "controls" }, element("label", { for: "gene-box" }, "Gene"), field, add), note, shown, drawn, spread, listForm());
+  section.append(
+    element("div", { class: "controls" }, element("label", { for: "gene-box" }, "Gene"), field, add),
+    note,
+    shown,
+    drawn,
+    spread,
+    listForm(),
+  );
   section.hidden = false;
   genePanel = { box, shown, drawn, spread, note };
   on(["lists", "row", "decisions"], drawGenesWhenSeen);
-  new IntersectionObserver(([entry]) => {
-    genesSeen.near = entry.isIntersecting;
-    if (genesSeen.near && genesSeen.stale) drawGenes();
-  }, { rootMargin: "600px" }).observe(section);
+  new IntersectionObserver(
+    ([entry]) => {
+      genesSeen.near = entry.isIntersecting;
+      if (genesSeen.near && genesSeen.stale) drawGenes();
+    },
+    { rootMargin: "600px" },
+  ).observe(section);
 })();
