@@ -464,6 +464,57 @@ def test_labels_of_cells_are_decided_by_the_positions_of_their_cells(opened, tmp
     assert len(entry["cells_at"]["of"]) == 32
 
 
+@pytest.fixture
+def inside(browser, file, tmp_path):
+    """Return a page whose parts a test reaches, as the map does: its script has another hash."""
+    text = file.read_text(encoding="utf-8")
+    last = 'document.documentElement.classList.add("scripted");'
+    assert text.count(last) == 1
+    target = tmp_path / "inside.html"
+    target.write_text(text.replace(last, last + "window.viewer = {change, state, showGene};"), encoding="utf-8")
+    context = browser.new_context(bypass_csp=True, accept_downloads=True)
+    page = context.new_page()
+    trouble = []
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.goto(target.as_uri())
+    yield page
+    assert trouble == []
+    context.close()
+
+
+def test_chosen_cells_are_compared_and_decided(inside, labelled):
+    page = inside
+    own = (labelled.obs["leiden"] == "3").to_numpy()
+    page.evaluate("bits => viewer.change({chosen: Uint8Array.from(bits)})", own.astype(int).tolist())
+    n = int(own.sum())
+    page.locator("#card h2", has_text=f"{n} chosen cells").wait_for()
+    page.locator("#compare").scroll_into_view_if_needed()
+    page.locator("#compared", has_text="genes that this file has values of").wait_for()
+    assert page.locator("#compared tbody th").first.inner_text() in TYPES["B cell"]
+    page.fill("#type-box", "memory B cell")
+    page.press("#type-box", "Enter")
+    page.locator("#decisions td", has_text="memory B cell").wait_for()
+    choose(page, "1")
+    assert page.get_by_role("radio", name="cluster 1").is_checked()
+    page.keyboard.press("u")
+    row_of(page, "1").locator(".decision", has_text="unknown").wait_for()
+    page.get_by_role("radio", name=f"{n} chosen cells").check()
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("u")
+    page.locator("#decisions td", has_text=f"{n} cells").nth(1).wait_for()
+    cells, row, again = decisions_of(page)["decisions"]
+    mask = np.frombuffer(base64.b64decode(cells["cells_at"]["mask"]), np.uint8)
+    assert np.array_equal(np.unpackbits(mask, bitorder="little")[: len(own)].astype(bool), own)
+    assert (cells["label"], cells["ontology_id"], cells["n_cells"]) == ("memory B cell", "CL:0000787", n)
+    assert row["cluster"] == "1" and "cells_at" not in row
+    assert again["action"] == "unknown" and again["cells_at"] == cells["cells_at"]
+    states = page.locator("#decisions .state").all_inner_texts()
+    assert states == ["in force", "in force", "replaced"]
+    page.evaluate("viewer.change({chosen: null})")
+    page.evaluate("viewer.showGene(3)")
+    page.locator("#pictures .chips", has_text=labelled.var_names[3]).wait_for()
+
+
 def test_a_stale_decision_is_taken_over(opened, tmp_path):
     adata = labelled_cells(600, 4, 300)
     cellferry.set_labels(adata, {"1": "Plasma cell"}, by="CD")

@@ -134,7 +134,7 @@ function cardGene(gene) {
     { type: "button", class: "gene", title: `Values of ${gene}`, onclick: () => drawCardViolin(gene) },
     gene,
   );
-  return index.genes && unpacks ? made : element("i", {}, gene);
+  return index.genes && readsBlocks ? made : element("i", {}, gene);
 }
 
 /** @param {number} row */
@@ -235,7 +235,7 @@ const cardSpread = element("section", { class: "card-spread" });
 
 /** Draw what goes with the card; what fails is said in its place. */
 async function drawCardPictures() {
-  if (state.row === null || (index.genes && !unpacks)) return;
+  if (state.row === null || (index.genes && !readsBlocks)) return;
   try {
     await drawPicturesOf(state.row, cardDots, cardSpread);
   } catch (error) {

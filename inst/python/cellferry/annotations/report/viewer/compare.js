@@ -23,7 +23,8 @@ let comparison = null;
 let comparisons = 0;
 
 /**
- * @type {{a: HTMLSelectElement, b: HTMLSelectElement, result: HTMLElement, test: HTMLButtonElement | null} | null}
+ * @type {{a: HTMLSelectElement, b: HTMLSelectElement, result: HTMLElement,
+ *   test: HTMLButtonElement | null} | null}
  */
 let comparePanel = null;
 
@@ -331,7 +332,7 @@ function compareWith(row) {
 const canCompare = () => Boolean(comparePanel);
 
 (function startCompare() {
-  if (!index.genes || !unpacks || (index.rows.length < 2 && !index.cells)) return;
+  if (!index.genes || !readsBlocks || (index.rows.length < 2 && !index.cells)) return;
   const section = /** @type {HTMLElement} */ (document.getElementById("compare"));
   const [a, b] = [element("select", { id: "compare-a" }), element("select", { id: "compare-b" })];
   const test = index.live?.compare

@@ -478,8 +478,6 @@ async function finishReview() {
 
 /** Show what is in force for what is chosen, and what can be said of it. */
 function fillDecide() {
-  if (!state.chosen) aboutCells = false;
-  else if (state.row === null) aboutCells = true;
   fillAbout();
   const problem = whyNotDecide();
   for (const button of decidePanel.querySelectorAll("button")) button.disabled = Boolean(problem);
@@ -558,6 +556,7 @@ function fillOffered(row, disabled) {
 /** Decisions that hold for nothing any more and may be meant for a row. @param {number} row */
 function staleFor(row) {
   const { cluster, attention } = index.rows[row];
+  if (isDecided(row)) return [];
   const marked = attention.some(({ code }) => code === "stale");
   return state.decisions.filter(
     (d) => d.state === "stale" && (d.offered ? d.offered.includes(cluster) : marked && d.cluster === cluster),
@@ -748,6 +747,9 @@ function howApplied() {
     fillProgress();
     fillHistory();
   });
+  // What was chosen last is what the buttons and the keys are about.
+  on(["row"], () => (aboutCells = state.row === null && state.chosen !== null));
+  on(["chosen"], () => (aboutCells = state.chosen !== null));
   on(["row", "chosen", "decisions"], fillDecide);
   fillProgress();
   fillHistory();

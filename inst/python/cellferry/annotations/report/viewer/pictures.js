@@ -16,6 +16,9 @@
  *   table: (string | number | null)[][]}} Scene `text` is the caption; `table` has its names first
  */
 
+/** Whether figures can be read: a server sends them as they are, a file has them packed. */
+const readsBlocks = Boolean(index.live) || unpacks;
+
 const PAPER = {
   ink: "#1c2226",
   muted: "#5c666d",
@@ -464,7 +467,8 @@ async function dotPlot(groups, rows, chosen = null) {
  */
 async function dotPlotOfCells(groups, rows, chosen) {
   const { share, mean } = await summaryOfGenes();
-  const places = await Promise.all(groups.map((group) => Promise.all(group.genes.map(findGene))));
+  const known = await genePlaces();
+  const places = groups.map((group) => group.genes.map((gene) => /** @type {number} */ (known.get(gene))));
   const ends = places.map((genes) =>
     genes.map((gene) => {
       const means = index.rows.map((_, row) => Math.log1p(mean(gene, row)));
@@ -488,7 +492,8 @@ async function dotPlotOfCells(groups, rows, chosen) {
     ]);
     if (share(gene, row) === 0) return null;
     const percent = figureText(100 * share(gene, row));
-    const title = `${groups[group].genes[i]} in ${rowName(row)}: ${percent} % of cells, mean ${figureText(here)}`;
+    const what = `${groups[group].genes[i]} in ${rowName(row)}`;
+    const title = `${what}: ${percent} % of cells, mean ${figureText(here)}`;
     return { size: share(gene, row), fill: scaled, title };
   });
   const n = index.n_cells === null ? "" : ` Figures are of all ${whole(index.n_cells)} cells.`;
@@ -694,10 +699,26 @@ async function violin(gene, rows, chosen = null) {
 
 /** Whether how the values of a gene are spread can be drawn. @param {number} position */
 const hasViolin = (position) =>
-  Boolean(index.genes && unpacks && (index.genes.histograms.includes(position) || hasValues(position)));
+  Boolean(index.genes && readsBlocks && (index.genes.histograms.includes(position) || hasValues(position)));
 
 /** Genes of the marker table, upper case -> name. */
 const markerNames = new Map(index.markers.map((m) => [m.gene.toUpperCase(), m.gene]));
+
+/** @type {Promise<Map<string, number>> | null} */
+let placesOfGenes = null;
+
+/** Where each gene is, by its name and by its name in capitals: lists have thousands. */
+function genePlaces() {
+  placesOfGenes ||= geneNames().then((names) => {
+    const places = new Map();
+    for (const [i, name] of names.entries()) if (!places.has(name)) places.set(name, i);
+    for (const [i, name] of names.entries()) {
+      if (!places.has(name.toUpperCase())) places.set(name.toUpperCase(), i);
+    }
+    return places;
+  });
+  return placesOfGenes;
+}
 
 /** All genes that can be drawn. @returns {Promise<string[]>} */
 const drawableGenes = async () => (index.genes ? geneNames() : [...markerNames.values()]);
@@ -712,8 +733,10 @@ async function geneMeant(text) {
     const name = markerNames.get(text.trim().toUpperCase());
     return name === undefined ? null : { name, position: -1 };
   }
-  const position = await findGene(text);
-  return position < 0 ? null : { name: (await geneNames())[position], position };
+  const known = await genePlaces();
+  const name = text.trim();
+  const position = known.get(name) ?? known.get(name.toUpperCase()) ?? index.genes.aliases[name.toUpperCase()];
+  return position === undefined ? null : { name: (await geneNames())[position], position };
 }
 
 /**
@@ -1147,8 +1170,14 @@ function listForm() {
 }
 
 (function startPictures() {
-  if (!index.markers.length && !(index.genes && unpacks)) return;
+  if (!index.markers.length && !index.genes) return;
   const section = /** @type {HTMLElement} */ (document.getElementById("pictures"));
+  if (index.genes && !readsBlocks) {
+    const text = "This browser cannot unpack the figures of the genes; the table and the cards are whole.";
+    section.append(element("p", { class: "note muted" }, text));
+    section.hidden = false;
+    return;
+  }
   const box = element("input", { id: "gene-box", type: "text", placeholder: "name, alias" });
   const note = element("p", { class: "note", id: "gene-note" });
   const [shown, drawn, spread] = [element("ul", { class: "chips" }), element("div"), element("div")];

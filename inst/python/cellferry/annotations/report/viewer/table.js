@@ -128,6 +128,7 @@ function fillRow(row) {
     /** @type {Node} */ (rowCards[row].querySelector("h3 .cluster")?.nextSibling).textContent =
       ` ${label ?? "no label"}`;
   fillOntology(row);
+  rowElements[row].classList.toggle("settled", isDecided(row));
   const last = cells[DECISION_CELL];
   last.dataset.value = decision ? decisionWords(decision.decision) : "";
   if (!decision) return last.replaceChildren(element("span", { class: "muted" }, "–"));
@@ -335,12 +336,19 @@ const ROW_KEYS = {
   z: { what: "undo your last decision", call: () => undoOwn() },
 };
 
+/** From the search all rows are seen again, from the card one is back in the table. */
+function leavePlace() {
+  if (document.activeElement === searchBox) {
+    searchBox.value = "";
+    findRows();
+  } else if (state.row !== null && cardSection.contains(document.activeElement)) {
+    rowElements[state.row].focus();
+  }
+}
+
 function followKeys() {
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && document.activeElement === searchBox) {
-      searchBox.value = "";
-      findRows();
-    }
+    if (event.key === "Escape" && !event.defaultPrevented) leavePlace();
     if (isTyped(event)) return;
     if (event.key === "/") searchBox.focus();
     else if (event.key === "?") keyDialog.showModal();
@@ -376,7 +384,7 @@ const keyDialog = element(
     {},
     ...[
       ["/", "search"],
-      ["Enter", "open the card of the row"],
+      ["Enter", "from the row to its card (Esc: back)"],
       ...Object.entries(ROW_KEYS).map(([key, { what }]) => [key, what]),
       ["?", "these keys"],
     ].map(([key, what]) =>
