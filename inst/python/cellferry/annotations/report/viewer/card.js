@@ -294,7 +294,7 @@ async function drawCardViolin(gene, unasked = false) {
 
 /** Cells that were chosen, where no row is. */
 function cardOfCells() {
-  const n = countOf(/** @type {Uint8Array} */ (state.chosen));
+  const n = cellsIn(/** @type {Uint8Array} */ (state.chosen));
   return [
     element(
       "header",

@@ -41,11 +41,11 @@ function textProblem(text, what, longest) {
 }
 
 /** @param {string} text */
-const oneLine = (text) => text.trim().split(/\s+/).join(" ");
+const spacesJoined = (text) => text.trim().split(/\s+/).join(" ");
 
 /** The term of the Cell Ontology that a text names, by label or synonym. @param {string} text */
 async function termNamed(text) {
-  const wanted = oneLine(text).toLowerCase();
+  const wanted = spacesJoined(text).toLowerCase();
   const all = await terms().catch(() => []);
   const found =
     all.find((t) => t.label.toLowerCase() === wanted || t.id.toLowerCase() === wanted) ||
@@ -59,7 +59,7 @@ async function termNamed(text) {
  * @returns {Promise<{value: string, note: string, id: string}[]>}
  */
 async function termsLike(text) {
-  const wanted = oneLine(text).toLowerCase();
+  const wanted = spacesJoined(text).toLowerCase();
   if (wanted.length < 2) return [];
   const found = [];
   for (const { id, label, synonyms } of await terms()) {
@@ -69,7 +69,7 @@ async function termsLike(text) {
     const rank = place === 0 ? 0 : place > 0 ? 2 : synonym?.toLowerCase().startsWith(wanted) ? 1 : 3;
     found.push({ value: label, note: synonym ? `${id}, ${synonym}` : id, id, rank });
   }
-  return found.sort((a, b) => a.rank - b.rank || a.value.length - b.value.length).slice(0, MOST_OFFERED);
+  return found.sort((a, b) => a.rank - b.rank || a.value.length - b.value.length).slice(0, MOST_SUGGESTED);
 }
 
 /** @param {Record<string, any>} attributes */
@@ -169,16 +169,16 @@ function inTurn(task) {
 
 /** What the buttons are about; null where nothing is chosen. @returns {About | null} */
 function aboutNow() {
-  if (aboutCells && state.chosen) return { cells: bitsOf(state.chosen), n: countOf(state.chosen) };
+  if (aboutCells && state.chosen) return { cells: bitsOf(state.chosen), n: cellsIn(state.chosen) };
   return state.row === null ? null : { row: state.row };
 }
 
 /** @param {Uint8Array} mask */
-const countOf = (mask) => mask.reduce((sum, one) => sum + one, 0);
+const cellsIn = (mask) => mask.reduce((sum, one) => sum + one, 0);
 
 /** @param {string} text a type in a person's words @param {{id: string, value: string} | null} chosen */
 async function decideType(chosen, text) {
-  const label = oneLine(chosen ? chosen.value : text);
+  const label = spacesJoined(chosen ? chosen.value : text);
   if (!label) return showProblem("Type what it is.");
   const term = chosen || (await termNamed(label));
   const byId = term && /^cl:\d+$/i.test(label) && "label" in term ? term.label : label;
@@ -205,7 +205,7 @@ function focusType() {
 async function decide(verdict) {
   showProblem("");
   const about = aboutNow();
-  const [reason, by] = [reasonBox.value.trim(), oneLine(initialsBox.value)];
+  const [reason, by] = [reasonBox.value.trim(), spacesJoined(initialsBox.value)];
   const problem =
     whyNotDecide() ||
     (verdict.label && textProblem(verdict.label, "label", LONGEST_LABEL)) ||
@@ -338,7 +338,7 @@ function undoOwn() {
 async function takeBack() {
   const last = ownDecisions.pop();
   if (!last) return say("There is nothing of yours to undo.");
-  const by = oneLine(initialsBox.value) || null;
+  const by = spacesJoined(initialsBox.value) || null;
   const { about, before } = last;
   const again = before && before.decision !== "withdrawn";
   const verdict = again
@@ -576,7 +576,7 @@ function takeOverButton(stale, row, disabled) {
     const whole_verdict = ofEngine(verdict, row);
     if (!whole_verdict) return;
     await inTurn(() =>
-      put({ row }, { ...whole_verdict, reason, by: oneLine(initialsBox.value) || stale.by }),
+      put({ row }, { ...whole_verdict, reason, by: spacesJoined(initialsBox.value) || stale.by }),
     );
   };
   return element(
@@ -608,7 +608,7 @@ function fillAbout() {
     );
   aboutChoice.replaceChildren(
     choice(false, rowName(row)),
-    choice(true, `${whole(countOf(chosen))} chosen cells`),
+    choice(true, `${whole(cellsIn(chosen))} chosen cells`),
   );
 }
 

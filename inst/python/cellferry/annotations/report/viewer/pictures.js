@@ -70,7 +70,7 @@ const pathOf = (points, closed) =>
   points.map(([x, y], i) => `${i ? "L" : "M"}${px(x)} ${px(y)}`).join("") + (closed ? "Z" : "");
 
 /** @param {Shape} shape @param {boolean} paper */
-function svgShape(shape, paper) {
+function shapeSvg(shape, paper) {
   const colour = paper ? paperColour : pageColour;
   const fill = shape.fill ?? "ink";
   const stroke = "stroke" in shape && shape.stroke !== undefined ? colour(shape.stroke) : undefined;
@@ -121,11 +121,11 @@ function svgShape(shape, paper) {
 let pictureNumber = 0;
 
 /** @param {Scene} scene @param {boolean} paper */
-function svgOf(scene, paper) {
+function sceneSvg(scene, paper) {
   const id = `picture-${++pictureNumber}`;
   const { width, height } = scene;
   const background = paper
-    ? [svgShape({ kind: "rect", x: 0, y: 0, w: width, h: height, fill: "page" }, true)]
+    ? [shapeSvg({ kind: "rect", x: 0, y: 0, w: width, h: height, fill: "page" }, true)]
     : [];
   return svgElement(
     "svg",
@@ -141,7 +141,7 @@ function svgOf(scene, paper) {
     svgElement("title", { id: `${id}-title` }, cleanText(scene.title)),
     svgElement("desc", { id: `${id}-text` }, cleanText(scene.text)),
     ...background,
-    ...scene.shapes.map((shape) => svgShape(shape, paper)),
+    ...scene.shapes.map((shape) => shapeSvg(shape, paper)),
   );
 }
 
@@ -200,7 +200,7 @@ function pngOf(scene) {
 
 /** @param {Scene} scene */
 function svgFile(scene) {
-  const svg = svgOf(scene, true);
+  const svg = sceneSvg(scene, true);
   svg.setAttribute("xmlns", "http://www.w3.org/2000/svg");
   return new Blob([new XMLSerializer().serializeToString(svg)], { type: "image/svg+xml" });
 }
@@ -248,7 +248,7 @@ function pictureElement(scene) {
   const drawn = element(
     "div",
     { class: "wide", tabindex: 0, role: "region", "aria-label": scene.title },
-    svgOf(scene, false),
+    sceneSvg(scene, false),
   );
   const toggle = element("button", { type: "button", "aria-pressed": "false" }, "Show as table");
   toggle.addEventListener("click", () => {
@@ -299,7 +299,7 @@ pictureRuler.font = `600 ${TEXT_PX}px ${PICTURE_FONT}`;
 const textWidth = (text) => pictureRuler.measureText(text).width;
 
 /** Text that fits into a width. @param {string} text @param {number} room */
-function shortened(text, room) {
+function fittingText(text, room) {
   if (textWidth(text) <= room) return text;
   let kept = Math.min(text.length, Math.ceil(room / 3));
   while (kept > 1 && textWidth(text.slice(0, kept) + "…") > room) kept -= 1;
@@ -333,12 +333,14 @@ const LEGEND_WIDTH = 400;
  * @param {number | null} chosen a row that is marked
  * @param {(group: number, gene: number, row: number) => Dot | null} dotOf
  */
-function dotShapes(groups, rows, chosen, dotOf) {
+function dotGrid(groups, rows, chosen, dotOf) {
   /** @type {Shape[]} */
   const shapes = [];
-  const titles = rows.map((row) => shortened(rowTitle(row), titleRoom()));
+  const titles = rows.map((row) => fittingText(rowTitle(row), titleRoom()));
   const left = Math.max(...titles.map(textWidth)) + 14;
-  const longest = Math.max(...groups.flatMap((g) => g.genes).map((gene) => textWidth(shortened(gene, 110))));
+  const longest = Math.max(
+    ...groups.flatMap((g) => g.genes).map((gene) => textWidth(fittingText(gene, 110))),
+  );
   const named = groups.some((group) => group.name);
   const head = longest * Math.sin((-TURN * Math.PI) / 180) + 16 + (named ? 22 : 0);
   const middle = (/** @type {number} */ i) => head + (i + 0.5) * DOT_STEP;
@@ -364,7 +366,7 @@ function dotShapes(groups, rows, chosen, dotOf) {
         kind: "text",
         x: at + 3,
         y: head - 8,
-        text: shortened(gene, 110),
+        text: fittingText(gene, 110),
         italic: true,
         turn: TURN,
         title: gene,
@@ -391,7 +393,7 @@ function dotShapes(groups, rows, chosen, dotOf) {
         kind: "text",
         x: begin + 2,
         y: 14,
-        text: shortened(group.name, width - 4),
+        text: fittingText(group.name, width - 4),
         bold: true,
         title: group.name,
       });
@@ -477,7 +479,7 @@ async function dotPlotOfCells(groups, rows, chosen) {
   );
   /** @type {(string | number | null)[][]} */
   const table = [["gene", index.noun, "label", "share of cells", "mean", "colour"]];
-  const drawn = dotShapes(groups, rows, chosen, (group, i, row) => {
+  const drawn = dotGrid(groups, rows, chosen, (group, i, row) => {
     const gene = places[group][i],
       { low, high } = ends[group][i];
     const here = mean(gene, row);
@@ -529,7 +531,7 @@ function dotPlotOfMarkers(groups, rows, chosen) {
       "evidence",
     ],
   ];
-  const drawn = dotShapes(groups, rows, chosen, (group, i, row) => {
+  const drawn = dotGrid(groups, rows, chosen, (group, i, row) => {
     const gene = groups[group].genes[i];
     const found = markerOf(gene, row);
     const { supporting, conflicting } = index.rows[row];
@@ -602,7 +604,7 @@ async function violin(gene, rows, chosen = null) {
   const sizes = rows.map((row) => counts(row).reduce((sum, n) => sum + n, 0));
   const densities = rows.map((row, i) => Array.from(counts(row).slice(1), (n) => n / Math.max(sizes[i], 1)));
   const widest = Math.max(...densities.flat(), 1e-9);
-  const titles = rows.map((row) => shortened(rowTitle(row), titleRoom()));
+  const titles = rows.map((row) => fittingText(rowTitle(row), titleRoom()));
   const left = Math.max(...titles.map(textWidth)) + 16;
   const across = innerWidth < 640 ? 150 : VIOLIN_WIDTH;
   const at = (/** @type {number} */ value) => left + (value / (top || 1)) * across;
@@ -735,7 +737,8 @@ async function geneMeant(text) {
   }
   const known = await genePlaces();
   const name = text.trim();
-  const position = known.get(name) ?? known.get(name.toUpperCase()) ?? index.genes.aliases[name.toUpperCase()];
+  const position =
+    known.get(name) ?? known.get(name.toUpperCase()) ?? index.genes.aliases[name.toUpperCase()];
   return position === undefined ? null : { name: (await geneNames())[position], position };
 }
 
@@ -770,7 +773,7 @@ function nearestGenes(text, names) {
     .map(({ name }) => name);
 }
 
-const MOST_OFFERED = 12;
+const MOST_SUGGESTED = 12;
 
 /** Genes whose name, or an alias, begins with a text, then those that have it inside. @param {string} text */
 async function genesLike(text) {
@@ -782,20 +785,20 @@ async function genesLike(text) {
   for (const name of names) {
     const place = name.toUpperCase().indexOf(wanted);
     if (place === 0) begin.push({ value: name, note: "" });
-    else if (place > 0 && inside.length < MOST_OFFERED) inside.push({ value: name, note: "" });
+    else if (place > 0 && inside.length < MOST_SUGGESTED) inside.push({ value: name, note: "" });
   }
   begin.sort((a, b) => a.value.length - b.value.length);
   const aliased =
-    begin.length >= MOST_OFFERED || !index.genes
+    begin.length >= MOST_SUGGESTED || !index.genes
       ? []
       : Object.entries(index.genes.aliases)
           .filter(([alias]) => alias.startsWith(wanted))
-          .slice(0, MOST_OFFERED)
+          .slice(0, MOST_SUGGESTED)
           .map(([alias, place]) => ({ value: names[place], note: alias }));
   const seen = new Set();
   return [...begin, ...aliased, ...inside]
     .filter(({ value }) => !seen.has(value) && seen.add(value))
-    .slice(0, MOST_OFFERED);
+    .slice(0, MOST_SUGGESTED);
 }
 
 /**
