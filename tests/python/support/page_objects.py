@@ -1,4 +1,4 @@
-"""Objects for tests of the page: cells of known types with real marker genes, and a page of them."""
+"""Objects for tests of the page: cells of known types with real marker genes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,11 @@ def typed_cells(n_cells=1500, n_clusters=12, n_genes=600, seed=0):
     total = counts.sum(axis=1, keepdims=True)
     values = np.log1p(counts / np.maximum(total, 1) * 1e4)
     angles = np.arange(n_clusters) * 2.39996
-    centres = np.column_stack([np.cos(angles), np.sin(angles)]) * np.sqrt(np.arange(n_clusters) + 1)[:, None] * 3
+    centres = (
+        np.column_stack([np.cos(angles), np.sin(angles)])
+        * np.sqrt(np.arange(n_clusters) + 1)[:, None]
+        * 3
+    )
     umap = centres[codes] + random.normal(0, 0.9, (n_cells, 2))
     obs = pd.DataFrame(
         {

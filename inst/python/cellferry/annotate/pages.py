@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ from ..annotations.report import (
     write_report,
 )
 from ..annotations.report.content import markers_of
-from ..annotations.report.picture import sample
 from ..annotations.stored import present_annotations
 from ..artifacts.marker_sums import read_genes
 from ..errors import GroupMissingError, MarkersRequiredError, listing, nearest
@@ -298,7 +296,9 @@ def read_figures(
 ) -> tuple[GeneSummary, tuple[int, ...]]:
     """Read a source once, by gene; see :func:`genes_of_object`."""
     figures, values = figures_of(source.genes, found, clusters, cell_values=cell_values)
-    run_in_worker(lambda events: read_genes(source, figures.take, events, "Reading genes"), on_event)
+    run_in_worker(
+        lambda events: read_genes(source, figures.take, events, "Reading genes"), on_event
+    )
     return figures.summary(), values
 
 
@@ -327,8 +327,13 @@ def drawn_genes(found: Annotations, genes: Sequence[str]) -> list[int]:
     for i, gene in enumerate(genes):
         place.setdefault(gene, i)
     ranked = [
-        [*row.supporting[:3], *markers_of(found, row.cluster)[:TOP_GENES], *row.supporting[3:]]
-        + [*row.conflicting, *row.missing]
+        [
+            *row.supporting[:3],
+            *markers_of(found, row.cluster)[:TOP_GENES],
+            *row.supporting[3:],
+            *row.conflicting,
+            *row.missing,
+        ]
         for row in found
     ]
     # The first of every row come before the second of any.

@@ -127,6 +127,9 @@ class Study:
         Where figures of genes are looked up, if the matrix is not among the parts.
     parents
         What an earlier annotation says of the clusters, where only parts of its clusters are asked.
+    quality
+        Columns of the metadata by which the quality of clusters is judged, n rows, where ``obs`` is
+        not among the parts. No engine reads them.
     """
 
     clusters: Clusters
@@ -149,6 +152,7 @@ class Study:
     recognised: Mapping[str, Any] | None = None
     lookup: Lookup | None = None
     parents: Parents | None = None
+    quality: pd.DataFrame | None = None
     context: Context = field(default_factory=Context)
 
     def __post_init__(self) -> None:

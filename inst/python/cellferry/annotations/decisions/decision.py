@@ -236,9 +236,8 @@ def markers_by_cluster(found: Any) -> dict[str, list[str]]:
         Annotations.
     """
     genes: dict[str, list[str]] = {row.cluster: [] for row in found}
-    columns = found.markers
-    for name, gene in zip(columns.get("cluster", ()), columns.get("gene", ()), strict=True):
-        genes.setdefault(str(name), []).append(str(gene))
+    for _, name, gene in found.ranked():
+        genes.setdefault(name, []).append(gene)
     return genes
 
 

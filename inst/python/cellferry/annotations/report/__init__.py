@@ -8,6 +8,7 @@ it reads data that stand in the file, or come from the server that the page came
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -219,7 +220,6 @@ def render(
     tags
         What the user said of the study, shown with it; web addresses become links.
     """
-    import orjson
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -248,7 +248,7 @@ def render(
     else:
         page, blocks = Page(annotations, content or Content(), title=heading, live=live), {}
     # The only character that ends a script is written so that it does not.
-    index = orjson.dumps(page.index()).decode().replace("<", "\\u003c")
+    index = json.dumps(page.index(), allow_nan=False).replace("<", "\\u003c")
     return environment.get_template("template.html").render(
         # Our own file and no user's text, hence not escaped.
         script=Markup(script()),

@@ -18,17 +18,18 @@ from ...biology.ontology import cell_ontology
 from ...errors import counted
 from ..decisions.decision import markers_by_cluster, markers_hash, names_hash
 from ..decisions.history import history
+from ..diagnoses.attention import reasons_of
 from ..levels import levels
 from ..palette import NO_LABEL_COLOURS, UNKNOWN_COLOURS, colours_of
 from . import blocks
 from .picture import of_cells, sample
-from .similarity import likeness, nearest, places
+from .similarity import figure, likeness, nearest, places
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ...biology.species import Species
+    from ...biology.genes import Species
     from ...study.clusters import Clusters
     from ...study.expression.gene_summary import GeneSummary
     from ..clusters import Annotation, Annotations
@@ -164,9 +165,7 @@ class Page:
             "genes": self._genes(),
             "features": [{"key": k, "names": list(n)} for k, n in self._content.features],
             "markers": list(_markers(found)),
-            "decisions": [
-                {k: v for k, v in one.items() if k != "run"} for one in history(found)
-            ],
+            "decisions": [{k: v for k, v in one.items() if k != "run"} for one in history(found)],
             "dropped": list(self._dropped),
         }
 
@@ -279,9 +278,7 @@ class Page:
         ]
 
     def _attention(self, row: Annotation) -> list[dict[str, str]]:
-        from .attention import reasons
-
-        return [reason._asdict() for reason in reasons(self._found, row, self._content.cells)]
+        return [reason._asdict() for reason in reasons_of(self._found, row)]
 
     def _cells(self) -> dict[str, Any] | None:
         cells = self._content.cells
@@ -337,9 +334,7 @@ def _state(gene: str, raised: set[str], measured: set[str] | None) -> str:
 
 def markers_of(found: Annotations, cluster: str) -> list[str]:
     """Return the ranked genes of a row."""
-    columns = found.markers
-    named = zip(columns.get("cluster", ()), columns.get("gene", ()), strict=True)
-    return [str(gene) for name, gene in named if str(name) == cluster]
+    return [gene for _, name, gene in found.ranked() if name == cluster]
 
 
 def order_hash(names: Sequence[str]) -> str:
@@ -385,29 +380,19 @@ def _aliases(genes: Sequence[str], species: object) -> dict[str, int]:
 
 
 def _markers(found: Annotations) -> Iterator[dict[str, Any]]:
-    columns = found.markers
     rows = {row.cluster: i for i, row in enumerate(found)}
     counts = dict.fromkeys(rows, 0)
-
-    def figure(name: str, i: int) -> float | None:
-        value = columns[name][i] if name in columns else None
-        number = None if value is None else float(value)
-        return number if number is not None and np.isfinite(number) else None
-
-    for i, (name, gene) in enumerate(
-        zip(columns.get("cluster", ()), columns.get("gene", ()), strict=True)
-    ):
-        cluster = str(name)
+    for i, cluster, gene in found.ranked():
         if cluster not in rows or counts[cluster] >= MOST_MARKERS:
             continue
         counts[cluster] += 1
         yield {
             "row": rows[cluster],
-            "gene": str(gene),
-            "lfc": figure("avg_log2FC", i),
-            "here": figure("pct.1", i),
-            "elsewhere": figure("pct.2", i),
-            "p": figure("p_val_adj", i),
+            "gene": gene,
+            "lfc": figure(found, "avg_log2FC", i),
+            "here": figure(found, "pct.1", i),
+            "elsewhere": figure(found, "pct.2", i),
+            "p": figure(found, "p_val_adj", i),
         }
 
 
@@ -424,9 +409,7 @@ class Fitted:
         Bytes that all blocks may have, as they stand in the file.
     """
 
-    def __init__(
-        self, annotations: Annotations, content: Content, title: str, most: float
-    ) -> None:
+    def __init__(self, annotations: Annotations, content: Content, title: str, most: float) -> None:
         self._most = most
         dropped: list[str] = []
         page = Page(annotations, content, title=title)
@@ -465,8 +448,10 @@ class Fitted:
     def _without_columns(
         self, content: Content, kept: dict[str, str], page: Page
     ) -> tuple[Content, dict[str, str], list[str]]:
-        assert content.cells is not None and content.cells.obs is not None
-        excess, names, gone = self._excess(kept), [c.name for c in page.columns], []
+        assert content.cells is not None
+        assert content.cells.obs is not None
+        gone: list[str] = []
+        excess, names = self._excess(kept), [c.name for c in page.columns]
         while excess > 0 and names:
             excess -= len(kept.pop(f"column/{len(names) - 1}"))
             gone.insert(0, names.pop())
@@ -478,7 +463,8 @@ class Fitted:
     def _fewer_cells(
         self, annotations: Annotations, content: Content, title: str, kept: dict[str, str]
     ) -> tuple[NDArray[np.integer], dict[str, str]]:
-        assert content.cells is not None and content.cells.clusters.codes is not None
+        assert content.cells is not None
+        assert content.cells.clusters.codes is not None
         of_cells = {n for n, _ in Page(annotations, content).blocks_of_cells()}
         taken = sum(len(text) for name, text in kept.items() if name in of_cells)
         share = max(0.0, 1 - self._excess(kept) / max(taken, 1)) * 0.97

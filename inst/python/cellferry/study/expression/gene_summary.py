@@ -198,9 +198,10 @@ def drawn_gene(
     bins = 1 + np.minimum((shares.astype(np.int64) - 1) * (BINS - 1) // STEPS, BINS - 2)
     of_cell = codes[cells]
     inside = of_cell >= 0
-    counts = np.bincount(of_cell[inside] * BINS + bins[inside], minlength=len(sizes) * BINS)
-    counts = counts.reshape(len(sizes), BINS).astype(np.uint32)
-    counts[:, 0] = sizes - counts[:, 1:].sum(axis=1)
+    places = of_cell[inside] * BINS + bins[inside]
+    binned = np.bincount(places, minlength=len(sizes) * BINS).reshape(len(sizes), BINS)
+    binned[:, 0] = sizes - binned[:, 1:].sum(axis=1)
+    counts: NDArray[np.uint32] = binned.astype(np.uint32)
     if kept is None:
         return DrawnGene(top, counts)
     dense = np.zeros(len(codes), dtype=np.uint8)
