@@ -259,23 +259,18 @@ class Page:
 
     def _expected(self, row: Annotation, measured: set[str] | None) -> list[dict[str, Any]]:
         """Return the expected markers of the label and of its best alternative, as the engine has
-        them, and whether each is found."""
+        them, and whether each is found; else what supports the label and what it misses."""
         evidence = self._found.evidence.get(row.cluster)
         expected = evidence.get("expected") if isinstance(evidence, Mapping) else None
-        if not expected and (row.supporting or row.missing):
-            genes = [*row.supporting, *row.missing]
-            expected = [{"label": row.engine_label or row.label or "", "genes": genes}]
-        raised = set(row.supporting) | set(markers_of(self._found, row.cluster))
-        return [
-            {
-                "label": str(one.get("label", "")),
-                "genes": [
-                    {"gene": str(gene), "state": _state(str(gene), raised, measured)}
-                    for gene in one.get("genes", ())
-                ],
-            }
-            for one in expected or ()
-        ]
+        if isinstance(expected, list) and expected:
+            return expected
+        if not row.supporting and not row.missing:
+            return []
+        genes = [{"gene": gene, "state": "found"} for gene in row.supporting]
+        for gene in row.missing:
+            there = measured is None or gene in measured
+            genes.append({"gene": gene, "state": "silent" if there else "not measured"})
+        return [{"label": row.engine_label or row.label or "", "genes": genes}]
 
     def _attention(self, row: Annotation) -> list[dict[str, str]]:
         return [reason._asdict() for reason in reasons_of(self._found, row)]
@@ -324,12 +319,6 @@ class Page:
             "least": self._means.least,
             "most": self._means.most,
         }
-
-
-def _state(gene: str, raised: set[str], measured: set[str] | None) -> str:
-    if gene in raised:
-        return "found"
-    return "silent" if measured is None or gene in measured else "not measured"
 
 
 def markers_of(found: Annotations, cluster: str) -> list[str]:
