@@ -5,7 +5,6 @@ The names and shapes of the index are in ``viewer/types.d.ts``.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ import orjson
 from ...biology.gene_tables import aliases
 from ...biology.ontology import cell_ontology
 from ...errors import counted
-from ..decisions.decision import markers_by_cluster, markers_hash, names_hash
+from ..decisions.decision import markers_by_cluster, markers_hash, names_hash, order_hash
 from ..decisions.history import history
 from ..diagnoses.attention import reasons_of
 from ..levels import levels
@@ -324,18 +323,6 @@ class Page:
 def markers_of(found: Annotations, cluster: str) -> list[str]:
     """Return the ranked genes of a row."""
     return [gene for _, name, gene in found.ranked() if name == cluster]
-
-
-def order_hash(names: Sequence[str]) -> str:
-    """Return the hash of the names of all cells in their order, by which positions are known.
-
-    Examples
-    --------
-    >>> order_hash(["a", "b"]) == order_hash(["b", "a"])
-    False
-    """
-    text = "\n".join(names).encode("utf-8", "backslashreplace")
-    return hashlib.sha256(text).hexdigest()[:32]
 
 
 def terms_block() -> bytes:

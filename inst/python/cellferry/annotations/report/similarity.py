@@ -109,6 +109,7 @@ def places(alike: NDArray[np.float64]) -> Places | None:
     # The sign of an axis is arbitrary: the row that is farthest from the middle says it.
     found *= np.sign(found[np.abs(found).argmax(axis=0), [0, 1]] + 1e-300)
     low, high = found.min(axis=0), found.max(axis=0)
-    scaled = (found - low) / np.where(high > low, high - low, 1)
-    scaled = np.where(high > low, scaled, 0.5).round(4)
+    # One scale for both axes: what the second tells apart is not more than it is.
+    unit = float((high - low).max()) or 1.0
+    scaled = (0.5 + (found - (low + high) / 2) / unit).round(4)
     return Places(tuple(scaled[:, 0].tolist()), tuple(scaled[:, 1].tolist()))
