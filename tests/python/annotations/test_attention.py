@@ -1,4 +1,4 @@
-"""Reasons why a cluster wants a look: told with figures, compared with the object, no label changed."""
+"""Reasons why a cluster wants a look: told with figures, and no label is changed."""
 
 from __future__ import annotations
 
@@ -55,9 +55,7 @@ def test_a_cluster_of_one_sample_is_told_unless_the_object_is():
     found = attended(rows, pd.DataFrame({"orig.ident": ["x"] * 40 + mixed}), codes)
     assert found["a"].attention == ("one_sample",)
     assert "of orig.ident x" in found["a"].justification
-    alone = attended(
-        rows, pd.DataFrame({"orig.ident": ["x"] * 40 + ["x"] * 110 + ["y"] * 10}), codes
-    )
+    alone = attended(rows, pd.DataFrame({"orig.ident": ["x"] * 150 + ["y"] * 10}), codes)
     assert alone["a"].attention == ()
 
 
