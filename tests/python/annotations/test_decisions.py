@@ -341,7 +341,8 @@ def test_cells_chosen_on_a_page_are_known_by_their_places():
     mask = base64.b64encode(np.packbits(chosen, bitorder="little").tobytes()).decode()
     entry = {
         "action": "relabelled", "at": "2026-01-01T00:00:00+00:00", "hash": "page",
-        "label": "Doublet", "n_cells": 3, "cells_at": {"mask": mask, "of": order_hash(adata.obs_names)},
+        "label": "Doublet", "n_cells": 3,
+        "cells_at": {"mask": mask, "of": order_hash(adata.obs_names)},
     }  # fmt: skip
     file = {"schema": SCHEMA, "key": "cell_type", "run": None, "decisions": [entry]}
     other = adata[::-1].copy()

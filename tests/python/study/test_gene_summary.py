@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from cellferry.study.clusters import Clusters
-from cellferry.study.expression.gene_summary import BINS, STEPS, GeneFigures, drawn_gene
+from cellferry.study.expression.gene_summary import (
+    BINS,
+    STEPS,
+    GeneFigures,
+    GeneSummary,
+    drawn_gene,
+)
 
 
 def collected(values, codes, names, *, step=3, **options):
@@ -67,3 +73,29 @@ def test_a_gene_without_values_is_drawn_as_zeros():
 def test_figures_need_cells():
     with pytest.raises(ValueError, match="without cells"):
         GeneFigures(["A"], Clusters(("a",)))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.text(min_size=1).filter(lambda t: "\0" not in t), max_size=5),
+    st.lists(st.sampled_from("abcdef"), min_size=1, max_size=4, unique=True),
+)
+def test_figures_are_read_as_they_were_kept(genes, clusters):
+    random = np.random.default_rng(0)
+    shape = (len(genes), len(clusters))
+    positive = random.integers(0, 9, shape)
+    sizes = np.arange(len(clusters)) + 9
+    means = random.random(shape).astype(np.float32).astype(float)
+    kept = GeneSummary(tuple(genes), tuple(clusters), sizes, positive, means)
+    read = GeneSummary.from_bytes(kept.to_bytes())
+    assert (read.genes, read.clusters) == (kept.genes, kept.clusters)
+    assert read.sizes.tolist() == sizes.tolist()
+    assert read.positive.tolist() == positive.tolist()
+    assert read.means.tolist() == means.tolist()
+
+
+@pytest.mark.parametrize("cut", [0, 3, 40, 300])
+def test_damaged_figures_are_refused(cut):
+    kept = collected(np.ones((3, 2)), [0, 1, 1], ("a", "b")).to_bytes()
+    with pytest.raises(ValueError, match="figures"):
+        GeneSummary.from_bytes(kept[:cut])

@@ -24,6 +24,7 @@ from ..annotations.report.content import markers_of
 from ..annotations.stored import present_annotations
 from ..artifacts.marker_sums import read_genes
 from ..errors import GroupMissingError, MarkersRequiredError, listing, nearest
+from ..runs.figures import keep_figures, kept_figures
 from ..runs.progress import progress_events
 from ..runs.worker import run_in_worker
 from ..study.build import assemble_study
@@ -40,9 +41,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..annotations.clusters import Annotations
+    from ..runs.run import Run
     from ..runs.worker import Event
     from ..study.clusters import Clusters
     from ..study.expression.source import ExpressionSource
+    from ..study.study import Study
 
 logger = logging.getLogger("cellferry")
 
@@ -300,6 +303,47 @@ def read_figures(
         lambda events: read_genes(source, figures.take, events, "Reading genes"), on_event
     )
     return figures.summary(), values
+
+
+def content_of_run(
+    run: Run,
+    study: Study,
+    found: Annotations,
+    clusters: Clusters,
+    coordinates: tuple[str, NDArray[np.number]] | None,
+) -> Content:
+    """Return what the page of a run shows of its input.
+
+    The figures of genes are those of the search for markers; where markers were given, the values
+    are read once for them.
+
+    Parameters
+    ----------
+    run
+        Where the figures are kept.
+    study
+        What was annotated.
+    found
+        The table.
+    clusters
+        The row of each cell.
+    coordinates
+        The embedding that is drawn.
+    """
+    cells = None
+    if clusters.codes is not None and study.cells is not None:
+        embeddings = () if coordinates is None else (coordinates,)
+        cells = Cells(clusters, embeddings, names=study.cells)
+    genes = kept_figures(run.folder)
+    if genes is None and cells is not None and study.normalized is not None:
+        try:
+            check_testable(study.normalized, study.counts_in)
+        except MarkersRequiredError as error:
+            logger.info("The page has no figures of genes: %s", error.message)
+        else:
+            genes, _ = read_figures(study.normalized, found, clusters, cell_values=False)
+            keep_figures(run.folder, genes)
+    return Content(cells, genes)
 
 
 def figures_of(

@@ -17,7 +17,7 @@ import numpy as np
 from ..annotate.checks import genes_to_compare
 from ..annotate.within import split_within, with_parents
 from ..artifacts.marker_sums import OF_ANNOTATION
-from ..artifacts.markers import markers_of
+from ..artifacts.markers import with_markers
 from ..engines.base import AnyEngine
 from ..errors import InternalError, InterruptedRunError
 from ..runs.worker import CancelledWork, Event, Events, Worker
@@ -196,7 +196,7 @@ class OpenStudy(Incoming):
         if earlier is not None:
             split_within(study, earlier)
         if self.test is not None:
-            study = study.with_parts(markers=markers_of(study, on_event, self.test))
+            study = with_markers(study, on_event, self.test)
         if earlier is None or self.sisters is None:
             return study
         return with_parents(study, earlier, on_event, self.sisters)

@@ -19,7 +19,7 @@ from ..clusters import STATUSES
 from ..palette import NO_LABEL_COLOURS, PALETTE, UNKNOWN_COLOURS
 from .confidence import WIDTH as CONFIDENCE_WIDTH
 from .confidence import draw_confidence
-from .content import Cells, Content, Fitted, Live, Page
+from .content import Cells, Content, Fitted, Live, Page, content_of_study
 from .details import conversation_of, csv_base64, rounds_of
 from .picture import HEIGHT, RARE, TEXT_SIZE, WIDTH, Embedding, draw, of_cells
 from .texts import moment, number, ontology_url, parameters, plain_text, web_address, whole
@@ -37,6 +37,7 @@ __all__ = [
     "Embedding",
     "Live",
     "check_report_file",
+    "content_of_study",
     "render",
     "script_hash",
     "write_report",

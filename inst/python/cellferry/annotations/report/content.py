@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ...biology.genes import Species
     from ...study.clusters import Clusters
     from ...study.expression.gene_summary import GeneSummary
+    from ...study.study import Study
     from ..clusters import Annotation, Annotations
 
 SCHEMA = "cellferry.page/1"
@@ -102,6 +103,21 @@ class Content:
     genes: GeneSummary | None = None
     values: tuple[int, ...] = ()
     features: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+def content_of_study(study: Study) -> Content:
+    """Return what a study has that the page can show; nothing is read for it.
+
+    Parameters
+    ----------
+    study
+        What was annotated, by clusters.
+    """
+    cells = None
+    if study.clusters.codes is not None and study.cells is not None:
+        embeddings = () if study.coordinates is None else (study.coordinates,)
+        cells = Cells(study.clusters, embeddings, names=study.cells)
+    return Content(cells, study.figures)
 
 
 class Page:
