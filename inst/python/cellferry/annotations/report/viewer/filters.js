@@ -252,7 +252,7 @@ function rangeCard(column, of) {
   const svg = element("svg", { class: "filter-bins", viewBox: `0 0 ${FILTER_BINS} 40`, preserveAspectRatio: "none", role: "img",
     "aria-label": `Distribution of ${name}, from ${figure(low ?? 0)} to ${figure(high ?? 0)}` }, ...bars);
   const field = (/** @type {"low" | "high"} */ which, /** @type {string} */ text, /** @type {number | null} */ end) =>
-    element("input", { type: "number", step: "any", "aria-label": `${name}, ${text}`, placeholder: end === null ? "" : String(Number(end.toPrecision(6))),
+    element("input", { type: "number", step: "any", "aria-label": `${name}, ${text}`, placeholder: end === null ? "" : String(Number(end.toPrecision(3))),
       oninput: (/** @type {any} */ e) => setFilter(column, { [which]: e.target.value === "" ? null : Number(e.target.value) }) });
   const from = field("low", "at least", low), to = field("high", "at most", high);
   const missing = element("span", { class: "note muted" });

@@ -181,6 +181,8 @@ async function paintedByRows(title, of, groupOf) {
     entry.n += counts[row];
   }
   const entries = [...found.values()];
+  if (title === "cluster") entries.sort((a, b) => a.rows[0] - b.rows[0]);
+  else entries.sort((a, b) => b.n - a.n);
   entries.forEach((entry, i) => {
     entry.rows.sort((a, b) => a - b);
     if (!entry.detail && index.noun === "cluster") entry.detail = entry.rows.map((row) => index.rows[row].cluster).join(", ");
@@ -512,7 +514,7 @@ function showLegend() {
   legendNow.groups = [];
   legendNow.all = element("button", { type: "button", class: "plain", hidden: true, onclick: () => showAllOf(painting) }, "Show all");
   const head = element("div", { class: "legend-head" }, element("b", {}, painting.title), legendNow.all);
-  legendNow.box.replaceChildren(head, ...(painting.scale ? [colourBar(painting)] : entryLists(painting)));
+  legendNow.box.replaceChildren(head, painting.scale ? colourBar(painting) : element("div", { class: "legend-columns" }, ...entryLists(painting)));
   updateLegend();
   if (again) legendNow.box.querySelector(`[data-entry="${CSS.escape(again)}"]`)?.focus();
 }

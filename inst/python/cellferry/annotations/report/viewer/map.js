@@ -10,6 +10,8 @@ const MOST_PIXELS = 5_000_000;
 /** Cells of an SVG: a file with more is too much for most programs. */
 const MOST_IN_SVG = 50_000;
 const MASK_SIDE = 1024;
+/** Dots that are drawn in one go. */
+const PART = 16_384;
 /** How near a pointer must be to a dot, in pixels of the page. */
 const REACH = 9;
 const MAP_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif';
@@ -32,6 +34,10 @@ const FADED = 0, GREY = 1, COMMON = 2, CHOSEN_ROW = 254, NOT_DRAWN = 255;
  *   canvas each has
  * @typedef {{text: string, full: string, row: number, x: number, y: number, width: number, height: number,
  *   at: [number, number]}} MapText a text, the middle of its box, and what it names
+ *
+ * @typedef {{pixels: Uint32Array, width: number, height: number}} Sheet what is drawn on
+ * @typedef {{scale: number, x: number, y: number}} View pixels per unit of the map, and where its corner is
+ * @typedef {{side: number, cover: Uint16Array}} Stamp a round dot
  */
 
 const theMap = {
@@ -44,6 +50,7 @@ const theMap = {
   /** Dots in the order in which they are drawn. */
   drawn: { n: 0, rowFrom: 0, x: new Uint16Array(0), y: new Uint16Array(0), ink: new Uint32Array(0) },
   layers: new Uint8Array(0),
+  /** @type {Uint32Array | null} colours of the line around the chosen row */ rim: null,
   /** @type {MapText[]} */ texts: [],
   /** @type {"label" | "cluster" | "none"} */ named: "label",
   lassoing: false,
@@ -98,7 +105,7 @@ function buildMap(section) {
     theMap.dots, theMap.above, theMap.tip);
   theMap.note = element("p", { class: "note muted map-note" });
   theMap.selection = element("p", { class: "map-selection", hidden: true });
-  const picture = element("div", { class: "map-picture" }, theMap.frame, theMap.selection, theMap.note);
+  const picture = element("div", { class: "map-picture" }, theMap.frame, theMap.note, theMap.selection);
   section.append(mapTools(), element("div", { class: "map-body" }, picture, buildLegend()));
   listenToPointer(theMap.frame);
   theMap.frame.addEventListener("keydown", mapKey);
@@ -298,6 +305,7 @@ function arrange() {
   const hidden = hiddenRows(), { shown, chosen, row } = state;
   if (theMap.layers.length !== n) {
     theMap.layers = new Uint8Array(n);
+    theMap.rim = null;
     theMap.drawn = { n: 0, rowFrom: 0, x: new Uint16Array(n), y: new Uint16Array(n), ink: new Uint32Array(n) };
   }
   const layers = theMap.layers, starts = new Uint32Array(256);
@@ -407,12 +415,13 @@ function onMap(x, y) {
   return [(x - theMap.surface.width / 2) / scale + theMap.x, (y - theMap.surface.height / 2) / scale + theMap.y];
 }
 
-/** Diameter of a dot: what fits so many cells, more when one looks closer. @param {Surface} surface */
+/** Diameter of a dot in pixels of the canvas: what fits so many cells, more when one looks closer. @param {Surface} surface */
 function dotSize({ width, height, ratio }) {
   if (mapOfRows()) return 15 * ratio;
-  const n = Math.max(theMap.drawn.n, 1);
-  const plain = Math.min(Math.max(0.42 * Math.sqrt((width * height) / n), 1), 5.6);
-  return Math.min(plain * Math.pow(theMap.zoom, 0.55), 13) * ratio;
+  // So a closer look draws fewer but larger dots, and costs no more.
+  const fits = 0.42 * Math.sqrt((width * height) / Math.max(theMap.drawn.n, 1)) * Math.pow(theMap.zoom, 0.8);
+  const most = Math.min(5.6 * Math.pow(theMap.zoom, 0.3), 11);
+  return Math.min(Math.max(fits, 1), most) * ratio;
 }
 
 /** @param {ImageData} image @param {Surface} surface */
@@ -423,51 +432,71 @@ function drawDots(image, surface) {
   const scale = scaleOf(surface) * surface.ratio;
   const view = { scale, x: image.width / 2 - theMap.x * scale, y: image.height / 2 - theMap.y * scale };
   const size = dotSize(surface);
-  stampDots(pixels, image.width, image.height, view, size, 0, drawn.rowFrom, null);
+  const sheet = { pixels, width: image.width, height: image.height };
+  drawLayers(sheet, view, size, 0, drawn.rowFrom, drawn.ink);
   if (drawn.rowFrom === drawn.n) return;
   // The dots of the chosen row over larger dark ones: a line around its cells, whatever their colour.
   const rim = Math.max(2.6 * surface.ratio, size * 0.35);
-  stampDots(pixels, image.width, image.height, view, size + rim, drawn.rowFrom, drawn.n, inkOf(colours.ink));
-  stampDots(pixels, image.width, image.height, view, size, drawn.rowFrom, drawn.n, null);
+  theMap.rim ??= new Uint32Array(drawn.ink.length);
+  theMap.rim.fill(inkOf(colours.ink), drawn.rowFrom, drawn.n);
+  drawLayers(sheet, view, size + rim, drawn.rowFrom, drawn.n, theMap.rim);
+  drawLayers(sheet, view, size, drawn.rowFrom, drawn.n, drawn.ink);
 }
 
 /**
- * @param {Uint32Array} pixels @param {number} width @param {number} height
- * @param {{scale: number, x: number, y: number}} view @param {number} size diameter in pixels
- * @param {number} from @param {number} to @param {number | null} ink instead of their own
+ * @param {Sheet} sheet @param {View} view @param {number} size diameter in pixels
+ * @param {number} from @param {number} to of the drawn dots @param {Uint32Array} inks of all dots
  */
-function stampDots(pixels, width, height, view, size, from, to, ink) {
-  const { x, y, ink: inks } = theMap.drawn;
-  const { scale } = view;
-  if (size < 2.6) {
-    const side = size < 1.5 ? 1 : 2;
-    const left = view.x - (side - 1) / 2, top = view.y - (side - 1) / 2;
-    for (let i = from; i < to; i++) {
-      const a = Math.floor(x[i] * scale + left), b = Math.floor(y[i] * scale + top);
-      if (a < 0 || b < 0 || a > width - side || b > height - side) continue;
-      const at = b * width + a, colour = ink ?? inks[i];
-      pixels[at] = colour;
-      if (side === 1) continue;
-      pixels[at + 1] = colour;
-      pixels[at + width] = colour;
-      pixels[at + width + 1] = colour;
-    }
-    return;
+function drawLayers(sheet, view, size, from, to, inks) {
+  const stamp = size < 2.6 ? null : stampOf(size);
+  // In parts: browsers make a function fast once it was called some times, not while it runs.
+  for (let at = from; at < to; at += PART) {
+    const end = Math.min(at + PART, to);
+    const x = theMap.drawn.x.subarray(at, end), y = theMap.drawn.y.subarray(at, end), ink = inks.subarray(at, end);
+    if (stamp) roundDots(sheet, view, stamp, x, y, ink);
+    else if (size < 1.5) smallestDots(sheet, view, x, y, ink);
+    else squareDots(sheet, view, x, y, ink);
   }
-  const stamp = stampOf(size);
+}
+
+/** Dots of a pixel. @param {Sheet} sheet @param {View} view @param {Uint16Array} x @param {Uint16Array} y @param {Uint32Array} ink */
+function smallestDots({ pixels, width, height }, view, x, y, ink) {
+  const { scale, x: left, y: top } = view;
+  for (let i = 0; i < x.length; i++) {
+    const a = Math.floor(x[i] * scale + left), b = Math.floor(y[i] * scale + top);
+    if (a >= 0 && b >= 0 && a < width && b < height) pixels[b * width + a] = ink[i];
+  }
+}
+
+/** Dots of 2 x 2 pixels. @param {Sheet} sheet @param {View} view @param {Uint16Array} x @param {Uint16Array} y @param {Uint32Array} ink */
+function squareDots({ pixels, width, height }, view, x, y, ink) {
+  const scale = view.scale, left = view.x - 0.5, top = view.y - 0.5;
+  for (let i = 0; i < x.length; i++) {
+    const a = Math.floor(x[i] * scale + left), b = Math.floor(y[i] * scale + top);
+    if (a < 0 || b < 0 || a > width - 2 || b > height - 2) continue;
+    const at = b * width + a;
+    pixels[at] = ink[i];
+    pixels[at + 1] = ink[i];
+    pixels[at + width] = ink[i];
+    pixels[at + width + 1] = ink[i];
+  }
+}
+
+/**
+ * @param {Sheet} sheet @param {View} view @param {Stamp} stamp
+ * @param {Uint16Array} x @param {Uint16Array} y @param {Uint32Array} ink
+ */
+function roundDots(sheet, view, stamp, x, y, ink) {
   const reach = (stamp.side - 1) / 2;
-  for (let i = from; i < to; i++) {
-    const a = Math.round(x[i] * scale + view.x) - reach, b = Math.round(y[i] * scale + view.y) - reach;
-    if (a <= -stamp.side || b <= -stamp.side || a >= width || b >= height) continue;
-    stampOne(pixels, width, height, stamp, a, b, ink ?? inks[i]);
+  for (let i = 0; i < x.length; i++) {
+    const a = Math.round(x[i] * view.scale + view.x) - reach, b = Math.round(y[i] * view.scale + view.y) - reach;
+    if (a <= -stamp.side || b <= -stamp.side || a >= sheet.width || b >= sheet.height) continue;
+    stampOne(sheet, stamp, a, b, ink[i]);
   }
 }
 
-/**
- * @param {Uint32Array} pixels @param {number} width @param {number} height
- * @param {{side: number, cover: Uint16Array}} stamp @param {number} left @param {number} top @param {number} ink
- */
-function stampOne(pixels, width, height, { side, cover }, left, top, ink) {
+/** @param {Sheet} sheet @param {Stamp} stamp @param {number} left @param {number} top @param {number} ink */
+function stampOne({ pixels, width, height }, { side, cover }, left, top, ink) {
   const red = ink & 0xff00ff, green = ink & 0xff00;
   const right = Math.min(side, width - left), bottom = Math.min(side, height - top);
   for (let v = Math.max(0, -top); v < bottom; v++) {
@@ -486,7 +515,7 @@ function stampOne(pixels, width, height, { side, cover }, left, top, ink) {
   }
 }
 
-/** How much of each pixel a round dot covers, in 256ths. @param {number} size */
+/** How much of each pixel a round dot covers, in 256ths. @param {number} size @returns {Stamp} */
 function stampOf(size) {
   const reach = Math.ceil(size / 2 - 0.25), side = 2 * reach + 1, fine = 4;
   const cover = new Uint16Array(side * side);
