@@ -180,7 +180,7 @@ class Page:
             "genes": self._genes(),
             "features": [{"key": k, "names": list(n)} for k, n in self._content.features],
             "markers": list(_markers(found)),
-            "decisions": [{k: v for k, v in one.items() if k != "run"} for one in history(found)],
+            "decisions": list(_decisions(found)),
             "dropped": list(self._dropped),
         }
 
@@ -357,6 +357,13 @@ def _columns(cells: Cells | None) -> list[blocks.Column]:
     obs = cells.obs
     made = (blocks.column_of(str(c), obs.iloc[:, i]) for i, c in enumerate(obs.columns))
     return [column for column in made if column is not None]
+
+
+def _decisions(found: Annotations) -> Iterator[dict[str, Any]]:
+    """Yield the history, with the clusters for which a stale decision is offered."""
+    for line, decision in zip(history(found), found.decisions, strict=True):
+        known = {k: v for k, v in line.items() if k != "run"}
+        yield known | {"offered": [offer.cluster for offer in decision.offered]}
 
 
 def _aliases(genes: Sequence[str], species: object) -> dict[str, int]:

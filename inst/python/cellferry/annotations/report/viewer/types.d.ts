@@ -124,6 +124,8 @@ interface Decision {
   by: string | null;
   reason: string | null;
   state: "in force" | "replaced" | "withdrawn" | "stale";
+  /** Of a stale one: the clusters that most of its cells are in now. */
+  offered?: string[];
 }
 
 /** What is decided: about a row, or about chosen cells (a bit mask, base64, first cell lowest). */
