@@ -55,6 +55,9 @@ MOST_DRAWN = 400
 """Genes whose values are drawn at most."""
 SPATIAL = ("spatial", "fov", "slice", "image")
 """What names of places in tissue begin with, with or without ``X_``."""
+MAPS = ("umap", "tsne")
+INTEGRATED = ("wnn", "integrated", "harmony", "scvi", "cca", "rpca", "mnn", "bbknn", "totalvi")
+"""What names of maps have that were made of several samples, or assays, brought together."""
 OF_CELLS = ("pca", "lsi", "scvi", "harmony")
 """Embeddings whose first two dimensions say little: shown where there is no other."""
 
@@ -88,8 +91,8 @@ def annotation_report(
     key
         Name of the label column; None is the newest.
     coordinates_key
-        Name of the embedding in ``obsm`` that is shown first; None is UMAP, else t-SNE, else PCA,
-        else the first.
+        Name of the embedding in ``obsm`` that is shown first; None is the newest UMAP or t-SNE of
+        an integration, else UMAP, t-SNE, PCA, else the first.
     obs_columns
         Metadata that the page may show, beside the columns that cellferry wrote.
     expression
@@ -129,6 +132,7 @@ def annotation_report(
     check_report_file(file, overwrite=overwrite)
     own = own_columns(metadata.obs, key or str(now.found.provenance.get("key")))
     check_columns(metadata.obs, obs_columns)
+    coordinates_key = coordinates_key or integrated(metadata.obsm)
     chosen = embedding_of(metadata, coordinates_key)
     content, embedding = Content(), None
     if now.clusters is not None:
@@ -222,6 +226,28 @@ def is_spatial(name: str) -> bool:
     return name.lower().removeprefix("x_").startswith(SPATIAL)
 
 
+def integrated(available: Any) -> str | None:
+    """Return the newest map of an integration or of several assays, which a person looks at first.
+
+    Parameters
+    ----------
+    available
+        Names of embeddings, the oldest first.
+
+    Examples
+    --------
+    >>> integrated(["X_umap", "X_umap_harmony"]), integrated(["X_umap", "X_pca_harmony"])
+    ('X_umap_harmony', None)
+    """
+    made = [
+        name
+        for name in map(str, available)
+        if any(kind in name.lower() for kind in MAPS)
+        and any(word in name.lower() for word in INTEGRATED)
+    ]
+    return made[-1] if made else None
+
+
 def embeddings_of(
     available: Any, n_cells: int, coordinates_key: str | None = None
 ) -> tuple[tuple[str, NDArray[np.number]], ...]:
@@ -241,8 +267,9 @@ def embeddings_of(
     for name in map(str, available):
         if first is not None and name == first[0]:
             continue
-        plain = name.lower().removeprefix("x_")
-        if any(kind in plain for kind in OF_CELLS):
+        plain = name.lower()
+        is_map = any(kind in plain for kind in MAPS)
+        if not is_map and any(kind in plain for kind in OF_CELLS):
             continue
         one = choose_embedding({name: available[name]}, n_cells)
         if one is not None:
