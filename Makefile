@@ -29,7 +29,7 @@ check: setup
 # Style, types, and which room may import which.
 lint: setup
 	@. scripts/env && ruff check . && ruff format --check . && mypy && \
-	  lint-imports && Rscript scripts/lint.R
+	  lint-imports && scripts/typescript && Rscript scripts/lint.R
 
 format: setup
 	@. scripts/env && ruff check --fix . && ruff format .

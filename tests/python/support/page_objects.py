@@ -1,4 +1,4 @@
-"""Objects for tests of the page: cells of known types with real marker genes, and a page of them."""
+"""Objects for tests of the page: cells of known types with real marker genes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 import cellferry
+from cellferry.biology.gene_tables import known_symbols
 
 TYPES = {
     "CD4-positive, alpha-beta T cell": ["CD3D", "CD3E", "IL7R", "TRAC", "LTB", "CD4"],
@@ -29,7 +30,8 @@ def typed_cells(n_cells=1500, n_clusters=12, n_genes=600, seed=0):
     """Return log-normalised cells of `n_clusters` clusters with an embedding and metadata."""
     random = np.random.default_rng(seed)
     names = list(dict.fromkeys(g for genes in TYPES.values() for g in genes))
-    names += [f"GENE{i}" for i in range(n_genes - len(names))]
+    others = sorted(known_symbols("human") - set(names))
+    names += [others[i] for i in random.permutation(len(others))[: n_genes - len(names)]]
     place = {gene: i for i, gene in enumerate(names)}
     kinds = list(TYPES.values())
     shares = random.dirichlet(np.full(n_clusters, 2.0))
@@ -44,7 +46,11 @@ def typed_cells(n_cells=1500, n_clusters=12, n_genes=600, seed=0):
     total = counts.sum(axis=1, keepdims=True)
     values = np.log1p(counts / np.maximum(total, 1) * 1e4)
     angles = np.arange(n_clusters) * 2.39996
-    centres = np.column_stack([np.cos(angles), np.sin(angles)]) * np.sqrt(np.arange(n_clusters) + 1)[:, None] * 3
+    centres = (
+        np.column_stack([np.cos(angles), np.sin(angles)])
+        * np.sqrt(np.arange(n_clusters) + 1)[:, None]
+        * 3
+    )
     umap = centres[codes] + random.normal(0, 0.9, (n_cells, 2))
     obs = pd.DataFrame(
         {

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +21,10 @@ from ..annotations.report import (
     write_report,
 )
 from ..annotations.report.content import markers_of
-from ..annotations.report.picture import sample
 from ..annotations.stored import present_annotations
 from ..artifacts.marker_sums import read_genes
 from ..errors import GroupMissingError, MarkersRequiredError, listing, nearest
+from ..runs.figures import keep_figures, kept_figures
 from ..runs.progress import progress_events
 from ..runs.worker import run_in_worker
 from ..study.build import assemble_study
@@ -42,9 +41,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..annotations.clusters import Annotations
+    from ..runs.run import Run
     from ..runs.worker import Event
     from ..study.clusters import Clusters
     from ..study.expression.source import ExpressionSource
+    from ..study.study import Study
 
 logger = logging.getLogger("cellferry")
 
@@ -54,6 +55,9 @@ MOST_DRAWN = 400
 """Genes whose values are drawn at most."""
 SPATIAL = ("spatial", "fov", "slice", "image")
 """What names of places in tissue begin with, with or without ``X_``."""
+MAPS = ("umap", "tsne")
+INTEGRATED = ("wnn", "integrated", "harmony", "scvi", "cca", "rpca", "mnn", "bbknn", "totalvi")
+"""What names of maps have that were made of several samples, or assays, brought together."""
 OF_CELLS = ("pca", "lsi", "scvi", "harmony")
 """Embeddings whose first two dimensions say little: shown where there is no other."""
 
@@ -87,8 +91,8 @@ def annotation_report(
     key
         Name of the label column; None is the newest.
     coordinates_key
-        Name of the embedding in ``obsm`` that is shown first; None is UMAP, else t-SNE, else PCA,
-        else the first.
+        Name of the embedding in ``obsm`` that is shown first; None is the newest UMAP or t-SNE of
+        an integration, else UMAP, t-SNE, PCA, else the first.
     obs_columns
         Metadata that the page may show, beside the columns that cellferry wrote.
     expression
@@ -128,6 +132,7 @@ def annotation_report(
     check_report_file(file, overwrite=overwrite)
     own = own_columns(metadata.obs, key or str(now.found.provenance.get("key")))
     check_columns(metadata.obs, obs_columns)
+    coordinates_key = coordinates_key or integrated(metadata.obsm)
     chosen = embedding_of(metadata, coordinates_key)
     content, embedding = Content(), None
     if now.clusters is not None:
@@ -221,6 +226,28 @@ def is_spatial(name: str) -> bool:
     return name.lower().removeprefix("x_").startswith(SPATIAL)
 
 
+def integrated(available: Any) -> str | None:
+    """Return the newest map of an integration or of several assays, which a person looks at first.
+
+    Parameters
+    ----------
+    available
+        Names of embeddings, the oldest first.
+
+    Examples
+    --------
+    >>> integrated(["X_umap", "X_umap_harmony"]), integrated(["X_umap", "X_pca_harmony"])
+    ('X_umap_harmony', None)
+    """
+    made = [
+        name
+        for name in map(str, available)
+        if any(kind in name.lower() for kind in MAPS)
+        and any(word in name.lower() for word in INTEGRATED)
+    ]
+    return made[-1] if made else None
+
+
 def embeddings_of(
     available: Any, n_cells: int, coordinates_key: str | None = None
 ) -> tuple[tuple[str, NDArray[np.number]], ...]:
@@ -240,8 +267,9 @@ def embeddings_of(
     for name in map(str, available):
         if first is not None and name == first[0]:
             continue
-        plain = name.lower().removeprefix("x_")
-        if any(kind in plain for kind in OF_CELLS):
+        plain = name.lower()
+        is_map = any(kind in plain for kind in MAPS)
+        if not is_map and any(kind in plain for kind in OF_CELLS):
             continue
         one = choose_embedding({name: available[name]}, n_cells)
         if one is not None:
@@ -298,8 +326,51 @@ def read_figures(
 ) -> tuple[GeneSummary, tuple[int, ...]]:
     """Read a source once, by gene; see :func:`genes_of_object`."""
     figures, values = figures_of(source.genes, found, clusters, cell_values=cell_values)
-    run_in_worker(lambda events: read_genes(source, figures.take, events, "Reading genes"), on_event)
+    run_in_worker(
+        lambda events: read_genes(source, figures.take, events, "Reading genes"), on_event
+    )
     return figures.summary(), values
+
+
+def content_of_run(
+    run: Run,
+    study: Study,
+    found: Annotations,
+    clusters: Clusters,
+    coordinates: tuple[str, NDArray[np.number]] | None,
+) -> Content:
+    """Return what the page of a run shows of its input.
+
+    The figures of genes are those of the search for markers; where markers were given, the values
+    are read once for them.
+
+    Parameters
+    ----------
+    run
+        Where the figures are kept.
+    study
+        What was annotated.
+    found
+        The table.
+    clusters
+        The row of each cell.
+    coordinates
+        The embedding that is drawn.
+    """
+    cells = None
+    if clusters.codes is not None and study.cells is not None:
+        embeddings = () if coordinates is None else (coordinates,)
+        cells = Cells(clusters, embeddings, names=study.cells)
+    genes = kept_figures(run.folder)
+    if genes is None and cells is not None and study.normalized is not None:
+        try:
+            check_testable(study.normalized, study.counts_in)
+        except MarkersRequiredError as error:
+            logger.info("The page has no figures of genes: %s", error.message)
+        else:
+            genes, _ = read_figures(study.normalized, found, clusters, cell_values=False)
+            keep_figures(run.folder, genes)
+    return Content(cells, genes)
 
 
 def figures_of(
@@ -327,8 +398,13 @@ def drawn_genes(found: Annotations, genes: Sequence[str]) -> list[int]:
     for i, gene in enumerate(genes):
         place.setdefault(gene, i)
     ranked = [
-        [*row.supporting[:3], *markers_of(found, row.cluster)[:TOP_GENES], *row.supporting[3:]]
-        + [*row.conflicting, *row.missing]
+        [
+            *row.supporting[:3],
+            *markers_of(found, row.cluster)[:TOP_GENES],
+            *row.supporting[3:],
+            *row.conflicting,
+            *row.missing,
+        ]
         for row in found
     ]
     # The first of every row come before the second of any.

@@ -236,9 +236,9 @@ def build_study(
         if earlier is not None:
             split_within(study, earlier)
         if study.markers is None:
-            from ..artifacts.markers import markers_of
+            from ..artifacts.markers import with_markers
 
-            study = study.with_parts(markers=markers_of(study, on_event))
+            study = with_markers(study, on_event)
         return study
     if type(data).__module__.startswith("rpy2."):
         message = "This is an object of R, which would not be labelled in place."

@@ -10,11 +10,12 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..annotations.cells import CELLS_FILE, CellAnnotations
 from ..annotations.clusters import Annotations
 from ..annotations.diagnoses import warn_of
+from ..annotations.diagnoses.attention import with_attention
 from ..engines import create_engine
 from ..engines.base import AnyEngine, Engine, Plan, Prepares, ReadsContext, WritesFiles
 from ..errors import (
@@ -205,6 +206,9 @@ def execute(run: Run, study: Study, engine: Engine[Answer], on_event: OnEvent | 
             run.mend()
             run.update(status="unfinished", error=None)
             found = completed_within(run_in_worker(work, on_event), study)
+            if isinstance(found, Annotations):
+                obs = study.quality if study.obs is None else study.obs
+                found = cast("Answer", with_attention(found, obs, study.clusters))
             found = complete(found, study, engine, run)
             if isinstance(engine, WritesFiles):
                 engine.write_files(found.summary(), study, run)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..runs.parallel import bounded_map
+from ..study.expression.gene_summary import GeneSummary
 from ..study.markers.contrasts import Contrast, one_against_rest
 from ..study.markers.rules import MarkerOptions
 from ..study.markers.samples import SampleCounts
@@ -89,6 +90,16 @@ class MarkerSums:
                 target.put(start, group_sums(block, some.groups, scale=None))
         for counts in self._samples:
             counts.take(start, block)
+
+    def figures(self) -> GeneSummary | None:
+        """Return share and mean of every gene; None unless each cluster is compared with all."""
+        (contrast, *others), whole = self._contrasts, self._all[0]
+        if others or self._options.scale is None:
+            return None
+        n, sizes = len(contrast.names), contrast.sizes
+        means = whole.sums[:, :n] / np.maximum(sizes[:n], 1)
+        positive = whole.positive[:, :n]
+        return GeneSummary(tuple(self._genes), contrast.names, sizes[:n], positive, means)
 
     def table(self, clusters: Sequence[str], *, everything: bool = False) -> MarkerTable:
         """Return the table of all that was taken.

@@ -502,17 +502,22 @@ def _write(
     found: Annotations | CellAnnotations, opened: Input, paths: dict[str, Path], run: Run
 ) -> list[Path]:
     """Write the tables and the report of a run, and return what was written."""
+    from ..annotate.pages import content_of_run
     from ..annotations.report import Embedding, write_report
 
     summary, embedding = found.summary(), None
+    groups = found.groups(opened.study.clusters)
     if opened.coordinates is not None and len(summary):
-        embedding = Embedding(*opened.coordinates, found.groups(opened.study.clusters))
+        embedding = Embedding(*opened.coordinates, groups)
     writers: dict[Path, Callable[[Path], object]] = {
         paths["table"]: summary.to_csv,
         paths["record"]: lambda p: p.write_text(summary.to_json(), encoding="utf-8"),
     }
     if "report" in paths:
-        writers[paths["report"]] = lambda p: write_report(summary, p, embedding=embedding)
+        content = content_of_run(run, opened.study, summary, groups, opened.coordinates)
+        writers[paths["report"]] = lambda p: write_report(
+            summary, p, embedding=embedding, content=content
+        )
     return write_all(writers, run)
 
 

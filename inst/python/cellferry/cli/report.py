@@ -15,6 +15,7 @@ from .options import FilePath
 
 if TYPE_CHECKING:
     from ..annotations.clusters import Annotations
+    from ..study.expression.gene_summary import GeneSummary
 
 
 @click.command()
@@ -38,8 +39,8 @@ def report(
       cellferry report pbmc_run pbmc.html
       cellferry report pbmc_labelled.h5ad pbmc.html --coordinates-key X_umap
     """
-    from ..annotations.report import check_report_file, render, write_report
     from ..annotate.pages import annotation_report
+    from ..annotations.report import Content, check_report_file, render, write_report
 
     console = the_console()
     if is_standard_input(file):
@@ -57,7 +58,8 @@ def report(
         )
     else:
         _only_of_objects(key=key, coordinates_key=coordinates_key)
-        written = write_report(_recorded(source), file, overwrite=overwrite)
+        content = Content(genes=_figures(source))
+        written = write_report(_recorded(source), file, content=content, overwrite=overwrite)
     console.wrote([written])
     console.result("", outputs=[str(written)])
 
@@ -112,6 +114,14 @@ def _recorded(source: str) -> Annotations:
     if stored.suffix == ".json" and stored.is_file():
         return Annotations.from_json(stored.read_text(encoding="utf-8"))
     return Run.open(source).results().summary()
+
+
+def _figures(source: str) -> GeneSummary | None:
+    """Return the figures of genes that a run keeps."""
+    from ..runs.figures import kept_figures
+    from ..runs.run import Run
+
+    return None if Path(source).suffix == ".json" else kept_figures(Run.open(source).folder)
 
 
 def _is_object(source: str) -> bool:

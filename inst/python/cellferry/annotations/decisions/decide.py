@@ -49,10 +49,12 @@ from .decision import (
     described,
     identity,
     last_decisions,
+    located,
     markers_by_cluster,
     markers_hash,
     names_hash,
     open_offers,
+    order_hash,
 )
 from .in_force import engine_row, with_decisions
 
@@ -386,14 +388,20 @@ def apply(
     new: list[Decision] = []
     left: list[Decision] = []
     n_known = 0
-    for decision in decisions:
+    order = ""
+    for given in decisions:
+        decision = given
         if decision.id in known:
             n_known += 1
             continue
+        if decision.cells_at and isinstance(target, Labels):
+            order = order or order_hash(target.cells)
+            decision = located(decision, target.cells, order) or decision
         if decision.of_cells:
             if (
                 isinstance(target, Labels)
                 and own_cells is not None
+                and not decision.cells_at
                 and bool((positions(decision.cells, own_cells) >= 0).all())
             ):
                 new.append(replace(decision, before=before_of(target, decision.cells)))

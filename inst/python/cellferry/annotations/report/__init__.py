@@ -8,6 +8,7 @@ it reads data that stand in the file, or come from the server that the page came
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,7 +19,7 @@ from ..clusters import STATUSES
 from ..palette import NO_LABEL_COLOURS, PALETTE, UNKNOWN_COLOURS
 from .confidence import WIDTH as CONFIDENCE_WIDTH
 from .confidence import draw_confidence
-from .content import Cells, Content, Fitted, Live, Page
+from .content import Cells, Content, Fitted, Live, Page, content_of_study
 from .details import conversation_of, csv_base64, rounds_of
 from .picture import HEIGHT, RARE, TEXT_SIZE, WIDTH, Embedding, draw, of_cells
 from .texts import moment, number, ontology_url, parameters, plain_text, web_address, whole
@@ -36,6 +37,7 @@ __all__ = [
     "Embedding",
     "Live",
     "check_report_file",
+    "content_of_study",
     "render",
     "script_hash",
     "write_report",
@@ -219,7 +221,6 @@ def render(
     tags
         What the user said of the study, shown with it; web addresses become links.
     """
-    import orjson
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -248,7 +249,7 @@ def render(
     else:
         page, blocks = Page(annotations, content or Content(), title=heading, live=live), {}
     # The only character that ends a script is written so that it does not.
-    index = orjson.dumps(page.index()).decode().replace("<", "\\u003c")
+    index = json.dumps(page.index(), allow_nan=False).replace("<", "\\u003c")
     return environment.get_template("template.html").render(
         # Our own file and no user's text, hence not escaped.
         script=Markup(script()),

@@ -5,7 +5,6 @@ The names and shapes of the index are in ``viewer/types.d.ts``.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,21 +15,23 @@ import orjson
 from ...biology.gene_tables import aliases
 from ...biology.ontology import cell_ontology
 from ...errors import counted
-from ..decisions.decision import markers_by_cluster, markers_hash, names_hash
+from ..decisions.decision import markers_by_cluster, markers_hash, names_hash, order_hash
 from ..decisions.history import history
+from ..diagnoses.attention import reasons_of
 from ..levels import levels
 from ..palette import NO_LABEL_COLOURS, UNKNOWN_COLOURS, colours_of
 from . import blocks
 from .picture import of_cells, sample
-from .similarity import likeness, nearest, places
+from .similarity import figure, likeness, nearest, places
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from ...biology.species import Species
+    from ...biology.genes import Species
     from ...study.clusters import Clusters
     from ...study.expression.gene_summary import GeneSummary
+    from ...study.study import Study
     from ..clusters import Annotation, Annotations
 
 SCHEMA = "cellferry.page/1"
@@ -102,6 +103,21 @@ class Content:
     genes: GeneSummary | None = None
     values: tuple[int, ...] = ()
     features: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+def content_of_study(study: Study) -> Content:
+    """Return what a study has that the page can show; nothing is read for it.
+
+    Parameters
+    ----------
+    study
+        What was annotated, by clusters.
+    """
+    cells = None
+    if study.clusters.codes is not None and study.cells is not None:
+        embeddings = () if study.coordinates is None else (study.coordinates,)
+        cells = Cells(study.clusters, embeddings, names=study.cells)
+    return Content(cells, study.figures)
 
 
 class Page:
@@ -258,28 +274,21 @@ class Page:
 
     def _expected(self, row: Annotation, measured: set[str] | None) -> list[dict[str, Any]]:
         """Return the expected markers of the label and of its best alternative, as the engine has
-        them, and whether each is found."""
+        them, and whether each is found; else what supports the label and what it misses."""
         evidence = self._found.evidence.get(row.cluster)
         expected = evidence.get("expected") if isinstance(evidence, Mapping) else None
-        if not expected and (row.supporting or row.missing):
-            genes = [*row.supporting, *row.missing]
-            expected = [{"label": row.engine_label or row.label or "", "genes": genes}]
-        raised = set(row.supporting) | set(markers_of(self._found, row.cluster))
-        return [
-            {
-                "label": str(one.get("label", "")),
-                "genes": [
-                    {"gene": str(gene), "state": _state(str(gene), raised, measured)}
-                    for gene in one.get("genes", ())
-                ],
-            }
-            for one in expected or ()
-        ]
+        if isinstance(expected, list) and expected:
+            return expected
+        if not row.supporting and not row.missing:
+            return []
+        genes = [{"gene": gene, "state": "found"} for gene in row.supporting]
+        for gene in row.missing:
+            there = measured is None or gene in measured
+            genes.append({"gene": gene, "state": "silent" if there else "not measured"})
+        return [{"label": row.engine_label or row.label or "", "genes": genes}]
 
     def _attention(self, row: Annotation) -> list[dict[str, str]]:
-        from .attention import reasons
-
-        return [reason._asdict() for reason in reasons(self._found, row, self._content.cells)]
+        return [reason._asdict() for reason in reasons_of(self._found, row)]
 
     def _cells(self) -> dict[str, Any] | None:
         cells = self._content.cells
@@ -327,29 +336,9 @@ class Page:
         }
 
 
-def _state(gene: str, raised: set[str], measured: set[str] | None) -> str:
-    if gene in raised:
-        return "found"
-    return "silent" if measured is None or gene in measured else "not measured"
-
-
 def markers_of(found: Annotations, cluster: str) -> list[str]:
     """Return the ranked genes of a row."""
-    columns = found.markers
-    named = zip(columns.get("cluster", ()), columns.get("gene", ()), strict=True)
-    return [str(gene) for name, gene in named if str(name) == cluster]
-
-
-def order_hash(names: Sequence[str]) -> str:
-    """Return the hash of the names of all cells in their order, by which positions are known.
-
-    Examples
-    --------
-    >>> order_hash(["a", "b"]) == order_hash(["b", "a"])
-    False
-    """
-    text = "\n".join(names).encode("utf-8", "backslashreplace")
-    return hashlib.sha256(text).hexdigest()[:32]
+    return [gene for _, name, gene in found.ranked() if name == cluster]
 
 
 def terms_block() -> bytes:
@@ -390,29 +379,19 @@ def _aliases(genes: Sequence[str], species: object) -> dict[str, int]:
 
 
 def _markers(found: Annotations) -> Iterator[dict[str, Any]]:
-    columns = found.markers
     rows = {row.cluster: i for i, row in enumerate(found)}
     counts = dict.fromkeys(rows, 0)
-
-    def figure(name: str, i: int) -> float | None:
-        value = columns[name][i] if name in columns else None
-        number = None if value is None else float(value)
-        return number if number is not None and np.isfinite(number) else None
-
-    for i, (name, gene) in enumerate(
-        zip(columns.get("cluster", ()), columns.get("gene", ()), strict=True)
-    ):
-        cluster = str(name)
+    for i, cluster, gene in found.ranked():
         if cluster not in rows or counts[cluster] >= MOST_MARKERS:
             continue
         counts[cluster] += 1
         yield {
             "row": rows[cluster],
-            "gene": str(gene),
-            "lfc": figure("avg_log2FC", i),
-            "here": figure("pct.1", i),
-            "elsewhere": figure("pct.2", i),
-            "p": figure("p_val_adj", i),
+            "gene": gene,
+            "lfc": figure(found, "avg_log2FC", i),
+            "here": figure(found, "pct.1", i),
+            "elsewhere": figure(found, "pct.2", i),
+            "p": figure(found, "p_val_adj", i),
         }
 
 
@@ -429,9 +408,7 @@ class Fitted:
         Bytes that all blocks may have, as they stand in the file.
     """
 
-    def __init__(
-        self, annotations: Annotations, content: Content, title: str, most: float
-    ) -> None:
+    def __init__(self, annotations: Annotations, content: Content, title: str, most: float) -> None:
         self._most = most
         dropped: list[str] = []
         page = Page(annotations, content, title=title)
@@ -470,8 +447,10 @@ class Fitted:
     def _without_columns(
         self, content: Content, kept: dict[str, str], page: Page
     ) -> tuple[Content, dict[str, str], list[str]]:
-        assert content.cells is not None and content.cells.obs is not None
-        excess, names, gone = self._excess(kept), [c.name for c in page.columns], []
+        assert content.cells is not None
+        assert content.cells.obs is not None
+        gone: list[str] = []
+        excess, names = self._excess(kept), [c.name for c in page.columns]
         while excess > 0 and names:
             excess -= len(kept.pop(f"column/{len(names) - 1}"))
             gone.insert(0, names.pop())
@@ -483,7 +462,8 @@ class Fitted:
     def _fewer_cells(
         self, annotations: Annotations, content: Content, title: str, kept: dict[str, str]
     ) -> tuple[NDArray[np.integer], dict[str, str]]:
-        assert content.cells is not None and content.cells.clusters.codes is not None
+        assert content.cells is not None
+        assert content.cells.clusters.codes is not None
         of_cells = {n for n, _ in Page(annotations, content).blocks_of_cells()}
         taken = sum(len(text) for name, text in kept.items() if name in of_cells)
         share = max(0.0, 1 - self._excess(kept) / max(taken, 1)) * 0.97

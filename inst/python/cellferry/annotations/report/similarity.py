@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,6 +16,26 @@ NEAREST = 5
 """Rows that are named as the nearest."""
 FEWEST = 3
 """Rows from which a map says something."""
+
+
+def figure(annotations: Annotations, column: str, i: int) -> float | None:
+    """Return a figure of a marker, or None where there is none, or it is no finite number.
+
+    Parameters
+    ----------
+    annotations
+        With markers.
+    column
+        Such as ``"avg_log2FC"``.
+    i
+        Place of the marker.
+    """
+    values = annotations.markers.get(column)
+    try:
+        number = math.nan if values is None else float(values[i])
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 class Places(NamedTuple):
@@ -36,23 +57,21 @@ def likeness(annotations: Annotations) -> NDArray[np.float64]:
     [[1.0, 0.74], [0.74, 1.0]]
     """
     rows = {row.cluster: i for i, row in enumerate(annotations)}
-    columns = annotations.markers
-    named = columns.get("cluster", ())
+    ranked = list(annotations.ranked())
     genes: dict[str, int] = {}
-    weights = np.zeros((len(rows), len(set(columns.get("gene", ())))))
-    changes = columns.get("avg_log2FC")
+    for _, _, gene in ranked:
+        genes.setdefault(gene, len(genes))
+    weights = np.zeros((len(rows), len(genes)))
     seen = np.zeros(len(rows), dtype=np.int64)
-    for i, (cluster, gene) in enumerate(zip(named, columns.get("gene", ()), strict=True)):
-        row = rows.get(str(cluster))
+    for i, cluster, gene in ranked:
+        row = rows.get(cluster)
         if row is None:
             continue
-        change = None if changes is None else changes[i]
+        change = figure(annotations, "avg_log2FC", i)
         by_rank = 1 / (1 + 0.1 * seen[row])
         # A gene that is lowered says little of what two clusters have in common.
-        weight = by_rank if change is None else max(float(change), 0.0)
-        weights[row, genes.setdefault(str(gene), len(genes))] = weight
+        weights[row, genes[gene]] = by_rank if change is None else max(change, 0.0)
         seen[row] += 1
-    weights = np.nan_to_num(weights, posinf=0.0)
     length = np.linalg.norm(weights, axis=1, keepdims=True)
     unit = weights / np.where(length > 0, length, 1)
     return np.asarray(unit @ unit.T)
@@ -90,6 +109,7 @@ def places(alike: NDArray[np.float64]) -> Places | None:
     # The sign of an axis is arbitrary: the row that is farthest from the middle says it.
     found *= np.sign(found[np.abs(found).argmax(axis=0), [0, 1]] + 1e-300)
     low, high = found.min(axis=0), found.max(axis=0)
-    scaled = (found - low) / np.where(high > low, high - low, 1)
-    scaled = np.where(high > low, scaled, 0.5).round(4)
+    # One scale for both axes: what the second tells apart is not more than it is.
+    unit = float((high - low).max()) or 1.0
+    scaled = (0.5 + (found - (low + high) / 2) / unit).round(4)
     return Places(tuple(scaled[:, 0].tolist()), tuple(scaled[:, 1].tolist()))

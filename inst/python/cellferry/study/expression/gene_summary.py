@@ -7,6 +7,9 @@ values of the cells that are drawn.
 
 from __future__ import annotations
 
+import io
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -74,6 +77,48 @@ class GeneSummary:
     means: NDArray[np.float64]
     drawn: Mapping[int, DrawnGene] = field(default_factory=dict)
 
+    def to_bytes(self) -> bytes:
+        """Return the figures without what is drawn, as :meth:`from_bytes` reads them."""
+        made = io.BytesIO()
+        np.savez_compressed(
+            made,
+            # Texts as bytes: an array of objects would need pickle to be read.
+            genes=_texts(self.genes),
+            clusters=_texts(self.clusters),
+            sizes=self.sizes,
+            positive=self.positive.astype(np.int32),
+            means=self.means.astype(np.float32),
+        )
+        return made.getvalue()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> GeneSummary:
+        """Read what :meth:`to_bytes` wrote; means are kept as float32.
+
+        Raises
+        ------
+        ValueError
+            It is damaged, or something else.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as read:
+                found = {name: read[name] for name in read.files}
+            genes, clusters = _names(found["genes"]), _names(found["clusters"])
+            sizes, positive, means = (found[name] for name in ("sizes", "positive", "means"))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            message = "These are no figures of genes."
+            raise ValueError(message) from error
+        if positive.shape != means.shape or positive.shape != (len(genes), len(clusters)):
+            message = "These figures are of other genes than they name."
+            raise ValueError(message)
+        return cls(
+            genes,
+            clusters,
+            sizes.astype(np.int64),
+            positive.astype(np.int64),
+            means.astype(np.float64),
+        )
+
     @property
     def shares(self) -> NDArray[np.float64]:
         """Genes x clusters: share of the cells with a value; 0 where a cluster has no cells."""
@@ -102,6 +147,16 @@ class GeneSummary:
             taken(self.means, 1).astype(np.float64),
             drawn,
         )
+
+
+def _texts(names: Sequence[str]) -> NDArray[np.uint8]:
+    text = "\0".join(names).encode("utf-8", "surrogatepass")
+    return np.frombuffer(text, dtype=np.uint8)
+
+
+def _names(text: NDArray[np.uint8]) -> tuple[str, ...]:
+    joined = text.tobytes().decode("utf-8", "surrogatepass")
+    return tuple(joined.split("\0")) if joined else ()
 
 
 class GeneFigures:
@@ -198,9 +253,10 @@ def drawn_gene(
     bins = 1 + np.minimum((shares.astype(np.int64) - 1) * (BINS - 1) // STEPS, BINS - 2)
     of_cell = codes[cells]
     inside = of_cell >= 0
-    counts = np.bincount(of_cell[inside] * BINS + bins[inside], minlength=len(sizes) * BINS)
-    counts = counts.reshape(len(sizes), BINS).astype(np.uint32)
-    counts[:, 0] = sizes - counts[:, 1:].sum(axis=1)
+    places = of_cell[inside] * BINS + bins[inside]
+    binned = np.bincount(places, minlength=len(sizes) * BINS).reshape(len(sizes), BINS)
+    binned[:, 0] = sizes - binned[:, 1:].sum(axis=1)
+    counts: NDArray[np.uint32] = binned.astype(np.uint32)
     if kept is None:
         return DrawnGene(top, counts)
     dense = np.zeros(len(codes), dtype=np.uint8)

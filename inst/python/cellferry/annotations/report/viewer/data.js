@@ -22,7 +22,10 @@ async function block(name) {
   }
   const element = document.querySelector(`script[data-block="${name}"]`);
   if (!element) throw new NoData("This file does not have it.");
-  const packed = Uint8Array.from(atob(element.textContent || ""), (c) => c.charCodeAt(0));
+  const text = atob(element.textContent || "");
+  const packed = new Uint8Array(text.length);
+  // A plain loop: a million cells are some megabytes.
+  for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }

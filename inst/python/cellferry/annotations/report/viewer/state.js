@@ -3,7 +3,7 @@
 /**
  * @typedef {{by: "label"} | {by: "cluster"} | {by: "level", level: number} | {by: "column", column: number}
  *   | {by: "gene", gene: number, name: string} | {by: "feature", assay: number, gene: number, name: string}
- *   | {by: "decision"}} Colouring
+ *   | {by: "decision"} | {by: "confidence"}} Colouring
  * @typedef {{column: number, levels: Set<number> | null, low: number | null, high: number | null}} Filter
  *
  * @typedef {object} State
