@@ -11,8 +11,8 @@
  *   | {kind: "rect", x: number, y: number, w: number, h: number, fill: Tone, title?: string}
  *   | {kind: "path", points: [number, number][], closed?: boolean, fill: Tone, stroke?: Tone, title?: string}
  *   | {kind: "text", x: number, y: number, text: string, fill?: Tone, anchor?: "start" | "middle" | "end",
- *      bold?: boolean, italic?: boolean, turn?: number, title?: string}} Shape
- * @typedef {{name: string, title: string, text: string, width: number, height: number, shapes: Shape[],
+ *      bold?: boolean, italic?: boolean, turn?: number, title?: string}} SceneShape
+ * @typedef {{name: string, title: string, text: string, width: number, height: number, shapes: SceneShape[],
  *   table: (string | number | null)[][]}} Scene `text` is the caption; `table` has its names first
  */
 
@@ -69,7 +69,7 @@ const px = (n) => Math.round(n * 100) / 100;
 const pathOf = (points, closed) =>
   points.map(([x, y], i) => `${i ? "L" : "M"}${px(x)} ${px(y)}`).join("") + (closed ? "Z" : "");
 
-/** @param {Shape} shape @param {boolean} paper */
+/** @param {SceneShape} shape @param {boolean} paper */
 function shapeSvg(shape, paper) {
   const colour = paper ? paperColour : pageColour;
   const fill = shape.fill ?? "ink";
@@ -145,7 +145,7 @@ function sceneSvg(scene, paper) {
   );
 }
 
-/** @param {CanvasRenderingContext2D} context @param {Shape} shape */
+/** @param {CanvasRenderingContext2D} context @param {SceneShape} shape */
 function paintShape(context, shape) {
   const fill = paperColour(shape.fill ?? "ink");
   context.fillStyle = fill;
@@ -184,7 +184,7 @@ function pngOf(scene) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.scale(scale, scale);
   for (const shape of [
-    /** @type {Shape} */ ({ kind: "rect", x: 0, y: 0, w: scene.width, h: scene.height, fill: "page" }),
+    /** @type {SceneShape} */ ({ kind: "rect", x: 0, y: 0, w: scene.width, h: scene.height, fill: "page" }),
     ...scene.shapes,
   ]) {
     paintShape(context, shape);
@@ -334,7 +334,7 @@ const LEGEND_WIDTH = 400;
  * @param {(group: number, gene: number, row: number) => Dot | null} dotOf
  */
 function dotGrid(groups, rows, chosen, dotOf) {
-  /** @type {Shape[]} */
+  /** @type {SceneShape[]} */
   const shapes = [];
   const titles = rows.map((row) => fittingText(rowTitle(row), titleRoom()));
   const left = Math.max(...titles.map(textWidth)) + 14;
@@ -430,7 +430,7 @@ function dotGrid(groups, rows, chosen, dotOf) {
  * @param {string} high
  */
 function dotLegend(x, y, sizes, low, high) {
-  /** @type {Shape[]} */
+  /** @type {SceneShape[]} */
   const shapes = [];
   for (const share of sizes ? [0.25, 0.5, 1] : []) {
     shapes.push({ kind: "circle", x: x + 9, y, r: DOT_MOST * Math.sqrt(share), fill: "muted" });
@@ -608,7 +608,7 @@ async function violin(gene, rows, chosen = null) {
   const left = Math.max(...titles.map(textWidth)) + 16;
   const across = innerWidth < 640 ? 150 : VIOLIN_WIDTH;
   const at = (/** @type {number} */ value) => left + (value / (top || 1)) * across;
-  /** @type {Shape[]} */
+  /** @type {SceneShape[]} */
   const shapes = [{ kind: "text", x: left + across + 12, y: 12, text: "without", fill: "muted" }];
   /** @type {(string | number | null)[][]} */
   const table = [
