@@ -549,7 +549,7 @@ function groupHead(name, rows) {
 function entryItem(entry, i) {
   const count = element("span", { class: "legend-n" });
   const button = element("button", { type: "button", class: "legend-entry", "aria-pressed": "true", "data-entry": String(i),
-    title: "Show or hide", onclick: () => toggleEntry(entry) },
+    onclick: () => toggleEntry(entry) },
     element("i", { style: `background:${entry.colour()}`, "aria-hidden": "true" }),
     element("span", { class: "legend-name" }, entry.name, entry.detail ? element("small", {}, entry.detail) : null), count);
   const only = element("button", { type: "button", class: "legend-only", "aria-label": `Only ${entry.name}`, title: "Only this",
@@ -578,7 +578,8 @@ function updateLegend() {
   for (const { entry, button, count } of legendNow.buttons) {
     const codes = entry.level === null ? entry.rows : [entry.level];
     const n = counts ? codes.reduce((sum, code) => sum + counts[code], 0) : 0;
-    count.textContent = state.shown && n !== entry.n ? `${whole(n)} of ${whole(entry.n)}` : whole(entry.n);
+    count.textContent = whole(n);
+    button.title = n === entry.n ? "Show or hide" : `${whole(n)} of ${whole(entry.n)} pass the filters. Show or hide`;
     button.setAttribute("aria-pressed", String(isShown(painting, entry)));
   }
   for (const { button, rows } of legendNow.groups) button.setAttribute("aria-pressed", String(!rows.every((r) => state.hidden.has(r))));

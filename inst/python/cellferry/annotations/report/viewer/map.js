@@ -71,7 +71,9 @@ const mapOfRows = () => index.cells === null;
 /** Build the map, if there is something to draw. */
 function startMap() {
   const section = document.getElementById("map");
-  const there = index.cells ? index.cells.n > 0 && index.cells.embeddings.length > 0 : index.places !== null;
+  // Rows that have no marker in common have places that mean nothing.
+  const alike = index.places !== null && index.rows.some((row) => row.near.length > 0);
+  const there = index.cells ? index.cells.n > 0 && index.cells.embeddings.length > 0 : alike;
   if (!section || !there) return;
   section.hidden = false;
   if (!unpacks && !index.live && index.cells) {
@@ -893,7 +895,8 @@ function maskOf(path) {
     const a = Math.floor((x - left) * scale + 4), b = Math.floor((y - top) * scale + 4);
     if (a < 0 || b < 0 || a >= MASK_SIDE || b >= MASK_SIDE) return false;
     const pixel = pixels[b * MASK_SIDE + a];
-    return pixel & 0xff00 ? windsAround(path, x, y) : (pixel & 0xff) === 0xff;
+    // Empty, or wholly red, is sure; all else was touched by the border or by rounding.
+    return pixel !== 0 && (pixel === 0xff0000ff || windsAround(path, x, y));
   };
 }
 
