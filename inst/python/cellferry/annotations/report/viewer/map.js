@@ -172,8 +172,28 @@ async function placedCells(i) {
 
 function placedRows() {
   const { x, y } = /** @type {NonNullable<Index["places"]>} */ (index.places);
-  const scaled = (/** @type {number[]} */ values) => Uint16Array.from(values, (v) => Math.round(v * (NOWHERE - 1)));
-  return place("similarity of their markers", scaled(x), scaled(y), Uint16Array.from(index.rows.keys()), false);
+  const points = x.map((v, i) => [v, y[i]]);
+  spread(points, 0.04);
+  const scaled = (/** @type {number} */ axis) => Uint16Array.from(points, (p) => Math.round(Math.min(Math.max(p[axis], 0), 1) * (NOWHERE - 1)));
+  return place("similarity of their markers", scaled(0), scaled(1), Uint16Array.from(index.rows.keys()), false);
+}
+
+/** Push points apart that would cover each other. @param {number[][]} points @param {number} least distance */
+function spread(points, least) {
+  for (let round = 0; round < 40; round++) {
+    for (let i = 0; i < points.length; i++) {
+      for (let j = 0; j < i; j++) {
+        const [a, b] = [points[i][0] - points[j][0], points[i][1] - points[j][1]];
+        const apart = Math.hypot(a, b);
+        if (apart >= least) continue;
+        // Points at one place part in a direction that their number gives.
+        const [u, v] = apart > 1e-9 ? [a / apart, b / apart] : [Math.cos(i), Math.sin(i)];
+        const push = (least - apart) / 2;
+        points[i] = [points[i][0] + u * push, points[i][1] + v * push];
+        points[j] = [points[j][0] - u * push, points[j][1] - v * push];
+      }
+    }
+  }
 }
 
 /**
@@ -419,10 +439,11 @@ function onMap(x, y) {
 
 /** Diameter of a dot in pixels of the canvas: what fits so many cells, more when one looks closer. @param {Surface} surface */
 function dotSize({ width, height, ratio }) {
-  if (mapOfRows()) return 15 * ratio;
+  if (mapOfRows()) return 16 * ratio;
   // So a closer look draws fewer but larger dots, and costs no more.
   const fits = 0.42 * Math.sqrt((width * height) / Math.max(theMap.drawn.n, 1)) * Math.pow(theMap.zoom, 0.8);
-  const most = Math.min(5.6 * Math.pow(theMap.zoom, 0.3), 11);
+  const large = Math.min(Math.max(Math.min(width, height) / 110, 4), 7.5);
+  const most = Math.min(large * Math.pow(theMap.zoom, 0.3), 12);
   return Math.min(Math.max(fits, 1), most) * ratio;
 }
 
@@ -619,7 +640,9 @@ function wantedTexts(surface) {
 /** @param {MapText} wish @param {MapText[]} others @param {Surface} surface @returns {MapText | null} */
 function freePlace(wish, others, surface) {
   const [x, y] = wish.at;
-  for (const [right, down] of TRIED_PLACES) {
+  // The dot of a row is not to be covered by its text.
+  const tried = mapOfRows() ? TRIED_PLACES.filter(([, down]) => Math.abs(down) >= 1).map(([right, down]) => [right, down * 1.15]) : TRIED_PLACES;
+  for (const [right, down] of tried) {
     const one = { ...wish, x: x + right * (wish.width / 2 + 6), y: y + down * (wish.height + 1) };
     one.x = Math.min(Math.max(one.x, wish.width / 2 + 2), surface.width - wish.width / 2 - 2);
     one.y = Math.min(Math.max(one.y, wish.height / 2 + 2), surface.height - wish.height / 2 - 2);
@@ -641,7 +664,7 @@ function drawTexts(context, texts) {
   for (const one of texts) {
     const size = one.height / 1.35;
     const [x, y] = one.at;
-    if (Math.abs(one.y - y) > one.height * 1.2 || Math.abs(one.x - x) > one.width / 2 + 2) {
+    if (Math.abs(one.y - y) > one.height * 1.5 || Math.abs(one.x - x) > one.width / 2 + 2) {
       context.strokeStyle = colours.muted;
       context.lineWidth = 1;
       context.beginPath();
