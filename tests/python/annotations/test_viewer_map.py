@@ -9,8 +9,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from browser_page import CHROMIUM, chromium, functions, opened, saved
 
+from browser_page import CHROMIUM, chromium, functions, opened, saved
 from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.annotations.palette import PALETTE, colours
 from cellferry.annotations.report import Cells, Content, write_report
@@ -44,7 +44,7 @@ def rows_of(labels, names=None):
     )  # fmt: skip
 
 
-def cells_on_a_grid(n=N, k=len(LABELS), seed=3):
+def cells_on_a_grid(n=N, k=6, seed=3):
     """Return clusters apart from each other, and cells that do not cover each other."""
     random = np.random.default_rng(seed)
     codes = np.arange(n) % k
@@ -133,7 +133,10 @@ def pixels_of(page, xy):
     coded = np.frombuffer(coordinates_block(xy), "<u2").reshape(2, -1).astype(float)
     x, y = coded[0], NOWHERE - 1 - coded[1]
     width, height = page.evaluate(
-        "() => { const f = document.querySelector('.map-frame'); return [f.clientWidth, f.clientHeight]; }"
+        """() => {
+          const frame = document.querySelector(".map-frame");
+          return [frame.clientWidth, frame.clientHeight];
+        }"""
     )
     spread = max(x.max() - x.min(), 1), max(y.max() - y.min(), 1)
     room = [side - 2 * min(28, side / 8) for side in (width, height)]
@@ -155,7 +158,9 @@ def colour_at(page, place):
 
 def point_at(page, place):
     """Move the pointer to a place of the frame and return the lines of the tooltip."""
-    page.locator(".map-frame").evaluate("e => e.scrollIntoView({block: 'center', behavior: 'instant'})")
+    page.locator(".map-frame").evaluate(
+        "e => e.scrollIntoView({block: 'center', behavior: 'instant'})"
+    )
     frame = page.locator(".map-frame").bounding_box()
     page.mouse.move(frame["x"] + 1 + place[0], frame["y"] + 1 + place[1])
     tip = page.locator(".map-tip")
@@ -175,8 +180,10 @@ def test_the_map_has_each_cell_at_its_place_in_the_colour_of_its_label(page, kno
         expected = "#c6cccf" if label is None else tones[label].light
         assert colour_at(page, places[cell]) == expected
         assert point_at(page, places[cell])[:2] == [label or "no label", f"cluster {codes[cell]}"]
-    assert page.locator(".map-frame canvas").first.get_attribute("aria-label").startswith(
-        "Map of 240 cells, X_umap, coloured by label."
+    assert (
+        page.locator(".map-frame canvas")
+        .first.get_attribute("aria-label")
+        .startswith("Map of 240 cells, X_umap, coloured by label.")
     )
 
 
@@ -223,11 +230,17 @@ def test_colours_by_a_column_are_those_of_its_categories_and_numbers_have_a_scal
     page.select_option("#colour-by", label="score")
     page.locator(".colour-bar").wait_for()
     assert point_at(page, places[17])[-1] == "score: missing"
-    assert float(point_at(page, places[1])[-1].split(": ")[1]) == pytest.approx(obs["score"][1], rel=0.01)
+    assert float(point_at(page, places[1])[-1].split(": ")[1]) == pytest.approx(
+        obs["score"][1], rel=0.01
+    )
 
 
 def test_levels_decisions_and_confidence_colour_the_map(page):
-    for value, title in [("level:0", "broad type"), ("cluster", "cluster"), ("decision", "decision")]:
+    for value, title in [
+        ("level:0", "broad type"),
+        ("cluster", "cluster"),
+        ("decision", "decision"),
+    ]:
         page.select_option("#colour-by", value)
         page.locator(".legend-head b", has_text=re.compile(f"^{title}$")).wait_for()
         assert sum(n for _, n in legend(page).values()) == N
@@ -251,10 +264,13 @@ def test_filters_count_like_pandas_and_follow_each_other(page, known, tmp_path):
     within = obs["score"].between(2, 6.5)
     passes = within & (obs["sample"] != "a")
     page.wait_for_function(
-        "n => document.getElementById('filter-count').textContent === `${n} of 240 cells`", arg=int(passes.sum())
+        "n => document.getElementById('filter-count').textContent === `${n} of 240 cells`",
+        arg=int(passes.sum()),
     )
     levels = [i.locator(".legend-n").inner_text() for i in card.locator("li:visible").all()]
-    assert [int(n) for n in levels] == [int((within & (obs["sample"] == s)).sum()) for s in obs["sample"].cat.categories]
+    assert [int(n) for n in levels] == [
+        int((within & (obs["sample"] == s)).sum()) for s in obs["sample"].cat.categories
+    ]
     assert {k: n for k, (_, n) in legend(page).items()} == pd.Series(
         [LABELS[c] or "no label" for c in codes]
     )[passes.to_numpy()].value_counts().reindex(
@@ -271,7 +287,9 @@ def test_filters_count_like_pandas_and_follow_each_other(page, known, tmp_path):
         assert int(row["n_cells"]) == int((wanted & np.isin(codes, of)).sum())
         assert float(row["share"]) == pytest.approx(int(row["n_cells"]) / wanted.sum(), rel=1e-4)
     page.get_by_role("button", name="Clear filters").click()
-    page.wait_for_function("document.getElementById('filter-count').textContent === 'all 240 cells'")
+    page.wait_for_function(
+        "document.getElementById('filter-count').textContent === 'all 240 cells'"
+    )
     assert page.locator(".filter-card").count() == 0
 
 
@@ -280,7 +298,9 @@ def test_missing_categories_can_be_filtered(page, known):
     page.select_option("#filter-add", label="phase")
     page.locator(".filter-levels label", has_text="missing").locator("input").uncheck()
     n = int(obs["phase"].notna().sum())
-    page.wait_for_function("n => document.getElementById('filter-count').textContent === `${n} of 240 cells`", arg=n)
+    page.wait_for_function(
+        "n => document.getElementById('filter-count').textContent === `${n} of 240 cells`", arg=n
+    )
 
 
 def winds(path, points):
@@ -296,9 +316,11 @@ def winds(path, points):
 
 
 def draw(page, path, shift=False):
-    page.locator(".map-frame").evaluate("e => e.scrollIntoView({block: 'center', behavior: 'instant'})")
+    page.locator(".map-frame").evaluate(
+        "e => e.scrollIntoView({block: 'center', behavior: 'instant'})"
+    )
     frame = page.locator(".map-frame").bounding_box()
-    points = path + [frame["x"] + 1, frame["y"] + 1]
+    points = [*path, frame["x"] + 1, frame["y"] + 1]
     if shift:
         page.keyboard.down("Shift")
     page.mouse.move(*points[0])
@@ -312,15 +334,20 @@ def draw(page, path, shift=False):
 
 @pytest.mark.parametrize("shift", [False, True])
 def test_the_lasso_chooses_exactly_the_cells_inside(page, known, tmp_path, shift):
-    _, xy, obs = known
+    _, xy, _obs = known
     places = pixels_of(page, xy)
     middle = places.mean(axis=0)
     turn = np.linspace(0, 2 * np.pi, 40, endpoint=False)
-    path = middle + np.column_stack([np.cos(turn), np.sin(turn)]) * (90 + 40 * np.cos(3 * turn))[:, None]
+    path = (
+        middle
+        + np.column_stack([np.cos(turn), np.sin(turn)]) * (90 + 40 * np.cos(3 * turn))[:, None]
+    )
     # A browser may round a pointer to whole pixels: no cell is so near the line.
     path = np.round(path)
     inside = winds(path, places)
-    unsure = np.array([winds(path + d, places) != inside for d in ([1, 0], [-1, 0], [0, 1], [0, -1])]).any(axis=0)
+    unsure = np.array(
+        [winds(path + d, places) != inside for d in ([1, 0], [-1, 0], [0, 1], [0, -1])]
+    ).any(axis=0)
     if not shift:
         page.get_by_role("button", name="Lasso").click()
     draw(page, path, shift)
@@ -350,7 +377,10 @@ def test_a_mask_and_the_line_itself_say_the_same(browser):
         low, high = path.min(axis=0) - 2, path.max(axis=0) + 2
         points = random.uniform(low, high, (20_000, 2)).round()
         got = page.evaluate(
-            "([t, path, points]) => { const inside = t.maskOf(path); return points.map(([x, y]) => inside(x, y)); }",
+            """([tools, path, points]) => {
+              const inside = tools.maskOf(path);
+              return points.map(([x, y]) => inside(x, y));
+            }""",
             [tools, path.tolist(), points.tolist()],
         )
         assert np.array_equal(got, winds(path, points))
@@ -398,7 +428,9 @@ def test_hiding_a_category_is_a_filter(page, known):
     page.select_option("#colour-by", label="sample")
     page.locator(".legend-entry", has_text=re.compile("^b")).click()
     n = int((obs["sample"] != "b").sum())
-    page.wait_for_function("n => document.getElementById('filter-count').textContent === `${n} of 240 cells`", arg=n)
+    page.wait_for_function(
+        "n => document.getElementById('filter-count').textContent === `${n} of 240 cells`", arg=n
+    )
     assert legend(page)["b"] == (False, 0)
 
 
@@ -429,7 +461,8 @@ def test_wheel_and_drag_move_the_map_and_a_click_chooses_a_row(page, known):
     page.mouse.wheel(0, -300)
     page.wait_for_timeout(60)
     # The place below the pointer stays.
-    assert page.locator(".map-tip").is_visible() and point_at(page, place)[1] == f"cluster {codes[5]}"
+    assert page.locator(".map-tip").is_visible()
+    assert point_at(page, place)[1] == f"cluster {codes[5]}"
     before = frame_pixels(page)
     page.mouse.down()
     page.mouse.move(600 + 300, 500, steps=4)
@@ -449,26 +482,50 @@ def test_wheel_and_drag_move_the_map_and_a_click_chooses_a_row(page, known):
 
 
 def test_the_map_is_saved_as_png_and_svg(page, tmp_path):
-    png, name = saved(page, page.get_by_role("button", name="Download the map as PNG").click, tmp_path / "m.png")
-    assert name == "map_label.png" and png.startswith(b"\x89PNG") and len(png) > 10_000
-    svg, name = saved(page, page.get_by_role("button", name="Download the map as SVG").click, tmp_path / "m.svg")
+    png, name = saved(
+        page, page.get_by_role("button", name="Download the map as PNG").click, tmp_path / "m.png"
+    )
+    assert name == "map_label.png"
+    assert png.startswith(b"\x89PNG")
+    assert len(png) > 10_000
+    svg, name = saved(
+        page, page.get_by_role("button", name="Download the map as SVG").click, tmp_path / "m.svg"
+    )
     assert name == "map_label.svg"
     assert svg.count(b"h0") == N
     assert "natural killer cell" in svg.decode()
-    png, _ = saved(page, page.get_by_role("button", name="Download the composition as PNG").click, tmp_path / "c.png")
+    png, _ = saved(
+        page,
+        page.get_by_role("button", name="Download the composition as PNG").click,
+        tmp_path / "c.png",
+    )
     assert png.startswith(b"\x89PNG")
-    svg, _ = saved(page, page.get_by_role("button", name="Download the composition as SVG").click, tmp_path / "c.svg")
-    assert b"<rect" in svg and b"<img" not in svg
+    svg, _ = saved(
+        page,
+        page.get_by_role("button", name="Download the composition as SVG").click,
+        tmp_path / "c.svg",
+    )
+    assert b"<rect" in svg
+    assert b"<img" not in svg
 
 
 def test_texts_never_overlap_and_each_is_on_the_picture(browser, tmp_path):
     codes, xy = cells_on_a_grid(1500, 30)
     labels = [f"cell type number {i % 20} with a name that is long" for i in range(30)]
     found = Annotations(rows_of(labels), {}, {})
-    with shown_page(browser, tmp_path, found, content(codes, xy), viewport={"width": 1280, "height": 900}) as page:
+    with shown_page(
+        browser, tmp_path, found, content(codes, xy), viewport={"width": 1280, "height": 900}
+    ) as page:
         page.locator(".legend-entry").first.wait_for()
-        svg, _ = saved(page, page.get_by_role("button", name="Download the map as SVG").click, tmp_path / "m.svg")
-    texts = re.findall(r'<text x="([\d.]+)" y="([\d.]+)" font-size="([\d.]+)"[^>]*stroke[^>]*>([^<]+)', svg.decode())
+        svg, _ = saved(
+            page,
+            page.get_by_role("button", name="Download the map as SVG").click,
+            tmp_path / "m.svg",
+        )
+    texts = re.findall(
+        r'<text x="([\d.]+)" y="([\d.]+)" font-size="([\d.]+)"[^>]*stroke[^>]*>([^<]+)',
+        svg.decode(),
+    )
     assert len(texts) >= 12
     assert all(text.endswith("…") for *_, text in texts)
     boxes = [(float(x), float(y), len(t) * float(s) * 0.5, float(s)) for x, y, s, t in texts]
@@ -479,8 +536,12 @@ def test_texts_never_overlap_and_each_is_on_the_picture(browser, tmp_path):
 def test_hostile_names_are_text(browser, tmp_path):
     codes, xy = cells_on_a_grid(60, 3)
     names = [HOSTILE, "</script><script>window.hit = 1</script>", "\u202eabc"]
-    found = Annotations(rows_of([HOSTILE, "</script>", "\u202eabc"], names), {}, {"species": "human"})
-    obs = pd.DataFrame({HOSTILE: pd.Categorical(["</script>", HOSTILE, "=1+1"] * 20), "n": range(60)})
+    found = Annotations(
+        rows_of([HOSTILE, "</script>", "\u202eabc"], names), {}, {"species": "human"}
+    )
+    obs = pd.DataFrame(
+        {HOSTILE: pd.Categorical(["</script>", HOSTILE, "=1+1"] * 20), "n": range(60)}
+    )
     with shown_page(browser, tmp_path, found, content(codes, xy, obs, names=names)) as page:
         assert set(legend(page)) == {HOSTILE, "</script>", "\u202eabc"}
         page.select_option("#colour-by", value="column:0")
@@ -507,7 +568,8 @@ def test_cells_without_a_place_are_left_out_and_said(browser, tmp_path):
     with shown_page(browser, tmp_path, found, content(codes, xy)) as page:
         page.locator(".legend-entry").first.wait_for()
         note = page.locator(".map-note").inner_text()
-        assert "234 cells" in note and "6 cells have no coordinates" in note
+        assert "234 cells" in note
+        assert "6 cells have no coordinates" in note
     with shown_page(browser, tmp_path, found, content(codes, np.full(xy.shape, np.nan))) as page:
         page.get_by_text("No cell has coordinates.").wait_for()
 
@@ -515,7 +577,9 @@ def test_cells_without_a_place_are_left_out_and_said(browser, tmp_path):
 def test_without_an_embedding_there_are_filters_and_no_map(browser, tmp_path):
     codes, _ = cells_on_a_grid()
     found = Annotations(rows_of(LABELS), {}, {})
-    with shown_page(browser, tmp_path, found, content(codes, None, metadata(), genes=False)) as page:
+    with shown_page(
+        browser, tmp_path, found, content(codes, None, metadata(), genes=False)
+    ) as page:
         assert page.locator("#map").is_hidden()
         page.select_option("#filter-add", label="sample")
         page.locator(".filter-levels li").first.wait_for()
@@ -558,7 +622,11 @@ def test_a_marker_table_has_a_map_of_its_rows(browser, tmp_path):
     with shown_page(browser, tmp_path, found, None) as page:
         page.locator(".legend-entry").first.wait_for()
         assert "similarity of their markers" in page.locator(".map-note").inner_text()
-        assert {k: n for k, (_, n) in legend(page).items()} == {"B cell": 1, "T cell": 2, "natural killer cell": 1}
+        assert {k: n for k, (_, n) in legend(page).items()} == {
+            "B cell": 1,
+            "T cell": 2,
+            "natural killer cell": 1,
+        }
         page.select_option("#colour-by", "confidence")
         page.locator(".colour-bar").wait_for()
         assert page.locator("#map-lasso").count() == 0

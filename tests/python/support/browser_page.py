@@ -12,7 +12,7 @@ CHROMIUM = os.environ.get("CELLFERRY_CHROMIUM") or shutil.which("chromium")
 
 @contextmanager
 def chromium():
-    """Yield the browser; skip where it is not installed by :data:`CHROMIUM`."""
+    """Yield Chromium; where it is not installed :data:`CHROMIUM` is None."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
