@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -320,7 +321,7 @@ def draw(page, path, shift=False):
         "e => e.scrollIntoView({block: 'center', behavior: 'instant'})"
     )
     frame = page.locator(".map-frame").bounding_box()
-    points = [*path, frame["x"] + 1, frame["y"] + 1]
+    points = path + np.array([frame["x"] + 1, frame["y"] + 1])
     if shift:
         page.keyboard.down("Shift")
     page.mouse.move(*points[0])
@@ -558,6 +559,36 @@ def test_hostile_names_are_text(browser, tmp_path):
         button = page.get_by_role("button", name="Download the composition as CSV")
         text, _ = saved(page, button.click, tmp_path / "c.csv")
         assert "\n'=1+1," in text.decode()
+
+
+def test_another_embedding_can_be_chosen_and_places_in_tissue_point_down(browser, tmp_path):
+    codes, xy = cells_on_a_grid()
+    of = content(codes, xy)
+    tissue = xy[::-1] * [1.0, 3.0]
+    cells = replace(
+        of.cells,
+        embeddings=(("X_umap", xy), ("spatial", tissue)),
+        spatial=frozenset({"spatial"}),
+    )
+    found = Annotations(rows_of(LABELS), {}, {})
+    with shown_page(browser, tmp_path, found, replace(of, cells=cells)) as page:
+        page.locator(".legend-entry").first.wait_for()
+        page.select_option("#map-embedding", label="spatial")
+        page.locator(".map-note", has_text="spatial").wait_for()
+        # In the picture of an embedding y points up; so a mirrored one has these places.
+        places = pixels_of(page, tissue * [1, -1])
+        for cell in (0, 50, 150):
+            assert point_at(page, places[cell])[1] == f"cluster {codes[cell]}"
+
+
+def test_labels_of_cells_have_a_map_too(browser, tmp_path):
+    labels = ["B cell", "T cell", "natural killer cell"]
+    codes, xy = cells_on_a_grid(90, 3)
+    of = content(codes, xy, names=labels)
+    found = Annotations(rows_of(labels, labels), {}, {"level": "cells"})
+    with shown_page(browser, tmp_path, found, of) as page:
+        page.locator(".legend-entry").first.wait_for()
+        assert legend(page) == dict.fromkeys(labels, (True, 30))
 
 
 def test_cells_without_a_place_are_left_out_and_said(browser, tmp_path):
