@@ -10,8 +10,19 @@ const SMALL_GROUP = 0.05;
 /** Completions that are offered at once. */
 const MOST_OFFERED = 8;
 
-/** Viridis (Smith and van der Walt 2015): even steps of lightness. On white without its end that nearly is. */
-const RAMP = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
+/** Viridis (Smith and van der Walt 2015): even steps of lightness. */
+const RAMP = [
+  "#440154",
+  "#482878",
+  "#3e4989",
+  "#31688e",
+  "#26828e",
+  "#1f9e89",
+  "#35b779",
+  "#6ece58",
+  "#b5de2b",
+  "#fde725",
+];
 
 /**
  * @typedef {object} Entry of a legend
@@ -26,26 +37,29 @@ const RAMP = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", 
  * @typedef {object} Painting what colours the cells
  * @property {"category" | "number"} kind
  * @property {string} title
- * @property {Uint8Array | Uint16Array} codes of each cell; of numbers 0 is none, 1..255 are parts of the scale
+ * @property {Uint8Array | Uint16Array} codes of each cell; of numbers 0 is none, the others part the scale
  * @property {Entry[]} entries
  * @property {Uint16Array} entryOf entry of a code, 65535 for none
  * @property {number | null} column whose categories these are
- * @property {null | {low: number, high: number, under: boolean, over: boolean, none: string, full: number}} scale
- *   of numbers: what its ends stand for, whether there is more beyond them, and the code at its upper end
+ * @property {null | {low: number, high: number, under: boolean, over: boolean, none: string,
+ *   full: number}} scale of numbers: what its ends stand for, whether there is more beyond them, and the
+ *   code at its upper end
  * @property {null | ((cell: number) => string)} says the value of a cell in words
  */
 
 // ---- Colours
 
 /** A colour of the palette of the page. @param {number | string} tone */
-const toneNow = (tone) => getComputedStyle(document.documentElement).getPropertyValue(`--tone-${tone}`).trim() || "#808080";
+const toneNow = (tone) =>
+  getComputedStyle(document.documentElement).getPropertyValue(`--tone-${tone}`).trim() || "#808080";
 
 /** A row that had this label when the page was written. @param {string | null} label */
 const rowWithLabel = (label) => (label === null ? undefined : index.rows.find((row) => row.label === label));
 
 /** The colour of the label in force of a row, as the page is now. @param {number} row */
 function colourOfLabel(row) {
-  const label = labelOf(row), given = index.rows[row];
+  const label = labelOf(row),
+    given = index.rows[row];
   return colourOfName(label, given.label === label ? given : rowWithLabel(label));
 }
 
@@ -59,27 +73,37 @@ function colourOfName(label, like) {
   return toneNow(hash % TONES);
 }
 
-/** What stands for the label in force at a level; lineages are the broadest. @param {number} row @param {number} level */
+/**
+ * What stands for the label in force at a level; lineages are the broadest.
+ * @param {number} row @param {number} level
+ */
 function levelOf(row, level) {
-  const label = labelOf(row), given = index.rows[row];
+  const label = labelOf(row),
+    given = index.rows[row];
   const like = given.label === label ? given : rowWithLabel(label);
-  return like ? like.levels[level] ?? label : label;
+  return like ? (like.levels[level] ?? label) : label;
 }
 
 /** @param {number} row */
 function lineageOf(row) {
-  const label = labelOf(row), given = index.rows[row];
-  return (given.label === label ? given : rowWithLabel(label))?.lineage ?? (label === null ? "No label" : "Other");
+  const label = labelOf(row),
+    given = index.rows[row];
+  return (
+    (given.label === label ? given : rowWithLabel(label))?.lineage ?? (label === null ? "No label" : "Other")
+  );
 }
 
 /** A place on the ramp of numbers. @param {number} share 0..1 */
 function rampAt(share) {
   // Darker is more on white, lighter is more on black.
   const place = (mapIsDark() ? 0.18 + 0.82 * share : 0.93 * (1 - share)) * (RAMP.length - 1);
-  const low = Math.min(Math.floor(place), RAMP.length - 2), part = place - low;
+  const low = Math.min(Math.floor(place), RAMP.length - 2),
+    part = place - low;
   const parts = [1, 3, 5].map((i) => {
     const [a, b] = [RAMP[low], RAMP[low + 1]].map((c) => parseInt(c.slice(i, i + 2), 16));
-    return Math.round(a + (b - a) * part).toString(16).padStart(2, "0");
+    return Math.round(a + (b - a) * part)
+      .toString(16)
+      .padStart(2, "0");
   });
   return "#" + parts.join("");
 }
@@ -98,10 +122,14 @@ function inksOf(painting, cells) {
     return { inks, layers };
   }
   const pixels = painting.entries.map((entry) => inkOf(entry.colour()));
-  const small = painting.entries.map((entry, i) => ({ i, n: entry.n })).filter(({ n }) => n < SMALL_GROUP * cells.length)
+  const small = painting.entries
+    .map((entry, i) => ({ i, n: entry.n }))
+    .filter(({ n }) => n < SMALL_GROUP * cells.length)
     .sort((a, b) => b.n - a.n || a.i - b.i);
   const layerOf = new Uint8Array(painting.entries.length).fill(COMMON);
-  small.forEach(({ i }, rank) => { layerOf[i] = Math.min(COMMON + 1 + rank, CHOSEN_ROW - 1); });
+  small.forEach(({ i }, rank) => {
+    layerOf[i] = Math.min(COMMON + 1 + rank, CHOSEN_ROW - 1);
+  });
   for (let code = 0; code <= NOWHERE; code++) {
     const entry = painting.entryOf[code];
     if (entry === NOWHERE) continue;
@@ -116,18 +144,39 @@ function inksOf(painting, cells) {
 /** @param {Colouring} colouring @returns {Promise<Painting>} */
 async function paintingOf(colouring) {
   const grouped = (/** @type {number} */ row) => lineageOf(row);
-  const of = (/** @type {number} */ row) => ({ name: labelOf(row) ?? "no label", colour: () => colourOfLabel(row) });
+  const of = (/** @type {number} */ row) => ({
+    name: labelOf(row) ?? "no label",
+    colour: () => colourOfLabel(row),
+  });
   switch (colouring.by) {
-    case "label": return paintedByRows("label", of, grouped);
-    case "level": return paintedByRows(`${LEVEL_NAMES[colouring.level]} type`, (row) => ofLevel(row, colouring.level),
-      colouring.level === 0 ? null : grouped);
-    case "cluster": return paintedByRows("cluster", (row) => ({ name: index.rows[row].cluster, detail: labelOf(row) ?? "no label",
-      colour: () => toneNow(row % TONES) }), grouped);
-    case "decision": return paintedByRows("decision", (row) => DECIDED[decisionOn(row)], null);
-    case "confidence": return paintedByConfidence();
-    case "column": return paintedByColumn(colouring.column);
-    case "gene": return paintedByValues(colouring.name, await geneValues(colouring.gene));
-    case "feature": return paintedByValues(colouring.name, await featureValues(colouring.assay, colouring.gene));
+    case "label":
+      return paintedByRows("label", of, grouped);
+    case "level":
+      return paintedByRows(
+        `${LEVEL_NAMES[colouring.level]} type`,
+        (row) => ofLevel(row, colouring.level),
+        colouring.level === 0 ? null : grouped,
+      );
+    case "cluster":
+      return paintedByRows(
+        "cluster",
+        (row) => ({
+          name: index.rows[row].cluster,
+          detail: labelOf(row) ?? "no label",
+          colour: () => toneNow(row % TONES),
+        }),
+        grouped,
+      );
+    case "decision":
+      return paintedByRows("decision", (row) => DECIDED[decisionOn(row)], null);
+    case "confidence":
+      return paintedByConfidence();
+    case "column":
+      return paintedByColumn(colouring.column);
+    case "gene":
+      return paintedByValues(colouring.name, await geneValues(colouring.gene));
+    case "feature":
+      return paintedByValues(colouring.name, await featureValues(colouring.assay, colouring.gene));
   }
 }
 
@@ -136,24 +185,32 @@ const LEVEL_NAMES = ["broad", "medium", "fine"];
 /** @param {number} row @param {number} level */
 function ofLevel(row, level) {
   const name = levelOf(row, level);
-  return { name: name ?? "no label", colour: () => {
-    const like = rowWithLabel(name);
-    return like || name === null || name === "Unknown" ? colourOfName(name, like) : colourOfLabel(row);
-  } };
+  return {
+    name: name ?? "no label",
+    colour: () => {
+      const like = rowWithLabel(name);
+      return like || name === null || name === "Unknown" ? colourOfName(name, like) : colourOfLabel(row);
+    },
+  };
 }
 
 /** @type {Record<string, {name: string, colour: () => string}>} */
 const DECIDED = {
-  accepted: { name: "accepted", colour: () => toneNow(2) }, relabelled: { name: "relabelled", colour: () => toneNow(0) },
-  unknown: { name: "unknown", colour: () => toneNow("unknown") }, needs_work: { name: "needs work", colour: () => toneNow(1) },
-  stale: { name: "stale", colour: () => toneNow(3) }, none: { name: "not decided", colour: () => toneNow("none") },
+  accepted: { name: "accepted", colour: () => toneNow(2) },
+  relabelled: { name: "relabelled", colour: () => toneNow(0) },
+  unknown: { name: "unknown", colour: () => toneNow("unknown") },
+  needs_work: { name: "needs work", colour: () => toneNow(1) },
+  stale: { name: "stale", colour: () => toneNow(3) },
+  none: { name: "not decided", colour: () => toneNow("none") },
 };
 
 /** @param {number} row */
 function decisionOn(row) {
   const { decision } = inForce(row);
   if (decision) return decision.decision;
-  return state.decisions.findLast((d) => d.cluster === index.rows[row].cluster)?.state === "stale" ? "stale" : "none";
+  return state.decisions.findLast((d) => d.cluster === index.rows[row].cluster)?.state === "stale"
+    ? "stale"
+    : "none";
 }
 
 /** Row of each dot: of the cells, or of the rows where there are no cells. */
@@ -175,7 +232,16 @@ async function paintedByRows(title, of, groupOf) {
   const largest = index.rows.map((_, row) => row).sort((a, b) => counts[b] - counts[a] || a - b);
   for (const row of largest) {
     const { name, detail, colour } = of(row);
-    if (!found.has(name)) found.set(name, { name, detail: detail ?? "", group: groupOf && groupOf(row), rows: [], level: null, colour, n: 0 });
+    if (!found.has(name))
+      found.set(name, {
+        name,
+        detail: detail ?? "",
+        group: groupOf && groupOf(row),
+        rows: [],
+        level: null,
+        colour,
+        n: 0,
+      });
     const entry = /** @type {Entry} */ (found.get(name));
     entry.rows.push(row);
     entry.n += counts[row];
@@ -185,10 +251,14 @@ async function paintedByRows(title, of, groupOf) {
   else entries.sort((a, b) => b.n - a.n);
   entries.forEach((entry, i) => {
     entry.rows.sort((a, b) => a - b);
-    if (!entry.detail && index.noun === "cluster") entry.detail = entry.rows.map((row) => index.rows[row].cluster).join(", ");
+    if (!entry.detail && index.noun === "cluster")
+      entry.detail = entry.rows.map((row) => index.rows[row].cluster).join(", ");
     for (const row of entry.rows) entryOf[row] = i;
   });
-  const says = title === "label" || title === "cluster" ? null : (/** @type {number} */ cell) => entries[entryOf[codes[cell]]]?.name ?? "none";
+  const says =
+    title === "label" || title === "cluster"
+      ? null
+      : (/** @type {number} */ cell) => entries[entryOf[codes[cell]]]?.name ?? "none";
   return { kind: "category", title, codes, entries, entryOf, column: null, scale: null, says };
 }
 
@@ -204,14 +274,33 @@ function countsOf(codes, mask) {
 async function paintedByConfidence() {
   const rows = await rowsOfDots();
   const ofRow = new Uint8Array(NOWHERE + 1);
-  index.rows.forEach(({ confidence }, row) => { ofRow[row] = confidence === null ? 0 : 1 + Math.round(254 * confidence); });
+  index.rows.forEach(({ confidence }, row) => {
+    ofRow[row] = confidence === null ? 0 : 1 + Math.round(254 * confidence);
+  });
   const says = (/** @type {number} */ cell) => figure(index.rows[rows[cell]]?.confidence ?? NaN);
-  return numbers("confidence", rows.map((row) => ofRow[row]), { low: 0, high: 1, under: false, over: false, none: "no confidence", full: 255 }, says);
+  return numbers(
+    "confidence",
+    rows.map((row) => ofRow[row]),
+    { low: 0, high: 1, under: false, over: false, none: "no confidence", full: 255 },
+    says,
+  );
 }
 
-/** @param {string} title @param {Uint8Array | Uint16Array} codes @param {Painting["scale"]} scale @param {Painting["says"]} says @returns {Painting} */
+/**
+ * @param {string} title @param {Uint8Array | Uint16Array} codes @param {Painting["scale"]} scale
+ * @param {Painting["says"]} says @returns {Painting}
+ */
 function numbers(title, codes, scale, says) {
-  return { kind: "number", title, codes, entries: [], entryOf: new Uint16Array(0), column: null, scale, says };
+  return {
+    kind: "number",
+    title,
+    codes,
+    entries: [],
+    entryOf: new Uint16Array(0),
+    column: null,
+    scale,
+    says,
+  };
 }
 
 /** @param {number} i @returns {Promise<Painting>} */
@@ -223,16 +312,36 @@ async function paintedByColumn(i) {
   const counts = countsOf(kept, null);
   const entryOf = new Uint16Array(NOWHERE + 1).fill(NOWHERE);
   const entries = column.levels.map((name, level) => categoryEntry(name, level, counts[level]));
-  if (counts[NOWHERE]) entries.push({ ...categoryEntry("missing", NOWHERE, counts[NOWHERE]), colour: () => mapColours().grey });
-  entries.forEach((entry, place) => { entryOf[/** @type {number} */ (entry.level)] = place; });
+  if (counts[NOWHERE])
+    entries.push({ ...categoryEntry("missing", NOWHERE, counts[NOWHERE]), colour: () => mapColours().grey });
+  entries.forEach((entry, place) => {
+    entryOf[/** @type {number} */ (entry.level)] = place;
+  });
   const says = (/** @type {number} */ cell) => column.levels[kept[cell]] ?? "missing";
-  return { kind: "category", title: column.name, codes: kept, entries, entryOf, column: i, scale: null, says };
+  return {
+    kind: "category",
+    title: column.name,
+    codes: kept,
+    entries,
+    entryOf,
+    column: i,
+    scale: null,
+    says,
+  };
 }
 
 /** @param {string} name @param {number} level @param {number} n @returns {Entry} */
 function categoryEntry(name, level, n) {
   const like = rowWithLabel(name);
-  return { name, detail: "", group: null, rows: [], level, n, colour: () => (like ? colourOfName(name, like) : toneNow(level % TONES)) };
+  return {
+    name,
+    detail: "",
+    group: null,
+    rows: [],
+    level,
+    n,
+    colour: () => (like ? colourOfName(name, like) : toneNow(level % TONES)),
+  };
 }
 
 /** @param {string} title @param {Float32Array} values @returns {Painting} */
@@ -240,7 +349,8 @@ function paintedByNumbers(title, values) {
   const sorted = sampleOf(values, Number.isFinite);
   const [least, most] = [sorted[0] ?? 0, sorted[sorted.length - 1] ?? 1];
   // A few extreme cells would leave one colour to all others.
-  const low = sorted[Math.floor(sorted.length * 0.01)] ?? 0, high = sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 1;
+  const low = sorted[Math.floor(sorted.length * 0.01)] ?? 0,
+    high = sorted[Math.ceil(sorted.length * 0.99) - 1] ?? 1;
   const [from, to] = high > low ? [low, high] : [least, most > least ? most : least + 1];
   const codes = new Uint8Array(values.length);
   const step = 254 / (to - from);
@@ -250,18 +360,30 @@ function paintedByNumbers(title, values) {
     if (value === value) codes[i] = 1 + Math.round(Math.min(Math.max((value - from) * step, 0), 254));
   }
   const scale = { low: from, high: to, under: least < from, over: most > to, none: "missing", full: 255 };
-  return numbers(title, codes, scale, (cell) => (Number.isNaN(values[cell]) ? "missing" : figure(values[cell])));
+  return numbers(title, codes, scale, (cell) =>
+    Number.isNaN(values[cell]) ? "missing" : figure(values[cell]),
+  );
 }
 
 /** @param {string} title @param {{top: number, codes: Uint8Array}} values @returns {Painting} */
 function paintedByValues(title, { top, codes }) {
   const sorted = sampleOf(codes, (code) => code > 0);
   const full = Math.max(sorted[Math.ceil(sorted.length * 0.995) - 1] ?? 255, 2);
-  const scale = { low: 0, high: (top * full) / 255, under: false, over: (sorted[sorted.length - 1] ?? 0) > full, none: "0", full };
+  const scale = {
+    low: 0,
+    high: (top * full) / 255,
+    under: false,
+    over: (sorted[sorted.length - 1] ?? 0) > full,
+    none: "0",
+    full,
+  };
   return numbers(title, codes, scale, (cell) => figure((top * codes[cell]) / 255));
 }
 
-/** Some values of many, sorted; always the same ones. @param {ArrayLike<number>} values @param {(v: number) => boolean} fits */
+/**
+ * Some values of many, sorted; always the same ones.
+ * @param {ArrayLike<number>} values @param {(v: number) => boolean} fits
+ */
 function sampleOf(values, fits) {
   const step = Math.max(1, Math.floor(values.length / 20_000));
   const found = [];
@@ -290,22 +412,36 @@ function colourTools() {
   const select = element("select", { id: "colour-by", onchange: () => chooseColouring(select.value) });
   const fill = () => {
     const now = state.colouring;
-    const named = now.by === "gene" || now.by === "feature" ? [element("option", { value: "gene" }, now.name)] : [];
+    const named =
+      now.by === "gene" || now.by === "feature" ? [element("option", { value: "gene" }, now.name)] : [];
     select.replaceChildren(...named, ...plainChoices(), ...columnChoices());
-    select.value = now.by === "column" ? `column:${now.column}` : now.by === "level" ? `level:${now.level}` : named.length ? "gene" : now.by;
+    select.value =
+      now.by === "column"
+        ? `column:${now.column}`
+        : now.by === "level"
+          ? `level:${now.level}`
+          : named.length
+            ? "gene"
+            : now.by;
   };
   fill();
   on(["colouring"], fill);
   const tools = [element("label", { class: "map-choice" }, "Colour by ", select)];
-  const readable = index.genes && (index.cells !== null) && (index.live || unpacks);
+  const readable = index.genes && index.cells !== null && (index.live || unpacks);
   return readable || index.features.length ? [...tools, geneBox("Gene", colourByGene)] : tools;
 }
 
 function plainChoices() {
-  const has = (/** @type {number} */ level) => index.rows.some((row) => row.levels[level] && row.levels[level] !== row.label);
+  const has = (/** @type {number} */ level) =>
+    index.rows.some((row) => row.levels[level] && row.levels[level] !== row.label);
   const levels = LEVEL_NAMES.map((name, i) => [`level:${i}`, `${name} type`]).filter((_, i) => has(i));
-  const kinds = [["label", "label"], ...levels, ...(index.noun === "label" ? [] : [["cluster", "cluster"]]),
-    ...(index.rows.some((row) => row.confidence !== null) ? [["confidence", "confidence"]] : []), ["decision", "decision"]];
+  const kinds = [
+    ["label", "label"],
+    ...levels,
+    ...(index.noun === "label" ? [] : [["cluster", "cluster"]]),
+    ...(index.rows.some((row) => row.confidence !== null) ? [["confidence", "confidence"]] : []),
+    ["decision", "decision"],
+  ];
   return kinds.map(([value, name]) => element("option", { value }, name));
 }
 
@@ -320,19 +456,29 @@ function chooseColouring(value) {
   const [by, number] = value.split(":");
   if (by === "column") change({ colouring: { by, column: Number(number) } });
   else if (by === "level") change({ colouring: { by, level: Number(number) } });
-  else if (by === "label" || by === "cluster" || by === "decision" || by === "confidence") change({ colouring: { by } });
+  else if (by === "label" || by === "cluster" || by === "decision" || by === "confidence")
+    change({ colouring: { by } });
 }
 
 /**
- * @typedef {{name: string, detail: string, gene: number, assay: number | null}} Offer a gene, or a feature of an assay
+ * @typedef {{name: string, detail: string, gene: number, assay: number | null}} Offer a gene, or a feature
+ *   of an assay
  */
 
 /** Colour by a gene, or say why not. @param {Offer} offer @param {(text: Node | string) => void} tell */
 function colourByGene({ gene, name, assay }, tell) {
   if (assay !== null) return change({ colouring: { by: "feature", assay, gene, name } });
   if (hasValues(gene)) return change({ colouring: { by: "gene", gene, name } });
-  const words = element("span", {}, element("b", {}, name), ": this file has its figures by ", index.noun, ", not its value in each cell. ");
-  if (typeof showGene === "function") words.append(element("button", { type: "button", onclick: () => showGene(gene) }, "Dot plot"));
+  const words = element(
+    "span",
+    {},
+    element("b", {}, name),
+    ": this file has its figures by ",
+    index.noun,
+    ", not its value in each cell. ",
+  );
+  if (typeof showGene === "function")
+    words.append(element("button", { type: "button", onclick: () => showGene(gene) }, "Dot plot"));
   tell(words);
 }
 
@@ -346,13 +492,29 @@ let geneBoxes = 0;
  */
 function geneBox(label, choose) {
   const id = `gene-box-${++geneBoxes}`;
-  const list = element("ul", { role: "listbox", id: `${id}-list`, "aria-label": "Genes", class: "offers", hidden: true });
+  const list = element("ul", {
+    role: "listbox",
+    id: `${id}-list`,
+    "aria-label": "Genes",
+    class: "offers",
+    hidden: true,
+  });
   const said = element("p", { class: "note muted gene-said", role: "status" });
   /** @type {Offer[]} */
   let offers = [];
-  let active = -1, asked = 0;
-  const input = element("input", { id, type: "text", role: "combobox", autocomplete: "off", spellcheck: "false", "aria-autocomplete": "list",
-    "aria-expanded": "false", "aria-controls": `${id}-list`, placeholder: "CD3E" });
+  let active = -1,
+    asked = 0;
+  const input = element("input", {
+    id,
+    type: "text",
+    role: "combobox",
+    autocomplete: "off",
+    spellcheck: "false",
+    "aria-autocomplete": "list",
+    "aria-expanded": "false",
+    "aria-controls": `${id}-list`,
+    placeholder: "CD3E",
+  });
   const tell = (/** @type {Node | string} */ text) => said.replaceChildren(text);
   const close = () => {
     list.hidden = true;
@@ -374,9 +536,24 @@ function geneBox(label, choose) {
   };
   const show = (/** @type {Offer[]} */ found) => {
     offers = found;
-    list.replaceChildren(...found.map((offer, i) => element("li", { role: "option", id: `${id}-${i}`, "aria-selected": "false",
-      onpointerdown: (/** @type {Event} */ e) => { e.preventDefault(); take(offer); } },
-      offer.name, offer.detail ? element("small", {}, ` ${offer.detail}`) : null)));
+    list.replaceChildren(
+      ...found.map((offer, i) =>
+        element(
+          "li",
+          {
+            role: "option",
+            id: `${id}-${i}`,
+            "aria-selected": "false",
+            onpointerdown: (/** @type {Event} */ e) => {
+              e.preventDefault();
+              take(offer);
+            },
+          },
+          offer.name,
+          offer.detail ? element("small", {}, ` ${offer.detail}`) : null,
+        ),
+      ),
+    );
     list.hidden = !found.length;
     input.setAttribute("aria-expanded", String(Boolean(found.length)));
     mark(-1);
@@ -397,7 +574,9 @@ function geneBox(label, choose) {
     if (exact) return take(exact);
     const near = await nearestOffers(wanted);
     show(near);
-    tell(`There is no gene "${wanted}".${near.length ? ` Near: ${near.map((o) => o.name).join(", ")}.` : ""}`);
+    tell(
+      `There is no gene "${wanted}".${near.length ? ` Near: ${near.map((o) => o.name).join(", ")}.` : ""}`,
+    );
   };
   input.addEventListener("input", complete);
   input.addEventListener("blur", close);
@@ -408,10 +587,22 @@ function geneBox(label, choose) {
     } else if (event.key === "Escape") close();
     else if ((event.key === "ArrowDown" || event.key === "ArrowUp") && !list.hidden) {
       event.preventDefault();
-      mark((active + (event.key === "ArrowDown" ? 1 : -1) + offers.length + (active < 0 && event.key === "ArrowUp" ? 1 : 0)) % offers.length);
+      mark(
+        (active +
+          (event.key === "ArrowDown" ? 1 : -1) +
+          offers.length +
+          (active < 0 && event.key === "ArrowUp" ? 1 : 0)) %
+          offers.length,
+      );
     }
   });
-  return element("div", { class: "gene-box" }, element("label", { for: id }, label), element("div", { class: "offered" }, input, list), said);
+  return element(
+    "div",
+    { class: "gene-box" },
+    element("label", { for: id }, label),
+    element("div", { class: "offered" }, input, list),
+    said,
+  );
 }
 
 /** Names of genes in capitals, made once. @type {string[] | null} */
@@ -427,33 +618,51 @@ async function namesOfGenes() {
 /** @param {string} name @param {number} gene @param {string} [detail] @returns {Offer} */
 const geneOffer = (name, gene, detail = "") => ({ name, gene, detail, assay: null });
 
-/** What completes a text: names that begin with it, other names, names that have it within. @param {string} text */
+/**
+ * What completes a text: names that begin with it, other names, names that have it within.
+ * @param {string} text
+ */
 async function offersOf(text) {
   const wanted = text.trim().toUpperCase();
   if (!wanted) return [];
   const { names, upper } = await namesOfGenes();
   const aliases = index.genes ? index.genes.aliases : {};
-  const begin = [], within = [];
+  const begin = [],
+    within = [];
   for (let i = 0; i < upper.length && begin.length < MOST_OFFERED; i++) {
     if (upper[i].startsWith(wanted)) begin.push(geneOffer(names[i], i));
     else if (within.length < MOST_OFFERED && upper[i].includes(wanted)) within.push(geneOffer(names[i], i));
   }
   // A name that is the text itself comes before longer ones.
   begin.sort((a, b) => Number(b.name.toUpperCase() === wanted) - Number(a.name.toUpperCase() === wanted));
-  const other = Object.hasOwn(aliases, wanted) ? [geneOffer(names[aliases[wanted]], aliases[wanted], `for ${text.trim()}`)] : [];
-  const found = [...begin, ...featureOffers((name) => name.startsWith(wanted)), ...other, ...within, ...featureOffers((name) => name.includes(wanted))];
+  const other = Object.hasOwn(aliases, wanted)
+    ? [geneOffer(names[aliases[wanted]], aliases[wanted], `for ${text.trim()}`)]
+    : [];
+  const found = [
+    ...begin,
+    ...featureOffers((name) => name.startsWith(wanted)),
+    ...other,
+    ...within,
+    ...featureOffers((name) => name.includes(wanted)),
+  ];
   const seen = new Set();
-  return found.filter((o) => !seen.has(`${o.assay}/${o.gene}`) && seen.add(`${o.assay}/${o.gene}`)).slice(0, MOST_OFFERED);
+  return found
+    .filter((o) => !seen.has(`${o.assay}/${o.gene}`) && seen.add(`${o.assay}/${o.gene}`))
+    .slice(0, MOST_OFFERED);
 }
 
 /** @param {(name: string) => boolean} fits @returns {Offer[]} */
 function featureOffers(fits) {
   /** @type {Offer[]} */
   const found = [];
-  index.features.forEach(({ key, names }, assay) => names.forEach((plain, gene) => {
-    const name = key + plain, upper = name.toUpperCase();
-    if (found.length < MOST_OFFERED && (fits(upper) || fits(plain.toUpperCase()))) found.push({ name, gene, detail: "", assay });
-  }));
+  index.features.forEach(({ key, names }, assay) =>
+    names.forEach((plain, gene) => {
+      const name = key + plain,
+        upper = name.toUpperCase();
+      if (found.length < MOST_OFFERED && (fits(upper) || fits(plain.toUpperCase())))
+        found.push({ name, gene, detail: "", assay });
+    }),
+  );
   return found;
 }
 
@@ -467,7 +676,8 @@ async function exactOffer(name) {
 
 /** Names with few changes from what was written. @param {string} text */
 async function nearestOffers(text) {
-  const wanted = text.toUpperCase().slice(0, 40), most = Math.max(1, Math.min(3, Math.floor(wanted.length / 2)));
+  const wanted = text.toUpperCase().slice(0, 40),
+    most = Math.max(1, Math.min(3, Math.floor(wanted.length / 2)));
   const { names, upper } = await namesOfGenes();
   const found = [];
   for (let i = 0; i < upper.length; i++) {
@@ -497,7 +707,10 @@ function changesBetween(a, b, most) {
 
 // ---- The legend
 
-/** @type {{box: any, buttons: {entry: Entry, button: any, count: any}[], groups: {button: any, rows: number[]}[], all: any}} */
+/**
+ * @type {{box: any, buttons: {entry: Entry, button: any, count: any}[],
+ *   groups: {button: any, rows: number[]}[], all: any}}
+ */
 const legendNow = { box: null, buttons: [], groups: [], all: null };
 
 function buildLegend() {
@@ -509,20 +722,34 @@ function buildLegend() {
 function showLegend() {
   const { painting } = theMap;
   if (!painting) return;
-  const again = legendNow.box.contains(document.activeElement) ? document.activeElement?.getAttribute("data-entry") : null;
+  const again = legendNow.box.contains(document.activeElement)
+    ? document.activeElement?.getAttribute("data-entry")
+    : null;
   legendNow.buttons = [];
   legendNow.groups = [];
-  legendNow.all = element("button", { type: "button", class: "plain", hidden: true, onclick: () => showAllOf(painting) }, "Show all");
+  legendNow.all = element(
+    "button",
+    { type: "button", class: "plain", hidden: true, onclick: () => showAllOf(painting) },
+    "Show all",
+  );
   const head = element("div", { class: "legend-head" }, element("b", {}, painting.title), legendNow.all);
-  legendNow.box.replaceChildren(head, painting.scale ? colourBar(painting) : element("div", { class: "legend-columns" }, ...entryLists(painting)));
+  legendNow.box.replaceChildren(
+    head,
+    painting.scale
+      ? colourBar(painting)
+      : element("div", { class: "legend-columns" }, ...entryLists(painting)),
+  );
   updateLegend();
   if (again) legendNow.box.querySelector(`[data-entry="${CSS.escape(again)}"]`)?.focus();
 }
 
 /** @param {Painting} painting @returns {Node[]} */
 function entryLists(painting) {
-  const there = painting.entries.map((entry, i) => ({ entry, i })).filter(({ entry }) => entry.n > 0 || entry.rows.length > 0);
-  const shown = there.length > MOST_ENTRIES ? there.sort((a, b) => b.entry.n - a.entry.n).slice(0, MOST_ENTRIES) : there;
+  const there = painting.entries
+    .map((entry, i) => ({ entry, i }))
+    .filter(({ entry }) => entry.n > 0 || entry.rows.length > 0);
+  const shown =
+    there.length > MOST_ENTRIES ? there.sort((a, b) => b.entry.n - a.entry.n).slice(0, MOST_ENTRIES) : there;
   /** @type {Map<string | null, {entry: Entry, i: number}[]>} */
   const groups = new Map();
   for (const one of shown) groups.set(one.entry.group, [...(groups.get(one.entry.group) || []), one]);
@@ -530,8 +757,20 @@ function entryLists(painting) {
   const sorted = [...groups].sort((a, b) => size(b[1]) - size(a[1]));
   const lists = sorted.flatMap(([group, of]) => {
     const alone = group === null || sorted.length === 1 || (of.length === 1 && of[0].entry.name === group);
-    const list = element("ul", alone ? {} : { "aria-label": group }, ...of.map(({ entry, i }) => entryItem(entry, i)));
-    return alone ? [list] : [groupHead(/** @type {string} */ (group), of.flatMap(({ entry }) => entry.rows)), list];
+    const list = element(
+      "ul",
+      alone ? {} : { "aria-label": group },
+      ...of.map(({ entry, i }) => entryItem(entry, i)),
+    );
+    return alone
+      ? [list]
+      : [
+          groupHead(
+            /** @type {string} */ (group),
+            of.flatMap(({ entry }) => entry.rows),
+          ),
+          list,
+        ];
   });
   const more = there.length - shown.length;
   return more ? [...lists, element("p", { class: "note muted" }, `and ${whole(more)} smaller ones`)] : lists;
@@ -539,8 +778,17 @@ function entryLists(painting) {
 
 /** @param {string} name @param {number[]} rows */
 function groupHead(name, rows) {
-  const button = element("button", { type: "button", class: "legend-group", "aria-pressed": "true", title: "Show or hide all of them",
-    onclick: () => toggleRows(rows) }, name);
+  const button = element(
+    "button",
+    {
+      type: "button",
+      class: "legend-group",
+      "aria-pressed": "true",
+      title: "Show or hide all of them",
+      onclick: () => toggleRows(rows),
+    },
+    name,
+  );
   legendNow.groups.push({ button, rows });
   return button;
 }
@@ -548,12 +796,35 @@ function groupHead(name, rows) {
 /** @param {Entry} entry @param {number} i */
 function entryItem(entry, i) {
   const count = element("span", { class: "legend-n" });
-  const button = element("button", { type: "button", class: "legend-entry", "aria-pressed": "true", "data-entry": String(i),
-    title: "Show or hide", onclick: () => toggleEntry(entry) },
+  const button = element(
+    "button",
+    {
+      type: "button",
+      class: "legend-entry",
+      "aria-pressed": "true",
+      "data-entry": String(i),
+      onclick: () => toggleEntry(entry),
+    },
     element("i", { style: `background:${entry.colour()}`, "aria-hidden": "true" }),
-    element("span", { class: "legend-name" }, entry.name, entry.detail ? element("small", {}, entry.detail) : null), count);
-  const only = element("button", { type: "button", class: "legend-only", "aria-label": `Only ${entry.name}`, title: "Only this",
-    onclick: () => onlyEntry(entry) }, "only");
+    element(
+      "span",
+      { class: "legend-name" },
+      entry.name,
+      entry.detail ? element("small", {}, entry.detail) : null,
+    ),
+    count,
+  );
+  const only = element(
+    "button",
+    {
+      type: "button",
+      class: "legend-only",
+      "aria-label": `Only ${entry.name}`,
+      title: "Only this",
+      onclick: () => onlyEntry(entry),
+    },
+    "only",
+  );
   legendNow.buttons.push({ entry, button, count });
   return element("li", {}, button, only);
 }
@@ -563,11 +834,28 @@ function colourBar(painting) {
   const { low, high, under, over, none } = /** @type {NonNullable<Painting["scale"]>} */ (painting.scale);
   const stops = Array.from({ length: 12 }, (_, i) => rampAt(i / 11)).join(",");
   const middle = (low + high) / 2;
-  return element("div", { class: "colour-bar" },
-    element("div", { class: "bar-colours", style: `background:linear-gradient(to right,${stops})`, "aria-hidden": "true" }),
-    element("div", { class: "bar-numbers" }, element("span", {}, (under ? "≤ " : "") + figure(low)), element("span", {}, figure(middle)),
-      element("span", {}, (over ? "≥ " : "") + figure(high))),
-    element("div", { class: "bar-none" }, element("i", { style: `background:${mapColours().grey}`, "aria-hidden": "true" }), none));
+  return element(
+    "div",
+    { class: "colour-bar" },
+    element("div", {
+      class: "bar-colours",
+      style: `background:linear-gradient(to right,${stops})`,
+      "aria-hidden": "true",
+    }),
+    element(
+      "div",
+      { class: "bar-numbers" },
+      element("span", {}, (under ? "≤ " : "") + figure(low)),
+      element("span", {}, figure(middle)),
+      element("span", {}, (over ? "≥ " : "") + figure(high)),
+    ),
+    element(
+      "div",
+      { class: "bar-none" },
+      element("i", { style: `background:${mapColours().grey}`, "aria-hidden": "true" }),
+      none,
+    ),
+  );
 }
 
 /** Counts, and what is hidden, as they are now. */
@@ -578,10 +866,13 @@ function updateLegend() {
   for (const { entry, button, count } of legendNow.buttons) {
     const codes = entry.level === null ? entry.rows : [entry.level];
     const n = counts ? codes.reduce((sum, code) => sum + counts[code], 0) : 0;
-    count.textContent = state.shown && n !== entry.n ? `${whole(n)} of ${whole(entry.n)}` : whole(entry.n);
+    count.textContent = whole(n);
+    button.title =
+      n === entry.n ? "Show or hide" : `${whole(n)} of ${whole(entry.n)} pass the filters. Show or hide`;
     button.setAttribute("aria-pressed", String(isShown(painting, entry)));
   }
-  for (const { button, rows } of legendNow.groups) button.setAttribute("aria-pressed", String(!rows.every((r) => state.hidden.has(r))));
+  for (const { button, rows } of legendNow.groups)
+    button.setAttribute("aria-pressed", String(!rows.every((r) => state.hidden.has(r))));
   const filtered = painting.column !== null && state.filters.some((f) => f.column === painting.column);
   legendNow.all.hidden = !state.hidden.size && !filtered;
 }
@@ -604,7 +895,9 @@ function toggleEntry(entry) {
 function toggleRows(rows) {
   const hidden = new Set(state.hidden);
   const hide = !rows.every((row) => hidden.has(row));
-  for (const row of rows) if (hide) hidden.add(row); else hidden.delete(row);
+  for (const row of rows)
+    if (hide) hidden.add(row);
+    else hidden.delete(row);
   change({ hidden });
 }
 
@@ -612,8 +905,10 @@ function toggleRows(rows) {
 function onlyEntry(entry) {
   const { painting } = theMap;
   if (!painting) return;
-  if (painting.entries.every((other) => other.n === 0 || isShown(painting, other) === (other === entry))) return showAllOf(painting);
-  if (entry.level !== null && painting.column !== null) return setLevels(painting.column, new Set([entry.level]));
+  if (painting.entries.every((other) => other.n === 0 || isShown(painting, other) === (other === entry)))
+    return showAllOf(painting);
+  if (entry.level !== null && painting.column !== null)
+    return setLevels(painting.column, new Set([entry.level]));
   const kept = new Set(entry.rows);
   // 65535: cells that are in no row.
   change({ hidden: new Set([...index.rows.keys(), NOWHERE].filter((row) => !kept.has(row))) });
@@ -621,7 +916,8 @@ function onlyEntry(entry) {
 
 /** @param {Painting} painting */
 function showAllOf(painting) {
-  if (painting.column !== null) change({ filters: state.filters.filter((f) => f.column !== painting.column) });
+  if (painting.column !== null)
+    change({ filters: state.filters.filter((f) => f.column !== painting.column) });
   if (state.hidden.size) change({ hidden: new Set() });
 }
 
@@ -631,31 +927,66 @@ function showAllOf(painting) {
  * @typedef {{kind: "rect", x: number, y: number, width: number, height: number, fill: string}
  *   | {kind: "dot", x: number, y: number, r: number, fill: string}
  *   | {kind: "dots", d: string, size: number, fill: string}
- *   | {kind: "text", x: number, y: number, text: string, size: number, weight?: number, anchor?: "start" | "middle" | "end",
- *      fill: string, halo?: string}} Shape
+ *   | {kind: "text", x: number, y: number, text: string, size: number, weight?: number, fill: string,
+ *      anchor?: "start" | "middle" | "end", halo?: string}} Shape
  * @typedef {{width: number, height: number, shapes: Shape[]}} Drawing
  */
 
 /** A drawing as a file. @param {Drawing} drawing */
 function svgOf({ width, height, shapes }) {
-  const made = element("svg", { xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 ${width} ${height}`, width, height },
-    element("rect", { width, height, fill: mapColours().page }), ...shapes.map(svgShape));
+  const made = element(
+    "svg",
+    { xmlns: "http://www.w3.org/2000/svg", viewBox: `0 0 ${width} ${height}`, width, height },
+    element("rect", { width, height, fill: mapColours().page }),
+    ...shapes.map(svgShape),
+  );
   return new Blob([new XMLSerializer().serializeToString(made)], { type: "image/svg+xml" });
 }
 
 /** @param {Shape} shape */
 function svgShape(shape) {
-  if (shape.kind === "rect") return element("rect", { x: shape.x, y: shape.y, width: shape.width, height: shape.height, fill: shape.fill });
-  if (shape.kind === "dot") return element("circle", { cx: shape.x, cy: shape.y, r: shape.r, fill: shape.fill });
+  if (shape.kind === "rect")
+    return element("rect", {
+      x: shape.x,
+      y: shape.y,
+      width: shape.width,
+      height: shape.height,
+      fill: shape.fill,
+    });
+  if (shape.kind === "dot")
+    return element("circle", { cx: shape.x, cy: shape.y, r: shape.r, fill: shape.fill });
   if (shape.kind === "dots") {
-    return element("path", { d: shape.d, fill: "none", stroke: shape.fill, "stroke-width": shape.size, "stroke-linecap": "round" });
+    return element("path", {
+      d: shape.d,
+      fill: "none",
+      stroke: shape.fill,
+      "stroke-width": shape.size,
+      "stroke-linecap": "round",
+    });
   }
-  const halo = shape.halo ? { stroke: shape.halo, "stroke-width": 4, "stroke-linejoin": "round", "paint-order": "stroke" } : {};
-  return element("text", { x: shape.x, y: shape.y, "font-size": shape.size, "font-weight": shape.weight ?? 400, fill: shape.fill,
-    "font-family": MAP_FONT, "text-anchor": shape.anchor ?? "start", "dominant-baseline": "central", ...halo }, oneLine(shape.text));
+  const halo = shape.halo
+    ? { stroke: shape.halo, "stroke-width": 4, "stroke-linejoin": "round", "paint-order": "stroke" }
+    : {};
+  return element(
+    "text",
+    {
+      x: shape.x,
+      y: shape.y,
+      "font-size": shape.size,
+      "font-weight": shape.weight ?? 400,
+      fill: shape.fill,
+      "font-family": MAP_FONT,
+      "text-anchor": shape.anchor ?? "start",
+      "dominant-baseline": "central",
+      ...halo,
+    },
+    oneLine(shape.text),
+  );
 }
 
-/** @param {Drawing} drawing @param {number} ratio pixels of the canvas per unit @returns {HTMLCanvasElement} */
+/**
+ * @param {Drawing} drawing @param {number} ratio pixels of the canvas per unit @returns {HTMLCanvasElement}
+ */
 function canvasOf({ width, height, shapes }, ratio) {
   const canvas = element("canvas", { width: Math.round(width * ratio), height: Math.round(height * ratio) });
   const context = canvas.getContext("2d");
@@ -676,7 +1007,7 @@ function drawShape(context, shape) {
     context.fill();
   } else if (shape.kind === "text") {
     context.font = `${shape.weight ?? 400} ${shape.size}px ${MAP_FONT}`;
-    context.textAlign = shape.anchor === "middle" ? "center" : shape.anchor ?? "start";
+    context.textAlign = shape.anchor === "middle" ? "center" : (shape.anchor ?? "start");
     context.textBaseline = "middle";
     context.fillText(oneLine(shape.text), shape.x, shape.y);
   }
@@ -693,25 +1024,65 @@ function savePicture(canvas, name) {
 /** The legend as it stands in files. @param {number} left @param {ReturnType<typeof mapColours>} colours */
 function legendShapes(left, colours) {
   const painting = /** @type {Painting} */ (theMap.painting);
-  const width = 260, line = 20;
+  const width = 260,
+    line = 20;
   /** @type {Shape[]} */
-  const shapes = [{ kind: "text", x: left, y: 20, text: shortened(painting.title, 34), size: 14, weight: 600, fill: colours.ink }];
+  const shapes = [
+    {
+      kind: "text",
+      x: left,
+      y: 20,
+      text: shortened(painting.title, 34),
+      size: 14,
+      weight: 600,
+      fill: colours.ink,
+    },
+  ];
   let y = 46;
   if (painting.scale) {
     const { low, high, under, over } = painting.scale;
-    for (let i = 0; i < 100; i++) shapes.push({ kind: "rect", x: left + i * 2.2, y, width: 2.4, height: 12, fill: rampAt(i / 99) });
-    shapes.push({ kind: "text", x: left, y: y + 24, text: (under ? "≤ " : "") + figure(low), size: 12, fill: colours.muted },
-      { kind: "text", x: left + 220, y: y + 24, text: (over ? "≥ " : "") + figure(high), size: 12, anchor: "end", fill: colours.muted });
+    for (let i = 0; i < 100; i++)
+      shapes.push({ kind: "rect", x: left + i * 2.2, y, width: 2.4, height: 12, fill: rampAt(i / 99) });
+    shapes.push(
+      {
+        kind: "text",
+        x: left,
+        y: y + 24,
+        text: (under ? "≤ " : "") + figure(low),
+        size: 12,
+        fill: colours.muted,
+      },
+      {
+        kind: "text",
+        x: left + 220,
+        y: y + 24,
+        text: (over ? "≥ " : "") + figure(high),
+        size: 12,
+        anchor: "end",
+        fill: colours.muted,
+      },
+    );
     return { width, height: y + 40, shapes };
   }
   const drawn = painting.entries.filter((entry) => entry.n > 0 && isShown(painting, entry));
   for (const entry of drawn.slice(0, MOST_IN_FILE)) {
-    shapes.push({ kind: "dot", x: left + 6, y, r: 5.5, fill: entry.colour() },
+    shapes.push(
+      { kind: "dot", x: left + 6, y, r: 5.5, fill: entry.colour() },
       { kind: "text", x: left + 20, y, text: shortened(entry.name, 28), size: 12.5, fill: colours.ink },
-      { kind: "text", x: left + width - 12, y, text: whole(entry.n), size: 12, anchor: "end", fill: colours.muted });
+      {
+        kind: "text",
+        x: left + width - 12,
+        y,
+        text: whole(entry.n),
+        size: 12,
+        anchor: "end",
+        fill: colours.muted,
+      },
+    );
     y += line;
   }
   const more = drawn.length - MOST_IN_FILE;
-  if (more > 0) shapes.push({ kind: "text", x: left, y, text: `and ${whole(more)} more`, size: 12, fill: colours.muted });
+  if (more > 0)
+    shapes.push({ kind: "text", x: left, y, text: `and ${whole(more)} more`, size: 12, fill: colours.muted });
   return { width, height: y + line, shapes };
 }

@@ -14,9 +14,14 @@ const MASK_SIDE = 1024;
 const PART = 16_384;
 /** How near a pointer must be to a dot, in pixels of the page. */
 const REACH = 9;
-const MAP_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif';
+const MAP_FONT =
+  'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif';
 /** Layers below and above those of the groups. */
-const FADED = 0, GREY = 1, COMMON = 2, CHOSEN_ROW = 254, NOT_DRAWN = 255;
+const FADED = 0,
+  GREY = 1,
+  COMMON = 2,
+  CHOSEN_ROW = 254,
+  NOT_DRAWN = 255;
 
 /**
  * @typedef {object} Placed cells of an embedding that have a place, in an order that hides no group
@@ -44,7 +49,9 @@ const theMap = {
   /** @type {Placed | null} */ placed: null,
   /** @type {Painting | null} */ painting: null,
   /** The middle of what is seen. */
-  x: 0, y: 0, zoom: 1,
+  x: 0,
+  y: 0,
+  zoom: 1,
   /** @type {Surface} */ surface: { width: 0, height: 0, ratio: 1 },
   /** @type {ImageData | null} */ image: null,
   /** Dots in the order in which they are drawn. */
@@ -57,9 +64,16 @@ const theMap = {
   /** @type {[number, number][] | null} the lasso, in coordinates of the map */ path: null,
   /** Place in `placed.cells` of the cell below the pointer. */
   hovered: -1,
-  frame: /** @type {any} */ (null), dots: /** @type {any} */ (null), above: /** @type {any} */ (null),
-  tip: /** @type {any} */ (null), note: /** @type {any} */ (null), selection: /** @type {any} */ (null),
-  waits: false, turn: 0, loads: 0, begun: false,
+  frame: /** @type {any} */ (null),
+  dots: /** @type {any} */ (null),
+  above: /** @type {any} */ (null),
+  tip: /** @type {any} */ (null),
+  note: /** @type {any} */ (null),
+  selection: /** @type {any} */ (null),
+  waits: false,
+  turn: 0,
+  loads: 0,
+  begun: false,
 };
 
 const onPaper = matchMedia("print");
@@ -71,12 +85,20 @@ const mapOfRows = () => index.cells === null;
 /** Build the map, if there is something to draw. */
 function startMap() {
   const section = document.getElementById("map");
-  const there = index.cells ? index.cells.n > 0 && index.cells.embeddings.length > 0 : index.places !== null;
+  // Rows that have no marker in common have places that mean nothing.
+  const alike = index.places !== null && index.rows.some((row) => row.near.length > 0);
+  const there = index.cells ? index.cells.n > 0 && index.cells.embeddings.length > 0 : alike;
   if (!section || !there) return;
   section.hidden = false;
   if (!unpacks && !index.live && index.cells) {
-    section.append(element("p", { class: "note muted" }, "This browser cannot unpack the data of the map (it has no "
-      + "DecompressionStream). The table and the cards are complete; a newer browser shows the map."));
+    section.append(
+      element(
+        "p",
+        { class: "note muted" },
+        "This browser cannot unpack the data of the map (it has no " +
+          "DecompressionStream). The table and the cards are complete; a newer browser shows the map.",
+      ),
+    );
     return;
   }
   document.documentElement.classList.add("mapped");
@@ -100,9 +122,18 @@ function buildMap(section) {
   theMap.dots = element("canvas", { role: "img", "aria-label": "Map" });
   theMap.above = element("canvas", { class: "above", "aria-hidden": "true" });
   theMap.tip = element("div", { class: "map-tip", "aria-hidden": "true", hidden: true });
-  theMap.frame = element("div", { class: "map-frame", tabindex: "0", role: "group",
-    "aria-label": "Map. Arrow keys move it, plus and minus zoom, 0 shows all, Escape clears the selection." },
-    theMap.dots, theMap.above, theMap.tip);
+  theMap.frame = element(
+    "div",
+    {
+      class: "map-frame",
+      tabindex: "0",
+      role: "group",
+      "aria-label": "Map. Arrow keys move it, plus and minus zoom, 0 shows all, Escape clears the selection.",
+    },
+    theMap.dots,
+    theMap.above,
+    theMap.tip,
+  );
   theMap.note = element("p", { class: "note muted map-note" });
   theMap.selection = element("p", { class: "map-selection", hidden: true });
   const picture = element("div", { class: "map-picture" }, theMap.frame, theMap.note, theMap.selection);
@@ -114,20 +145,64 @@ function buildMap(section) {
 /** The controls above the picture. */
 function mapTools() {
   const cells = index.cells;
-  const embedding = cells && cells.embeddings.length > 1 ? element("label", { class: "map-choice" }, "Embedding ",
-    element("select", { id: "map-embedding", onchange: (/** @type {any} */ e) => change({ embedding: Number(e.target.value) }) },
-      ...cells.embeddings.map((one, i) => element("option", { value: i }, one.name)))) : null;
-  const kinds = [["label", "labels"], ...(index.noun === "label" ? [] : [["cluster", "clusters"]]), ["none", "none"]];
-  const texts = element("label", { class: "map-choice" }, "Text ",
-    element("select", { id: "map-texts", onchange: (/** @type {any} */ e) => nameBy(e.target.value) },
-      ...kinds.map(([value, name]) => element("option", { value }, name))));
-  const lasso = mapOfRows() ? null : element("button", { type: "button", id: "map-lasso", "aria-pressed": "false",
-    title: "Draw around cells to choose them (or drag with Shift)", onclick: () => lassoOn(!theMap.lassoing) }, "Lasso");
-  const buttons = element("div", { class: "map-buttons" }, lasso,
-    mapButton("+", "Zoom in", () => zoomBy(1.6)), mapButton("−", "Zoom out", () => zoomBy(1 / 1.6)),
-    mapButton("All", "Show all", showAll));
-  const files = element("div", { class: "map-buttons" }, mapButton("PNG", "Download the map as PNG", savePng),
-    mapButton("SVG", "Download the map as SVG", saveSvg));
+  const embedding =
+    cells && cells.embeddings.length > 1
+      ? element(
+          "label",
+          { class: "map-choice" },
+          "Embedding ",
+          element(
+            "select",
+            {
+              id: "map-embedding",
+              onchange: (/** @type {any} */ e) => change({ embedding: Number(e.target.value) }),
+            },
+            ...cells.embeddings.map((one, i) => element("option", { value: i }, one.name)),
+          ),
+        )
+      : null;
+  const kinds = [
+    ["label", "labels"],
+    ...(index.noun === "label" ? [] : [["cluster", "clusters"]]),
+    ["none", "none"],
+  ];
+  const texts = element(
+    "label",
+    { class: "map-choice" },
+    "Text ",
+    element(
+      "select",
+      { id: "map-texts", onchange: (/** @type {any} */ e) => nameBy(e.target.value) },
+      ...kinds.map(([value, name]) => element("option", { value }, name)),
+    ),
+  );
+  const lasso = mapOfRows()
+    ? null
+    : element(
+        "button",
+        {
+          type: "button",
+          id: "map-lasso",
+          "aria-pressed": "false",
+          title: "Draw around cells to choose them (or drag with Shift)",
+          onclick: () => lassoOn(!theMap.lassoing),
+        },
+        "Lasso",
+      );
+  const buttons = element(
+    "div",
+    { class: "map-buttons" },
+    lasso,
+    mapButton("+", "Zoom in", () => zoomBy(1.6)),
+    mapButton("−", "Zoom out", () => zoomBy(1 / 1.6)),
+    mapButton("All", "Show all", showAll),
+  );
+  const files = element(
+    "div",
+    { class: "map-buttons" },
+    mapButton("PNG", "Download the map as PNG", savePng),
+    mapButton("SVG", "Download the map as SVG", saveSvg),
+  );
   return element("div", { class: "map-tools" }, ...colourTools(), embedding, texts, buttons, files);
 }
 
@@ -170,8 +245,38 @@ async function placedCells(i) {
 
 function placedRows() {
   const { x, y } = /** @type {NonNullable<Index["places"]>} */ (index.places);
-  const scaled = (/** @type {number[]} */ values) => Uint16Array.from(values, (v) => Math.round(v * (NOWHERE - 1)));
-  return place("similarity of their markers", scaled(x), scaled(y), Uint16Array.from(index.rows.keys()), false);
+  const points = x.map((v, i) => [v, y[i]]);
+  spread(points, 0.04);
+  const scaled = (/** @type {number} */ axis) =>
+    Uint16Array.from(points, (p) => Math.round(Math.min(Math.max(p[axis], 0), 1) * (NOWHERE - 1)));
+  return place(
+    "similarity of their markers",
+    scaled(0),
+    scaled(1),
+    Uint16Array.from(index.rows.keys()),
+    false,
+  );
+}
+
+/**
+ * Push points apart that would cover each other.
+ * @param {number[][]} points @param {number} least distance
+ */
+function spread(points, least) {
+  for (let round = 0; round < 40; round++) {
+    for (let i = 0; i < points.length; i++) {
+      for (let j = 0; j < i; j++) {
+        const [a, b] = [points[i][0] - points[j][0], points[i][1] - points[j][1]];
+        const apart = Math.hypot(a, b);
+        if (apart >= least) continue;
+        // Points at one place part in a direction that their number gives.
+        const [u, v] = apart > 1e-9 ? [a / apart, b / apart] : [Math.cos(i), Math.sin(i)];
+        const push = (least - apart) / 2;
+        points[i] = [points[i][0] + u * push, points[i][1] + v * push];
+        points[j] = [points[j][0] - u * push, points[j][1] - v * push];
+      }
+    }
+  }
 }
 
 /**
@@ -182,10 +287,12 @@ function placedRows() {
 function place(name, x, y, rows, down) {
   const cells = shuffled(x, y);
   const n = cells.length;
-  const px = new Uint16Array(n), py = new Uint16Array(n);
+  const px = new Uint16Array(n),
+    py = new Uint16Array(n);
   const box = { left: NOWHERE, right: 0, top: NOWHERE, bottom: 0 };
   for (let j = 0; j < n; j++) {
-    const a = x[cells[j]], b = down ? y[cells[j]] : NOWHERE - 1 - y[cells[j]];
+    const a = x[cells[j]],
+      b = down ? y[cells[j]] : NOWHERE - 1 - y[cells[j]];
     px[j] = a;
     py[j] = b;
     if (a < box.left) box.left = a;
@@ -196,7 +303,10 @@ function place(name, x, y, rows, down) {
   return { name, cells, x: px, y: py, rows, box, ...gridOf(px, py), middles: middlesOf(cells, px, py, rows) };
 }
 
-/** Cells that have a place, in an order by chance that is always the same. @param {Uint16Array} x @param {Uint16Array} y */
+/**
+ * Cells that have a place, in an order by chance that is always the same.
+ * @param {Uint16Array} x @param {Uint16Array} y
+ */
 function shuffled(x, y) {
   const cells = new Uint32Array(x.length);
   let n = 0;
@@ -233,7 +343,11 @@ function gridOf(x, y) {
  */
 function middlesOf(cells, x, y, rows) {
   const most = 2000;
-  const found = index.rows.map(() => ({ x: /** @type {number[]} */ ([]), y: /** @type {number[]} */ ([]), n: 0 }));
+  const found = index.rows.map(() => ({
+    x: /** @type {number[]} */ ([]),
+    y: /** @type {number[]} */ ([]),
+    n: 0,
+  }));
   for (let j = 0; j < cells.length; j++) {
     const row = found[rows[cells[j]]];
     if (!row) continue;
@@ -301,16 +415,26 @@ function arrange() {
   if (!placed || !painting) return;
   const n = placed.cells.length;
   const { inks, layers: layerOf } = inksOf(painting, placed.cells);
-  const { cells, rows } = placed, { codes } = painting;
-  const hidden = hiddenRows(), { shown, chosen, row } = state;
+  const { cells, rows } = placed,
+    { codes } = painting;
+  const hidden = hiddenRows(),
+    { shown, chosen, row } = state;
   if (theMap.layers.length !== n) {
     theMap.layers = new Uint8Array(n);
     theMap.rim = null;
-    theMap.drawn = { n: 0, rowFrom: 0, x: new Uint16Array(n), y: new Uint16Array(n), ink: new Uint32Array(n) };
+    theMap.drawn = {
+      n: 0,
+      rowFrom: 0,
+      x: new Uint16Array(n),
+      y: new Uint16Array(n),
+      ink: new Uint32Array(n),
+    };
   }
-  const layers = theMap.layers, starts = new Uint32Array(256);
+  const layers = theMap.layers,
+    starts = new Uint32Array(256);
   for (let j = 0; j < n; j++) {
-    const cell = cells[j], of = rows[cell];
+    const cell = cells[j],
+      of = rows[cell];
     let layer = layerOf[codes[cell]];
     if (hidden[of]) layer = NOT_DRAWN;
     else if ((shown && !shown[cell]) || (chosen && !chosen[cell])) layer = FADED;
@@ -342,8 +466,15 @@ function arrange() {
 function mapColours() {
   const style = getComputedStyle(document.documentElement);
   const of = (/** @type {string} */ name) => style.getPropertyValue(name).trim();
-  return { page: of("--page"), ink: of("--ink"), muted: of("--muted"), accent: of("--accent"), line: of("--line"),
-    faded: mapIsDark() ? "#283036" : "#e6e9eb", grey: mapIsDark() ? "#4a545a" : "#cdd3d6" };
+  return {
+    page: of("--page"),
+    ink: of("--ink"),
+    muted: of("--muted"),
+    accent: of("--accent"),
+    line: of("--line"),
+    faded: mapIsDark() ? "#283036" : "#e6e9eb",
+    grey: mapIsDark() ? "#4a545a" : "#cdd3d6",
+  };
 }
 
 /** A colour as a pixel of four bytes. @param {string} css `#rrggbb` */
@@ -356,7 +487,8 @@ function inkOf(css) {
 
 function resizeMap() {
   const { frame, dots, above } = theMap;
-  const width = Math.floor(frame.clientWidth), height = Math.floor(frame.clientHeight);
+  const width = Math.floor(frame.clientWidth),
+    height = Math.floor(frame.clientHeight);
   if (width < 2 || height < 2) return;
   const ratio = Math.min(devicePixelRatio || 1, Math.sqrt(MOST_PIXELS / (width * height)));
   theMap.surface = { width, height, ratio };
@@ -399,7 +531,8 @@ function drawNow() {
 function scaleOf({ width, height }) {
   const { box } = /** @type {Placed} */ (theMap.placed);
   const room = (/** @type {number} */ side) => Math.max(side - 2 * Math.min(MAP_MARGIN, side / 8), 1);
-  const wide = Math.max(box.right - box.left, 1), high = Math.max(box.bottom - box.top, 1);
+  const wide = Math.max(box.right - box.left, 1),
+    high = Math.max(box.bottom - box.top, 1);
   return Math.min(room(width) / wide, room(height) / high) * theMap.zoom;
 }
 
@@ -412,22 +545,30 @@ function onSurface(surface, x, y) {
 /** @param {number} x @param {number} y of the frame @returns {[number, number]} */
 function onMap(x, y) {
   const scale = scaleOf(theMap.surface);
-  return [(x - theMap.surface.width / 2) / scale + theMap.x, (y - theMap.surface.height / 2) / scale + theMap.y];
+  return [
+    (x - theMap.surface.width / 2) / scale + theMap.x,
+    (y - theMap.surface.height / 2) / scale + theMap.y,
+  ];
 }
 
-/** Diameter of a dot in pixels of the canvas: what fits so many cells, more when one looks closer. @param {Surface} surface */
+/**
+ * Diameter of a dot in pixels of the canvas: what fits so many cells, more when one looks closer.
+ * @param {Surface} surface
+ */
 function dotSize({ width, height, ratio }) {
-  if (mapOfRows()) return 15 * ratio;
+  if (mapOfRows()) return 16 * ratio;
   // So a closer look draws fewer but larger dots, and costs no more.
   const fits = 0.42 * Math.sqrt((width * height) / Math.max(theMap.drawn.n, 1)) * Math.pow(theMap.zoom, 0.8);
-  const most = Math.min(5.6 * Math.pow(theMap.zoom, 0.3), 11);
+  const large = Math.min(Math.max(Math.min(width, height) / 110, 4), 7.5);
+  const most = Math.min(large * Math.pow(theMap.zoom, 0.3), 12);
   return Math.min(Math.max(fits, 1), most) * ratio;
 }
 
 /** @param {ImageData} image @param {Surface} surface */
 function drawDots(image, surface) {
   const pixels = new Uint32Array(image.data.buffer);
-  const colours = mapColours(), { drawn } = theMap;
+  const colours = mapColours(),
+    { drawn } = theMap;
   pixels.fill(inkOf(colours.page));
   const scale = scaleOf(surface) * surface.ratio;
   const view = { scale, x: image.width / 2 - theMap.x * scale, y: image.height / 2 - theMap.y * scale };
@@ -452,27 +593,41 @@ function drawLayers(sheet, view, size, from, to, inks) {
   // In parts: browsers make a function fast once it was called some times, not while it runs.
   for (let at = from; at < to; at += PART) {
     const end = Math.min(at + PART, to);
-    const x = theMap.drawn.x.subarray(at, end), y = theMap.drawn.y.subarray(at, end), ink = inks.subarray(at, end);
+    const x = theMap.drawn.x.subarray(at, end),
+      y = theMap.drawn.y.subarray(at, end),
+      ink = inks.subarray(at, end);
     if (stamp) roundDots(sheet, view, stamp, x, y, ink);
     else if (size < 1.5) smallestDots(sheet, view, x, y, ink);
     else squareDots(sheet, view, x, y, ink);
   }
 }
 
-/** Dots of a pixel. @param {Sheet} sheet @param {View} view @param {Uint16Array} x @param {Uint16Array} y @param {Uint32Array} ink */
+/**
+ * Dots of a pixel.
+ * @param {Sheet} sheet @param {View} view @param {Uint16Array} x @param {Uint16Array} y
+ * @param {Uint32Array} ink
+ */
 function smallestDots({ pixels, width, height }, view, x, y, ink) {
   const { scale, x: left, y: top } = view;
   for (let i = 0; i < x.length; i++) {
-    const a = Math.floor(x[i] * scale + left), b = Math.floor(y[i] * scale + top);
+    const a = Math.floor(x[i] * scale + left),
+      b = Math.floor(y[i] * scale + top);
     if (a >= 0 && b >= 0 && a < width && b < height) pixels[b * width + a] = ink[i];
   }
 }
 
-/** Dots of 2 x 2 pixels. @param {Sheet} sheet @param {View} view @param {Uint16Array} x @param {Uint16Array} y @param {Uint32Array} ink */
+/**
+ * Dots of 2 x 2 pixels.
+ * @param {Sheet} sheet @param {View} view @param {Uint16Array} x @param {Uint16Array} y
+ * @param {Uint32Array} ink
+ */
 function squareDots({ pixels, width, height }, view, x, y, ink) {
-  const scale = view.scale, left = view.x - 0.5, top = view.y - 0.5;
+  const scale = view.scale,
+    left = view.x - 0.5,
+    top = view.y - 0.5;
   for (let i = 0; i < x.length; i++) {
-    const a = Math.floor(x[i] * scale + left), b = Math.floor(y[i] * scale + top);
+    const a = Math.floor(x[i] * scale + left),
+      b = Math.floor(y[i] * scale + top);
     if (a < 0 || b < 0 || a > width - 2 || b > height - 2) continue;
     const at = b * width + a;
     pixels[at] = ink[i];
@@ -489,7 +644,8 @@ function squareDots({ pixels, width, height }, view, x, y, ink) {
 function roundDots(sheet, view, stamp, x, y, ink) {
   const reach = (stamp.side - 1) / 2;
   for (let i = 0; i < x.length; i++) {
-    const a = Math.round(x[i] * view.scale + view.x) - reach, b = Math.round(y[i] * view.scale + view.y) - reach;
+    const a = Math.round(x[i] * view.scale + view.x) - reach,
+      b = Math.round(y[i] * view.scale + view.y) - reach;
     if (a <= -stamp.side || b <= -stamp.side || a >= sheet.width || b >= sheet.height) continue;
     stampOne(sheet, stamp, a, b, ink[i]);
   }
@@ -497,8 +653,10 @@ function roundDots(sheet, view, stamp, x, y, ink) {
 
 /** @param {Sheet} sheet @param {Stamp} stamp @param {number} left @param {number} top @param {number} ink */
 function stampOne({ pixels, width, height }, { side, cover }, left, top, ink) {
-  const red = ink & 0xff00ff, green = ink & 0xff00;
-  const right = Math.min(side, width - left), bottom = Math.min(side, height - top);
+  const red = ink & 0xff00ff,
+    green = ink & 0xff00;
+  const right = Math.min(side, width - left),
+    bottom = Math.min(side, height - top);
   for (let v = Math.max(0, -top); v < bottom; v++) {
     for (let u = Math.max(0, -left); u < right; u++) {
       const part = cover[v * side + u];
@@ -508,21 +666,29 @@ function stampOne({ pixels, width, height }, { side, cover }, left, top, ink) {
         pixels[at] = ink;
         continue;
       }
-      const below = pixels[at], rest = 256 - part;
-      pixels[at] = (0xff000000 | ((((below & 0xff00ff) * rest + red * part) >>> 8) & 0xff00ff)
-        | ((((below & 0xff00) * rest + green * part) >>> 8) & 0xff00)) >>> 0;
+      const below = pixels[at],
+        rest = 256 - part;
+      pixels[at] =
+        (0xff000000 |
+          ((((below & 0xff00ff) * rest + red * part) >>> 8) & 0xff00ff) |
+          ((((below & 0xff00) * rest + green * part) >>> 8) & 0xff00)) >>>
+        0;
     }
   }
 }
 
 /** How much of each pixel a round dot covers, in 256ths. @param {number} size @returns {Stamp} */
 function stampOf(size) {
-  const reach = Math.ceil(size / 2 - 0.25), side = 2 * reach + 1, fine = 4;
+  const reach = Math.ceil(size / 2 - 0.25),
+    side = 2 * reach + 1,
+    fine = 4;
   const cover = new Uint16Array(side * side);
   for (let v = 0; v < side * fine; v++) {
     for (let u = 0; u < side * fine; u++) {
-      const a = (u + 0.5) / fine - side / 2, b = (v + 0.5) / fine - side / 2;
-      if (a * a + b * b <= (size * size) / 4) cover[Math.floor(v / fine) * side + Math.floor(u / fine)] += 256 / (fine * fine);
+      const a = (u + 0.5) / fine - side / 2,
+        b = (v + 0.5) / fine - side / 2;
+      if (a * a + b * b <= (size * size) / 4)
+        cover[Math.floor(v / fine) * side + Math.floor(u / fine)] += 256 / (fine * fine);
     }
   }
   return { side, cover };
@@ -531,7 +697,8 @@ function stampOf(size) {
 /** Texts, the lasso and the ring around the cell below the pointer. */
 function drawAbove() {
   const { above, surface, placed, hovered, path } = theMap;
-  const context = above.getContext("2d"), colours = mapColours();
+  const context = above.getContext("2d"),
+    colours = mapColours();
   context.setTransform(surface.ratio, 0, 0, surface.ratio, 0, 0);
   context.clearRect(0, 0, surface.width, surface.height);
   drawTexts(context, theMap.texts);
@@ -558,13 +725,22 @@ function drawAbove() {
 
 // ---- Texts
 
-/** What a canvas shows as one line; marks that turn the direction of text have no place in it. @param {string} text */
-const oneLine = (text) => text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, " ").trim();
+/**
+ * What a canvas shows as one line; marks that turn the direction of text have no place in it.
+ * @param {string} text
+ */
+const oneLine = (text) =>
+  text.replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, " ").trim();
 
 /** @param {string} text @param {number} most */
 function shortened(text, most) {
   const letters = Array.from(text);
-  return letters.length <= most ? text : letters.slice(0, most - 1).join("").trimEnd() + "…";
+  return letters.length <= most
+    ? text
+    : letters
+        .slice(0, most - 1)
+        .join("")
+        .trimEnd() + "…";
 }
 
 /** @type {Map<string, number>} */
@@ -575,7 +751,8 @@ const textWidths = new Map();
  * @param {Surface} surface @param {CanvasRenderingContext2D} context
  */
 function placeTexts(surface, context) {
-  const size = surface.width < 420 ? 11.5 : 12.5, height = Math.round(size * 1.35);
+  const size = surface.width < 420 ? 11.5 : 12.5,
+    height = Math.round(size * 1.35);
   /** @type {MapText[]} */
   const found = [];
   context.font = `600 ${size}px ${MAP_FONT}`;
@@ -601,7 +778,9 @@ function wantedTexts(surface) {
   const near = 110 / scaleOf(surface);
   /** @type {{text: string, row: number, x: number, y: number, n: number}[]} */
   const wanted = [];
-  const largest = placed.middles.filter(({ row }) => !state.hidden.has(row)).sort((a, b) => b.n - a.n || a.row - b.row);
+  const largest = placed.middles
+    .filter(({ row }) => !state.hidden.has(row))
+    .sort((a, b) => b.n - a.n || a.row - b.row);
   for (const middle of largest) {
     const label = named === "cluster" ? index.rows[middle.row].cluster : labelOf(middle.row);
     const text = oneLine(label ?? "");
@@ -617,18 +796,42 @@ function wantedTexts(surface) {
 /** @param {MapText} wish @param {MapText[]} others @param {Surface} surface @returns {MapText | null} */
 function freePlace(wish, others, surface) {
   const [x, y] = wish.at;
-  for (const [right, down] of TRIED_PLACES) {
+  // The dot of a row is not to be covered by its text.
+  const tried = mapOfRows()
+    ? TRIED_PLACES.filter(([, down]) => Math.abs(down) >= 1).map(([right, down]) => [right, down * 1.15])
+    : TRIED_PLACES;
+  for (const [right, down] of tried) {
     const one = { ...wish, x: x + right * (wish.width / 2 + 6), y: y + down * (wish.height + 1) };
     one.x = Math.min(Math.max(one.x, wish.width / 2 + 2), surface.width - wish.width / 2 - 2);
     one.y = Math.min(Math.max(one.y, wish.height / 2 + 2), surface.height - wish.height / 2 - 2);
-    const free = others.every((o) => Math.abs(o.x - one.x) > (o.width + one.width) / 2 + 1
-      || Math.abs(o.y - one.y) > (o.height + one.height) / 2);
+    const free = others.every(
+      (o) =>
+        Math.abs(o.x - one.x) > (o.width + one.width) / 2 + 1 ||
+        Math.abs(o.y - one.y) > (o.height + one.height) / 2,
+    );
     if (free) return one;
   }
   return null;
 }
-const TRIED_PLACES = [[0, 0], [0, -1], [0, 1], [0.6, -0.6], [-0.6, -0.6], [0.6, 0.6], [-0.6, 0.6], [1, 0], [-1, 0], [0, -2],
-  [0, 2], [1, -1.4], [-1, -1.4], [1, 1.4], [-1, 1.4], [0, -3], [0, 3]];
+const TRIED_PLACES = [
+  [0, 0],
+  [0, -1],
+  [0, 1],
+  [0.6, -0.6],
+  [-0.6, -0.6],
+  [0.6, 0.6],
+  [-0.6, 0.6],
+  [1, 0],
+  [-1, 0],
+  [0, -2],
+  [0, 2],
+  [1, -1.4],
+  [-1, -1.4],
+  [1, 1.4],
+  [-1, 1.4],
+  [0, -3],
+  [0, 3],
+];
 
 /** @param {CanvasRenderingContext2D} context @param {MapText[]} texts */
 function drawTexts(context, texts) {
@@ -639,12 +842,15 @@ function drawTexts(context, texts) {
   for (const one of texts) {
     const size = one.height / 1.35;
     const [x, y] = one.at;
-    if (Math.abs(one.y - y) > one.height * 1.2 || Math.abs(one.x - x) > one.width / 2 + 2) {
+    if (Math.abs(one.y - y) > one.height * 1.5 || Math.abs(one.x - x) > one.width / 2 + 2) {
       context.strokeStyle = colours.muted;
       context.lineWidth = 1;
       context.beginPath();
       context.moveTo(x, y);
-      context.lineTo(Math.min(Math.max(x, one.x - one.width / 2), one.x + one.width / 2), one.y + Math.sign(y - one.y) * one.height * 0.45);
+      context.lineTo(
+        Math.min(Math.max(x, one.x - one.width / 2), one.x + one.width / 2),
+        one.y + Math.sign(y - one.y) * one.height * 0.45,
+      );
       context.stroke();
     }
     const chosen = one.row === state.row;
@@ -697,9 +903,14 @@ function mapKey(event) {
   const step = 60;
   /** @type {Record<string, () => void>} */
   const keys = {
-    "+": () => zoomBy(1.5), "=": () => zoomBy(1.5), "-": () => zoomBy(1 / 1.5), "0": showAll,
-    ArrowLeft: () => moveBy(-step, 0), ArrowRight: () => moveBy(step, 0),
-    ArrowUp: () => moveBy(0, -step), ArrowDown: () => moveBy(0, step),
+    "+": () => zoomBy(1.5),
+    "=": () => zoomBy(1.5),
+    "-": () => zoomBy(1 / 1.5),
+    0: showAll,
+    ArrowLeft: () => moveBy(-step, 0),
+    ArrowRight: () => moveBy(step, 0),
+    ArrowUp: () => moveBy(0, -step),
+    ArrowDown: () => moveBy(0, step),
     Escape: clearChosen,
   };
   if (!Object.hasOwn(keys, event.key)) return;
@@ -722,10 +933,12 @@ function listenToPointer(frame) {
     down.set(event.pointerId, at(event));
     moved = 0;
     const { x, y } = at(event);
-    theMap.path = down.size === 1 && !mapOfRows() && (theMap.lassoing || event.shiftKey) ? [onMap(x, y)] : null;
+    theMap.path =
+      down.size === 1 && !mapOfRows() && (theMap.lassoing || event.shiftKey) ? [onMap(x, y)] : null;
   });
   frame.addEventListener("pointermove", (event) => {
-    const now = at(event), before = down.get(event.pointerId);
+    const now = at(event),
+      before = down.get(event.pointerId);
     if (!before) return hoverAt(now.x, now.y);
     moved += Math.hypot(now.x - before.x, now.y - before.y);
     if (theMap.path) {
@@ -738,7 +951,8 @@ function listenToPointer(frame) {
   });
   const up = (/** @type {PointerEvent} */ event) => {
     if (!down.delete(event.pointerId)) return;
-    const { x, y } = at(event), { path } = theMap;
+    const { x, y } = at(event),
+      { path } = theMap;
     theMap.path = null;
     if (event.type === "pointerup" && path && moved > 8) chooseInside(path);
     else if (event.type === "pointerup" && moved < 5) chooseAt(x, y);
@@ -747,42 +961,60 @@ function listenToPointer(frame) {
   frame.addEventListener("pointerup", up);
   frame.addEventListener("pointercancel", up);
   frame.addEventListener("pointerleave", () => hoverAt(-1, -1));
-  frame.addEventListener("wheel", (event) => {
-    // At its widest, turning on scrolls the page.
-    if (event.deltaY > 0 && theMap.zoom <= 1 && !event.ctrlKey) return;
-    event.preventDefault();
-    const lines = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
-    const { x, y } = at(event);
-    zoomBy(Math.exp(Math.max(Math.min(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0022), 0.7), -0.7)), x, y);
-  }, { passive: false });
+  frame.addEventListener(
+    "wheel",
+    (event) => {
+      // At its widest, turning on scrolls the page.
+      if (event.deltaY > 0 && theMap.zoom <= 1 && !event.ctrlKey) return;
+      event.preventDefault();
+      const lines = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
+      const { x, y } = at(event);
+      zoomBy(
+        Math.exp(Math.max(Math.min(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0022), 0.7), -0.7)),
+        x,
+        y,
+      );
+    },
+    { passive: false },
+  );
 }
 
-/** @param {Map<number, {x: number, y: number}>} down @param {number} id @param {{x: number, y: number}} now */
+/**
+ * @param {Map<number, {x: number, y: number}>} down @param {number} id @param {{x: number, y: number}} now
+ */
 function pinch(down, id, now) {
   const before = /** @type {{x: number, y: number}} */ (down.get(id));
   const other = [...down].find(([key]) => key !== id)?.[1];
   if (!other) return;
-  const apart = (/** @type {{x: number, y: number}} */ p) => Math.max(Math.hypot(p.x - other.x, p.y - other.y), 1);
+  const apart = (/** @type {{x: number, y: number}} */ p) =>
+    Math.max(Math.hypot(p.x - other.x, p.y - other.y), 1);
   moveBy((before.x - now.x) / 2, (before.y - now.y) / 2);
   zoomBy(apart(now) / apart(before), (now.x + other.x) / 2, (now.y + other.y) / 2);
 }
 
 // ---- Pointing and choosing
 
-/** The cell nearest to a place of the frame: where it is in `placed.cells`, or -1. @param {number} x @param {number} y */
+/**
+ * The cell nearest to a place of the frame: where it is in `placed.cells`, or -1.
+ * @param {number} x @param {number} y
+ */
 function cellAt(x, y) {
   const { placed, surface } = theMap;
   if (!placed) return -1;
   const [a, b] = onMap(x, y);
   const reach = Math.max(REACH, dotSize(surface) / surface.ratio / 2 + 2) / scaleOf(surface);
-  const last = (1 << FIELD_BITS) - 1, shift = 16 - FIELD_BITS;
+  const last = (1 << FIELD_BITS) - 1,
+    shift = 16 - FIELD_BITS;
   const field = (/** @type {number} */ v) => Math.min(Math.max(v >> shift, 0), last);
-  const hidden = hiddenRows(), { shown } = state;
-  let best = -1, least = reach * reach;
+  const hidden = hiddenRows(),
+    { shown } = state;
+  let best = -1,
+    least = reach * reach;
   for (let v = field(b - reach); v <= field(b + reach); v++) {
     for (let f = (v << FIELD_BITS) | field(a - reach); f <= ((v << FIELD_BITS) | field(a + reach)); f++) {
       for (let m = placed.fields[f]; m < placed.fields[f + 1]; m++) {
-        const j = placed.members[m], cell = placed.cells[j];
+        const j = placed.members[m],
+          cell = placed.cells[j];
         const apart = (placed.x[j] - a) ** 2 + (placed.y[j] - b) ** 2;
         if (apart < least && !hidden[placed.rows[cell]] && (!shown || shown[cell])) {
           best = j;
@@ -795,7 +1027,8 @@ function cellAt(x, y) {
 }
 
 /** @param {number} x @param {number} y */
-const textAt = (x, y) => theMap.texts.find((t) => Math.abs(t.x - x) < t.width / 2 && Math.abs(t.y - y) < t.height / 2);
+const textAt = (x, y) =>
+  theMap.texts.find((t) => Math.abs(t.x - x) < t.width / 2 && Math.abs(t.y - y) < t.height / 2);
 
 /** @param {number} x @param {number} y of the frame; negative: nowhere */
 function hoverAt(x, y) {
@@ -808,8 +1041,11 @@ function hoverAt(x, y) {
   }
   tip.hidden = found < 0 && !text;
   if (tip.hidden || !placed) return;
-  tip.replaceChildren(...(found >= 0 ? aboutCell(placed.cells[found]) : [element("b", {}, /** @type {MapText} */ (text).full)]));
-  const wide = tip.offsetWidth, high = tip.offsetHeight;
+  tip.replaceChildren(
+    ...(found >= 0 ? aboutCell(placed.cells[found]) : [element("b", {}, /** @type {MapText} */ (text).full)]),
+  );
+  const wide = tip.offsetWidth,
+    high = tip.offsetHeight;
   tip.style.left = `${Math.max(Math.min(x + 14, surface.width - wide - 4), 4)}px`;
   tip.style.top = `${y + 18 + high > surface.height ? Math.max(y - high - 12, 4) : y + 18}px`;
 }
@@ -819,7 +1055,7 @@ function aboutCell(cell) {
   const { placed, painting } = theMap;
   const row = /** @type {Placed} */ (placed).rows[cell];
   const given = index.rows[row];
-  const lines = [element("b", {}, given ? labelOf(row) ?? "no label" : `in no ${index.noun}`)];
+  const lines = [element("b", {}, given ? (labelOf(row) ?? "no label") : `in no ${index.noun}`)];
   if (given && index.noun === "cluster") lines.push(element("span", {}, `cluster ${given.cluster}`));
   if (painting && painting.says) lines.push(element("span", {}, `${painting.title}: ${painting.says(cell)}`));
   return lines;
@@ -847,13 +1083,18 @@ function clearChosen() {
   if (state.chosen) change({ chosen: null });
 }
 
-/** Choose the cells inside of a closed line that are drawn. @param {[number, number][]} path in coordinates of the map */
+/**
+ * Choose the cells inside of a closed line that are drawn.
+ * @param {[number, number][]} path in coordinates of the map
+ */
 function chooseInside(path) {
   const began = performance.now();
   const { placed } = theMap;
   const n = index.cells ? index.cells.n : 0;
   if (!placed || !n) return;
-  const chosen = new Uint8Array(n), hidden = hiddenRows(), { shown } = state;
+  const chosen = new Uint8Array(n),
+    hidden = hiddenRows(),
+    { shown } = state;
   const mask = maskOf(path);
   let count = 0;
   for (let j = 0; j < placed.cells.length; j++) {
@@ -870,14 +1111,16 @@ function chooseInside(path) {
 }
 
 /**
- * Whether a place is inside. A drawing of the area answers for nearly all of them at once; near its border it is
- * worked out.
+ * Whether a place is inside. A drawing of the area answers for nearly all of them at once; near its
+ * border it is worked out.
  * @param {[number, number][]} path
  * @returns {(x: number, y: number) => boolean}
  */
 function maskOf(path) {
-  const xs = path.map((p) => p[0]), ys = path.map((p) => p[1]);
-  const left = Math.min(...xs), top = Math.min(...ys);
+  const xs = path.map((p) => p[0]),
+    ys = path.map((p) => p[1]);
+  const left = Math.min(...xs),
+    top = Math.min(...ys);
   const scale = (MASK_SIDE - 8) / Math.max(Math.max(...xs) - left, Math.max(...ys) - top, 1e-9);
   const canvas = element("canvas", { width: MASK_SIDE, height: MASK_SIDE });
   const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -890,18 +1133,24 @@ function maskOf(path) {
   context.stroke();
   const pixels = new Uint32Array(context.getImageData(0, 0, MASK_SIDE, MASK_SIDE).data.buffer);
   return (x, y) => {
-    const a = Math.floor((x - left) * scale + 4), b = Math.floor((y - top) * scale + 4);
+    const a = Math.floor((x - left) * scale + 4),
+      b = Math.floor((y - top) * scale + 4);
     if (a < 0 || b < 0 || a >= MASK_SIDE || b >= MASK_SIDE) return false;
     const pixel = pixels[b * MASK_SIDE + a];
-    return pixel & 0xff00 ? windsAround(path, x, y) : (pixel & 0xff) === 0xff;
+    // Empty, or wholly red, is sure; all else was touched by the border or by rounding.
+    return pixel !== 0 && (pixel === 0xff0000ff || windsAround(path, x, y));
   };
 }
 
-/** Whether a closed line goes round a point. @param {[number, number][]} path @param {number} x @param {number} y */
+/**
+ * Whether a closed line goes round a point.
+ * @param {[number, number][]} path @param {number} x @param {number} y
+ */
 function windsAround(path, x, y) {
   let turns = 0;
   for (let i = 0, last = path[path.length - 1]; i < path.length; last = path[i++]) {
-    const [a, b] = last, [c, d] = path[i];
+    const [a, b] = last,
+      [c, d] = path[i];
     if (b <= y === d <= y) continue;
     const side = (c - a) * (y - b) - (x - a) * (d - b);
     if (d > b && side > 0) turns += 1;
@@ -925,7 +1174,11 @@ function sayChosen() {
   if (!state.chosen) return;
   const n = countOf(state.chosen, 0);
   const text = `${whole(n)} cell${n === 1 ? "" : "s"} chosen`;
-  selection.append(element("b", {}, text), " ", element("button", { type: "button", onclick: clearChosen }, "Clear"));
+  selection.append(
+    element("b", {}, text),
+    " ",
+    element("button", { type: "button", onclick: clearChosen }, "Clear"),
+  );
   say(text);
 }
 
@@ -942,23 +1195,38 @@ function describeMap() {
   const { placed, painting } = theMap;
   if (!placed || !painting) return;
   const n = placed.cells.length;
-  const what = mapOfRows() ? `${whole(n)} ${index.noun}s by the ${placed.name}` : `${whole(n)} cells, ${placed.name}`;
+  const what = mapOfRows()
+    ? `${whole(n)} ${index.noun}s by the ${placed.name}`
+    : `${whole(n)} cells, ${placed.name}`;
   const groups = painting.kind === "category" ? painting.entries.filter((e) => e.n > 0) : [];
-  const largest = groups.slice().sort((a, b) => b.n - a.n).slice(0, 5).map((e) => `${e.name} ${whole(e.n)}`);
-  const of = groups.length ? ` ${groups.length} groups; the largest: ${largest.join(", ")}.` : ` ${rangeOf(painting)}`;
+  const largest = groups
+    .slice()
+    .sort((a, b) => b.n - a.n)
+    .slice(0, 5)
+    .map((e) => `${e.name} ${whole(e.n)}`);
+  const of = groups.length
+    ? ` ${groups.length} groups; the largest: ${largest.join(", ")}.`
+    : ` ${rangeOf(painting)}`;
   theMap.dots.setAttribute("aria-label", `Map of ${what}, coloured by ${painting.title}.${of}`);
-  theMap.note.textContent = n ? [`${what}, coloured by ${painting.title}.`, ...notesOnCells()].join(" ") : "No cell has coordinates.";
+  theMap.note.textContent = n
+    ? [`${what}, coloured by ${painting.title}.`, ...notesOnCells()].join(" ")
+    : "No cell has coordinates.";
   say(`Coloured by ${painting.title}.`);
 }
 
 /** @returns {string[]} */
 function notesOnCells() {
   const { cells } = index;
-  if (!cells) return [`${index.noun === "cluster" ? "Clusters" : "Labels"} that are near each other have similar markers.`];
+  if (!cells)
+    return [
+      `${index.noun === "cluster" ? "Clusters" : "Labels"} that are near each other have similar markers.`,
+    ];
   const { missing } = cells.embeddings[state.embedding];
   return [
     cells.all ? "" : `A sample of the ${whole(index.n_cells ?? cells.n)} cells of the object.`,
-    missing ? `${whole(missing)} cell${missing === 1 ? " has" : "s have"} no coordinates and cannot be drawn.` : "",
+    missing
+      ? `${whole(missing)} cell${missing === 1 ? " has" : "s have"} no coordinates and cannot be drawn.`
+      : "",
   ].filter(Boolean);
 }
 
@@ -971,7 +1239,12 @@ function mapForFile() {
   /** @type {Surface} */
   const surface = { width: Math.round(width * factor), height: Math.round(height * factor), ratio: 2 };
   const legend = legendShapes(surface.width + 24, mapColours());
-  return { surface, legend, width: surface.width + 24 + legend.width, height: Math.max(surface.height, legend.height) };
+  return {
+    surface,
+    legend,
+    width: surface.width + 24 + legend.width,
+    height: Math.max(surface.height, legend.height),
+  };
 }
 
 function mapFileName() {
@@ -995,8 +1268,10 @@ function savePng() {
 function saveSvg() {
   if (!theMap.placed || !theMap.painting) return;
   if (theMap.drawn.n > MOST_IN_SVG) {
-    return noteOnMap(`An SVG of ${whole(theMap.drawn.n)} cells is more than most programs can open: from `
-      + `${whole(MOST_IN_SVG)} cells on the map is saved as PNG only.`);
+    return noteOnMap(
+      `An SVG of ${whole(theMap.drawn.n)} cells is more than most programs can open: from ` +
+        `${whole(MOST_IN_SVG)} cells on the map is saved as PNG only.`,
+    );
   }
   const { surface, legend, width, height } = mapForFile();
   const context = element("canvas").getContext("2d");
@@ -1017,13 +1292,26 @@ function dotShapes(surface) {
     found.push(`M${x.toFixed(1)} ${y.toFixed(1)}h0`);
   }
   const hex = (/** @type {number} */ v) => (v & 0xff).toString(16).padStart(2, "0");
-  return [...paths].map(([ink, path]) => ({ kind: "dots", d: path.join(""), size: dotSize(surface) / surface.ratio,
-    fill: `#${hex(ink)}${hex(ink >> 8)}${hex(ink >> 16)}` }));
+  return [...paths].map(([ink, path]) => ({
+    kind: "dots",
+    d: path.join(""),
+    size: dotSize(surface) / surface.ratio,
+    fill: `#${hex(ink)}${hex(ink >> 8)}${hex(ink >> 16)}`,
+  }));
 }
 
 /** @param {MapText[]} texts @returns {Shape[]} */
 function textShapes(texts) {
   const colours = mapColours();
-  return texts.map((t) => ({ kind: "text", x: t.x, y: t.y, text: t.text, size: t.height / 1.35, weight: 600, anchor: "middle",
-    fill: colours.ink, halo: colours.page }));
+  return texts.map((t) => ({
+    kind: "text",
+    x: t.x,
+    y: t.y,
+    text: t.text,
+    size: t.height / 1.35,
+    weight: 600,
+    anchor: "middle",
+    fill: colours.ink,
+    halo: colours.page,
+  }));
 }
