@@ -196,7 +196,7 @@ function nearestRows(row) {
     "section",
     {},
     element("h3", {}, "Nearest by markers"),
-    element("ul", { class: "offered" }, ...near.map(one)),
+    element("ul", { class: "choices" }, ...near.map(one)),
   );
 }
 

@@ -94,7 +94,7 @@ const undoButton = element(
   "Undo ",
   element("kbd", {}, "z"),
 );
-const offeredLabels = element("ul", { class: "offered", "aria-label": "Other labels" });
+const offeredLabels = element("ul", { class: "choices", "aria-label": "Other labels" });
 
 /** @param {string} text @param {string} key @param {Verdict} verdict */
 function decideButton(text, key, verdict) {

@@ -966,7 +966,7 @@ function genesOfRows() {
 
 /**
  * @typedef {{box: HTMLInputElement, shown: HTMLElement, drawn: HTMLElement, spread: HTMLElement,
- *   note: HTMLElement}} GenePanel
+ *   note: HTMLElement, missing: HTMLElement}} GenePanel
  */
 
 /** @type {GenePanel | null} */
@@ -1014,7 +1014,7 @@ async function drawGenes() {
   } catch (error) {
     // A server may be gone; what was drawn stays.
     const { message } = /** @type {Error} */ (error);
-    genePanel.note.replaceChildren(message);
+    genePanel.missing.replaceChildren(message);
     say(message);
   }
 }
@@ -1030,7 +1030,7 @@ async function drawGenesOf(panel, turn) {
     unknown.length ? `Not here: ${unknown.slice(0, MOST_NAMED).join(", ")}${more}.` : "",
     left > 0 ? `Drawn are ${MOST_COLUMNS} genes; ${whole(left)} more have no room.` : "",
   ];
-  panel.note.replaceChildren(said.filter(Boolean).join(" "));
+  panel.missing.replaceChildren(said.filter(Boolean).join(" "));
   panel.drawn.replaceChildren(
     scene ? pictureElement(scene) : element("p", { class: "muted" }, "No gene is chosen."),
   );
@@ -1183,19 +1183,21 @@ function listForm() {
   }
   const box = element("input", { id: "gene-box", type: "text", placeholder: "name, alias" });
   const note = element("p", { class: "note", id: "gene-note" });
+  const missing = element("p", { class: "note", id: "gene-missing" });
   const [shown, drawn, spread] = [element("ul", { class: "chips" }), element("div"), element("div")];
   const field = completing(box, genesLike, (chosen, text) => addGene(chosen ? chosen.value : text));
   const add = element("button", { type: "button", onclick: () => addGene(box.value) }, "Draw");
   section.append(
     element("div", { class: "controls" }, element("label", { for: "gene-box" }, "Gene"), field, add),
     note,
+    missing,
     shown,
     drawn,
     spread,
     listForm(),
   );
   section.hidden = false;
-  genePanel = { box, shown, drawn, spread, note };
+  genePanel = { box, shown, drawn, spread, note, missing };
   on(["lists", "row", "decisions"], drawGenesWhenSeen);
   new IntersectionObserver(
     ([entry]) => {

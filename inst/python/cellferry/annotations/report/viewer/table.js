@@ -264,6 +264,17 @@ const seenRows = () =>
 function markChosenRow() {
   rowElements.forEach((row, i) => row.setAttribute("aria-selected", String(i === state.row)));
   setTabStop();
+  showChosenRow();
+}
+
+/** Where the table scrolls by itself, a row that was chosen on the map comes into sight. */
+function showChosenRow() {
+  const frame = /** @type {HTMLElement} */ (rowTable.parentElement);
+  if (state.row === null || frame.scrollHeight <= frame.clientHeight) return;
+  const { offsetTop, offsetHeight } = rowElements[state.row];
+  const above = frame.scrollTop + rowHead.offsetHeight;
+  if (offsetTop >= above && offsetTop + offsetHeight <= frame.scrollTop + frame.clientHeight) return;
+  frame.scrollTop = offsetTop - frame.clientHeight / 2;
 }
 
 /** @param {number} step down, or up if negative */
