@@ -8,27 +8,25 @@ import http.server
 import io
 import json
 import os
-import shutil
 import threading
 import xml.etree.ElementTree as ET
-from dataclasses import replace
+from contextlib import ExitStack
 from pathlib import Path
 
-import anndata
 import numpy as np
 import pytest
-from page_objects import TYPES, labelled_cells, typed_cells
 
+import browser_page
 import cellferry
 from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.annotations.report import Content, Live, render, write_report
 from cellferry.annotations.report.content import Page
+from page_objects import TYPES, labelled_cells, typed_cells
 
-CHROMIUM = os.environ.get("CELLFERRY_CHROMIUM") or shutil.which("chromium")
 AXE = os.environ.get("CELLFERRY_AXE")
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
+    pytest.mark.skipif(browser_page.CHROMIUM is None, reason="Chromium is not installed"),
     pytest.mark.filterwarnings("ignore::cellferry.errors.CellferryWarning"),
 ]
 
@@ -39,12 +37,8 @@ FORMULA = "=1+1"
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with browser_page.chromium() as found:
         yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -60,27 +54,11 @@ def file(labelled, tmp_path_factory):
 
 @pytest.fixture
 def opened(browser):
-    """Return a function that opens a file; nothing may be asked for, nothing may go wrong."""
-    contexts, trouble, requested, allowed = [], [], [], []
-
-    def open_page(file, **options):
-        context = browser.new_context(offline=True, accept_downloads=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: trouble.append(str(error)))
-        page.on("console", lambda m: trouble.append(m.text) if m.type == "error" else None)
-        page.on("request", lambda request: requested.append(request.url))
-        page.goto(file.as_uri())
-        allowed.append(file.as_uri())
-        return page
-
-    yield open_page
-    for context in contexts:
-        assert context.pages[0].evaluate("window.hit") is None
-        context.close()
-    assert trouble == []
-    # The files that are handed out are blobs of the page itself.
-    assert [url for url in requested if not url.startswith("blob:")] == allowed
+    """Return a function that opens a file, which is watched for trouble until the test ends."""
+    with ExitStack() as pages:
+        yield lambda file, **options: pages.enter_context(
+            browser_page.opened(browser, file, **options)
+        )
 
 
 @pytest.fixture
@@ -200,7 +178,12 @@ def test_undo_puts_back_what_was_in_force_and_history_keeps_all(page):
     row_of(page, "2").locator(".label", has_text=label).wait_for()
     assert row_of(page, "2").locator(".decision").count() == 0
     lines = page.locator("#decisions tbody tr").all_inner_texts()
-    assert [line.split("\t")[2] for line in lines] == ["withdrawn", "unknown", "needs work", "unknown"]
+    assert [line.split("\t")[2] for line in lines] == [
+        "withdrawn",
+        "unknown",
+        "needs work",
+        "unknown",
+    ]
     assert [line.rstrip().split("\t")[-1] for line in lines] == [
         "in force", "withdrawn", "replaced", "replaced",
     ]  # fmt: skip
@@ -208,16 +191,22 @@ def test_undo_puts_back_what_was_in_force_and_history_keeps_all(page):
     page.locator("#said", has_text="nothing of yours").wait_for(state="attached")
 
 
-def test_decisions_that_were_not_downloaded_are_warned_of(page):
+def test_decisions_that_were_not_downloaded_are_warned_of(browser, file):
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(file.as_uri())
     choose(page, "2")
     page.keyboard.press("u")
     row_of(page, "2").locator(".decision").wait_for()
     asked = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
     page.close(run_before_unload=True)
-    page.context.new_page().close()
+    row_of(page, "2").locator(".decision").wait_for()
+    decisions_of(page)
+    with page.expect_event("close"):
+        page.close(run_before_unload=True)
     assert asked == ["beforeunload"]
-    page.context.new_page()
+    context.close()
 
 
 @pytest.mark.parametrize("gene", ["cd3d", None, "NKG7"])
@@ -265,7 +254,7 @@ def test_pictures_are_handed_out_as_svg_and_png(page):
     figure = page.locator("#pictures figure").first
     svg = ET.fromstring(downloaded(page, figure.get_by_role("button", name="SVG").click))
     assert svg.tag == "{http://www.w3.org/2000/svg}svg"
-    assert svg[0].text and svg[1].text
+    assert all(part.text for part in svg[:2])
     with page.expect_download() as waiting:
         figure.get_by_role("button", name="PNG").click()
     head = Path(waiting.value.path()).read_bytes()[:24]
@@ -289,7 +278,12 @@ def test_two_clusters_are_compared_from_the_summary(page, labelled):
         change = np.log2((np.expm1(one).mean() + 1) / (np.expm1(other).mean() + 1))
         assert float(lines[gene]["log2_fold_change"]) == pytest.approx(change, abs=0.1)
         assert float(lines[gene]["share_a"]) == pytest.approx((one > 0).mean(), abs=0.005)
-    assert float(lines["CD3D"]["log2_fold_change"]) > 1 > -1 > float(lines["CD79A"]["log2_fold_change"])
+    assert (
+        float(lines["CD3D"]["log2_fold_change"])
+        > 1
+        > -1
+        > float(lines["CD79A"]["log2_fold_change"])
+    )
     page.select_option("#compare-b", "rest")
     page.locator("#compared", has_text="all other cells").wait_for()
 
@@ -299,7 +293,7 @@ def test_two_clusters_are_compared_from_the_summary(page, labelled):
     [
         ("T cells\tna\tCD3D\tCD3E\nB cells\thttp://x\tMS4A1\tCD79A\n", ["T cells", "B cells"]),
         ("T cells: CD3D, CD3E\nB cells: MS4A1 CD79A", ["T cells", "B cells"]),
-        ("cluster,gene,score\nT,CD3D,1\nT,CD3E,2\n\"B, naive\",MS4A1,1\n", ["T", "B, naive"]),
+        ('cluster,gene,score\nT,CD3D,1\nT,CD3E,2\n"B, naive",MS4A1,1\n', ["T", "B, naive"]),
         ("Gene Symbol\tcell type\nCD3D\tT\nMS4A1\tB\n", ["T", "B"]),
         ("CD3D, CD3E\nMS4A1 NOT_HERE", ["list 1"]),
     ],
@@ -338,7 +332,9 @@ def test_the_card_shows_what_is_expected_and_moves_the_evidence(page, labelled):
     assert shown.count() == len(own) >= 1
     for place, expected in enumerate(own):
         for one in expected["genes"]:
-            chip = shown.nth(place).locator("li", has=page.locator(f"button:text-is('{one['gene']}')"))
+            chip = shown.nth(place).locator(
+                "li", has=page.locator(f"button:text-is('{one['gene']}')")
+            )
             assert chip.get_attribute("class") == one["state"].replace(" ", "-")
             assert (one["gene"] in labelled.var_names) == (one["state"] != "not measured")
     assert card.locator("article#cluster-1").count() == 1
@@ -363,7 +359,12 @@ def test_the_worklist_begins_with_what_needs_a_look(opened, tmp_path):
         Annotation("mixed", "ok", label="NK cell", confidence=0.8, confidence_kind="stated", mixed=("T cell", "NK cell")),
     ))  # fmt: skip
     page = opened(write_report(found, tmp_path / "x.html"))
-    assert page.locator("tbody th[scope=row] a").all_inner_texts() == ["failed", "mixed", "low", "sure"]
+    assert page.locator("tbody th[scope=row] a").all_inner_texts() == [
+        "failed",
+        "mixed",
+        "low",
+        "sure",
+    ]
     chip = row_of(page, "low").locator(".reasons li")
     assert chip.inner_text() == "low confidence"
     assert chip.get_attribute("title") == "The confidence is 0.20."
@@ -386,7 +387,11 @@ def test_the_table_is_downloaded_with_what_was_decided(page):
     row_of(page, "3").locator(".decision").wait_for()
     text = downloaded(page, page.get_by_role("button", name="Download CSV").click)
     lines = {line["cluster"]: line for line in csv.DictReader(io.StringIO(text))}
-    assert (lines["3"]["label"], lines["3"]["status"], lines["3"]["decision"]) == ("Unknown", "unknown", "unknown")
+    assert (lines["3"]["label"], lines["3"]["status"], lines["3"]["decision"]) == (
+        "Unknown",
+        "unknown",
+        "unknown",
+    )
     assert lines["3"]["engine_label"] == "B cell"
     assert lines["2"]["decision"] == ""
 
@@ -395,7 +400,9 @@ def hostile():
     names = [MARKUP, BIDI, FORMULA, "a\nb", "Ω" * 300]
     markers = {
         "cluster": [n for n in names for _ in range(4)],
-        "gene": [f"{g}{i}" if i else g for n, g in zip(names, names, strict=True) for i in range(4)],
+        "gene": [
+            f"{g}{i}" if i else g for n, g in zip(names, names, strict=True) for i in range(4)
+        ],
         "avg_log2FC": [2.0, 1.0, 0.5, -1.0] * len(names),
         "pct.1": [0.5] * 4 * len(names),
     }
@@ -421,7 +428,9 @@ def test_hostile_names_are_shown_and_do_nothing(opened, tmp_path):
     figure.wait_for()
     ET.fromstring(downloaded(page, figure.get_by_role("button", name="SVG").click))
     text = downloaded(page, figure.get_by_role("button", name="CSV").click)
-    assert all(not cell.startswith(("=", "-2+")) for line in csv.reader(io.StringIO(text)) for cell in line)
+    assert all(
+        not cell.startswith(("=", "-2+")) for line in csv.reader(io.StringIO(text)) for cell in line
+    )
     figure.get_by_role("button", name="Show as table").click()
     page.fill("#gene-box", "onerror")
     page.locator("#gene-box-options li").first.wait_for()
@@ -444,7 +453,11 @@ def test_a_marker_table_has_pictures_and_is_decided(opened, tmp_path):
     draw(page, "cd79a")
     figures = table_of(page, "#pictures")
     own = next(line for line in figures if line["gene"] == "CD79A" and line["cluster"] == "3")
-    assert (float(own["log2 fold change"]), float(own["share here"]), own["evidence"]) == (5, 0.9, "for")
+    assert (float(own["log2 fold change"]), float(own["share here"]), own["evidence"]) == (
+        5,
+        0.9,
+        "for",
+    )
     choose(page, "3")
     page.keyboard.press("u")
     row_of(page, "3").locator(".decision").wait_for()
@@ -460,13 +473,20 @@ def test_labels_of_cells_are_decided_by_the_positions_of_their_cells(opened, tmp
     choose(page, "B cell")
     page.keyboard.press("u")
     row_of(page, "B cell").locator(".decision").wait_for()
-    (entry,) = decisions_of(page)["decisions"]
+    content = decisions_of(page)
+    (entry,) = content["decisions"]
     assert "cluster" not in entry
     own = (adata.obs["cell_type_cell"] == "B cell").to_numpy()
     mask = np.frombuffer(base64.b64decode(entry["cells_at"]["mask"]), np.uint8)
     assert np.array_equal(np.unpackbits(mask, bitorder="little")[: len(own)].astype(bool), own)
     assert entry["n_cells"] == own.sum()
-    assert len(entry["cells_at"]["of"]) == 32
+    target = tmp_path / "decisions.json"
+    target.write_text(json.dumps(content), encoding="utf-8")
+    before = adata.obs["cell_type_cell"].astype(str)
+    cellferry.apply_decisions(adata, target)
+    after = adata.obs["cell_type_cell"].astype(str)
+    assert set(after[own]) == {"Unknown"}
+    assert (after[~own] == before[~own]).all()
 
 
 @pytest.fixture
@@ -476,7 +496,9 @@ def inside(browser, file, tmp_path):
     last = 'document.documentElement.classList.add("scripted");'
     assert text.count(last) == 1
     target = tmp_path / "inside.html"
-    target.write_text(text.replace(last, last + "window.viewer = {change, state, showGene};"), encoding="utf-8")
+    target.write_text(
+        text.replace(last, last + "window.viewer = {change, state, showGene};"), encoding="utf-8"
+    )
     context = browser.new_context(bypass_csp=True, accept_downloads=True)
     page = context.new_page()
     trouble = []
@@ -487,10 +509,12 @@ def inside(browser, file, tmp_path):
     context.close()
 
 
-def test_chosen_cells_are_compared_and_decided(inside, labelled):
+def test_chosen_cells_are_compared_and_decided(inside, labelled, tmp_path):
     page = inside
     own = (labelled.obs["leiden"] == "3").to_numpy()
-    page.evaluate("bits => viewer.change({chosen: Uint8Array.from(bits)})", own.astype(int).tolist())
+    page.evaluate(
+        "bits => viewer.change({chosen: Uint8Array.from(bits)})", own.astype(int).tolist()
+    )
     n = int(own.sum())
     page.locator("#card h2", has_text=f"{n} chosen cells").wait_for()
     page.locator("#compare").scroll_into_view_if_needed()
@@ -507,14 +531,28 @@ def test_chosen_cells_are_compared_and_decided(inside, labelled):
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("u")
     page.locator("#decisions td", has_text=f"{n} cells").nth(1).wait_for()
-    cells, row, again = decisions_of(page)["decisions"]
+    content = decisions_of(page)
+    cells, row, again = content["decisions"]
     mask = np.frombuffer(base64.b64decode(cells["cells_at"]["mask"]), np.uint8)
     assert np.array_equal(np.unpackbits(mask, bitorder="little")[: len(own)].astype(bool), own)
-    assert (cells["label"], cells["ontology_id"], cells["n_cells"]) == ("memory B cell", "CL:0000787", n)
-    assert row["cluster"] == "1" and "cells_at" not in row
-    assert again["action"] == "unknown" and again["cells_at"] == cells["cells_at"]
+    assert (cells["label"], cells["ontology_id"], cells["n_cells"]) == (
+        "memory B cell",
+        "CL:0000787",
+        n,
+    )
+    assert row["cluster"] == "1"
+    assert "cells_at" not in row
+    assert again["action"] == "unknown"
+    assert again["cells_at"] == cells["cells_at"]
     states = page.locator("#decisions .state").all_inner_texts()
     assert states == ["in force", "in force", "replaced"]
+    content["decisions"].pop()
+    target = tmp_path / "decisions.json"
+    target.write_text(json.dumps(content), encoding="utf-8")
+    adata = labelled.copy()
+    cellferry.apply_decisions(adata, target)
+    assert set(adata.obs["cell_type"][own]) == {"memory B cell"}
+    assert "memory B cell" not in set(adata.obs["cell_type"][~own])
     page.evaluate("viewer.change({chosen: null})")
     page.evaluate("viewer.showGene(3)")
     page.locator("#pictures .chips", has_text=labelled.var_names[3]).wait_for()
@@ -537,7 +575,17 @@ def test_a_stale_decision_is_taken_over(opened, tmp_path):
 
 
 def many(n):
-    found = [Annotation(str(i), "ok", label=f"type {i}", confidence=i / n, confidence_kind="stated", supporting=(f"G{i}",)) for i in range(n)]
+    found = [
+        Annotation(
+            str(i),
+            "ok",
+            label=f"type {i}",
+            confidence=i / n,
+            confidence_kind="stated",
+            supporting=(f"G{i}",),
+        )
+        for i in range(n)
+    ]
     markers = {"cluster": [r.cluster for r in found], "gene": [f"G{i}" for i in range(n)]}
     return Annotations(tuple(found), {}, {"engine": "local"}, markers)
 
@@ -596,7 +644,7 @@ def test_axe_finds_nothing_serious(browser, file, scheme):
 
 
 class Server:
-    """A served page: its blocks, decisions in memory, and a comparison that answers what it was asked."""
+    """A served page: its blocks, decisions in memory, and one comparison for all."""
 
     def __init__(self, found, content):
         live = Live(base="blocks/", decisions="decisions", compare=True, done=True)
@@ -639,7 +687,14 @@ class Server:
                     self.answer({"decisions": outer.decisions})
                 elif self.path == "/blocks/compare":
                     outer.asked.append(body)
-                    gene = {"gene": "CD3D", "lfc": 2.5, "here": 0.9, "elsewhere": 0.1, "p": 1e-9, "p_adj": 1e-8}
+                    gene = {
+                        "gene": "CD3D",
+                        "lfc": 2.5,
+                        "here": 0.9,
+                        "elsewhere": 0.1,
+                        "p": 1e-9,
+                        "p_adj": 1e-8,
+                    }
                     self.answer({"genes": [gene], "n_a": 7, "n_b": 9, "note": "Wilcoxon."})
                 else:
                     outer.finished = True
@@ -654,7 +709,12 @@ class Server:
             for one in self.decisions:
                 if one["cluster"] == wish.get("cluster"):
                     one["state"] = "replaced"
-            made = {"id": str(len(self.decisions)), "at": "2030-01-01T00:00:00+00:00", "n_cells": 3, "state": "in force"}
+            made = {
+                "id": str(len(self.decisions)),
+                "at": "2030-01-01T00:00:00+00:00",
+                "n_cells": 3,
+                "state": "in force",
+            }
             empty = dict.fromkeys(["cluster", "label", "ontology_id", "by", "reason"])
             self.decisions.append(empty | wish | made)
 

@@ -283,14 +283,14 @@ async function keepInPage(about, verdict) {
     ontology_label: term ? term.label : null,
     run: index.run,
   };
-  // Where cells have labels of their own a row is no cluster that an object knows: its cells are named.
-  if (row && index.noun === "cluster")
+  if (row && index.noun === "cluster") {
     Object.assign(entry, { hash: row.hash, basis: row.basis, cluster: row.cluster });
-  else
-    entry.cells_at = {
-      mask: "cells" in about ? about.cells : await cellsOfRow(about.row),
-      of: index.cells?.hash,
-    };
+  } else {
+    // A label is no cluster that an object knows: its cells are named, by their places. What they are
+    // known by, the hash of their names, is worked out by who has the names.
+    const mask = "cells" in about ? about.cells : await cellsOfRow(about.row);
+    Object.assign(entry, { hash: "", cells_at: { mask, of: index.cells?.hash } });
+  }
   fileEntries.push(Object.fromEntries(Object.entries(entry).filter(([, value]) => value !== null)));
   const cluster = row ? row.cluster : null;
   /** @type {Decision} */
