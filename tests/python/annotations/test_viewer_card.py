@@ -356,7 +356,10 @@ def test_the_worklist_begins_with_what_needs_a_look(opened, tmp_path):
         Annotation("sure", "ok", label="B cell", confidence=0.9, confidence_kind="stated"),
         Annotation("low", "ok", label="T cell", confidence=0.2, confidence_kind="stated"),
         Annotation("failed", "failed", error="Nobody answered."),
-        Annotation("mixed", "ok", label="NK cell", confidence=0.8, confidence_kind="stated", mixed=("T cell", "NK cell")),
+        Annotation(
+            "mixed", "ok", label="NK cell", confidence=0.8, confidence_kind="stated",
+            mixed=("T cell", "NK cell"),
+        ),
     ))  # fmt: skip
     page = opened(write_report(found, tmp_path / "x.html"))
     assert page.locator("tbody th[scope=row] a").all_inner_texts() == [
@@ -407,7 +410,10 @@ def hostile():
         "pct.1": [0.5] * 4 * len(names),
     }
     found = [
-        Annotation(n, "ok", label=n, confidence=0.3, confidence_kind="stated", supporting=(n, "-2+3"), alternatives=(MARKUP, BIDI), mixed=(n,))
+        Annotation(
+            n, "ok", label=n, confidence=0.3, confidence_kind="stated", supporting=(n, "-2+3"),
+            alternatives=(MARKUP, BIDI), mixed=(n,),
+        )
         for n in names
     ]  # fmt: skip
     return Annotations(tuple(found), {}, {"engine": MARKUP, "run": MARKUP}, markers)

@@ -318,13 +318,9 @@ function followClicks() {
 
 /** Whether a key is meant for a field, or for something else than the page. @param {KeyboardEvent} event */
 function isTyped(event) {
-  const target = /** @type {Element} */ (event.target);
-  return (
-    event.ctrlKey ||
-    event.metaKey ||
-    event.altKey ||
-    Boolean(target.closest("input, textarea, select, dialog, [contenteditable]"))
-  );
+  const { target } = event;
+  if (!(target instanceof Element) || event.ctrlKey || event.metaKey || event.altKey) return true;
+  return Boolean(target.closest("input, textarea, select, dialog, [contenteditable]"));
 }
 
 /**
