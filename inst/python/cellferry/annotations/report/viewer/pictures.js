@@ -1173,14 +1173,9 @@ function listForm() {
 }
 
 (function startPictures() {
-  if (!index.markers.length && !index.genes) return;
+  // Where nothing can be unpacked, the map says so.
+  if (index.genes ? !readsBlocks : !index.markers.length) return;
   const section = /** @type {HTMLElement} */ (document.getElementById("pictures"));
-  if (index.genes && !readsBlocks) {
-    const text = "This browser cannot unpack the figures of the genes; the table and the cards are whole.";
-    section.append(element("p", { class: "note muted" }, text));
-    section.hidden = false;
-    return;
-  }
   const box = element("input", { id: "gene-box", type: "text", placeholder: "name, alias" });
   const note = element("p", { class: "note", id: "gene-note" });
   const missing = element("p", { class: "note", id: "gene-missing" });
@@ -1188,7 +1183,7 @@ function listForm() {
   const field = completing(box, genesLike, (chosen, text) => addGene(chosen ? chosen.value : text));
   const add = element("button", { type: "button", onclick: () => addGene(box.value) }, "Draw");
   section.append(
-    element("div", { class: "controls" }, element("label", { for: "gene-box" }, "Gene"), field, add),
+    element("div", { class: "controls" }, element("label", { for: "gene-box" }, "Add a gene"), field, add),
     note,
     missing,
     shown,
