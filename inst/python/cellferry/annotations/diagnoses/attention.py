@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LOW_CONFIDENCE = 0.5
 FOLD = 3.0
 """How many times more or less than the object's median counts as much or little."""
-FOLD_OF_GENES = 2.0
+FOLD_OF_GENES = 3.0
 FOLD_OF_MITOCHONDRIA = 2.0
 LEAST_MITOCHONDRIA = 10.0
 """Percent of mitochondrial counts below which a cluster is not spoken of."""
