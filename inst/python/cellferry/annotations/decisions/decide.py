@@ -29,13 +29,10 @@ from ..labelling import (
     Labels,
     Written,
     before_of,
-    by_hand,
     decided,
     differing,
     edited_error,
     equals,
-    index_of,
-    positions,
 )
 from .carry import Groups
 from .decision import (
@@ -55,6 +52,7 @@ from .decision import (
     open_offers,
 )
 from .in_force import engine_row, with_decisions
+from .of_cells import by_hand, placed, positions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -193,7 +191,7 @@ def _of_cells(labels: Labels, cells: Sequence[str], want: Wanted) -> Decision:
     engine = _engine_label(labels, at)
     action, term = action_of(want, engine, "these cells")
     made = _made(action, term, want, names_hash(names), labels.record)
-    kept = {} if action == "withdrawn" else before_of(labels, names)
+    kept = {} if action == "withdrawn" else before_of(labels, at)
     return _identified(replace(made, cells=tuple(names), n_cells=len(names), before=kept))
 
 
@@ -382,21 +380,21 @@ def apply(
     for name, value in hashes.items():
         clusters_of.setdefault(value, []).append(name)
     of_markers = _by_markers(target, hashes)
-    own_cells = index_of(target.cells) if isinstance(target, Labels) else None
+    where = placed(decisions, target.cells) if isinstance(target, Labels) else None
     new: list[Decision] = []
     left: list[Decision] = []
     n_known = 0
-    for decision in decisions:
+    for number, decision in enumerate(decisions):
         if decision.id in known:
             n_known += 1
             continue
         if decision.of_cells:
             if (
                 isinstance(target, Labels)
-                and own_cells is not None
-                and bool((positions(decision.cells, own_cells) >= 0).all())
+                and where is not None
+                and bool((where.of(number) >= 0).all())
             ):
-                new.append(replace(decision, before=before_of(target, decision.cells)))
+                new.append(replace(decision, before=before_of(target, where.of(number))))
             else:
                 left.append(decision)
             continue
@@ -639,9 +637,7 @@ def _affected(labels: Labels, new: Sequence[Decision]) -> NDArray[np.bool_]:
         affected |= np.isin(groups.codes, [groups.names.index(name) for name in clusters])
     of_cells = [d for d in new if d.of_cells]
     if of_cells:
-        own = index_of(labels.cells)
-        for decision in of_cells:
-            affected[positions(decision.cells, own)] = True
+        affected[placed(of_cells, labels.cells).at] = True
     return affected
 
 
