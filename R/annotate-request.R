@@ -75,7 +75,7 @@ open_request <- function(request, object = NULL) {
   target <- if (!is.null(object)) {
     c(
       json_target(object, request$key), json_labelled(outgoing, object, request$key),
-      json_within(outgoing, object, request$within)
+      json_within(outgoing, object, request$within, request$earlier.key)
     )
   }
   answer <- with_key_prompt(request$engine, {
@@ -149,11 +149,14 @@ json_label_columns <- function(outgoing, object, keys, more = NULL) {
 }
 
 # The labels within which an object is annotated, as json_labelled() has them, or a foreign column.
-json_within <- function(outgoing, object, within) {
-  if (is.null(within)) {
-    return(NULL)
-  }
+# A run that is gone on with has them already: of an object that still has them, it is for what was
+# decided about them.
+json_within <- function(outgoing, object, within, of.run = NULL) {
   columns <- names(extract_metadata(object))
+  if (is.null(within)) {
+    of.run <- intersect(of.run, columns)
+    return(if (length(of.run)) list(within_of_run = json_earlier(outgoing, object, of.run)))
+  }
   if (!within %in% columns) {
     cellferry_stop(
       "group_missing",
@@ -161,12 +164,16 @@ json_within <- function(outgoing, object, within) {
       c(did_you_mean(within, columns), "Annotate the clusters first: x <- AnnotateClusters(x)")
     )
   }
-  stored <- extract_stored(object)[within]
+  list(within = json_earlier(outgoing, object, within))
+}
+
+json_earlier <- function(outgoing, object, key) {
+  stored <- extract_stored(object)[key]
   stored <- stored[!vapply(stored, is.null, NA)]
-  list(within = c(
-    list(key = json_text(within), stored = json_record(lapply(stored, json_text))),
-    json_labelled(outgoing, object, within, always = TRUE)
-  ))
+  c(
+    list(key = json_text(key), stored = json_record(lapply(stored, json_text))),
+    json_labelled(outgoing, object, key, always = TRUE)
+  )
 }
 
 # The one way from an object to its labels, for clusters and for cells: a new run, or, with

@@ -122,6 +122,30 @@ def test_cells_columns_and_tables_are_labelled(work):
     assert "no column" in label("mine.h5ad", "--from-column", "m", "--out", "x").err
 
 
+def test_decisions_about_cells_are_put_back_when_their_run_is_resumed(work):
+    done = command("annotate", "raw.h5ad", "--cells", "--out", "each")
+    assert done.code == 0, done.err
+    before = anndata.read_h5ad("each.h5ad").obs
+    (work / "cells.txt").write_text("cell-0\ncell-3\n")
+    given = ("--cells", "cells.txt", "--label", "Plasma cell", "--overwrite")
+    done = label("each.h5ad", *given, "--out", "each", "--key", "cell_type_cell")
+    assert done.code == 0, done.err
+    decided = anndata.read_h5ad("each.h5ad").obs
+    assert decided.index[decided["cell_type_cell"] == "Plasma cell"].tolist() == [
+        "cell-0", "cell-3",
+    ]  # fmt: skip
+    (work / "each.h5ad").unlink()
+    done = command("runs", "resume", "each_run", "--overwrite")
+    assert done.code == 0, done.err
+    assert "not in its labels" not in done.err
+    pd.testing.assert_frame_equal(anndata.read_h5ad("each.h5ad").obs, decided)
+    # And once more in another run of the same files.
+    done = command("annotate", "raw.h5ad", "--cells", "--out", "each", "--overwrite")
+    assert done.code == 0, done.err
+    pd.testing.assert_frame_equal(anndata.read_h5ad("each.h5ad").obs, decided)
+    assert (before["cell_type_cell"] != "Plasma cell").all()
+
+
 def test_labels_edited_by_hand_are_refused_and_adopted_by_the_line_that_is_named(work):
     adata = anndata.read_h5ad("pbmc.h5ad")
     adata.obs["cell_type"] = adata.obs["cell_type"].astype(str)

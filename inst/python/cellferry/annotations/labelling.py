@@ -410,9 +410,9 @@ def labelled(
     previous
         What the object has under the key; None: nothing that is known.
     """
-    of_run: Sequence[Decision] = ()
-    if isinstance(found, Annotations) and found.decisions:
-        of_run, found = found.decisions, with_decisions(found, ())
+    of_run = found.decisions
+    if isinstance(found, Annotations) and of_run:
+        found = with_decisions(found, ())
     rows = found.rows_of(tuple(cells), clusters)
     of_row = {c.name.removeprefix(key): c.values for c in columns(found, key, clusters)}
     record = found.summary()
@@ -424,10 +424,14 @@ def labelled(
     decisions: Sequence[Decision] = () if previous is None else previous.record.decisions
     is_table = isinstance(found, Annotations)
     if decisions:
-        decisions = _carried(previous, found, rows, cells, made)
-    if of_run and isinstance(found, Annotations):
-        names = tuple(row.cluster for row in found)
-        decisions = _joined(decisions, of_run, Groups(names, rows, cells))
+        decisions = _carried(previous, found, rows, cells)
+    if of_run:
+        groups = Groups((), np.full(len(cells), -1), cells)
+        if isinstance(found, Annotations):
+            groups = Groups(tuple(row.cluster for row in found), rows, cells)
+        decisions = _joined(decisions, of_run, groups)
+    if not is_table:
+        decisions = _remembering(decisions, cells, made)
     if decisions:
         n_decided = counts_by_hand(decisions, cells, rows, record) if is_table else None
         record = with_decisions(record, decisions, n_decided)
@@ -509,7 +513,6 @@ def _carried(
     found: Annotations | CellAnnotations,
     rows: NDArray[np.intp],
     cells: Sequence[str],
-    made: Mapping[str, Values],
 ) -> list[Decision]:
     assert previous is not None
     before, decisions = previous.before(), previous.record.decisions
@@ -526,13 +529,20 @@ def _carried(
     for i in last.values():
         carrying = _carrying(carried[i], before, previous.record)
         carried[i] = moved_cells(carried[i], cells, carrying)
-    if found.level == "cells":
-        if last:
-            where = placed(carried, own)
-        for i, decision in enumerate(carried):
-            if decision.of_cells and decision.action != "withdrawn":
-                carried[i] = replace(decision, before=_before(made, where.of(i)))
     return carried
+
+
+def _remembering(
+    decisions: Sequence[Decision], cells: Sequence[str], made: Mapping[str, Values]
+) -> list[Decision]:
+    """Return decisions with what their cells have of the engine, each annotated by itself."""
+    where = placed(decisions, cells)
+    return [
+        replace(d, before=_before(made, where.of(i)))
+        if d.of_cells and d.action != "withdrawn"
+        else d
+        for i, d in enumerate(decisions)
+    ]
 
 
 def _joined(

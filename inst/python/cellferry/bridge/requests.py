@@ -118,8 +118,10 @@ def open_request(
     earlier = earlier_labels(message)
     if earlier is not None:
         check_within(earlier[0].key, parameters.get("group.by"))
-        if earlier[0].key != message["key"]:
-            previous = with_others(previous, earlier[1])
+    # Of a run that is gone on with there are their decisions only.
+    others = previous_labels(message.get("within_of_run") or {}) if earlier is None else earlier[1]
+    if others is not None and others.key != message["key"]:
+        previous = with_others(previous, others)
     if replaced:
         logger.info("Replacing the columns %s.", ", ".join(replaced))
     request = Request(
