@@ -137,11 +137,12 @@ test_that("what Python reads is a whole and a part", {
     anndata <- reticulate::import("anndata", convert = FALSE)
     pandas <- reticulate::import("pandas", convert = FALSE)
     plain <- lapply(object[[]], function(x) if (is.factor(x)) as.character(x) else x)
-    # reticulate makes "NA" of a text that is missing.
-    plain <- plain[!vapply(plain, anyNA, NA)]
     metadata <- as.data.frame(plain, row.names = colnames(object))
     record <- reticulate::dict(cellferry = do.call(reticulate::dict, extract_stored(object)))
-    anndata$AnnData(obs = pandas$DataFrame(metadata), uns = record)$write_h5ad(file)
+    # reticulate makes "NA" of a text that is missing.
+    mask <- reticulate::py_eval("lambda frame: frame.mask(frame == 'NA')", convert = FALSE)
+    obs <- mask(pandas$DataFrame(metadata))
+    anndata$AnnData(obs = obs, uns = record)$write_h5ad(file)
     file
   }
   expected <- MergeAnnotations(x, B = part, verbose = FALSE)
