@@ -140,8 +140,8 @@ test_that("what Python reads is a whole and a part", {
     metadata <- as.data.frame(plain, row.names = colnames(object))
     record <- reticulate::dict(cellferry = do.call(reticulate::dict, extract_stored(object)))
     # reticulate makes "NA" of a text that is missing.
-    mask <- reticulate::py_eval("lambda frame: frame.mask(frame == 'NA')", convert = FALSE)
-    obs <- mask(pandas$DataFrame(metadata))
+    frame <- pandas$DataFrame(metadata)
+    obs <- frame$mask(frame$eq("NA"))
     anndata$AnnData(obs = obs, uns = record)$write_h5ad(file)
     file
   }
