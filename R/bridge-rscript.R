@@ -58,9 +58,9 @@ do_task <- function(task) {
   request <- list(
     engine = as_engine(task$engine), group.by = task$group_by,
     key = task$key %||% if (identical(task$level, "cells")) "cell_type_cell" else "cell_type",
-    key.given = !is.null(task$key), within = task$within, levels = isTRUE(task$levels),
-    tissue = task$tissue, species = task$species, study.context = task$study_context,
-    assay = task$assay, overwrite = isTRUE(task$overwrite),
+    key.given = !is.null(task$key), within = task$within, earlier.key = task$earlier_key,
+    levels = isTRUE(task$levels), tissue = task$tissue, species = task$species,
+    study.context = task$study_context, assay = task$assay, overwrite = isTRUE(task$overwrite),
     allow.upload = isTRUE(task$allow_upload), verbose = FALSE, level = task$level,
     dry.run = isTRUE(task$dry_run)
   )

@@ -1,7 +1,7 @@
 # R/ is flat, so that prefixes are its folders. These are the rules between them.
 
 # A new file is placed by one of the prefixes, or by adding it here.
-prefixes <- "^(annotate|object|bridge)-"
+prefixes <- "^(annotate|annotations|object|bridge)-"
 singles <- c(
   "annotations.R", "artifacts.R", "backend.R", "cellferry-package.R", "checks.R", "companions.R",
   "conditions.R", "decisions.R", "engines.R", "find-markers.R", "known.R", "label-colors.R",

@@ -37,7 +37,7 @@ from . import decisions, wire
 from .callbacks import Callback, ask_by, notify
 from .handles import drop, keep, kept, take
 from .installation import installed_versions
-from .requests import Request, engine_of, merged_parts, open_request
+from .requests import Request, engine_of, merged_parts, merged_source, open_request
 from .results import described, results
 from .studies import Incoming, OpenStudy, describe_parts, study_from_wire
 from .wire import Message
@@ -450,6 +450,28 @@ def _merge(message: Message, out: wire.Outgoing, _callback: Callback | None) -> 
     return {**answer, "beside": dict(made.written.beside)}
 
 
+def _merge_file(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Put annotated parts into the object of a file that R does not read."""
+    from ..annotate.merging import merge_annotations
+
+    found = merge_annotations(
+        message["path"],
+        {str(part["name"]): merged_source(part) for part in message["parts"]},
+        add_cell_ids=message.get("ids"),
+        key=message.get("key"),
+        output=message.get("output"),
+        overwrite=bool(message.get("overwrite")),
+    )
+    return results(found, None, out)
+
+
+def _stored_keys(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return the keys of the annotations in a file that R does not read."""
+    from ..annotate.merging import source_of
+
+    return {"keys": list(source_of("", message["path"]).stored)}
+
+
 def _run_reannotate(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
     """Ask one cluster of a run again, with a person's remark."""
     found = ask_again(
@@ -574,6 +596,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "markers_file": _markers_file,
     "markers_finish": _markers_finish,
     "merge": _merge,
+    "merge_file": _merge_file,
     "plan": _plan,
     "pseudobulk": _pseudobulk,
     "read_markers": _read_markers,
@@ -585,6 +608,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "runs_delete": _runs_delete,
     "runs_list": _runs_list,
     "set_labels": decisions.set_labels,
+    "stored_keys": _stored_keys,
     "study_begin": _study_begin,
     "study_open": _study_open,
     "study_report": _study_report,

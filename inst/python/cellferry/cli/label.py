@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..runs.run import Run
 
 ACTIONS = ("accepted", "needs_work", "unknown", "withdrawn")
+PATIENCE_SECONDS = 30.0
+"""So long another command that writes the same files is waited for."""
 _SHOWN = ("at", "cluster", "n_cells", "decision", "label", "by", "reason", "state")
 
 
@@ -211,7 +213,11 @@ def _decide(
 
     console = the_console()
     written: list[Path] = []
-    with _opened(source, key, likely, asked) as opened:
+    with ExitStack() as stack:
+        if out is not None and asked.changes:
+            # Before INPUT is read, which may be what another process writes just now.
+            stack.enter_context(_alone(out))
+        opened = stack.enter_context(_opened(source, key, likely, asked))
         made = decide_all(opened.target(), asked)
         found = made.table
         if asked.changes:
@@ -245,18 +251,31 @@ def _write(
             raise click.UsageError(message)
         opened.remember(made)
         return []
-    with one_at_a_time(out):
-        summary = out.with_name(f"{out.name}_summary.csv")
-        writers = {**opened.writers(out, made), summary: made.table.summary().to_csv}
-        for path in writers:
-            _refuse(path, overwrite=overwrite, source=source)
-        if isinstance(opened, _OfRun):
-            # Its decisions are the record; the files are made of it.
-            opened.remember(made)
-            return write_all(writers)
-        written = write_all(writers)
+    summary = out.with_name(f"{out.name}_summary.csv")
+    writers = {**opened.writers(out, made), summary: made.table.summary().to_csv}
+    for path in writers:
+        _refuse(path, overwrite=overwrite, source=source)
+    if isinstance(opened, _OfRun):
+        # Its decisions are the record; the files are made of it.
         opened.remember(made)
-        return written
+        return write_all(writers)
+    written = write_all(writers)
+    opened.remember(made)
+    return written
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Have what is written for oneself; raises :class:`RunLockedError` after a while."""
+    from ..errors import RunLockedError
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(one_at_a_time(out, PATIENCE_SECONDS))
+        except RunLockedError as error:
+            error.hint = f"{error.hint} Nothing was changed."
+            raise
+        yield
 
 
 def _refuse(path: Path, *, overwrite: bool, source: str | None = None) -> None:

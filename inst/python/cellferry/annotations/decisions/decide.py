@@ -29,13 +29,10 @@ from ..labelling import (
     Labels,
     Written,
     before_of,
-    by_hand,
     decided,
     differing,
     edited_error,
     equals,
-    index_of,
-    positions,
 )
 from .carry import Groups
 from .decision import (
@@ -57,6 +54,7 @@ from .decision import (
     order_hash,
 )
 from .in_force import engine_row, with_decisions
+from .of_cells import by_hand, placed, positions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -195,7 +193,7 @@ def _of_cells(labels: Labels, cells: Sequence[str], want: Wanted) -> Decision:
     engine = _engine_label(labels, at)
     action, term = action_of(want, engine, "these cells")
     made = _made(action, term, want, names_hash(names), labels.record)
-    kept = {} if action == "withdrawn" else before_of(labels, names)
+    kept = {} if action == "withdrawn" else before_of(labels, at)
     return _identified(replace(made, cells=tuple(names), n_cells=len(names), before=kept))
 
 
@@ -384,27 +382,23 @@ def apply(
     for name, value in hashes.items():
         clusters_of.setdefault(value, []).append(name)
     of_markers = _by_markers(target, hashes)
-    own_cells = index_of(target.cells) if isinstance(target, Labels) else None
+    decisions = _named(target, decisions)
+    where = placed(decisions, target.cells) if isinstance(target, Labels) else None
     new: list[Decision] = []
     left: list[Decision] = []
     n_known = 0
-    order = ""
-    for given in decisions:
-        decision = given
+    for number, decision in enumerate(decisions):
         if decision.id in known:
             n_known += 1
             continue
-        if decision.cells_at and isinstance(target, Labels):
-            order = order or order_hash(target.cells)
-            decision = located(decision, target.cells, order) or decision
         if decision.of_cells:
             if (
                 isinstance(target, Labels)
-                and own_cells is not None
                 and not decision.cells_at
-                and bool((positions(decision.cells, own_cells) >= 0).all())
+                and where is not None
+                and bool((where.of(number) >= 0).all())
             ):
-                new.append(replace(decision, before=before_of(target, decision.cells)))
+                new.append(replace(decision, before=before_of(target, where.of(number))))
             else:
                 left.append(decision)
             continue
@@ -442,6 +436,14 @@ def apply(
         return Decided(tuple(new), with_decisions(record, [*record.decisions, *new]))
     affected = _affected(target, new)
     return _decided(target, new, affected, overwrite=True)
+
+
+def _named(target: Labels | Annotations, decisions: Sequence[Decision]) -> list[Decision]:
+    """Return decisions in which places of this object's cells are their names."""
+    if not isinstance(target, Labels) or not any(d.cells_at for d in decisions):
+        return list(decisions)
+    order = order_hash(target.cells)
+    return [(located(d, target.cells, order) or d) if d.cells_at else d for d in decisions]
 
 
 def carry(
@@ -647,9 +649,7 @@ def _affected(labels: Labels, new: Sequence[Decision]) -> NDArray[np.bool_]:
         affected |= np.isin(groups.codes, [groups.names.index(name) for name in clusters])
     of_cells = [d for d in new if d.of_cells]
     if of_cells:
-        own = index_of(labels.cells)
-        for decision in of_cells:
-            affected[positions(decision.cells, own)] = True
+        affected[placed(of_cells, labels.cells).at] = True
     return affected
 
 
