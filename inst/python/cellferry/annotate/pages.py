@@ -151,9 +151,10 @@ def annotation_report(
 def own_columns(obs: pd.DataFrame, key: str) -> list[str]:
     """Return the columns that cellferry wrote under a key."""
     from ..annotations.delivery import COLUMN_SOURCES
+    from ..annotations.labelling import CLUSTER, DECISION
     from ..annotations.levels import SUFFIXES
 
-    wanted = {key, *(key + suffix for suffix in (*COLUMN_SOURCES, *SUFFIXES))}
+    wanted = {key + suffix for suffix in (*COLUMN_SOURCES, *SUFFIXES, CLUSTER, DECISION)}
     return [str(c) for c in obs.columns if str(c) in wanted]
 
 

@@ -38,8 +38,8 @@ def report(
       cellferry report pbmc_run pbmc.html
       cellferry report pbmc_labelled.h5ad pbmc.html --coordinates-key X_umap
     """
-    from ..annotations.report import check_report_file, render, write_report
     from ..annotate.pages import annotation_report
+    from ..annotations.report import check_report_file, render, write_report
 
     console = the_console()
     if is_standard_input(file):

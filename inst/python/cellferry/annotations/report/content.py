@@ -164,9 +164,7 @@ class Page:
             "genes": self._genes(),
             "features": [{"key": k, "names": list(n)} for k, n in self._content.features],
             "markers": list(_markers(found)),
-            "decisions": [
-                {k: v for k, v in one.items() if k != "run"} for one in history(found)
-            ],
+            "decisions": decisions_of(found),
             "dropped": list(self._dropped),
         }
 
@@ -213,27 +211,12 @@ class Page:
         return [g for g in self._content.values if g in drawn and drawn[g].codes is not None]
 
     def _rows(self, near: Sequence[Sequence[int]]) -> Iterator[dict[str, Any]]:
-        tones = colours_of(self._found)
         hashes, basis = self._hashes()
         measured = None if self._content.genes is None else set(self._content.genes.genes)
-        for i, row in enumerate(self._found):
-            at = levels(row.label, row.ontology_id)
-            tone = NO_LABEL_COLOURS if row.label is None else UNKNOWN_COLOURS
-            if row.label in tones:
-                tone = tones[row.label].light, tones[row.label].dark
+        for i, (row, labelled) in enumerate(zip(self._found, _in_force(self._found), strict=True)):
             yield {
                 "cluster": row.cluster,
-                "label": row.label,
-                "status": row.status,
-                "confidence": row.confidence,
-                "n_cells": row.n_cells,
-                "ontology_id": row.ontology_id,
-                "lineage": at[0].label,
-                "levels": [level.label for level in at],
-                "color": tone,
-                "engine_label": row.engine_label,
-                "engine_status": row.engine_status,
-                "engine_ontology_id": row.engine_ontology_id,
+                **labelled,
                 "alternatives": list(row.alternatives),
                 "supporting": list(row.supporting),
                 "conflicting": list(row.conflicting),
@@ -327,6 +310,73 @@ class Page:
             "least": self._means.least,
             "most": self._means.most,
         }
+
+
+def _in_force(found: Annotations) -> Iterator[dict[str, Any]]:
+    """Yield what a decision changes of each row."""
+    tones = colours_of(found)
+    for row in found:
+        at = levels(row.label, row.ontology_id)
+        tone = NO_LABEL_COLOURS if row.label is None else UNKNOWN_COLOURS
+        if row.label in tones:
+            tone = tones[row.label].light, tones[row.label].dark
+        yield {
+            "label": row.label,
+            "status": row.status,
+            "confidence": row.confidence,
+            "n_cells": row.n_cells,
+            "ontology_id": row.ontology_id,
+            "lineage": at[0].label,
+            "levels": [level.label for level in at],
+            "color": tone,
+            "engine_label": row.engine_label,
+            "engine_status": row.engine_status,
+            "engine_ontology_id": row.engine_ontology_id,
+        }
+
+
+def decisions_of(found: Annotations) -> list[dict[str, Any]]:
+    """Return the history of decisions as the page lists it.
+
+    Parameters
+    ----------
+    found
+        With decisions.
+    """
+    return [{k: v for k, v in one.items() if k != "run"} for one in history(found)]
+
+
+def refreshed(
+    index: Mapping[str, Any], before: Annotations, found: Annotations, live: Live | None
+) -> dict[str, Any]:
+    """Return an index with the labels that are in force now; cells and genes are not looked at.
+
+    Parameters
+    ----------
+    index
+        What :meth:`Page.index` returned.
+    before, found
+        The annotations that it was made of, and those of now: the same rows.
+    live
+        Where the page finds its data.
+    """
+    from .attention import reasons
+
+    rows = []
+    was, now = list(before), list(found)
+    for number, labelled in enumerate(_in_force(found)):
+        row = index["rows"][number]
+        # What its cells and its markers say stays.
+        own = {reason.code for reason in reasons(before, was[number])}
+        kept = [reason for reason in row["attention"] if reason["code"] not in own]
+        said = [reason._asdict() for reason in reasons(found, now[number])]
+        rows.append({**row, **labelled, "attention": [*said, *kept]})
+    return {
+        **index,
+        "live": None if live is None else vars(live),
+        "rows": rows,
+        "decisions": decisions_of(found),
+    }
 
 
 def _state(gene: str, raised: set[str], measured: set[str] | None) -> str:

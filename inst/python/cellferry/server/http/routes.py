@@ -31,7 +31,7 @@ from ..store import now
 from ..uploads.signed import MOST_SIGNED, SIGNED_PATH, etag
 from . import bodies
 from .cells import EMBEDDING_PATH, MARKERS_PATH, PATH
-from .guards import COOKIE, POLICY, check_may_write, refused
+from .guards import COOKIE, check_may_write, refused
 from .memory import BodyMemory
 from .openapi import document
 from .pages import report_page, waiting_page
