@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ from ..annotations.report import (
     write_report,
 )
 from ..annotations.report.content import markers_of
-from ..annotations.report.picture import sample
 from ..annotations.stored import present_annotations
 from ..artifacts.marker_sums import read_genes
 from ..errors import GroupMissingError, MarkersRequiredError, listing, nearest
@@ -32,7 +30,7 @@ from ..study.build import assemble_study
 from ..study.embeddings import choose_embedding, embedding_of
 from ..study.expression.gene_summary import GeneFigures, GeneSummary
 from ..study.inputs.objects import opened_object
-from ..study.inputs.readers import path_of_r
+from ..study.inputs.readers import path_of_r, reader_of_r
 from ..study.layers import choose_matrices
 from ..study.markers.testable import check_testable
 
@@ -42,7 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..annotations.clusters import Annotations
-    from ..runs.worker import Event
+    from ..runs.worker import Event, Events
     from ..study.clusters import Clusters
     from ..study.expression.source import ExpressionSource
 
@@ -52,6 +50,8 @@ TOP_GENES = 5
 """Markers of each row whose values are drawn, beside its evidence."""
 MOST_DRAWN = 400
 """Genes whose values are drawn at most."""
+MOST_FEATURES = 500
+"""Features of another assay that can be drawn: one with more is a matrix of genes or peaks."""
 SPATIAL = ("spatial", "fov", "slice", "image")
 """What names of places in tissue begin with, with or without ``X_``."""
 OF_CELLS = ("pca", "lsi", "scvi", "harmony")
@@ -123,6 +123,14 @@ def annotation_report(
     'report.html'
     """
     path = None if hasattr(adata, "uns") else Path(str(adata)).expanduser()
+    of_r = None if path is None else path_of_r(path)
+    if of_r is not None and expression:
+        check_report_file(file, overwrite=overwrite)
+        written: Path = reader_of_r("page", of_r)(
+            of_r, Path(file), key, coordinates_key=coordinates_key, obs_columns=obs_columns,
+            cell_values=cell_values, report_mb=report_mb, overwrite=overwrite, progress=progress,
+        )  # fmt: skip
+        return written
     metadata = labelled(adata, coordinates_key)
     now = present_annotations(metadata, key)
     check_report_file(file, overwrite=overwrite)
@@ -135,8 +143,7 @@ def annotation_report(
         content = Content(cells)
         if chosen is not None:
             embedding = Embedding(*chosen, now.clusters)
-        of_r = path is not None and path_of_r(path) is not None
-        if expression and not of_r:
+        if expression:
             opened: Any = nullcontext(adata) if path is None else opened_object(path, [])
             with opened as data, progress_events(show=progress, title="Reading genes") as on_event:
                 genes, values = genes_of_object(
@@ -299,7 +306,11 @@ def read_figures(
 ) -> tuple[GeneSummary, tuple[int, ...]]:
     """Read a source once, by gene; see :func:`genes_of_object`."""
     figures, values = figures_of(source.genes, found, clusters, cell_values=cell_values)
-    run_in_worker(lambda events: read_genes(source, figures.take, events, "Reading genes"), on_event)
+
+    def read(events: Events) -> None:
+        read_genes(source, figures.take, events, "Reading genes")
+
+    run_in_worker(read, on_event)
     return figures.summary(), values
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,11 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 
 from ..annotations.clusters import Annotations
 from ..annotations.decisions.in_force import with_decisions
-from ..annotations.report.content import order_hash
+from ..annotations.report.content import index_text, order_hash
 from ..errors import InputError
 from ..files import PRIVATE, write_json, write_whole
 from .decided import DECISIONS, decisions_in
@@ -74,6 +74,8 @@ class Reviewed:
         Positions of the cells that have expression; None is all.
     features
         Of other assays.
+    log_base
+        Of the logarithms that the values are.
     """
 
     found: Annotations
@@ -82,6 +84,7 @@ class Reviewed:
     genes: tuple[str, ...] = ()
     measured: NDArray[np.integer] | None = None
     features: tuple[Features, ...] = ()
+    log_base: float = math.e
 
     @property
     def id(self) -> str:
@@ -220,7 +223,7 @@ class ReviewFolder:
 
     def index(self) -> dict[str, Any]:
         """Return the index of the page as it was when the folder was made."""
-        found: dict[str, Any] = orjson.loads(self.file("index.json").read_bytes())
+        found: dict[str, Any] = json.loads(self.file("index.json").read_bytes())
         return found
 
     def measured(self) -> NDArray[np.integer] | None:
@@ -242,7 +245,7 @@ class ReviewFolder:
         """Write what is small: annotations, index and, at the end, the record."""
         found, cells = reviewed.found, reviewed.cells
         write_whole(self.file("annotations.json"), found.to_json(), mode=PRIVATE)
-        write_whole(self.file("index.json"), orjson.dumps(index), mode=PRIVATE)
+        write_whole(self.file("index.json"), index_text(index), mode=PRIVATE)
         if reviewed.measured is not None:
             np.save(self.file("measured.npy"), np.asarray(reviewed.measured, dtype=np.int32))
         run = found.provenance.get("run")
@@ -252,6 +255,7 @@ class ReviewFolder:
             "run": None if run is None else str(run),
             "n_cells": cells.n,
             "genes": len(reviewed.genes),
+            "log_base": reviewed.log_base,
         }
         write_json(self.file(RECORD), content, mode=PRIVATE)
 

@@ -29,7 +29,7 @@ from ...study.inputs.objects import opened_object
 from ...study.inputs.readers import path_of_r, reader_of_r
 from ...study.layers import choose_matrices
 from ...study.markers.testable import check_testable
-from ..pages import cells_of, own_columns
+from ..pages import MOST_FEATURES, cells_of, own_columns
 from .build import ReviewBuild, build_review
 from .process import check_installed, served, start, wait_for_done, waiting
 
@@ -42,8 +42,6 @@ logger = logging.getLogger("cellferry")
 
 __all__ = ["Review", "open_review", "prepared", "review"]
 
-MOST_FEATURES = 500
-"""Features of another assay: one with more is a matrix of genes or peaks."""
 PROTEINS = ("protein", "prot", "adt", "antibody", "hto", "hashtag", "surface")
 """What the names of such assays contain."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import time
@@ -135,7 +136,7 @@ class ReviewBuild:
         study = study.with_parts(clusters=clusters, **parts)
         import pandas as pd
 
-        figures = GeneFigures(self.source.genes, clusters)
+        figures = GeneFigures(self.source.genes, clusters, scale=math.log(self.reviewed.log_base))
         options = BuildOptions(
             vars_h5_path=folder.file("vars.h5"),
             obs_duckdb_path=obs,

@@ -30,6 +30,7 @@ KEPT_VARIABLES = (
     "LOCALAPPDATA", "PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "USERPROFILE", "XDG_DATA_HOME",
 )  # fmt: skip
 """Of the environment the page's process gets these: neither keys nor R's library path."""
+_children: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Served:
     address: str
     pid: int
     started: float
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this process has started it."""
+        return any(child.pid == self.pid for child in _children)
 
     def state(self) -> dict[str, object] | None:
         """Return what the process says of itself; None where it does not answer."""
@@ -103,6 +109,10 @@ def runs(pid: int, started: float) -> bool:
     """
     import psutil
 
+    for child in list(_children):
+        # One that has ended stays in the system's list until its parent looks.
+        if child.poll() is not None:
+            _children.remove(child)
     try:
         process = psutil.Process(pid)
         # The time is computed from ticks since the machine began, whose start may be corrected.
@@ -195,6 +205,7 @@ def _started(folder: ReviewFolder, *, outlives: bool) -> Served:
             # Ctrl-C of the terminal is not meant for it.
             start_new_session=True,
         )
+    _children.append(child)
     assert child.stdout is not None
     with child.stdout:
         line = child.stdout.readline()

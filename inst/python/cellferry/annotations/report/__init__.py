@@ -18,7 +18,7 @@ from ..clusters import STATUSES
 from ..palette import NO_LABEL_COLOURS, PALETTE, UNKNOWN_COLOURS
 from .confidence import WIDTH as CONFIDENCE_WIDTH
 from .confidence import draw_confidence
-from .content import Cells, Content, Fitted, Live, Page
+from .content import Cells, Content, Fitted, Live, Page, index_text
 from .details import conversation_of, csv_base64, rounds_of
 from .picture import HEIGHT, RARE, TEXT_SIZE, WIDTH, Embedding, draw, of_cells
 from .texts import moment, number, ontology_url, parameters, plain_text, web_address, whole
@@ -223,7 +223,6 @@ def render(
     tags
         What the user said of the study, shown with it; web addresses become links.
     """
-    import orjson
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -255,7 +254,7 @@ def render(
     else:
         found = {**index, "title": heading, "live": vars(live)}
     # The only character that ends a script is written so that it does not.
-    in_script = orjson.dumps(found).decode().replace("<", "\\u003c")
+    in_script = index_text(found).replace("<", "\\u003c")
     return environment.get_template("template.html").render(
         # Our own file and no user's text, hence not escaped.
         script=Markup(script()),

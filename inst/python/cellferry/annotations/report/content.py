@@ -6,6 +6,7 @@ The names and shapes of the index are in ``viewer/types.d.ts``.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -344,6 +345,20 @@ def decisions_of(found: Annotations) -> list[dict[str, Any]]:
         With decisions.
     """
     return [{k: v for k, v in one.items() if k != "run"} for one in history(found)]
+
+
+def index_text(index: Mapping[str, Any]) -> str:
+    """Return an index as JSON; a lone surrogate, which UTF-8 has not, is escaped.
+
+    Examples
+    --------
+    >>> index_text({"label": "\ud800"})
+    '{"label": "\\ud800"}'
+    """
+    try:
+        return orjson.dumps(index, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        return json.dumps(index)
 
 
 def refreshed(

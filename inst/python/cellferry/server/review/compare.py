@@ -82,7 +82,8 @@ def compare(page: ReviewPage, asked: Comparison) -> dict[str, Any]:
         if n < LEAST_CELLS:
             fail(f"`{name}` has {counted(n, 'cell')}; a test needs {LEAST_CELLS} on each side.")
     most = MOST_RANKED if max(sizes) > MOST_RANKED else None
-    options = MarkerOptions(return_thresh=None, max_cells_per_ident=most).checked()
+    base = float(page.folder.record()["log_base"])
+    options = MarkerOptions(return_thresh=None, max_cells_per_ident=most, log_base=base).checked()
     try:
         contrast = two_sets(inside, outside, "a")
     except CellferryError as error:

@@ -12,7 +12,7 @@ from .kinds import file_kind
 
 Reader = Callable[..., Any]
 
-PURPOSES = ("annotate", "annotations", "artifacts", "markers", "pseudobulk", "report", "review")
+PURPOSES = ("annotate", "annotations", "artifacts", "markers", "page", "pseudobulk", "report", "review")
 
 _readers: dict[str, Reader] = {}
 
