@@ -132,8 +132,15 @@ class Means(NamedTuple):
     most: float
 
 
-def coded_means(means: NDArray[np.float64]) -> Means:
+def coded_means(means: NDArray[np.float64], span: tuple[float, float] | None = None) -> Means:
     """Return means by the steps of their logarithm; 0 is zero, others are right within 3 %.
+
+    Parameters
+    ----------
+    means
+        Genes x rows.
+    span
+        Least and largest that are told apart; None is what there is.
 
     Examples
     --------
@@ -141,16 +148,21 @@ def coded_means(means: NDArray[np.float64]) -> Means:
     [[0, 178], [1, 255]]
     """
     positive = means[means > 0]
+    if span is not None:
+        return Means(_steps(means, *span), *span)
     if not len(positive):
         return Means(np.zeros(means.shape, np.uint8), 1.0, 2.0)
     most = float(positive.max())
     # Five decades are more than a picture shows; what is less is the least.
     least = max(float(positive.min()), most * 1e-6)
     most = max(most, least * 2)
+    return Means(_steps(means, least, most), least, most)
+
+
+def _steps(means: NDArray[np.float64], least: float, most: float) -> NDArray[np.uint8]:
     step = np.log(most / least) / MEAN_STEPS
-    with np.errstate(divide="ignore"):
-        codes = 1 + np.rint(np.log(np.maximum(means, least) / least) / step)
-    return Means(np.where(means > 0, codes, 0).astype(np.uint8), least, most)
+    codes = 1 + np.rint(np.log(np.clip(means, least, most) / least) / step)
+    return np.where(means > 0, codes, 0).astype(np.uint8)
 
 
 def summary_block(found: GeneSummary, means: Means) -> bytes:
