@@ -11,7 +11,7 @@
 #' The page runs as a process beside R, which goes on at once. It ends when R ends, or after eight
 #' hours in which nobody used it. The same object gets the same page again.
 #'
-#' @inheritParams AnnotationReport
+#' @inheritParams Annotations
 #' @param object A Seurat object or a SingleCellExperiment that was annotated, or the path of a file
 #'   with one (`.rds`, `.h5ad`, or a zarr folder). Log-normalised values are read from the active
 #'   assay, or from another one whose are.

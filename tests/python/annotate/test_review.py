@@ -49,11 +49,16 @@ def test_without_its_packages_nothing_is_built(adata, own_home, monkeypatch):
     assert not own_home.exists()
     token = language.set("r")
     try:
+        monkeypatch.delenv("RETICULATE_PYTHON", raising=False)
         with pytest.raises(DependencyError) as caught:
+            cellferry.review(adata)
+        monkeypatch.setenv("RETICULATE_PYTHON", "/own/python")
+        with pytest.raises(DependencyError) as managed:
             cellferry.review(adata)
     finally:
         language.reset(token)
     assert "InstallBackend()" in caught.value.hint
+    assert "-m pip install pydantic starlette uvicorn" in managed.value.hint
     assert 'AnnotationReport(object, "report.html")' in caught.value.hint
 
 

@@ -136,11 +136,11 @@ def check_installed() -> None:
     names = " and ".join(", ".join(missing).rsplit(", ", 1))
     be = "is" if len(missing) == 1 else "are"
     message = f"The live page needs {names}, which {be} not installed."
-    install = in_language(
-        python=f'{sys.executable} -m pip install "cellferry[server]"',
-        r="InstallBackend()",
-        cli=f'{sys.executable} -m pip install "cellferry[server]"',
-    )
+    line = f'{sys.executable} -m pip install "cellferry[server]"'
+    # Of a Python that the user manages only he can say what is in it.
+    own = f"in a terminal: {python_of_this()} -m pip install {' '.join(NEEDED)}"
+    managed = os.environ.get("RETICULATE_PYTHON")
+    install = in_language(python=line, r=own if managed else "InstallBackend()", cli=line)
     instead = in_language(
         python='cellferry.annotation_report(adata, "report.html")',
         r='AnnotationReport(object, "report.html")',
