@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,13 +18,14 @@ import cellferry
 from cellferry.annotations.report import policy
 from cellferry.runs.reviews import ReviewFolder
 from page_objects import labelled_cells
-from review_pages import PageClient, mask, values_of
+from review_pages import PageClient, Proxy, mask, values_of
 
 pytestmark = [
     pytest.mark.process,
     pytest.mark.filterwarnings("ignore::cellferry.errors.GenesUnrecognisedWarning"),
 ]
 N = 300
+CHROMIUM = os.environ.get("CELLFERRY_CHROMIUM") or shutil.which("chromium")
 
 
 @pytest.fixture(scope="module")
@@ -371,3 +373,42 @@ def test_done_is_said_once_somebody_waits(own):
     assert client.json("health")["done"] is True
     ReviewFolder(own.folder).waiting.write_text("{}")
     assert client.index()["live"]["done"] is True
+
+
+def test_behind_a_proxy_that_adds_a_path_everything_works(own):
+    with Proxy(own.address) as proxy:
+        client = PageClient(proxy.address)
+        index = client.index()
+        assert not any(index["live"][name].startswith("/") for name in ("base", "decisions"))
+        assert len(client.block("clusters")) == 2 * N
+        status, headers, _ = client.ask(client._parts.path.rstrip("/"))
+        assert (status, headers["location"]) == (307, client._parts.path.split("/")[-2] + "/")
+        sent = {"decisions": [{"cluster": "0", "decision": "accepted"}]}
+        status, _, body = client.ask("data/decisions", sent, Origin=proxy.origin)
+        assert status == 200, body
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_in_a_frame_of_another_origin_the_page_opens_and_asks_for_its_data(shared):
+    from playwright.sync_api import sync_playwright
+
+    with Proxy(shared.address) as proxy, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        tab = browser.new_page()
+        trouble = []
+        tab.on("console", lambda m: trouble.append(m.text) if m.type == "error" else None)
+        tab.goto(f"{proxy.origin}/")
+        frame = tab.frames[1]
+        frame.wait_for_selector("h1")
+        # What the page's script does is tested where it is written; it may ask for its blocks.
+        size = frame.evaluate(
+            "fetch('data/clusters').then(a => a.arrayBuffer()).then(b => b.byteLength)"
+        )
+        assert size == 2 * N
+        # Directly, from an origin of this machine that is not its own.
+        tab.evaluate(f"document.querySelector('iframe').src = '{shared.address}'")
+        tab.wait_for_timeout(500)
+        tab.frames[1].wait_for_selector("h1")
+        assert trouble == []
+        browser.close()

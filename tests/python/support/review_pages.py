@@ -2,8 +2,10 @@
 
 import base64
 import http.client
+import http.server
 import json
 import re
+import threading
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -68,3 +70,66 @@ def values_of(block):
     """Return the values of a gene or feature as the page reads them."""
     top = np.frombuffer(block[:4], "<f4")[0]
     return top * np.frombuffer(block[4:], np.uint8) / 255
+
+
+class Proxy:
+    """A proxy of another origin that puts a path before that of the page, as RStudio Server does.
+
+    Its own page, at ``/``, shows the live page in a frame.
+    """
+
+    def __init__(self, address):
+        parts = urlsplit(address)
+        frame = f"/p/0a1b2c{parts.path}"
+        self.seen = seen = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                if self.path == "/":
+                    self._answer(200, [("Content-Type", "text/html")], FRAME % frame.encode())
+                    return
+                if not self.path.startswith("/p/0a1b2c/"):
+                    self._answer(200 if self.path == "/favicon.ico" else 404, [], b"")
+                    return
+                seen.append(self.path)
+                size = int(self.headers.get("Content-Length") or 0)
+                kept = {"Content-Type", "Origin", "Accept"}
+                sent = {k: v for k, v in self.headers.items() if k in kept}
+                connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+                path = self.path.removeprefix("/p/0a1b2c")
+                connection.request(self.command, path, self.rfile.read(size), sent)
+                answer = connection.getresponse()
+                content = answer.read()
+                left = {"connection", "transfer-encoding", "content-length"}
+                headers = [(k, v) for k, v in answer.getheaders() if k.lower() not in left]
+                self._answer(answer.status, headers, content)
+                connection.close()
+
+            do_POST = do_GET
+
+            def _answer(self, status, headers, content):
+                self.send_response(status)
+                for name, value in headers:
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.address = f"{self.origin}{frame}"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+FRAME = b'<!DOCTYPE html><title>viewer</title><iframe src="%s" width="900" height="600"></iframe>'

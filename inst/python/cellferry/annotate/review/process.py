@@ -242,7 +242,7 @@ def environment_of_child(environment: Mapping[str, str]) -> dict[str, str]:
     Examples
     --------
     >>> sorted(environment_of_child({"R_HOME": "/R", "LD_LIBRARY_PATH": "/R/lib", "API_KEY": "s"}))
-    ['OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'PYTHONPATH']
+    ['MALLOC_ARENA_MAX', 'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'PYTHONPATH']
     """
     # A Python of its own may need the library path; R has put its own libraries there.
     path = () if "R_HOME" in environment else ("LD_LIBRARY_PATH",)
@@ -252,6 +252,8 @@ def environment_of_child(environment: Mapping[str, str]) -> dict[str, str]:
     beside = [package, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     return {
         **kept,
+        # Blocks of a million cells come and go: of glibc's arenas each thread would keep some.
+        "MALLOC_ARENA_MAX": "2",
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(beside)),
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
