@@ -2,14 +2,21 @@
 
 #' Write a report of the annotations
 #'
-#' Writes one HTML file with everything it shows: the labels, the evidence, the embedding
-#' coloured by label, and how it was made. Cells are counted as [Annotations()] counts them.
+#' Writes one HTML file that opens from disk, without a network: the labels and their evidence, a
+#' map of the cells, mean and share of every gene in every cluster, and how it was made. Names of
+#' cells are not in it. Cells are counted as [Annotations()] counts them. [ReviewAnnotation()] shows
+#' the same page with any gene in every cell.
 #'
 #' @inheritParams Annotations
 #' @param file Path of the HTML file to write. A report of cellferry is replaced, another file is
 #'   not.
 #' @param coordinates.key Name of the embedding to draw, with or without `X_`; `NULL` is the newest
 #'   UMAP, else t-SNE, else PCA, else the first.
+#' @param obs.columns Metadata columns that the page may show, beside those that cellferry wrote.
+#' @param expression Whether the expression is read; without it the page has no figures of genes.
+#' @param cell.values Whether it has values in each cell of the genes of the evidence.
+#' @param report.mb Megabytes that its data may take. What does not fit is left out in this order,
+#'   and said on the page: values of genes, columns, cells.
 #' @param overwrite Whether a file that is no report of cellferry may be replaced.
 #' @param browse Whether to open the report in the browser.
 #' @param verbose Whether to say what was written.
@@ -19,31 +26,53 @@
 #' @examples
 #' \dontrun{
 #' AnnotationReport(x, "report.html")
-#' AnnotationReport(x, "report.html", coordinates.key = "umap.cca")
+#' AnnotationReport(x, "report.html", coordinates.key = "umap.cca", obs.columns = "sample")
 #' }
 #' @export
-AnnotationReport <- function(object, file, key = NULL, coordinates.key = NULL, overwrite = FALSE,
-                             browse = interactive(), verbose = TRUE) {
+AnnotationReport <- function(object, file, key = NULL, coordinates.key = NULL, obs.columns = NULL,
+                             expression = TRUE, cell.values = TRUE, report.mb = 15,
+                             overwrite = FALSE, browse = interactive(), verbose = TRUE) {
+  given <- as.list(environment())
   check_text(file, "file")
   check_text(key, "key", null = TRUE)
   check_text(coordinates.key, "coordinates.key", null = TRUE)
-  check_flag(overwrite, "overwrite")
-  check_flag(browse, "browse")
-  check_flag(verbose, "verbose")
-  if (is_path(object)) {
-    return(report_file(object, file, key, coordinates.key, overwrite, browse, verbose))
+  check_texts(obs.columns, "obs.columns", null = TRUE)
+  for (name in c("expression", "cell.values", "overwrite", "browse", "verbose")) {
+    check_flag(given[[name]], name)
   }
-  outgoing <- new_outgoing()
+  check_size(report.mb, "report.mb")
+  if (is_path(object)) {
+    return(report_file(given))
+  }
   found <- annotations_to_write(object, key, "table to report")
   drawn <- embedding_to_draw(object, coordinates.key)
-  message <- c(
-    found$message, json_embedding(outgoing, object, found$table, drawn),
-    list(file = json_text(path.expand(file)), overwrite = json_flag(overwrite))
-  )
-  path <- bridge_call("report", message, outgoing)$value$file
+  options <- json_report(given)
+  path <- if (is_cell_object(object)) {
+    report_object(object, found, drawn, obs.columns, expression, options, verbose)
+  }
+  path <- path %||% bridge_call("report", c(found$message, options))$value$file
   if (verbose) cellferry_inform(paste0("Wrote ", path, written_of(found, drawn)))
   if (browse) utils::browseURL(normalizePath(path))
   invisible(path)
+}
+
+json_report <- function(given) {
+  list(
+    file = json_text(path.expand(given$file)), overwrite = json_flag(given$overwrite),
+    cell_values = json_flag(given$cell.values), report_mb = json_number(given$report.mb)
+  )
+}
+
+# The path of the report of an object; NULL where the cells of its rows are not known any more.
+report_object <- function(object, found, drawn, columns, expression, options, verbose) {
+  kept <- new_kept()
+  on.exit(discard(kept))
+  begun <- begin_page(
+    object, "report", found, drawn,
+    columns = as.character(columns), more = options, expression = expression, kept = kept,
+    verbose = verbose
+  )
+  if (!is.null(begun)) finish_page(begun, verbose)$file
 }
 
 #' Write the annotations as tables
@@ -149,21 +178,6 @@ embedding_to_draw <- function(object, wanted) {
     setdiff(names(Filter(is_drawable, extract_reductions(object))), coordinates$name)
   }
   list(coordinates = coordinates, others = grep("umap|tsne", others, TRUE, value = TRUE))
-}
-
-# The embedding with its clusters; nothing when there is none or the clusters were changed.
-json_embedding <- function(outgoing, object, table, drawn) {
-  if (is.null(drawn$coordinates)) {
-    return(list())
-  }
-  groups <- stored_groups(object, table)
-  if (is.null(groups)) {
-    return(list())
-  }
-  c(
-    list(coordinates = json_coordinates(outgoing, drawn$coordinates)),
-    json_groups(outgoing, groups)
-  )
 }
 
 # What each cell belongs to: codes from 0, -1 for none.

@@ -172,10 +172,10 @@ def label(  # noqa: PLR0917 - click passes every option by name
 def apply(decisions: str, source: str, key: str | None, out: Path | None, overwrite: bool) -> None:
     """Apply DECISIONS, made on another copy of an object or on a page, to INPUT.
 
-    DECISIONS is what cellferry label --save or the review page wrote, or a run, whose decisions
-    are meant. A decision is about a set of cells: it goes to the cluster that has exactly these,
-    whatever it is called; the others are named and left out. INPUT and what is written are as of
-    cellferry label.
+    DECISIONS is what cellferry label --save or the review page wrote, the folder of cellferry
+    review, or a run, whose decisions are meant. A decision is about a set of cells: it goes to the
+    cluster that has exactly these, whatever it is called; the others are named and left out. INPUT
+    and what is written are as of cellferry label.
 
     \b
     Examples:
@@ -183,7 +183,7 @@ def apply(decisions: str, source: str, key: str | None, out: Path | None, overwr
       cellferry apply pbmc_run pbmc.h5ad --out decided
     """
     from ..annotate.deciding import Asked
-    from ..annotate.decisions import read_decisions
+    from ..annotate.decisions import is_review, read_decisions
     from ..runs.decided import decisions_in
 
     named: str | None = None
@@ -193,6 +193,9 @@ def apply(decisions: str, source: str, key: str | None, out: Path | None, overwr
         applied, run = decisions_in(opened.folder), str(opened.id)
     else:
         applied, named, run = read_decisions(decisions)
+        if not applied and is_review(decisions):
+            the_console().result("Nothing was decided on the page yet.", asked_for=True)
+            return
     asked = Asked(applied=applied, run=run, overwrite=overwrite)
     _decide(source, asked, key, out, likely=named)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -140,6 +140,62 @@ def _of_clusters(labels: Labels, wanted: Mapping[str, Wanted]) -> list[Decision]
     return new
 
 
+def about_cluster(
+    row: Annotation,
+    want: Wanted,
+    value: str,
+    record: Annotations,
+    *,
+    basis: Literal["cells", "markers"] = "cells",
+) -> Decision:
+    """Return what is decided about a cluster that is known by a hash.
+
+    Parameters
+    ----------
+    row
+        Of the record, with the cells that it has.
+    want
+        What it is to be.
+    value, basis
+        The hash, and of what it is.
+    record
+        The table.
+
+    Raises
+    ------
+    InvalidOptionError
+        Label and decision contradict each other, or are no text.
+    """
+    made = _about(row, want, value, record)
+    return _identified(replace(made, basis=basis, n_cells=row.n_cells))
+
+
+def about_cells(
+    names: Sequence[str], want: Wanted, record: Annotations, engine_label: str | None
+) -> Decision:
+    """Return what is decided about cells that are there, each named once.
+
+    Parameters
+    ----------
+    names
+        Of the cells.
+    want
+        What they are to be.
+    record
+        The table.
+    engine_label
+        What the engine says of all of them; None where it says several things.
+
+    Raises
+    ------
+    InvalidOptionError
+        Label and decision contradict each other, or are no text.
+    """
+    action, term = action_of(want, engine_label, "these cells")
+    made = _made(action, term, want, names_hash(names), record)
+    return _identified(replace(made, cells=tuple(names), n_cells=len(names)))
+
+
 def _about(row: Annotation, want: Wanted, value: str, record: Annotations) -> Decision:
     """Return what is decided about a cluster that is known by a hash."""
     action, term = action_of(want, engine_row(row).label, f'cluster "{row.cluster}"')
@@ -190,11 +246,9 @@ def _of_cells(labels: Labels, cells: Sequence[str], want: Wanted) -> Decision:
         guess = nearest(missing[0], list(labels.cells[:2000]))
         hint = f"For example {listing(missing, 3)}."
         raise InvalidOptionError(message, hint + (f' Did you mean "{guess}"?' if guess else ""))
-    engine = _engine_label(labels, at)
-    action, term = action_of(want, engine, "these cells")
-    made = _made(action, term, want, names_hash(names), labels.record)
-    kept = {} if action == "withdrawn" else before_of(labels, at)
-    return _identified(replace(made, cells=tuple(names), n_cells=len(names), before=kept))
+    made = about_cells(names, want, labels.record, _engine_label(labels, at))
+    kept = {} if made.action == "withdrawn" else before_of(labels, at)
+    return replace(made, before=kept)
 
 
 def adopt(labels: Labels, column: Texts, by: str | None, reason: str | None) -> Decided:
@@ -602,8 +656,7 @@ def _decide_table(found: Annotations, wanted: Mapping[str, Wanted]) -> Decided:
     for row in found:
         if row.cluster in wanted:
             value = markers_hash(row.cluster, genes[row.cluster])
-            made = _about(row, wanted[row.cluster], value, found)
-            new.append(_identified(replace(made, basis="markers", n_cells=row.n_cells)))
+            new.append(about_cluster(row, wanted[row.cluster], value, found, basis="markers"))
     return Decided(tuple(new), with_decisions(found, [*found.decisions, *new]))
 
 
