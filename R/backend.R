@@ -3,9 +3,9 @@
 #' Install the Python packages that cellferry needs
 #'
 #' Makes a virtual environment and installs the packages of the core into it, and those that the
-#' live page of [ReviewAnnotation()] needs. The core itself is part of this R package. Needed once; afterwards the environment `r-cellferry` is found by
-#' itself. If you manage Python yourself, set the environment variable `RETICULATE_PYTHON`
-#' instead and install the packages listed in
+#' live page of [ReviewAnnotation()] needs. The core itself is part of this R package. Needed once;
+#' afterwards the environment `r-cellferry` is found by itself. If you manage Python yourself, set
+#' the environment variable `RETICULATE_PYTHON` instead and install the packages listed in
 #' `system.file("backend-requirements.txt", package = "cellferry")`, and for the live page those in
 #' `backend-requirements-server.txt` beside it.
 #'

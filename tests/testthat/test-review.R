@@ -71,7 +71,8 @@ test_that("a decision on the page is on exactly those cells, again and again", {
   # It is the same page, also of the object with the decisions; nothing new changes nothing.
   expect_identical(opened(made)$address, review$address)
   expect_identical(of_cell(suppressMessages(ApplyDecisions(made, review))), of_cell(made))
-  expect_identical(suppressMessages(ApplyDecisions(object, review$folder))$cell_type, made$cell_type)
+  of_folder <- suppressMessages(ApplyDecisions(object, review$folder))
+  expect_identical(of_folder$cell_type, made$cell_type)
 })
 
 test_that("decisions outlive the page", {
@@ -112,7 +113,8 @@ test_that("a page without log-normalised values has no genes", {
   local_home()
   object <- annotated()
   assay <- object[["RNA"]]
-  object[["RNA"]] <- SeuratObject::SetAssayData(assay, "data", SeuratObject::GetAssayData(assay, "counts"))
+  counts <- SeuratObject::GetAssayData(assay, "counts")
+  object[["RNA"]] <- SeuratObject::SetAssayData(assay, "data", counts)
   index <- page_index(opened(object))
   expect_null(index$genes)
   expect_identical(index$n_cells, 80L)
@@ -213,4 +215,35 @@ test_that("the report of an object has its genes, and what is asked for", {
   expect_gt(length(index_of(report.mb = 0.001)$dropped), 0L)
   expect_error(index_of(obs.columns = "nope"), class = "cellferry_group_missing_error")
   expect_error(index_of(report.mb = 0), class = "cellferry_invalid_option_error")
+})
+
+test_that("cells that the assay does not have are on the page, without values", {
+  skip_without_backend()
+  local_home()
+  object <- annotated()
+  whole <- page_index(opened(object))
+  at <- seq(1L, 80L, 3L)
+  # Seurat 4 has no way to make one, but reads it like any other.
+  object@assays$sketch <- suppressWarnings(subset(object[["RNA"]], cells = colnames(object)[at]))
+  object@active.assay <- "sketch"
+  expect_warning(review <- opened(object), class = "cellferry_cells_without_expression_warning")
+  index <- page_index(review)
+  expect_identical(index$n_cells, 80L)
+  hashes <- function(index) vapply(index$rows, function(row) row$hash, "")
+  expect_identical(hashes(index), hashes(whole))
+  expect_identical(
+    unlist(index$genes$sizes), as.integer(table(SeuratObject::Idents(object)[at]))
+  )
+  connection <- url(paste0(review$address, "data/gene/0"), "rb")
+  block <- readBin(connection, "raw", 84L)
+  close(connection)
+  values <- SeuratObject::GetAssayData(object, "data")[1, ]
+  shown <- which(as.integer(block[-(1:4)]) > 0L)
+  expect_identical(shown, at[values > 0])
+  decide(review, cluster = "1", decision = "relabelled", label = "Kupffer cell")
+  made <- suppressMessages(ApplyDecisions(object, review))
+  expect_identical(sum(of_cell(made) == "Kupffer cell"), 25L)
+  file <- withr::local_tempfile(fileext = ".html")
+  suppressWarnings(AnnotationReport(object, file, browse = FALSE, verbose = FALSE))
+  expect_identical(page_index(list(address = file))$genes$n, 230L)
 })

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import threading
 import time
 
@@ -158,3 +159,22 @@ def test_waiting_ends_with_done_and_labels_the_object(adata, own_home):
 def test_a_path_can_not_be_waited_for(tmp_path):
     with pytest.raises(InvalidOptionError, match="a path is none"):
         cellferry.review(tmp_path / "a.h5ad", wait=True)
+
+
+@pytest.mark.process
+def test_an_interrupt_ends_the_waiting_only(adata, own_home):
+    before = adata.obs.copy()
+
+    def interrupt():
+        while not list(own_home.glob("reviews/*/waiting.json")):
+            time.sleep(0.05)
+        signal.raise_signal(signal.SIGINT)
+
+    person = threading.Thread(target=interrupt)
+    person.start()
+    page = cellferry.review(adata, wait=True, open_browser=False, progress=False)
+    person.join()
+    assert page.alive
+    assert adata.obs.equals(before)
+    assert not list(own_home.glob("reviews/*/waiting.json"))
+    page.stop()

@@ -412,3 +412,24 @@ def test_in_a_frame_of_another_origin_the_page_opens_and_asks_for_its_data(share
         tab.frames[1].wait_for_selector("h1")
         assert trouble == []
         browser.close()
+
+
+def test_of_large_sides_some_cells_are_ranked_and_the_note_says_it(shared, monkeypatch):
+    from cellferry.server.review import compare as module
+    from cellferry.server.review.page import ReviewPage
+
+    monkeypatch.setattr(module, "MOST_RANKED", 20)
+    page = ReviewPage(ReviewFolder(shared.folder))
+    asked = module.Comparison.model_validate({"a": {"rows": [2]}, "b": {"rest": True}})
+    found = module.compare(page, asked)
+    monkeypatch.undo()
+    whole = module.compare(page, asked)
+    n = found["n_a"]
+    assert found["note"].startswith(f"Wilcoxon rank sum test of 20 of {n} and 20 of {N - n} cells")
+    assert found["note"].endswith("fold changes and shares are of all.")
+    exact = {one["gene"]: one for one in whole["genes"]}
+    assert max(one["p"] for one in found["genes"][:5]) > max(one["p"] for one in whole["genes"][:5])
+    for one in found["genes"][:10]:
+        assert {k: one[k] for k in ("lfc", "here", "elsewhere")} == {
+            k: exact[one["gene"]][k] for k in ("lfc", "here", "elsewhere")
+        }

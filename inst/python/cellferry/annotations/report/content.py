@@ -361,7 +361,7 @@ def decisions_of(found: Annotations) -> list[dict[str, Any]]:
 
 
 def index_text(index: Mapping[str, Any]) -> str:
-    """Return an index as JSON; a lone surrogate, which UTF-8 has not, is escaped.
+    r"""Return an index as JSON; a lone surrogate, which UTF-8 has not, is escaped.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import Field
 from ...annotations.report.blocks import NOWHERE
 from ...artifacts.marker_sums import MarkerSums
 from ...errors import CellferryError, counted
+from ...study.expression.blocks import sparse_view
 from ...study.markers.contrasts import two_sets
 from ...study.markers.rules import MarkerOptions
 from ..bodies import Body
@@ -19,6 +21,8 @@ from .decide import MOST_MASK, cells_in
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ...artifacts.vars_h5.reader import VarsFile
+    from ...study.expression.source import Block
     from .page import ReviewPage
 
 MOST_RANKED = 2000
@@ -89,10 +93,7 @@ def compare(page: ReviewPage, asked: Comparison) -> dict[str, Any]:
     except CellferryError as error:
         fail(f"{error.message} {error.hint}", error)
     sums = MarkerSums(file.var_names, [contrast], options)
-    for start, stop in file.runs(RUN_VALUES):
-        with page.reading:
-            block = file.genes(start, stop)
-        sums.take(start, block)
+    _read(page, file, sums, inside | outside)
     table = sums.table(["a"])
     order = np.lexsort((-np.abs(table.avg_log_fc), table.p_val))[:MOST_GENES]
     columns = {
@@ -104,6 +105,33 @@ def compare(page: ReviewPage, asked: Comparison) -> dict[str, Any]:
         for i in order.tolist()
     ]
     return {"genes": genes, "n_a": sizes[0], "n_b": sizes[1], "note": _note(sizes)}
+
+
+def _read(page: ReviewPage, file: VarsFile, sums: MarkerSums, members: NDArray[np.bool_]) -> None:
+    """Read all genes into the sums; the next ones are read while some are summed."""
+    some = not members.all()
+
+    def take(start: int, block: Block) -> None:
+        sums.take(start, _narrowed(block, members) if some else block)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="cellferry") as pool:
+        before: Future[None] | None = None
+        for start, stop in file.runs(RUN_VALUES):
+            with page.reading:
+                block = file.genes(start, stop)
+            if before is not None:
+                before.result()
+            before = pool.submit(take, start, block)
+        if before is not None:
+            before.result()
+
+
+def _narrowed(block: Block, members: NDArray[np.bool_]) -> Block:
+    """Return a block with the values of some cells only; the others are zeros of no group."""
+    kept = members[block.indices]
+    pointers = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])[block.indptr]
+    arrays = (block.data[kept], block.indices[kept], pointers)
+    return sparse_view(arrays, (int(block.shape[0]), int(block.shape[1])), "genes")
 
 
 def _note(sizes: tuple[int, int]) -> str:
