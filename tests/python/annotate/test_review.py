@@ -18,8 +18,6 @@ from cellferry.runs.reviews import ReviewFolder
 from page_objects import labelled_cells
 from review_pages import PageClient
 
-pytestmark = pytest.mark.filterwarnings("ignore::cellferry.errors.GenesUnrecognisedWarning")
-
 
 @pytest.fixture(scope="module")
 def cells():

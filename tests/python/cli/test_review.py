@@ -19,7 +19,6 @@ from review_pages import PageClient, index_of
 
 pytestmark = [
     pytest.mark.process,
-    pytest.mark.filterwarnings("ignore::cellferry.errors.GenesUnrecognisedWarning"),
 ]
 
 

@@ -22,7 +22,6 @@ from review_pages import PageClient, Proxy, mask, values_of
 
 pytestmark = [
     pytest.mark.process,
-    pytest.mark.filterwarnings("ignore::cellferry.errors.GenesUnrecognisedWarning"),
 ]
 N = 300
 CHROMIUM = os.environ.get("CELLFERRY_CHROMIUM") or shutil.which("chromium")
@@ -30,8 +29,7 @@ CHROMIUM = os.environ.get("CELLFERRY_CHROMIUM") or shutil.which("chromium")
 
 @pytest.fixture(scope="module")
 def adata():
-    with pytest.warns(cellferry.errors.GenesUnrecognisedWarning):
-        found = labelled_cells(N, 6, 200)
+    found = labelled_cells(N, 6, 200)
     found.obsm["protein"] = found.to_df().iloc[:, :3].rename(columns={"CD3D": "<b>CD3</b>"})
     return found
 
