@@ -37,7 +37,8 @@ public_verbs <- c(
   "ConfidencePlot", "CyteTypeEngine", "Decisions", "Engine", "InstallBackend", "LLMEngine",
   "LabelColors", "LabelComparisonPlot", "LabelPlot", "LastAnnotated", "ListRuns", "LocalEngine",
   "Markers", "MergeAnnotations", "ReadMarkers", "ResumeAnnotation", "ReviewAnnotation", "SetLabels",
-  "StudyReport", "SupportingMarkers", "SupportingMarkersPlot", "WithdrawDecision", "WriteAnnotations"
+  "StudyReport", "SupportingMarkers", "SupportingMarkersPlot", "WithdrawDecision",
+  "WriteAnnotations"
 )
 
 # The innermost public function on the stack as `Name()`. Arguments are left out on purpose: they

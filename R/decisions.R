@@ -154,8 +154,9 @@ Decisions <- function(object, key = NULL, file = NULL) {
 #' Apply decisions that were made elsewhere
 #'
 #' Applies the decisions of a live page ([ReviewAnnotation()]), as often as you want, or of a file:
-#' of another copy of the object, of a page that was saved, of a run. A decision is about a set of cells, and is applied to the cluster that has exactly these, whatever it is
-#' called here. The others are named and left out.
+#' of another copy of the object, of a page that was saved, of a run. A decision is about a set of
+#' cells, and is applied to the cluster that has exactly these, whatever it is called here. The
+#' others are named and left out.
 #'
 #' @inheritParams SetLabels
 #' @param decisions What [ReviewAnnotation()] returned, or the path of its folder; the path of a
