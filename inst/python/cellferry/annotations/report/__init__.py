@@ -15,6 +15,7 @@ from ..._version import __version__
 from ...errors import OutputError, listing
 from ...files import write_whole
 from ..clusters import STATUSES
+from ..diagnoses.attention import held_by
 from ..palette import NO_LABEL_COLOURS, PALETTE, UNKNOWN_COLOURS
 from .confidence import WIDTH as CONFIDENCE_WIDTH
 from .confidence import draw_confidence
@@ -271,6 +272,8 @@ def render(
         title=heading,
         noun="label" if of_cells(annotations) else "cluster",
         gone=_gone(annotations),
+        diagnoses=annotations.evidence.get("diagnoses", ()),
+        held={row.cluster: held_by(annotations, row.cluster) for row in annotations},
         noted=annotations.provenance.get("note"),
         rare=100 * RARE,
         annotations=annotations,
