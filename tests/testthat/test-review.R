@@ -237,7 +237,7 @@ test_that("cells that the assay does not have are on the page, without values", 
   connection <- url(paste0(review$address, "data/gene/0"), "rb")
   block <- readBin(connection, "raw", 84L)
   close(connection)
-  values <- SeuratObject::GetAssayData(object, "data")[1, ]
+  values <- SeuratObject::GetAssayData(object[["sketch"]], "data")[1, ]
   shown <- which(as.integer(block[-(1:4)]) > 0L)
   expect_identical(shown, at[values > 0])
   decide(review, cluster = "1", decision = "relabelled", label = "Kupffer cell")
