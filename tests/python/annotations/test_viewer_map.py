@@ -368,7 +368,7 @@ def test_the_lasso_chooses_exactly_the_cells_inside(page, known, tmp_path, shift
 def test_a_mask_and_the_line_itself_say_the_same(browser):
     random = np.random.default_rng(1)
     page = browser.new_page()
-    names = ["data", "state", "map", "legend", "filters"]
+    names = ["data", "state", "elements", "lasso"]
     index = '{"decisions": [], "cells": null, "rows": []}'
     tools = functions(page, names, ["maskOf"], index)
     for path in [
