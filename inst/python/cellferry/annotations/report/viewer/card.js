@@ -230,6 +230,10 @@ async function groupsOfCard(row) {
   return groups;
 }
 
+/** The same picture may be among the genes below, and has another name there. @param {Scene} scene @param {number} row */
+const cardPicture = (scene, row) =>
+  pictureElement({ ...scene, title: `${scene.title}, ${rowName(row)} first` });
+
 /** The chosen row first, then what is most like it, then the others. @param {number} row */
 function rowsFrom(row) {
   return [...new Set([row, ...index.rows[row].near, ...index.rows.keys()])];
@@ -260,7 +264,7 @@ async function drawPicturesOf(row, dots, spread) {
   if (!groups.length) return;
   const scene = await dotPlot(groups, rowsFrom(row), row);
   if (turn !== cardsDrawn) return;
-  dots.replaceChildren(element("h3", {}, "Its genes in all rows"), pictureElement(scene));
+  dots.replaceChildren(element("h3", {}, "Its genes in all rows"), cardPicture(scene, row));
   const genes = groups.flatMap((group) => group.genes);
   const places = await Promise.all(genes.map((gene) => geneMeant(gene)));
   const drawn = genes.filter((_, i) => hasViolin(places[i]?.gene ?? -1));
@@ -292,7 +296,7 @@ async function drawCardViolin(gene, unasked = false) {
   if (!Array.from(choice.options).some((option) => option.value === meant.value))
     choice.append(element("option", { value: meant.value }, meant.value));
   choice.value = meant.value;
-  place.replaceChildren(pictureElement(scene));
+  place.replaceChildren(cardPicture(scene, row));
   if (!unasked) say(scene.title);
 }
 

@@ -136,19 +136,20 @@ function differencesTable(found, sign) {
   const names = [
     "gene",
     "log2 fold change",
-    "of cells",
-    "of the other",
+    "% of cells",
+    "% of the other",
     ...(found.tested ? ["adjusted p"] : []),
   ];
+  const shareOf = (/** @type {number} */ share) => String(Math.round(100 * share));
   const lines = ranked.map((d) =>
     element(
       "tr",
       {},
       element("th", { scope: "row" }, geneButton(d.gene)),
       ...[
-        figure(Math.abs(d.lfc)),
-        percent(sign > 0 ? d.here : d.elsewhere),
-        percent(sign > 0 ? d.elsewhere : d.here),
+        Math.abs(d.lfc).toFixed(2),
+        shareOf(sign > 0 ? d.here : d.elsewhere),
+        shareOf(sign > 0 ? d.elsewhere : d.here),
         ...(found.tested ? [figure(d.p_adj ?? null)] : []),
       ].map((text) => element("td", {}, text)),
     ),

@@ -22,6 +22,7 @@ const reasonOf = (error, otherwise) => (error instanceof NoData ? error.message 
  * @param {object} [said] is sent as JSON
  */
 async function answerOf(address, said) {
+  if (!index.live) throw new NoData("This page is a file: it asks no server.");
   const how = said
     ? { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(said) }
     : { cache: /** @type {const} */ ("no-store") };

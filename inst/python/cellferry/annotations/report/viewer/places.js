@@ -150,35 +150,3 @@ function hiddenRows() {
   for (const row of state.hidden) table[row] = 1;
   return table;
 }
-
-/**
- * The cell nearest to a place of the frame: where it is in `placed.cells`, or -1.
- * @param {number} x @param {number} y
- */
-function cellAt(x, y) {
-  const { placed, surface } = theMap;
-  if (!placed) return -1;
-  const [a, b] = onMap(x, y);
-  const reach = Math.max(REACH, dotSize(surface) / surface.ratio / 2 + 2) / scaleOf(surface);
-  const last = (1 << FIELD_BITS) - 1,
-    shift = 16 - FIELD_BITS;
-  const field = (/** @type {number} */ v) => Math.min(Math.max(v >> shift, 0), last);
-  const hidden = hiddenRows(),
-    { shown } = state;
-  let best = -1,
-    least = reach * reach;
-  for (let v = field(b - reach); v <= field(b + reach); v++) {
-    for (let f = (v << FIELD_BITS) | field(a - reach); f <= ((v << FIELD_BITS) | field(a + reach)); f++) {
-      for (let m = placed.fields[f]; m < placed.fields[f + 1]; m++) {
-        const j = placed.members[m],
-          cell = placed.cells[j];
-        const apart = (placed.x[j] - a) ** 2 + (placed.y[j] - b) ** 2;
-        if (apart < least && !hidden[placed.rows[cell]] && (!shown || shown[cell])) {
-          best = j;
-          least = apart;
-        }
-      }
-    }
-  }
-  return best;
-}
