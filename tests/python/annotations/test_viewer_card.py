@@ -465,6 +465,7 @@ def test_a_marker_table_has_pictures_and_is_decided(opened, tmp_path):
         "for",
     )
     choose(page, "3")
+    assert "– not in the table" in page.locator(".expected-markers .note").inner_text()
     page.keyboard.press("u")
     row_of(page, "3").locator(".decision").wait_for()
     target = tmp_path / "decisions.json"

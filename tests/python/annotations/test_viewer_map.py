@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import cellferry
 from browser_page import CHROMIUM, chromium, functions, opened, saved
 from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.annotations.palette import PALETTE, colours
@@ -18,6 +19,7 @@ from cellferry.annotations.report import Cells, Content, write_report
 from cellferry.annotations.report.blocks import NOWHERE, coordinates_block
 from cellferry.study.clusters import Clusters
 from cellferry.study.expression.gene_summary import DrawnGene, GeneSummary
+from page_objects import labelled_cells
 
 pytestmark = [
     pytest.mark.browser,
@@ -368,7 +370,7 @@ def test_the_lasso_chooses_exactly_the_cells_inside(page, known, tmp_path, shift
 def test_a_mask_and_the_line_itself_say_the_same(browser):
     random = np.random.default_rng(1)
     page = browser.new_page()
-    names = ["data", "state", "map", "legend", "filters"]
+    names = ["data", "state", "elements", "lasso"]
     index = '{"decisions": [], "cells": null, "rows": []}'
     tools = functions(page, names, ["maskOf"], index)
     for path in [
@@ -702,3 +704,16 @@ def test_dark_and_paper_have_their_own_colours(page, known):
     assert colour_at(page, corner) == "#ffffff"
     assert colour_at(page, pixels_of(page, xy)[1]) != dark
     assert not page.locator(".map-tools").is_visible()
+
+
+def test_on_paper_there_is_one_picture_of_the_cells(browser, tmp_path):
+    adata = labelled_cells(300, 3, 100)
+    file = cellferry.annotation_report(adata, tmp_path / "r.html", progress=False)
+    for script in (True, False):
+        context = browser.new_context(java_script_enabled=script)
+        page = context.new_page()
+        page.goto(file.as_uri())
+        page.emulate_media(media="print")
+        assert page.locator("#map").is_visible() == script
+        assert page.locator("#picture").is_visible() != script
+        context.close()

@@ -229,7 +229,7 @@ class Page:
 
     def _rows(self, near: Sequence[Sequence[int]]) -> Iterator[dict[str, Any]]:
         hashes, basis = self._hashes()
-        measured = None if self._content.genes is None else set(self._content.genes.genes)
+        known = self._known_genes()
         for i, (row, labelled) in enumerate(zip(self._found, _in_force(self._found), strict=True)):
             yield {
                 "cluster": row.cluster,
@@ -239,7 +239,7 @@ class Page:
                 "conflicting": list(row.conflicting),
                 "missing": list(row.missing),
                 "mixed": list(row.mixed),
-                "expected": self._expected(row, measured),
+                "expected": self._expected(row, *known),
                 "attention": self._attention(row),
                 "near": list(near[i]),
                 "hash": hashes[row.cluster],
@@ -258,7 +258,17 @@ class Page:
         hashes = {row.cluster: markers_hash(row.cluster, genes[row.cluster]) for row in self._found}
         return hashes, "markers"
 
-    def _expected(self, row: Annotation, measured: set[str] | None) -> list[dict[str, Any]]:
+    def _known_genes(self) -> tuple[set[str], str]:
+        """Return the genes that are known to be there, and what one that is not among them is.
+
+        Without cells only the genes of the marker table are known.
+        """
+        genes = self._content.genes
+        if genes is not None:
+            return set(genes.genes), "not measured"
+        return {gene for _, _, gene in self._found.ranked()}, "not listed"
+
+    def _expected(self, row: Annotation, there: set[str], gone: str) -> list[dict[str, Any]]:
         """Return the expected markers of the label and of its best alternative, as the engine has
         them, and whether each is found; else what supports the label and what it misses."""
         evidence = self._found.evidence.get(row.cluster)
@@ -269,8 +279,7 @@ class Page:
             return []
         genes = [{"gene": gene, "state": "found"} for gene in row.supporting]
         for gene in row.missing:
-            there = measured is None or gene in measured
-            genes.append({"gene": gene, "state": "silent" if there else "not measured"})
+            genes.append({"gene": gene, "state": "silent" if gene in there else gone})
         return [{"label": row.engine_label or row.label or "", "genes": genes}]
 
     def _attention(self, row: Annotation) -> list[dict[str, str]]:

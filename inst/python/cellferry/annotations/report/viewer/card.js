@@ -37,7 +37,7 @@ function cardHead(row) {
     index.noun === "label" && label === index.rows[row].cluster
       ? null
       : element("span", { class: "label" }, label ?? "no label"),
-    n_cells === null ? null : `${whole(n_cells)} cell${n_cells === 1 ? "" : "s"}`,
+    n_cells === null ? null : counted(n_cells, "cell"),
     confidence === null ? null : `confidence ${confidence.toFixed(2)}`,
     status === "ok" ? null : status,
     lineage === label ? null : lineage,
@@ -87,12 +87,21 @@ function stepCard(step) {
   if (button) /** @type {HTMLElement} */ (button).focus();
 }
 
-const EXPECTED_SIGNS = { found: "●", silent: "○", "not measured": "–" };
+/** Sign and words of what an expected marker is here. */
+const EXPECTED = {
+  found: { sign: "●", words: "found" },
+  silent: { sign: "○", words: "silent" },
+  "not measured": { sign: "–", words: "not measured" },
+  "not listed": { sign: "–", words: "not in the table" },
+};
 
 /** Expected markers of the label and of its best alternative. @param {number} row */
 function expectedMarkers(row) {
   const { expected } = index.rows[row];
   if (!expected.length) return null;
+  const isListed = expected.some(({ genes }) => genes.some((gene) => gene.state === "not listed"));
+  const { found, silent } = EXPECTED;
+  const signs = [found, silent, EXPECTED[isListed ? "not listed" : "not measured"]];
   const one = (/** @type {Expected} */ { label, genes }) =>
     element(
       "div",
@@ -109,11 +118,11 @@ function expectedMarkers(row) {
         ...genes.map(({ gene, state: at }) =>
           element(
             "li",
-            { class: at.replace(" ", "-"), title: `${gene}: ${at}` },
-            element("span", { "aria-hidden": "true" }, EXPECTED_SIGNS[at]),
+            { class: at.replace(" ", "-"), title: `${gene}: ${EXPECTED[at].words}` },
+            element("span", { "aria-hidden": "true" }, EXPECTED[at].sign),
             " ",
             cardGene(gene),
-            element("span", { class: "unseen" }, ` ${at}`),
+            element("span", { class: "unseen" }, ` ${EXPECTED[at].words}`),
           ),
         ),
       ),
@@ -123,7 +132,7 @@ function expectedMarkers(row) {
     { class: "expected-markers" },
     element("h3", {}, "Expected markers"),
     ...expected.map(one),
-    element("p", { class: "note muted" }, "● found, ○ silent, – not measured"),
+    element("p", { class: "note muted" }, signs.map(({ sign, words }) => `${sign} ${words}`).join(", ")),
   );
 }
 
@@ -151,9 +160,6 @@ function enginesTable(row) {
       element("td", {}, e.status),
     ),
   );
-  const names = ["Engine", "Label", "Confidence", "Status"].map((name) =>
-    element("th", { scope: "col" }, name),
-  );
   return element(
     "section",
     {},
@@ -164,7 +170,7 @@ function enginesTable(row) {
       element(
         "table",
         { class: "engines" },
-        element("thead", {}, element("tr", {}, ...names)),
+        tableHead(["Engine", "Label", "Confidence", "Status"]),
         element("tbody", {}, ...lines),
       ),
     ),
@@ -204,19 +210,18 @@ function nearestRows(row) {
 async function groupsOfCard(row) {
   const { supporting, conflicting, missing, expected } = index.rows[row];
   const other = expected[1];
-  const ranked = index.markers.filter((m) => m.row === row).map((m) => m.gene);
   const wanted = [
     { name: "for", genes: supporting },
     { name: "against", genes: conflicting },
     { name: "missing", genes: missing },
     { name: other ? other.label : "", genes: other ? other.genes.map((g) => g.gene) : [] },
-    { name: "best markers", genes: supporting.length ? [] : ranked },
+    { name: "best markers", genes: supporting.length ? [] : markersOf(row) },
   ];
   const groups = [],
     seen = new Set();
   for (const { name, genes } of wanted) {
-    const meant = (await Promise.all(genes.map(geneMeant))).flatMap((gene) =>
-      gene && !seen.has(gene.name) ? [gene.name] : [],
+    const meant = (await Promise.all(genes.map((gene) => geneMeant(gene)))).flatMap((gene) =>
+      gene && !seen.has(gene.value) ? [gene.value] : [],
     );
     const own = [...new Set(meant)].slice(0, MOST_OF_A_KIND);
     own.forEach((gene) => seen.add(gene));
@@ -224,6 +229,10 @@ async function groupsOfCard(row) {
   }
   return groups;
 }
+
+/** The same picture may be among the genes below, and has another name there. @param {Scene} scene @param {number} row */
+const cardPicture = (scene, row) =>
+  pictureElement({ ...scene, title: `${scene.title}, ${rowName(row)} first` });
 
 /** The chosen row first, then what is most like it, then the others. @param {number} row */
 function rowsFrom(row) {
@@ -255,10 +264,10 @@ async function drawPicturesOf(row, dots, spread) {
   if (!groups.length) return;
   const scene = await dotPlot(groups, rowsFrom(row), row);
   if (turn !== cardsDrawn) return;
-  dots.replaceChildren(element("h3", {}, "Its genes in all rows"), pictureElement(scene));
+  dots.replaceChildren(element("h3", {}, "Its genes in all rows"), cardPicture(scene, row));
   const genes = groups.flatMap((group) => group.genes);
-  const places = await Promise.all(genes.map(geneMeant));
-  const drawn = genes.filter((_, i) => hasViolin(places[i]?.position ?? -1));
+  const places = await Promise.all(genes.map((gene) => geneMeant(gene)));
+  const drawn = genes.filter((_, i) => hasViolin(places[i]?.gene ?? -1));
   if (turn !== cardsDrawn || !drawn.length) return;
   const choice = element(
     "select",
@@ -279,16 +288,15 @@ async function drawCardViolin(gene, unasked = false) {
   const meant = await geneMeant(gene);
   if (!meant) return say(`${gene} was not measured.`);
   const place = document.getElementById("card-violin");
-  if (!place || row === null || !hasViolin(meant.position))
-    return addGene(gene).then(() => document.getElementById("pictures")?.scrollIntoView());
+  if (!place || row === null || !hasViolin(meant.gene)) return showGene(gene);
   if (!unasked) askedViolin = gene;
-  const scene = await violin(meant.position, rowsFrom(row), row);
+  const scene = await violin(meant.gene, rowsFrom(row), row);
   if (turn !== cardsDrawn) return;
   const choice = /** @type {HTMLSelectElement} */ (document.getElementById("violin-of"));
-  if (!Array.from(choice.options).some((option) => option.value === meant.name))
-    choice.append(element("option", { value: meant.name }, meant.name));
-  choice.value = meant.name;
-  place.replaceChildren(pictureElement(scene));
+  if (!Array.from(choice.options).some((option) => option.value === meant.value))
+    choice.append(element("option", { value: meant.value }, meant.value));
+  choice.value = meant.value;
+  place.replaceChildren(cardPicture(scene, row));
   if (!unasked) say(scene.title);
 }
 
@@ -296,11 +304,7 @@ async function drawCardViolin(gene, unasked = false) {
 function cardOfCells() {
   const n = cellsIn(/** @type {Uint8Array} */ (state.chosen));
   return [
-    element(
-      "header",
-      { class: "card-head" },
-      element("h2", { id: "card-title" }, `${whole(n)} chosen cell${n === 1 ? "" : "s"}`),
-    ),
+    element("header", { class: "card-head" }, element("h2", { id: "card-title" }, counted(n, "chosen cell"))),
     decidePanel,
   ];
 }

@@ -82,7 +82,7 @@ const sidesOf = (a, b) => ({ of: `${sideTitle(a)} and ${sideTitle(b)}`, a: sideT
 async function compareChosen(chosen) {
   const positions = /** @type {NonNullable<Index["genes"]>} */ (index.genes).values;
   const names = await geneNames();
-  const n = chosen.reduce((sum, one) => sum + one, 0);
+  const n = cellsIn(chosen);
   /** @type {Difference[]} */
   const genes = [];
   for (const position of positions) {
@@ -108,18 +108,6 @@ async function compareChosen(chosen) {
   return { ...sidesOf("chosen", "rest"), n_a: n, n_b: chosen.length - n, genes, tested: false, note };
 }
 
-/**
- * Bits of a mask, the first cell lowest in the first byte, in base64.
- * @param {Uint8Array} mask of zeros and ones
- */
-function bitsOf(mask) {
-  const bytes = new Uint8Array(Math.ceil(mask.length / 8));
-  for (let i = 0; i < mask.length; i++) if (mask[i]) bytes[i >> 3] |= 1 << (i & 7);
-  let text = "";
-  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return btoa(text);
-}
-
 /** What the server is asked of a side. @param {Side} side */
 function askedSide(side) {
   if (side === "rest") return { rest: true };
@@ -129,12 +117,7 @@ function askedSide(side) {
 /** @param {Side} a @param {Side} b @returns {Promise<Comparison>} */
 async function testOnServer(a, b) {
   const { base } = /** @type {NonNullable<Index["live"]>} */ (index.live);
-  const answer = await fetch(`${base}compare`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ a: askedSide(a), b: askedSide(b) }),
-  });
-  if (!answer.ok) throw new NoData(await saidBy(answer));
+  const answer = await answerOf(`${base}compare`, { a: askedSide(a), b: askedSide(b) });
   const { genes, n_a, n_b, note } = await answer.json();
   return { ...sidesOf(a, b), genes, n_a, n_b, note: note || "", tested: true };
 }
@@ -157,17 +140,17 @@ function differencesTable(found, sign) {
     "% of the other",
     ...(found.tested ? ["adjusted p"] : []),
   ];
-  const percent = (/** @type {number} */ share) => String(Math.round(100 * share));
+  const shareOf = (/** @type {number} */ share) => String(Math.round(100 * share));
   const lines = ranked.map((d) =>
     element(
       "tr",
       {},
       element("th", { scope: "row" }, geneButton(d.gene)),
       ...[
-        figureText(Math.abs(d.lfc)),
-        percent(sign > 0 ? d.here : d.elsewhere),
-        percent(sign > 0 ? d.elsewhere : d.here),
-        ...(found.tested ? [figureText(d.p_adj ?? null)] : []),
+        Math.abs(d.lfc).toFixed(2),
+        shareOf(sign > 0 ? d.here : d.elsewhere),
+        shareOf(sign > 0 ? d.elsewhere : d.here),
+        ...(found.tested ? [figure(d.p_adj ?? null)] : []),
       ].map((text) => element("td", {}, text)),
     ),
   );
@@ -181,7 +164,7 @@ function differencesTable(found, sign) {
       "table",
       { class: "figures" },
       element("caption", {}, `Higher in ${side}${n === null ? "" : `, ${whole(n)} cells`}`),
-      element("thead", {}, element("tr", {}, ...names.map((name) => element("th", { scope: "col" }, name)))),
+      tableHead(names),
       element("tbody", {}, ...lines),
     ),
   );
@@ -195,10 +178,7 @@ function geneButton(gene) {
       type: "button",
       class: "gene",
       title: `Draw ${gene}`,
-      onclick: async () => {
-        await addGene(gene);
-        /** @type {HTMLElement} */ (document.getElementById("pictures")).scrollIntoView();
-      },
+      onclick: () => showGene(gene),
     },
     gene,
   );
@@ -250,11 +230,7 @@ function showComparison() {
       { class: "controls" },
       element("label", { for: "compared-by" }, "Ranked by"),
       rank,
-      element(
-        "button",
-        { type: "button", onclick: () => download("comparison.csv", comparisonFile(found)) },
-        "CSV",
-      ),
+      fileButton("CSV", "the comparison", () => download("comparison.csv", comparisonFile(found))),
     ),
     element("div", { class: "two" }, differencesTable(found, 1), differencesTable(found, -1)),
   );
@@ -263,6 +239,7 @@ function showComparison() {
 /** Compare the two sides. @param {boolean} [tested] on the server, with the test */
 async function runComparison(tested = false) {
   if (!comparePanel) return;
+  compareSeen.stale = false;
   const turn = ++comparisons;
   const { a, b } = compared;
   const live = index.live?.compare;
@@ -310,17 +287,11 @@ function setSides(a, b, asked = false) {
   [compared.a, compared.b] = [a, a === b ? "rest" : b];
   fillSides();
   compareSeen.near ||= asked;
-  compareWhenSeen();
+  drawWhenNear(compareSeen);
 }
 
-const compareSeen = { near: false, stale: true };
-
-function compareWhenSeen() {
-  compareSeen.stale = true;
-  if (!compareSeen.near) return;
-  compareSeen.stale = false;
-  runComparison();
-}
+/** @type {Near} */
+const compareSeen = { near: false, stale: true, draw: runComparison };
 
 /** Compare the chosen row with another, and go there. @param {number} row */
 function compareWith(row) {
@@ -367,12 +338,6 @@ const canCompare = () => Boolean(comparePanel);
     else if (compared.a === "chosen") setSides(state.row ?? 0, state.other ?? "rest");
   });
   on(["decisions"], fillSides);
-  new IntersectionObserver(
-    ([entry]) => {
-      compareSeen.near = entry.isIntersecting;
-      if (compareSeen.near && compareSeen.stale) compareWhenSeen();
-    },
-    { rootMargin: "600px" },
-  ).observe(section);
+  watchNear(section, compareSeen);
   setSides(0, index.rows[0]?.near[0] ?? "rest");
 })();

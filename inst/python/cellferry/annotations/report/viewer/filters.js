@@ -1,19 +1,13 @@
-// Filters on columns with counts that follow each other, and what the cells that pass are composed of.
+// Filters on columns, with counts that follow each other.
 
 const FILTER_BINS = 40;
 /** Categories above which a filter has a field to search them. */
 const MANY_LEVELS = 12;
-/** Bars of a composition. */
-const MOST_BARS = 60;
-/** What columns of samples are mostly called: the composition begins with one. */
-const OF_SAMPLES = /sample|donor|patient|orig\.?ident|batch|individual|subject|library/i;
 
 /**
  * @typedef {{from: number, to: number, under: boolean, over: boolean, bins: Uint8Array}} Binned a column of
  *   numbers, in bins between two values; 255 is missing, and what lies beyond is in the first and the last
  * @typedef {{root: any, update: (filter: Filter, counts: Uint32Array) => void}} FilterCard
- * @typedef {{levels: {name: string, n: number, level: number}[], entries: Entry[],
- *   count: (level: number, entry: number) => number}} Composed
  */
 
 const filterNow = {
@@ -33,8 +27,7 @@ const columnsOfCells = () => (index.cells ? index.cells.columns : []);
 /** Build the filters, where there are cells. */
 function startFilters() {
   const section = document.getElementById("filters");
-  if (!section || !index.cells || !index.cells.n || (!unpacks && !index.live) || !columnsOfCells().length)
-    return;
+  if (!section || !index.cells || !index.cells.n || !readsBlocks || !columnsOfCells().length) return;
   section.hidden = false;
   section.append(filterBar());
   filterNow.place = element("div", { class: "filter-cards" });
@@ -93,10 +86,9 @@ function offerColumns() {
 function sayShown() {
   const { cells } = index;
   if (!cells) return;
-  const n = countOf(state.shown, cells.n);
   const drawn = cells.all ? "cells" : "drawn cells";
   filterNow.count.textContent = state.shown
-    ? `${whole(n)} of ${whole(cells.n)} ${drawn}`
+    ? `${whole(cellsIn(state.shown))} of ${whole(cells.n)} ${drawn}`
     : `all ${whole(cells.n)} ${drawn}`;
   filterNow.clear.hidden = !state.filters.length;
   filterNow.choose.hidden = !state.shown;
@@ -370,8 +362,7 @@ function rangeCard(column, of) {
   const ends = element(
     "div",
     { class: "bar-numbers" },
-    element("span", {}, (of.under ? "≤ " : "") + figure(of.from)),
-    element("span", {}, (of.over ? "≥ " : "") + figure(of.to)),
+    ...endsOf({ ...of, low: of.from, high: of.to }).map((end) => element("span", {}, end)),
   );
   const update = (/** @type {Filter} */ filter, /** @type {Uint32Array} */ counts) => {
     const most = Math.max(...counts.subarray(0, FILTER_BINS), 1),
@@ -419,333 +410,4 @@ function brush(svg, of, take) {
     const end = value(event);
     if (end !== start) take(Math.min(start, end), Math.max(start, end));
   });
-}
-
-// ---- Composition
-
-const composition = {
-  turn: 0,
-  column: -1,
-  by: "label",
-  bars: /** @type {any} */ (null),
-  table: /** @type {any} */ (null),
-  note: /** @type {any} */ (null),
-  key: /** @type {any} */ (null),
-  /** @type {Composed | null} */ now: null,
-};
-
-/** @param {HTMLElement} section */
-function startComposition(section) {
-  const columns = columnsOfCells()
-    .map((column, i) => ({ ...column, i }))
-    .filter((c) => c.kind === "category" && c.levels.length > 0);
-  if (!columns.length) return;
-  const likely =
-    columns.find((c) => OF_SAMPLES.test(c.name) && !c.own) ||
-    columns.find((c) => !c.own && c.levels.length > 1) ||
-    columns[0];
-  composition.column = likely.i;
-  const of = element(
-    "select",
-    {
-      id: "composition-of",
-      onchange: () => {
-        composition.column = Number(of.value);
-        compose();
-      },
-    },
-    ...columns.map(({ name, i }) => element("option", { value: i }, name)),
-  );
-  of.value = String(likely.i);
-  const by = element(
-    "select",
-    {
-      id: "composition-by",
-      onchange: () => {
-        composition.by = by.value;
-        compose();
-      },
-    },
-    ...plainChoices().filter((option) => option.value !== "confidence"),
-  );
-  composition.bars = element("div", { class: "stacks", role: "img" });
-  composition.key = element("ul", { class: "stack-key", "aria-label": "Legend" });
-  composition.note = element("p", { class: "note muted" });
-  composition.table = element("div", {
-    class: "wide",
-    role: "region",
-    "aria-label": "Composition",
-    tabindex: "0",
-  });
-  section.append(
-    element("h3", {}, "Composition"),
-    element(
-      "div",
-      { class: "filter-bar" },
-      element("label", { class: "map-choice" }, "Of ", of),
-      element("label", { class: "map-choice" }, "by ", by),
-      element(
-        "div",
-        { class: "map-buttons" },
-        mapButton("CSV", "Download the composition as CSV", saveCompositionCsv),
-        mapButton("PNG", "Download the composition as PNG", saveCompositionPng),
-        mapButton("SVG", "Download the composition as SVG", saveCompositionSvg),
-      ),
-    ),
-    composition.bars,
-    composition.key,
-    composition.note,
-    element(
-      "details",
-      { class: "composition-table" },
-      element("summary", {}, "Counts and shares"),
-      composition.table,
-    ),
-  );
-  on(["shown", "chosen", "decisions"], compose);
-  for (const query of [darkness, onPaper]) query.addEventListener("change", showComposition);
-  compose();
-}
-
-/** @returns {Colouring} */
-function composedBy() {
-  const [by, level] = composition.by.split(":");
-  if (by === "level") return { by, level: Number(level) };
-  return { by: by === "cluster" || by === "decision" ? by : "label" };
-}
-
-/** Count the cells that pass, and are chosen, of each category and group. */
-async function compose() {
-  const turn = ++composition.turn;
-  const { levels } = columnsOfCells()[composition.column];
-  let painting, codes;
-  try {
-    [painting, { codes }] = await Promise.all([paintingOf(composedBy()), columnOf(composition.column)]);
-  } catch (error) {
-    composition.note.textContent = error instanceof NoData ? error.message : "The column cannot be read.";
-    return;
-  }
-  if (turn !== composition.turn || !codes) return;
-  const { shown, chosen } = state;
-  // The last of each are for cells without a category, and in no group.
-  const width = painting.entries.length + 1,
-    counts = new Uint32Array((levels.length + 1) * width);
-  for (let i = 0; i < codes.length; i++) {
-    if ((shown && !shown[i]) || (chosen && !chosen[i])) continue;
-    const entry = painting.entryOf[painting.codes[i]];
-    counts[Math.min(codes[i], levels.length) * width + Math.min(entry, width - 1)] += 1;
-  }
-  const count = (/** @type {number} */ level, /** @type {number} */ entry) => counts[level * width + entry];
-  const sums = [...levels, "missing"].map((name, level) => ({
-    name,
-    level,
-    n: counts.subarray(level * width, (level + 1) * width).reduce((a, b) => a + b, 0),
-  }));
-  /** @type {Entry} */
-  const none = {
-    name: `in no ${index.noun}`,
-    detail: "",
-    group: null,
-    rows: [],
-    level: NOWHERE,
-    n: 0,
-    colour: () => mapColours().grey,
-  };
-  composition.now = { levels: sums.filter(({ n }) => n > 0), entries: [...painting.entries, none], count };
-  showComposition();
-}
-
-/** Groups that have a cell, by their place. @param {Composed} of */
-const groupsOf = (of) =>
-  of.entries
-    .map((entry, i) => ({ entry, i }))
-    .filter(({ i }) => of.levels.some(({ level }) => of.count(level, i) > 0));
-
-/** @param {number} n @param {number} all */
-const percent = (n, all) => `${((100 * n) / all).toFixed(n / all < 0.1 && n > 0 ? 1 : 0)} %`;
-
-/** @param {Composed["levels"][0]} bar @param {Composed} of @param {{entry: Entry, i: number}[]} groups */
-function stackOf({ name, level, n }, of, groups) {
-  const parts = groups
-    .map(({ entry, i }) => ({ entry, count: of.count(level, i) }))
-    .filter((p) => p.count > 0);
-  const spans = parts.map(({ entry, count }) =>
-    element("span", {
-      style: `flex-grow:${count};background:${entry.colour()}`,
-      title: `${name}, ${entry.name}: ${whole(count)} (${percent(count, n)})`,
-    }),
-  );
-  return element(
-    "div",
-    { class: "stack" },
-    element("span", { class: "stack-name", title: name }, name),
-    element("span", { class: "stack-bar" }, ...spans),
-    element("span", { class: "legend-n" }, whole(n)),
-  );
-}
-
-function showComposition() {
-  const of = composition.now;
-  if (!of) return;
-  const groups = groupsOf(of),
-    bars = of.levels.slice(0, MOST_BARS);
-  const title = columnsOfCells()[composition.column].name;
-  composition.bars.setAttribute(
-    "aria-label",
-    `Stacked bars: share of each ${composition.by.split(":")[0]} in each ${title}. The table has the numbers.`,
-  );
-  composition.bars.replaceChildren(...bars.map((bar) => stackOf(bar, of, groups)));
-  composition.key.replaceChildren(
-    ...groups.map(({ entry }) =>
-      element(
-        "li",
-        {},
-        element("i", { style: `background:${entry.colour()}`, "aria-hidden": "true" }),
-        entry.name,
-      ),
-    ),
-  );
-  composition.note.textContent = noteOnComposition(of);
-  composition.table.replaceChildren(compositionTable(of, groups, title));
-}
-
-/** @param {Composed} of */
-function noteOnComposition(of) {
-  const n = of.levels.reduce((sum, level) => sum + level.n, 0);
-  const which = state.chosen ? "chosen " : "",
-    drawn = index.cells?.all ? "" : "drawn ";
-  const parts = [`Of ${whole(n)} ${which}${drawn}cells${state.shown ? " that pass the filters" : ""}.`];
-  if (of.levels.length > MOST_BARS)
-    parts.push(`The first ${MOST_BARS} of ${whole(of.levels.length)} are drawn; the table has all.`);
-  return parts.join(" ");
-}
-
-/** @param {Composed} of @param {{entry: Entry, i: number}[]} groups @param {string} title */
-function compositionTable(of, groups, title) {
-  const head = element(
-    "tr",
-    {},
-    element("th", { scope: "col" }, title),
-    element("th", { scope: "col" }, "cells"),
-    ...groups.map(({ entry }) => element("th", { scope: "col" }, entry.name)),
-  );
-  const rows = of.levels.map(({ name, level, n }) =>
-    element(
-      "tr",
-      {},
-      element("th", { scope: "row" }, name),
-      element("td", {}, whole(n)),
-      ...groups.map(({ i }) =>
-        element(
-          "td",
-          {},
-          whole(of.count(level, i)),
-          element("small", {}, ` ${percent(of.count(level, i), n)}`),
-        ),
-      ),
-    ),
-  );
-  return element(
-    "table",
-    { class: "figures composed" },
-    element("thead", {}, head),
-    element("tbody", {}, ...rows),
-  );
-}
-
-const compositionName = () =>
-  `composition_${columnsOfCells()
-    [composition.column].name.replace(/[^\w.-]+/g, "_")
-    .slice(0, 60)}`;
-
-function saveCompositionCsv() {
-  const of = composition.now;
-  if (!of) return;
-  const title = columnsOfCells()[composition.column].name;
-  const rows = of.levels.flatMap(({ name, level, n }) =>
-    groupsOf(of).map(({ entry, i }) => [
-      name,
-      entry.name,
-      of.count(level, i),
-      Number((of.count(level, i) / n).toPrecision(6)),
-    ]),
-  );
-  download(
-    `${compositionName()}.csv`,
-    csvOf([[title, composition.by.replace(":", "_"), "n_cells", "share"], ...rows]),
-  );
-}
-
-/** @returns {Drawing | null} */
-function compositionDrawing() {
-  const of = composition.now;
-  if (!of) return null;
-  const colours = mapColours(),
-    groups = groupsOf(of),
-    left = 190,
-    wide = 560,
-    line = 26,
-    top = 44;
-  /** @type {Shape[]} */
-  const shapes = [
-    {
-      kind: "text",
-      x: 16,
-      y: 20,
-      text: columnsOfCells()[composition.column].name,
-      size: 14,
-      weight: 600,
-      fill: colours.ink,
-    },
-  ];
-  const bars = of.levels.slice(0, MOST_BARS);
-  bars.forEach(({ name, level, n }, k) => {
-    const y = top + k * line;
-    shapes.push(
-      {
-        kind: "text",
-        x: left - 10,
-        y: y + 9,
-        text: shortened(name, 26),
-        size: 12.5,
-        anchor: "end",
-        fill: colours.ink,
-      },
-      { kind: "text", x: left + wide + 10, y: y + 9, text: whole(n), size: 12, fill: colours.muted },
-    );
-    let x = left;
-    for (const { entry, i } of groups) {
-      const width = (wide * of.count(level, i)) / n;
-      if (width > 0) shapes.push({ kind: "rect", x, y, width, height: 18, fill: entry.colour() });
-      x += width;
-    }
-  });
-  groups.forEach(({ entry }, k) =>
-    shapes.push(
-      { kind: "dot", x: left + wide + 96, y: top + 9 + k * 20, r: 5.5, fill: entry.colour() },
-      {
-        kind: "text",
-        x: left + wide + 110,
-        y: top + 9 + k * 20,
-        text: shortened(entry.name, 30),
-        size: 12.5,
-        fill: colours.ink,
-      },
-    ),
-  );
-  return {
-    width: left + wide + 330,
-    height: top + Math.max(bars.length * line, groups.length * 20) + 20,
-    shapes,
-  };
-}
-
-function saveCompositionPng() {
-  const drawing = compositionDrawing();
-  if (drawing) savePicture(canvasOf(drawing, 2), compositionName());
-}
-
-function saveCompositionSvg() {
-  const drawing = compositionDrawing();
-  if (drawing) download(`${compositionName()}.svg`, svgOf(drawing));
 }

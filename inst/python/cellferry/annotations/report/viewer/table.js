@@ -18,16 +18,6 @@ const DECISION_CELL = LOOK_CELL + 1;
 /** Reasons for a look, the heaviest first; one that is not here weighs as little as the last. */
 const HEAVY_REASONS = ["failed", "stale", "needs_work", "unknown", "mixed", "low_confidence"];
 
-/** How a row is called in sentences. @param {number} row */
-const rowName = (row) =>
-  index.noun === "label" ? index.rows[row].cluster : `${index.noun} ${index.rows[row].cluster}`;
-
-/** Whether somebody has decided what a row is. @param {number} row */
-function isDecided(row) {
-  const { decision } = inForce(row);
-  return decision !== null && decision.decision !== "needs_work";
-}
-
 /** How much a row wants a look; nothing where it is decided. @param {number} row */
 function lookWeight(row) {
   if (isDecided(row)) return 0;
@@ -40,9 +30,6 @@ function lookWeight(row) {
 
 /** @param {string} code */
 const reasonWords = (code) => code.replaceAll("_", " ");
-
-/** What a decision is in the table and in the history. @param {Decision["decision"]} decision */
-const decisionWords = (decision) => decision.replace("_", " ");
 
 const MOST_CHIPS = 2;
 
@@ -58,21 +45,6 @@ function reasonChips(row) {
   return chips.length
     ? element("ul", { class: "reasons" }, ...chips)
     : element("span", { class: "muted" }, "–");
-}
-
-/**
- * A row as the engine answered it.
- * @param {number} row
- * @returns {{label: string | null, status: Row["status"], ontology_id: string | null}}
- */
-function engineOf(row) {
-  const { label, status, ontology_id, engine_label, engine_status, engine_ontology_id } = index.rows[row];
-  if (engine_status === null) return { label, status, ontology_id };
-  return {
-    label: engine_label,
-    status: /** @type {Row["status"]} */ (engine_status),
-    ontology_id: engine_ontology_id,
-  };
 }
 
 /** What the engine said, where another label is in force. @param {number} row */
@@ -400,30 +372,6 @@ const keyDialog = element(
   ),
   element("form", { method: "dialog" }, element("button", {}, "Close")),
 );
-
-/** Fields of a line of CSV, of any separator, with quotes. @param {string} text @param {string} separator */
-function fieldsOf(text, separator) {
-  /** @type {string[][]} */
-  const lines = [];
-  let line = /** @type {string[]} */ ([]),
-    field = "",
-    quoted = false;
-  for (let i = 0; i < text.length; i++) {
-    const c = text[i];
-    if (quoted) {
-      if (c === '"' && text[i + 1] === '"') field += text[++i];
-      else if (c === '"') quoted = false;
-      else field += c;
-    } else if (c === '"' && field === "") quoted = true;
-    else if (c === separator) [line, field] = [[...line, field], ""];
-    else if (c === "\n") {
-      lines.push([...line, field.replace(/\r$/, "")]);
-      [line, field] = [[], ""];
-    } else field += c;
-  }
-  if (field || line.length) lines.push([...line, field]);
-  return lines;
-}
 
 /** The table as a file, with what was decided on this page. */
 function tableFile() {
