@@ -75,11 +75,15 @@ class Cells:
 
 @dataclass(frozen=True)
 class Live:
-    """Where a page that is served finds its data, relative to its own address."""
+    """Where a page that is served finds its data, relative to its own address, and what it may.
+
+    ``cells``: whether decisions about chosen cells are kept.
+    """
 
     base: str
     decisions: str
     writable: bool = True
+    cells: bool = True
     compare: bool = False
     done: bool = False
 

@@ -45,7 +45,7 @@ def report_page(server: Server, record: Job, *, writable: bool) -> tuple[str, bo
     if files is None:
         return render(found, **given), False
     base = f"../data/{record.id}/page/"
-    live = Live(base, f"{base}decisions", writable=writable)
+    live = Live(base, f"{base}decisions", writable=writable, cells=False)
     try:
         index = server.pages.index(found, files, live)
     except Failure:

@@ -16,7 +16,7 @@ const COMPARED_SHOWN = 15;
 
 /** @type {{a: Side, b: Side}} */
 const compared = { a: 0, b: "rest" };
-/** @type {"lfc" | "share"} */
+/** @type {"lfc" | "share" | "p"} */
 let comparedBy = "lfc";
 /** @type {Comparison | null} */
 let comparison = null;
@@ -124,10 +124,11 @@ async function testOnServer(a, b) {
 
 /** Genes that are higher on one side, the best first. @param {Comparison} found @param {1 | -1} sign */
 function rankedGenes(found, sign) {
-  const by = (/** @type {Difference} */ d) => sign * (comparedBy === "lfc" ? d.lfc : d.here - d.elsewhere);
+  const by = (/** @type {Difference} */ d) => sign * (comparedBy === "share" ? d.here - d.elsewhere : d.lfc);
+  const p = (/** @type {Difference} */ d) => (comparedBy === "p" && found.tested ? (d.p ?? 1) : 0);
   return found.genes
     .filter((d) => Math.max(d.here, d.elsewhere) >= LEAST_SHARE && by(d) > 0)
-    .sort((x, y) => by(y) - by(x));
+    .sort((x, y) => p(x) - p(y) || by(y) - by(x));
 }
 
 /** @param {Comparison} found @param {1 | -1} sign */
@@ -210,8 +211,9 @@ function showComparison() {
     { id: "compared-by" },
     element("option", { value: "lfc" }, "fold change"),
     element("option", { value: "share" }, "difference of share"),
+    found.tested ? element("option", { value: "p" }, "p-value") : null,
   );
-  rank.value = comparedBy;
+  rank.value = comparedBy === "p" && !found.tested ? "lfc" : comparedBy;
   rank.addEventListener("change", () => {
     comparedBy = rank.value;
     showComparison();
@@ -249,6 +251,7 @@ async function runComparison(tested = false) {
     else if (a === "chosen") comparison = await compareChosen(/** @type {Uint8Array} */ (state.chosen));
     else comparison = await compareRows(a, b);
     if (turn !== comparisons) return;
+    if (tested) comparedBy = "p";
     showComparison();
     if (tested) say(`Tested ${comparison.of}.`);
   } catch (error) {

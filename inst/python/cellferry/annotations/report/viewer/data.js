@@ -53,7 +53,7 @@ async function block(name) {
 async function saidBy(answer) {
   try {
     const body = await answer.json();
-    return body.message || body.error?.message || `The server answered ${answer.status}.`;
+    return body.message || body.error?.message || body.detail?.message || `The server answered ${answer.status}.`;
   } catch {
     return `The server answered ${answer.status}.`;
   }

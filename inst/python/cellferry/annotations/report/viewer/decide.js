@@ -100,6 +100,9 @@ function showProblem(text) {
 /** Whether the buttons may be used, and why not. */
 function whyNotDecide() {
   if (index.live && !index.live.writable) return "This page is for reading only.";
+  if (index.live && !index.live.cells && (aboutCells || index.noun === "label")) {
+    return "Decisions about chosen cells are not kept for a job; choose a cluster.";
+  }
   const ofCells = aboutCells || (index.noun === "label" && !index.live);
   if (ofCells && !(index.cells && index.cells.all && index.cells.hash)) {
     return (

@@ -335,6 +335,11 @@ function followKeys() {
     else return;
     event.preventDefault();
   });
+  // Who comes by Tab is at the row that the keys are about.
+  rowBody.addEventListener("focusin", (event) => {
+    const row = rowElements.indexOf(/** @type {any} */ (event.target));
+    if (row >= 0) chooseRow(row);
+  });
   rowBody.addEventListener("keydown", (event) => {
     const steps = { ArrowDown: 1, ArrowUp: -1, Home: -rowElements.length, End: rowElements.length };
     const step = steps[/** @type {keyof typeof steps} */ (event.key)];

@@ -68,7 +68,7 @@ interface Column {
 interface Index {
   schema: "cellferry.page/1";
   /** Where blocks are fetched from, relative to the page; null in a file. */
-  live: null | { base: string; decisions: string; writable: boolean; compare: boolean; done: boolean };
+  live: null | { base: string; decisions: string; writable: boolean; cells: boolean; compare: boolean; done: boolean };
   noun: "cluster" | "label";
   title: string;
   key: string | null;
