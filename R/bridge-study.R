@@ -161,6 +161,9 @@ json_study <- function(outgoing, object, groups, assay, request, parts = request
         json_texts(extract_genes(object, assay, "counts"))
       },
       obs = if (wants("obs")) frame(metadata_of(object, at), cells),
+      quality = if (!wants("obs") && !is.null(request$engine)) {
+        frame(quality_of(metadata_of(object, at)), cells)
+      },
       var = if (wants("var") && length(genes)) {
         frame(extract_feature_metadata(object, assay, genes), genes)
       },
@@ -171,6 +174,14 @@ json_study <- function(outgoing, object, groups, assay, request, parts = request
     ),
     json_context(request)
   )
+}
+
+# The columns by which the quality of clusters is judged; those with a row for each cell only.
+quality_of <- function(frame) {
+  names <- tolower(names(frame))
+  wanted <- names %in% quality_columns | startsWith(names, doublet_prefix)
+  plain <- vapply(frame, function(x) is.null(dim(x)) && is.atomic(x), logical(1))
+  frame[wanted & plain]
 }
 
 # Of the other assays some features, by which Python sees where the genes are.

@@ -118,3 +118,15 @@ annotation_statuses <- c("ok", "unknown", "failed", "skipped")
 annotation_schema <- "cellferry.annotations/2"
 
 readable_schemas <- c("cellferry.annotations/1", "cellferry.annotations/2")
+
+# Columns of metadata, in lower case, by which the quality of clusters is judged.
+quality_columns <- c(
+  "ncount_rna", "total_counts", "n_counts", "numi", "sum", "n_umi", "nfeature_rna",
+  "n_genes_by_counts", "n_genes", "ngene", "detected", "percent.mt", "percent_mt", "pct_counts_mt",
+  "percent.mito", "percent_mito", "mito_percent", "subsets_mito_percent", "pct_counts_mito",
+  "scdblfinder.class", "scdblfinder_class", "predicted_doublet", "doublet", "is_doublet",
+  "doublet_class", "doublet_score", "doublet_scores", "scdblfinder.score", "sample", "sample_id",
+  "orig.ident", "batch", "donor", "donor_id", "library", "library_id"
+)
+
+doublet_prefix <- "df.classifications"

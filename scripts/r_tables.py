@@ -10,6 +10,7 @@ TARGET = ROOT / "R" / "tables.R"
 sys.path.insert(0, str(ROOT / "inst" / "python"))
 
 from cellferry.annotations.clusters import COLUMNS, PRINTED, READABLE, SCHEMA, STATUSES  # noqa: E402
+from cellferry.annotations.diagnoses.attention import DOUBLET_PREFIX, QUALITY_COLUMNS  # noqa: E402
 from cellferry.errors import error_codes, warning_codes  # noqa: E402
 
 LINE = 100
@@ -62,7 +63,12 @@ def tables() -> str:
             "",
             f"annotation_schema <- {quoted(SCHEMA)}",
             "",
-            filled("readable_schemas", [quoted(schema) for schema in READABLE]) + "\n",
+            filled("readable_schemas", [quoted(schema) for schema in READABLE]),
+            "",
+            "# Columns of metadata, in lower case, by which the quality of clusters is judged.",
+            filled("quality_columns", [quoted(name) for name in QUALITY_COLUMNS]),
+            "",
+            f"doublet_prefix <- {quoted(DOUBLET_PREFIX)}\n",
         ]
     )
 

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
         withdraw_decision,
     )
     from .annotate.merging import merge_annotations
+    from .annotate.pages import annotation_report
     from .annotate.reannotate import reannotate
+    from .annotate.review import Review, review
     from .annotations import (
         Annotations,
         CellAnnotations,
-        annotation_report,
         label_colors,
         read_annotations,
     )
@@ -43,10 +44,11 @@ _WHERE = {
     "Annotations": "annotations.clusters",
     "CellAnnotations": "annotations.cells",
     "Markers": "study.markers.table",
+    "Review": "annotate.review",
     "Study": "study.study",
     "annotate_cells": "annotate.objects",
     "annotate_clusters": "annotate.objects",
-    "annotation_report": "annotations.stored",
+    "annotation_report": "annotate.pages",
     "apply_decisions": "annotate.decisions",
     "build_artifacts": "artifacts",
     "carry_decisions": "annotate.decisions",
@@ -67,6 +69,7 @@ _WHERE = {
     "read_markers": "study.markers.read",
     "reannotate": "annotate.reannotate",
     "resume": "annotate.objects",
+    "review": "annotate.review",
     "runs": "",
     "set_labels": "annotate.decisions",
     "seurat": "",
@@ -80,6 +83,7 @@ __all__ = [
     "Annotations",
     "CellAnnotations",
     "Markers",
+    "Review",
     "Study",
     "__version__",
     "annotate_cells",
@@ -105,6 +109,7 @@ __all__ = [
     "read_markers",
     "reannotate",
     "resume",
+    "review",
     "runs",
     "set_labels",
     "seurat",
@@ -125,6 +130,7 @@ _READ_FILES = {
     "pseudobulk",
     "read_annotations",
     "resume",
+    "review",
     "study_report",
     "supporting_markers",
     "write_annotations",

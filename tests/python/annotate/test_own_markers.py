@@ -12,7 +12,7 @@ from scipy import sparse
 from cellferry import annotate_clusters, errors, find_markers
 from cellferry.annotate import checks
 from cellferry.annotate.request import build_study
-from cellferry.artifacts.markers import markers_of
+from cellferry.artifacts.markers import with_markers
 from cellferry.study.clusters import Clusters
 from cellferry.study.study import Study
 
@@ -72,7 +72,7 @@ def test_markers_are_not_made_of_data_that_cannot_give_them(x, groups, words):
 
 def test_computing_needs_cells():
     with pytest.raises(errors.MarkersRequiredError, match="no expression"):
-        markers_of(Study(Clusters(("a", "b"))))
+        with_markers(Study(Clusters(("a", "b"))))
 
 
 def test_a_ranking_of_raw_counts_is_not_used_and_that_is_said():
@@ -171,7 +171,7 @@ def test_sums_of_cells_cannot_be_tested():
         small(logged, leiden=list("aabb")), {"a": ["CD3E"], "b": ["LYZ"]}, group_key="leiden"
     )
     with pytest.raises(errors.MarkersRequiredError, match="None of the 2 clusters") as caught:
-        markers_of(sums)
+        with_markers(sums)
     assert "a: There are 2 cells, fewer than 3." in str(caught.value)
 
 

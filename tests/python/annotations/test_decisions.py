@@ -327,3 +327,37 @@ def test_many_decisions_about_cells_are_quick():
     made = cellferry.set_labels(adata, "Plasma cell", cells=list(adata.obs_names))
     assert (adata.obs[KEY] == "Plasma cell").all()
     assert sum(row.n_decided for row in made) == n
+
+
+def test_cells_chosen_on_a_page_are_known_by_their_places():
+    import base64
+
+    from cellferry.annotations.decisions.decision import SCHEMA, order_hash
+    from page_objects import labelled_cells
+
+    adata = labelled_cells(200, 3)
+    chosen = np.zeros(200, dtype=bool)
+    chosen[[3, 17, 199]] = True
+    mask = base64.b64encode(np.packbits(chosen, bitorder="little").tobytes()).decode()
+    entry = {
+        "action": "relabelled", "at": "2026-01-01T00:00:00+00:00", "hash": "page",
+        "label": "Doublet", "n_cells": 3,
+        "cells_at": {"mask": mask, "of": order_hash(adata.obs_names)},
+    }  # fmt: skip
+    file = {"schema": SCHEMA, "key": "cell_type", "run": None, "decisions": [entry]}
+    other = adata[::-1].copy()
+    with pytest.raises(cellferry.errors.DecisionsMismatchError, match="3 cells: Doublet"):
+        cellferry.apply_decisions(other, file["decisions"])
+    cellferry.apply_decisions(adata, file["decisions"])
+    assert (adata.obs["cell_type"] == "Doublet").to_numpy().tolist() == chosen.tolist()
+    cellferry.apply_decisions(adata, file["decisions"])
+    assert len(cellferry.decisions(adata)) == 1
+
+
+@pytest.mark.parametrize("places", [{"mask": "AA=="}, {"mask": 3, "of": "x"}, "AA=="])
+def test_damaged_places_are_refused(places):
+    from cellferry.annotations.decisions.decision import Decision
+
+    entry = {"action": "unknown", "at": "", "hash": "", "cells_at": places}
+    with pytest.raises(cellferry.errors.DecisionsFormatError, match="cells_at"):
+        Decision.from_dict(entry)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from .._version import __version__
 from ..annotations import delivery
+from ..runs.figures import keep_figures
 
 if TYPE_CHECKING:
     from ..annotations.clusters import Annotations, Level
@@ -74,6 +75,8 @@ def complete(found: Answer, study: Study, engine: Engine[object], run: Run) -> A
     provenance = _provenance(study, engine, run, found.level)
     answered = found.completed(study, engine.name, provenance)
     answered.keep(run.folder)
+    if study.figures is not None:
+        keep_figures(run.folder, study.figures)
     run.store("annotations.json", answered.summary().to_dict())
     return answered
 

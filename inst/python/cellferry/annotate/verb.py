@@ -10,11 +10,12 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..annotations.cells import CELLS_FILE, CellAnnotations
 from ..annotations.clusters import Annotations
 from ..annotations.diagnoses import warn_of
+from ..annotations.diagnoses.attention import with_attention
 from ..engines import create_engine
 from ..engines.base import AnyEngine, Engine, Plan, Prepares, ReadsContext, WritesFiles
 from ..errors import (
@@ -32,6 +33,7 @@ from ..errors import (
     counted,
 )
 from ..files import is_full
+from ..runs.decided import with_decided
 from ..runs.lock import held
 from ..runs.run import Run, check_folder
 from ..runs.worker import CancelledWork, Event, Events, run_in_worker
@@ -205,6 +207,9 @@ def execute(run: Run, study: Study, engine: Engine[Answer], on_event: OnEvent | 
             run.mend()
             run.update(status="unfinished", error=None)
             found = completed_within(run_in_worker(work, on_event), study)
+            if isinstance(found, Annotations):
+                obs = study.quality if study.obs is None else study.obs
+                found = cast("Answer", with_attention(found, obs, study.clusters))
             found = complete(found, study, engine, run)
             if isinstance(engine, WritesFiles):
                 engine.write_files(found.summary(), study, run)
@@ -306,6 +311,22 @@ def resume(
     RunDamagedError
         What it keeps of its input cannot be read, or its options are none of the engine.
     """
+    found = _resumed(
+        run, study, engine, options, allow_upload=allow_upload, checked=checked, on_event=on_event
+    )
+    return with_decided(found, run.folder, run.id)
+
+
+def _resumed(
+    run: Run,
+    study: Study | None,
+    engine: AnyEngine | None,
+    options: Mapping[str, object] | None,
+    *,
+    allow_upload: bool,
+    checked: bool,
+    on_event: OnEvent | None,
+) -> Annotations | CellAnnotations:
     if run.content["status"] == "finished":
         check_same(run, study)
         with suppress(RunDamagedError):
@@ -342,7 +363,7 @@ def _answer_of(run: Run) -> Annotations | CellAnnotations:
     """Return the answer of a finished run; raises :class:`RunDamagedError`."""
     if level_of_run(run) != "cells":
         try:
-            return run.results()
+            return run.answer()
         except RunNotFoundError as error:
             raise RunDamagedError(error.message, error.hint) from error
     try:

@@ -2,13 +2,12 @@
 
 from .cells import CellAnnotations
 from .clusters import Annotation, Annotations
-from .stored import annotation_report, label_colors, read_annotations
+from .stored import label_colors, read_annotations
 
 __all__ = [
     "Annotation",
     "Annotations",
     "CellAnnotations",
-    "annotation_report",
     "label_colors",
     "read_annotations",
 ]

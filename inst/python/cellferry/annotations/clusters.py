@@ -370,6 +370,14 @@ class Annotations:
         """Return cluster -> label; None where the cluster failed or was skipped."""
         return {row.cluster: row.label for row in self.rows}
 
+    def ranked(self) -> Iterator[tuple[int, str, str]]:
+        """Yield place, cluster and gene of each marker that is kept; nothing where none are."""
+        columns = self.markers
+        if "cluster" in columns and "gene" in columns:
+            pairs = zip(columns["cluster"], columns["gene"], strict=True)
+            for i, (cluster, gene) in enumerate(pairs):
+                yield i, str(cluster), str(gene)
+
     def column(self, name: str) -> list[Any]:
         """Return one column as a list, in row order."""
         return [getattr(row, name) for row in self.rows]

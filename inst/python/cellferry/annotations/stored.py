@@ -1,4 +1,4 @@
-"""Results: annotations read back from an AnnData that was labelled, and their report."""
+"""Results: annotations read back from an AnnData that was labelled."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import (
@@ -54,10 +53,19 @@ def read_annotations(
     UnsupportedObjectError
         This is no AnnData.
     """
-    return _present(labelled(adata), key).found
+    return present_annotations(labelled(adata), key).found
 
 
-def _present(adata: anndata.AnnData, key: str | None) -> Present:
+def present_annotations(adata: anndata.AnnData, key: str | None = None) -> Present:
+    """Return annotations with the cells that their rows have now; see :func:`read_annotations`.
+
+    Parameters
+    ----------
+    adata
+        An object that was labelled.
+    key
+        The key it was labelled under; None is the newest.
+    """
     found = stored_annotations(adata, key)
     now = present(found, adata.obs, key or str(found.provenance.get("key")))
     if now.changed:
@@ -122,49 +130,6 @@ def annotations_of(
 def _preference(found: Annotations, *, of_clusters: bool) -> tuple[bool, str]:
     is_first = of_clusters and found.provenance.get("level") != "cells"
     return is_first, str(found.provenance.get("created", ""))
-
-
-def annotation_report(
-    adata: anndata.AnnData | str | os.PathLike[str],
-    file: str | os.PathLike[str],
-    key: str | None = None,
-    *,
-    coordinates_key: str | None = None,
-    overwrite: bool = False,
-) -> Path:
-    """Write the HTML report of an AnnData's annotations, with its embedding if it has one.
-
-    Parameters
-    ----------
-    adata
-        An AnnData that was labelled, or the path of a labelled object.
-    file
-        The HTML file. A report of cellferry is replaced, another file is not.
-    key
-        Name of the label column; None is the newest.
-    coordinates_key
-        Name of the embedding in ``obsm``; None is UMAP, else t-SNE, else PCA, else the first.
-    overwrite
-        Replace a file that is no report of cellferry.
-
-    Raises
-    ------
-    AnnotationsMissingError
-    GroupMissingError
-        There is no embedding of that name.
-    OutputError
-        The name is not that of an HTML file, or the file may not or cannot be written.
-    """
-    from ..study.embeddings import embedding_of
-    from .report import Embedding, check_report_file, write_report
-
-    adata = labelled(adata, coordinates_key)
-    now = _present(adata, key)
-    check_report_file(file, overwrite=overwrite)
-    coordinates, embedding = embedding_of(adata, coordinates_key), None
-    if coordinates is not None and now.clusters is not None:
-        embedding = Embedding(*coordinates, now.clusters)
-    return write_report(now.found, Path(file), embedding=embedding)
 
 
 def label_colors(

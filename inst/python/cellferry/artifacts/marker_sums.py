@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..runs.parallel import bounded_map
+from ..study.expression.gene_summary import GeneSummary
 from ..study.markers.contrasts import Contrast, one_against_rest
 from ..study.markers.rules import MarkerOptions
 from ..study.markers.samples import SampleCounts
@@ -90,6 +91,16 @@ class MarkerSums:
         for counts in self._samples:
             counts.take(start, block)
 
+    def figures(self) -> GeneSummary | None:
+        """Return share and mean of every gene; None unless each cluster is compared with all."""
+        (contrast, *others), whole = self._contrasts, self._all[0]
+        if others or self._options.scale is None:
+            return None
+        n, sizes = len(contrast.names), contrast.sizes
+        means = whole.sums[:, :n] / np.maximum(sizes[:n], 1)
+        positive = whole.positive[:, :n]
+        return GeneSummary(tuple(self._genes), contrast.names, sizes[:n], positive, means)
+
     def table(self, clusters: Sequence[str], *, everything: bool = False) -> MarkerTable:
         """Return the table of all that was taken.
 
@@ -158,18 +169,37 @@ def read_marker_sums(source: ExpressionSource, sums: MarkerSums, events: Events)
     events
         Receives progress; stops the work when the user interrupts.
     """
+    read_genes(source, sums.take, events, "Finding markers")
+    return sums
+
+
+def read_genes(
+    source: ExpressionSource, take: Callable[[int, Block], None], events: Events, title: str
+) -> None:
+    """Read a source once, gene by gene; runs in the worker thread.
+
+    Parameters
+    ----------
+    source
+        Cells x genes.
+    take
+        Called with the first gene of a block and the block, on any thread.
+    events
+        Receives progress; stops the work when the user interrupts.
+    title
+        What is said of the work.
+    """
     n_genes = source.shape[1]
-    events.emit("started", 0, n_genes, "genes", "Finding markers")
+    events.emit("started", 0, n_genes, "genes", title)
     with (
-        tempfile.TemporaryDirectory(prefix="cellferry-markers-") as folder,
+        tempfile.TemporaryDirectory(prefix="cellferry-genes-") as folder,
         ThreadPoolExecutor(processors(), thread_name_prefix="cellferry") as pool,
     ):
         reader = GeneReader(source, Path(folder), pool, BATCH, events)
 
         def work(item: tuple[int, Block]) -> int:
-            sums.take(*item)
+            take(*item)
             return item[0] + int(item[1].shape[1])
 
         for done in bounded_map(work, reader, pool, events, ahead=processors() + 1):
-            events.emit("progress", done, n_genes, "genes", "Finding markers")
-    return sums
+            events.emit("progress", done, n_genes, "genes", title)

@@ -240,12 +240,14 @@ def pseudobulk(
         return pseudobulk_of(study, sample_key=sample_key, columns=columns, min_cells=min_cells)
 
 
-def markers_of(
+def with_markers(
     study: Study,
     on_event: Callable[[Event], None] | None = None,
     options: MarkerOptions = OF_ANNOTATION,
-) -> Markers:
-    """Return the markers of a study that nobody gave: positive ones, by the latest rules.
+) -> Study:
+    """Return a study with the markers that nobody gave: positive ones, by the latest rules.
+
+    The read that finds them also gives the figures of every gene.
 
     Parameters
     ----------
@@ -281,7 +283,7 @@ def markers_of(
     found = sums.table(names)
     if not len(found.gene):
         raise _none_found(found, study.group_key)
-    return found.markers()
+    return study.with_parts(markers=found.markers(), figures=sums.figures())
 
 
 def markers_of_sisters(
@@ -480,4 +482,4 @@ def warn_of_left_out(found: MarkerTable) -> None:
         warnings.warn(ClustersWithoutMarkersWarning(message, hint), stacklevel=3)
 
 
-__all__ = ["find_markers", "markers_of", "markers_of_sisters", "pseudobulk"]
+__all__ = ["find_markers", "markers_of_sisters", "pseudobulk", "with_markers"]

@@ -17,7 +17,7 @@ import numpy as np
 from ..annotate.checks import genes_to_compare
 from ..annotate.within import split_within, with_parents
 from ..artifacts.marker_sums import OF_ANNOTATION
-from ..artifacts.markers import markers_of
+from ..artifacts.markers import with_markers
 from ..engines.base import AnyEngine
 from ..errors import InternalError, InterruptedRunError
 from ..runs.worker import CancelledWork, Event, Events, Worker
@@ -196,7 +196,7 @@ class OpenStudy(Incoming):
         if earlier is not None:
             split_within(study, earlier)
         if self.test is not None:
-            study = study.with_parts(markers=markers_of(study, on_event, self.test))
+            study = with_markers(study, on_event, self.test)
         if earlier is None or self.sisters is None:
             return study
         return with_parents(study, earlier, on_event, self.sisters)
@@ -371,7 +371,7 @@ def study_from_wire(sent: Message) -> Study:
     cells, genes, names = sent.get("cells"), sent.get("genes"), sent.get("names")
     markers = None if sent.get("markers") is None else take(sent["markers"], Markers)
     coordinates, obs, var = sent.get("coordinates"), sent.get("obs"), sent.get("var")
-    embeddings, graph = sent.get("embeddings"), sent.get("graph")
+    embeddings, graph, quality = sent.get("embeddings"), sent.get("graph"), sent.get("quality")
     if names is None and markers is not None:
         names = markers.clusters
     clusters, absent = Clusters(tuple(names or ()), sent.get("codes")), None
@@ -390,6 +390,7 @@ def study_from_wire(sent: Message) -> Study:
         else (coordinates["name"], _by_columns(coordinates["values"], 2)),
         obs=None if obs is None else wire.frame_from_wire(obs),
         var=None if var is None else wire.frame_from_wire(var),
+        quality=None if quality is None else wire.frame_from_wire(quality),
         embeddings=None
         if embeddings is None
         else {e["name"]: _by_columns(e["values"], int(e["n"])) for e in embeddings},

@@ -30,7 +30,7 @@ def demo(out: Path) -> None:
       cellferry demo --out demo-output
     """
     from ..annotate import annotate_clusters
-    from ..annotations.stored import annotation_report
+    from ..annotate.pages import annotation_report
 
     adata = _blood_cells()
     found = annotate_clusters(adata, group_key="louvain", tissue="blood", progress=False)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
+    from .expression.gene_summary import GeneSummary
     from .expression.lookup import Lookup
     from .markers.table import Markers
     from .parents import Parents
@@ -127,6 +128,11 @@ class Study:
         Where figures of genes are looked up, if the matrix is not among the parts.
     parents
         What an earlier annotation says of the clusters, where only parts of its clusters are asked.
+    quality
+        Columns of the metadata by which the quality of clusters is judged, n rows, where ``obs`` is
+        not among the parts. No engine reads them.
+    figures
+        Share and mean of every gene in every cluster, where a search for markers read the values.
     """
 
     clusters: Clusters
@@ -149,6 +155,8 @@ class Study:
     recognised: Mapping[str, Any] | None = None
     lookup: Lookup | None = None
     parents: Parents | None = None
+    quality: pd.DataFrame | None = None
+    figures: GeneSummary | None = None
     context: Context = field(default_factory=Context)
 
     def __post_init__(self) -> None:

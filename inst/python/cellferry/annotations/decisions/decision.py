@@ -7,6 +7,7 @@ last one counts, all stay in the history.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -15,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
+
+import numpy as np
 
 from ...biology.ontology import cell_ontology
 from ...biology.text import normalized, plain_label, says_unknown, singular
@@ -106,6 +109,9 @@ class Decision:
         What cells had that were annotated one by one, column -> values in the order of ``cells``.
     origin
         The part of an object that it was made in, with what was added to the names of its cells.
+    cells_at
+        In place of ``cells``, from a page, which has no names: ``mask`` (base64, a bit for each
+        cell of the object, the first cell lowest) and ``of`` (:func:`order_hash` of its cells).
     """
 
     id: str
@@ -127,6 +133,7 @@ class Decision:
     offered: tuple[Offer, ...] = ()
     before: Mapping[str, list[Any]] = field(default_factory=dict)
     origin: str | None = None
+    cells_at: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def of_cells(self) -> bool:
@@ -135,7 +142,11 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data, without what is empty."""
-        return {k: v for k, v in asdict(self).items() if v not in (None, (), {}, False)}
+        # Not by asdict(), which copies each cell of a hundred thousand.
+        made = {name: getattr(self, name) for name in _FIELDS}
+        made["offered"] = tuple(asdict(o) for o in self.offered)
+        made["before"] = {end: [*values] for end, values in self.before.items()}
+        return {k: v for k, v in made.items() if v not in (None, (), {}, False)}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Decision:
@@ -149,8 +160,7 @@ class Decision:
         if not isinstance(stored, Mapping):
             message = "an entry is no record"
             raise _damaged(message)
-        known = {f.name for f in fields(cls)}
-        made: dict[str, Any] = {k: v for k, v in stored.items() if k in known}
+        made: dict[str, Any] = {k: v for k, v in stored.items() if k in _FIELDS}
         texts = ("action", "at", "hash")
         if not all(isinstance(made.get(name), str) for name in texts):
             message = f"an entry has no {listing([t for t in texts if t not in made])}"
@@ -180,7 +190,13 @@ class Decision:
                 message = f'"{name}" is no list of texts'
                 raise _damaged(message)
             made[name] = tuple(values)
-        if made.get("cluster") is None and not made["cells"]:
+        places = made.get("cells_at") or {}
+        if not isinstance(places, Mapping) or (
+            places and not all(isinstance(places.get(name), str) for name in ("mask", "of"))
+        ):
+            message = '"cells_at" has no mask, or does not say of which cells'
+            raise _damaged(message)
+        if made.get("cluster") is None and not made["cells"] and not places:
             message = "an entry names neither a cluster nor cells"
             raise _damaged(message)
         made["offered"] = tuple(Offer(**o) for o in made.get("offered", ()))
@@ -189,6 +205,9 @@ class Decision:
                 made[name] = checked_text(made[name], name)
         decision = cls(**{"id": "", **made})
         return decision if decision.id else replace(decision, id=identity(decision))
+
+
+_FIELDS = tuple(f.name for f in fields(Decision))
 
 
 def _damaged(why: str) -> DecisionsFormatError:
@@ -222,6 +241,42 @@ def sorted_hash(names: Iterable[str]) -> str:
     return digest.hexdigest()[:HASH_DIGITS]
 
 
+def order_hash(names: Iterable[str]) -> str:
+    """Return the hash of the names of all cells in their order, by which places are known.
+
+    Examples
+    --------
+    >>> order_hash(["a", "b"]) == order_hash(["b", "a"])
+    False
+    """
+    return sorted_hash(names)
+
+
+def located(decision: Decision, cells: Sequence[str], order: str) -> Decision | None:
+    """Return a decision with the names of its cells, None where it is about other cells.
+
+    Parameters
+    ----------
+    decision
+        With ``cells_at``.
+    cells
+        Names of the cells of the object, in its order.
+    order
+        Their :func:`order_hash`.
+    """
+    if decision.cells_at["of"] != order:
+        return None
+    try:
+        packed = base64.b64decode(decision.cells_at["mask"], validate=True)
+    except ValueError:
+        return None
+    bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), bitorder="little")
+    if len(packed) != -(-len(cells) // 8) or bits[len(cells) :].any() or not bits.any():
+        return None
+    names = tuple(cells[i] for i in np.flatnonzero(bits).tolist())
+    return replace(decision, cells=names, n_cells=len(names), hash=names_hash(names), cells_at={})
+
+
 def markers_hash(cluster: str, genes: Iterable[str]) -> str:
     """Return what a cluster of a marker table is known by: its name and its ranked genes."""
     return sorted_hash([cluster, *genes])
@@ -236,9 +291,8 @@ def markers_by_cluster(found: Any) -> dict[str, list[str]]:
         Annotations.
     """
     genes: dict[str, list[str]] = {row.cluster: [] for row in found}
-    columns = found.markers
-    for name, gene in zip(columns.get("cluster", ()), columns.get("gene", ()), strict=True):
-        genes.setdefault(str(name), []).append(str(gene))
+    for _, name, gene in found.ranked():
+        genes.setdefault(name, []).append(gene)
     return genes
 
 
@@ -446,7 +500,7 @@ def described(decision: Decision) -> str:
     >>> described(Decision("1", "relabelled", "", "", cluster="3", label="B cell"))
     'cluster "3": B cell'
     """
-    cells = counted(len(decision.cells), "cell")
+    cells = counted(len(decision.cells) or decision.n_cells or 0, "cell")
     what = cells if decision.of_cells else f'cluster "{decision.cluster}"'
     return f"{what}: {decision.label or decision.action.replace('_', ' ')}"
 

@@ -2,27 +2,28 @@
 
 The template gets the annotations themselves and a few small values made here; everything
 that users, engines and models wrote is escaped by the template's autoescape. The one script
-(``script.js``: search, sort, download) is allowed by its hash, so that no other can run.
+(``viewer/``: map, pictures, filters, decisions) is allowed by its hash, so that no other can run;
+it reads data that stand in the file, or come from the server that the page came from.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..._version import __version__
 from ...errors import OutputError, listing
 from ...files import write_whole
 from ..clusters import STATUSES
+from ..diagnoses.attention import held_by
 from ..palette import NO_LABEL_COLOURS, PALETTE, UNKNOWN_COLOURS
 from .confidence import WIDTH as CONFIDENCE_WIDTH
 from .confidence import draw_confidence
+from .content import Cells, Content, Fitted, Live, Page, content_of_study, index_text
 from .details import conversation_of, csv_base64, rounds_of
 from .picture import HEIGHT, RARE, TEXT_SIZE, WIDTH, Embedding, draw, of_cells
 from .texts import moment, number, ontology_url, parameters, plain_text, web_address, whole
+from .viewer import script, script_hash, styles
 
 if TYPE_CHECKING:
     import os
@@ -30,7 +31,25 @@ if TYPE_CHECKING:
 
     from ..clusters import Annotations
 
-__all__ = ["Embedding", "check_report_file", "render", "script_hash", "write_report"]
+__all__ = [
+    "Cells",
+    "Content",
+    "Embedding",
+    "Live",
+    "check_report_file",
+    "content_of_study",
+    "render",
+    "script_hash",
+    "write_report",
+]
+
+REPORT_MB = 15.0
+"""Megabytes that a file may have: values of genes, columns, then cells are left out above it."""
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src '{script}'; {connect}"
+    "base-uri 'none'; form-action 'none'"
+)
+"""What the page may do, as a file; served, it may ask the server that it came from."""
 
 MARKERS_OPEN = 10
 """Markers of a card that are always seen; the others are folded away."""
@@ -75,6 +94,8 @@ def write_report(
     *,
     title: str | None = None,
     embedding: Embedding | None = None,
+    content: Content | None = None,
+    report_mb: float = REPORT_MB,
     overwrite: bool = True,
 ) -> Path:
     """Write the report of an annotation as one self-contained HTML file.
@@ -91,6 +112,10 @@ def write_report(
         Heading; by default ``Cell types of`` and the name of the clusters' column.
     embedding
         Drawn with cells coloured by label, when given.
+    content
+        Cells to look at and figures of genes; None leaves a page of tables and cards.
+    report_mb
+        Megabytes that the data of the page may take; what is left out is said on it.
     overwrite
         Whether a file of that name is replaced; see also :func:`check_report_file`.
 
@@ -120,7 +145,9 @@ def write_report(
     if exists and not overwrite:
         message = f'The file "{target}" exists.'
         raise OutputError(message, _OTHER_NAME, path=str(target))
-    page = render(annotations, title=title, embedding=embedding)
+    page = render(
+        annotations, title=title, embedding=embedding, content=content, report_mb=report_mb
+    )
     try:
         # A lone surrogate is no text that UTF-8 can encode; one bad gene name must not
         # cost the whole report.
@@ -181,11 +208,20 @@ def render(
     title: str | None = None,
     embedding: Embedding | None = None,
     tags: Mapping[str, str] | None = None,
+    content: Content | None = None,
+    live: Live | None = None,
+    index: Mapping[str, Any] | None = None,
+    report_mb: float = REPORT_MB,
 ) -> str:
     """Return the report as text; see :func:`write_report`.
 
     Parameters
     ----------
+    live
+        Where a page that is served finds its data; None puts them into the page.
+    index
+        Of a page that is served, what :func:`~.content.refreshed` made: nothing of the cells is
+        looked at again, and ``content`` is not needed.
     tags
         What the user said of the study, shown with it; web addresses become links.
     """
@@ -210,18 +246,34 @@ def render(
     kinds = dict.fromkeys(row.confidence_kind for row in annotations if row.confidence_kind)
     names = [row.cluster for row in annotations]
     picture = None if embedding is None else draw(annotations, embedding)
+    heading = title or _title(annotations)
+    blocks: Mapping[str, str] = {}
+    if live is None:
+        fitted = Fitted(annotations, content or Content(), heading, report_mb * 1_000_000)
+        found, blocks = fitted.page.index(), fitted.blocks
+    elif index is None:
+        found = Page(annotations, content or Content(), title=heading, live=live).index()
+    else:
+        found = {**index, "title": heading, "live": vars(live)}
+    # The only character that ends a script is written so that it does not.
+    in_script = index_text(found).replace("<", "\\u003c")
     return environment.get_template("template.html").render(
         # Our own file and no user's text, hence not escaped.
-        script=Markup(_script()),
-        script_hash=script_hash(),
+        script=Markup(script()),
+        policy=policy(live=live is not None),
+        viewer_styles=Markup(styles()),
+        index=Markup(in_script),
+        blocks={name: Markup(text) for name, text in blocks.items()},
         csv=csv_base64(annotations),
         rounds={name: rounds_of(annotations, name) for name in names},
         conversations={name: conversation_of(annotations, name) for name in names},
         sureness=draw_confidence(annotations),
         sureness_width=CONFIDENCE_WIDTH,
-        title=title or _title(annotations),
+        title=heading,
         noun="label" if of_cells(annotations) else "cluster",
         gone=_gone(annotations),
+        diagnoses=annotations.evidence.get("diagnoses", ()),
+        held={row.cluster: held_by(annotations, row.cluster) for row in annotations},
         noted=annotations.provenance.get("note"),
         rare=100 * RARE,
         annotations=annotations,
@@ -245,21 +297,16 @@ def render(
     )
 
 
-def script_hash() -> str:
-    """Return the hash by which a Content-Security-Policy allows the report's script.
+def policy(*, live: bool = False) -> str:
+    """Return what the page may do, for its head and for the header it is served with.
 
-    Examples
-    --------
-    >>> script_hash().startswith("sha256-")
-    True
+    Parameters
+    ----------
+    live
+        Whether it asks the server that it came from for its data.
     """
-    return f"sha256-{base64.b64encode(hashlib.sha256(_script().encode()).digest()).decode()}"
-
-
-def _script() -> str:
-    return (resources.files("cellferry.annotations.report") / "script.js").read_text(
-        encoding="utf-8"
-    )
+    connect = "connect-src 'self'; " if live else ""
+    return POLICY.format(script=script_hash(), connect=connect)
 
 
 def _title(annotations: Annotations) -> str:

@@ -97,7 +97,7 @@ def check_files(name: str, *, overwrite: bool) -> None:
 
 def write_files(name: str, found: Annotations, study: Study, run: Run) -> None:
     """Write the three files, each whole, and remember them as this run's."""
-    from ...annotations.report import Embedding, write_report
+    from ...annotations.report import Embedding, content_of_study, write_report
 
     files = output_files(name)
     embedding = None
@@ -106,7 +106,9 @@ def write_files(name: str, found: Annotations, study: Study, run: Run) -> None:
     writers: dict[str, Callable[[Path], object]] = {
         "summary": lambda path: _write_summary(found, path),
         "conversations": lambda path: path.write_text(_text_of(conversations(found)), "utf-8"),
-        "report": lambda path: write_report(found, path, embedding=embedding),
+        "report": lambda path: write_report(
+            found, path, embedding=embedding, content=content_of_study(study)
+        ),
     }
     for kind, write in writers.items():
         run.write(files[kind], write)

@@ -27,6 +27,8 @@ ALTERNATIVES = 3
 ALTERNATIVE_RATIO = 0.25
 """Part of the fit that a runner-up needs to be mentioned."""
 CANDIDATES = 8
+EXPECTED = 15
+"""Markers of a type that are compared with what was found."""
 CONFLICT = 0.3
 """Strength from which a negative marker is reported."""
 ENGINE = "local"
@@ -246,7 +248,39 @@ class _Findings:
             "margin": round(choice.margin, 4),
             "candidates": [self.candidate(i) for i in order[:CANDIDATES]],
             "silent": [] if choice.label is None else self.silent(choice.label),
+            "expected": [self.expected(i) for i in self.compared()],
         }
+
+    def compared(self) -> list[int]:
+        """Return the label and its best alternative, or what would have been the label."""
+        choice = self.choice
+        answer = choice.begun if choice.label is None else choice.label
+        others = [choice.rival] if choice.rival is not None else self.alternatives(choice.label)
+        known = [i for i in (answer, *others[:1]) if i is not None]
+        return list(dict.fromkeys(known))
+
+    def expected(self, i: int) -> dict[str, Json]:
+        """Return the most specific markers of a type, and whether each is found here.
+
+        Where the genes of the data are not known, one that no cluster of the table names is not
+        listed: whether it is silent or was not measured cannot be told.
+        """
+        profiles, signal = self.reader.hierarchy.profiles, self.scores.signal
+        own = profiles.own[i]
+        genes = np.flatnonzero(own > 0)
+        genes = genes[np.argsort(-own[genes], kind="stable")][:EXPECTED]
+        known = self.reader.evidence.measured is not None
+        there = signal.measured if known else signal.seen
+
+        def state(gene: int) -> str:
+            if signal.strength[gene] >= SUPPORT:
+                return "found"
+            if there[gene]:
+                return "silent"
+            return "not measured" if known else "not listed"
+
+        listed = [{"gene": self.symbol(int(g)), "state": state(int(g))} for g in genes]
+        return {"label": profiles.names[i], "genes": listed}
 
     def candidate(self, i: int) -> dict[str, Json]:
         profiles, scores = self.reader.hierarchy.profiles, self.scores

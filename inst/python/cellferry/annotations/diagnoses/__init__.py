@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from ..biology.recognition import FEW, recognise_object
-from ..biology.species import species_of
-from ..errors import CellsDiagnosisWarning, listing, warn
-from .clusters import UNKNOWN
+from ...biology.recognition import FEW, recognise_object
+from ...biology.species import species_of
+from ...errors import CellsDiagnosisWarning, listing, warn
+from ..clusters import UNKNOWN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..study.study import Study
-    from .texts import TextLists, Texts
+    from ...study.study import Study
+    from ..texts import TextLists, Texts
 
 FEWEST_CELLS = 20
 """Fewer answered cells are not judged as a whole."""

@@ -1,0 +1,1 @@
+"""The page at a million cells, in Chromium without a GPU."""
