@@ -338,3 +338,18 @@ test_that("a dry run returns the plan without a key, a call or a run", {
     class = "cellferry_invalid_option_error"
   )
 })
+
+test_that("what the metadata says of a cluster is a reason to look, and changes no label", {
+  skip_without_backend()
+  local_home()
+  x <- SeuratObject::pbmc_small
+  plain <- suppressMessages(AnnotateClusters(x, tissue = "blood", verbose = FALSE))
+  x$percent.mt <- ifelse(SeuratObject::Idents(x) == "1", 60, 3)
+  seen <- suppressMessages(AnnotateClusters(x, tissue = "blood", verbose = FALSE))
+  table <- Annotations(seen)
+  of <- function(cluster) table$attention[[which(table$cluster == cluster)]]
+  expect_true("high_mitochondrial" %in% of("1"))
+  expect_false("high_mitochondrial" %in% of("0"))
+  expect_match(table$justification[table$cluster == "1"], "median of percent.mt is 60.0, and 3.0")
+  expect_identical(as.character(seen$cell_type), as.character(plain$cell_type))
+})

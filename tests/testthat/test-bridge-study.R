@@ -91,3 +91,14 @@ test_that("expression that an engine can't do without is asked for with the reci
   SummarizedExperiment::assayNames(experiment) <- c("spliced", "unspliced")
   expect_refusal(experiment, "normalized", "layer_missing", "layer-other", assay = NULL)
 })
+
+test_that("columns that are no vectors of cells are left alone", {
+  x <- SeuratObject::pbmc_small
+  frame <- x[[]]
+  frame$percent.mt <- I(matrix(1, nrow(frame), 2))
+  frame$DF.classifications_0.25 <- "Singlet"
+  expect_setequal(
+    names(quality_of(frame)),
+    c("orig.ident", "nCount_RNA", "nFeature_RNA", "DF.classifications_0.25")
+  )
+})

@@ -193,7 +193,8 @@ def test_what_does_not_fit_is_left_out_in_order():
     assert "are drawn" in index["dropped"][-1]
     assert sum(map(len, small.blocks.values())) <= len(whole.blocks["terms"]) + 18_000
     read = gzip.decompress(base64.b64decode(small.blocks["clusters"]))
-    assert np.bincount(np.frombuffer(read, "<u2")).min() >= 20
+    # Half of what is drawn is shared out among the rows, so that a rare one is whole.
+    assert np.bincount(np.frombuffer(read, "<u2")).min() >= index["cells"]["n"] // 6
     assert len(read) == 2 * index["cells"]["n"]
 
 

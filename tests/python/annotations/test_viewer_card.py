@@ -7,10 +7,10 @@ import csv
 import http.server
 import io
 import json
-import os
 import threading
 import xml.etree.ElementTree as ET
 from contextlib import ExitStack
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from cellferry.annotations.report import Content, Live, render, write_report
 from cellferry.annotations.report.content import Page
 from page_objects import TYPES, labelled_cells, typed_cells
 
-AXE = os.environ.get("CELLFERRY_AXE")
+AXE = resources.files("axe_playwright_python") / "axe.min.js"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(browser_page.CHROMIUM is None, reason="Chromium is not installed"),
@@ -628,7 +628,6 @@ def test_nothing_is_wider_than_a_phone(opened, file):
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
 
 
-@pytest.mark.skipif(AXE is None, reason="CELLFERRY_AXE names no axe.min.js")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(browser, file, scheme):
     context = browser.new_context(bypass_csp=True, color_scheme=scheme)
@@ -639,7 +638,7 @@ def test_axe_finds_nothing_serious(browser, file, scheme):
     draw(page, "CD3D")
     page.locator("#pictures summary").click()
     page.locator("#compared table").first.wait_for()
-    page.add_script_tag(path=AXE)
+    page.add_script_tag(content=AXE.read_text(encoding="utf-8"))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     serious = [
         (v["id"], v["nodes"][0]["html"][:200])

@@ -103,7 +103,7 @@ def annotation_report(
         Whether it has values per cell of the genes of the evidence.
     report_mb
         Megabytes that its data may take. What does not fit is left out in this order, and said on
-        the page: values of genes, columns, cells (of each cluster at least 20 stay).
+        the page: values of genes, columns, cells (small clusters stay whole).
     overwrite
         Replace a file that is no report of cellferry.
     progress

@@ -22,7 +22,7 @@ from ..diagnoses.attention import reasons_of
 from ..levels import levels
 from ..palette import NO_LABEL_COLOURS, UNKNOWN_COLOURS, colours_of
 from . import blocks
-from .picture import of_cells, sample
+from .picture import LEAST_PER_CLUSTER, of_cells, sample
 from .similarity import figure, likeness, nearest, places
 
 if TYPE_CHECKING:
@@ -493,8 +493,9 @@ class Fitted:
             drawn, kept = self._fewer_cells(annotations, content, title, kept)
             n = content.cells.n
             dropped.append(
-                f"{len(drawn):,} of {n:,} cells are drawn; of each {_noun(annotations)} at least "
-                "20, and figures by gene are of all cells."
+                f"{len(drawn):,} of {n:,} cells are drawn, of each {_noun(annotations)} all if it "
+                f"has no more than {_least(annotations, len(drawn)):,}; figures by gene are of all "
+                "cells."
             )
         self.page = Page(annotations, content, title=title, drawn=drawn, dropped=dropped)
         self.blocks = kept
@@ -536,10 +537,16 @@ class Fitted:
         taken = sum(len(text) for name, text in kept.items() if name in of_cells)
         share = max(0.0, 1 - self._excess(kept) / max(taken, 1)) * 0.97
         codes = np.asarray(content.cells.clusters.codes, dtype=np.int64)
-        drawn = sample(codes, max(int(content.cells.n * share), 1))
+        most = max(int(content.cells.n * share), 1)
+        drawn = sample(codes, most, _least(annotations, most))
         page = Page(annotations, content, title=title, drawn=drawn)
         fewer = {name: blocks.packed(block) for name, block in page.blocks_of_cells()}
         return drawn, {**kept, **fewer}
+
+
+def _least(annotations: Annotations, drawn: int) -> int:
+    """Return up to how many cells a row has all of its cells drawn: half of them are shared out."""
+    return max(LEAST_PER_CLUSTER, drawn // max(2 * len(annotations), 1))
 
 
 def _noun(annotations: Annotations) -> str:

@@ -214,11 +214,12 @@ def _by_label(annotations: Annotations, clusters: Clusters, rare: frozenset[str]
     return of_cells(annotations) or len(clusters.names) - len(rare) <= MOST_LABELS
 
 
-def sample(codes: NDArray[np.int64], most: int = MOST_POINTS) -> NDArray[np.int64]:
+def sample(
+    codes: NDArray[np.int64], most: int = MOST_POINTS, least: int = LEAST_PER_CLUSTER
+) -> NDArray[np.int64]:
     """Return the positions of at most `most` cells, ascending; the same for the same input.
 
-    Up to :data:`LEAST_PER_CLUSTER` cells of each cluster come first, then any cell with
-    the same chance.
+    Up to `least` cells of each cluster come first, then any cell with the same chance.
     """
     if len(codes) <= most:
         return np.arange(len(codes), dtype=np.int64)
@@ -227,7 +228,7 @@ def sample(codes: NDArray[np.int64], most: int = MOST_POINTS) -> NDArray[np.int6
     ordered = codes[shuffled][by_cluster]
     rank = np.empty(len(codes), dtype=np.int64)
     rank[by_cluster] = np.arange(len(codes)) - np.searchsorted(ordered, ordered)
-    first = np.argsort(rank >= LEAST_PER_CLUSTER, kind="stable")[:most]
+    first = np.argsort(rank >= least, kind="stable")[:most]
     return np.sort(shuffled[first]).astype(np.int64)
 
 
