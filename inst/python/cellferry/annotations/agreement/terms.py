@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ...biology.label_names import written_by_tools
 from ...biology.ontology import Ontology, cell_ontology
 from ...biology.text import normalized, plain_label, says_unknown, singular
 from ...errors import InvalidOptionError, listing
@@ -94,7 +95,7 @@ class Resolver:
         known = self._mapping.get(name)
         if known is None and ontology_id is not None and ontology_id in cell_ontology():
             known = term_of(label, ontology_id)
-        known = known or term_of(label)
+        known = known or term_of(label) or written_by_tools(plain_label(label))
         if known is not None:
             return known
         self._texts.setdefault(name, label)
