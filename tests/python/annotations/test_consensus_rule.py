@@ -15,6 +15,7 @@ from cellferry.biology.ontology import TOO_GENERAL, Ontology, Term, cell_ontolog
 from cellferry.errors import InvalidOptionError
 
 REAL = cell_ontology()
+REAL.kinds("CL:0000000")  # counted once: it takes longer than a test may
 IN_USE = sorted(i for i, t in REAL.terms.items() if not t.obsolete)
 
 
@@ -31,8 +32,11 @@ def random_ontologies(draw):
 
 
 @st.composite
-def cases(draw):
-    """An ontology, what is too general in it, and votes of up to five groups."""
+def cases(draw, agreeing=False):
+    """An ontology, what is too general in it, and votes of up to five groups.
+
+    Those that are agreeing have two groups that say the same, and often an answer.
+    """
     if draw(st.booleans()):
         ontology = draw(random_ontologies())
         general = draw(st.sets(st.sampled_from(sorted(ontology.terms)), max_size=2))
@@ -45,6 +49,9 @@ def cases(draw):
     pool = [*pool, "text:mine", "text:other"]
     vote = st.lists(st.sampled_from(pool), max_size=3, unique=True)
     votes = draw(st.lists(vote, min_size=1, max_size=5))
+    if agreeing:
+        first = draw(st.sampled_from([t for t in pool if t.startswith("CL:")]))
+        votes = [[first], [first], *votes[:2]]
     # The real ontology is named: nobody wants to read it in a failure.
     return ontology, frozenset(general), {f"g{i}": terms for i, terms in enumerate(votes)}
 
@@ -152,7 +159,7 @@ def test_unknown_changes_no_label(case):
     np.testing.assert_array_equal(one.n_groups, other.n_groups)
 
 
-@given(cases(), st.data())
+@given(cases(agreeing=True), st.data())
 def test_a_compatible_broader_vote_never_makes_an_answer_of_two_groups_broader(case, data):
     ontology, general, votes = known(case[0]), *case[1:]
     answer = judged(ontology, general, votes).answer[0]
@@ -164,7 +171,7 @@ def test_a_compatible_broader_vote_never_makes_an_answer_of_two_groups_broader(c
     assert after.startswith("text:") or ontology.kinds(after) <= ontology.kinds(answer)
 
 
-@given(cases(), st.booleans())
+@given(cases(agreeing=True), st.booleans())
 def test_one_more_vote_for_the_answer_never_lowers_its_agreement(case, in_a_group):
     ontology, general, votes = case
     found = judged(ontology, general, votes)

@@ -369,20 +369,24 @@ def of_cells(
 
     terms = vocabulary(several)
     place = {t: i for i, t in enumerate(terms)}
-    found, of_cell = tuples(several, place)
+    found, of_cell = tuples(several, place, alike=_are_alike(several, weights or {}))
     n = len(found)
-    ones = [
-        csr_array(
-            (np.ones(int((codes >= 0).sum())),
-             (np.flatnonzero(codes >= 0), codes[codes >= 0])),
-            shape=(n, len(terms)),
-        )
-        for codes in found.T
-    ]  # fmt: skip
+
+    def voted(codes: NDArray[np.intp]) -> Any:
+        rows = np.flatnonzero(codes >= 0)
+        return csr_array((np.ones(len(rows)), (rows, codes[rows])), shape=(n, len(terms)))
+
+    ones = [voted(codes) for codes in found.T]
     judged = answers(terms, of_groups(several, ones, weights or {}))
     whole = np.zeros(len(cells), dtype=np.intp)
     texts = _spellings([_Counted.of(votes, whole, 1) for votes in several])
     return _cells(cells, judged, of_cell, texts)
+
+
+def _are_alike(several: Sequence[Votes], weights: Mapping[str, float]) -> bool:
+    """Whether it is of no matter who of the annotators says what."""
+    groups = {votes.group for votes in several}
+    return len(groups) == len(several) and len({weights.get(g, 1.0) for g in groups}) == 1
 
 
 def _cells(
@@ -429,18 +433,21 @@ def _cells(
 
 def _alternatives(judged: Answers, names: Mapping[str, str]) -> TextLists:
     """Return for each combination of votes the leaders that are not the answer."""
-    table = judged.leaders.tocsr()
-    starts, columns, weights = table.indptr, table.indices, table.data
-    made = []
-    for i, answer in enumerate(judged.answer):
-        at = slice(starts[i], starts[i + 1])
-        pairs = zip(weights[at].tolist(), columns[at].tolist(), strict=True)
-        ranked = sorted(pairs, key=lambda pair: (-round(pair[0], 9), pair[1]))
-        others = (judged.terms[j] for _, j in ranked)
-        made.append(
-            list(dict.fromkeys(names[t] for t in others if t != answer))[:MOST_ALTERNATIVES]
-        )
-    return TextLists.of(made)
+    table = judged.leaders.tocoo()
+    (rows, columns), weights = table.coords, np.round(table.data, 9)
+    place = {t: i for i, t in enumerate(judged.terms)}
+    answer = np.array([place.get(t or "", -1) for t in judged.answer], dtype=np.intp)
+    other = columns != answer[rows]
+    rows, columns, weights = rows[other], columns[other], weights[other]
+    order = np.lexsort((columns, -weights, rows))
+    rows, columns = rows[order], columns[order]
+    n = len(judged.answer)
+    starts = np.searchsorted(rows, np.arange(n + 1))
+    kept = np.arange(len(rows)) - starts[rows] < MOST_ALTERNATIVES
+    lengths = np.bincount(rows[kept], minlength=n)
+    ends = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    labels = Texts.of(names[t] for t in judged.terms)
+    return TextLists(labels.levels, ends, labels.codes[columns[kept]])
 
 
 def _spread(lists: TextLists, of_cell: NDArray[np.intp]) -> TextLists:

@@ -220,12 +220,13 @@ class _Judge:
         from scipy.sparse import csr_array
 
         there = votes > SAME
-        narrowest = there & ~((there.astype(float) @ self.narrower.T) > 0)
+        # Few of the terms are in a row: BLAS, and its threads, would take longer.
+        narrowest = there & ~((csr_array(there.astype(float)) @ self.narrower.T) > 0)
         own = np.where(narrowest, votes, 0.0)
-        below = own @ self.narrower.T
+        below = csr_array(own) @ self.narrower.T
         wide = np.where(there & ~narrowest, votes, 0.0)
         rate = np.divide(wide, below, out=np.zeros_like(wide), where=below > 0)
-        leaders = own * (1 + rate @ self.narrower)
+        leaders = own * (1 + csr_array(rate) @ self.narrower)
         total = leaders.sum(axis=1, keepdims=True)
         part = np.divide(leaders, total, out=np.zeros_like(leaders), where=total > 0)
         logs = np.log2(part, out=np.zeros_like(part), where=part > 0)

@@ -154,7 +154,7 @@ def shares(
 
 
 def tuples(
-    several: Sequence[Votes], place: Mapping[str, int]
+    several: Sequence[Votes], place: Mapping[str, int], *, alike: bool = False
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the distinct combinations of votes, and which one each unit has.
 
@@ -164,6 +164,8 @@ def tuples(
         Of the same units.
     place
         Term -> its place.
+    alike
+        Whether it is of no matter who says what: combinations that differ in that are one.
 
     Returns
     -------
@@ -172,13 +174,15 @@ def tuples(
     """
     import pandas as pd
 
-    of_unit = np.zeros(len(several[0].labels), dtype=np.int64)
+    n = len(place) + 1
+    codes = np.stack([votes.codes(place) + 1 for votes in several], axis=1).astype(np.int32)
+    if alike:
+        codes.sort(axis=1)
+    of_unit = np.zeros(len(codes), dtype=np.int64)
     found = np.zeros((1, 0), dtype=np.intp)
-    for votes in several:
-        codes = votes.codes(place) + 1
-        both = of_unit * (len(place) + 1) + codes
-        of_unit, kinds = pd.factorize(both)
-        before, code = np.divmod(np.asarray(kinds), len(place) + 1)
+    for column in codes.T:
+        of_unit, kinds = pd.factorize(of_unit * n + column)
+        before, code = np.divmod(np.asarray(kinds), n)
         found = np.column_stack([found[before], code - 1])
     return found, of_unit.astype(np.intp)
 
