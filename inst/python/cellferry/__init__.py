@@ -14,7 +14,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from . import engines, errors, plots, runs, seurat
     from .annotate import annotate_cells, annotate_clusters, resume
-    from .annotate.agreement import consensus
+    from .annotate.agreement import compare_labels, consensus
     from .annotate.companions import embed_cells, export_markers
     from .annotate.decisions import (
         apply_decisions,
@@ -51,6 +51,7 @@ _WHERE = {
     "apply_decisions": "annotate.decisions",
     "build_artifacts": "artifacts",
     "carry_decisions": "annotate.decisions",
+    "compare_labels": "annotate.agreement",
     "consensus": "annotate.agreement",
     "decisions": "annotate.decisions",
     "embed_cells": "annotate.companions",
@@ -90,6 +91,7 @@ __all__ = [
     "apply_decisions",
     "build_artifacts",
     "carry_decisions",
+    "compare_labels",
     "consensus",
     "decisions",
     "embed_cells",

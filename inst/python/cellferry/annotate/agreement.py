@@ -1,4 +1,4 @@
-"""Several labels of an AnnData: the consensus of them."""
+"""Several labels of an AnnData: the consensus of them, and two of them beside each other."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, overload
 
 from ..annotations import delivery
-from ..annotations.agreement.request import Asked, consensus_of, listed
+from ..annotations.agreement.request import Asked, comparison_of, consensus_of, listed
 from ..annotations.agreement.sources import Labelled
 from ..annotations.delivery import STORE
 from ..annotations.labelling import attach, check_unedited, stored_labels
+from ..annotations.stored import stored_annotations
 from ..errors import UnsupportedObjectError
 
 if TYPE_CHECKING:
     import anndata
     import pandas as pd
 
+    from ..annotations.agreement.comparison import Comparison
     from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations
 
@@ -146,6 +148,61 @@ def consensus(
     if previous is not None:
         check_unedited(previous, overwrite=overwrite)
     return attach(adata, made.found, made.clusters, key)
+
+
+def compare_labels(
+    adata: anndata.AnnData,
+    key: str | None = None,
+    with_: str = "author_cell_type",
+    *,
+    mapping: Mapping[str, str] | None = None,
+) -> Comparison:
+    """Return labels beside other labels of the same cells, over the Cell Ontology.
+
+    Parameters
+    ----------
+    adata
+        AnnData (cells x genes) with labels; nothing is changed.
+    key
+        Key of annotations, column or tool; None is the newest annotation of clusters.
+    with_
+        What it is compared with: as ``key``. See :func:`consensus`, ``from_``.
+    mapping
+        Label -> id or name of a term, for labels that are no term by themselves.
+
+    Returns
+    -------
+    Comparison
+        ``rows`` (one per cluster: label, other label, relation, distance, agreeing part),
+        ``cells`` (the relation of each cell), ``confusion``, ``adjusted_rand``, ``to_look_at``;
+        ``to_frame()``, ``confusion_frame()``. A relation is exact, descendant (``key`` is
+        narrower), ancestor, sibling, other_lineage, no_term or none.
+
+    Raises
+    ------
+    InvalidOptionError
+        There are no such labels, or both are the same.
+    AnnotationsMissingError
+        No key is given, and there is no annotation.
+
+    Warns
+    -----
+    LabelsUnresolvedWarning
+        Labels are no term.
+
+    Examples
+    --------
+    >>> import anndata, pandas as pd
+    >>> obs = pd.DataFrame({"mine": ["T cell", "B cell"], "theirs": ["CD4 T cell", "Monocyte"]},
+    ...                    index=["a", "b"])
+    >>> found = compare_labels(anndata.AnnData(obs=obs), "mine", "theirs")
+    >>> [(row.label, row.relation) for row in found.rows]
+    [('B cell', 'other_lineage'), ('T cell', 'ancestor')]
+    """
+    whole = labelled_object(adata)
+    if key is None:
+        key = str(stored_annotations(adata, of_clusters=True).provenance.get("key"))
+    return comparison_of(whole, key, with_, mapping)
 
 
 def labelled_object(adata: anndata.AnnData) -> Labelled:

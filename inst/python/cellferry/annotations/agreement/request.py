@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..._version import __version__
-from ...errors import LabelsUnresolvedWarning, enumerated, in_language, warn
+from ...errors import InvalidOptionError, LabelsUnresolvedWarning, enumerated, in_language, warn
 from ...study.clusters import Clusters
 from ..cells import CellAnnotations
 from ..clusters import Annotations
 from ..delivery import column_names
 from ..texts import Texts
+from .comparison import Comparison, compared
 from .consensus import ENGINE, of_cells, of_clusters
 from .sources import (
     Annotator,
@@ -268,3 +269,35 @@ def listed(whole: Labelled, key: str = ENGINE) -> list[dict[str, Any]]:
             "cells": int(sum(votes.labels.counts())),
         })  # fmt: skip
     return made
+
+
+def comparison_of(
+    whole: Labelled, key: str, with_: str, mapping: Mapping[str, str] | None = None
+) -> Comparison:
+    """Return two sets of labels of an object beside each other.
+
+    Parameters
+    ----------
+    whole
+        The object.
+    key, with_
+        Annotations, columns, tools, or files, as in :class:`Asked`.
+    mapping
+        Label -> term.
+
+    Raises
+    ------
+    InvalidOptionError, InputError
+        There is no such annotator, or both are the same.
+    """
+    records = whole.records()
+    names = [str(c) for c in whole.obs.columns]
+    if key == with_:
+        message = f'"{key}" is compared with itself.'
+        raise InvalidOptionError(message, "Name another column, annotation or tool as `with`.")
+    who = [asked_annotators(names, records, [name])[0] for name in (key, with_)]
+    resolver = Resolver(mapping)
+    one, other = votes_of(who, whole, resolver)
+    rows = rows_of(whole, who[:1], None)
+    say_unresolved(resolver)
+    return compared(one, other, None if rows is None else rows.clusters)
