@@ -86,6 +86,7 @@ warning_codes <- c(
   genes_unrecognised = "Few of the genes are known to the engine.",
   knowledge = "Genes of the user's own knowledge are no known symbols.",
   label_free_text = "A label of a person is no term of the Cell Ontology.",
+  labels_unresolved = "Labels of an annotator are no terms of the Cell Ontology.",
   markers_unknown_clusters = "Some clusters of the marker table are not in the object.",
   normalisation = "The expression values do not look log-normalised.",
   record_lost = "Columns that cellferry wrote are replaced; the object had lost their record.",

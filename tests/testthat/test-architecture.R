@@ -4,7 +4,7 @@
 prefixes <- "^(annotate|object|bridge)-"
 singles <- c(
   "annotations.R", "artifacts.R", "backend.R", "cellferry-package.R", "checks.R", "companions.R",
-  "conditions.R", "decisions.R", "engines.R", "find-markers.R", "known.R", "label-colors.R",
+  "conditions.R", "consensus.R", "decisions.R", "engines.R", "find-markers.R", "known.R", "label-colors.R",
   "labels.R", "markers.R", "merge.R", "plots.R", "progress.R", "pseudobulk.R", "runs.R",
   "secrets.R", "stored.R", "tables.R"
 )

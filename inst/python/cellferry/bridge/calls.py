@@ -33,10 +33,11 @@ from ..study.inputs.kinds import file_kind
 from ..study.markers.read import read_markers
 from ..study.markers.table import Markers
 from ..study.study import Context, Study
-from . import decisions, wire
+from . import wire
 from .callbacks import Callback, ask_by, notify
 from .handles import drop, keep, kept, take
 from .installation import installed_versions
+from .labels import agreement, decisions
 from .requests import Request, engine_of, merged_parts, open_request
 from .results import described, results
 from .studies import Incoming, OpenStudy, describe_parts, study_from_wire
@@ -561,7 +562,10 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "block": _block,
     "companion": _companion,
     "carry_decisions": decisions.carry,
+    "agreement_columns": agreement.columns,
     "check_clustering": _check_clustering,
+    "compare": agreement.compare,
+    "consensus": agreement.consensus,
     "decisions": decisions.decisions,
     "decisions_file": decisions.read_file,
     "describe": _describe,
