@@ -101,3 +101,23 @@ test_that("labels are compared by cluster, by cell and as a table", {
     class = "cellferry_invalid_option_error"
   )
 })
+
+test_that("what portals take is written", {
+  skip_without_backend()
+  x <- quiet(AnnotateClusters(small_object(), small_markers(), levels = TRUE, verbose = FALSE))
+  file <- tempfile(fileext = ".csv")
+  WriteAnnotations(x, file, format = "cellxgene", verbose = FALSE)
+  cells <- utils::read.csv(file, row.names = 1)
+  expect_equal(names(cells), c("cell_type_ontology_term_id", "author_cell_type"))
+  expect_equal(rownames(cells), colnames(x))
+  expect_equal(cells$author_cell_type, as.character(x$cell_type))
+  json <- tempfile(fileext = ".json")
+  expect_error(
+    WriteAnnotations(x, json, format = "cas", title = "Blood", verbose = FALSE), "an author",
+    class = "cellferry_invalid_option_error"
+  )
+  WriteAnnotations(x, json, format = "cas", title = "Blood", author = "J. Doe", verbose = FALSE)
+  made <- jsonlite::read_json(json)
+  expect_equal(made$labelsets[[4]]$name, "cell_type_broad")
+  expect_length(unlist(made$annotations[[1]]$cell_ids), sum(x$cell_type == "T cell"))
+})

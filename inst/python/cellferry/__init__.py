@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         read_annotations,
     )
     from .annotations.evidence import markers, supporting_markers
-    from .annotations.write import write_annotations
+    from .annotations.write import methods_text, write_annotations
     from .artifacts import build_artifacts
     from .artifacts.markers import find_markers, pseudobulk
     from .engines.local.knowledge.known import known_cell_types, known_tissues
@@ -65,6 +65,7 @@ _WHERE = {
     "label_colors": "annotations.stored",
     "markers": "annotations.evidence",
     "merge_annotations": "annotate.merging",
+    "methods_text": "annotations.write",
     "plots": "",
     "read_annotations": "annotations.stored",
     "read_markers": "study.markers.read",
@@ -104,6 +105,7 @@ __all__ = [
     "label_colors",
     "markers",
     "merge_annotations",
+    "methods_text",
     "plots",
     "pseudobulk",
     "read_annotations",

@@ -526,6 +526,8 @@ def _label_colors(message: Message, _out: wire.Outgoing, _callback: Callback | N
 
 def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
     from ..annotations.write import sample_counts, write_annotations, write_tables
+    from ..annotations.write.deposits import DEPOSITS
+    from .labels.deposits import deposited
 
     samples, overwrite = None, bool(message.get("overwrite"))
     if message.get("path") is not None:
@@ -536,8 +538,12 @@ def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) ->
             key=message.get("key"),
             sample_key=message.get("sample_key"),
             overwrite=overwrite,
+            title=message.get("title"),
+            author=message.get("author"),
         )
         return {"files": [str(path) for path in files]}
+    if message.get("format") in DEPOSITS:
+        return {"files": [str(deposited(_counted(message), message))]}
     if message.get("sample_key") is not None:
         labels, of_cells = _groups(message["labels"]), _groups(message["samples"])
         samples = sample_counts(labels, of_cells, message["sample_key"])
