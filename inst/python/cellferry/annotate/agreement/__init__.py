@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, overload
 
-from ..annotations import delivery
-from ..annotations.agreement.request import Asked, comparison_of, consensus_of, listed
-from ..annotations.agreement.sources import Labelled
-from ..annotations.delivery import STORE
-from ..annotations.labelling import attach, check_unedited, stored_labels
-from ..annotations.stored import stored_annotations
-from ..errors import UnsupportedObjectError
+from ...annotations import delivery
+from ...annotations.agreement.request import Asked, comparison_of, consensus_of, listed
+from ...annotations.agreement.sources import Labelled
+from ...annotations.delivery import STORE
+from ...annotations.labelling import attach, check_unedited, stored_labels
+from ...annotations.stored import stored_annotations
+from ...errors import UnsupportedObjectError
 
 if TYPE_CHECKING:
     import anndata
     import pandas as pd
 
-    from ..annotations.agreement.comparison import Comparison
-    from ..annotations.cells import CellAnnotations
-    from ..annotations.clusters import Annotations
+    from ...annotations.agreement.comparison import Comparison
+    from ...annotations.cells import CellAnnotations
+    from ...annotations.clusters import Annotations
 
 
 @overload
