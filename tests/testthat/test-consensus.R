@@ -119,5 +119,27 @@ test_that("what portals take is written", {
   WriteAnnotations(x, json, format = "cas", title = "Blood", author = "J. Doe", verbose = FALSE)
   made <- jsonlite::read_json(json)
   expect_equal(made$labelsets[[4]]$name, "cell_type_broad")
-  expect_length(unlist(made$annotations[[1]]$cell_ids), sum(x$cell_type == "T cell"))
+  expect_length(unlist(made$annotations[[1]]$cell_ids), sum(x$cell_type == made$annotations[[1]]$cell_label))
+})
+
+test_that("several engines answer in one call", {
+  skip_without_backend()
+  x <- small_object()
+  engines <- list(a = "local", b = LocalEngine(n_genes = 5))
+  found <- quiet(AnnotateClusters(x, small_markers(), engine = engines, verbose = FALSE))
+  expect_true(all(c("cell_type", "cell_type_a", "cell_type_b") %in% names(found[[]])))
+  expect_false("cell_type_a_status" %in% names(found[[]]))
+  expect_true("cell_type_status" %in% names(found[[]]))
+  expect_equal(Annotations(found, "cell_type")$engine, rep("consensus", 3))
+  expect_equal(Annotations(found, "cell_type_a")$engine, rep("local", 3))
+  expect_error(
+    AnnotateClusters(x, small_markers(), engine = c("local", "local")), "engine = list(one",
+    class = "cellferry_invalid_option_error", fixed = TRUE
+  )
+  expect_error(
+    AnnotateClusters(x, small_markers(), engine = list(a = "local", b = "lokal")),
+    class = "cellferry_unknown_engine_error"
+  )
+  table <- quiet(AnnotateClusters(small_markers(), engine = engines, verbose = FALSE))
+  expect_equal(table$engine, rep("consensus", 3))
 })

@@ -6,22 +6,31 @@ R first asks which columns are read (:func:`columns`), so that no other metadata
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...annotations import delivery
-from ...annotations.agreement.request import Asked, comparison_of, consensus_of, listed
+from ...annotations.agreement.request import (
+    Asked,
+    comparison_of,
+    consensus_of,
+    consensus_of_tables,
+    listed,
+)
 from ...annotations.agreement.sources import (
     Labelled,
     asked_annotators,
     found_annotators,
     needed_columns,
 )
+from ...annotations.clusters import Annotations
 from ...annotations.labelling import Labels, check_unedited, labelled
+from ...annotations.present import present
 from ...errors import AnnotationsFormatError
 from .. import wire
-from ..results import described
+from ..results import described, results
 
 if TYPE_CHECKING:
     from ..callbacks import Callback
@@ -82,6 +91,23 @@ def consensus(message: Message, out: wire.Outgoing, _callback: Callback | None) 
     if previous is not None:
         check_unedited(previous, overwrite=overwrite)
     written = labelled(answer.found, answer.clusters, key, whole.cells, previous)
+    return described(written, whole.cells, key, out)
+
+
+def tables(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return what several engines agree on, for an object of R or as a table."""
+    key = str(message["key"])
+    answers = {str(n): Annotations.from_json(text) for n, text in message["tables"].items()}
+    found = consensus_of_tables(answers, key, failed=message.get("failed") or {})
+    if message.get("levels"):
+        found = replace(found, provenance={**found.provenance, "levels": True})
+    if message.get("labelled") is None:
+        return results(found, None, out)
+    whole = _whole(message)
+    name, record = next(iter(answers.items()))
+    now = present(record, whole.obs, f"{key}_{name}")
+    assert now.clusters is not None
+    written = labelled(found, now.clusters, key, whole.cells, _previous(whole, key))
     return described(written, whole.cells, key, out)
 
 
