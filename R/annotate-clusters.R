@@ -59,8 +59,8 @@
 #'   installed.
 #' @param engine Name of an engine, or an engine such as [LocalEngine()] or [LLMEngine()]. Several,
 #'   as `list(a = "local", b = LLMEngine("openai", "gpt-5"))` or several names, all answer: each
-#'   label is in `<key>_<name>`, with its record, and what they agree on ([ConsensusLabels()]) is the
-#'   answer under `key`. Keys and consents of all are checked before the first begins; one that
+#'   label is in `<key>_<name>`, with its record, and what they agree on ([ConsensusLabels()]) is
+#'   the answer under `key`. Keys and consents of all are checked before the first begins; one that
 #'   fails has no vote.
 #' @param group.by Metadata column with the clusters; `"ident"` is the active identity (in a
 #'   SingleCellExperiment the column `ident`, else `label`).

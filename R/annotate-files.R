@@ -61,7 +61,9 @@ report_file <- function(path, file, key, coordinates.key, overwrite, browse, ver
 write_file <- function(path, file, format, key, sample.by, overwrite, verbose, title, author) {
   object <- object_of_path(path)
   if (!is.null(object)) {
-    return(WriteAnnotations(object, file, format, key, sample.by, overwrite, verbose, title, author))
+    return(WriteAnnotations(
+      object, file, format, key, sample.by, overwrite, verbose, title, author
+    ))
   }
   answer <- bridge_call("write", list(
     path = json_text(path.expand(path)), file = json_text(path.expand(file)),

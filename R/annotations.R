@@ -394,8 +394,8 @@ AnnotationReport <- function(object, file, key = NULL, coordinates.key = NULL, o
 #' Two formats are for portals of data. `"cellxgene"` writes a csv or tsv of the cells, with
 #' `cell_type_ontology_term_id` as CELLxGENE's schema 7 asks for it: "unknown" where there is no
 #' term, the nearest valid ancestor of one that is not allowed (which is said), and the column
-#' `cell_type`, which the portal writes itself, as `author_cell_type`; of an `.h5ad` the whole object
-#' is written. `"cas"` writes JSON of the Cell Annotation Schema, with one labelset for the labels
+#' `cell_type`, which the portal writes itself, as `author_cell_type`; of the path of an `.h5ad` the
+#' whole object is written. `"cas"` writes JSON of the Cell Annotation Schema, with one labelset for the labels
 #' and one for each level, their cells, genes and reasons. Decisions of persons are in
 #' `author_annotation_fields`, because no review is valid by the schema as it is published.
 #'
@@ -459,6 +459,28 @@ WriteAnnotations <- function(object, file, format = NULL, key = NULL, sample.by 
   paths <- as.character(unlist(answer$value$files))
   if (verbose) cellferry_inform(paste0("Wrote ", paste(paths, collapse = "\n      ")))
   invisible(paths)
+}
+
+#' A paragraph for the methods section
+#'
+#' Says how labels were made, from the record that the object keeps: versions, the marker test with
+#' its thresholds, the engine or the annotators that voted, numbers, and the decisions of persons.
+#' Nothing is said that the record does not have.
+#'
+#' @inheritParams Annotations
+#'
+#' @return The text.
+#' @family results
+#' @examples
+#' \dontrun{
+#' cat(MethodsText(x))
+#' }
+#' @export
+MethodsText <- function(object, key = NULL) {
+  check_text(key, "key", null = TRUE)
+  object <- labelled_of(object, key)
+  found <- annotations_to_write(object, key, "table to tell of")
+  bridge_call("methods", found$message)$value$text
 }
 
 # The table as it is counted now, and the message that takes it to Python.

@@ -3,8 +3,8 @@
 
 #' What several annotators agree on
 #'
-#' Counts the labels of several annotators as votes over the Cell Ontology: "T cell" and "CD4 T cell"
-#' agree on "T cell", "T cell" and "B cell" on "Lymphocyte". A term wins with more weight for it
+#' Counts the labels of several annotators as votes over the Cell Ontology: "T cell" and "CD4 T
+#' cell" agree on "T cell", "T cell" and "B cell" on "Lymphocyte". A term wins with more weight for it
 #' (votes for it or a kind of it) than against it, two thirds of all weight for it or broader than
 #' it, and two groups behind it; of those that win the most specific is the answer. Where nothing
 #' wins, or only what is too general to be a label, the row is Unknown and the leaders are its
@@ -143,7 +143,8 @@ labels_as_votes <- function(outgoing, object, from, more = NULL) {
   asked <- bridge_call("agreement_columns", list(
     names = json_texts(names(metadata)), stored = stored, from = json_texts(from)
   ))$value
-  keys <- unique(c(as.character(unlist(asked$keys)), intersect(more, names(extract_stored(object)))))
+  written <- intersect(more, names(extract_stored(object)))
+  keys <- unique(c(as.character(unlist(asked$keys)), written))
   columns <- c(as.character(unlist(asked$columns)), more)
   list(
     stored = stored, names = json_texts(names(metadata)),

@@ -119,7 +119,9 @@ test_that("what portals take is written", {
   WriteAnnotations(x, json, format = "cas", title = "Blood", author = "J. Doe", verbose = FALSE)
   made <- jsonlite::read_json(json)
   expect_equal(made$labelsets[[4]]$name, "cell_type_broad")
-  expect_length(unlist(made$annotations[[1]]$cell_ids), sum(x$cell_type == made$annotations[[1]]$cell_label))
+  first <- made$annotations[[1]]
+  expect_length(unlist(first$cell_ids), sum(x$cell_type == first$cell_label))
+  expect_match(MethodsText(x), "^Clusters were annotated by cellferry .* Of 3 clusters")
 })
 
 test_that("several engines answer in one call", {

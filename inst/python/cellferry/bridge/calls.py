@@ -557,6 +557,12 @@ def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) ->
     return {"files": [str(path) for path in written]}
 
 
+def _methods(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    from ..annotations.write import methods_text
+
+    return {"text": methods_text(_counted(message))}
+
+
 CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] = {
     "annotate": _annotate,
     "annotate_file": _annotate_file,
@@ -585,6 +591,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "markers_file": _markers_file,
     "markers_finish": _markers_finish,
     "merge": _merge,
+    "methods": _methods,
     "plan": _plan,
     "pseudobulk": _pseudobulk,
     "read_markers": _read_markers,

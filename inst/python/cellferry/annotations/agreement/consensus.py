@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 ENGINE = "consensus"
 """What the rows say of who answered."""
 NOBODY = "no engine answered"
-ONE_VOTE = "Only one annotator voted, and nothing confirms it"
+ONE_VOTE = "Only one annotator voted, and nothing confirms it."
+ONE_FAMILY = "Only annotators of one family voted, and nothing confirms them."
 MOST_ALTERNATIVES = 5
 KEPT_LABELS = 5
 """Labels of one annotator that the evidence of a cluster has."""
@@ -197,7 +198,7 @@ class _Row:
             ontology_label=None if term is None else cell_ontology()[term].label,
             confidence=agreement, confidence_kind=None if alone else "graded",
             alternatives=others, supporting=self._supporting(), engine=ENGINE,
-            justification=f"{ONE_VOTE}." if alone else self._agreed(),
+            justification=self._alone() if alone else self._agreed(),
         )  # fmt: skip
 
     def _label(self) -> str:
@@ -285,6 +286,9 @@ class _Row:
                     "label": name_of(term, self.texts), "term": ontology_term(term),
                 })  # fmt: skip
         return sorted(made, key=lambda d: (-float(d["weight"]), str(d["engine"])))
+
+    def _alone(self) -> str:
+        return ONE_VOTE if sum(v["key"] is not None for v in self.votes) < 2 else ONE_FAMILY
 
     def _agreed(self) -> str:
         agree = [v["engine"] for v in self.votes if v["agrees"]]

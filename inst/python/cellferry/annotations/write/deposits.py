@@ -93,7 +93,7 @@ def write_deposit(
     if path.suffix.lower() == ".h5ad":
         copy = deposited(data, made)
         return [_by(path, copy.write_h5ad)]
-    return [write_columns(path, [str(n) for n in data.obs_names], data.obs, made)]
+    return [write_columns(path, [str(n) for n in data.obs_names], data.obs, made, name)]
 
 
 def _key_of(found: Annotations, key: str | None) -> str:
@@ -162,13 +162,13 @@ def say(made: Deposit) -> None:
         logger.info(text, made.renamed)
 
 
-def write_columns(path: Path, cells: list[str], obs: pd.DataFrame, made: Deposit) -> Path:
-    """Write the deposited columns of the cells as a table."""
+def write_columns(path: Path, cells: list[str], obs: pd.DataFrame, made: Deposit, key: str) -> Path:
+    """Write the deposited columns of the cells as a table, with the labels under the key."""
     import pandas as pd
 
     from .cellxgene import RESERVED, TERM_COLUMN
 
-    columns = [RESERVED] if made.renamed is not None else []
+    columns = [c for c in dict.fromkeys((key, RESERVED)) if c in obs]
     frame = deposited_obs(obs[columns], made)
     frame.index = pd.Index(cells, name="cell")
     frame = frame[[TERM_COLUMN, *(c for c in frame.columns if c != TERM_COLUMN)]]

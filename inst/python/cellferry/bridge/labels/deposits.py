@@ -62,4 +62,4 @@ def deposited(found: Annotations, message: Message) -> Path:
         )
     made = cells_deposited(obs, key)
     say(made)
-    return write_columns(path, cells, obs, made)
+    return write_columns(path, cells, obs, made, key)
