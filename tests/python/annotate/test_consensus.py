@@ -176,11 +176,14 @@ def test_cell_ranger_s_file_is_joined_by_barcode(adata, tmp_path):
         ({"from_": ["singler"], "groups": {"me": "x"}}, '`groups` names "me"'),
         ({"from_": ["singler", "cell_type"], "key": "cell_type"}, "names as a vote"),
         ({"from_": ["singler"], "mapping": {"x": "nothing"}}, "which is no term"),
+        ({"from_": ["barcode"]}, "more than cell types can be"),
         ({"from_": ["conf_score"]}, "has numbers, which are no labels"),
         ({"from_": ["singler"], "group_key": "leidn"}, 'no column "leidn"'),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_written(adata, options, message):
+    if options["from_"] == ["barcode"]:
+        adata = anndata.AnnData(obs=pd.DataFrame({"barcode": [f"b{i}" for i in range(1001)]}))
     before = list(adata.obs)
     with pytest.raises(errors.CellferryError, match=message):
         cellferry.consensus(adata, **options)

@@ -4,7 +4,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cellferry
@@ -18,6 +18,7 @@ terms = st.sampled_from([*IN_USE, "text:mine", "text:other", None])
 MIRRORED = {"descendant": "ancestor", "ancestor": "descendant"}
 
 
+@settings(deadline=None)
 @given(terms, terms)
 def test_a_relation_is_mirrored(one, other):
     there, back = relation(one, other), relation(other, one)
@@ -26,6 +27,7 @@ def test_a_relation_is_mirrored(one, other):
     assert (distance(one, other) == 0) == (there == "exact")
 
 
+@settings(deadline=None)
 @given(st.sampled_from(IN_USE), st.data())
 def test_an_ancestor_is_one(term, data):
     above = data.draw(st.sampled_from([term, *REAL.ancestors(term)]))
@@ -51,6 +53,7 @@ partitions = st.integers(2, 12).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(partitions)
 def test_adjusted_rand_is_what_counting_pairs_says(both):
     one, other = both

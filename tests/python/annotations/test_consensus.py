@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellferry.annotations.agreement.columns import tool_columns
@@ -40,6 +40,7 @@ columns_of_labels = st.integers(1, 12).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(columns_of_labels, st.lists(st.integers(0, 2), min_size=5, max_size=5))
 def test_cells_are_answered_as_clusters_of_one_cell_are(columns, families):
     several = [
@@ -58,6 +59,7 @@ def test_cells_are_answered_as_clusters_of_one_cell_are(columns, families):
         assert tuple(cells["alternatives"].iloc[i]) == row.alternatives or row.status == "ok"
 
 
+@settings(deadline=None)
 @given(columns_of_labels, st.randoms())
 def test_the_order_of_annotators_and_of_cells_changes_nothing(columns, random):
     several = [votes(f"v{i}", c) for i, c in enumerate(columns)]
@@ -73,6 +75,7 @@ def test_the_order_of_annotators_and_of_cells_changes_nothing(columns, random):
     ]
 
 
+@settings(deadline=None)
 @given(columns_of_labels)
 def test_a_duplicate_in_a_group_changes_nothing(columns):
     several = [votes(f"v{i}", c) for i, c in enumerate(columns)]
@@ -83,6 +86,7 @@ def test_a_duplicate_in_a_group_changes_nothing(columns):
     assert one.evidence["a"]["entropy"] == other.evidence["a"]["entropy"]
 
 
+@settings(deadline=None)
 @given(columns_of_labels)
 def test_a_table_survives_json_and_shares_are_no_more_than_all(columns):
     several = [votes(f"v{i}", c) for i, c in enumerate(columns)]

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
@@ -120,6 +120,7 @@ def by_definition(ontology, general, votes):
     return min(found)[2] if found else None
 
 
+@settings(deadline=None)
 @given(cases())
 def test_it_is_what_the_definition_says(case):
     ontology, general, votes = case
@@ -136,6 +137,7 @@ def test_it_is_what_the_definition_says(case):
     assert found.compatible[0] == pytest.approx(float((support + compatible) / whole))
 
 
+@settings(deadline=None)
 @given(cases(), st.randoms())
 def test_the_order_of_engines_changes_nothing(case, random):
     ontology, general, votes = case
@@ -150,6 +152,7 @@ def test_the_order_of_engines_changes_nothing(case, random):
     assert one.ranked(0) == other.ranked(0)
 
 
+@settings(deadline=None)
 @given(cases())
 def test_unknown_changes_no_label(case):
     ontology, general, votes = case
@@ -159,6 +162,7 @@ def test_unknown_changes_no_label(case):
     np.testing.assert_array_equal(one.n_groups, other.n_groups)
 
 
+@settings(deadline=None)
 @given(cases(agreeing=True), st.data())
 def test_a_compatible_broader_vote_never_makes_an_answer_of_two_groups_broader(case, data):
     ontology, general, votes = known(case[0]), *case[1:]
@@ -171,6 +175,7 @@ def test_a_compatible_broader_vote_never_makes_an_answer_of_two_groups_broader(c
     assert after.startswith("text:") or ontology.kinds(after) <= ontology.kinds(answer)
 
 
+@settings(deadline=None)
 @given(cases(agreeing=True), st.booleans())
 def test_one_more_vote_for_the_answer_never_lowers_its_agreement(case, in_a_group):
     ontology, general, votes = case
@@ -184,6 +189,7 @@ def test_one_more_vote_for_the_answer_never_lowers_its_agreement(case, in_a_grou
     assert after[0] / (after[0] + after[2]) >= before[0] / (before[0] + before[2])
 
 
+@settings(deadline=None)
 @given(cases())
 def test_figures_are_within_their_bounds(case):
     found = judged(*case)
@@ -199,6 +205,7 @@ def test_figures_are_within_their_bounds(case):
     assert np.isnan(found.entropy[0]) or found.entropy[0] <= math.log2(max(len(leaders), 1)) + 1e-9
 
 
+@settings(deadline=None)
 @given(st.lists(cases(), min_size=2, max_size=5))
 def test_rows_are_judged_each_by_itself(several):
     several = [c for c in several if c[0] == "real"]
@@ -283,6 +290,7 @@ def test_no_term_that_is_too_general_is_gone_from_the_ontology():
     assert all(not REAL[t].obsolete for t in TOO_GENERAL)
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("abcXYZ -_s"), min_size=1, max_size=12))
 def test_texts_that_differ_in_case_blanks_and_plural_are_one(text):
     assume(folded(text))

@@ -6,7 +6,7 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cellferry
@@ -41,6 +41,7 @@ def adata():
     return made
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(sorted(REAL.terms)), st.sets(st.sampled_from(sorted(REAL.terms)), max_size=5)
 )
@@ -151,6 +152,7 @@ def test_a_file_is_not_replaced_unasked_and_a_table_has_no_cells(adata, tmp_path
 labels = st.sampled_from(["T cell", "B cell", "my own", "Unknown"])
 
 
+@settings(deadline=None)
 @given(st.lists(labels, min_size=1, max_size=6))
 def test_a_labelset_has_each_label_once(names):
     rows = tuple(

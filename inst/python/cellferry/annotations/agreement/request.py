@@ -225,15 +225,17 @@ def say_unresolved(resolver: Resolver) -> None:
     missing = resolver.explained()
     if not missing:
         return
+    n = len(resolver.unresolved)
     lines = [
         f'"{text}"' + (f" (near: {', '.join(near)})" if near else "")
         for text, near in missing.items()
     ]
-    one = len(lines) == 1
+    one = n == 1
+    rest = f"; and {n - len(lines)} more" if n > len(lines) else ""
     message = (
-        f"{len(lines)} label{'' if one else 's'} {'is' if one else 'are'} no term of the Cell "
+        f"{n} label{'' if one else 's'} {'is' if one else 'are'} no term of the Cell "
         f"Ontology, and agree{'s' if one else ''} with nothing but the same text: "
-        f"{enumerated(lines, 10)}."
+        f"{enumerated(lines, 10)}{rest}."
     )
     first = next(iter(missing))
     line = in_language(

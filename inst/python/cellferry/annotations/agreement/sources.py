@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
     from ...study.clusters import Clusters
 
+MOST_LABELS = 1000
+"""A column with more different values has no cell types: names of cells, measurements."""
 BARCODE = "barcode"
 """Column of Cell Ranger's ``cell_types.csv`` with the names of cells."""
 
@@ -330,7 +332,14 @@ def _labels(obs: pd.DataFrame, column: str) -> Texts:
     if not isinstance(values.dtype, pd.CategoricalDtype):
         # Each different label is looked at once, not the label of each cell.
         values = values.astype("category")
-    return texts_of(values)
+    labels = texts_of(values)
+    if len(labels.levels) > MOST_LABELS:
+        message = (
+            f'The column "{column}" has {len(labels.levels)} different values, more than cell '
+            f'types can be; the first is "{labels.levels[0]}".'
+        )
+        raise InvalidOptionError(message, "Name a column of labels of cell types.")
+    return labels
 
 
 def _numbers(obs: pd.DataFrame, column: str) -> NDArray[np.float64]:

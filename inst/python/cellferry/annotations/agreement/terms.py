@@ -106,9 +106,9 @@ class Resolver:
         """Labels without a term, as they were first written."""
         return sorted(self._texts.values())
 
-    def explained(self) -> dict[str, list[str]]:
-        """Return each label without a term with the terms whose names are near."""
-        return {x: [f"{t.label} ({t.id})" for t in near_terms(x)] for x in self.unresolved}
+    def explained(self, most: int = 10) -> dict[str, list[str]]:
+        """Return labels without a term, up to `most`, with the terms whose names are near."""
+        return {x: [f"{t.label} ({t.id})" for t in near_terms(x)] for x in self.unresolved[:most]}
 
 
 def broader(terms: Iterable[str], ontology: Ontology | None = None) -> dict[str, set[str]]:
