@@ -394,10 +394,11 @@ AnnotationReport <- function(object, file, key = NULL, coordinates.key = NULL, o
 #' Two formats are for portals of data. `"cellxgene"` writes a csv or tsv of the cells, with
 #' `cell_type_ontology_term_id` as CELLxGENE's schema 7 asks for it: "unknown" where there is no
 #' term, the nearest valid ancestor of one that is not allowed (which is said), and the column
-#' `cell_type`, which the portal writes itself, as `author_cell_type`; of the path of an `.h5ad` the
-#' whole object is written. `"cas"` writes JSON of the Cell Annotation Schema, with one labelset for the labels
-#' and one for each level, their cells, genes and reasons. Decisions of persons are in
-#' `author_annotation_fields`, because no review is valid by the schema as it is published.
+#' `cell_type`, which the portal writes itself, as `author_cell_type`; of the path of an `.h5ad`
+#' the whole object is written. `"cas"` writes JSON of the Cell Annotation Schema, with one
+#' labelset for the labels and one for each level, their cells, genes and reasons. Decisions of
+#' persons are in `author_annotation_fields`, because no review is valid by the schema as it is
+#' published.
 #'
 #' @inheritParams AnnotationReport
 #' @param file Path of the file to write.

@@ -4,11 +4,11 @@
 #' What several annotators agree on
 #'
 #' Counts the labels of several annotators as votes over the Cell Ontology: "T cell" and "CD4 T
-#' cell" agree on "T cell", "T cell" and "B cell" on "Lymphocyte". A term wins with more weight for it
-#' (votes for it or a kind of it) than against it, two thirds of all weight for it or broader than
-#' it, and two groups behind it; of those that win the most specific is the answer. Where nothing
-#' wins, or only what is too general to be a label, the row is Unknown and the leaders are its
-#' `alternatives`. Labels that say Unknown, and answers that failed, are no votes.
+#' cell" agree on "T cell", "T cell" and "B cell" on "Lymphocyte". A term wins with more weight for
+#' it (votes for it or a kind of it) than against it, two thirds of all weight for it or broader
+#' than it, and two groups behind it; of those that win the most specific is the answer. Where
+#' nothing wins, or only what is too general to be a label, the row is Unknown and the leaders are
+#' its `alternatives`. Labels that say Unknown, and answers that failed, are no votes.
 #'
 #' Groups are families of annotators, and each has the weight 1, which its different answers share:
 #' the engines of cellferry (models of one vendor are one family) and each other tool. Of several
