@@ -248,3 +248,42 @@ def test_a_frame_of_ids_says_more_than_its_labels():
     assert dict(zip(labels.levels, terms, strict=True))["T cell"] == "CL:0000084"
     assert set(terms) == {"CL:0000236", "text:my cell", "CL:0000084"}
     assert pd.Series(labels.values()).tolist() == ["my cell", "my cell", "T cell"]
+
+
+@settings(deadline=None)
+@given(columns_of_labels)
+def test_the_finest_label_is_one_of_the_levels_and_never_contradicts_a_broader_one(columns):
+    levels = [votes(f"l{i}", c) for i, c in enumerate(columns)]
+    made = finest("tool", levels)
+    ontology = cell_ontology()
+    terms = [*made.terms, None]
+    for i in range(len(columns[0])):
+        chosen = terms[made.labels.codes[i]]
+        own = [[*v.terms, None][v.labels.codes[i]] for v in levels]
+        assert chosen in own
+        assert (chosen is None) == all(t is None for t in own)
+        known = [t for t in own if t is not None and not t.startswith("text:")]
+        if known:
+            # A label with a term is never given up for a text, nor for what it is no kind of.
+            assert ontology.is_a(chosen, known[0])
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    st.lists(st.text("ACGT-1", min_size=1, max_size=6), min_size=1, max_size=8, unique=True),
+    st.randoms(),
+)
+def test_a_file_is_joined_by_the_exact_names_of_cells(tmp_path_factory, names, random):
+    from cellferry.annotations.agreement.sources import Annotator, Labelled, votes_of
+
+    path = tmp_path_factory.mktemp("x") / "cell_types.csv"
+    labels = {n: random.choice(["T cell", "B cell", "Fibroblast"]) for n in names}
+    there = random.sample(names, random.randint(1, len(names)))
+    pd.DataFrame({
+        "barcode": there, "fine_cell_type": [labels[n] for n in there]
+    }).to_csv(path, index=False)  # fmt: skip
+    cells = random.sample(names, len(names))
+    obs = pd.DataFrame(index=cells)
+    who = Annotator("cellranger", "cellranger", ("fine_cell_type",), (None,), file=path)
+    read_votes = votes_of([who], Labelled(cells, obs, {}), Resolver())[0]
+    assert read_votes.labels.values().tolist() == [labels[c] if c in there else None for c in cells]

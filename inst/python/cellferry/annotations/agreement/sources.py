@@ -248,7 +248,8 @@ def _table(path: Path, n_rows: int | None = None) -> pd.DataFrame:
     import pandas as pd
 
     try:
-        return pd.read_csv(path, dtype=str, nrows=n_rows)
+        # A cell may be called NA.
+        return pd.read_csv(path, dtype=str, nrows=n_rows, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:
         message = f'"{path}" cannot be read as a table: {error}'
         raise InputError(message, "Give Cell Ranger's cell_types.csv.") from error
