@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .PHONY: setup demo test test-fast test-seurat5 check lint format document readme spec-coverage clean \
 	bench-transfer bench-cells bench-llm bench-accuracy bench-artifacts bench-markers \
-	bench-serve attack soak
+	bench-serve bench-review attack soak
 
 setup:
 	@scripts/setup
@@ -74,6 +74,11 @@ attack: setup
 # Half an hour of `cellferry serve` under mixed load: memory flat, nothing lost. SECONDS=300.
 soak: setup
 	@. scripts/env && python benchmarks/serve/soak.py --seconds $(or $(SECONDS),1800)
+
+# The page at a million cells, file and live, in Chromium: ten minutes, 10 GB of memory.
+# ONLY="--cells 100000" for a look.
+bench-review: setup
+	@. scripts/env && python -W ignore -m benchmarks.review.run $(ONLY)
 
 # Minutes, 25 GB of disk: ours beside cytetype's own writers, and a file of 500,000 cells.
 bench-artifacts: setup

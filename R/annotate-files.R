@@ -43,18 +43,19 @@ labelled_of <- function(object, key = NULL, of.clusters = FALSE) {
 }
 
 # AnnotationReport() and WriteAnnotations() of a path.
-report_file <- function(path, file, key, coordinates.key, overwrite, browse, verbose) {
-  object <- object_of_path(path)
+report_file <- function(given) {
+  object <- object_of_path(given$object)
   if (!is.null(object)) {
-    return(AnnotationReport(object, file, key, coordinates.key, overwrite, browse, verbose))
+    given$object <- object
+    return(do.call(AnnotationReport, given))
   }
-  written <- bridge_call("report", list(
-    path = json_text(path.expand(path)), file = json_text(path.expand(file)),
-    key = json_text(key), coordinates_key = json_text(coordinates.key),
-    overwrite = json_flag(overwrite)
-  ))$value$file
-  if (verbose) cellferry_inform(paste0("Wrote ", written))
-  if (browse) utils::browseURL(normalizePath(written))
+  written <- bridge_call("report", c(json_report(given), list(
+    path = json_text(path.expand(given$object)), key = json_text(given$key),
+    coordinates_key = json_text(given$coordinates.key),
+    obs_columns = json_texts(given$obs.columns), expression = json_flag(given$expression)
+  )))$value$file
+  if (given$verbose) cellferry_inform(paste0("Wrote ", written))
+  if (given$browse) utils::browseURL(normalizePath(written))
   invisible(written)
 }
 

@@ -2,11 +2,12 @@
 
 #' Install the Python packages that cellferry needs
 #'
-#' Makes a virtual environment and installs the packages of the core into it. The core itself is
-#' part of this R package. Needed once; afterwards the environment `r-cellferry` is found by
-#' itself. If you manage Python yourself, set the environment variable `RETICULATE_PYTHON`
-#' instead and install the packages listed in
-#' `system.file("backend-requirements.txt", package = "cellferry")`.
+#' Makes a virtual environment and installs the packages of the core into it, and those that the
+#' live page of [ReviewAnnotation()] needs. The core itself is part of this R package. Needed once;
+#' afterwards the environment `r-cellferry` is found by itself. If you manage Python yourself, set
+#' the environment variable `RETICULATE_PYTHON` instead and install the packages listed in
+#' `system.file("backend-requirements.txt", package = "cellferry")`, and for the live page those in
+#' `backend-requirements-server.txt` beside it.
 #'
 #' @param envname Name of the environment. Any other name than the default is only found through
 #'   `RETICULATE_PYTHON`.
@@ -37,14 +38,18 @@ InstallBackend <- function(envname = "r-cellferry", python = NULL) {
       )
     )
   }
-  created <- create_environment(envname, python, backend_requirements())
+  created <- create_environment(
+    envname, python, c(backend_requirements(), backend_requirements("-server"))
+  )
   restart <- if (python_running()) " Restart R to use it."
   cellferry_inform(paste0("Installed in ", created, ".", restart))
   invisible(created)
 }
 
-backend_requirements <- function() {
-  lines <- readLines(system.file("backend-requirements.txt", package = "cellferry"))
+# What the core needs, or what something else needs besides.
+backend_requirements <- function(of = "") {
+  file <- paste0("backend-requirements", of, ".txt")
+  lines <- readLines(system.file(file, package = "cellferry"))
   lines <- trimws(sub("#.*", "", lines))
   lines[nzchar(lines)]
 }

@@ -71,7 +71,7 @@ bridge_answer <- function(bridge, name, message, outgoing, callback = NULL) {
 
 long_calls <- c(
   "annotate", "annotate_file", "run_reannotate", "run_resume", "artifacts_file",
-  "artifacts_finish", "markers_finish"
+  "artifacts_finish", "markers_finish", "page_finish", "report", "review"
 )
 
 # What Python calls in a long call: `callback`, and now and then whether R was interrupted.

@@ -36,6 +36,9 @@ do_task <- function(task) {
     bridge_call("stored", json_stored(outgoing, object, task$coordinates_key), outgoing)
     return(invisible())
   }
+  if (task$verb == "page") {
+    return(page_of_object(object, task))
+  }
   if (task$verb == "report") {
     bridge_call("reported", lapply(StudyReport(object, task$assay), json_texts))
     return(invisible())
@@ -58,9 +61,9 @@ do_task <- function(task) {
   request <- list(
     engine = as_engine(task$engine), group.by = task$group_by,
     key = task$key %||% if (identical(task$level, "cells")) "cell_type_cell" else "cell_type",
-    key.given = !is.null(task$key), within = task$within, levels = isTRUE(task$levels),
-    tissue = task$tissue, species = task$species, study.context = task$study_context,
-    assay = task$assay, overwrite = isTRUE(task$overwrite),
+    key.given = !is.null(task$key), within = task$within, earlier.key = task$earlier_key,
+    levels = isTRUE(task$levels), tissue = task$tissue, species = task$species,
+    study.context = task$study_context, assay = task$assay, overwrite = isTRUE(task$overwrite),
     allow.upload = isTRUE(task$allow_upload), verbose = FALSE, level = task$level,
     dry.run = isTRUE(task$dry_run)
   )
@@ -72,6 +75,19 @@ do_task <- function(task) {
     return(invisible())
   }
   save_where_asked(annotate_object(object, request, task$markers))
+}
+
+# The page of an object, which Python writes or serves.
+page_of_object <- function(object, task) {
+  found <- annotations_to_write(object, task$key, "table to show")
+  drawn <- embedding_to_draw(object, task$coordinates_key)
+  begun <- begin_page(
+    object, task$what, found, drawn,
+    columns = if (task$what == "report") as.character(unlist(task$obs_columns))
+  )
+  if (is.null(begun)) bridge_call("cells_unknown")
+  bridge_call("page_finish", list(handle = json_text(begun$handle)))
+  invisible()
 }
 
 # What a person decided about the labels that an object has: Python says under which key they are,

@@ -31,6 +31,12 @@ check_count <- function(x, name, least = 1) {
   }
 }
 
+check_size <- function(x, name) {
+  if (!rlang::is_bare_numeric(x, 1L) || !is.finite(x) || x <= 0) {
+    invalid_argument(x, name, "one number above 0")
+  }
+}
+
 # Says what kind of thing was given, not its value: it may be long, or a secret.
 invalid_argument <- function(x, name, ...) {
   given <- if (is.null(x)) {

@@ -36,8 +36,9 @@ public_verbs <- c(
   "BackendInfo", "BuildArtifacts", "CarryDecisions", "CellAtlasEngine", "CompositionPlot",
   "ConfidencePlot", "CyteTypeEngine", "Decisions", "Engine", "InstallBackend", "LLMEngine",
   "LabelColors", "LabelComparisonPlot", "LabelPlot", "LastAnnotated", "ListRuns", "LocalEngine",
-  "Markers", "MergeAnnotations", "ReadMarkers", "ResumeAnnotation", "SetLabels", "StudyReport",
-  "SupportingMarkers", "SupportingMarkersPlot", "WithdrawDecision", "WriteAnnotations"
+  "Markers", "MergeAnnotations", "ReadMarkers", "ResumeAnnotation", "ReviewAnnotation", "SetLabels",
+  "StudyReport", "SupportingMarkers", "SupportingMarkersPlot", "WithdrawDecision",
+  "WriteAnnotations"
 )
 
 # The innermost public function on the stack as `Name()`. Arguments are left out on purpose: they

@@ -153,12 +153,14 @@ Decisions <- function(object, key = NULL, file = NULL) {
 
 #' Apply decisions that were made elsewhere
 #'
-#' Applies the decisions of a file: of another copy of the object, of a page, of a run. A decision
-#' is about a set of cells, and is applied to the cluster that has exactly these, whatever it is
-#' called here. The others are named and left out.
+#' Applies the decisions of a live page ([ReviewAnnotation()]), as often as you want, or of a file:
+#' of another copy of the object, of a page that was saved, of a run. A decision is about a set of
+#' cells, and is applied to the cluster that has exactly these, whatever it is called here. The
+#' others are named and left out.
 #'
 #' @inheritParams SetLabels
-#' @param decisions Path of a file that [Decisions()] wrote, or of the `decisions.jsonl` of a run.
+#' @param decisions What [ReviewAnnotation()] returned, or the path of its folder; the path of a
+#'   file that [Decisions()] or the page wrote, or of the `decisions.jsonl` of a run.
 #' @param key Key of the annotations; `NULL` is that of the file where the object has it, else the
 #'   newest.
 #'
@@ -169,9 +171,13 @@ Decisions <- function(object, key = NULL, file = NULL) {
 #' \dontrun{
 #' Decisions(x, file = "decisions.json")
 #' copy <- ApplyDecisions(copy, "decisions.json")
+#'
+#' review <- ReviewAnnotation(x)
+#' x <- ApplyDecisions(x, review)
 #' }
 #' @export
 ApplyDecisions <- function(object, decisions, key = NULL, verbose = TRUE) {
+  if (inherits(decisions, "cellferry_review")) decisions <- decisions$folder
   check_text(decisions, "decisions")
   check_text(key, "key", null = TRUE)
   check_flag(verbose, "verbose")

@@ -209,6 +209,35 @@ extract_other_features <- function(object, assay = NULL) {
   Filter(length, lapply(found, as.character))
 }
 
+# Values of the small assays beside one that is read, such as proteins: `list(key, values)`, cells x
+# features with their names; of assays of more than `most` features none.
+extract_small_assays <- function(object, assay = NULL, most = 500L) {
+  features <- extract_other_features(object, assay)
+  features <- features[lengths(features) <= most]
+  found <- lapply(stats_names(features), function(name) {
+    values <- small_values(object, name, features[[name]])
+    if (!is.null(values)) list(key = extract_key(object, name), values = values)
+  })
+  Filter(Negate(is.null), found)
+}
+
+small_values <- function(object, name, features) {
+  if (is_seurat(object)) {
+    return(extract_values(object, features, name))
+  }
+  other <- SingleCellExperiment::altExp(object, name)
+  if ("logcounts" %in% SummarizedExperiment::assayNames(other)) {
+    t(as.matrix(SummarizedExperiment::assay(other, "logcounts")))
+  }
+}
+
+# What Seurat puts before the names of the features of an assay, for example "adt_".
+extract_key <- function(object, name) {
+  stored <- if (is_seurat(object)) methods::slot(object, "assays")[[name]]
+  key <- if (!is.null(stored) && methods::.hasSlot(stored, "key")) methods::slot(stored, "key")
+  if (length(key) && nzchar(key[1])) key[1] else paste0(tolower(name), "_")
+}
+
 # Embeddings of `cells` (see measured_cells()), one row for each in their order; NA for cells that
 # one does not have. `list(name, key, assay, values, loadings, stdev)`, loadings NULL where there
 # are none.

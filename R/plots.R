@@ -131,12 +131,14 @@ SupportingMarkersPlot <- function(object, key = NULL, n = 3, assay = NULL, dark 
   }
   dots <- summed_dots(values, found$labels)
   text <- plot_colors(dark)
+  many <- nlevels(dots$gene) > many_genes
   ggplot2::ggplot(
     dots, mapping(x = "gene", y = "label", size = "share", colour = "mean")
   ) +
+    (if (many) shaded_genes(supporting[rev(levels(dots$label))], levels(dots$gene), text)) +
     ggplot2::geom_point() +
     ggplot2::scale_size_area(
-      max_size = 5, limits = c(0, 1), breaks = c(0.25, 0.5, 0.75, 1),
+      max_size = if (many) 3 else 5, limits = c(0, 1), breaks = c(0.25, 0.5, 0.75, 1),
       labels = c("25%", "50%", "75%", "100%"), name = "cells with\nthe gene"
     ) +
     ggplot2::scale_colour_gradientn(
@@ -144,7 +146,42 @@ SupportingMarkersPlot <- function(object, key = NULL, n = 3, assay = NULL, dark 
     ) +
     ggplot2::guides(size = ggplot2::guide_legend(override.aes = list(colour = text$muted))) +
     ggplot2::labs(x = NULL, y = NULL) + plot_theme(dark) + rotated_names() +
-    ggplot2::theme(panel.grid.major = ggplot2::element_line(colour = text$grid))
+    ggplot2::theme(panel.grid.major = ggplot2::element_line(colour = text$grid)) +
+    (if (many) close_genes())
+}
+
+# From more on, names of genes are small and in two rows.
+many_genes <- 48L
+
+close_genes <- function() {
+  small <- ggplot2::element_text(size = 6)
+  list(
+    ggplot2::guides(
+      x = ggplot2::guide_axis(n.dodge = 2, angle = 90),
+      colour = ggplot2::guide_colourbar(barwidth = 8)
+    ),
+    ggplot2::theme(
+      axis.text.x = small, axis.text.y = ggplot2::element_text(size = 7.5),
+      panel.grid.major = ggplot2::element_line(linewidth = 0.2), legend.position = "top",
+      legend.title = ggplot2::element_text(size = 8), legend.text = ggplot2::element_text(size = 7)
+    )
+  )
+}
+
+# The genes of every other label on a ground of their own.
+shaded_genes <- function(supporting, genes, text) {
+  first <- unlist(supporting, FALSE, FALSE)
+  of <- rep(seq_along(supporting), lengths(supporting))[match(genes, first)]
+  places <- split(seq_along(genes), of)[as.character(seq(1L, length(supporting), by = 2L))]
+  places <- Filter(length, places)
+  ground <- data.frame(
+    from = vapply(places, min, 0L) - 0.5, to = vapply(places, max, 0L) + 0.5
+  )
+  # The scale is named first: the ground is at numbers, and genes are none.
+  list(ggplot2::scale_x_discrete(limits = genes), ggplot2::geom_rect(
+    data = ground, mapping = mapping(xmin = "from", xmax = "to"),
+    ymin = -Inf, ymax = Inf, fill = text$muted, alpha = 0.12, inherit.aes = FALSE
+  ))
 }
 
 #' Old against new labels

@@ -154,7 +154,8 @@ recorded_request <- function(record, overwrite, verbose) {
     engine = as_engine(record$engine), group.by = kept$group.by %||% "ident",
     key = record$provenance$key %||% "cell_type", tissue = kept$tissue, species = kept$species,
     study.context = kept$study.context, assay = kept$assay, overwrite = overwrite,
-    allow.upload = TRUE, verbose = verbose, level = record$level %||% "clusters", run = record$id
+    allow.upload = TRUE, verbose = verbose, level = record$level %||% "clusters", run = record$id,
+    earlier.key = record$provenance$within$key
   )
 }
 

@@ -1,18 +1,28 @@
-"""Write inst/backend-requirements.txt, what InstallBackend() installs, from pyproject.toml."""
+"""Write what InstallBackend() installs, from pyproject.toml.
+
+``inst/backend-requirements.txt`` has what the core needs, ``inst/backend-requirements-server.txt``
+what the live page needs besides.
+"""
 
 import sys
 import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGET = ROOT / "inst" / "backend-requirements.txt"
+INST = ROOT / "inst"
 
 
-def requirements() -> str:
+def requirements() -> dict[str, str]:
+    """Return file -> content."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return "".join(f"{line}\n" for line in project["dependencies"])
+    lines = {
+        "backend-requirements.txt": project["dependencies"],
+        "backend-requirements-server.txt": project["optional-dependencies"]["server"],
+    }
+    return {name: "".join(f"{line}\n" for line in needed) for name, needed in lines.items()}
 
 
 if __name__ == "__main__":
-    TARGET.write_text(requirements(), encoding="utf-8")
-    sys.stdout.write(f"wrote {TARGET}\n")
+    for name, content in requirements().items():
+        (INST / name).write_text(content, encoding="utf-8")
+        sys.stdout.write(f"wrote {INST / name}\n")

@@ -49,15 +49,15 @@ def plot_of_r(picture: Path) -> None:
 
 
 def report_of_python(picture: Path) -> None:
-    """Make the picture of the report of what the example in Python annotates."""
+    """Make a picture of the page of real cells."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["CELLFERRY_HOME"] = folder
-        report_picture.take(picture)
+        report_picture.make({picture: report_picture.OWN[picture.name]})
 
 
 PICTURES: dict[str, Callable[[Path], None]] = {
     "pbmc_small.png": plot_of_r,
-    "report.png": report_of_python,
+    **dict.fromkeys(report_picture.OWN, report_of_python),
 }
 """Name in man/figures -> what makes it."""
 

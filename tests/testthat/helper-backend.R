@@ -17,6 +17,15 @@ local_home <- function(frame = parent.frame()) {
   folder
 }
 
+# As if the newest run had been stopped before its first answer.
+interrupt_run <- function() {
+  folder <- ListRuns()$folder[1]
+  file <- file.path(folder, "run.json")
+  content <- sub("\"finished\"", "\"interrupted\"", readLines(file, warn = FALSE), fixed = TRUE)
+  writeLines(content, file)
+  writeLines(character(), file.path(folder, "journal.jsonl"))
+}
+
 # Another R process; its output as lines. `environment` is "NAME=value".
 run_r <- function(code, environment = character()) {
   file <- withr::local_tempfile(lines = code, fileext = ".R")

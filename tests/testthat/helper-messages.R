@@ -44,3 +44,13 @@ expect_messages <- function(code, name, change = NULL) {
   }
   testthat::expect_identical(found, readLines(file, encoding = "UTF-8"))
 }
+
+# The error, its class, and that the object is what it was.
+expect_refused <- function(object, ..., class) {
+  before <- object
+  expect_error(
+    suppressMessages(suppressWarnings(AnnotateClusters(object, ...))),
+    class = paste0("cellferry_", class, "_error")
+  )
+  expect_identical(object, before)
+}

@@ -58,3 +58,9 @@ expect_recorded_report <- function(object) {
     for (label in Annotations(object, key)$label) testthat::expect_true(grepl(label, page))
   }
 }
+
+cells_json <- function(...) {
+  json <- jsonlite::fromJSON(small_json(...), simplifyVector = FALSE)
+  json$provenance$level <- "cells"
+  as.character(jsonlite::toJSON(json, auto_unbox = TRUE, null = "null"))
+}

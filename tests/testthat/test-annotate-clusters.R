@@ -21,16 +21,6 @@ extract_groups_column <- function(object, column) {
   if (column == "ident") SeuratObject::Idents(object) else object@meta.data[[column]]
 }
 
-# The error, its class, and that the object is what it was.
-expect_refused <- function(object, ..., class) {
-  before <- object
-  expect_error(
-    suppressMessages(suppressWarnings(AnnotateClusters(object, ...))),
-    class = paste0("cellferry_", class, "_error")
-  )
-  expect_identical(object, before)
-}
-
 test_that("a real object gets labels, and nothing else is changed", {
   skip_without_backend()
   local_home()
@@ -233,16 +223,6 @@ test_that("Ensembl identifiers are refused", {
   markers$gene <- sprintf("ENSG%011d", seq_len(nrow(markers)))
   expect_refused(small_object(), markers, class = "gene_identifiers")
   expect_messages(AnnotateClusters(small_object(), markers), "gene-identifiers")
-})
-
-test_that("a key that can't be written is refused", {
-  skip_without_backend()
-  local_home()
-  for (key in c("RNA", "pca", "tsne", "RNA_snn", "a/b", "1a", "a b")) {
-    expect_refused(small_object(), small_markers(), key = key, class = "invalid_key")
-  }
-  expect_messages(AnnotateClusters(small_object(), small_markers(), key = "RNA"), "key-assay")
-  expect_messages(AnnotateClusters(small_object(), small_markers(), key = "a/b"), "key-name")
 })
 
 test_that("what gets no label is reported", {

@@ -1,81 +1,24 @@
-test_that("the next line says what the object can draw", {
-  object <- small_object()
-  expect_identical(
-    next_line(object, "pbmc", "type"), "DimPlot(pbmc, group.by = \"type\", label = TRUE)"
-  )
-  object@reductions <- list()
-  expect_identical(next_line(object, "pbmc", "type"), "table(pbmc$type)")
-  # Labels of cells are many; what most cells of a cluster are can be read.
-  object$type_majority <- "T cell"
-  expect_identical(next_line(object, "pbmc", "type"), "table(pbmc$type_majority)")
-})
-
-# The line that is printed after "Next:".
-next_of <- function(code) {
-  lines <- signalled_by(code)
-  sub("^Next: ", "", grep("^Next: ", lines, value = TRUE))
-}
-
-test_that("the next line works when it is pasted, whatever the result is called", {
+test_that("a key that can't be written is refused", {
   skip_without_backend()
-  skip_if_not_installed("Seurat")
   local_home()
-  DimPlot <- function(object, group.by, label) table(object[[group.by]][, 1])
-  paste_line <- function(line, envir) eval(parse(text = line), envir)
-  counts <- c(36L, 25L, 19L)
-  line <- next_of(other_name <- AnnotateClusters(small_object(), small_markers()))
-  expect_setequal(as.vector(paste_line(line, environment())), counts)
-  # In lapply() the object has no name at all.
-  lines <- next_of(all <- lapply(list(a = small_object()), AnnotateClusters, small_markers()))
-  rm(other_name)
-  expect_setequal(as.vector(paste_line(lines, environment())), counts)
-  expect_identical(LastAnnotated(), all$a)
-  inside <- function() {
-    suppressMessages(AnnotateClusters(small_object(), small_markers(), key = "of_function"))
+  for (key in c("RNA", "pca", "tsne", "RNA_snn", "a/b", "1a", "a b")) {
+    expect_refused(small_object(), small_markers(), key = key, class = "invalid_key")
   }
-  result <- inside()
-  expect_true("of_function" %in% names(LastAnnotated()[[]]))
+  expect_messages(AnnotateClusters(small_object(), small_markers(), key = "RNA"), "key-assay")
+  expect_messages(AnnotateClusters(small_object(), small_markers(), key = "a/b"), "key-name")
 })
 
-test_that("the next line of cells is about their clusters", {
-  skip_without_backend()
-  local_home()
-  line <- next_of(cells <- suppressWarnings(AnnotateCells(small_object(), tissue = "blood")))
-  expect_identical(
-    line, "DimPlot(LastAnnotated(), group.by = \"cell_type_cell_majority\", label = TRUE)"
-  )
-  expect_identical(LastAnnotated(), cells)
-  expect_true("cell_type_cell_majority" %in% names(cells[[]]))
-})
-
-test_that("an object that was not kept is asked for", {
-  last <- .globals$annotated
-  withr::defer(.globals$annotated <- last)
-  .globals$annotated <- list(run = "no such run", key = "cell_type")
-  mine <- labelled_object()
-  expect_messages(LastAnnotated(), "last-not-kept")
-  .globals$annotated <- NULL
-  expect_messages(LastAnnotated(), "last-none")
-  expect_error(LastAnnotated(1), class = "cellferry_invalid_option_error")
-  .globals$annotated <- list(run = "r1", key = "cell_type")
-  expect_identical(LastAnnotated(), mine)
-  # What would be computed first is left alone.
-  makeActiveBinding("active", function() stop("looked at"), environment())
-  delayedAssign("lazy", stop("looked at"))
-  expect_identical(LastAnnotated(), mine)
-})
-
-test_that("a metadata column named like the table's column of clusters is left alone", {
+test_that("labels within those of ours take their key, unless somebody chose another", {
   object <- small_object()
-  object$cluster <- as.character(SeuratObject::Idents(object))
-  groups <- extract_groups(object, "cluster")
-  outgoing <- new_outgoing()
-  frame <- pack_frame(outgoing, own_delivery(groups$names))
-  answer <- list(
-    value = list(delivery = from_json_bytes(to_json_bytes(frame)), json = small_json()),
-    buffers = outgoing$buffers
+  object@misc$cellferry <- list(
+    type = "{\"provenance\": {\"level\": \"clusters\"}}",
+    each = "{\"provenance\": {\"level\": \"cells\"}}", broken = "{"
   )
-  labelled <- deliver(object, answer, groups, "cell_type")
-  expect_identical(labelled$cluster, object$cluster)
-  expect_identical(as.character(labelled$cell_type), paste("is", object$cluster))
+  key_of <- function(...) with_key(list(key = "cell_type", ...), object)$key
+  expect_identical(key_of(within = "type"), "type")
+  expect_identical(key_of(within = "type", key.given = TRUE), "cell_type")
+  for (other in c("each", "broken", "foreign")) {
+    expect_identical(key_of(within = other), "cell_type")
+  }
+  expect_identical(key_of(), "cell_type")
 })

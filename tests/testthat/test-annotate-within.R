@@ -125,3 +125,17 @@ test_that("the plan is of the parts, and a file is read alike", {
   in_memory <- quietly(suppressWarnings(within_labels(object)))
   expect_identical(of_file$label, Annotations(in_memory)$label)
 })
+
+test_that("a run of another key takes the decisions about the whole when it is resumed", {
+  skip_without_backend()
+  local_home()
+  object <- suppressMessages(SetLabels(split_object(), "1" = "Plasma cell", by = "AB"))
+  straight <- quietly(suppressWarnings(within_labels(object, key = "finer")))
+  interrupt_run()
+  resumed <- quietly(suppressWarnings(ResumeAnnotation(object, verbose = FALSE)))
+  expect_identical(resumed@meta.data, straight@meta.data)
+  ones <- object$sub.cluster == "1"
+  expect_identical(unique(as.character(resumed$finer[ones])), "Plasma cell")
+  expect_identical(unique(as.character(resumed$finer_decision[ones])), "relabelled")
+  expect_identical(Decisions(resumed, "finer")$by, "AB")
+})

@@ -88,8 +88,68 @@ test_that("a SingleCellExperiment is a whole and a part", {
 })
 
 test_that("parts are named by what they are called", {
-  named <- function(...) part_names(names(list(...)), as.list(substitute(list(...)))[-1])
+  named <- function(...) part_names(names(list(...)), as.list(substitute(list(...)))[-1], list(...))
   liver <- 1
   expect_equal(named(liver, b = 2, c(3)), c("liver", "b", "part3"))
   expect_error(MergeAnnotations(1), class = "cellferry_unsupported_object_error")
+})
+
+test_that("the whole and the parts may be paths", {
+  skip_without_backend()
+  local_home()
+  x <- annotated_small()
+  part <- sub_annotated(x)
+  folder <- withr::local_tempdir()
+  files <- file.path(folder, c("whole.rds", "B.rds", "merged.rds"))
+  saveRDS(x, files[1])
+  saveRDS(part, files[2])
+  expected <- MergeAnnotations(x, B = part, verbose = FALSE)
+  found <- MergeAnnotations(files[1], files[2], output = files[3], verbose = FALSE)
+  merged <- readRDS(files[3])
+  expect_equal(merged[[]], expected[[]])
+  expect_equal(extract_stored(merged), extract_stored(expected))
+  expect_equal(found$label, Annotations(expected)$label)
+  expect_equal(MergeAnnotations(x, B = files[2], verbose = FALSE)[[]], expected[[]])
+  expect_error(
+    MergeAnnotations(files[1], part, output = files[3], verbose = FALSE),
+    class = "cellferry_output_error"
+  )
+  expect_error(
+    MergeAnnotations(x, part, output = files[3], verbose = FALSE),
+    "`object` is none",
+    class = "cellferry_invalid_option_error"
+  )
+  expect_error(
+    MergeAnnotations(x, file.path(folder, "none.h5ad"), verbose = FALSE),
+    class = "cellferry_input_error"
+  )
+})
+
+test_that("what Python reads is a whole and a part", {
+  skip_without_backend()
+  skip_if_not(reticulate::py_module_available("anndata"))
+  local_home()
+  x <- annotated_small()
+  part <- sub_annotated(x)
+  folder <- withr::local_tempdir()
+  h5ad <- function(object, name) {
+    file <- file.path(folder, name)
+    anndata <- reticulate::import("anndata", convert = FALSE)
+    pandas <- reticulate::import("pandas", convert = FALSE)
+    plain <- lapply(object[[]], function(x) if (is.factor(x)) as.character(x) else x)
+    metadata <- as.data.frame(plain, row.names = colnames(object))
+    record <- reticulate::dict(cellferry = do.call(reticulate::dict, extract_stored(object)))
+    # reticulate makes "NA" of a text that is missing.
+    frame <- pandas$DataFrame(metadata)
+    obs <- frame$mask(frame$eq("NA"))
+    anndata$AnnData(obs = obs, uns = record)$write_h5ad(file)
+    file
+  }
+  expected <- MergeAnnotations(x, B = part, verbose = FALSE)
+  of_file <- MergeAnnotations(x, h5ad(part, "B.h5ad"), verbose = FALSE)
+  expect_equal(of_file[[]], expected[[]])
+  output <- file.path(folder, "merged.h5ad")
+  found <- MergeAnnotations(h5ad(x, "x.h5ad"), B = part, output = output, verbose = FALSE)
+  expect_equal(found$label, Annotations(expected)$label)
+  expect_equal(Annotations(output)$label, Annotations(expected)$label)
 })

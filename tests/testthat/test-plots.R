@@ -84,6 +84,20 @@ test_that("supporting markers are on the diagonal", {
   expect_drawn(plot)
 })
 
+test_that("supporting markers of many labels have names in two rows, on shaded ground", {
+  skip_without_backend()
+  object <- plotted_object(30)
+  plot <- SupportingMarkersPlot(object)
+  expect_identical(nrow(plot$data), 30L * 90L)
+  ground <- plot$layers[[1]]$data
+  expect_identical(nrow(ground), 15L)
+  expect_equal(ground$from, seq(0.5, 84.5, by = 6))
+  expect_equal(ground$to, ground$from + 3)
+  expect_drawn(plot)
+  expect_drawn(SupportingMarkersPlot(object, dark = TRUE))
+  expect_length(SupportingMarkersPlot(plotted_object(12))$layers, 1)
+})
+
 test_that("a comparison has shares of rows", {
   skip_without_backend()
   object <- plotted_object(5)

@@ -27,14 +27,6 @@ test_that("another object is refused", {
 })
 
 # As an interrupt leaves the newest run, before its first answer.
-interrupt_run <- function() {
-  folder <- ListRuns()$folder[1]
-  file <- file.path(folder, "run.json")
-  content <- sub("\"finished\"", "\"interrupted\"", readLines(file, warn = FALSE), fixed = TRUE)
-  writeLines(content, file)
-  writeLines(character(), file.path(folder, "journal.jsonl"))
-}
-
 test_that("a run that was stopped goes on with its object, for clusters and for cells", {
   skip_without_backend()
   local_home()
@@ -52,6 +44,21 @@ test_that("a run that was stopped goes on with its object, for clusters and for 
   interrupt_run()
   again <- ResumeAnnotation(object, verbose = FALSE)
   expect_identical(again@meta.data, labelled@meta.data)
+})
+
+test_that("what was decided about cells is put back when their run is resumed", {
+  skip_without_backend()
+  local_home()
+  object <- known_cells()
+  labelled <- AnnotateCells(object, verbose = FALSE)
+  cells <- colnames(object)[1:2]
+  decided <- suppressMessages(SetLabels(
+    labelled, "Plasma cell", cells = cells, key = "cell_type_cell", by = "AB"
+  ))
+  expect_identical(as.character(decided$cell_type_cell[1:2]), rep("Plasma cell", 2))
+  again <- ResumeAnnotation(object, verbose = FALSE)
+  expect_identical(again@meta.data[names(decided@meta.data)], decided@meta.data)
+  expect_identical(Decisions(again, "cell_type_cell")$by, "AB")
 })
 
 test_that("without its object a run about clusters goes on as a table", {

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .annotate.merging import merge_annotations
     from .annotate.pages import annotation_report
     from .annotate.reannotate import reannotate
+    from .annotate.review import Review, review
     from .annotations import (
         Annotations,
         CellAnnotations,
@@ -44,6 +45,7 @@ _WHERE = {
     "Annotations": "annotations.clusters",
     "CellAnnotations": "annotations.cells",
     "Markers": "study.markers.table",
+    "Review": "annotate.review",
     "Study": "study.study",
     "annotate_cells": "annotate.objects",
     "annotate_clusters": "annotate.objects",
@@ -71,6 +73,7 @@ _WHERE = {
     "read_markers": "study.markers.read",
     "reannotate": "annotate.reannotate",
     "resume": "annotate.objects",
+    "review": "annotate.review",
     "runs": "",
     "set_labels": "annotate.decisions",
     "seurat": "",
@@ -84,6 +87,7 @@ __all__ = [
     "Annotations",
     "CellAnnotations",
     "Markers",
+    "Review",
     "Study",
     "__version__",
     "annotate_cells",
@@ -112,6 +116,7 @@ __all__ = [
     "read_markers",
     "reannotate",
     "resume",
+    "review",
     "runs",
     "set_labels",
     "seurat",
@@ -132,6 +137,7 @@ _READ_FILES = {
     "pseudobulk",
     "read_annotations",
     "resume",
+    "review",
     "study_report",
     "supporting_markers",
     "write_annotations",

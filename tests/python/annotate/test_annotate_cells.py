@@ -1,6 +1,8 @@
 import numpy as np
+import pandas as pd
 import pytest
 
+import cellferry
 from cell_data import cells
 from cellferry import annotate_cells, annotate_clusters, read_annotations
 from cellferry.annotate.request import build_study
@@ -102,6 +104,23 @@ def test_a_stopped_run_goes_on_with_its_object(monkeypatch):
     found = annotate_cells(cells(), resume=caught.value.run, progress=False)
     assert Run.open(caught.value.run).content["status"] == "finished"
     assert found.counts()["ok"] > 50
+
+
+def test_what_was_decided_about_cells_is_put_back_with_the_answer():
+    adata, again = cells(), cells()
+    found = annotate_cells(adata, progress=False)
+    names = list(adata.obs_names[:3])
+    cellferry.set_labels(adata, "Plasma cell", cells=names, key="cell_type_cell", by="AB")
+    cellferry.resume(found.provenance["run"], again, progress=False)
+    pd.testing.assert_frame_equal(again.obs, adata.obs)
+    assert cellferry.decisions(again, "cell_type_cell")["by"].tolist() == ["AB"]
+    cellferry.withdraw_decision(again, cells=names, key="cell_type_cell")
+    third = cells()
+    cellferry.resume(found.provenance["run"], third, progress=False)
+    engine = dict(zip(found.cells, found.to_frame()["label"], strict=True))
+    assert [engine[n] for n in names] == list(third.obs.loc[names, "cell_type_cell"])
+    states = cellferry.decisions(third, "cell_type_cell")["state"].tolist()
+    assert states == ["withdrawn", "in force"]
 
 
 def test_wrong_engines_objects_and_options_are_refused():

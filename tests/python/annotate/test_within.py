@@ -377,6 +377,36 @@ def test_a_run_that_was_stopped_is_finished_within():
     assert adata.obs["cell_type"].notna().all()
 
 
+def test_decisions_about_the_whole_hold_in_a_run_of_another_key_that_is_resumed():
+    straight, adata = labelled(), labelled()
+    for one in (straight, adata):
+        cellferry.set_labels(one, {"0": "Plasma cell"}, by="AB")
+        cells = list(one.obs_names[one.obs["leiden"] == "2"][:3])
+        cellferry.set_labels(one, "NK cell", cells=cells)
+    within(straight, ANSWERS, key="finer")
+
+    class Stops(Scripted):
+        def run(self, study, run, events):
+            raise errors.ServiceError("gone", "")
+
+    given = {"group_key": "sub", "within": "cell_type", "key": "finer"}
+    with pytest.raises(errors.ServiceError) as caught:
+        cellferry.annotate_clusters(adata, engine=Stops({}), progress=False, **given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", errors.CellferryWarning)
+        cellferry.resume(caught.value.data["run"], adata, progress=False)
+    outside = adata.obs["leiden"].isin(["0", "2"])
+    columns = ["finer", "finer_status", "finer_decision"]
+    found, expected = (x.obs.loc[outside, columns].astype(str) for x in (adata, straight))
+    pd.testing.assert_frame_equal(found, expected)
+    assert set(found["finer"]) == {"Plasma cell", "NK cell", "monocyte"}
+    for key in ("state", "by", "label"):
+        assert (
+            cellferry.decisions(adata, "finer")[key].tolist()
+            == cellferry.decisions(straight, "finer")[key].tolist()
+        )
+
+
 def test_the_embedded_engine_finds_what_is_in_a_cluster():
     adata = blood()
     cellferry.annotate_clusters(adata, group_key="leiden", tissue="blood", progress=False)

@@ -8,7 +8,8 @@ import pytest
 
 import cellferry
 from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.annotations.diagnoses.attention import reasons_of, with_attention
+from cellferry.annotations.diagnoses.attention import held_by, reasons_of, with_attention
+from cellferry.annotations.report import render
 from cellferry.study.clusters import Clusters
 from page_objects import typed_cells
 
@@ -115,3 +116,20 @@ def test_an_annotation_tells_them_and_says_them_once():
         assert found["1"].attention == ("high_mitochondrial",)
         assert found["1"].justification.count("percent.mt") == 1
     assert cellferry.read_annotations(adata)["1"].attention == ("high_mitochondrial",)
+
+
+def test_a_label_of_cells_that_is_a_minority_everywhere_is_told_with_its_clusters():
+    clusters = {
+        "3": {"label": "B cell", "labels": {"B cell": 90, "Plasma cell": 6}},
+        "7": {"label": "Plasma cell", "labels": {"Plasma cell": 2}},
+    }
+    rows = [Annotation(name, "ok", label=name, n_cells=1) for name in ("B cell", "Plasma cell")]
+    found = Annotations(tuple(rows), {"clusters": clusters}, {"level": "cells"})
+    assert reasons_of(found, found["B cell"]) == []
+    (reason,) = reasons_of(found, found["Plasma cell"])
+    assert reason.code == "minority"
+    assert reason.text.endswith('in clusters of another label: "3 (mostly B cell)".')
+    held = held_by(found, "Plasma cell")
+    assert [(one.cluster, one.n, one.total) for one in held] == [("3", 6, 96), ("7", 2, 2)]
+    page = render(found)
+    assert "Clusters that its cells are in" in page

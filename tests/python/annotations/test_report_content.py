@@ -157,6 +157,18 @@ def test_rows_are_known_by_their_cells_which_are_not_named():
     assert Page(FOUND, Content()).index()["rows"][0]["basis"] == "markers"
 
 
+def test_a_missing_gene_is_silent_not_measured_or_not_in_the_table():
+    row = Annotation("a", "ok", label="B cell", supporting=("G1",), missing=("G2", "G9"))
+    found = Annotations((row,), {}, {}, {"cluster": ["a", "b"], "gene": ["G1", "G2"]})
+
+    def states(content):
+        (expected,) = Page(found, content).index()["rows"][0]["expected"]
+        return [one["state"] for one in expected["genes"]]
+
+    assert states(Content()) == ["found", "silent", "not listed"]
+    assert states(Content(genes=summary())) == ["found", "silent", "not measured"]
+
+
 def test_what_does_not_fit_is_left_out_in_order():
     content = Content(cells(4000, columns=2), summary(n_cells=4000), (0, 1, 2, 3, 4))
     whole = Fitted(FOUND, content, "", 1e9)

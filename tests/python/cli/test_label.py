@@ -1,8 +1,11 @@
 """``cellferry label`` and ``apply``: a person's labels in objects, runs and tables on disk."""
 
+import contextlib
 import json
 import re
 import shlex
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from cellferry.cli import group
 from cellferry.runs.decisions import append_to
 from command import MARKERS, command, ended, start
 from r_session import needs_rscript
-from rds_files import r_script
+from rds_files import PBMC, r_script
 
 
 def fill(folder):
@@ -120,6 +123,30 @@ def test_cells_columns_and_tables_are_labelled(work):
     done = label("mine.h5ad", "--from-column", "mine", "--out", "adopted")
     assert (done.code, labels_of("adopted.h5ad")["0"]) == (0, "Plasma cell")
     assert "no column" in label("mine.h5ad", "--from-column", "m", "--out", "x").err
+
+
+def test_decisions_about_cells_are_put_back_when_their_run_is_resumed(work):
+    done = command("annotate", "raw.h5ad", "--cells", "--out", "each")
+    assert done.code == 0, done.err
+    before = anndata.read_h5ad("each.h5ad").obs
+    (work / "cells.txt").write_text("cell-0\ncell-3\n")
+    given = ("--cells", "cells.txt", "--label", "Plasma cell", "--overwrite")
+    done = label("each.h5ad", *given, "--out", "each", "--key", "cell_type_cell")
+    assert done.code == 0, done.err
+    decided = anndata.read_h5ad("each.h5ad").obs
+    assert decided.index[decided["cell_type_cell"] == "Plasma cell"].tolist() == [
+        "cell-0", "cell-3",
+    ]  # fmt: skip
+    (work / "each.h5ad").unlink()
+    done = command("runs", "resume", "each_run", "--overwrite")
+    assert done.code == 0, done.err
+    assert "not in its labels" not in done.err
+    pd.testing.assert_frame_equal(anndata.read_h5ad("each.h5ad").obs, decided)
+    # And once more in another run of the same files.
+    done = command("annotate", "raw.h5ad", "--cells", "--out", "each", "--overwrite")
+    assert done.code == 0, done.err
+    pd.testing.assert_frame_equal(anndata.read_h5ad("each.h5ad").obs, decided)
+    assert (before["cell_type_cell"] != "Plasma cell").all()
 
 
 def test_labels_edited_by_hand_are_refused_and_adopted_by_the_line_that_is_named(work):
@@ -299,6 +326,65 @@ def test_two_writers_of_one_run_lose_nothing(work):
     assert [ended(process).code for process in running] == [0, 0]
     out = command("runs", "results", "table_run").out
     assert all(name in out for name in names)
+
+
+@pytest.mark.process
+def test_two_writers_of_one_object_lose_nothing(work):
+    """Each reads what the one before it wrote, however they come."""
+    (work / "pbmc_run").rename(work / "other_run")  # what nobody works on any more
+    names = {"0": "Plasma cell", "1": "NK cell", "2": "Kupffer cell"}
+    given = ("--overwrite", "--out", "pbmc")
+    running = [
+        start("label", "pbmc.h5ad", "--set", f"{c}={name}", *given, cwd=work)
+        for c, name in names.items()
+    ]
+    ends = [ended(process) for process in running]
+    assert [end.code for end in ends] == [0, 0, 0], [end.err for end in ends]
+    assert labels_of("pbmc.h5ad") == names
+    assert len(cellferry.decisions(anndata.read_h5ad("pbmc.h5ad"))) == 3
+    assert not (work / "pbmc_run").exists()
+
+
+@needs_rscript
+def test_two_writers_of_one_rds_lose_nothing(work):
+    r_script(f"{PBMC} saveRDS(x, 'seurat.rds')")
+    assert command("annotate", "seurat.rds", "--out", "x").code == 0
+    given = ("--overwrite", "--out", "x")
+    running = [
+        start("label", "x.rds", "--set", f"{c}={name}", *given, cwd=work)
+        for c, name in (("0", "Plasma cell"), ("1", "NK cell"))
+    ]
+    ends = [ended(process) for process in running]
+    assert [end.code for end in ends] == [0, 0], [end.err for end in ends]
+    labels = r_script("x <- readRDS('x.rds'); cat(levels(x$cell_type), sep = '|')").split("|")
+    assert {"Plasma cell", "NK cell"} <= {*labels}
+
+
+def test_whoever_waits_too_long_for_an_object_is_told_by_whom(work, monkeypatch):
+    # Its name in the package is that of the command.
+    monkeypatch.setattr(sys.modules["cellferry.cli.labels.decide"], "PATIENCE_SECONDS", 0.3)
+    before = (work / "pbmc.h5ad").read_bytes()
+    with held_elsewhere(work / "pbmc_run") as pid:
+        done = label("pbmc.h5ad", "--set", "0=NK cell", "--overwrite", "--out", "pbmc")
+    assert done.code == 1
+    assert f"number {pid}" in done.err
+    assert "Nothing was changed" in done.err
+    assert (work / "pbmc.h5ad").read_bytes() == before
+
+
+@contextlib.contextmanager
+def held_elsewhere(folder):
+    """Have another process hold the lock of a run."""
+    code = (
+        "import sys, pathlib; from cellferry.runs.lock import held\n"
+        "with held(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdout.readline()
+        yield process.pid
+        process.stdin.close()
 
 
 def test_many_threads_add_whole_lines(tmp_path):

@@ -141,6 +141,22 @@ def test_supporting_markers_are_on_the_diagonal_and_readable_at_twelve():
         plots.supporting(adata, layer="none")
 
 
+def test_supporting_markers_of_thirty_labels_are_readable_and_no_poster():
+    adata = labelled(30)
+    ax = plots.supporting(adata, show=False)
+    ax.figure.canvas.draw()
+    wide, high = ax.figure.get_size_inches()
+    assert wide < 17
+    assert high < 10
+    texts = ax.get_xticklabels()
+    assert len(texts) == 90
+    for some in (texts, ax.get_yticklabels()):
+        boxes = [text.get_window_extent() for text in some]
+        assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    # Every other label's genes are shaded.
+    assert len(ax.patches) == 15
+
+
 def test_genes_that_only_raw_has_are_read_there():
     adata = labelled(5)
     adata.raw = adata.copy()

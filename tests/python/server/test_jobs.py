@@ -10,7 +10,7 @@ import server_engine  # noqa: F401
 from cellferry.engines import ENGINES
 from cellferry.server.failures import Code, Failure
 from cellferry.server.jobs.payload import read_submission
-from cellferry.server.jobs.queue import MOST_ATTEMPTS, Jobs
+from cellferry.server.jobs.queue import Jobs
 from cellferry.server.lookup.process import Readers
 from cellferry.server.settings import Settings
 from cellferry.server.store import Store, new_id
@@ -132,17 +132,6 @@ def test_unfinished_jobs_go_on_after_a_restart(running):
     running.again()
     for identifier in ids:
         running.wait(identifier, "completed")
-
-
-def test_a_job_that_ends_the_server_each_time_is_given_up(running):
-    running.end()
-    running.begin(start=False)
-    identifier = running.submit()
-    for _ in range(MOST_ATTEMPTS):
-        running.jobs.records.begin(identifier)
-    running.again()
-    job = running.wait(identifier, "failed")
-    assert "20 times" in job.error
 
 
 def test_folders_of_jobs_that_were_never_accepted_are_removed(running):

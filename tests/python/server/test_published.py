@@ -3,10 +3,13 @@
 import json
 import subprocess
 
+import anndata
+import numpy as np
 import pytest
 
 from cellferry import annotate_clusters
 from published import SCRIPT, client, plain
+from review_pages import index_of, values_of
 from server_process import ServerProcess
 
 pytestmark = pytest.mark.process
@@ -27,6 +30,26 @@ def source(ranked_blood, tmp_path_factory):
 def server(tmp_path_factory):
     with ServerProcess(tmp_path_factory.mktemp("published-data") / "data") as found:
         yield found
+
+
+def the_report_has_every_gene(server, job, source):
+    """The page of the job is live: any gene, any column, of all cells."""
+    adata = anndata.read_h5ad(source)
+    page = server.client.get(f"/report/{job}")
+    index = index_of(page.text)
+    assert "connect-src 'self'" in page.headers["content-security-policy"]
+    assert (index["n_cells"], index["genes"]["n"]) == adata.shape
+    names = server.client.get(f"/data/{job}/page/genes").content.decode().split("\n")
+    at = names.index("CD79A")
+    shown = values_of(server.client.get(f"/data/{job}/page/gene/{at}").content)
+    values = adata[:, "CD79A"].X
+    values = np.ravel(values.toarray() if hasattr(values, "toarray") else values)
+    np.testing.assert_allclose(shown, values, atol=values.max() / 500)
+    assert server.client.get(f"/data/{job}/page/summary").status_code == 200
+    column = [c["name"] for c in index["cells"]["columns"]].index("louvain")
+    codes = np.frombuffer(server.client.get(f"/data/{job}/page/column/{column}").content, "<u2")
+    levels = index["cells"]["columns"][column]["levels"]
+    assert [levels[c] for c in codes] == adata.obs["louvain"].astype(str).tolist()
 
 
 @pytest.mark.parametrize("version", ["0.12.0", "0.19.4", "0.21.0"])
@@ -59,5 +82,6 @@ def test_a_published_client_completes_a_job(version, source, server, tmp_path, r
         raw = results["raw_annotations"]["0"]["latest"]["annotation"]
         assert raw["fullOutput"]["cellType"]["expressionEvidence"]["source"] == "vars.h5"
         assert results["clusterCategories"]
+        the_report_has_every_gene(server, found["job"], source)
     if version == "0.21.0":
         assert "cytetype_reviewerConfidence_louvain" in found["columns"]

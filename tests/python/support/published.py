@@ -34,6 +34,7 @@ print("FOUND" + json.dumps({
     "columns": columns,
     "labels": {str(k): [str(x) for x in v] for k, v in pairs.items()},
     "results": json.loads(found.uns["cytetype_results"]["result"]),
+    "job": str(found.uns.get("cytetype_jobDetails", {}).get("job_id")),
 }))
 """
 

@@ -16,6 +16,11 @@ MARKERS = {
     "1": ["CD3D", "CD3E", "IL7R", "CD2", "TRAC", "CD3G", "LTB"],
     "2": ["LYZ", "S100A8", "S100A9", "CD14", "FCN1", "VCAN", "CST3"],
 }
+PLUGGED = """
+import sys
+if "cellferry.server.jobs.isolated" in sys.orig_argv:
+    exec({plug!r})
+"""
 
 
 class ServerProcess:
@@ -25,9 +30,16 @@ class ServerProcess:
         self.data = Path(data)
         self._arguments = ["serve", "--data", str(data), "--port", "0", *options]
         self._script = f"{plug}\nfrom cellferry.cli import main\nmain()"
+        paths = [str(PACKAGE), str(SUPPORT)]
+        if plug:
+            # What is plugged into the server is plugged into the processes of its jobs.
+            site = self.data.with_name(self.data.name + ".site")
+            site.mkdir(parents=True, exist_ok=True)
+            (site / "sitecustomize.py").write_text(PLUGGED.format(plug=plug), encoding="utf-8")
+            paths.insert(0, str(site))
         self._environment = {
             **{k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"},
-            "PYTHONPATH": os.pathsep.join([str(PACKAGE), str(SUPPORT)]),
+            "PYTHONPATH": os.pathsep.join(paths),
             **(environment or {}),
         }
         self.log = self.data.with_name(self.data.name + ".log")

@@ -5,6 +5,7 @@ What is decided goes into the object, and beside the journal of the run.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,12 +31,15 @@ from ..errors import (
 )
 from ..files import write_whole
 from ..runs.decisions import append_decisions
+from ..runs.reviews import ReviewFolder
 from ..study.clusters import cluster_text
 from .deciding import column_of, of_object
 
 if TYPE_CHECKING:
     import anndata
     import pandas as pd
+
+logger = logging.getLogger("cellferry")
 
 Given: TypeAlias = (
     "Mapping[str, str | None] | Mapping[str, str] | pd.DataFrame | str | os.PathLike[str] | None"
@@ -185,8 +189,8 @@ def apply_decisions(
     data
         AnnData that was labelled (changed in place), or annotations (returned).
     decisions
-        A file that :func:`decisions` or the review page wrote, the ``decisions.jsonl`` of a run,
-        or its entries.
+        What :func:`cellferry.review` returned, or its folder; a file that :func:`decisions` or the
+        page wrote; the ``decisions.jsonl`` of a run; or its entries.
     key
         Name of the label column; None is that of the file where the object has it, else the
         newest.
@@ -210,6 +214,9 @@ def apply_decisions(
     if key is None and named is not None and hasattr(data, "uns"):
         key = named if named in dict(data.uns.get("cellferry", {})) else None
     target = _target(data, key)
+    if not read and is_review(decisions):
+        logger.info("Nothing was decided on the page yet.")
+        return target.record if isinstance(target, Labels) else target
     return _finish(data, target, decide.apply(target, read, run))
 
 
@@ -297,7 +304,7 @@ def read_decisions(
     Parameters
     ----------
     given
-        A path, or entries.
+        A path, that of the folder of a review for example, or entries.
 
     Raises
     ------
@@ -306,6 +313,10 @@ def read_decisions(
     if not isinstance(given, str | os.PathLike):
         return [Decision.from_dict(entry) for entry in given], None, None
     path = Path(given).expanduser()
+    if path.is_dir():
+        folder = ReviewFolder.opened(path)
+        known = folder.record()
+        return folder.decided(), str(known["key"]), known["run"]
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -315,6 +326,11 @@ def read_decisions(
         message = f'"{path}" is no file of decisions: it is no text.'
         raise DecisionsFormatError(message) from error
     return from_file(text)
+
+
+def is_review(given: object) -> bool:
+    """Whether decisions are those of a review: there may be none yet."""
+    return isinstance(given, str | os.PathLike) and Path(given).expanduser().is_dir()
 
 
 def wanted_of(

@@ -302,9 +302,28 @@ def check_output(output: Path, opened: Input, *, overwrite: bool) -> None:
     if opened.object is None:
         message = "`output` is for the labelled object, and a marker table has none."
         raise InvalidOptionError(message, "Leave `output` out; the result is the table.")
-    if output.suffix.lower() != opened.object.suffix:
-        message = f'`output` must end in {opened.object.suffix}, and is "{output}".'
-        hint = f'For example "{output.with_suffix(opened.object.suffix)}".'
+    check_output_file(output, opened.object.suffix, overwrite=overwrite)
+
+
+def check_output_file(output: Path, suffix: str, *, overwrite: bool) -> None:
+    """Refuse a file for an object, as :func:`check_output`.
+
+    Parameters
+    ----------
+    output
+        Where it is to go.
+    suffix
+        What its name must end in.
+    overwrite
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    InvalidOptionError, OutputError
+    """
+    if output.suffix.lower() != suffix:
+        message = f'`output` must end in {suffix}, and is "{output}".'
+        hint = f'For example "{output.with_suffix(suffix)}".'
         raise InvalidOptionError(message, hint)
     if output.exists() and not overwrite:
         message = f'The file "{output}" exists, and is not replaced unasked.'

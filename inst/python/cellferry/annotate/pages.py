@@ -31,7 +31,7 @@ from ..study.build import assemble_study
 from ..study.embeddings import choose_embedding, embedding_of
 from ..study.expression.gene_summary import GeneFigures, GeneSummary
 from ..study.inputs.objects import opened_object
-from ..study.inputs.readers import path_of_r
+from ..study.inputs.readers import path_of_r, reader_of_r
 from ..study.layers import choose_matrices
 from ..study.markers.testable import check_testable
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from ..annotations.clusters import Annotations
     from ..runs.run import Run
-    from ..runs.worker import Event
+    from ..runs.worker import Event, Events
     from ..study.clusters import Clusters
     from ..study.expression.source import ExpressionSource
     from ..study.study import Study
@@ -53,6 +53,8 @@ TOP_GENES = 5
 """Markers of each row whose values are drawn, beside its evidence."""
 MOST_DRAWN = 400
 """Genes whose values are drawn at most."""
+MOST_FEATURES = 500
+"""Features of another assay that can be drawn: one with more is a matrix of genes or peaks."""
 SPATIAL = ("spatial", "fov", "slice", "image")
 """What names of places in tissue begin with, with or without ``X_``."""
 MAPS = ("umap", "tsne")
@@ -127,6 +129,14 @@ def annotation_report(
     'report.html'
     """
     path = None if hasattr(adata, "uns") else Path(str(adata)).expanduser()
+    of_r = None if path is None else path_of_r(path)
+    if of_r is not None and expression:
+        check_report_file(file, overwrite=overwrite)
+        written: Path = reader_of_r("page", of_r)(
+            of_r, Path(file), key, coordinates_key=coordinates_key, obs_columns=obs_columns,
+            cell_values=cell_values, report_mb=report_mb, overwrite=overwrite, progress=progress,
+        )  # fmt: skip
+        return written
     metadata = labelled(adata, coordinates_key)
     now = present_annotations(metadata, key)
     check_report_file(file, overwrite=overwrite)
@@ -140,8 +150,7 @@ def annotation_report(
         content = Content(cells)
         if chosen is not None:
             embedding = Embedding(*chosen, now.clusters)
-        of_r = path is not None and path_of_r(path) is not None
-        if expression and not of_r:
+        if expression:
             opened: Any = nullcontext(adata) if path is None else opened_object(path, [])
             with opened as data, progress_events(show=progress, title="Reading genes") as on_event:
                 genes, values = genes_of_object(
@@ -156,9 +165,10 @@ def annotation_report(
 def own_columns(obs: pd.DataFrame, key: str) -> list[str]:
     """Return the columns that cellferry wrote under a key."""
     from ..annotations.delivery import COLUMN_SOURCES
+    from ..annotations.labelling import CLUSTER, DECISION
     from ..annotations.levels import SUFFIXES
 
-    wanted = {key, *(key + suffix for suffix in (*COLUMN_SOURCES, *SUFFIXES))}
+    wanted = {key + suffix for suffix in (*COLUMN_SOURCES, *SUFFIXES, CLUSTER, DECISION)}
     return [str(c) for c in obs.columns if str(c) in wanted]
 
 
@@ -326,9 +336,11 @@ def read_figures(
 ) -> tuple[GeneSummary, tuple[int, ...]]:
     """Read a source once, by gene; see :func:`genes_of_object`."""
     figures, values = figures_of(source.genes, found, clusters, cell_values=cell_values)
-    run_in_worker(
-        lambda events: read_genes(source, figures.take, events, "Reading genes"), on_event
-    )
+
+    def read(events: Events) -> None:
+        read_genes(source, figures.take, events, "Reading genes")
+
+    run_in_worker(read, on_event)
     return figures.summary(), values
 
 

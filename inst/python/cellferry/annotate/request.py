@@ -65,6 +65,8 @@ class AnnotateRequest:
         Whether the broader labels of the labels are written too.
     within
         Column with earlier labels: only parts of their clusters are annotated.
+    within_of_run
+        The same of the run that is gone on with: only what was decided about them is read.
     key_given
         Whether somebody chose the key; else it is that of ``within``, if those labels are ours.
     """
@@ -82,6 +84,7 @@ class AnnotateRequest:
     gene_column: str | None = None
     levels: bool = False
     within: str | None = None
+    within_of_run: str | None = None
     key_given: bool = True
 
     @property
@@ -184,8 +187,9 @@ class AnnotateRequest:
             # Those of an object would be found anew.
             markers=stored.markers if with_markers and self.level == "clusters" else None,
             context=stored.context,
-            # The run has it.
+            # The run has what it needs of them, but not what was decided about them.
             within=None,
+            within_of_run=None if stored.parents is None else stored.parents.key,
         )
 
 

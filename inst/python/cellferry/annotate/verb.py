@@ -33,6 +33,7 @@ from ..errors import (
     counted,
 )
 from ..files import is_full
+from ..runs.decided import with_decided
 from ..runs.lock import held
 from ..runs.run import Run, check_folder
 from ..runs.worker import CancelledWork, Event, Events, run_in_worker
@@ -310,6 +311,22 @@ def resume(
     RunDamagedError
         What it keeps of its input cannot be read, or its options are none of the engine.
     """
+    found = _resumed(
+        run, study, engine, options, allow_upload=allow_upload, checked=checked, on_event=on_event
+    )
+    return with_decided(found, run.folder, run.id)
+
+
+def _resumed(
+    run: Run,
+    study: Study | None,
+    engine: AnyEngine | None,
+    options: Mapping[str, object] | None,
+    *,
+    allow_upload: bool,
+    checked: bool,
+    on_event: OnEvent | None,
+) -> Annotations | CellAnnotations:
     if run.content["status"] == "finished":
         check_same(run, study)
         with suppress(RunDamagedError):
@@ -346,7 +363,7 @@ def _answer_of(run: Run) -> Annotations | CellAnnotations:
     """Return the answer of a finished run; raises :class:`RunDamagedError`."""
     if level_of_run(run) != "cells":
         try:
-            return run.results()
+            return run.answer()
         except RunNotFoundError as error:
             raise RunDamagedError(error.message, error.hint) from error
     try:

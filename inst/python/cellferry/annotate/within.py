@@ -14,7 +14,8 @@ import numpy as np
 
 from ..annotations.clusters import UNKNOWN, Annotation, Annotations, kept_markers
 from ..annotations.decisions.in_force import engine_row
-from ..annotations.labelling import Labels, positions, stored_labels, texts_of
+from ..annotations.decisions.of_cells import positions
+from ..annotations.labelling import Labels, stored_labels, texts_of
 from ..artifacts.marker_sums import OF_ANNOTATION
 from ..artifacts.markers import markers_of_sisters
 from ..biology.ontology import cell_ontology

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..study.study import Study
+    from .decisions.decision import Decision
 
 SCHEMA = "cellferry.cell_annotations/1"
 CELLS_FILE = "cells.npz"
@@ -71,6 +72,8 @@ class CellAnnotations:
         The same for all cells.
     evidence, provenance
         What else is known: quality, diagnoses; run, options, versions. Never a secret.
+    decisions
+        What persons decided beside the run of the answer; in force once an object is labelled.
 
     Examples
     --------
@@ -97,6 +100,7 @@ class CellAnnotations:
     ontology: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    decisions: tuple[Decision, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.cells)

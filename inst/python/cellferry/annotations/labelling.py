@@ -6,7 +6,9 @@ of R: an answer of an engine, with the decisions that still hold, and decisions 
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,6 +29,7 @@ from .clusters import STATUSES, UNKNOWN, Annotation, Annotations, Status
 from .decisions.carry import Before, Groups, held, moved_cells
 from .decisions.decision import LABELLING, STALE, Decision, open_offers, sorted_hash
 from .decisions.in_force import with_decisions
+from .decisions.of_cells import by_hand, chosen_by_hand, index_of, placed
 from .delivery import COLUMN_SOURCES, STORE, Column, Values, by_lineage, columns, level_texts
 from .label_colors import COLORS, keep_colors, uns_colors
 from .levels import SUFFIXES
@@ -123,16 +126,15 @@ class Labels:
             assert self.rows is not None
             return of_engine(self.record, self.rows)
         found = {k: v for k, v in self.now.items() if k != DECISION}
-        chosen = by_hand(self.record.decisions, self.cells)
-        for number, decision in enumerate(self.record.decisions):
-            at = np.flatnonzero(chosen == number)
-            if len(at) and decision.before:
-                own = positions(decision.cells, self.cells)
-                place = {int(p): i for i, p in enumerate(own) if p >= 0}
-                for end, values in found.items():
-                    old = decision.before.get(end)
-                    if old is not None:
-                        found[end] = put(values, at, [old[place[int(p)]] for p in at])
+        decisions = self.record.decisions
+        chosen = chosen_by_hand(decisions, self.cells)
+        at = np.flatnonzero(chosen.decision >= 0)
+        numbers, places = chosen.decision[at].tolist(), chosen.place[at].tolist()
+        for end, values in found.items():
+            olds = [decisions[n].before.get(end) for n in numbers]
+            known = np.array([old is not None for old in olds], dtype=bool)
+            each = [old[i] for old, i in zip(olds, places, strict=True) if old is not None]
+            found[end] = put(values, at[known], each)
         return found
 
     @functools.cached_property
@@ -206,24 +208,24 @@ def in_force(
     else:
         found[DECISION] = Texts.none(len(cells))
     chosen = by_hand(record.decisions, cells)
-    for number in np.unique(chosen[chosen >= 0]).tolist():
-        decision = record.decisions[number]
-        at = np.flatnonzero(chosen == number)
-        found[DECISION] = put(found[DECISION], at, decision.action)
-        if decision.action not in LABELLING:
-            continue
-        label = decision.label or UNKNOWN
-        answered = engines[""]
-        assert isinstance(answered, Texts)
-        agrees = equals(answered, label)[at]
-        found[""] = put(found[""], at, label)
-        found["_ontology_id"] = put(found["_ontology_id"], at, decision.ontology_id)
-        status = "unknown" if label == UNKNOWN else "ok"
-        found["_status"] = put(found["_status"], at, status)
-        # Those whose engine says the same keep what it says of it.
-        for end in ("_detail", "_confidence"):
-            found[end] = put(found[end], at[~agrees], None)
-            found[end] = put_from(found[end], engines[end], at[agrees])
+    at = np.flatnonzero(chosen >= 0)
+    each = [record.decisions[n] for n in chosen[at].tolist()]
+    found[DECISION] = put(found[DECISION], at, [d.action for d in each])
+    labels = np.array([d.action in LABELLING for d in each], dtype=bool)
+    at, each = at[labels], [d for d in each if d.action in LABELLING]
+    new = Texts.of(d.label or UNKNOWN for d in each)
+    answered = engines[""]
+    assert isinstance(answered, Texts)
+    agrees = ~differing(Texts(answered.levels, answered.codes[at]), new)
+    names = [new.levels[c] for c in new.codes.tolist()]
+    found[""] = put(found[""], at, names)
+    found["_ontology_id"] = put(found["_ontology_id"], at, [d.ontology_id for d in each])
+    status = ["unknown" if name == UNKNOWN else "ok" for name in names]
+    found["_status"] = put(found["_status"], at, status)
+    # Those whose engine says the same keep what it says of it.
+    for end in ("_detail", "_confidence"):
+        found[end] = put(found[end], at[~agrees], None)
+        found[end] = put_from(found[end], engines[end], at[agrees])
     return found
 
 
@@ -242,34 +244,6 @@ def of_engine(record: Annotations, rows: NDArray[np.intp]) -> dict[str, Values]:
         For each cell its row, -1 without one.
     """
     return by_row(_columns_of(with_decisions(record, ())), rows)
-
-
-def by_hand(decisions: Sequence[Decision], cells: Sequence[str]) -> NDArray[np.intp]:
-    """Return for each cell the number of the last decision about cells that has it, else -1."""
-    found = np.full(len(cells), -1, dtype=np.intp)
-    of_cells = [(n, d) for n, d in enumerate(decisions) if d.of_cells]
-    if of_cells:
-        own = index_of(cells)
-        for number, decision in of_cells:
-            at = positions(decision.cells, own)
-            found[at[at >= 0]] = -1 if decision.action == "withdrawn" else number
-    return found
-
-
-def index_of(cells: Sequence[str]) -> pd.Index[Any]:
-    """Return names of cells to look others up in, several times: see :func:`positions`."""
-    import pandas as pd
-
-    return pd.Index(list(cells), dtype="object")
-
-
-def positions(wanted: Sequence[str], cells: Sequence[str] | pd.Index[Any]) -> NDArray[np.intp]:
-    """Return the places of names among cells, -1 for those that are not there."""
-    import pandas as pd
-
-    own = cells if isinstance(cells, pd.Index) else index_of(cells)
-    found: NDArray[np.intp] = own.get_indexer(index_of(wanted))
-    return found
 
 
 def by_row(columns: Mapping[str, Values], rows: NDArray[np.intp]) -> dict[str, Values]:
@@ -436,9 +410,9 @@ def labelled(
     previous
         What the object has under the key; None: nothing that is known.
     """
-    of_run: Sequence[Decision] = ()
-    if isinstance(found, Annotations) and found.decisions:
-        of_run, found = found.decisions, with_decisions(found, ())
+    of_run = found.decisions
+    if isinstance(found, Annotations) and of_run:
+        found = with_decisions(found, ())
     rows = found.rows_of(tuple(cells), clusters)
     of_row = {c.name.removeprefix(key): c.values for c in columns(found, key, clusters)}
     record = found.summary()
@@ -450,10 +424,14 @@ def labelled(
     decisions: Sequence[Decision] = () if previous is None else previous.record.decisions
     is_table = isinstance(found, Annotations)
     if decisions:
-        decisions = _carried(previous, found, rows, cells, made)
-    if of_run and isinstance(found, Annotations):
-        names = tuple(row.cluster for row in found)
-        decisions = _joined(decisions, of_run, Groups(names, rows, cells))
+        decisions = _carried(previous, found, rows, cells)
+    if of_run:
+        groups = Groups((), np.full(len(cells), -1), cells)
+        if isinstance(found, Annotations):
+            groups = Groups(tuple(row.cluster for row in found), rows, cells)
+        decisions = _joined(decisions, of_run, groups)
+    if not is_table:
+        decisions = _remembering(decisions, cells, made)
     if decisions:
         n_decided = counts_by_hand(decisions, cells, rows, record) if is_table else None
         record = with_decisions(record, decisions, n_decided)
@@ -535,7 +513,6 @@ def _carried(
     found: Annotations | CellAnnotations,
     rows: NDArray[np.intp],
     cells: Sequence[str],
-    made: Mapping[str, Values],
 ) -> list[Decision]:
     assert previous is not None
     before, decisions = previous.before(), previous.record.decisions
@@ -545,16 +522,27 @@ def _carried(
         groups = Groups(names, rows, cells, refined_clusters(found))
         carried = held(decisions, groups, before)
     own = index_of(cells)
-    moved = []
-    for decision in carried:
-        one = decision
-        if one.of_cells:
-            if not (positions(one.cells, own) >= 0).any():
-                one = moved_cells(one, cells, _carrying(one, before, previous.record))
-            if found.level == "cells" and one.action != "withdrawn":
-                one = replace(one, before=_before(made, positions(one.cells, own)))
-        moved.append(one)
-    return moved
+    where = placed(carried, own)
+    gone = [i for i, d in enumerate(carried) if d.of_cells and not (where.of(i) >= 0).any()]
+    # Cells that carry the same are those of all such decisions together: the last one has them.
+    last = {(carried[i].action, carried[i].label): i for i in gone}
+    for i in last.values():
+        carrying = _carrying(carried[i], before, previous.record)
+        carried[i] = moved_cells(carried[i], cells, carrying)
+    return carried
+
+
+def _remembering(
+    decisions: Sequence[Decision], cells: Sequence[str], made: Mapping[str, Values]
+) -> list[Decision]:
+    """Return decisions with what their cells have of the engine, each annotated by itself."""
+    where = placed(decisions, cells)
+    return [
+        replace(d, before=_before(made, where.of(i)))
+        if d.of_cells and d.action != "withdrawn"
+        else d
+        for i, d in enumerate(decisions)
+    ]
 
 
 def _joined(
@@ -574,12 +562,15 @@ def _joined(
     last = {d.hash: d for d in new if not d.of_cells}
     placed = {d.id: d for d in held(new, groups, None)}
     joined = list(decisions)
+    # The latest time up to each place.
+    latest = [*itertools.accumulate((d.at for d in joined), max)]
     for decision in new:
         one = placed[decision.id]
         if one.action == "withdrawn" and last.get(one.hash) is decision:
             one = replace(one, clusters=tuple(n for n, h in hashes.items() if h == one.hash))
-        later = (i for i, d in enumerate(joined) if d.at > one.at)
-        joined.insert(next(later, len(joined)), one)
+        at = bisect.bisect_right(latest, one.at)
+        joined.insert(at, one)
+        latest.insert(at, one.at)
     return joined
 
 
@@ -721,11 +712,17 @@ def decided(
     return written(record, labels.key, labels.cells, made, expected=label)
 
 
-def before_of(labels: Labels, cells: Sequence[str]) -> dict[str, list[Any]]:
-    """Return what a decision about cells remembers, where every cell was annotated by itself."""
-    if not labels.of_cells:
-        return {}
-    return _before(labels.engines, positions(cells, labels.cells))
+def before_of(labels: Labels, at: NDArray[np.intp]) -> dict[str, list[Any]]:
+    """Return what a decision about cells remembers, where every cell was annotated by itself.
+
+    Parameters
+    ----------
+    labels
+        What the object has.
+    at
+        Places of the cells, in the order of the decision.
+    """
+    return _before(labels.engines, at) if labels.of_cells else {}
 
 
 def stored_labels(adata: anndata.AnnData, key: str) -> Labels | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import counted, listing
 from ..study.clusters import Clusters, cluster_text
+from .clusters import UNKNOWN
 from .delivery import APART, COLUMN_SOURCES
 from .texts import Texts
 
@@ -234,7 +235,12 @@ class _Written:
         by_label = np.array([alone.get(t, -1) for t in texts], dtype=np.intp)
         # Where every cell was annotated by itself, the row is that of the label.
         of_cells = found.provenance.get("level") == "cells"
-        hand = {(d.label, d.action) for d in found.decisions if d.of_cells and not of_cells}
+        hand = {
+            # A file of decisions may leave the label of this one out.
+            (UNKNOWN if d.action == "unknown" else d.label, d.action)
+            for d in found.decisions
+            if d.of_cells and not of_cells
+        }
         words = (
             [None] * len(texts) if decided is None else [decided[1][i] for i in decided[0][example]]
         )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import (
     ArtifactBuildError,
@@ -26,12 +26,15 @@ from .targets import as_build_error, check_target
 
 if TYPE_CHECKING:
     from ..runs.worker import Events
+    from ..study.expression.source import Block
     from ..study.expression.statistics import ExpressionStatistics
     from ..study.markers.rules import MarkerOptions
     from ..study.markers.tested import MarkerTable
     from ..study.study import Study
     from ..study.summary import Summary, SummaryOptions
     from .vars_h5.counts import CountsVerdict
+
+OnGenes: TypeAlias = "Callable[[int, Block], None]"
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,9 @@ class Build:
         Checked.
     test
         How markers are found, where they are asked for.
+    on_genes
+        Called, on any thread, with the first gene of each run of genes and its normalised values,
+        cells x genes: the same read feeds whoever wants them.
 
     Raises
     ------
@@ -140,14 +146,18 @@ class Build:
     """
 
     def __init__(
-        self, inputs: Inputs, options: BuildOptions, test: MarkerOptions = OF_ANNOTATION
+        self,
+        inputs: Inputs,
+        options: BuildOptions,
+        test: MarkerOptions = OF_ANNOTATION,
+        on_genes: OnGenes | None = None,
     ) -> None:
         from ..biology.symbols import choose_symbols
         from ..study.summary import SummaryOptions
         from .obs_duckdb import check_columns, warn_of_renamed
 
         self._inputs, self._options, self._targets = inputs, options, options.targets
-        self._test = test
+        self._test, self._on_genes = test, on_genes
         genes = tuple(inputs.study.genes or ())
         self._symbols = choose_symbols(genes, inputs.var, options.gene_symbols_column).column
         self._summary: SummaryOptions = SummaryOptions(
@@ -225,7 +235,7 @@ class Build:
             batch = self._options.pcent_batch_size
             writer = VarsWriter(
                 self._inputs, statistics, space.folder, batch, events, self._symbols,
-                on_genes=None if sums is None else sums.take,
+                on_genes=_both(None if sums is None else sums.take, self._on_genes),
             )  # fmt: skip
             counts = tuple(writer.write(file))
             written = time.perf_counter()
@@ -266,6 +276,18 @@ class Build:
             if self._options.require_artifacts:
                 raise failure from error
             errors[name] = failure
+
+
+def _both(first: OnGenes | None, second: OnGenes | None) -> OnGenes | None:
+    """Return what calls both, or the one that there is."""
+    if first is None or second is None:
+        return first or second
+
+    def take(start: int, block: Block) -> None:
+        first(start, block)
+        second(start, block)
+
+    return take
 
 
 def warn_of_values(built: Artifacts, stacklevel: int = 2) -> None:

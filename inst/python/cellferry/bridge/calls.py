@@ -11,7 +11,7 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from ..annotate.request import AnnotateRequest
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..annotations.delivery import DEFAULT_KEYS
+from ..annotations.report import REPORT_MB
 from ..engines import engine_names, engine_options, environment_variables
 from ..errors import InternalError
 from ..runs import Run, delete_runs, list_runs, prune_runs
@@ -38,8 +39,8 @@ from .callbacks import Callback, ask_by, notify
 from .handles import drop, keep, kept, take
 from .installation import installed_versions
 from .labels import agreement, decisions
-from .requests import Request, engine_of, merged_parts, open_request
-from .results import described, results
+from .requests import Request, engine_of, merged_parts, merged_source, open_request
+from .results import counted_annotations, described, results
 from .studies import Incoming, OpenStudy, describe_parts, study_from_wire
 from .wire import Message
 
@@ -451,6 +452,28 @@ def _merge(message: Message, out: wire.Outgoing, _callback: Callback | None) -> 
     return {**answer, "beside": dict(made.written.beside)}
 
 
+def _merge_file(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Put annotated parts into the object of a file that R does not read."""
+    from ..annotate.merging import merge_annotations
+
+    found = merge_annotations(
+        message["path"],
+        {str(part["name"]): merged_source(part) for part in message["parts"]},
+        add_cell_ids=message.get("ids"),
+        key=message.get("key"),
+        output=message.get("output"),
+        overwrite=bool(message.get("overwrite")),
+    )
+    return results(found, None, out)
+
+
+def _stored_keys(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return the keys of the annotations in a file that R does not read."""
+    from ..annotate.merging import source_of
+
+    return {"keys": list(source_of("", message["path"]).stored)}
+
+
 def _run_reannotate(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
     """Ask one cluster of a run again, with a person's remark."""
     found = ask_again(
@@ -464,21 +487,13 @@ def _run_reannotate(message: Message, out: wire.Outgoing, callback: Callback | N
     return results(found, None, out)
 
 
-def _counted(message: Message) -> Annotations:
-    """Return stored annotations with the cells that R counted in the object as it is."""
-    found = Annotations.from_json(message["json"])
-    counts = dict(zip(message.get("clusters", ()), message.get("n_cells", ()), strict=True))
-    rows = (replace(row, n_cells=counts.get(row.cluster, row.n_cells)) for row in found)
-    note = {"note": message["note"]} if message.get("note") else {}
-    return replace(found, rows=tuple(rows), provenance={**found.provenance, **note})
-
-
 def _groups(message: Message) -> Clusters:
     return Clusters(tuple(message["names"]), message["codes"])
 
 
 def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
-    from ..annotations.report import Embedding, check_report_file, write_report
+    """Write the report of an object in a file that R does not read, or of a table alone."""
+    from ..annotations.report import check_report_file, write_report
 
     if message.get("path") is not None:
         from ..annotate.pages import annotation_report
@@ -488,22 +503,47 @@ def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -
             message["file"],
             message.get("key"),
             coordinates_key=message.get("coordinates_key"),
+            obs_columns=message.get("obs_columns") or (),
+            expression=bool(message.get("expression", True)),
+            cell_values=bool(message.get("cell_values", True)),
+            report_mb=float(message.get("report_mb") or REPORT_MB),
             overwrite=bool(message.get("overwrite")),
+            progress=False,
         )
         return {"file": str(written)}
     check_report_file(message["file"], overwrite=bool(message.get("overwrite")))
-
-    embedding = None
-    if message.get("coordinates") is not None:
-        name, values = message["coordinates"]["name"], message["coordinates"]["values"]
-        embedding = Embedding(name, values.reshape(2, -1).T, _groups(message))
     path = write_report(
-        _counted(message),
-        Path(message["file"]),
-        title=message.get("title"),
-        embedding=embedding,
+        counted_annotations(message), Path(message["file"]), title=message.get("title")
     )
     return {"file": str(path)}
+
+
+def _page_begin(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    from . import builds
+
+    return builds.begin_page(message)
+
+
+def _page_finish(message: Message, _out: wire.Outgoing, callback: Callback | None) -> Message:
+    from . import builds
+
+    return builds.finish_page(message, _notifier(callback))
+
+
+def _review(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Open the live page of a file that R does not read; without one, say whether it can be."""
+    from ..annotate.review import open_review, process
+
+    process.check_installed()
+    if message.get("path") is None:
+        return {}
+    page = open_review(
+        message["path"],
+        message.get("key"),
+        coordinates_key=message.get("coordinates_key"),
+        progress=False,
+    )
+    return {"folder": str(page.folder), "address": page.address, "pid": page.pid, "key": page.key}
 
 
 def _label_colors(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
@@ -543,12 +583,12 @@ def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) ->
         )
         return {"files": [str(path) for path in files]}
     if message.get("format") in DEPOSITS:
-        return {"files": [str(deposited(_counted(message), message))]}
+        return {"files": [str(deposited(counted_annotations(message), message))]}
     if message.get("sample_key") is not None:
         labels, of_cells = _groups(message["labels"]), _groups(message["samples"])
         samples = sample_counts(labels, of_cells, message["sample_key"])
     written = write_tables(
-        _counted(message),
+        counted_annotations(message),
         message["file"],
         message.get("format"),
         samples=samples,
@@ -560,7 +600,7 @@ def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) ->
 def _methods(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
     from ..annotations.write import methods_text
 
-    return {"text": methods_text(_counted(message))}
+    return {"text": methods_text(counted_annotations(message))}
 
 
 CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] = {
@@ -592,17 +632,22 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "markers_finish": _markers_finish,
     "merge": _merge,
     "methods": _methods,
+    "merge_file": _merge_file,
+    "page_begin": _page_begin,
+    "page_finish": _page_finish,
     "plan": _plan,
     "pseudobulk": _pseudobulk,
     "read_markers": _read_markers,
     "report": _report,
     "request": _request,
+    "review": _review,
     "run_reannotate": _run_reannotate,
     "run_resume": _run_resume,
     "run_show": _run_show,
     "runs_delete": _runs_delete,
     "runs_list": _runs_list,
     "set_labels": decisions.set_labels,
+    "stored_keys": _stored_keys,
     "study_begin": _study_begin,
     "study_open": _study_open,
     "study_report": _study_report,

@@ -24,6 +24,7 @@ from .wire import Message
 if TYPE_CHECKING:
     from ..annotations.delivery import Level
     from ..annotations.merging.merge import Merged
+    from ..annotations.merging.parts import Source
 
 logger = logging.getLogger("cellferry")
 
@@ -118,8 +119,10 @@ def open_request(
     earlier = earlier_labels(message)
     if earlier is not None:
         check_within(earlier[0].key, parameters.get("group.by"))
-        if earlier[0].key != message["key"]:
-            previous = with_others(previous, earlier[1])
+    # Of a run that is gone on with there are their decisions only.
+    others = previous_labels(message.get("within_of_run") or {}) if earlier is None else earlier[1]
+    if others is not None and others.key != message["key"]:
+        previous = with_others(previous, others)
     if replaced:
         logger.info("Replacing the columns %s.", ", ".join(replaced))
     request = Request(
@@ -208,22 +211,36 @@ def merged_parts(message: Message) -> Merged:
     ----------
     message
         ``whole`` and ``parts``: of each ``name``, ``cells``, a ``frame`` with the columns of all
-        keys and of the clusters, and ``stored``; ``ids``, ``key``, and ``reserved`` names.
+        keys and of the clusters, and ``stored``, or its ``path``; ``ids``, ``key``, and
+        ``reserved`` names.
     """
     from ..annotations.merging.merge import merge
-    from ..annotations.merging.parts import Source
-
-    def source(sent: Message) -> Source:
-        frame, stored = wire.frame_from_wire(sent["frame"]), sent.get("stored") or {}
-        return Source(str(sent.get("name") or ""), tuple(sent["cells"]), frame, stored)
 
     return merge(
-        source(message["whole"]),
-        [source(part) for part in message["parts"]],
+        merged_source(message["whole"]),
+        [merged_source(part) for part in message["parts"]],
         ids=message.get("ids"),
         key=message.get("key"),
         reserved=message.get("reserved"),
     )
+
+
+def merged_source(sent: Message) -> Source:
+    """Return what merging reads of an object that R sends, or of a path.
+
+    Parameters
+    ----------
+    sent
+        As :func:`merged_parts` has it.
+    """
+    from ..annotate.merging import source_of
+    from ..annotations.merging.parts import Source
+
+    name = str(sent.get("name") or "")
+    if sent.get("path") is not None:
+        return source_of(name, str(sent["path"]))
+    frame, stored = wire.frame_from_wire(sent["frame"]), sent.get("stored") or {}
+    return Source(name, tuple(sent["cells"]), frame, stored)
 
 
 def earlier_labels(message: Message) -> tuple[Earlier, Labels | None] | None:

@@ -153,3 +153,12 @@ def _record(values: Texts | NDArray[np.float64] | NDArray[np.bool_]) -> Message:
         return {"kind": "logical", "values": values, "mask": np.zeros(len(values), dtype=bool)}
     missing = np.isnan(values)
     return {"kind": "real", "values": np.where(missing, 0.0, values), "mask": missing}
+
+
+def counted_annotations(message: Message) -> Annotations:
+    """Return stored annotations with the cells that R counted in the object as it is."""
+    found = Annotations.from_json(message["json"])
+    counts = dict(zip(message.get("clusters", ()), message.get("n_cells", ()), strict=True))
+    rows = (replace(row, n_cells=counts.get(row.cluster, row.n_cells)) for row in found)
+    note = {"note": message["note"]} if message.get("note") else {}
+    return replace(found, rows=tuple(rows), provenance={**found.provenance, **note})

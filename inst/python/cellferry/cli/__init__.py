@@ -33,7 +33,7 @@ from .options import leaves, output_options, prepare
 from .reannotate import reannotate
 from .report import doctor, report, write
 from .runs import runs
-from .serve import serve
+from .serve import review, serve
 
 _HELP = f"""Annotate the cell types of clusters, on this machine or with a service you choose.
 
@@ -56,7 +56,8 @@ def group() -> None:
 group.params += output_options()
 for command in (
     annotate, reannotate, label, apply, consensus, compare, artifacts, markers, export_markers,
-    embed, pseudobulk, runs, report, write, tissues, cell_types, serve, doctor, demo,
+    embed, pseudobulk, runs, report, write, review,
+    tissues, cell_types, serve, doctor, demo,
 ):  # fmt: skip
     group.add_command(command)
 for name, leaf in leaves(group):

@@ -298,6 +298,7 @@ class _Work:
         """Annotate, and write the files of a name; also why an object could not be written."""
         from ..engines.base import WritesFiles
         from ..files import sweep
+        from ..runs.decided import with_decided
         from ..runs.lock import held
         from ..runs.run import Run, check_folder, claim_outputs
 
@@ -313,7 +314,8 @@ class _Work:
                 # The engine writes the report itself.
                 paths.pop("report")
             claim_outputs(folder, list(paths.values()), overwrite=request.overwrite)
-            found = with_decisions(self.annotated(opened, folder), Run.open(folder))
+            found = self.annotated(opened, folder)
+            found = with_decided(found, folder, Run.open(folder).id)
             if opened.object is not None:
                 found = opened.object.in_force(found)
             try:
@@ -363,23 +365,6 @@ class _Work:
             return found
 
 
-def with_decisions(found: Annotations | CellAnnotations, run: Run) -> Annotations | CellAnnotations:
-    """Return an answer with what persons decided in the folder of its run."""
-    from ..annotations.clusters import Annotations
-    from ..errors import DecisionsWarning, warn
-    from ..runs.decided import decided, decisions_in
-
-    known = {d.id for d in found.decisions} if isinstance(found, Annotations) else set()
-    decisions = decisions_in(run.folder)
-    if isinstance(found, Annotations):
-        return decided(found, decisions, run.id) if {d.id for d in decisions} - known else found
-    if decisions:
-        message = f"{counted(len(decisions), 'decision')} beside this run are not in its labels."
-        hint = f"Then: cellferry apply {run.folder} OUT.h5ad --out NAME"
-        warn(DecisionsWarning(message, hint))
-    return found
-
-
 def annotate_table(
     run: Run,
     base: Path,
@@ -423,7 +408,6 @@ def annotate_table(
         claim_outputs(run.folder, list(paths.values()), overwrite=overwrite)
         with progress_events(show=not console.quiet, line=console.note) as on_event:
             found = verb.resume(run, engine=engine, allow_upload=allow_upload, on_event=on_event)
-        found = with_decisions(found, run)
         written = _write(found, Input(run.study(), {}), paths, Run.open(run.folder)) + of_engine
     source = run.provenance.get("input")
     if source is not None:

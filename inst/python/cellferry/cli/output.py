@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,11 +59,18 @@ def run_folder(base: Path) -> Path:
 
 
 @contextmanager
-def one_at_a_time(base: Path) -> Iterator[None]:
+def one_at_a_time(base: Path, patience: float = 0) -> Iterator[None]:
     """Have the files of a name for oneself until the block ends.
 
     The lock is that of the run beside them, wherever the run itself is kept. Nothing is left of
     it where no run was made.
+
+    Parameters
+    ----------
+    base
+        The name.
+    patience
+        So many seconds another process is waited for.
 
     Raises
     ------
@@ -79,17 +87,27 @@ def one_at_a_time(base: Path) -> Iterator[None]:
     # Refused before anything is made in it.
     check_folder(folder)
     there = folder.exists()
-    try:
-        with held(folder):
+    until = time.monotonic() + patience
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(held(folder))
+                break
+            except RunLockedError as error:
+                if time.monotonic() >= until:
+                    error.hint = f"{error.hint}\nOr choose another name with `output_name`."
+                    raise
+            time.sleep(0.1)
+        try:
             yield
-    except RunLockedError as error:
-        error.hint = f"{error.hint}\nOr choose another name with `output_name`."
-        raise
-    finally:
-        if not there and not (folder / "run.json").exists():
+        finally:
+            if not there and not (folder / "run.json").exists():
+                with suppress(OSError):
+                    (folder / "journal.jsonl").unlink(missing_ok=True)
+            # Its lock goes with it; whoever waits makes a folder of his own.
+            stack.close()
+            # Also where another process made it and was waited for: only an empty one goes.
             with suppress(OSError):
-                for left in ("run.lock", "journal.jsonl"):
-                    (folder / left).unlink(missing_ok=True)
                 folder.rmdir()
 
 

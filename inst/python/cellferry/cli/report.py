@@ -23,41 +23,83 @@ if TYPE_CHECKING:
 @click.argument("file", type=FilePath())
 @click.option("--key", help="Label column of an object.  [default: the newest]")
 @click.option("--coordinates-key", help="Embedding of an object, for example X_umap.")
+@click.option(
+    "--obs-columns", multiple=True, metavar="COLUMN",
+    help="Metadata of an object that the page may show, beside the labels. Repeatable.",
+)  # fmt: skip
+@click.option("--no-expression", is_flag=True, help="Read no expression: no figures of genes.")
+@click.option("--no-cell-values", is_flag=True, help="No values of genes in each cell.")
+@click.option("--report-mb", type=float, help="Megabytes of the page's data.  [default: 15]")
 @click.option("--overwrite", is_flag=True, help="Replace FILE if it exists.")
-def report(
-    source: str, file: Path, key: str | None, coordinates_key: str | None, overwrite: bool
+def report(  # noqa: PLR0917 - click passes every option by name
+    source: str,
+    file: Path,
+    key: str | None,
+    coordinates_key: str | None,
+    obs_columns: Sequence[str],
+    no_expression: bool,
+    no_cell_values: bool,
+    report_mb: float | None,
+    overwrite: bool,
 ) -> None:
     """Write the report of RUN to FILE, one HTML file.
 
     RUN is an id, a folder, an _annotations.json, or an .h5ad, zarr folder or .rds that
-    was labelled.
+    was labelled. Of an object the page has a map of its cells and figures of all genes; what does
+    not fit into --report-mb is left out, and said on it. cellferry review shows it live.
 
     The FILE "-" is standard output.
 
     \b
     Examples:
       cellferry report pbmc_run pbmc.html
-      cellferry report pbmc_labelled.h5ad pbmc.html --coordinates-key X_umap
+      cellferry report pbmc_labelled.h5ad pbmc.html --coordinates-key X_umap --obs-columns sample
     """
     from ..annotate.pages import annotation_report
-    from ..annotations.report import Content, check_report_file, render, write_report
+    from ..annotations.report import (
+        REPORT_MB,
+        Content,
+        check_report_file,
+        render,
+        write_report,
+    )
 
     console = the_console()
+    if report_mb is not None and report_mb <= 0:
+        message = "--report-mb must be more than 0."
+        raise click.UsageError(message)
+    of_objects = {
+        "key": key,
+        "coordinates_key": coordinates_key,
+        "obs_columns": obs_columns or None,
+        "no_expression": no_expression or None,
+        "no_cell_values": no_cell_values or None,
+        "report_mb": report_mb,
+    }
     if is_standard_input(file):
         if console.as_json:
             message = "--json is for one JSON document, and a report to standard output is HTML."
             raise click.UsageError(message)
-        _only_of_objects(key=key, coordinates_key=coordinates_key)
+        _only_of_objects(**of_objects)
         console.out(render(_recorded(source)).encode("utf-8", "replace"), newline=False)
         return
     _refuse_existing([file], overwrite=overwrite)
     check_report_file(file, overwrite=overwrite)
     if _is_object(source):
         written = annotation_report(
-            source, file, key, coordinates_key=coordinates_key, overwrite=overwrite
+            source,
+            file,
+            key,
+            coordinates_key=coordinates_key,
+            obs_columns=obs_columns,
+            expression=not no_expression,
+            cell_values=not no_cell_values,
+            report_mb=report_mb or REPORT_MB,
+            overwrite=overwrite,
+            progress=not console.quiet,
         )
     else:
-        _only_of_objects(key=key, coordinates_key=coordinates_key)
+        _only_of_objects(**of_objects)
         content = Content(genes=_figures(source))
         written = write_report(_recorded(source), file, content=content, overwrite=overwrite)
     console.wrote([written])
@@ -150,7 +192,7 @@ def _is_object(source: str) -> bool:
     return kind.is_anndata or kind.is_of_r or named
 
 
-def _only_of_objects(**given: str | None) -> None:
+def _only_of_objects(**given: object) -> None:
     """Refuse options that need an object, where a record is read."""
     for name, value in given.items():
         if value is not None:

@@ -120,7 +120,7 @@ def resume(  # noqa: PLR0917 - click passes every option by name
     from ..errors import EngineNeedsError
     from ..runs.progress import progress_events
     from ..runs.run import Run
-    from .annotate import annotate_file, annotate_table, default_base, show, with_decisions
+    from .annotate import annotate_file, annotate_table, default_base, show
 
     opened = Run.open(run)
     kept = opened.provenance
@@ -158,7 +158,7 @@ def resume(  # noqa: PLR0917 - click passes every option by name
     console = the_console()
     with progress_events(show=not console.quiet, line=console.note) as on_event:
         found = resume_run(opened, options=options, allow_upload=allow_upload, on_event=on_event)
-    show(with_decisions(found, opened))
+    show(found)
 
 
 @runs.command()

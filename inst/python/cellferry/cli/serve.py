@@ -1,15 +1,21 @@
-"""``cellferry serve``: the job protocol on this machine."""
+"""``cellferry serve``, the job protocol, and ``review``, a live page, on this machine."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import InvalidOptionError
 from .console import the_console
+from .inputs import let_r_read
+from .options import FilePath
+
+if TYPE_CHECKING:
+    from ..annotate.review import Review
 
 
 @click.command()
@@ -111,6 +117,67 @@ def serve(**options: Any) -> None:
         console.result(f"cellferry serves {data} at {address}", address=address, data=str(data))
 
     run(settings, ready)
+
+
+@click.command()
+@click.argument("source", metavar="INPUT", type=FilePath())
+@click.option("--key", help="Label column.  [default: the newest]")
+@click.option("--coordinates-key", help="Embedding that is shown first, for example X_umap.")
+@click.option("--no-browser", is_flag=True, help="Print the address only.")
+@click.option(
+    "--keep", is_flag=True,
+    help="Return at once; the page stays until nobody has used it for eight hours.",
+)  # fmt: skip
+def review(
+    source: Path, key: str | None, coordinates_key: str | None, no_browser: bool, keep: bool
+) -> None:
+    """Open the live page of INPUT, an .h5ad, zarr folder or .rds that was labelled.
+
+    The page is on this machine only: any gene, any column, tests between chosen cells, and
+    decisions that are kept at once, in a folder that it prints. INPUT is never changed:
+    cellferry apply FOLDER INPUT --out NAME writes a labelled copy, also while the page is open.
+    The page ends with this command, by Ctrl-C, or when somebody says Done.
+
+    \b
+    Examples:
+      cellferry review pbmc_labelled.h5ad
+      cellferry review pbmc_labelled.rds --no-browser --keep
+    """
+    from ..annotate.review import open_review, show
+
+    let_r_read(source)
+    console = the_console()
+    page = open_review(
+        source, key, coordinates_key=coordinates_key, outlives=keep, progress=not console.quiet
+    )
+    suffix = source.suffix if source.suffix == ".rds" else ".h5ad"
+    line = f"cellferry apply {page.folder} {source} --out labelled"
+    console.result(
+        f"The page is at {page.address}\nWhat is decided there, as labelled{suffix}: {line}",
+        asked_for=True,
+        address=page.address,
+        folder=str(page.folder),
+        key=page.key,
+        apply=line,
+    )
+    show(page.address, False if no_browser else None)
+    if not keep:
+        _until_done(page)
+
+
+def _until_done(page: Review) -> None:
+    """Wait for Done, for Ctrl-C, or for the end of the page; then end it if it is ours."""
+    from ..annotate.review.process import served, wait_for_done, waiting
+    from ..runs.reviews import ReviewFolder
+
+    folder = ReviewFolder(page.folder)
+    here = served(folder)
+    if here is None:
+        return
+    with contextlib.suppress(KeyboardInterrupt), waiting(folder):
+        wait_for_done(folder, here)
+    if here.is_own:
+        here.stop()
 
 
 def size_in_bytes(text: str, option: str) -> int:

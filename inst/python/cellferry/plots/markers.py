@@ -13,6 +13,7 @@ from .labelled import labelled
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
     import anndata
     from matplotlib.axes import Axes
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 LARGEST = 90.0
 """Area of the dot of a gene that all cells have."""
+MANY_GENES = 48
+"""From more on, genes stand closer, their names in two rows."""
+LARGEST_OF_MANY = 62.0
+"""The same area where genes stand closer."""
+LETTER_POINTS = 5.6
+"""About the width of a letter of a gene's name."""
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 """Shares of cells that the legend has."""
@@ -87,13 +94,15 @@ def supporting(
     share, mean = _summed(values, found.codes, len(found.names))
     top = mean.max(axis=0)
     scaled = np.divide(mean, top, out=np.zeros_like(mean), where=top > 0)
-    size = (2.6 + 0.24 * len(genes), 1.6 + 0.27 * len(found.names))
-    drawn = canvas(ax, size)
+    # Of many labels the picture is narrower per gene, or it would be shrunk to be shown.
+    many = len(genes) > MANY_GENES
+    wide, high, largest = (0.15, 0.24, LARGEST_OF_MANY) if many else (0.24, 0.27, LARGEST)
+    drawn = canvas(ax, (2.6 + wide * len(genes), 1.6 + high * len(found.names)))
     x, y = np.meshgrid(np.arange(len(genes)), np.arange(len(found.names)))
     dots = drawn.ax.scatter(
         x.ravel(),
         y.ravel(),
-        s=LARGEST * share.ravel(),
+        s=largest * share.ravel(),
         c=scaled.ravel(),
         cmap=SHARE_MAPS[drawn.dark],
         # From 0 on, not so that a dot of nothing is the page.
@@ -102,12 +111,19 @@ def supporting(
         linewidths=0,
     )
     _dress(drawn, genes, found.names)
+    if many:
+        _set_apart(drawn, genes, [of_label.get(name, []) for name in found.names])
     bar = drawn.ax.figure.colorbar(
-        dots, ax=drawn.ax, label="mean, of the gene's highest", shrink=0.7, aspect=12, pad=0.02
+        dots,
+        ax=drawn.ax,
+        label="mean, of the gene's highest",
+        shrink=0.4 if many else 0.7,
+        aspect=12,
+        pad=0.02,
     )
     bar.outline.set_visible(False)
     bar.ax.set_ylim(0, 1)
-    _legend(drawn)
+    _legend(drawn, largest)
     return finished(drawn, show=show, save=save, name=f"supporting_{found.key}")
 
 
@@ -158,7 +174,25 @@ def _dress(drawn: Canvas, genes: list[str], names: tuple[str, ...]) -> None:
     ax.set_axisbelow(True)
 
 
-def _legend(drawn: Canvas) -> None:
+def _set_apart(drawn: Canvas, genes: list[str], of_labels: Sequence[Sequence[str]]) -> None:
+    """Write names of genes in two rows, and shade the genes of every other label."""
+    second = 8 + LETTER_POINTS * max(map(len, genes[::2]))
+    for tick in drawn.ax.xaxis.get_major_ticks()[1::2]:
+        tick.set_pad(second)
+        # A line shows which column it is.
+        tick.tick1line.set(visible=True, markersize=second - 2, color=drawn.muted, alpha=0.5)
+    place = {gene: at for at, gene in enumerate(genes)}
+    seen: set[str] = set()
+    for number, own in enumerate(of_labels):
+        new = [place[gene] for gene in own if gene in place and gene not in seen]
+        seen.update(own)
+        if new and number % 2 == 0:
+            drawn.ax.axvspan(
+                min(new) - 0.5, max(new) + 0.5, color=drawn.muted, alpha=0.1, linewidth=0, zorder=0
+            )
+
+
+def _legend(drawn: Canvas, largest: float) -> None:
     from matplotlib.lines import Line2D
 
     dots = [
@@ -168,7 +202,7 @@ def _legend(drawn: Canvas) -> None:
             linestyle="",
             marker="o",
             markeredgewidth=0,
-            markersize=float(np.sqrt(LARGEST * share)),
+            markersize=float(np.sqrt(largest * share)),
             color=drawn.muted,
             label=f"{share:.0%}",
         )

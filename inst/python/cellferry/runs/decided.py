@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..annotations.decisions.decision import Decision, markers_by_cluster, markers_hash
 from ..annotations.decisions.in_force import with_decisions
@@ -79,6 +80,31 @@ def decisions_in(folder: Path) -> list[Decision]:
 
 def _left(n: int) -> str:
     return "is left out" if n == 1 else "are left out"
+
+
+def with_decided(
+    found: Annotations | CellAnnotations, folder: Path, run: str | None
+) -> Annotations | CellAnnotations:
+    """Return an answer with what persons decided in the folder of its run.
+
+    Of clusters the labels are those in force; an answer of cells has the decisions with it, for the
+    object that it is written into.
+
+    Parameters
+    ----------
+    found
+        Of clusters or cells.
+    folder
+        Of the run.
+    run
+        Its id.
+    """
+    decisions = decisions_in(folder)
+    if not {d.id for d in decisions} - {d.id for d in found.decisions}:
+        return found
+    if isinstance(found, Annotations):
+        return decided(found, decisions, run)
+    return replace(found, decisions=tuple(d for d in decisions if d.of_cells))
 
 
 def decided(found: Annotations, decisions: Sequence[Decision], run: str | None) -> Annotations:

@@ -184,8 +184,15 @@ def _enter(folder: Path) -> Session:
 def _locked(folder: Path) -> BaseFileLock | None:
     """Return the lock, or None where the disk knows no locks and nobody is known to work."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = _locked_file(folder / LOCK)
+        for again in reversed(range(50)):
+            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                lock = _locked_file(folder / LOCK)
+                break
+            except FileNotFoundError:
+                # Whoever had it before has just removed a folder in which no run was made.
+                if not again:
+                    raise
     except OSError as error:
         if error.errno not in _WITHOUT_LOCKS:
             message = f'The folder of the run, "{folder}", cannot be written: {error.strerror}.'

@@ -1,7 +1,7 @@
 """Helper processes of a server: started alone, limited, and ended in time.
 
-They get nothing of the environment that could be a secret, and end when the server does,
-because their standard input ends.
+Those that read what clients sent get nothing of the environment that could be a secret. All end
+when the server does, because their standard input ends.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -29,17 +29,20 @@ class Helper:
     ----------
     module
         What it runs.
+    environment
+        Its environment, for one that does what the server itself would do; None: what can be no
+        secret.
     """
 
-    def __init__(self, module: str) -> None:
-        package = Path(__file__).resolve().parents[2]
+    def __init__(self, module: str, environment: Mapping[str, str] | None = None) -> None:
+        package = str(Path(__file__).resolve().parents[2])
+        if environment is None:
+            known = ("PATH", "SYSTEMROOT", "TMPDIR")
+            environment = {name: os.environ[name] for name in known if name in os.environ}
+        paths = filter(None, (package, environment.get("PYTHONPATH")))
         environment = {
-            name: os.environ[name]
-            for name in ("PATH", "SYSTEMROOT", "TMPDIR")
-            if name in os.environ
-        }
-        environment |= {
-            "PYTHONPATH": str(package),
+            **environment,
+            "PYTHONPATH": os.pathsep.join(paths),
             "OPENBLAS_NUM_THREADS": "1",
             "OMP_NUM_THREADS": "1",
         }
@@ -55,7 +58,7 @@ class Helper:
         )
 
     def exchange(
-        self, talk: Callable[[IO[bytes], IO[bytes]], _Answer], seconds: float
+        self, talk: Callable[[IO[bytes], IO[bytes]], _Answer], seconds: float | None
     ) -> _Answer | None:
         """Return what it answers, or None if it ended or was ended.
 
@@ -64,10 +67,10 @@ class Helper:
         talk
             Gets its standard input and output; may raise OSError, ValueError or EOFError.
         seconds
-            How long it may take.
+            How long it may take; None: for ever.
         """
         self.calls += 1
-        watch = threading.Timer(seconds, self._kill)
+        watch = threading.Timer(threading.TIMEOUT_MAX if seconds is None else seconds, self._late)
         watch.daemon = True
         watch.start()
         try:
@@ -79,9 +82,19 @@ class Helper:
         finally:
             watch.cancel()
 
-    def _kill(self) -> None:
+    def _late(self) -> None:
         self.timed_out = True
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process while another thread exchanges something with it."""
         self._process.kill()
+
+    def exit_code(self) -> int | None:
+        """Return with what it ended by itself, negative for a signal; None if it did not."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(timeout=5)
+        return None
 
     def end(self) -> None:
         """End the process."""

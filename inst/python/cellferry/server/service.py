@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..files import Json
 from .failures import Code, Failure
+from .jobs.page import JobFiles, JobPages
 from .jobs.queue import Jobs
 from .jobs.records import Job
 from .jobs.recovery import recover
@@ -35,6 +36,7 @@ class Server:
         self.uploads = Uploads(settings, self.store)
         self.signer = Signer.of(settings.data)
         self.jobs = Jobs(settings, self.store, self.readers)
+        self.pages = JobPages(self._queries)
 
     def start(self) -> None:
         """Delete what has expired and take up unfinished jobs."""
@@ -104,6 +106,25 @@ class Server:
             "counts", path=files["obs_duckdb"], filters=filters, group_by=group_by
         )
         return found
+
+    def page_files(self, job: Job) -> JobFiles | None:
+        """Return what the page of a job reads; None where its artifacts have no page of cells."""
+        paths = {kind: str(path) for kind, path in self.jobs.artifacts(job).items()}
+        return self.pages.files(self.jobs.input(job), paths)
+
+    def page_block(self, job: Job, name: str) -> bytes:
+        """Return a block of the page of a job; raises :class:`Failure`.
+
+        Parameters
+        ----------
+        name
+            As the page asks for it.
+        """
+        files = self.page_files(job)
+        if files is None:
+            message = "The job was submitted without what this needs."
+            raise Failure(Code.NO_EXPRESSION, message)
+        return self.pages.block(files, name)
 
     def _files(self, job: Job, needed: str) -> dict[str, str]:
         files = {kind: str(path) for kind, path in self.jobs.artifacts(job).items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -29,13 +29,10 @@ from ..labelling import (
     Labels,
     Written,
     before_of,
-    by_hand,
     decided,
     differing,
     edited_error,
     equals,
-    index_of,
-    positions,
 )
 from .carry import Groups
 from .decision import (
@@ -57,6 +54,7 @@ from .decision import (
     order_hash,
 )
 from .in_force import engine_row, with_decisions
+from .of_cells import by_hand, placed, positions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,6 +140,62 @@ def _of_clusters(labels: Labels, wanted: Mapping[str, Wanted]) -> list[Decision]
     return new
 
 
+def about_cluster(
+    row: Annotation,
+    want: Wanted,
+    value: str,
+    record: Annotations,
+    *,
+    basis: Literal["cells", "markers"] = "cells",
+) -> Decision:
+    """Return what is decided about a cluster that is known by a hash.
+
+    Parameters
+    ----------
+    row
+        Of the record, with the cells that it has.
+    want
+        What it is to be.
+    value, basis
+        The hash, and of what it is.
+    record
+        The table.
+
+    Raises
+    ------
+    InvalidOptionError
+        Label and decision contradict each other, or are no text.
+    """
+    made = _about(row, want, value, record)
+    return _identified(replace(made, basis=basis, n_cells=row.n_cells))
+
+
+def about_cells(
+    names: Sequence[str], want: Wanted, record: Annotations, engine_label: str | None
+) -> Decision:
+    """Return what is decided about cells that are there, each named once.
+
+    Parameters
+    ----------
+    names
+        Of the cells.
+    want
+        What they are to be.
+    record
+        The table.
+    engine_label
+        What the engine says of all of them; None where it says several things.
+
+    Raises
+    ------
+    InvalidOptionError
+        Label and decision contradict each other, or are no text.
+    """
+    action, term = action_of(want, engine_label, "these cells")
+    made = _made(action, term, want, names_hash(names), record)
+    return _identified(replace(made, cells=tuple(names), n_cells=len(names)))
+
+
 def _about(row: Annotation, want: Wanted, value: str, record: Annotations) -> Decision:
     """Return what is decided about a cluster that is known by a hash."""
     action, term = action_of(want, engine_row(row).label, f'cluster "{row.cluster}"')
@@ -192,11 +246,9 @@ def _of_cells(labels: Labels, cells: Sequence[str], want: Wanted) -> Decision:
         guess = nearest(missing[0], list(labels.cells[:2000]))
         hint = f"For example {listing(missing, 3)}."
         raise InvalidOptionError(message, hint + (f' Did you mean "{guess}"?' if guess else ""))
-    engine = _engine_label(labels, at)
-    action, term = action_of(want, engine, "these cells")
-    made = _made(action, term, want, names_hash(names), labels.record)
-    kept = {} if action == "withdrawn" else before_of(labels, names)
-    return _identified(replace(made, cells=tuple(names), n_cells=len(names), before=kept))
+    made = about_cells(names, want, labels.record, _engine_label(labels, at))
+    kept = {} if made.action == "withdrawn" else before_of(labels, at)
+    return replace(made, before=kept)
 
 
 def adopt(labels: Labels, column: Texts, by: str | None, reason: str | None) -> Decided:
@@ -384,27 +436,23 @@ def apply(
     for name, value in hashes.items():
         clusters_of.setdefault(value, []).append(name)
     of_markers = _by_markers(target, hashes)
-    own_cells = index_of(target.cells) if isinstance(target, Labels) else None
+    decisions = _named(target, decisions)
+    where = placed(decisions, target.cells) if isinstance(target, Labels) else None
     new: list[Decision] = []
     left: list[Decision] = []
     n_known = 0
-    order = ""
-    for given in decisions:
-        decision = given
+    for number, decision in enumerate(decisions):
         if decision.id in known:
             n_known += 1
             continue
-        if decision.cells_at and isinstance(target, Labels):
-            order = order or order_hash(target.cells)
-            decision = located(decision, target.cells, order) or decision
         if decision.of_cells:
             if (
                 isinstance(target, Labels)
-                and own_cells is not None
                 and not decision.cells_at
-                and bool((positions(decision.cells, own_cells) >= 0).all())
+                and where is not None
+                and bool((where.of(number) >= 0).all())
             ):
-                new.append(replace(decision, before=before_of(target, decision.cells)))
+                new.append(replace(decision, before=before_of(target, where.of(number))))
             else:
                 left.append(decision)
             continue
@@ -442,6 +490,14 @@ def apply(
         return Decided(tuple(new), with_decisions(record, [*record.decisions, *new]))
     affected = _affected(target, new)
     return _decided(target, new, affected, overwrite=True)
+
+
+def _named(target: Labels | Annotations, decisions: Sequence[Decision]) -> list[Decision]:
+    """Return decisions in which places of this object's cells are their names."""
+    if not isinstance(target, Labels) or not any(d.cells_at for d in decisions):
+        return list(decisions)
+    order = order_hash(target.cells)
+    return [(located(d, target.cells, order) or d) if d.cells_at else d for d in decisions]
 
 
 def carry(
@@ -600,8 +656,7 @@ def _decide_table(found: Annotations, wanted: Mapping[str, Wanted]) -> Decided:
     for row in found:
         if row.cluster in wanted:
             value = markers_hash(row.cluster, genes[row.cluster])
-            made = _about(row, wanted[row.cluster], value, found)
-            new.append(_identified(replace(made, basis="markers", n_cells=row.n_cells)))
+            new.append(about_cluster(row, wanted[row.cluster], value, found, basis="markers"))
     return Decided(tuple(new), with_decisions(found, [*found.decisions, *new]))
 
 
@@ -647,9 +702,7 @@ def _affected(labels: Labels, new: Sequence[Decision]) -> NDArray[np.bool_]:
         affected |= np.isin(groups.codes, [groups.names.index(name) for name in clusters])
     of_cells = [d for d in new if d.of_cells]
     if of_cells:
-        own = index_of(labels.cells)
-        for decision in of_cells:
-            affected[positions(decision.cells, own)] = True
+        affected[placed(of_cells, labels.cells).at] = True
     return affected
 
 

@@ -142,7 +142,11 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data, without what is empty."""
-        return {k: v for k, v in asdict(self).items() if v not in (None, (), {}, False)}
+        # Not by asdict(), which copies each cell of a hundred thousand.
+        made = {name: getattr(self, name) for name in _FIELDS}
+        made["offered"] = tuple(asdict(o) for o in self.offered)
+        made["before"] = {end: [*values] for end, values in self.before.items()}
+        return {k: v for k, v in made.items() if v not in (None, (), {}, False)}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Decision:
@@ -156,8 +160,7 @@ class Decision:
         if not isinstance(stored, Mapping):
             message = "an entry is no record"
             raise _damaged(message)
-        known = {f.name for f in fields(cls)}
-        made: dict[str, Any] = {k: v for k, v in stored.items() if k in known}
+        made: dict[str, Any] = {k: v for k, v in stored.items() if k in _FIELDS}
         texts = ("action", "at", "hash")
         if not all(isinstance(made.get(name), str) for name in texts):
             message = f"an entry has no {listing([t for t in texts if t not in made])}"
@@ -202,6 +205,9 @@ class Decision:
                 made[name] = checked_text(made[name], name)
         decision = cls(**{"id": "", **made})
         return decision if decision.id else replace(decision, id=identity(decision))
+
+
+_FIELDS = tuple(f.name for f in fields(Decision))
 
 
 def _damaged(why: str) -> DecisionsFormatError:

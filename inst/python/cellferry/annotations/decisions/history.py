@@ -26,9 +26,9 @@ def history(found: Annotations) -> list[dict[str, Any]]:
         With decisions.
     """
     counting = {d.id for d in last_decisions(found.decisions).values()}
+    over = _over(found.decisions)
     rows = []
-    for number, d in enumerate(found.decisions):
-        later = found.decisions[number + 1 :]
+    for d, later in zip(found.decisions, over, strict=True):
         rows.append(
             {
                 "at": d.at,
@@ -39,7 +39,7 @@ def history(found: Annotations) -> list[dict[str, Any]]:
                 "ontology_id": d.ontology_id,
                 "by": d.by,
                 "reason": d.reason,
-                "state": _state(d, later, counting),
+                "state": _state(d, later, counts=not d.of_cells and d.id in counting),
                 "run": d.run,
                 "id": d.id,
             }
@@ -47,21 +47,31 @@ def history(found: Annotations) -> list[dict[str, Any]]:
     return rows
 
 
-def _state(decision: Decision, later: Sequence[Decision], counting: set[str]) -> str:
+def _over(decisions: Sequence[Decision]) -> list[Decision | None]:
+    """Return for each decision the last later one about the same cells, or more of them."""
+    found: list[Decision | None] = []
+    of_hash: dict[str, Decision] = {}
+    # Of each cell the later decisions about cells, the last one first.
+    of_cell: dict[str, list[tuple[Decision, set[str]]]] = {}
+    for decision in reversed(decisions):
+        if not decision.of_cells:
+            found.append(of_hash.get(decision.hash))
+            of_hash.setdefault(decision.hash, decision)
+            continue
+        own = set(decision.cells)
+        later = of_cell.get(decision.cells[0], ())
+        found.append(next((d for d, cells in later if own <= cells), None))
+        for cell in own:
+            of_cell.setdefault(cell, []).append((decision, own))
+    return found[::-1]
+
+
+def _state(decision: Decision, over: Decision | None, *, counts: bool) -> str:
     if decision.stale:
         return "stale"
-    if decision.of_cells:
-        own = set(decision.cells)
-        over = [d for d in later if d.of_cells and own <= set(d.cells)]
-    elif decision.id in counting:
-        over = []
-    else:
-        over = [d for d in later if not d.of_cells and d.hash == decision.hash]
-        if not over:
-            return "replaced"
-    if not over:
+    if counts or (decision.of_cells and over is None):
         return "in force"
-    return "withdrawn" if over[-1].action == "withdrawn" else "replaced"
+    return "withdrawn" if over is not None and over.action == "withdrawn" else "replaced"
 
 
 def decisions_text(found: Annotations, key: str | None = None) -> str:

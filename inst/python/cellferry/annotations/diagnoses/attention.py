@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 
 from ...biology.text import normalized
+from ...errors import listing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 LOW_CONFIDENCE = 0.5
 FOLD = 3.0
 """How many times more or less than the object's median counts as much or little."""
-FOLD_OF_GENES = 2.0
+FOLD_OF_GENES = 3.0
 FOLD_OF_MITOCHONDRIA = 2.0
 LEAST_MITOCHONDRIA = 10.0
 """Percent of mitochondrial counts below which a cluster is not spoken of."""
@@ -36,6 +37,8 @@ LEADING = 0.6
 """Share of the largest sample in the object above which a cluster of one sample is no wonder."""
 TOP = 10
 MOST_OF_TOP = 5
+MINORITY = 0.5
+"""Share of the cells of a label in clusters of other labels from which it wants a look."""
 FEWEST_CELLS = 10
 """Fewer cells are not judged by their metadata."""
 
@@ -161,7 +164,7 @@ def reasons_of(found: Annotations, row: Annotation) -> list[Reason]:
     """
     evidence = found.evidence.get(row.cluster)
     texts = evidence.get("attention", {}) if isinstance(evidence, Mapping) else {}
-    made = list(_of_state(row))
+    made = [*_of_state(row), *_among_clusters(found, row)]
     own = {reason.code: reason.text for reason in _of_answer(row)}
     for code in dict.fromkeys((*own, *row.attention)):
         made.append(Reason(code, str(own.get(code) or texts.get(code) or _WORDS.get(code, code))))
@@ -183,6 +186,52 @@ def _of_state(row: Annotation) -> Iterator[Reason]:
         yield Reason("needs_work", "Somebody marked it as needing work.")
     if row.status == "unknown" and row.decision != "unknown":
         yield Reason("unknown", "No type is supported well enough.")
+
+
+class Held(NamedTuple):
+    """How many of the cells of a label are in a cluster, of how many, and what that mostly is."""
+
+    cluster: str
+    n: int
+    total: int
+    label: str
+
+    @property
+    def share(self) -> float:
+        """Share of the cells of the cluster that were answered."""
+        return self.n / self.total if self.total else 0.0
+
+
+def held_by(found: Annotations, label: str) -> list[Held]:
+    """Return the clusters that cells of a label are in, the largest part first.
+
+    Parameters
+    ----------
+    found
+        Annotations of cells; of clusters there are none.
+    label
+        A row.
+    """
+    if found.provenance.get("level") != "cells":
+        return []
+    made = []
+    for name, one in found.evidence.get("clusters", {}).items():
+        counts = one.get("labels") or {}
+        n = int(counts.get(label, 0))
+        if n:
+            made.append(Held(str(name), n, int(sum(counts.values())), str(one.get("label"))))
+    return sorted(made, key=lambda held: -held.n)
+
+
+def _among_clusters(found: Annotations, row: Annotation) -> Iterator[Reason]:
+    held = held_by(found, row.cluster)
+    total = sum(one.n for one in held)
+    apart = [one for one in held if one.label != row.cluster]
+    n = sum(one.n for one in apart)
+    if total and n > MINORITY * total:
+        named = listing([f"{one.cluster} (mostly {one.label})" for one in apart], 3)
+        text = f"{n:,} of its {total:,} cells are in clusters of another label: {named}."
+        yield Reason("minority", text)
 
 
 def _of_answer(row: Annotation) -> Iterator[Reason]:
@@ -345,4 +394,4 @@ def _samples(
             yield int(which), Reason("one_sample", text.replace("%", " %"))
 
 
-__all__ = ["Reason", "is_quality_column", "reasons_of", "with_attention"]
+__all__ = ["Held", "Reason", "held_by", "is_quality_column", "reasons_of", "with_attention"]

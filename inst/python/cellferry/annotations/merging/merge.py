@@ -32,6 +32,7 @@ from ..decisions.decision import (
     names_hash,
 )
 from ..decisions.in_force import with_decisions
+from ..decisions.of_cells import by_hand, positions
 from ..delivery import (
     APART,
     Values,
@@ -43,13 +44,11 @@ from ..labelling import (
     CLUSTER,
     Labels,
     Written,
-    by_hand,
     by_row,
     counts_by_hand,
     differing,
     in_force,
     of_engine,
-    positions,
     put_from,
     to_adopt,
     written,

@@ -8,18 +8,18 @@ it reads data that stand in the file, or come from the server that the page came
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..._version import __version__
 from ...errors import OutputError, listing
 from ...files import write_whole
 from ..clusters import STATUSES
+from ..diagnoses.attention import held_by
 from ..palette import NO_LABEL_COLOURS, PALETTE, UNKNOWN_COLOURS
 from .confidence import WIDTH as CONFIDENCE_WIDTH
 from .confidence import draw_confidence
-from .content import Cells, Content, Fitted, Live, Page, content_of_study
+from .content import Cells, Content, Fitted, Live, Page, content_of_study, index_text
 from .details import conversation_of, csv_base64, rounds_of
 from .picture import HEIGHT, RARE, TEXT_SIZE, WIDTH, Embedding, draw, of_cells
 from .texts import moment, number, ontology_url, parameters, plain_text, web_address, whole
@@ -210,6 +210,7 @@ def render(
     tags: Mapping[str, str] | None = None,
     content: Content | None = None,
     live: Live | None = None,
+    index: Mapping[str, Any] | None = None,
     report_mb: float = REPORT_MB,
 ) -> str:
     """Return the report as text; see :func:`write_report`.
@@ -218,6 +219,9 @@ def render(
     ----------
     live
         Where a page that is served finds its data; None puts them into the page.
+    index
+        Of a page that is served, what :func:`~.content.refreshed` made: nothing of the cells is
+        looked at again, and ``content`` is not needed.
     tags
         What the user said of the study, shown with it; web addresses become links.
     """
@@ -243,19 +247,22 @@ def render(
     names = [row.cluster for row in annotations]
     picture = None if embedding is None else draw(annotations, embedding)
     heading = title or _title(annotations)
+    blocks: Mapping[str, str] = {}
     if live is None:
         fitted = Fitted(annotations, content or Content(), heading, report_mb * 1_000_000)
-        page, blocks = fitted.page, fitted.blocks
+        found, blocks = fitted.page.index(), fitted.blocks
+    elif index is None:
+        found = Page(annotations, content or Content(), title=heading, live=live).index()
     else:
-        page, blocks = Page(annotations, content or Content(), title=heading, live=live), {}
+        found = {**index, "title": heading, "live": vars(live)}
     # The only character that ends a script is written so that it does not.
-    index = json.dumps(page.index(), allow_nan=False).replace("<", "\\u003c")
+    in_script = index_text(found).replace("<", "\\u003c")
     return environment.get_template("template.html").render(
         # Our own file and no user's text, hence not escaped.
         script=Markup(script()),
         policy=policy(live=live is not None),
         viewer_styles=Markup(styles()),
-        index=Markup(index),
+        index=Markup(in_script),
         blocks={name: Markup(text) for name, text in blocks.items()},
         csv=csv_base64(annotations),
         rounds={name: rounds_of(annotations, name) for name in names},
@@ -265,6 +272,8 @@ def render(
         title=heading,
         noun="label" if of_cells(annotations) else "cluster",
         gone=_gone(annotations),
+        diagnoses=annotations.evidence.get("diagnoses", ()),
+        held={row.cluster: held_by(annotations, row.cluster) for row in annotations},
         noted=annotations.provenance.get("note"),
         rare=100 * RARE,
         annotations=annotations,

@@ -68,15 +68,20 @@ def column_of(name: str, values: pd.Series) -> Column | None:
     if pd.api.types.is_bool_dtype(kind):
         return _category(name, values.astype("object").map({True: "TRUE", False: "FALSE"}))
     if pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_complex_dtype(kind):
-        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        with np.errstate(over="ignore"):
+            numbers = values.to_numpy(dtype=np.float64, na_value=np.nan).astype(np.float32)
         return Column(name, "number", (), numbers)
     if isinstance(kind, pd.CategoricalDtype):
         levels = tuple(str(level) for level in values.cat.categories)
         if len(levels) > MOST_LEVELS:
             return None
         codes = np.asarray(values.cat.codes, dtype=np.int64)
-        return Column(name, "category", levels, np.where(codes < 0, NOWHERE, codes))
+        return Column(name, "category", levels, _coded(codes))
     return _category(name, values)
+
+
+def _coded(codes: NDArray[np.integer]) -> NDArray[np.uint16]:
+    return np.where(codes < 0, NOWHERE, codes).astype(np.uint16)
 
 
 def _category(name: str, values: pd.Series) -> Column | None:
@@ -87,7 +92,7 @@ def _category(name: str, values: pd.Series) -> Column | None:
     codes, levels = pd.factorize(texts, sort=True)
     if len(levels) > MOST_LEVELS or (len(levels) > 20 and len(levels) == present.sum()):
         return None
-    whole = np.full(len(values), NOWHERE, dtype=np.int64)
+    whole = np.full(len(values), NOWHERE, dtype=np.uint16)
     whole[present] = codes
     return Column(name, "category", tuple(map(str, levels)), whole)
 
@@ -116,7 +121,7 @@ def coordinates_block(values: NDArray[np.number]) -> bytes:
 
 def codes_block(codes: NDArray[np.integer]) -> bytes:
     """Return codes from 0 on; a negative one is missing."""
-    return np.where(codes < 0, NOWHERE, codes).astype("<u2").tobytes()
+    return _coded(codes).astype("<u2").tobytes()
 
 
 class Means(NamedTuple):
@@ -127,8 +132,15 @@ class Means(NamedTuple):
     most: float
 
 
-def coded_means(means: NDArray[np.float64]) -> Means:
+def coded_means(means: NDArray[np.float64], span: tuple[float, float] | None = None) -> Means:
     """Return means by the steps of their logarithm; 0 is zero, others are right within 3 %.
+
+    Parameters
+    ----------
+    means
+        Genes x rows.
+    span
+        Least and largest that are told apart; None is what there is.
 
     Examples
     --------
@@ -136,16 +148,21 @@ def coded_means(means: NDArray[np.float64]) -> Means:
     [[0, 178], [1, 255]]
     """
     positive = means[means > 0]
+    if span is not None:
+        return Means(_steps(means, *span), *span)
     if not len(positive):
         return Means(np.zeros(means.shape, np.uint8), 1.0, 2.0)
     most = float(positive.max())
     # Five decades are more than a picture shows; what is less is the least.
     least = max(float(positive.min()), most * 1e-6)
     most = max(most, least * 2)
+    return Means(_steps(means, least, most), least, most)
+
+
+def _steps(means: NDArray[np.float64], least: float, most: float) -> NDArray[np.uint8]:
     step = np.log(most / least) / MEAN_STEPS
-    with np.errstate(divide="ignore"):
-        codes = 1 + np.rint(np.log(np.maximum(means, least) / least) / step)
-    return Means(np.where(means > 0, codes, 0).astype(np.uint8), least, most)
+    codes = 1 + np.rint(np.log(np.clip(means, least, most) / least) / step)
+    return np.where(means > 0, codes, 0).astype(np.uint8)
 
 
 def summary_block(found: GeneSummary, means: Means) -> bytes:

@@ -5,6 +5,7 @@ The names and shapes of the index are in ``viewer/types.d.ts``.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -74,11 +75,15 @@ class Cells:
 
 @dataclass(frozen=True)
 class Live:
-    """Where a page that is served finds its data, relative to its own address."""
+    """Where a page that is served finds its data, relative to its own address, and what it may.
+
+    ``cells``: whether decisions about chosen cells are kept.
+    """
 
     base: str
     decisions: str
     writable: bool = True
+    cells: bool = True
     compare: bool = False
     done: bool = False
 
@@ -180,7 +185,7 @@ class Page:
             "genes": self._genes(),
             "features": [{"key": k, "names": list(n)} for k, n in self._content.features],
             "markers": list(_markers(found)),
-            "decisions": list(_decisions(found)),
+            "decisions": decisions_of(found),
             "dropped": list(self._dropped),
         }
 
@@ -227,33 +232,18 @@ class Page:
         return [g for g in self._content.values if g in drawn and drawn[g].codes is not None]
 
     def _rows(self, near: Sequence[Sequence[int]]) -> Iterator[dict[str, Any]]:
-        tones = colours_of(self._found)
         hashes, basis = self._hashes()
-        measured = None if self._content.genes is None else set(self._content.genes.genes)
-        for i, row in enumerate(self._found):
-            at = levels(row.label, row.ontology_id)
-            tone = NO_LABEL_COLOURS if row.label is None else UNKNOWN_COLOURS
-            if row.label in tones:
-                tone = tones[row.label].light, tones[row.label].dark
+        known = self._known_genes()
+        for i, (row, labelled) in enumerate(zip(self._found, _in_force(self._found), strict=True)):
             yield {
                 "cluster": row.cluster,
-                "label": row.label,
-                "status": row.status,
-                "confidence": row.confidence,
-                "n_cells": row.n_cells,
-                "ontology_id": row.ontology_id,
-                "lineage": at[0].label,
-                "levels": [level.label for level in at],
-                "color": tone,
-                "engine_label": row.engine_label,
-                "engine_status": row.engine_status,
-                "engine_ontology_id": row.engine_ontology_id,
+                **labelled,
                 "alternatives": list(row.alternatives),
                 "supporting": list(row.supporting),
                 "conflicting": list(row.conflicting),
                 "missing": list(row.missing),
                 "mixed": list(row.mixed),
-                "expected": self._expected(row, measured),
+                "expected": self._expected(row, *known),
                 "attention": self._attention(row),
                 "near": list(near[i]),
                 "hash": hashes[row.cluster],
@@ -272,7 +262,17 @@ class Page:
         hashes = {row.cluster: markers_hash(row.cluster, genes[row.cluster]) for row in self._found}
         return hashes, "markers"
 
-    def _expected(self, row: Annotation, measured: set[str] | None) -> list[dict[str, Any]]:
+    def _known_genes(self) -> tuple[set[str], str]:
+        """Return the genes that are known to be there, and what one that is not among them is.
+
+        Without cells only the genes of the marker table are known.
+        """
+        genes = self._content.genes
+        if genes is not None:
+            return set(genes.genes), "not measured"
+        return {gene for _, _, gene in self._found.ranked()}, "not listed"
+
+    def _expected(self, row: Annotation, there: set[str], gone: str) -> list[dict[str, Any]]:
         """Return the expected markers of the label and of its best alternative, as the engine has
         them, and whether each is found; else what supports the label and what it misses."""
         evidence = self._found.evidence.get(row.cluster)
@@ -283,8 +283,7 @@ class Page:
             return []
         genes = [{"gene": gene, "state": "found"} for gene in row.supporting]
         for gene in row.missing:
-            there = measured is None or gene in measured
-            genes.append({"gene": gene, "state": "silent" if there else "not measured"})
+            genes.append({"gene": gene, "state": "silent" if gene in there else gone})
         return [{"label": row.engine_label or row.label or "", "genes": genes}]
 
     def _attention(self, row: Annotation) -> list[dict[str, str]]:
@@ -336,6 +335,82 @@ class Page:
         }
 
 
+def _in_force(found: Annotations) -> Iterator[dict[str, Any]]:
+    """Yield what a decision changes of each row."""
+    tones = colours_of(found)
+    for row in found:
+        at = levels(row.label, row.ontology_id)
+        tone = NO_LABEL_COLOURS if row.label is None else UNKNOWN_COLOURS
+        if row.label in tones:
+            tone = tones[row.label].light, tones[row.label].dark
+        yield {
+            "label": row.label,
+            "status": row.status,
+            "confidence": row.confidence,
+            "n_cells": row.n_cells,
+            "ontology_id": row.ontology_id,
+            "lineage": at[0].label,
+            "levels": [level.label for level in at],
+            "color": tone,
+            "engine_label": row.engine_label,
+            "engine_status": row.engine_status,
+            "engine_ontology_id": row.engine_ontology_id,
+        }
+
+
+def decisions_of(found: Annotations) -> list[dict[str, Any]]:
+    """Return the history of decisions as the page lists it.
+
+    Parameters
+    ----------
+    found
+        With decisions.
+    """
+    return [
+        {k: v for k, v in line.items() if k != "run"}
+        | {"offered": [offer.cluster for offer in decision.offered]}
+        for line, decision in zip(history(found), found.decisions, strict=True)
+    ]
+
+
+def index_text(index: Mapping[str, Any]) -> str:
+    r"""Return an index as JSON; a lone surrogate, which UTF-8 has not, is escaped.
+
+    Examples
+    --------
+    >>> index_text({"label": "\ud800"})
+    '{"label": "\\ud800"}'
+    """
+    try:
+        return orjson.dumps(index, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        return json.dumps(index)
+
+
+def refreshed(index: Mapping[str, Any], found: Annotations, live: Live | None) -> dict[str, Any]:
+    """Return an index with the labels that are in force now; cells and genes are not looked at.
+
+    Parameters
+    ----------
+    index
+        What :meth:`Page.index` returned.
+    found
+        The annotations of now, of the same rows.
+    live
+        Where the page finds its data.
+    """
+    rows = []
+    for number, (row, labelled) in enumerate(zip(found, _in_force(found), strict=True)):
+        said = [reason._asdict() for reason in reasons_of(found, row)]
+        rows.append({**index["rows"][number], **labelled, "attention": said})
+    return {
+        **index,
+        "live": None if live is None else vars(live),
+        "rows": rows,
+        "decisions": decisions_of(found),
+    }
+
+
 def markers_of(found: Annotations, cluster: str) -> list[str]:
     """Return the ranked genes of a row."""
     return [gene for _, name, gene in found.ranked() if name == cluster]
@@ -357,13 +432,6 @@ def _columns(cells: Cells | None) -> list[blocks.Column]:
     obs = cells.obs
     made = (blocks.column_of(str(c), obs.iloc[:, i]) for i, c in enumerate(obs.columns))
     return [column for column in made if column is not None]
-
-
-def _decisions(found: Annotations) -> Iterator[dict[str, Any]]:
-    """Yield the history, with the clusters for which a stale decision is offered."""
-    for line, decision in zip(history(found), found.decisions, strict=True):
-        known = {k: v for k, v in line.items() if k != "run"}
-        yield known | {"offered": [offer.cluster for offer in decision.offered]}
 
 
 def _aliases(genes: Sequence[str], species: object) -> dict[str, int]:

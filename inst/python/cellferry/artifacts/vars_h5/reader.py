@@ -8,6 +8,7 @@ nothing is believed about its size: see :mod:`cellferry.artifacts.vars_h5.safe`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,12 +16,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import ArtifactFormatError, InvalidOptionError, listing, nearest
+from ...study.expression.blocks import sparse_view
 from .safe import attribute, group_of, open_file, safe_dataset
 
 if TYPE_CHECKING:
     import h5py
     import pandas as pd
     from numpy.typing import NDArray
+
+    from ...study.expression.source import Block
 
 MISSING_BOOL = -1
 
@@ -50,6 +54,16 @@ class _Compressed:
             message = f'"{self._indices.name}" names a column outside of 0..{self.columns - 1}.'
             raise ArtifactFormatError(message, "The file is damaged; build it again.")
         return indices, self._data[first:last]
+
+    def rows(self, start: int, stop: int) -> Block:
+        pointers = self.indptr[start : stop + 1]
+        first, last = int(pointers[0]), int(pointers[-1])
+        indices = self._indices[first:last]
+        if len(indices) and (indices.min() < 0 or indices.max() >= self.columns):
+            message = f'"{self._indices.name}" names a column outside of 0..{self.columns - 1}.'
+            raise ArtifactFormatError(message, "The file is damaged; build it again.")
+        arrays = (self._data[first:last], indices.astype(np.int32, copy=False), pointers - first)
+        return sparse_view(arrays, (self.columns, stop - start), "genes")
 
 
 class VarsFile:
@@ -134,6 +148,33 @@ class VarsFile:
             There is no such gene; names the nearest.
         """
         return self._normalized.row(self._locate(gene))
+
+    def genes(self, start: int, stop: int) -> Block:
+        """Return the values of a run of genes: cells x genes, compressed by genes.
+
+        Parameters
+        ----------
+        start, stop
+            Positions, the last one excluded.
+
+        Raises
+        ------
+        InvalidOptionError
+            There are no such genes.
+        """
+        if not 0 <= start < stop <= self.n_vars:
+            message = f"There are no genes {start} to {stop}: the file has {self.n_vars}."
+            raise InvalidOptionError(message)
+        return self._normalized.rows(start, stop)
+
+    def runs(self, most: int) -> Iterator[tuple[int, int]]:
+        """Yield runs of genes, in order, of at most so many values, or of one gene with more."""
+        pointers, start = self._normalized.indptr, 0
+        while start < self.n_vars:
+            stop = int(np.searchsorted(pointers, pointers[start] + most, "right")) - 1
+            stop = min(self.n_vars, max(stop, start + 1))
+            yield start, stop
+            start = stop
 
     def cell_counts(self, cell: int) -> tuple[NDArray[np.int64], NDArray[np.number]]:
         """Return the genes (positions, ascending) that a cell has counts of, and the counts.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...annotate.deciding import of_object
-from ...annotate.decisions import read_decisions, remember, wanted_of
+from ...annotate.decisions import is_review, read_decisions, remember, wanted_of
 from ...annotations.clusters import Annotations
 from ...annotations.decisions import decide
 from ...annotations.decisions.decision import Wanted
@@ -71,8 +71,11 @@ def read_file(message: Message, _out: wire.Outgoing, _callback: Callback | None)
 
 def apply(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
     """Apply the decisions of a file to the clusters that have their cells."""
-    target = _target(message)
     read, _, run = read_decisions(message["file"])
+    if not read and is_review(message["file"]):
+        logger.info("Nothing was decided on the page yet.")
+        return {"unchanged": True}
+    target = _target(message)
     return _answer(target, decide.apply(target, read, run), out)
 
 

@@ -71,6 +71,8 @@ class RdsObject:
         Columns of a marker table that is in the file, where their names are none that are known.
     key, within, overwrite, allow_upload
         As in :func:`cellferry.annotate_clusters`.
+    within_of_run
+        Key of the labels within which the run answers that is gone on with.
     dry_run
         Whether the study is only for a plan, which takes no consent.
     levels
@@ -94,6 +96,7 @@ class RdsObject:
         gene_column: str | None = None,
         key: str | None = "cell_type",
         within: str | None = None,
+        within_of_run: str | None = None,
         levels: bool = False,
         context: Context | None = None,
         overwrite: bool = False,
@@ -117,6 +120,7 @@ class RdsObject:
             "gene_column": gene_column,
             "key": key,
             "within": within,
+            "earlier_key": within_of_run,
             "levels": levels,
             "tissue": context.tissue,
             "species": context.species,
@@ -215,6 +219,7 @@ def open_rds(request: AnnotateRequest, finding: Finding = nullcontext) -> Iterat
             gene_column=request.gene_column,
             key=request.key if request.key_given else None,
             within=request.within,
+            within_of_run=request.within_of_run,
             levels=request.levels,
             context=request.context,
             overwrite=request.overwrite,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ...runs.run import Run
 
 ACTIONS = ("accepted", "needs_work", "unknown", "withdrawn")
+PATIENCE_SECONDS = 30.0
+"""So long another command that writes the same files is waited for."""
 _SHOWN = ("at", "cluster", "n_cells", "decision", "label", "by", "reason", "state")
 
 
@@ -170,10 +172,10 @@ def label(  # noqa: PLR0917 - click passes every option by name
 def apply(decisions: str, source: str, key: str | None, out: Path | None, overwrite: bool) -> None:
     """Apply DECISIONS, made on another copy of an object or on a page, to INPUT.
 
-    DECISIONS is what cellferry label --save or the review page wrote, or a run, whose decisions
-    are meant. A decision is about a set of cells: it goes to the cluster that has exactly these,
-    whatever it is called; the others are named and left out. INPUT and what is written are as of
-    cellferry label.
+    DECISIONS is what cellferry label --save or the review page wrote, the folder of cellferry
+    review, or a run, whose decisions are meant. A decision is about a set of cells: it goes to the
+    cluster that has exactly these, whatever it is called; the others are named and left out. INPUT
+    and what is written are as of cellferry label.
 
     \b
     Examples:
@@ -181,7 +183,7 @@ def apply(decisions: str, source: str, key: str | None, out: Path | None, overwr
       cellferry apply pbmc_run pbmc.h5ad --out decided
     """
     from ...annotate.deciding import Asked
-    from ...annotate.decisions import read_decisions
+    from ...annotate.decisions import is_review, read_decisions
     from ...runs.decided import decisions_in
 
     named: str | None = None
@@ -191,6 +193,9 @@ def apply(decisions: str, source: str, key: str | None, out: Path | None, overwr
         applied, run = decisions_in(opened.folder), str(opened.id)
     else:
         applied, named, run = read_decisions(decisions)
+        if not applied and is_review(decisions):
+            the_console().result("Nothing was decided on the page yet.", asked_for=True)
+            return
     asked = Asked(applied=applied, run=run, overwrite=overwrite)
     _decide(source, asked, key, out, likely=named)
 
@@ -211,7 +216,11 @@ def _decide(
 
     console = the_console()
     written: list[Path] = []
-    with _opened(source, key, likely, asked) as opened:
+    with ExitStack() as stack:
+        if out is not None and asked.changes:
+            # Before INPUT is read, which may be what another process writes just now.
+            stack.enter_context(_alone(out))
+        opened = stack.enter_context(_opened(source, key, likely, asked))
         made = decide_all(opened.target(), asked)
         found = made.table
         if asked.changes:
@@ -245,18 +254,31 @@ def _write(
             raise click.UsageError(message)
         opened.remember(made)
         return []
-    with one_at_a_time(out):
-        summary = out.with_name(f"{out.name}_summary.csv")
-        writers = {**opened.writers(out, made), summary: made.table.summary().to_csv}
-        for path in writers:
-            _refuse(path, overwrite=overwrite, source=source)
-        if isinstance(opened, _OfRun):
-            # Its decisions are the record; the files are made of it.
-            opened.remember(made)
-            return write_all(writers)
-        written = write_all(writers)
+    summary = out.with_name(f"{out.name}_summary.csv")
+    writers = {**opened.writers(out, made), summary: made.table.summary().to_csv}
+    for path in writers:
+        _refuse(path, overwrite=overwrite, source=source)
+    if isinstance(opened, _OfRun):
+        # Its decisions are the record; the files are made of it.
         opened.remember(made)
-        return written
+        return write_all(writers)
+    written = write_all(writers)
+    opened.remember(made)
+    return written
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Have what is written for oneself; raises :class:`RunLockedError` after a while."""
+    from ...errors import RunLockedError
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(one_at_a_time(out, PATIENCE_SECONDS))
+        except RunLockedError as error:
+            error.hint = f"{error.hint} Nothing was changed."
+            raise
+        yield
 
 
 def _refuse(path: Path, *, overwrite: bool, source: str | None = None) -> None:

@@ -263,7 +263,7 @@ class _Findings:
         """Return the most specific markers of a type, and whether each is found here.
 
         Where the genes of the data are not known, one that no cluster of the table names is not
-        told from one that was not measured.
+        listed: whether it is silent or was not measured cannot be told.
         """
         profiles, signal = self.reader.hierarchy.profiles, self.scores.signal
         own = profiles.own[i]
@@ -275,7 +275,9 @@ class _Findings:
         def state(gene: int) -> str:
             if signal.strength[gene] >= SUPPORT:
                 return "found"
-            return "silent" if there[gene] or not known else "not measured"
+            if there[gene]:
+                return "silent"
+            return "not measured" if known else "not listed"
 
         listed = [{"gene": self.symbol(int(g)), "state": state(int(g))} for g in genes]
         return {"label": profiles.names[i], "genes": listed}

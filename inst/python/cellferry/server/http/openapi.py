@@ -145,6 +145,14 @@ def _paths() -> Schema:
                 "description": "All decisions are taken, or none; none is ever removed.",
             },
         },
+        "/data/{job_id}/page/decisions": {
+            "get": _operation("What persons decided, for the page", {"type": "object"}, [job]),
+            "post": _operation("Decide on the page", {"type": "object"}, [job], ref("Decided")),
+        },
+        "/data/{job_id}/page/{kind}": {"get": _block([job, _parameter("kind", TEXT)])},
+        "/data/{job_id}/page/{kind}/{number}": {
+            "get": _block([job, _parameter("kind", TEXT), _parameter("number", POSITION)])
+        },
         "/data/{job_id}/expression": {
             "get": _operation("A gene over the embedding", "Expression", [job, *_gene()])
         },
@@ -152,6 +160,13 @@ def _paths() -> Schema:
             "post": _operation("Cells that pass a filter", "Counts", [job], ref("CountsRequest"))
         },
     }
+
+
+def _block(parameters: list[Schema]) -> Schema:
+    made = _operation("Numbers that the page of a job draws, little-endian", {}, parameters)
+    content: Schema = {"application/octet-stream": {}}
+    made["responses"]["200"] = {"description": "A block, as the page reads it", "content": content}
+    return made
 
 
 def _gene() -> list[Schema]:

@@ -34,7 +34,7 @@ from .cells import EMBEDDING_PATH, MARKERS_PATH, PATH
 from .guards import COOKIE, check_may_write, refused
 from .memory import BodyMemory
 from .openapi import document
-from .pages import report_page, waiting_page
+from .pages import by_id, page_decisions, report_page, waiting_page
 from .queue import Queue
 from .requests import check_content_type, declared_length, pieces, read_json, whole
 
@@ -89,6 +89,10 @@ class Routes:
             Route("/jobs/{job_id}/credentials", self.credentials, methods=["POST"]),
             Route("/jobs/{job_id}/decisions", self.decisions, methods=["GET"]),
             Route("/jobs/{job_id}/decisions", self.decide, methods=["POST"]),
+            Route("/data/{job_id}/page/decisions", self.page_decisions, methods=["GET"]),
+            Route("/data/{job_id}/page/decisions", self.page_decide, methods=["POST"]),
+            Route("/data/{job_id}/page/{kind}", self.page_block, methods=["GET"]),
+            Route("/data/{job_id}/page/{kind}/{number}", self.page_block, methods=["GET"]),
             Route("/data/{job_id}/expression", self.expression, methods=["GET"]),
             Route("/data/{job_id}/counts", self.counts, methods=["POST"]),
         ]
@@ -241,8 +245,11 @@ class Routes:
         job = self._job(request)
         if job.state != "completed":
             return HTMLResponse(waiting_page(self._server.jobs.status(job)))
-        page = await run_sync(report_page, self._server.jobs, job, limiter=self._rendering)
-        policy = report_policy() + "; frame-ancestors 'none'"
+        writable = self._may_write(request)
+        page, is_live = await run_sync(
+            lambda: report_page(self._server, job, writable=writable), limiter=self._rendering
+        )
+        policy = report_policy(live=is_live) + "; frame-ancestors 'none'"
         return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
     async def reannotate(self, request: Request) -> Response:
@@ -278,6 +285,41 @@ class Routes:
         job = self._job(request)
         found = await run_sync(self._server.jobs.decide, job, sent, limiter=self._deciding)
         return JSONResponse(found)
+
+    def _may_write(self, request: Request) -> bool:
+        try:
+            check_may_write(request, self._server.settings)
+        except Failure:
+            return False
+        return bool(request.scope["state"]["may_read"])
+
+    async def page_block(self, request: Request) -> Response:
+        """Return a block of the page of a job: raw numbers."""
+        job, path = self._job(request), request.path_params
+        name = "/".join(path[part] for part in ("kind", "number") if part in path)
+        found = await self._queries.run(self._server.page_block, job, name)
+        return Response(found, media_type="application/octet-stream")
+
+    async def page_decisions(self, request: Request) -> Response:
+        """Return what persons decided about a job, as its page has it."""
+        job = self._job(request)
+
+        def read_all() -> dict[str, object]:
+            return page_decisions(self._server.jobs.annotations(job), self._server.jobs.input(job))
+
+        return JSONResponse(await run_sync(read_all, limiter=self._rendering))
+
+    async def page_decide(self, request: Request) -> Response:
+        """Add what a person decided on the page of a job."""
+        job = self._job(request)
+        if not request.scope["state"]["may_read"]:
+            raise refused(None)
+        check_may_write(request, self._server.settings)
+        content = await read_json(request)
+        named = await run_sync(by_id, content, self._server.jobs.input(job))
+        sent = read(Decided, named).decisions
+        await run_sync(self._server.jobs.decide, job, sent, limiter=self._deciding)
+        return await self.page_decisions(request)
 
     async def expression(self, request: Request) -> Response:
         """Return a gene's expression over the embedding."""

@@ -25,21 +25,21 @@ from ..settings import Settings
 from ..store import Store, new_id, now
 from . import decisions
 from .engines import engine_of
-from .evidence import Evidence
+from .isolated import Isolation, Task, work_on
 from .payload import JobInput, JobRequest
 from .records import Job, JobRecords, Status
 from .recovery import RECORD, is_accepted, journalled, write_record
 from .remarks import LONGEST, add_remark, remarks_of
 from .study import check_job
-from .work import answer
 
 if TYPE_CHECKING:
     from ..lookup.process import Readers
     from .decisions import Decisions, OneDecision
     from .llm_configs import LLMConfig
 
-MOST_ATTEMPTS = 20
-"""How often a job is begun, if the server ends each time."""
+MOST_ENDS_OF_SERVER = 3
+"""How often the server may end while it works on a job, before it is worked on in a process of its
+own: whose fault it was is not known of a server that ended."""
 
 logger = logging.getLogger("cellferry.server")
 
@@ -55,6 +55,7 @@ class Jobs:
         self._settings = settings
         self._store = store
         self._readers = readers
+        self._isolation = Isolation()
         self._keys: dict[str, Sequence[LLMConfig]] = {}
         self._queue: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
@@ -109,6 +110,7 @@ class Jobs:
     def stop(self) -> None:
         """Stop working; unfinished jobs stay unfinished."""
         self._stopping.set()
+        self._isolation.close()
         for _ in self._threads:
             self._queue.put(None)
         for thread in self._threads:
@@ -340,29 +342,25 @@ class Jobs:
 
     def _work(self, record: Job) -> None:
         states = self._states(record)
-        if self.records.begin(record.id) > MOST_ATTEMPTS:
-            # A job that ends the server each time must not do so for ever.
-            message = f"The server ended {MOST_ATTEMPTS} times while it worked on this job."
-            raise Failure(Code.JOB_FAILED, message)
+        suspected = self.records.begin(record.id) > MOST_ENDS_OF_SERVER
         self.records.set_clusters(
             record.id, {c: "processing" for c, s in states.items() if s == "pending"}
         )
-        job = self.input(record)
-        evidence = Evidence(self._readers, self.artifacts(record), job)
-        remarks = remarks_of(self._store.job_folder(record.id))
-        found = answer(
-            job,
-            engine_of(self._keys.get(record.id, ()), self._parallel(job), evidence, remarks),
-            evidence,
+        task = Task(
             self._store.job_folder(record.id),
-            parallel=self._parallel(job),
-            on_event=self._on_event(record.id),
+            self.artifacts(record),
+            self._parallel(self.input(record)),
+            self._keys.get(record.id, ()),
         )
-        answered = {r.cluster: "failed" if r.label is None else "completed" for r in found}
-        self.records.set_clusters(record.id, answered)
-        if "completed" not in answered.values():
-            reasons = [*dict.fromkeys(row.error or "" for row in found)][:3]
-            raise Failure(Code.JOB_FAILED, f"No cluster was answered. {' '.join(reasons)}")
+        on_event = self._on_event(record.id)
+        if suspected:
+            found = self._isolation.work_on(task, on_event)
+        else:
+            found = work_on(task, self._readers, on_event)
+        self.records.set_clusters(record.id, found.states)
+        if "completed" not in found.states.values():
+            message = f"No cluster was answered. {' '.join(found.reasons[:3])}"
+            raise Failure(Code.JOB_FAILED, message)
         self.records.set_state(record.id, "completed")
         self._keys.pop(record.id, None)
 

@@ -54,7 +54,7 @@ def answer(request: Mapping[str, object]) -> Answer:
 
 def operations() -> dict[str, Callable[..., object]]:
     """Return name -> function; the libraries are loaded with the first request."""
-    from . import obs_duckdb, vars_h5
+    from . import obs_duckdb, pages, vars_h5
     from . import queries as artifact_queries
 
     return {
@@ -63,6 +63,10 @@ def operations() -> dict[str, Callable[..., object]]:
         "group_column": obs_duckdb.group_column,
         "counts": obs_duckdb.counts,
         "crosstab": obs_duckdb.crosstab,
+        "page_cells": pages.page_cells,
+        "page_genes": pages.page_genes,
+        "page_block": pages.page_block,
+        "page_sums": pages.page_sums,
         "expression": artifact_queries.expression,
         "prevalence": artifact_queries.prevalence,
     }

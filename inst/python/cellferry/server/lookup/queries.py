@@ -58,7 +58,7 @@ def expression(vars_path: str, obs_path: str | None, gene: str, max_cells: int) 
     rows = np.arange(0, matrix.n_cells, step)
     if obs_path is not None:
         metadata = obs_duckdb.opened(obs_path)
-        _check_same_cells(matrix, metadata)
+        check_same_cells(matrix, metadata)
         found = metadata.coordinates(step)
         if found is not None:
             result["embedding"], rows, x, y = found
@@ -88,7 +88,7 @@ def prevalence(
         A file is refused, there is no such column, or the files are of different cells.
     """
     matrix, metadata = vars_h5.opened(vars_path), obs_duckdb.opened(obs_path)
-    _check_same_cells(matrix, metadata)
+    check_same_cells(matrix, metadata)
     codes = metadata.codes(column, labels)
     found: dict[str, Prevalence] = {}
     known: dict[int, str] = {}
@@ -108,7 +108,8 @@ def prevalence(
     return found
 
 
-def _check_same_cells(matrix: vars_h5.CheckedFile, metadata: obs_duckdb.ObsFile) -> None:
+def check_same_cells(matrix: vars_h5.CheckedFile, metadata: obs_duckdb.ObsFile) -> None:
+    """Raise :class:`Failure` where two files are not of as many cells."""
     if matrix.n_cells != metadata.n_cells:
         message = (
             f"vars.h5 has {matrix.n_cells} cells and obs.duckdb {metadata.n_cells}: "

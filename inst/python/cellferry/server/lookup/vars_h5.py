@@ -23,6 +23,8 @@ from ..failures import Code, Failure
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ...study.expression.source import Block
+
 DEPTH = 6
 MOST_OBJECTS = 10_000
 CHUNK_BYTES = 256 * 1024**2
@@ -77,6 +79,23 @@ class CheckedFile:
             for i, name in enumerate(names):
                 found.setdefault(name, i)
         return found
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the genes in their order: symbols where the file says which they are."""
+        stated = self._file.gene_symbols_column
+        if stated is not None and stated in self._file.columns:
+            return [str(symbol) for symbol in self._file.column(stated)]
+        return list(self._file.var_names)
+
+    def run(self, start: int, most: int) -> tuple[int, Block]:
+        """Return genes from ``start`` on with at most so many values, and where they end."""
+        try:
+            stop = next(stop for _, stop in self._file.runs(most) if stop > start)
+            return stop, self._file.genes(start, stop)
+        except (StopIteration, ArtifactFormatError, InvalidOptionError) as error:
+            message = "The file has no such genes."
+            raise Failure(Code.INVALID_ARTIFACT, message) from error
 
     def position(self, gene: str) -> int:
         """Return the column of a gene, by symbol or by identifier; raises :class:`Failure`."""

@@ -248,8 +248,7 @@ def drawn_gene(
     >>> made.top, made.codes.tolist(), made.counts[:, 0].tolist()
     (2.0, [128, 0, 255], [1, 0])
     """
-    top = float(values.max()) if len(values) else 0.0
-    shares = np.maximum(np.rint(values / (top or 1.0) * STEPS), 1).astype(np.uint8)
+    top, shares = coded_values(values)
     bins = 1 + np.minimum((shares.astype(np.int64) - 1) * (BINS - 1) // STEPS, BINS - 2)
     of_cell = codes[cells]
     inside = of_cell >= 0
@@ -262,3 +261,15 @@ def drawn_gene(
     dense = np.zeros(len(codes), dtype=np.uint8)
     dense[cells] = shares
     return DrawnGene(top, counts, dense[kept])
+
+
+def coded_values(values: NDArray[np.number]) -> tuple[float, NDArray[np.uint8]]:
+    """Return the largest of some values above zero, and the share of it that each is, 1 to 255.
+
+    Examples
+    --------
+    >>> coded_values(np.array([1.0, 2.0]))
+    (2.0, array([128, 255], dtype=uint8))
+    """
+    top = float(values.max()) if len(values) else 0.0
+    return top, np.maximum(np.rint(values / (top or 1.0) * STEPS), 1).astype(np.uint8)

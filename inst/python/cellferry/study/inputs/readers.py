@@ -12,7 +12,16 @@ from .kinds import file_kind
 
 Reader = Callable[..., Any]
 
-PURPOSES = ("annotate", "annotations", "artifacts", "markers", "pseudobulk", "report")
+PURPOSES = (
+    "annotate",
+    "annotations",
+    "artifacts",
+    "markers",
+    "page",
+    "pseudobulk",
+    "report",
+    "review",
+)
 
 _readers: dict[str, Reader] = {}
 

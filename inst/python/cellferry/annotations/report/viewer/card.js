@@ -1,7 +1,10 @@
 // The card of the chosen row: its evidence, what is expected, pictures, and a place to decide.
 
 const cardSection = /** @type {HTMLElement} */ (document.getElementById("card"));
-/** Where the article of the chosen row stands in the page, to which it returns. @type {{article: HTMLElement, place: Comment} | null} */
+/**
+ * Where the article of the chosen row stands in the page, to which it returns.
+ * @type {{article: HTMLElement, place: Comment} | null}
+ */
 let borrowedArticle = null;
 /** Of several cards that were begun only the last is shown. */
 let cardsDrawn = 0;
@@ -31,97 +34,205 @@ function cardHead(row) {
   const { confidence, n_cells, status, attention, lineage } = index.rows[row];
   const { label } = inForce(row);
   const facts = [
-    index.noun === "label" ? null : label ?? "no label",
-    n_cells === null ? null : `${whole(n_cells)} cell${n_cells === 1 ? "" : "s"}`,
-    confidence === null ? null : `confidence ${confidence.toFixed(2)}`, status === "ok" ? null : status, lineage === label ? null : lineage,
+    index.noun === "label" && label === index.rows[row].cluster
+      ? null
+      : element("span", { class: "label" }, label ?? "no label"),
+    n_cells === null ? null : counted(n_cells, "cell"),
+    confidence === null ? null : `confidence ${confidence.toFixed(2)}`,
+    status === "ok" ? null : status,
+    lineage === label ? null : lineage,
   ];
   const title = index.noun === "label" ? index.rows[row].cluster : `Cluster ${index.rows[row].cluster}`;
   return element(
-    "header", { class: "card-head" }, element("h2", { id: "card-title" }, title),
-    element("p", { class: "card-facts" }, ...facts.filter((fact) => fact !== null).map((fact, i) => element("span", { class: i ? "muted" : "label" }, fact))),
-    element("span", { class: "steps" },
-      element("button", { type: "button", "aria-label": "The row before", onclick: () => stepCard(-1) }, "↑"),
-      element("button", { type: "button", "aria-label": "The next row", onclick: () => stepCard(1) }, "↓")),
-    attention.length ? element("ul", { class: "why" }, ...attention.map(({ text }) => element("li", {}, text))) : null,
+    "header",
+    { class: "card-head" },
+    element("h2", { id: "card-title" }, title),
+    element(
+      "p",
+      { class: "card-facts" },
+      ...facts
+        .filter((fact) => fact !== null)
+        .map((fact) => (typeof fact === "string" ? element("span", { class: "muted" }, fact) : fact)),
+    ),
+    element(
+      "span",
+      { class: "steps" },
+      stepButton("The row before", "↑", -1),
+      stepButton("The next row", "↓", 1),
+    ),
+    attention.length
+      ? element("ul", { class: "why" }, ...attention.map(({ text }) => element("li", {}, text)))
+      : null,
   );
+}
+
+/**
+ * @param {string} name
+ * @param {string} sign
+ * @param {number} step
+ */
+function stepButton(name, sign, step) {
+  return element("button", { type: "button", "aria-label": name, onclick: () => stepCard(step) }, sign);
 }
 
 /** Another row without leaving the card. @param {number} step */
 function stepCard(step) {
   const at = /** @type {HTMLElement | null} */ (document.activeElement)?.getAttribute("aria-label");
   moveRow(step);
-  const button = at && Array.from(cardSection.querySelectorAll(".steps button")).find((b) => b.getAttribute("aria-label") === at);
+  const button =
+    at &&
+    Array.from(cardSection.querySelectorAll(".steps button")).find(
+      (b) => b.getAttribute("aria-label") === at,
+    );
   if (button) /** @type {HTMLElement} */ (button).focus();
 }
 
-const EXPECTED_SIGNS = { found: "●", silent: "○", "not measured": "–" };
+/** Sign and words of what an expected marker is here. */
+const EXPECTED = {
+  found: { sign: "●", words: "found" },
+  silent: { sign: "○", words: "silent" },
+  "not measured": { sign: "–", words: "not measured" },
+  "not listed": { sign: "–", words: "not in the table" },
+};
 
 /** Expected markers of the label and of its best alternative. @param {number} row */
 function expectedMarkers(row) {
   const { expected } = index.rows[row];
   if (!expected.length) return null;
-  const one = (/** @type {Expected} */ { label, genes }) => element(
-    "div", {}, element("h4", {}, label || "this label", element("span", {}, ` ${genes.filter((g) => g.state === "found").length} of ${genes.length} found`)),
-    element("ul", { class: "expected" }, ...genes.map(({ gene, state: at }) => element(
-      "li", { class: at.replace(" ", "-"), title: `${gene}: ${at}` },
-      element("span", { "aria-hidden": "true" }, EXPECTED_SIGNS[at]), " ", cardGene(gene), element("span", { class: "unseen" }, ` ${at}`),
-    ))),
-  );
+  const isListed = expected.some(({ genes }) => genes.some((gene) => gene.state === "not listed"));
+  const { found, silent } = EXPECTED;
+  const signs = [found, silent, EXPECTED[isListed ? "not listed" : "not measured"]];
+  const one = (/** @type {Expected} */ { label, genes }) =>
+    element(
+      "div",
+      {},
+      element(
+        "h4",
+        {},
+        label || "this label",
+        element("span", {}, ` ${genes.filter((g) => g.state === "found").length} of ${genes.length} found`),
+      ),
+      element(
+        "ul",
+        { class: "expected" },
+        ...genes.map(({ gene, state: at }) =>
+          element(
+            "li",
+            { class: at.replace(" ", "-"), title: `${gene}: ${EXPECTED[at].words}` },
+            element("span", { "aria-hidden": "true" }, EXPECTED[at].sign),
+            " ",
+            cardGene(gene),
+            element("span", { class: "unseen" }, ` ${EXPECTED[at].words}`),
+          ),
+        ),
+      ),
+    );
   return element(
-    "section", { class: "expected-markers" }, element("h3", {}, "Expected markers"), ...expected.map(one),
-    element("p", { class: "note muted" }, "● found, ○ silent, – not measured"),
+    "section",
+    { class: "expected-markers" },
+    element("h3", {}, "Expected markers"),
+    ...expected.map(one),
+    element("p", { class: "note muted" }, signs.map(({ sign, words }) => `${sign} ${words}`).join(", ")),
   );
 }
 
 /** A gene; where its values are known a click draws them. @param {string} gene */
 function cardGene(gene) {
-  const made = element("button", { type: "button", class: "gene", title: `Values of ${gene}`, onclick: () => drawCardViolin(gene) }, gene);
-  return index.genes && unpacks ? made : element("i", {}, gene);
+  const made = element(
+    "button",
+    { type: "button", class: "gene", title: `Values of ${gene}`, onclick: () => drawCardViolin(gene) },
+    gene,
+  );
+  return index.genes && readsBlocks ? made : element("i", {}, gene);
 }
 
 /** @param {number} row */
 function enginesTable(row) {
   const { engines } = index.rows[row];
   if (!engines.length) return null;
-  const lines = engines.map((e) => element(
-    "tr", {}, element("th", { scope: "row" }, e.engine), element("td", {}, e.label ?? "–"),
-    element("td", {}, e.confidence === null ? "–" : e.confidence.toFixed(2)), element("td", {}, e.status),
-  ));
-  const names = ["Engine", "Label", "Confidence", "Status"].map((name) => element("th", { scope: "col" }, name));
-  return element("section", {}, element("h3", {}, "Engines"), element("div", { class: "wide" },
-    element("table", { class: "engines" }, element("thead", {}, element("tr", {}, ...names)), element("tbody", {}, ...lines))));
+  const lines = engines.map((e) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, e.engine),
+      element("td", {}, e.label ?? "–"),
+      element("td", {}, e.confidence === null ? "–" : e.confidence.toFixed(2)),
+      element("td", {}, e.status),
+    ),
+  );
+  return element(
+    "section",
+    {},
+    element("h3", {}, "Engines"),
+    element(
+      "div",
+      { class: "wide" },
+      element(
+        "table",
+        { class: "engines" },
+        tableHead(["Engine", "Label", "Confidence", "Status"]),
+        element("tbody", {}, ...lines),
+      ),
+    ),
+  );
 }
 
 /** @param {number} row */
 function nearestRows(row) {
   const { near } = index.rows[row];
   if (!near.length) return null;
-  const one = (/** @type {number} */ other) => element(
-    "li", {}, element("button", { type: "button", class: "link", onclick: () => chooseRow(other) }, rowTitle(other)),
-    canCompare() ? element("button", { type: "button", "aria-label": `Compare with ${rowTitle(other)}`, onclick: () => compareWith(other) }, "compare") : null,
+  const one = (/** @type {number} */ other) =>
+    element(
+      "li",
+      {},
+      element("button", { type: "button", class: "link", onclick: () => chooseRow(other) }, rowTitle(other)),
+      canCompare()
+        ? element(
+            "button",
+            {
+              type: "button",
+              "aria-label": `compare with ${rowTitle(other)}`,
+              onclick: () => compareWith(other),
+            },
+            "compare",
+          )
+        : null,
+    );
+  return element(
+    "section",
+    {},
+    element("h3", {}, "Nearest by markers"),
+    element("ul", { class: "choices" }, ...near.map(one)),
   );
-  return element("section", {}, element("h3", {}, "Nearest by markers"), element("ul", { class: "offered" }, ...near.map(one)));
 }
 
 /** Genes of the evidence, in groups. @param {number} row @returns {Promise<GeneGroup[]>} */
 async function groupsOfCard(row) {
   const { supporting, conflicting, missing, expected } = index.rows[row];
   const other = expected[1];
-  const ranked = index.markers.filter((m) => m.row === row).map((m) => m.gene);
   const wanted = [
-    { name: "for", genes: supporting }, { name: "against", genes: conflicting }, { name: "missing", genes: missing },
+    { name: "for", genes: supporting },
+    { name: "against", genes: conflicting },
+    { name: "missing", genes: missing },
     { name: other ? other.label : "", genes: other ? other.genes.map((g) => g.gene) : [] },
-    { name: "best markers", genes: supporting.length ? [] : ranked },
+    { name: "best markers", genes: supporting.length ? [] : markersOf(row) },
   ];
-  const groups = [], seen = new Set();
+  const groups = [],
+    seen = new Set();
   for (const { name, genes } of wanted) {
-    const meant = (await Promise.all(genes.map(geneMeant))).flatMap((gene) => (gene && !seen.has(gene.name) ? [gene.name] : []));
+    const meant = (await Promise.all(genes.map((gene) => geneMeant(gene)))).flatMap((gene) =>
+      gene && !seen.has(gene.value) ? [gene.value] : [],
+    );
     const own = [...new Set(meant)].slice(0, MOST_OF_A_KIND);
     own.forEach((gene) => seen.add(gene));
     if (own.length) groups.push({ name, genes: own });
   }
   return groups;
 }
+
+/** The same picture may be among the genes below, and has another name there. @param {Scene} scene @param {number} row */
+const cardPicture = (scene, row) =>
+  pictureElement({ ...scene, title: `${scene.title}, ${rowName(row)} first` });
 
 /** The chosen row first, then what is most like it, then the others. @param {number} row */
 function rowsFrom(row) {
@@ -133,7 +244,7 @@ const cardSpread = element("section", { class: "card-spread" });
 
 /** Draw what goes with the card; what fails is said in its place. */
 async function drawCardPictures() {
-  if (state.row === null || (index.genes && !unpacks)) return;
+  if (state.row === null || (index.genes && !readsBlocks)) return;
   try {
     await drawPicturesOf(state.row, cardDots, cardSpread);
   } catch (error) {
@@ -141,44 +252,61 @@ async function drawCardPictures() {
   }
 }
 
-/** Dot plot and violin of the genes of a row. @param {number} row @param {HTMLElement} dots @param {HTMLElement} spread */
+/**
+ * Dot plot and violin of the genes of a row.
+ * @param {number} row
+ * @param {HTMLElement} dots
+ * @param {HTMLElement} spread
+ */
 async function drawPicturesOf(row, dots, spread) {
   const turn = ++cardsDrawn;
   const groups = await groupsOfCard(row);
   if (!groups.length) return;
   const scene = await dotPlot(groups, rowsFrom(row), row);
   if (turn !== cardsDrawn) return;
-  dots.replaceChildren(element("h3", {}, "Its genes in all rows"), pictureElement(scene));
+  dots.replaceChildren(element("h3", {}, "Its genes in all rows"), cardPicture(scene, row));
   const genes = groups.flatMap((group) => group.genes);
-  const places = await Promise.all(genes.map(geneMeant));
-  const drawn = genes.filter((_, i) => hasViolin(places[i]?.position ?? -1));
+  const places = await Promise.all(genes.map((gene) => geneMeant(gene)));
+  const drawn = genes.filter((_, i) => hasViolin(places[i]?.gene ?? -1));
   if (turn !== cardsDrawn || !drawn.length) return;
-  const choice = element("select", { id: "violin-of", onchange: () => drawCardViolin(choice.value) }, ...drawn.map((gene) => element("option", { value: gene }, gene)));
-  spread.replaceChildren(element("h3", {}, element("label", { for: "violin-of" }, "Values of "), choice), element("div", { id: "card-violin" }));
+  const choice = element(
+    "select",
+    { id: "violin-of", onchange: () => drawCardViolin(choice.value) },
+    ...drawn.map((gene) => element("option", { value: gene }, gene)),
+  );
+  spread.replaceChildren(
+    element("h3", {}, element("label", { for: "violin-of" }, "Values of "), choice),
+    element("div", { id: "card-violin" }),
+  );
   await drawCardViolin(askedViolin && drawn.includes(askedViolin) ? askedViolin : drawn[0], true);
 }
 
 /** @param {string} gene @param {boolean} [unasked] */
 async function drawCardViolin(gene, unasked = false) {
-  const row = state.row, turn = cardsDrawn;
+  const row = state.row,
+    turn = cardsDrawn;
   const meant = await geneMeant(gene);
   if (!meant) return say(`${gene} was not measured.`);
   const place = document.getElementById("card-violin");
-  if (!place || row === null || !hasViolin(meant.position)) return addGene(gene).then(() => document.getElementById("pictures")?.scrollIntoView());
+  if (!place || row === null || !hasViolin(meant.gene)) return showGene(gene);
   if (!unasked) askedViolin = gene;
-  const scene = await violin(meant.position, rowsFrom(row), row);
+  const scene = await violin(meant.gene, rowsFrom(row), row);
   if (turn !== cardsDrawn) return;
   const choice = /** @type {HTMLSelectElement} */ (document.getElementById("violin-of"));
-  if (!Array.from(choice.options).some((option) => option.value === meant.name)) choice.append(element("option", { value: meant.name }, meant.name));
-  choice.value = meant.name;
-  place.replaceChildren(pictureElement(scene));
+  if (!Array.from(choice.options).some((option) => option.value === meant.value))
+    choice.append(element("option", { value: meant.value }, meant.value));
+  choice.value = meant.value;
+  place.replaceChildren(cardPicture(scene, row));
   if (!unasked) say(scene.title);
 }
 
 /** Cells that were chosen, where no row is. */
 function cardOfCells() {
-  const n = countOf(/** @type {Uint8Array} */ (state.chosen));
-  return [element("header", { class: "card-head" }, element("h2", { id: "card-title" }, `${whole(n)} chosen cell${n === 1 ? "" : "s"}`)), decidePanel];
+  const n = cellsIn(/** @type {Uint8Array} */ (state.chosen));
+  return [
+    element("header", { class: "card-head" }, element("h2", { id: "card-title" }, counted(n, "chosen cell"))),
+    decidePanel,
+  ];
 }
 
 function drawCard() {
@@ -195,8 +323,19 @@ function drawCard() {
   const article = borrowArticle(row);
   cardSection.replaceChildren(
     cardHead(row),
-    element("div", { class: "card-body" },
-      element("div", { class: "card-side" }, decidePanel, expectedMarkers(row), enginesTable(row), nearestRows(row)), article),
+    element(
+      "div",
+      { class: "card-body" },
+      element(
+        "div",
+        { class: "card-side" },
+        decidePanel,
+        expectedMarkers(row),
+        enginesTable(row),
+        nearestRows(row),
+      ),
+      article,
+    ),
     element("div", { class: "card-pictures" }, cardDots, cardSpread),
   );
   // The panel was taken out and put in again, which takes the focus away.

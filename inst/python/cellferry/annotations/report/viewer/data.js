@@ -1,12 +1,35 @@
 // The one interface to what the page shows, whether it is in the file or on a server.
 
 /** @type {Index} */
-const index = JSON.parse(/** @type {HTMLElement} */ (document.getElementById("page-index")).textContent || "null");
+const index = JSON.parse(
+  /** @type {HTMLElement} */ (document.getElementById("page-index")).textContent || "null",
+);
 
 /** Whether the browser can unpack the data; without it the table and the cards remain. */
 const unpacks = typeof DecompressionStream === "function";
 
+/** Whether figures can be read: a server sends them as they are, a file has them packed. */
+const readsBlocks = Boolean(index.live) || unpacks;
+
 class NoData extends Error {}
+
+/** Why something could not be read, in words for the page. @param {unknown} error @param {string} otherwise */
+const reasonOf = (error, otherwise) => (error instanceof NoData ? error.message : otherwise);
+
+/**
+ * The answer of the server; one that is no success is an error with its words.
+ * @param {string} address
+ * @param {object} [said] is sent as JSON
+ */
+async function answerOf(address, said) {
+  if (!index.live) throw new NoData("This page is a file: it asks no server.");
+  const how = said
+    ? { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(said) }
+    : { cache: /** @type {const} */ ("no-store") };
+  const answer = await fetch(address, how);
+  if (!answer.ok) throw new NoData(await saidBy(answer));
+  return answer;
+}
 
 /**
  * Bytes of a block: `coordinates/0`, `clusters`, `column/3`, `genes`, `summary`, `gene/17`,
@@ -15,11 +38,7 @@ class NoData extends Error {}
  * @returns {Promise<Uint8Array>}
  */
 async function block(name) {
-  if (index.live) {
-    const answer = await fetch(index.live.base + name, { cache: "no-store" });
-    if (!answer.ok) throw new NoData(await saidBy(answer));
-    return new Uint8Array(await answer.arrayBuffer());
-  }
+  if (index.live) return new Uint8Array(await (await answerOf(index.live.base + name)).arrayBuffer());
   const element = document.querySelector(`script[data-block="${name}"]`);
   if (!element) throw new NoData("This file does not have it.");
   const text = atob(element.textContent || "");
@@ -34,7 +53,7 @@ async function block(name) {
 async function saidBy(answer) {
   try {
     const body = await answer.json();
-    return body.message || body.error?.message || `The server answered ${answer.status}.`;
+    return body.message || body.error?.message || body.detail?.message || `The server answered ${answer.status}.`;
   } catch {
     return `The server answered ${answer.status}.`;
   }
@@ -58,7 +77,8 @@ function once(name, read) {
   remembered.delete(name);
   remembered.set(name, promise);
   if (!found) promise.catch(() => remembered.delete(name));
-  if (remembered.size > MOST_REMEMBERED) remembered.delete(/** @type {string} */ (remembered.keys().next().value));
+  if (remembered.size > MOST_REMEMBERED)
+    remembered.delete(/** @type {string} */ (remembered.keys().next().value));
   return promise;
 }
 
@@ -93,21 +113,6 @@ function columnOf(i) {
 /** Names of all genes, in the order of the summary. @returns {Promise<string[]>} */
 function geneNames() {
   return once("genes", (bytes) => new TextDecoder().decode(bytes).split("\n"));
-}
-
-/**
- * Where a gene is, by name, in any case, or by an alias; -1 if it is nowhere.
- * @param {string} name
- */
-async function findGene(name) {
-  if (!index.genes) return -1;
-  const names = await geneNames();
-  const wanted = name.trim();
-  const exact = names.indexOf(wanted);
-  if (exact >= 0 || !wanted) return exact;
-  const upper = wanted.toUpperCase();
-  const folded = names.findIndex((n) => n.toUpperCase() === upper);
-  return folded >= 0 ? folded : index.genes.aliases[upper] ?? -1;
 }
 
 /**
@@ -164,7 +169,10 @@ async function histogramOf(position) {
   const genes = /** @type {NonNullable<Index["genes"]>} */ (index.genes);
   const place = genes.histograms.indexOf(position);
   if (place >= 0) {
-    const counts = await once(`histogram/${place}`, (bytes) => new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4));
+    const counts = await once(
+      `histogram/${place}`,
+      (bytes) => new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4),
+    );
     return { top: genes.tops[place], counts: (row) => counts.subarray(row * BINS, (row + 1) * BINS) };
   }
   const [{ top, codes }, rows] = await Promise.all([geneValues(position), rowsOfCells()]);
@@ -179,5 +187,23 @@ async function histogramOf(position) {
 
 /** Labels of the Cell Ontology and their synonyms, for completion. */
 function terms() {
-  return once("terms", (bytes) => /** @type {{id: string, label: string, synonyms: string[]}[]} */ (JSON.parse(new TextDecoder().decode(bytes))));
+  return once(
+    "terms",
+    (bytes) =>
+      /** @type {{id: string, label: string, synonyms: string[]}[]} */ (
+        JSON.parse(new TextDecoder().decode(bytes))
+      ),
+  );
+}
+
+/**
+ * Bits of a mask, the first cell lowest in the first byte, in base64.
+ * @param {Uint8Array} mask of zeros and ones
+ */
+function bitsOf(mask) {
+  const bytes = new Uint8Array(Math.ceil(mask.length / 8));
+  for (let i = 0; i < mask.length; i++) if (mask[i]) bytes[i >> 3] |= 1 << (i & 7);
+  let text = "";
+  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192));
+  return btoa(text);
 }

@@ -1,23 +1,23 @@
-// Filters on columns with counts that follow each other, and what the cells that pass are composed of.
+// Filters on columns, with counts that follow each other.
 
 const FILTER_BINS = 40;
 /** Categories above which a filter has a field to search them. */
 const MANY_LEVELS = 12;
-/** Bars of a composition. */
-const MOST_BARS = 60;
-/** What columns of samples are mostly called: the composition begins with one. */
-const OF_SAMPLES = /sample|donor|patient|orig\.?ident|batch|individual|subject|library/i;
 
 /**
- * @typedef {{from: number, to: number, under: boolean, over: boolean, bins: Uint8Array}} Binned a column of numbers, in bins
- *   between two values; 255 is missing, and what lies beyond is in the first and the last
+ * @typedef {{from: number, to: number, under: boolean, over: boolean, bins: Uint8Array}} Binned a column of
+ *   numbers, in bins between two values; 255 is missing, and what lies beyond is in the first and the last
  * @typedef {{root: any, update: (filter: Filter, counts: Uint32Array) => void}} FilterCard
- * @typedef {{levels: {name: string, n: number, level: number}[], entries: Entry[], count: (level: number, entry: number) => number}} Composed
  */
 
 const filterNow = {
-  turn: 0, count: /** @type {any} */ (null), clear: /** @type {any} */ (null), choose: /** @type {any} */ (null), place: /** @type {any} */ (null),
-  add: /** @type {any} */ (null), /** @type {Map<number, FilterCard>} */ cards: new Map(),
+  turn: 0,
+  count: /** @type {any} */ (null),
+  clear: /** @type {any} */ (null),
+  choose: /** @type {any} */ (null),
+  place: /** @type {any} */ (null),
+  add: /** @type {any} */ (null),
+  /** @type {Map<number, FilterCard>} */ cards: new Map(),
   /** @type {Map<number, Promise<Binned>>} */ binned: new Map(),
 };
 
@@ -27,7 +27,7 @@ const columnsOfCells = () => (index.cells ? index.cells.columns : []);
 /** Build the filters, where there are cells. */
 function startFilters() {
   const section = document.getElementById("filters");
-  if (!section || !index.cells || !index.cells.n || (!unpacks && !index.live) || !columnsOfCells().length) return;
+  if (!section || !index.cells || !index.cells.n || !readsBlocks || !columnsOfCells().length) return;
   section.hidden = false;
   section.append(filterBar());
   filterNow.place = element("div", { class: "filter-cards" });
@@ -39,32 +39,57 @@ function startFilters() {
 }
 
 function filterBar() {
-  filterNow.add = element("select", { id: "filter-add", onchange: () => {
-    if (filterNow.add.value) addFilter(Number(filterNow.add.value));
-    filterNow.add.value = "";
-  } });
+  filterNow.add = element("select", {
+    id: "filter-add",
+    onchange: () => {
+      if (filterNow.add.value) addFilter(Number(filterNow.add.value));
+      filterNow.add.value = "";
+    },
+  });
   filterNow.count = element("span", { id: "filter-count", role: "status" });
-  filterNow.clear = element("button", { type: "button", onclick: () => change({ filters: [] }) }, "Clear filters");
-  filterNow.choose = element("button", { type: "button", title: "Choose the cells that pass, as with the lasso",
-    onclick: () => change({ chosen: state.shown && state.shown.slice() }) }, "Choose these cells");
+  filterNow.clear = element(
+    "button",
+    { type: "button", onclick: () => change({ filters: [] }) },
+    "Clear filters",
+  );
+  filterNow.choose = element(
+    "button",
+    {
+      type: "button",
+      title: "Choose the cells that pass, as with the lasso",
+      onclick: () => change({ chosen: state.shown && state.shown.slice() }),
+    },
+    "Choose these cells",
+  );
   offerColumns();
-  return element("div", { class: "filter-bar" }, element("label", { class: "map-choice" }, "Filter by ", filterNow.add),
-    filterNow.count, filterNow.clear, filterNow.choose);
+  return element(
+    "div",
+    { class: "filter-bar" },
+    element("label", { class: "map-choice" }, "Filter by ", filterNow.add),
+    filterNow.count,
+    filterNow.clear,
+    filterNow.choose,
+  );
 }
 
 function offerColumns() {
   const used = new Set(state.filters.map((f) => f.column));
-  filterNow.add.replaceChildren(element("option", { value: "" }, "a column …"),
-    ...columnsOfCells().map(({ name }, i) => (used.has(i) ? null : element("option", { value: i }, name))).filter(Boolean));
+  filterNow.add.replaceChildren(
+    element("option", { value: "" }, "a column …"),
+    ...columnsOfCells()
+      .map(({ name }, i) => (used.has(i) ? null : element("option", { value: i }, name)))
+      .filter(Boolean),
+  );
 }
 
 /** Say how many cells pass. */
 function sayShown() {
   const { cells } = index;
   if (!cells) return;
-  const n = countOf(state.shown, cells.n);
   const drawn = cells.all ? "cells" : "drawn cells";
-  filterNow.count.textContent = state.shown ? `${whole(n)} of ${whole(cells.n)} ${drawn}` : `all ${whole(cells.n)} ${drawn}`;
+  filterNow.count.textContent = state.shown
+    ? `${whole(cellsIn(state.shown))} of ${whole(cells.n)} ${drawn}`
+    : `all ${whole(cells.n)} ${drawn}`;
   filterNow.clear.hidden = !state.filters.length;
   filterNow.choose.hidden = !state.shown;
   offerColumns();
@@ -80,7 +105,8 @@ function addFilter(column) {
 
 /** @param {number} column @param {Partial<Filter>} to */
 function setFilter(column, to) {
-  const others = state.filters.some((f) => f.column === column) ? state.filters
+  const others = state.filters.some((f) => f.column === column)
+    ? state.filters
     : [...state.filters, { column, levels: null, low: null, high: null }];
   change({ filters: others.map((f) => (f.column === column ? { ...f, ...to } : f)) });
 }
@@ -116,25 +142,37 @@ async function applyFilters() {
   const began = performance.now();
   const { filters } = state;
   const n = index.cells ? index.cells.n : 0;
-  const given = await Promise.all(filters.map(async ({ column }) => {
-    const read = await columnOf(column);
-    return { ...read, binned: read.values ? await binnedOf(column) : null };
-  }));
+  const given = await Promise.all(
+    filters.map(async ({ column }) => {
+      const read = await columnOf(column);
+      return { ...read, binned: read.values ? await binnedOf(column) : null };
+    }),
+  );
   if (turn !== filterNow.turn) return;
-  const failed = new Uint8Array(n), which = new Uint8Array(n);
+  const failed = new Uint8Array(n),
+    which = new Uint8Array(n);
   filters.forEach((filter, k) => {
     const { codes, values } = given[k];
     if (codes) failLevels(filter, codes, k, failed, which);
     else if (values) failRange(filter, values, k, failed, which);
   });
   const open = filters.every((f) => f.levels === null && f.low === null && f.high === null);
-  const counts = filters.map((_, k) => countsGivenOthers(given[k].codes ?? /** @type {Binned} */ (given[k].binned).bins, k, failed, which));
+  const counts = filters.map((_, k) =>
+    countsGivenOthers(given[k].codes ?? /** @type {Binned} */ (given[k].binned).bins, k, failed, which),
+  );
   change({ shown: open ? null : failed.map((f) => Number(f === 0)) });
-  showFilters(filters, given.map((g) => g.binned), counts);
+  showFilters(
+    filters,
+    given.map((g) => g.binned),
+    counts,
+  );
   performance.measure("cellferry:filter", { start: began, end: performance.now() });
 }
 
-/** @param {Filter} filter @param {Uint16Array} codes @param {number} k @param {Uint8Array} failed @param {Uint8Array} which */
+/**
+ * @param {Filter} filter @param {Uint16Array} codes @param {number} k @param {Uint8Array} failed
+ * @param {Uint8Array} which
+ */
 function failLevels({ levels }, codes, k, failed, which) {
   if (!levels) return;
   const fails = new Uint8Array(NOWHERE + 1).fill(1);
@@ -146,11 +184,15 @@ function failLevels({ levels }, codes, k, failed, which) {
   }
 }
 
-/** @param {Filter} filter @param {Float32Array} values @param {number} k @param {Uint8Array} failed @param {Uint8Array} which */
+/**
+ * @param {Filter} filter @param {Float32Array} values @param {number} k @param {Uint8Array} failed
+ * @param {Uint8Array} which
+ */
 function failRange({ low, high }, values, k, failed, which) {
   if (low === null && high === null) return;
   // What is written with few digits is meant to be the float that is kept.
-  const from = Math.fround(low ?? -Infinity), to = Math.fround(high ?? Infinity);
+  const from = Math.fround(low ?? -Infinity),
+    to = Math.fround(high ?? Infinity);
   for (let i = 0; i < values.length; i++) {
     if (values[i] >= from && values[i] <= to) continue;
     failed[i] += 1;
@@ -158,7 +200,10 @@ function failRange({ low, high }, values, k, failed, which) {
   }
 }
 
-/** @param {Uint16Array | Uint8Array} codes @param {number} k @param {Uint8Array} failed @param {Uint8Array} which */
+/**
+ * @param {Uint16Array | Uint8Array} codes @param {number} k @param {Uint8Array} failed
+ * @param {Uint8Array} which
+ */
 function countsGivenOthers(codes, k, failed, which) {
   const counts = new Uint32Array(NOWHERE + 1);
   for (let i = 0; i < codes.length; i++) {
@@ -170,7 +215,8 @@ function countsGivenOthers(codes, k, failed, which) {
 /** @param {number} column @returns {Promise<Binned>} */
 function binnedOf(column) {
   const found = filterNow.binned.get(column);
-  const promise = found || columnOf(column).then(({ values }) => binned(/** @type {Float32Array} */ (values)));
+  const promise =
+    found || columnOf(column).then(({ values }) => binned(/** @type {Float32Array} */ (values)));
   filterNow.binned.set(column, promise);
   return promise;
 }
@@ -178,13 +224,17 @@ function binnedOf(column) {
 /** @param {Float32Array} values @returns {Binned} */
 function binned(values) {
   const sorted = sampleOf(values, Number.isFinite);
-  const least = sorted[0] ?? 0, most = sorted[sorted.length - 1] ?? 1;
-  const low = sorted[Math.floor(sorted.length * 0.005)] ?? 0, high = sorted[Math.ceil(sorted.length * 0.995) - 1] ?? 1;
+  const least = sorted[0] ?? 0,
+    most = sorted[sorted.length - 1] ?? 1;
+  const low = sorted[Math.floor(sorted.length * 0.005)] ?? 0,
+    high = sorted[Math.ceil(sorted.length * 0.995) - 1] ?? 1;
   const [from, to] = high > low ? [low, high] : [least, most > least ? most : least + 1];
-  const bins = new Uint8Array(values.length), step = FILTER_BINS / (to - from);
+  const bins = new Uint8Array(values.length),
+    step = FILTER_BINS / (to - from);
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
-    bins[i] = value === value ? Math.min(Math.max(Math.floor((value - from) * step), 0), FILTER_BINS - 1) : 255;
+    bins[i] =
+      value === value ? Math.min(Math.max(Math.floor((value - from) * step), 0), FILTER_BINS - 1) : 255;
   }
   return { from, to, under: least < from, over: most > to, bins };
 }
@@ -214,7 +264,16 @@ function showFilters(filters, bins, counts) {
 /** @param {number} column @param {...(Node | null)} content */
 function cardAround(column, ...content) {
   const { name } = columnsOfCells()[column];
-  const close = element("button", { type: "button", class: "plain", "aria-label": `Remove the filter by ${name}`, onclick: () => removeFilter(column) }, "Remove");
+  const close = element(
+    "button",
+    {
+      type: "button",
+      class: "plain",
+      "aria-label": `Remove the filter by ${name}`,
+      onclick: () => removeFilter(column),
+    },
+    "Remove",
+  );
   return element("fieldset", { class: "filter-card" }, element("legend", {}, name), close, ...content);
 }
 
@@ -224,15 +283,36 @@ function levelCard(column) {
   const items = allLevels(column).map((level) => {
     const box = element("input", { type: "checkbox", onchange: () => toggleLevel(column, level) });
     const count = element("span", { class: "legend-n" });
-    const item = element("li", {}, element("label", {}, box, element("span", { class: "level-name" }, levels[level] ?? "missing"), count));
+    const item = element(
+      "li",
+      {},
+      element("label", {}, box, element("span", { class: "level-name" }, levels[level] ?? "missing"), count),
+    );
     return { level, box, count, item, name: (levels[level] ?? "missing").toLowerCase() };
   });
   const list = element("ul", { class: "filter-levels" }, ...items.map(({ item }) => item));
-  const find = levels.length > MANY_LEVELS ? element("input", { type: "search", placeholder: "find", "aria-label": `Find in ${name}`,
-    oninput: () => items.forEach((one) => { one.item.hidden = !one.name.includes(find.value.toLowerCase()); }) }) : null;
-  const both = element("div", { class: "map-buttons" },
+  const find =
+    levels.length > MANY_LEVELS
+      ? element("input", {
+          type: "search",
+          placeholder: "find",
+          "aria-label": `Find in ${name}`,
+          oninput: () =>
+            items.forEach((one) => {
+              one.item.hidden = !one.name.includes(find.value.toLowerCase());
+            }),
+        })
+      : null;
+  const both = element(
+    "div",
+    { class: "map-buttons" },
     element("button", { type: "button", class: "plain", onclick: () => setLevels(column, null) }, "All"),
-    element("button", { type: "button", class: "plain", onclick: () => setLevels(column, new Set()) }, "None"));
+    element(
+      "button",
+      { type: "button", class: "plain", onclick: () => setLevels(column, new Set()) },
+      "None",
+    ),
+  );
   const update = (/** @type {Filter} */ filter, /** @type {Uint32Array} */ counts) => {
     for (const { level, box, count, item } of items) {
       box.checked = !filter.levels || filter.levels.has(level);
@@ -248,19 +328,45 @@ function levelCard(column) {
 /** @param {number} column @param {Binned} of @returns {FilterCard} */
 function rangeCard(column, of) {
   const { name, low, high } = columnsOfCells()[column];
-  const bars = Array.from({ length: FILTER_BINS }, (_, i) => element("rect", { x: i + 0.06, width: 0.88, y: 0, height: 0 }));
-  const svg = element("svg", { class: "filter-bins", viewBox: `0 0 ${FILTER_BINS} 40`, preserveAspectRatio: "none", role: "img",
-    "aria-label": `Distribution of ${name}, from ${figure(low ?? 0)} to ${figure(high ?? 0)}` }, ...bars);
-  const field = (/** @type {"low" | "high"} */ which, /** @type {string} */ text, /** @type {number | null} */ end) =>
-    element("input", { type: "number", step: "any", "aria-label": `${name}, ${text}`, placeholder: end === null ? "" : String(Number(end.toPrecision(3))),
-      oninput: (/** @type {any} */ e) => setFilter(column, { [which]: e.target.value === "" ? null : Number(e.target.value) }) });
-  const from = field("low", "at least", low), to = field("high", "at most", high);
+  const bars = Array.from({ length: FILTER_BINS }, (_, i) =>
+    element("rect", { x: i + 0.06, width: 0.88, y: 0, height: 0 }),
+  );
+  const svg = element(
+    "svg",
+    {
+      class: "filter-bins",
+      viewBox: `0 0 ${FILTER_BINS} 40`,
+      preserveAspectRatio: "none",
+      role: "img",
+      "aria-label": `Distribution of ${name}, from ${figure(low ?? 0)} to ${figure(high ?? 0)}`,
+    },
+    ...bars,
+  );
+  const field = (
+    /** @type {"low" | "high"} */ which,
+    /** @type {string} */ text,
+    /** @type {number | null} */ end,
+  ) =>
+    element("input", {
+      type: "number",
+      step: "any",
+      "aria-label": `${name}, ${text}`,
+      placeholder: end === null ? "" : String(Number(end.toPrecision(3))),
+      oninput: (/** @type {any} */ e) =>
+        setFilter(column, { [which]: e.target.value === "" ? null : Number(e.target.value) }),
+    });
+  const from = field("low", "at least", low),
+    to = field("high", "at most", high);
   const missing = element("span", { class: "note muted" });
   brush(svg, of, (a, b) => setFilter(column, { low: a, high: b }));
-  const ends = element("div", { class: "bar-numbers" }, element("span", {}, (of.under ? "≤ " : "") + figure(of.from)),
-    element("span", {}, (of.over ? "≥ " : "") + figure(of.to)));
+  const ends = element(
+    "div",
+    { class: "bar-numbers" },
+    ...endsOf({ ...of, low: of.from, high: of.to }).map((end) => element("span", {}, end)),
+  );
   const update = (/** @type {Filter} */ filter, /** @type {Uint32Array} */ counts) => {
-    const most = Math.max(...counts.subarray(0, FILTER_BINS), 1), step = (of.to - of.from) / FILTER_BINS;
+    const most = Math.max(...counts.subarray(0, FILTER_BINS), 1),
+      step = (of.to - of.from) / FILTER_BINS;
     bars.forEach((bar, i) => {
       const height = counts[i] ? Math.max((38 * counts[i]) / most, 0.8) : 0;
       bar.setAttribute("y", String(40 - height));
@@ -269,15 +375,26 @@ function rangeCard(column, of) {
       const above = filter.high !== null && of.from + i * step > filter.high;
       bar.setAttribute("class", below || above ? "out" : "in");
     });
-    for (const [input, value] of [[from, filter.low], [to, filter.high]]) {
+    for (const [input, value] of [
+      [from, filter.low],
+      [to, filter.high],
+    ]) {
       if (document.activeElement !== input) input.value = value === null ? "" : String(value);
     }
-    missing.textContent = counts[255] ? `${whole(counts[255])} without a value ${filter.low === null && filter.high === null ? "" : "are left out"}` : "";
+    const open = filter.low === null && filter.high === null;
+    const without = `${whole(counts[255])} without a value${open ? "" : ": left out"}`;
+    missing.textContent = counts[255] ? without : "";
   };
-  return { root: cardAround(column, svg, ends, element("div", { class: "filter-range" }, from, "to", to), missing), update };
+  return {
+    root: cardAround(column, svg, ends, element("div", { class: "filter-range" }, from, "to", to), missing),
+    update,
+  };
 }
 
-/** Choose a range by drawing over a histogram. @param {any} svg @param {Binned} of @param {(low: number, high: number) => void} take */
+/**
+ * Choose a range by drawing over a histogram.
+ * @param {any} svg @param {Binned} of @param {(low: number, high: number) => void} take
+ */
 function brush(svg, of, take) {
   let start = NaN;
   const value = (/** @type {PointerEvent} */ event) => {
@@ -293,161 +410,4 @@ function brush(svg, of, take) {
     const end = value(event);
     if (end !== start) take(Math.min(start, end), Math.max(start, end));
   });
-}
-
-// ---- Composition
-
-const composition = {
-  turn: 0, column: -1, by: "label",
-  bars: /** @type {any} */ (null), table: /** @type {any} */ (null), note: /** @type {any} */ (null), key: /** @type {any} */ (null),
-  /** @type {Composed | null} */ now: null,
-};
-
-/** @param {HTMLElement} section */
-function startComposition(section) {
-  const columns = columnsOfCells().map((column, i) => ({ ...column, i })).filter((c) => c.kind === "category" && c.levels.length > 0);
-  if (!columns.length) return;
-  const likely = columns.find((c) => OF_SAMPLES.test(c.name) && !c.own) || columns.find((c) => !c.own && c.levels.length > 1) || columns[0];
-  composition.column = likely.i;
-  const of = element("select", { id: "composition-of", onchange: () => { composition.column = Number(of.value); compose(); } },
-    ...columns.map(({ name, i }) => element("option", { value: i }, name)));
-  of.value = String(likely.i);
-  const by = element("select", { id: "composition-by", onchange: () => { composition.by = by.value; compose(); } },
-    ...plainChoices().filter((option) => option.value !== "confidence"));
-  composition.bars = element("div", { class: "stacks", role: "img" });
-  composition.key = element("ul", { class: "stack-key", "aria-label": "Legend" });
-  composition.note = element("p", { class: "note muted" });
-  composition.table = element("div", { class: "wide", role: "region", "aria-label": "Composition", tabindex: "0" });
-  section.append(element("h3", {}, "Composition"), element("div", { class: "filter-bar" },
-    element("label", { class: "map-choice" }, "Of ", of), element("label", { class: "map-choice" }, "by ", by),
-    element("div", { class: "map-buttons" }, mapButton("CSV", "Download the composition as CSV", saveCompositionCsv),
-      mapButton("PNG", "Download the composition as PNG", saveCompositionPng),
-      mapButton("SVG", "Download the composition as SVG", saveCompositionSvg))),
-  composition.bars, composition.key, composition.note,
-  element("details", { class: "composition-table" }, element("summary", {}, "Counts and shares"), composition.table));
-  on(["shown", "chosen", "decisions"], compose);
-  for (const query of [darkness, onPaper]) query.addEventListener("change", showComposition);
-  compose();
-}
-
-/** @returns {Colouring} */
-function composedBy() {
-  const [by, level] = composition.by.split(":");
-  if (by === "level") return { by, level: Number(level) };
-  return { by: by === "cluster" || by === "decision" ? by : "label" };
-}
-
-/** Count the cells that pass, and are chosen, of each category and group. */
-async function compose() {
-  const turn = ++composition.turn;
-  const { levels } = columnsOfCells()[composition.column];
-  let painting, codes;
-  try {
-    [painting, { codes }] = await Promise.all([paintingOf(composedBy()), columnOf(composition.column)]);
-  } catch (error) {
-    composition.note.textContent = error instanceof NoData ? error.message : "The column cannot be read.";
-    return;
-  }
-  if (turn !== composition.turn || !codes) return;
-  const { shown, chosen } = state;
-  // The last of each are for cells without a category, and in no group.
-  const width = painting.entries.length + 1, counts = new Uint32Array((levels.length + 1) * width);
-  for (let i = 0; i < codes.length; i++) {
-    if ((shown && !shown[i]) || (chosen && !chosen[i])) continue;
-    const entry = painting.entryOf[painting.codes[i]];
-    counts[Math.min(codes[i], levels.length) * width + Math.min(entry, width - 1)] += 1;
-  }
-  const count = (/** @type {number} */ level, /** @type {number} */ entry) => counts[level * width + entry];
-  const sums = [...levels, "missing"].map((name, level) => ({ name, level, n: counts.subarray(level * width, (level + 1) * width).reduce((a, b) => a + b, 0) }));
-  /** @type {Entry} */
-  const none = { name: `in no ${index.noun}`, detail: "", group: null, rows: [], level: NOWHERE, n: 0, colour: () => mapColours().grey };
-  composition.now = { levels: sums.filter(({ n }) => n > 0), entries: [...painting.entries, none], count };
-  showComposition();
-}
-
-/** Groups that have a cell, by their place. @param {Composed} of */
-const groupsOf = (of) => of.entries.map((entry, i) => ({ entry, i })).filter(({ i }) => of.levels.some(({ level }) => of.count(level, i) > 0));
-
-/** @param {number} n @param {number} all */
-const percent = (n, all) => `${((100 * n) / all).toFixed(n / all < 0.1 && n > 0 ? 1 : 0)} %`;
-
-function showComposition() {
-  const of = composition.now;
-  if (!of) return;
-  const groups = groupsOf(of), bars = of.levels.slice(0, MOST_BARS);
-  const title = columnsOfCells()[composition.column].name;
-  composition.bars.setAttribute("aria-label", `Stacked bars: share of each ${composition.by.split(":")[0]} in each ${title}. The table below has the numbers.`);
-  composition.bars.replaceChildren(...bars.map(({ name, level, n }) => element("div", { class: "stack" },
-    element("span", { class: "stack-name", title: name }, name),
-    element("span", { class: "stack-bar" }, ...groups.filter(({ i }) => of.count(level, i) > 0).map(({ entry, i }) =>
-      element("span", { style: `flex-grow:${of.count(level, i)};background:${entry.colour()}`,
-        title: `${name}, ${entry.name}: ${whole(of.count(level, i))} (${percent(of.count(level, i), n)})` }))),
-    element("span", { class: "legend-n" }, whole(n)))));
-  composition.key.replaceChildren(...groups.map(({ entry }) => element("li", {},
-    element("i", { style: `background:${entry.colour()}`, "aria-hidden": "true" }), entry.name)));
-  composition.note.textContent = noteOnComposition(of);
-  composition.table.replaceChildren(compositionTable(of, groups, title));
-}
-
-/** @param {Composed} of */
-function noteOnComposition(of) {
-  const n = of.levels.reduce((sum, level) => sum + level.n, 0);
-  const which = state.chosen ? "chosen " : "", drawn = index.cells?.all ? "" : "drawn ";
-  const parts = [`Of ${whole(n)} ${which}${drawn}cells${state.shown ? " that pass the filters" : ""}.`];
-  if (of.levels.length > MOST_BARS) parts.push(`The first ${MOST_BARS} of ${whole(of.levels.length)} are drawn; the table has all.`);
-  return parts.join(" ");
-}
-
-/** @param {Composed} of @param {{entry: Entry, i: number}[]} groups @param {string} title */
-function compositionTable(of, groups, title) {
-  const head = element("tr", {}, element("th", { scope: "col" }, title), element("th", { scope: "col" }, "cells"),
-    ...groups.map(({ entry }) => element("th", { scope: "col" }, entry.name)));
-  const rows = of.levels.map(({ name, level, n }) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, whole(n)),
-    ...groups.map(({ i }) => element("td", {}, whole(of.count(level, i)), element("small", {}, ` ${percent(of.count(level, i), n)}`)))));
-  return element("table", { class: "figures composed" }, element("thead", {}, head), element("tbody", {}, ...rows));
-}
-
-const compositionName = () => `composition_${columnsOfCells()[composition.column].name.replace(/[^\w.-]+/g, "_").slice(0, 60)}`;
-
-function saveCompositionCsv() {
-  const of = composition.now;
-  if (!of) return;
-  const title = columnsOfCells()[composition.column].name;
-  const rows = of.levels.flatMap(({ name, level, n }) => groupsOf(of).map(({ entry, i }) =>
-    [name, entry.name, of.count(level, i), Number((of.count(level, i) / n).toPrecision(6))]));
-  download(`${compositionName()}.csv`, csvOf([[title, composition.by.replace(":", "_"), "n_cells", "share"], ...rows]));
-}
-
-/** @returns {Drawing | null} */
-function compositionDrawing() {
-  const of = composition.now;
-  if (!of) return null;
-  const colours = mapColours(), groups = groupsOf(of), left = 190, wide = 560, line = 26, top = 44;
-  /** @type {Shape[]} */
-  const shapes = [{ kind: "text", x: 16, y: 20, text: columnsOfCells()[composition.column].name, size: 14, weight: 600, fill: colours.ink }];
-  const bars = of.levels.slice(0, MOST_BARS);
-  bars.forEach(({ name, level, n }, k) => {
-    const y = top + k * line;
-    shapes.push({ kind: "text", x: left - 10, y: y + 9, text: shortened(name, 26), size: 12.5, anchor: "end", fill: colours.ink },
-      { kind: "text", x: left + wide + 10, y: y + 9, text: whole(n), size: 12, fill: colours.muted });
-    let x = left;
-    for (const { entry, i } of groups) {
-      const width = (wide * of.count(level, i)) / n;
-      if (width > 0) shapes.push({ kind: "rect", x, y, width, height: 18, fill: entry.colour() });
-      x += width;
-    }
-  });
-  groups.forEach(({ entry }, k) => shapes.push({ kind: "dot", x: left + wide + 96, y: top + 9 + k * 20, r: 5.5, fill: entry.colour() },
-    { kind: "text", x: left + wide + 110, y: top + 9 + k * 20, text: shortened(entry.name, 30), size: 12.5, fill: colours.ink }));
-  return { width: left + wide + 330, height: top + Math.max(bars.length * line, groups.length * 20) + 20, shapes };
-}
-
-function saveCompositionPng() {
-  const drawing = compositionDrawing();
-  if (drawing) savePicture(canvasOf(drawing, 2), compositionName());
-}
-
-function saveCompositionSvg() {
-  const drawing = compositionDrawing();
-  if (drawing) download(`${compositionName()}.svg`, svgOf(drawing));
 }

@@ -6,6 +6,13 @@
  *   | {by: "decision"} | {by: "confidence"}} Colouring
  * @typedef {{column: number, levels: Set<number> | null, low: number | null, high: number | null}} Filter
  *
+ * @typedef {object} Kept how safe the decisions are
+ * @property {number} own decisions that a person can undo
+ * @property {number} made in this page, and held in it only
+ * @property {number} downloaded of those
+ * @property {number} unsent that the server has not answered yet
+ * @property {string} problem why not
+ *
  * @typedef {object} State
  * @property {number | null} row the chosen row
  * @property {number | null} other the row it is compared with
@@ -17,12 +24,22 @@
  * @property {Set<number>} hidden rows whose cells are not drawn
  * @property {Decision[]} decisions the oldest first, those of the page included
  * @property {{name: string, genes: string[]}[]} lists of genes, pasted or read
+ * @property {Kept} kept
  */
 
 /** @type {State} */
 const state = {
-  row: null, other: null, embedding: 0, colouring: { by: "label" }, filters: [], shown: null, chosen: null,
-  hidden: new Set(), decisions: index.decisions, lists: [],
+  row: null,
+  other: null,
+  embedding: 0,
+  colouring: { by: "label" },
+  filters: [],
+  shown: null,
+  chosen: null,
+  hidden: new Set(),
+  decisions: index.decisions,
+  lists: [],
+  kept: { own: 0, made: 0, downloaded: 0, unsent: 0, problem: "" },
 };
 
 /** @type {Map<string, Set<() => void>>} */
@@ -45,41 +62,36 @@ function change(change) {
   for (const call of told) call();
 }
 
-/** Whether the page is dark. */
+/** The page is dark where a person wants it so, and never on paper. */
 const darkness = matchMedia("(prefers-color-scheme: dark)");
-const isDark = () => darkness.matches;
+const onPaper = matchMedia("print");
+const isDark = () => darkness.matches && !onPaper.matches;
+
+/** Call something when the page changes between light, dark and paper. @param {() => void} call */
+function onScheme(call) {
+  for (const query of [darkness, onPaper]) query.addEventListener("change", call);
+}
+
+/** Cells of a mask. @param {Uint8Array} mask of zeros and ones */
+function cellsIn(mask) {
+  let n = 0;
+  for (let i = 0; i < mask.length; i++) n += mask[i];
+  return n;
+}
 
 /**
- * An element with attributes and children; text is text and never markup.
- * @param {string} name
- * @param {Record<string, any>} [attributes] `on…` are listeners, `class`, `data-…`; true is an empty attribute
- * @param {(Node | string | null | undefined)[]} children
- * @returns {any}
+ * A row as the engine answered it.
+ * @param {number} row
+ * @returns {{label: string | null, status: Row["status"], ontology_id: string | null}}
  */
-function element(name, attributes = {}, ...children) {
-  const made = SVG_NAMES.has(name) ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) {
-    if (value === null || value === undefined || value === false) continue;
-    if (key.startsWith("on") && typeof value === "function") made.addEventListener(key.slice(2), value);
-    else made.setAttribute(key, value === true ? "" : String(value));
-  }
-  made.append(...children.filter((child) => child !== null && child !== undefined).map((child) => /** @type {Node | string} */ (child)));
-  return made;
-}
-const SVG_NAMES = new Set(["svg", "g", "path", "rect", "circle", "line", "text", "tspan", "polygon", "polyline", "defs", "clipPath"]);
-
-/** Say something to those who do not see the pictures. @param {string} text */
-function say(text) {
-  const place = document.getElementById("said");
-  if (place) place.textContent = text;
-}
-
-/** Whole numbers with thin spaces, as the rest of the page has them. @param {number} n */
-const whole = (n) => String(Math.round(n)).replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
-
-/** The label in force of a row with what was decided on this page. @param {number} row */
-function labelOf(row) {
-  return inForce(row).label;
+function engineOf(row) {
+  const { label, status, ontology_id, engine_label, engine_status, engine_ontology_id } = index.rows[row];
+  if (engine_status === null) return { label, status, ontology_id };
+  return {
+    label: engine_label,
+    status: /** @type {Row["status"]} */ (engine_status),
+    ontology_id: engine_ontology_id,
+  };
 }
 
 /**
@@ -90,28 +102,21 @@ function labelOf(row) {
 function inForce(row) {
   const given = index.rows[row];
   const last = state.decisions.findLast((d) => d.cluster === given.cluster && d.state === "in force") || null;
-  const engine = given.engine_status === null
-    ? { label: given.label, ontology_id: given.ontology_id }
-    : { label: given.engine_label, ontology_id: given.engine_ontology_id };
+  const { label, ontology_id } = engineOf(row);
+  const engine = { label, ontology_id };
   if (!last || last.decision === "withdrawn") return { ...engine, decision: null };
   if (last.decision === "needs_work") return { ...engine, decision: last };
   if (last.decision === "unknown") return { label: "Unknown", ontology_id: null, decision: last };
   return { label: last.label, ontology_id: last.ontology_id, decision: last };
 }
 
-/** Hand a file to the person. @param {string} name @param {Blob} content */
-function download(name, content) {
-  const link = element("a", { href: URL.createObjectURL(content), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+/** The label in force of a row with what was decided on this page. @param {number} row */
+function labelOf(row) {
+  return inForce(row).label;
 }
 
-/** CSV of rows of texts and numbers, in which nothing is a formula. @param {(string | number | null)[][]} rows */
-function csvOf(rows) {
-  const cell = (/** @type {string | number | null} */ value) => {
-    if (typeof value === "number") return String(value);
-    const text = value === null ? "" : /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-    return /[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
-  };
-  return new Blob([rows.map((row) => row.map(cell).join(",")).join("\n") + "\n"], { type: "text/csv" });
+/** Whether somebody has decided what a row is. @param {number} row */
+function isDecided(row) {
+  const { decision } = inForce(row);
+  return decision !== null && decision.decision !== "needs_work";
 }

@@ -4,7 +4,9 @@ const rowTable = /** @type {HTMLTableElement} */ (document.getElementById("clust
 const rowBody = rowTable.tBodies[0];
 /** As the index has them, whatever their order on the page. */
 const rowElements = Array.from(rowBody.rows);
-const rowCards = rowElements.map((row) => /** @type {HTMLElement} */ (document.getElementById(row.dataset.card || "")));
+const rowCards = rowElements.map(
+  (row) => /** @type {HTMLElement} */ (document.getElementById(row.dataset.card || "")),
+);
 const rowHead = /** @type {HTMLTableSectionElement} */ (rowTable.tHead).rows[0];
 const searchBox = /** @type {HTMLInputElement} */ (document.getElementById("search"));
 /** Which cell of a row has the label; a page of labels has it in the first. */
@@ -15,15 +17,6 @@ const DECISION_CELL = LOOK_CELL + 1;
 
 /** Reasons for a look, the heaviest first; one that is not here weighs as little as the last. */
 const HEAVY_REASONS = ["failed", "stale", "needs_work", "unknown", "mixed", "low_confidence"];
-
-/** How a row is called in sentences. @param {number} row */
-const rowName = (row) => (index.noun === "label" ? index.rows[row].cluster : `${index.noun} ${index.rows[row].cluster}`);
-
-/** Whether somebody has decided what a row is. @param {number} row */
-function isDecided(row) {
-  const { decision } = inForce(row);
-  return decision !== null && decision.decision !== "needs_work";
-}
 
 /** How much a row wants a look; nothing where it is decided. @param {number} row */
 function lookWeight(row) {
@@ -38,35 +31,28 @@ function lookWeight(row) {
 /** @param {string} code */
 const reasonWords = (code) => code.replaceAll("_", " ");
 
-/** What a decision is in the table and in the history. @param {Decision["decision"]} decision */
-const decisionWords = (decision) => decision.replace("_", " ");
-
 const MOST_CHIPS = 2;
 
 /** @param {number} row */
 function reasonChips(row) {
   const { attention } = index.rows[row];
-  const chips = attention.slice(0, MOST_CHIPS).map(({ code, text }) => element("li", { title: text }, reasonWords(code)));
+  const chips = attention
+    .slice(0, MOST_CHIPS)
+    .map(({ code, text }) => element("li", { title: text }, reasonWords(code)));
   const rest = attention.slice(MOST_CHIPS);
-  if (rest.length) chips.push(element("li", { title: rest.map((r) => r.text).join("\n") }, `+${rest.length}`));
-  return chips.length ? element("ul", { class: "reasons" }, ...chips) : element("span", { class: "muted" }, "–");
-}
-
-/**
- * A row as the engine answered it.
- * @param {number} row
- * @returns {{label: string | null, status: Row["status"], ontology_id: string | null}}
- */
-function engineOf(row) {
-  const { label, status, ontology_id, engine_label, engine_status, engine_ontology_id } = index.rows[row];
-  if (engine_status === null) return { label, status, ontology_id };
-  return { label: engine_label, status: /** @type {Row["status"]} */ (engine_status), ontology_id: engine_ontology_id };
+  if (rest.length)
+    chips.push(element("li", { title: rest.map((r) => r.text).join("\n") }, `+${rest.length}`));
+  return chips.length
+    ? element("ul", { class: "reasons" }, ...chips)
+    : element("span", { class: "muted" }, "–");
 }
 
 /** What the engine said, where another label is in force. @param {number} row */
 function engineWords(row) {
   const { label } = engineOf(row);
-  return labelOf(row) === label ? null : element("small", { class: "engine-says" }, `engine: ${label ?? "no label"}`);
+  return labelOf(row) === label
+    ? null
+    : element("small", { class: "engine-says" }, `engine: ${label ?? "no label"}`);
 }
 
 const STATUS_SIGNS = { ok: "✓", unknown: "?", failed: "✕", skipped: "–" };
@@ -75,17 +61,27 @@ const writtenCells = new Map();
 
 /** Term and status of the label in force. @param {number} row */
 function fillOntology(row) {
-  const given = index.rows[row], now = inForce(row);
+  const given = index.rows[row],
+    now = inForce(row);
   const [ontology, status] = rowElements[row].querySelectorAll(".lesser");
-  for (const cell of [ontology, status]) if (!writtenCells.has(cell)) writtenCells.set(cell, [...cell.childNodes]);
+  for (const cell of [ontology, status])
+    if (!writtenCells.has(cell)) writtenCells.set(cell, [...cell.childNodes]);
   if (now.label === given.label && now.ontology_id === given.ontology_id) {
-    for (const cell of [ontology, status]) cell.replaceChildren(.../** @type {Node[]} */ (writtenCells.get(cell)));
+    for (const cell of [ontology, status])
+      cell.replaceChildren(.../** @type {Node[]} */ (writtenCells.get(cell)));
     return;
   }
   /** @type {Row["status"]} */
   const is = isDecided(row) ? (now.label === "Unknown" ? "unknown" : "ok") : engineOf(row).status;
   ontology.replaceChildren(now.ontology_id ?? element("span", { class: "muted" }, "–"));
-  status.replaceChildren(element("span", { class: `status status-${is}` }, element("span", { "aria-hidden": "true" }, STATUS_SIGNS[is]), ` ${is}`));
+  status.replaceChildren(
+    element(
+      "span",
+      { class: `status status-${is}` },
+      element("span", { "aria-hidden": "true" }, STATUS_SIGNS[is]),
+      ` ${is}`,
+    ),
+  );
 }
 
 /** Label and decision of a row, as they are now. @param {number} row */
@@ -93,17 +89,25 @@ function fillRow(row) {
   const cells = rowElements[row].cells;
   const { label, decision } = inForce(row);
   if (LABEL_CELL >= 0) {
-    const words = label === null ? element("span", { class: "muted" }, "no label") : element("span", { class: "label" }, label);
+    const words =
+      label === null
+        ? element("span", { class: "muted" }, "no label")
+        : element("span", { class: "label" }, label);
     cells[LABEL_CELL].replaceChildren(words, engineWords(row) ?? "");
     cells[LABEL_CELL].dataset.value = label ?? "";
   }
+  if (LABEL_CELL >= 0)
+    /** @type {Node} */ (rowCards[row].querySelector("h3 .cluster")?.nextSibling).textContent =
+      ` ${label ?? "no label"}`;
   fillOntology(row);
+  rowElements[row].classList.toggle("settled", isDecided(row));
   const last = cells[DECISION_CELL];
   last.dataset.value = decision ? decisionWords(decision.decision) : "";
   if (!decision) return last.replaceChildren(element("span", { class: "muted" }, "–"));
   const what = element("span", { class: `decision ${decision.decision}` }, decisionWords(decision.decision));
   const by = decision.by ? element("small", { class: "muted" }, ` ${decision.by}`) : "";
-  const now = LABEL_CELL < 0 && label !== index.rows[row].cluster ? element("small", {}, ` ${label ?? ""}`) : "";
+  const now =
+    LABEL_CELL < 0 && label !== index.rows[row].cluster ? element("small", {}, ` ${label ?? ""}`) : "";
   last.replaceChildren(what, now, by);
 }
 
@@ -116,17 +120,29 @@ function addColumns() {
     if (!LESSER_COLUMNS.includes(head.textContent || "")) return;
     for (const cell of [head, ...rowElements.map((row) => row.cells[column])]) cell.classList.add("lesser");
   });
-  const look = element("th", { scope: "col", "data-kind": "number" }, "Needs a look");
+  const look = element("th", { scope: "col", class: "look", "data-kind": "number" }, "Needs a look");
+  rowTable.classList.toggle(
+    "calm",
+    index.rows.every((row) => !row.attention.length),
+  );
   rowHead.cells[LOOK_CELL - 1].after(look, element("th", { scope: "col" }, "Decision"));
   rowElements.forEach((tr, row) => {
-    tr.cells[LOOK_CELL - 1].after(element("td", { class: "look" }, reasonChips(row)), element("td", { class: "decided-as" }));
+    tr.cells[LOOK_CELL - 1].after(
+      element("td", { class: "look" }, reasonChips(row)),
+      element("td", { class: "decided-as" }),
+    );
     fillRow(row);
   });
 }
 
 const rowCollator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
 
-/** @param {HTMLTableRowElement} one @param {HTMLTableRowElement} other @param {number} column @param {boolean} number */
+/**
+ * @param {HTMLTableRowElement} one
+ * @param {HTMLTableRowElement} other
+ * @param {number} column
+ * @param {boolean} number
+ */
 function orderOf(one, other, column, number) {
   const a = one.cells[column].dataset.value || "";
   const b = other.cells[column].dataset.value || "";
@@ -154,8 +170,16 @@ function sortRows(column, falling) {
 
 /** What needs a look most comes first, of equals what is least sure. */
 function sortByLook() {
-  const order = index.rows.map((row, i) => ({ i, weight: lookWeight(i), confidence: row.confidence ?? (row.label === null ? -1 : 2), done: isDecided(i) }));
-  order.sort((a, b) => Number(a.done) - Number(b.done) || b.weight - a.weight || a.confidence - b.confidence || a.i - b.i);
+  const order = index.rows.map((row, i) => ({
+    i,
+    weight: lookWeight(i),
+    confidence: row.confidence ?? (row.label === null ? -1 : 2),
+    done: isDecided(i),
+  }));
+  order.sort(
+    (a, b) =>
+      Number(a.done) - Number(b.done) || b.weight - a.weight || a.confidence - b.confidence || a.i - b.i,
+  );
   markSorted(LOOK_CELL, true);
   order.forEach(({ i, weight }) => (rowElements[i].cells[LOOK_CELL].dataset.value = String(weight)));
   rowBody.append(...order.map(({ i }) => rowElements[i]));
@@ -206,11 +230,23 @@ function setTabStop() {
 }
 
 /** Rows as they stand, without those that a search has hidden. */
-const seenRows = () => /** @type {HTMLTableRowElement[]} */ (Array.from(rowBody.rows)).filter((row) => !row.hidden);
+const seenRows = () =>
+  /** @type {HTMLTableRowElement[]} */ (Array.from(rowBody.rows)).filter((row) => !row.hidden);
 
 function markChosenRow() {
   rowElements.forEach((row, i) => row.setAttribute("aria-selected", String(i === state.row)));
   setTabStop();
+  showChosenRow();
+}
+
+/** Where the table scrolls by itself, a row that was chosen on the map comes into sight. */
+function showChosenRow() {
+  const frame = /** @type {HTMLElement} */ (rowTable.parentElement);
+  if (state.row === null || frame.scrollHeight <= frame.clientHeight) return;
+  const { offsetTop, offsetHeight } = rowElements[state.row];
+  const above = frame.scrollTop + rowHead.offsetHeight;
+  if (offsetTop >= above && offsetTop + offsetHeight <= frame.scrollTop + frame.clientHeight) return;
+  frame.scrollTop = offsetTop - frame.clientHeight / 2;
 }
 
 /** @param {number} step down, or up if negative */
@@ -254,11 +290,15 @@ function followClicks() {
 
 /** Whether a key is meant for a field, or for something else than the page. @param {KeyboardEvent} event */
 function isTyped(event) {
-  const target = /** @type {Element} */ (event.target);
-  return event.ctrlKey || event.metaKey || event.altKey || Boolean(target.closest("input, textarea, select, dialog, [contenteditable]"));
+  const { target } = event;
+  if (!(target instanceof Element) || event.ctrlKey || event.metaKey || event.altKey) return true;
+  return Boolean(target.closest("input, textarea, select, dialog, [contenteditable]"));
 }
 
-/** Keys of the list and of the card work there, and where nothing has the focus. @param {KeyboardEvent} event */
+/**
+ * Keys of the list and of the card work there, and where nothing has the focus.
+ * @param {KeyboardEvent} event
+ */
 function isForRows(event) {
   const target = /** @type {Element} */ (event.target);
   return target === document.body || Boolean(target.closest("#list, #card"));
@@ -275,18 +315,30 @@ const ROW_KEYS = {
   z: { what: "undo your last decision", call: () => undoOwn() },
 };
 
+/** From the search all rows are seen again, from the card one is back in the table. */
+function leavePlace() {
+  if (document.activeElement === searchBox) {
+    searchBox.value = "";
+    findRows();
+  } else if (state.row !== null && cardSection.contains(document.activeElement)) {
+    rowElements[state.row].focus();
+  }
+}
+
 function followKeys() {
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && document.activeElement === searchBox) {
-      searchBox.value = "";
-      findRows();
-    }
+    if (event.key === "Escape" && !event.defaultPrevented) leavePlace();
     if (isTyped(event)) return;
     if (event.key === "/") searchBox.focus();
     else if (event.key === "?") keyDialog.showModal();
     else if (isForRows(event) && ROW_KEYS[event.key]) ROW_KEYS[event.key].call();
     else return;
     event.preventDefault();
+  });
+  // Who comes by Tab is at the row that the keys are about.
+  rowBody.addEventListener("focusin", (event) => {
+    const row = rowElements.indexOf(/** @type {any} */ (event.target));
+    if (row >= 0) chooseRow(row);
   });
   rowBody.addEventListener("keydown", (event) => {
     const steps = { ArrowDown: 1, ArrowUp: -1, Home: -rowElements.length, End: rowElements.length };
@@ -308,37 +360,23 @@ function openCard() {
 
 /** @type {HTMLDialogElement} */
 const keyDialog = element(
-  "dialog", { id: "keys", "aria-labelledby": "keys-title" },
+  "dialog",
+  { id: "keys", "aria-labelledby": "keys-title" },
   element("h2", { id: "keys-title" }, "Keys"),
   element(
-    "dl", {},
-    ...[["/", "search"], ["Enter", "open the card of the row"], ...Object.entries(ROW_KEYS).map(([key, { what }]) => [key, what]), ["?", "these keys"]]
-      .map(([key, what]) => element("div", {}, element("dt", {}, element("kbd", {}, key)), element("dd", {}, what))),
+    "dl",
+    {},
+    ...[
+      ["/", "search"],
+      ["Enter", "from the row to its card (Esc: back)"],
+      ...Object.entries(ROW_KEYS).map(([key, { what }]) => [key, what]),
+      ["?", "these keys"],
+    ].map(([key, what]) =>
+      element("div", {}, element("dt", {}, element("kbd", {}, key)), element("dd", {}, what)),
+    ),
   ),
   element("form", { method: "dialog" }, element("button", {}, "Close")),
 );
-
-/** Fields of a line of CSV, of any separator, with quotes. @param {string} text @param {string} separator */
-function fieldsOf(text, separator) {
-  /** @type {string[][]} */
-  const lines = [];
-  let line = /** @type {string[]} */ ([]), field = "", quoted = false;
-  for (let i = 0; i < text.length; i++) {
-    const c = text[i];
-    if (quoted) {
-      if (c === '"' && text[i + 1] === '"') field += text[++i];
-      else if (c === '"') quoted = false;
-      else field += c;
-    } else if (c === '"' && field === "") quoted = true;
-    else if (c === separator) [line, field] = [[...line, field], ""];
-    else if (c === "\n") {
-      lines.push([...line, field.replace(/\r$/, "")]);
-      [line, field] = [[], ""];
-    } else field += c;
-  }
-  if (field || line.length) lines.push([...line, field]);
-  return lines;
-}
 
 /** The table as a file, with what was decided on this page. */
 function tableFile() {
@@ -351,12 +389,20 @@ function tableFile() {
     if (given || (!decision && !line[names.indexOf("decision")])) return;
     const engine = engineOf(row);
     const now = {
-      label, ontology_id, ontology_label: null, status: isDecided(row) ? (label === "Unknown" ? "unknown" : "ok") : engine.status,
-      engine_label: decision && engine.label, engine_status: decision && engine.status,
-      engine_ontology_id: decision && engine.ontology_id, decision: decision?.decision,
-      decided_by: decision?.by, decided_at: decision?.at, reason: decision?.reason,
+      label,
+      ontology_id,
+      ontology_label: null,
+      status: isDecided(row) ? (label === "Unknown" ? "unknown" : "ok") : engine.status,
+      engine_label: decision && engine.label,
+      engine_status: decision && engine.status,
+      engine_ontology_id: decision && engine.ontology_id,
+      decision: decision?.decision,
+      decided_by: decision?.by,
+      decided_at: decision?.at,
+      reason: decision?.reason,
     };
-    for (const [name, value] of Object.entries(now)) if (names.includes(name)) line[names.indexOf(name)] = value ?? "";
+    for (const [name, value] of Object.entries(now))
+      if (names.includes(name)) line[names.indexOf(name)] = value ?? "";
   });
   // What was guarded against formulas when it was written keeps its guard, and gets no second one.
   return csvOf([names, ...lines]);
@@ -381,8 +427,12 @@ function tableFile() {
   searchBox.addEventListener("input", findRows);
   followClicks();
   followKeys();
-  /** @type {HTMLElement} */ (document.getElementById("download")).addEventListener("click", () => download("annotations.csv", tableFile()));
-  /** @type {HTMLElement} */ (document.getElementById("print")).addEventListener("click", () => window.print());
+  /** @type {HTMLElement} */ (document.getElementById("download")).addEventListener("click", () =>
+    download("annotations.csv", tableFile()),
+  );
+  /** @type {HTMLElement} */ (document.getElementById("print")).addEventListener("click", () =>
+    window.print(),
+  );
   on(["row"], markChosenRow);
   on(["decisions"], () => {
     index.rows.forEach((_, row) => fillRow(row));

@@ -42,7 +42,8 @@ interface Row {
 
 interface Expected {
   label: string;
-  genes: { gene: string; state: "found" | "silent" | "not measured" }[];
+  /** Not listed: of a marker table, whose genes that were measured are not known. */
+  genes: { gene: string; state: "found" | "silent" | "not measured" | "not listed" }[];
 }
 
 interface Embedding {
@@ -67,7 +68,7 @@ interface Column {
 interface Index {
   schema: "cellferry.page/1";
   /** Where blocks are fetched from, relative to the page; null in a file. */
-  live: null | { base: string; decisions: string; writable: boolean; compare: boolean; done: boolean };
+  live: null | { base: string; decisions: string; writable: boolean; cells: boolean; compare: boolean; done: boolean };
   noun: "cluster" | "label";
   title: string;
   key: string | null;
@@ -106,7 +107,14 @@ interface Index {
   /** Of other assays, live: Seurat's key and the names. */
   features: { key: string; names: string[] }[];
   /** Marker tables of the rows: gene, log2 fold change, share here and elsewhere, adjusted p. */
-  markers: { row: number; gene: string; lfc: number | null; here: number | null; elsewhere: number | null; p: number | null }[];
+  markers: {
+    row: number;
+    gene: string;
+    lfc: number | null;
+    here: number | null;
+    elsewhere: number | null;
+    p: number | null;
+  }[];
   decisions: Decision[];
   /** What was left out to keep the file small, one sentence each. */
   dropped: string[];
