@@ -94,6 +94,7 @@ warning_codes <- c(
   run_place = "The user's data folder cannot be written, so the run is found by its folder only.",
   service_words = "A service uses a word for the state of a job that nobody knows.",
   species = "The stated species contradicts the gene names, or none can be recognised.",
+  terms_replaced = "Terms that a portal does not take are written as broader ones.",
   tissue = "The tissue, or a part of it, was not understood.",
   warning = "Something the user should know and that does not stop the work.",
   within = "Subclusters whose answer is no kind of their parent's label, or that have no parent."

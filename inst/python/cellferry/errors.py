@@ -42,7 +42,7 @@ react to the same thing. The tree::
     ├── SpeciesWarning, TissueWarning, KnowledgeWarning, GenesUnrecognisedWarning
     ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
     ├── ClustersChangedWarning, RecordLostWarning, DecisionsWarning, FreeTextLabelWarning,
-    │   LabelsUnresolvedWarning
+    │   LabelsUnresolvedWarning, TermsReplacedWarning
     ├── CellsUnmatchedWarning, WithinWarning
     ├── CellsQualityWarning, CellsDiagnosisWarning
     └── RunDamagedWarning, RunPlaceWarning, ServiceWordsWarning
@@ -571,6 +571,12 @@ class LabelsUnresolvedWarning(CellferryWarning):
     """Labels of an annotator are no terms of the Cell Ontology."""
 
     code = "labels_unresolved"
+
+
+class TermsReplacedWarning(CellferryWarning):
+    """Terms that a portal does not take are written as broader ones."""
+
+    code = "terms_replaced"
 
 
 class CellsWithoutClusterWarning(CellferryWarning):

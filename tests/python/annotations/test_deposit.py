@@ -76,13 +76,14 @@ def test_a_table_of_the_cells_may_be_written(adata, tmp_path):
     assert made.index.tolist() == adata.obs_names.tolist()
 
 
-def test_terms_that_are_not_allowed_are_said(adata, tmp_path, caplog):
+def test_terms_that_are_not_allowed_are_said(adata, tmp_path):
     adata.obs["mine"] = pd.Categorical(["a"] * 7)
     adata.obs["mine_ontology_id"] = pd.Categorical(["CL:0000255"] * 7)
-    files = cellferry.write_annotations(adata, tmp_path / "x.tsv", "cellxgene", key="mine")
+    with pytest.warns(errors.TermsReplacedWarning) as said:
+        files = cellferry.write_annotations(adata, tmp_path / "x.tsv", "cellxgene", key="mine")
     made = pd.read_csv(files[0], sep="\t", index_col=0)
     assert set(made["cell_type_ontology_term_id"]) == {"CL:0000000"}
-    assert "CL:0000255 by CL:0000000 (cell)" in caplog.text
+    assert "CL:0000255 by CL:0000000 (cell)" in str(said[0].message)
 
 
 def test_the_real_validator_has_nothing_against_cell_types(adata, tmp_path):

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...biology.ontology import cell_ontology
-from ...errors import EngineNeedsError, InvalidOptionError, OutputError, enumerated
+from ...errors import (
+    EngineNeedsError,
+    InvalidOptionError,
+    OutputError,
+    TermsReplacedWarning,
+    enumerated,
+    warn,
+)
 from ...files import replacing
 from ..cells import CellAnnotations
 from ..clusters import Annotations
@@ -156,7 +163,10 @@ def say(made: Deposit) -> None:
         named = [
             f"{x} ({ontology[x[-10:]].label})" if x[-10:] in ontology else x for x in for_terms
         ]
-        logger.warning("Terms that are not allowed were replaced: %s.", enumerated(named, 10))
+        message = (
+            f"CELLxGENE does not take some terms, which were replaced: {enumerated(named, 10)}."
+        )
+        warn(TermsReplacedWarning(message, "The labels stay as they are."))
     if made.renamed is not None:
         text = 'The column "cell_type" is "%s" in what was written: the portal writes "cell_type".'
         logger.info(text, made.renamed)
