@@ -57,7 +57,11 @@
 #'   named list of genes; see [ReadMarkers()]. `NULL`: found as [FindClusterMarkers()] does with
 #'   `only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, rules = "5.0.1"`, whatever Seurat is
 #'   installed.
-#' @param engine Name of an engine, or an engine such as [LocalEngine()] or [LLMEngine()].
+#' @param engine Name of an engine, or an engine such as [LocalEngine()] or [LLMEngine()]. Several,
+#'   as `list(a = "local", b = LLMEngine("openai", "gpt-5"))` or several names, all answer: each
+#'   label is in `<key>_<name>`, with its record, and what they agree on ([ConsensusLabels()]) is
+#'   the answer under `key`. Keys and consents of all are checked before the first begins; one that
+#'   fails has no vote.
 #' @param group.by Metadata column with the clusters; `"ident"` is the active identity (in a
 #'   SingleCellExperiment the column `ident`, else `label`).
 #' @param key Name of the label column. Where it is not given, `within` is, and its labels are ours,
@@ -111,6 +115,25 @@ AnnotateClusters.Seurat <- function(object, markers = NULL, engine = "local", gr
                                     study.context = NULL, assay = NULL, overwrite = FALSE,
                                     allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
                                     within = NULL, levels = FALSE, ...) {
+  if (is_several(engine)) {
+    check_alone(list(...), within, dry.run)
+    request_of <- function(engine, key) {
+      new_request(
+        engine, list(), group.by, key, tissue, species, study.context, assay, overwrite,
+        allow.upload, FALSE
+      )
+    }
+    check <- function(engine, key) {
+      opened <- open_request(request_of(engine, key), check_object(object))
+      discard(opened$kept)
+    }
+    if (is.null(markers)) {
+      # They are found once.
+      markers <- found_once(object, group.by, assay, verbose)
+    }
+    ask <- function(object, engine, key) annotate_object(object, request_of(engine, key), markers)
+    return(annotate_by_several(object, engine, key, check, ask, verbose, levels))
+  }
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,
@@ -130,6 +153,25 @@ AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local"
                                         species = NULL, study.context = NULL, assay = NULL,
                                         overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
                                         dry.run = FALSE, within = NULL, levels = FALSE, ...) {
+  if (is_several(engine)) {
+    check_alone(list(...), within, dry.run)
+    request_of <- function(engine, key) {
+      new_request(
+        engine, list(), group.by, key, tissue, species, study.context, assay, overwrite,
+        allow.upload, FALSE
+      )
+    }
+    check <- function(engine, key) {
+      opened <- open_request(request_of(engine, key))
+      discard(opened$kept)
+    }
+    ask <- function(object, engine, key) {
+      request <- request_of(engine, key)
+      check_table(request, markers)
+      annotate_table(object, request)
+    }
+    return(annotate_by_several(object, engine, key, check, ask, verbose, levels))
+  }
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,

@@ -59,15 +59,17 @@ report_file <- function(given) {
   invisible(written)
 }
 
-write_file <- function(path, file, format, key, sample.by, overwrite, verbose) {
+write_file <- function(path, file, format, key, sample.by, overwrite, verbose, title, author) {
   object <- object_of_path(path)
   if (!is.null(object)) {
-    return(WriteAnnotations(object, file, format, key, sample.by, overwrite, verbose))
+    return(WriteAnnotations(
+      object, file, format, key, sample.by, overwrite, verbose, title, author
+    ))
   }
   answer <- bridge_call("write", list(
     path = json_text(path.expand(path)), file = json_text(path.expand(file)),
     format = json_text(format), key = json_text(key), sample_key = json_text(sample.by),
-    overwrite = json_flag(overwrite)
+    overwrite = json_flag(overwrite), title = json_text(title), author = json_text(author)
   ))
   written <- as.character(unlist(answer$value$files))
   if (verbose) cellferry_inform(paste0("Wrote ", paste(written, collapse = "\n      ")))

@@ -134,12 +134,13 @@ json_label_columns <- function(outgoing, object, keys, more = NULL) {
   columns <- as.list(metadata[intersect(c(names, more), names(metadata))])
   for (json in extract_stored(object)[keys]) {
     provenance <- tryCatch(from_json(json)$provenance, error = function(cnd) NULL)
-    groups <- unique(c(provenance$group_column, provenance$group_key))
-    for (name in setdiff(groups, names(columns))) {
-      groups <- tryCatch(extract_groups(object, name), cellferry_error = function(cnd) NULL)
-      if (!is.null(groups)) {
-        columns[[name]] <- factor(groups$names[groups$codes], levels = groups$names)
-      }
+    more <- unique(c(more, provenance$group_column, provenance$group_key))
+  }
+  for (name in setdiff(more, names(columns))) {
+    # "ident" is no column of the metadata.
+    groups <- tryCatch(extract_groups(object, name), cellferry_error = function(cnd) NULL)
+    if (!is.null(groups)) {
+      columns[[name]] <- factor(groups$names[groups$codes], levels = groups$names)
     }
   }
   cells <- extract_cells(object)

@@ -84,12 +84,23 @@ report_object <- function(object, found, drawn, columns, expression, options, ve
 #' `x_provenance.csv`. These are exact data, in which nothing is changed or guarded; a spreadsheet
 #' may take a text there for a date or a formula.
 #'
+#' Two formats are for portals of data. `"cellxgene"` writes a csv or tsv of the cells, with
+#' `cell_type_ontology_term_id` as CELLxGENE's schema 7 asks for it: "unknown" where there is no
+#' term, the nearest valid ancestor of one that is not allowed (which is said), and the column
+#' `cell_type`, which the portal writes itself, as `author_cell_type`; of the path of an `.h5ad`
+#' the whole object is written. `"cas"` writes JSON of the Cell Annotation Schema, with one
+#' labelset for the labels and one for each level, their cells, genes and reasons. Decisions of
+#' persons are in `author_annotation_fields`, because no review is valid by the schema as it is
+#' published.
+#'
 #' @inheritParams AnnotationReport
 #' @param file Path of the file to write.
-#' @param format `"csv"`, `"tsv"` or `"xlsx"`; `NULL` is told by the name of the file.
+#' @param format `"csv"`, `"tsv"`, `"xlsx"`, `"cellxgene"` or `"cas"`; `NULL` is told by the name of
+#'   the file, which names none of the last two.
 #' @param sample.by Metadata column with the samples, of which the cells of each label are counted;
 #'   `NULL` leaves them out.
 #' @param overwrite Whether files of these names may be replaced.
+#' @param title,author Title of the data set, and who answers for it; `"cas"` asks for both.
 #'
 #' @return The paths, invisibly; the labels are the first.
 #' @family results
@@ -97,25 +108,34 @@ report_object <- function(object, found, drawn, columns, expression, options, ve
 #' \dontrun{
 #' WriteAnnotations(x, "labels.xlsx", sample.by = "orig.ident")
 #' WriteAnnotations(x, "labels.csv")
+#' WriteAnnotations(x, "deposit.csv", format = "cellxgene")
+#' WriteAnnotations(x, "pbmc.json", format = "cas", title = "Blood", author = "Jane Doe")
 #' }
 #' @export
 WriteAnnotations <- function(object, file, format = NULL, key = NULL, sample.by = NULL,
-                             overwrite = FALSE, verbose = TRUE) {
+                             overwrite = FALSE, verbose = TRUE, title = NULL, author = NULL) {
   check_text(file, "file")
+  check_text(title, "title", null = TRUE)
+  check_text(author, "author", null = TRUE)
   check_text(format, "format", null = TRUE)
   check_text(key, "key", null = TRUE)
   check_text(sample.by, "sample.by", null = TRUE)
   check_flag(overwrite, "overwrite")
   check_flag(verbose, "verbose")
   if (is_path(object)) {
-    return(write_file(object, file, format, key, sample.by, overwrite, verbose))
+    return(write_file(object, file, format, key, sample.by, overwrite, verbose, title, author))
   }
   outgoing <- new_outgoing()
   found <- annotations_to_write(object, key, "table to write")
   message <- c(found$message, list(
-    file = json_text(path.expand(file)), format = json_text(format),
-    overwrite = json_flag(overwrite)
+    file = json_text(path.expand(file)), format = json_text(format), key = json_text(found$key),
+    overwrite = json_flag(overwrite), title = json_text(title), author = json_text(author)
   ))
+  if (is_cell_object(object) && isTRUE(format %in% c("cellxgene", "cas"))) {
+    levels <- paste0(found$key, "_", c("broad", "medium", "fine"))
+    more <- c(levels, "cell_type", "author_cell_type")
+    message$labelled <- json_label_columns(outgoing, object, found$key, more)
+  }
   if (!is.null(sample.by)) {
     if (!is_cell_object(object)) {
       cellferry_stop(
@@ -129,10 +149,32 @@ WriteAnnotations <- function(object, file, format = NULL, key = NULL, sample.by 
     message$labels <- json_groups(outgoing, labels)
     message$samples <- json_groups(outgoing, samples)
   }
-  answer <- bridge_call("write", message, outgoing)
+  answer <- bridge_call("write", message, outgoing, verbose = verbose)
   paths <- as.character(unlist(answer$value$files))
   if (verbose) cellferry_inform(paste0("Wrote ", paste(paths, collapse = "\n      ")))
   invisible(paths)
+}
+
+#' A paragraph for the methods section
+#'
+#' Says how labels were made, from the record that the object keeps: versions, the marker test with
+#' its thresholds, the engine or the annotators that voted, numbers, and the decisions of persons.
+#' Nothing is said that the record does not have.
+#'
+#' @inheritParams Annotations
+#'
+#' @return The text.
+#' @family results
+#' @examples
+#' \dontrun{
+#' cat(MethodsText(x))
+#' }
+#' @export
+MethodsText <- function(object, key = NULL) {
+  check_text(key, "key", null = TRUE)
+  object <- labelled_of(object, key)
+  found <- annotations_to_write(object, key, "table to tell of")
+  bridge_call("methods", found$message)$value$text
 }
 
 # The table as it is counted now, and the message that takes it to Python.

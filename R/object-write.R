@@ -106,3 +106,14 @@ set_reduced_dim <- function(object, name, value) {
   SingleCellExperiment::reducedDim(object, name) <- value
   object
 }
+
+# The object without some columns of its metadata.
+without_columns <- function(object, names) {
+  if (is_seurat(object)) {
+    metadata <- methods::slot(object, "meta.data")
+    methods::slot(object, "meta.data") <- metadata[setdiff(names(metadata), names)]
+    return(object)
+  }
+  metadata <- SummarizedExperiment::colData(object)
+  set_col_data(object, metadata[, setdiff(names(metadata), names), drop = FALSE])
+}

@@ -86,6 +86,7 @@ warning_codes <- c(
   genes_unrecognised = "Few of the genes are known to the engine.",
   knowledge = "Genes of the user's own knowledge are no known symbols.",
   label_free_text = "A label of a person is no term of the Cell Ontology.",
+  labels_unresolved = "Labels of an annotator are no terms of the Cell Ontology.",
   markers_unknown_clusters = "Some clusters of the marker table are not in the object.",
   normalisation = "The expression values do not look log-normalised.",
   record_lost = "Columns that cellferry wrote are replaced; the object had lost their record.",
@@ -93,6 +94,7 @@ warning_codes <- c(
   run_place = "The user's data folder cannot be written, so the run is found by its folder only.",
   service_words = "A service uses a word for the state of a job that nobody knows.",
   species = "The stated species contradicts the gene names, or none can be recognised.",
+  terms_replaced = "Terms that a portal does not take are written as broader ones.",
   tissue = "The tissue, or a part of it, was not understood.",
   warning = "Something the user should know and that does not stop the work.",
   within = "Subclusters whose answer is no kind of their parent's label, or that have no parent."

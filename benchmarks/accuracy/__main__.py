@@ -40,6 +40,9 @@ class Journal:
     def store(self, *_args: object) -> None:
         pass
 
+    def has(self, _name: str) -> bool:
+        return False
+
     def load(self, name: str) -> dict[str, object]:
         raise RunDamagedError(name)
 

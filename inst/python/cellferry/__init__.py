@@ -14,6 +14,7 @@ from ._version import __version__
 if TYPE_CHECKING:
     from . import engines, errors, plots, runs, seurat
     from .annotate import annotate_cells, annotate_clusters, resume
+    from .annotate.agreement import compare_labels, consensus
     from .annotate.companions import embed_cells, export_markers
     from .annotate.decisions import (
         apply_decisions,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
         read_annotations,
     )
     from .annotations.evidence import markers, supporting_markers
-    from .annotations.write import write_annotations
+    from .annotations.write import methods_text, write_annotations
     from .artifacts import build_artifacts
     from .artifacts.markers import find_markers, pseudobulk
     from .engines.local.knowledge.known import known_cell_types, known_tissues
@@ -52,6 +53,8 @@ _WHERE = {
     "apply_decisions": "annotate.decisions",
     "build_artifacts": "artifacts",
     "carry_decisions": "annotate.decisions",
+    "compare_labels": "annotate.agreement",
+    "consensus": "annotate.agreement",
     "decisions": "annotate.decisions",
     "embed_cells": "annotate.companions",
     "engines": "",
@@ -64,6 +67,7 @@ _WHERE = {
     "label_colors": "annotations.stored",
     "markers": "annotations.evidence",
     "merge_annotations": "annotate.merging",
+    "methods_text": "annotations.write",
     "plots": "",
     "read_annotations": "annotations.stored",
     "read_markers": "study.markers.read",
@@ -92,6 +96,8 @@ __all__ = [
     "apply_decisions",
     "build_artifacts",
     "carry_decisions",
+    "compare_labels",
+    "consensus",
     "decisions",
     "embed_cells",
     "engines",
@@ -103,6 +109,7 @@ __all__ = [
     "label_colors",
     "markers",
     "merge_annotations",
+    "methods_text",
     "plots",
     "pseudobulk",
     "read_annotations",

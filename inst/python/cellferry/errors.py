@@ -41,7 +41,8 @@ react to the same thing. The tree::
     ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
     ├── SpeciesWarning, TissueWarning, KnowledgeWarning, GenesUnrecognisedWarning
     ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
-    ├── ClustersChangedWarning, RecordLostWarning, DecisionsWarning, FreeTextLabelWarning
+    ├── ClustersChangedWarning, RecordLostWarning, DecisionsWarning, FreeTextLabelWarning,
+    │   LabelsUnresolvedWarning, TermsReplacedWarning
     ├── CellsUnmatchedWarning, WithinWarning
     ├── CellsQualityWarning, CellsDiagnosisWarning
     └── RunDamagedWarning, RunPlaceWarning, ServiceWordsWarning
@@ -564,6 +565,18 @@ class FreeTextLabelWarning(CellferryWarning):
     """A label of a person is no term of the Cell Ontology."""
 
     code = "label_free_text"
+
+
+class LabelsUnresolvedWarning(CellferryWarning):
+    """Labels of an annotator are no terms of the Cell Ontology."""
+
+    code = "labels_unresolved"
+
+
+class TermsReplacedWarning(CellferryWarning):
+    """Terms that a portal does not take are written as broader ones."""
+
+    code = "terms_replaced"
 
 
 class CellsWithoutClusterWarning(CellferryWarning):

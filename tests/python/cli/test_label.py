@@ -362,7 +362,7 @@ def test_two_writers_of_one_rds_lose_nothing(work):
 
 def test_whoever_waits_too_long_for_an_object_is_told_by_whom(work, monkeypatch):
     # Its name in the package is that of the command.
-    monkeypatch.setattr(sys.modules["cellferry.cli.label"], "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(sys.modules["cellferry.cli.labels.decide"], "PATIENCE_SECONDS", 0.3)
     before = (work / "pbmc.h5ad").read_bytes()
     with held_elsewhere(work / "pbmc_run") as pid:
         done = label("pbmc.h5ad", "--set", "0=NK cell", "--overwrite", "--out", "pbmc")

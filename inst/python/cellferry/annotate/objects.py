@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from ..errors import InvalidOptionError, RunMismatchError
 from ..runs.run import Run
 from ..study.study import Context
 from . import verb
+from .agreement.several import annotate_by_several, is_several
 from .files import Input, as_path, check_output, opened_input, write_object
 from .request import AnnotateRequest
 
@@ -54,7 +56,10 @@ def annotate_clusters(
     data: anndata.AnnData | Study | Source,
     markers: Source | None = None,
     *,
-    engine: str | Engine[Annotations] = "local",
+    engine: str
+    | Engine[Annotations]
+    | Mapping[str, str | Engine[Annotations]]
+    | Sequence[str | Engine[Annotations]] = "local",
     group_key: str | None = None,
     key: str | None = None,
     within: str | None = None,
@@ -82,7 +87,10 @@ def annotate_clusters(
         Marker table for an AnnData. None: its stored ranking with fold changes, else those of
         :func:`cellferry.find_markers` with ``only_pos=True, logfc_threshold=0.25, min_pct=0.1``.
     engine
-        Name of an engine, or an engine.
+        Name of an engine, or an engine. Several, by their names (``{"a": "local", "b": LLM(...)}``)
+        or in a list, all answer: each label is in ``<key>_<name>``, with its record, and what they
+        agree on (:func:`cellferry.consensus`) is the answer under ``key``. Keys, consents and the
+        cost of all are checked before the first begins; one that fails has no vote.
     group_key
         Column of ``obs`` with the clusters; for a marker table, its cluster column.
     key
@@ -157,7 +165,21 @@ def annotate_clusters(
     local: 1 cluster, 0 calls, 0 bytes sent, cost $0.00
     """
     options = wrapped(options)
-    chosen, run = _engine_and_run(engine, options, resume, "clusters")
+    if is_several(engine):
+        if resume is not None or output is not None:
+            message = "`resume` and `output` are for one engine, and there are several."
+            raise InvalidOptionError(message, "Leave them out; each engine has a run of its own.")
+        several: Any = engine
+        asked = AnnotateRequest(
+            data, "local", key or delivery.DEFAULT_KEYS["clusters"], markers, group_key,  # type: ignore[arg-type]
+            Context(tissue, species, study_context), overwrite, allow_upload, levels=levels,
+            within=within,
+        )  # fmt: skip
+        return annotate_by_several(
+            several, asked, ARGUMENTS, options, dry_run=dry_run,
+            progress=lambda title: _progress(title, show=progress),
+        )  # fmt: skip
+    chosen, run = _engine_and_run(engine, options, resume, "clusters")  # type: ignore[arg-type]
     request = AnnotateRequest(
         data,
         chosen,
@@ -379,6 +401,16 @@ def resume(
         raise InvalidOptionError(message, "Give it: cellferry.resume(run, data, output=...).")
     with progress_events(show=progress, title=f"Annotating {level}") as on_event:
         return verb.resume(opened, options=options, allow_upload=allow_upload, on_event=on_event)
+
+
+ARGUMENTS = tuple(n for n in inspect.signature(annotate_clusters).parameters if n != "options")
+"""Of :func:`annotate_clusters`, which may have been meant by a wrong name of an option."""
+
+
+def _progress(title: str, *, show: bool) -> AbstractContextManager[verb.OnEvent | None]:
+    from ..runs.progress import progress_events
+
+    return progress_events(show=show, title=title)
 
 
 def _engine_and_run(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -21,6 +22,56 @@ How = Literal["id", "label", "synonym", "plural"]
 
 ROOT = "CL:0000000"
 """The term "cell"."""
+
+TOO_GENERAL = frozenset({
+    "CL:0000000",  # cell
+    "CL:0000255",  # eukaryotic cell
+    "CL:0000520",  # prokaryotic cell
+    "CL:0001034",  # cell in vitro
+    "CL:0001061",  # abnormal cell
+    "CL:0000080",  # circulating cell
+    "CL:0000151",  # secretory cell
+    "CL:0000152",  # exocrine cell
+    "CL:0000163",  # endocrine cell
+    "CL:0000183",  # contractile cell
+    "CL:0000211",  # electrically active cell
+    "CL:0000393",  # electrically responsive cell
+    "CL:0000404",  # electrically signaling cell
+    "CL:0000219",  # motile cell
+    "CL:0000221",  # ectodermal cell
+    "CL:0000222",  # mesodermal cell
+    "CL:0000223",  # endodermal cell
+    "CL:0000225",  # anucleate cell
+    "CL:0000226",  # single nucleate cell
+    "CL:0000228",  # multinucleate cell
+    "CL:0002242",  # nucleate cell
+    "CL:0000412",  # polyploid cell
+    "CL:0000413",  # haploid cell
+    "CL:0000325",  # stuff accumulating cell
+    "CL:0000329",  # oxygen accumulating cell
+    "CL:0000422",  # mitogenic signaling cell
+    "CL:0000424",  # excretory cell
+    "CL:0000457",  # biogenic amine secreting cell
+    "CL:0000630",  # supporting cell
+    "CL:0000095",  # neuron associated cell
+    "CL:0000064",  # ciliated cell
+    "CL:0000197",  # sensory receptor cell
+    "CL:0002321",  # embryonic cell (metazoa)
+    "CL:0011115",  # precursor cell
+    "CL:0011026",  # progenitor cell
+    "CL:0000034",  # stem cell
+    "CL:0000048",  # multi fate stem cell
+    "CL:0000723",  # somatic stem cell
+    "CL:1000497",  # kidney cell
+    "CL:0002681",  # kidney cortical cell
+    "CL:1000504",  # kidney medulla cell
+    "CL:0002494",  # cardiocyte
+    "CL:0009004",  # retinal cell
+    "CL:1000600",  # lower urinary tract cell
+})  # fmt: skip
+"""Terms that say what a cell does, has or where it is, and are above unrelated cell types: nobody's
+label, and no answer of a consensus. By hand: the lowest common ancestors of types of different
+compartments, and the grouping terms beside them."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +190,25 @@ class Ontology:
             level = [p for term in new for p in self.terms[term].parents]
             steps += 1
         return found
+
+    def kinds(self, identifier: str) -> int:
+        """Return how many terms in use are a term or a kind of it.
+
+        The fewer, the more the term says: its information content is
+        ``-log(kinds / all terms)`` (Seco and others 2004, without their scale).
+
+        Examples
+        --------
+        >>> found = cell_ontology()
+        >>> found.kinds("CL:0000236") < found.kinds("CL:0000542") < found.kinds(ROOT)
+        True
+        """
+        return self._kinds.get(identifier, 1)
+
+    @functools.cached_property
+    def _kinds(self) -> Counter[str]:
+        in_use = (i for i, term in self.terms.items() if not term.obsolete)
+        return Counter(above for i in in_use for above in (i, *self.ancestors(i)))
 
     def is_a(self, identifier: str, other: str) -> bool:
         """Whether a term is another one or a kind of it."""

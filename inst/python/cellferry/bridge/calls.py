@@ -34,10 +34,11 @@ from ..study.inputs.kinds import file_kind
 from ..study.markers.read import read_markers
 from ..study.markers.table import Markers
 from ..study.study import Context, Study
-from . import decisions, wire
+from . import wire
 from .callbacks import Callback, ask_by, notify
 from .handles import drop, keep, kept, take
 from .installation import installed_versions
+from .labels import agreement, decisions
 from .requests import Request, engine_of, merged_parts, merged_source, open_request
 from .results import counted_annotations, described, results
 from .studies import Incoming, OpenStudy, describe_parts, study_from_wire
@@ -565,6 +566,8 @@ def _label_colors(message: Message, _out: wire.Outgoing, _callback: Callback | N
 
 def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
     from ..annotations.write import sample_counts, write_annotations, write_tables
+    from ..annotations.write.deposits import DEPOSITS
+    from .labels.deposits import deposited
 
     samples, overwrite = None, bool(message.get("overwrite"))
     if message.get("path") is not None:
@@ -575,8 +578,12 @@ def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) ->
             key=message.get("key"),
             sample_key=message.get("sample_key"),
             overwrite=overwrite,
+            title=message.get("title"),
+            author=message.get("author"),
         )
         return {"files": [str(path) for path in files]}
+    if message.get("format") in DEPOSITS:
+        return {"files": [str(deposited(counted_annotations(message), message))]}
     if message.get("sample_key") is not None:
         labels, of_cells = _groups(message["labels"]), _groups(message["samples"])
         samples = sample_counts(labels, of_cells, message["sample_key"])
@@ -590,6 +597,12 @@ def _write(message: Message, _out: wire.Outgoing, _callback: Callback | None) ->
     return {"files": [str(path) for path in written]}
 
 
+def _methods(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    from ..annotations.write import methods_text
+
+    return {"text": methods_text(counted_annotations(message))}
+
+
 CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] = {
     "annotate": _annotate,
     "annotate_file": _annotate_file,
@@ -601,7 +614,11 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "block": _block,
     "companion": _companion,
     "carry_decisions": decisions.carry,
+    "agreement_columns": agreement.columns,
     "check_clustering": _check_clustering,
+    "compare": agreement.compare,
+    "consensus": agreement.consensus,
+    "consensus_tables": agreement.tables,
     "decisions": decisions.decisions,
     "decisions_file": decisions.read_file,
     "describe": _describe,
@@ -614,6 +631,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "markers_file": _markers_file,
     "markers_finish": _markers_finish,
     "merge": _merge,
+    "methods": _methods,
     "merge_file": _merge_file,
     "page_begin": _page_begin,
     "page_finish": _page_finish,

@@ -26,7 +26,8 @@ from .exits import (
     stopped_by_signals,
 )
 from .known import cell_types, tissues
-from .label import apply, label
+from .labels.agreement import compare, consensus
+from .labels.decide import apply, label
 from .markers import markers, pseudobulk
 from .options import leaves, output_options, prepare
 from .reannotate import reannotate
@@ -54,8 +55,9 @@ def group() -> None:
 
 group.params += output_options()
 for command in (
-    annotate, reannotate, label, apply, artifacts, markers, export_markers, embed, pseudobulk,
-    runs, report, write, review, tissues, cell_types, serve, doctor, demo,
+    annotate, reannotate, label, apply, consensus, compare, artifacts, markers, export_markers,
+    embed, pseudobulk, runs, report, write, review,
+    tissues, cell_types, serve, doctor, demo,
 ):  # fmt: skip
     group.add_command(command)
 for name, leaf in leaves(group):

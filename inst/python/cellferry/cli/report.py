@@ -109,9 +109,14 @@ def report(  # noqa: PLR0917 - click passes every option by name
 @click.command()
 @click.argument("source", metavar="RUN")
 @click.argument("file", type=FilePath())
-@click.option("--format", "kind", help="csv, tsv or xlsx.  [default: by the name of FILE]")
+@click.option(
+    "--format", "kind",
+    help="csv, tsv, xlsx, cellxgene or cas.  [default: csv, tsv or xlsx by the name of FILE]",
+)  # fmt: skip
 @click.option("--key", help="Label column of an object.  [default: the newest]")
 @click.option("--sample-key", help="Column of samples of an object; their cells are counted.")
+@click.option("--title", help="Title of the data set, for cas.")
+@click.option("--author", help="Who answers for it, for cas.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 def write(  # noqa: PLR0917 - click passes every option by name
     source: str,
@@ -119,6 +124,8 @@ def write(  # noqa: PLR0917 - click passes every option by name
     kind: str | None,
     key: str | None,
     sample_key: str | None,
+    title: str | None,
+    author: str | None,
     overwrite: bool,
 ) -> None:
     """Write the labels of RUN with their evidence to FILE: csv, tsv or xlsx.
@@ -127,21 +134,29 @@ def write(  # noqa: PLR0917 - click passes every option by name
     labelled. An .xlsx has sheets of labels, markers, samples and provenance, in which genes are
     text; of .csv and .tsv the further tables are files beside FILE.
 
+    For portals: --format cellxgene writes an .h5ad (or a table of the cells) with the terms of the
+    labels and without the column cell_type; --format cas writes JSON of the Cell Annotation Schema.
+
     \b
     Examples:
       cellferry write pbmc_run labels.xlsx
       cellferry write pbmc_labelled.h5ad labels.csv --sample-key sample
+      cellferry write pbmc_labelled.h5ad deposit.h5ad --format cellxgene
+      cellferry write pbmc_labelled.h5ad pbmc.json --format cas --title Blood --author "J. Doe"
     """
     from ..annotations.write import write_annotations, written_files
 
     _refuse_existing(written_files(file, kind), overwrite=overwrite)
     if _is_object(source):
         written = write_annotations(
-            source, file, kind, key=key, sample_key=sample_key, overwrite=overwrite
-        )
+            source, file, kind, key=key, sample_key=sample_key, overwrite=overwrite, title=title,
+            author=author,
+        )  # fmt: skip
     else:
         _only_of_objects(key=key, sample_key=sample_key)
-        written = write_annotations(_recorded(source), file, kind, overwrite=overwrite)
+        written = write_annotations(
+            _recorded(source), file, kind, overwrite=overwrite, title=title, author=author
+        )
     console = the_console()
     console.wrote(written)
     console.result("", outputs=[str(path) for path in written])

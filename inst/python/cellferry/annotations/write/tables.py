@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .._version import __version__
-from ..errors import (
+from ..._version import __version__
+from ...errors import (
     EngineNeedsError,
     GroupMissingError,
     InvalidOptionError,
@@ -20,15 +20,17 @@ from ..errors import (
     listing,
     nearest,
 )
-from ..files import write_whole
-from ..study.clusters import Clusters
-from .cells import CellAnnotations
-from .clusters import COLUMNS, Annotations
-from .decisions.history import HISTORY, history
-from .labelled import labelled
-from .report.details import FORMULA_STARTS
-from .report.texts import parameters
-from .stored import read_annotations
+from ...files import write_whole
+from ...study.clusters import Clusters
+from ...study.inputs.objects import read_object
+from ..cells import CellAnnotations
+from ..clusters import COLUMNS, Annotations
+from ..decisions.history import HISTORY, history
+from ..labelled import labelled
+from ..report.details import FORMULA_STARTS
+from ..report.texts import parameters
+from ..stored import read_annotations
+from .deposits import DEPOSITS, Publication, write_deposit
 
 if TYPE_CHECKING:
     import anndata
@@ -79,6 +81,8 @@ def write_annotations(
     key: str | None = None,
     sample_key: str | None = None,
     overwrite: bool = False,
+    title: str | None = None,
+    author: str | None = None,
 ) -> list[Path]:
     """Write the labels with their evidence, markers, samples and provenance as tables.
 
@@ -89,6 +93,14 @@ def write_annotations(
     formula. The csv and tsv are exact data, in which nothing is changed or guarded; a spreadsheet
     may take a text there for a date or a formula.
 
+    Two formats are for portals of data. ``"cellxgene"`` writes an .h5ad, or a csv or tsv of its
+    cells, with ``cell_type_ontology_term_id`` as CELLxGENE's schema 7 asks for it: "unknown" where
+    there is no term, the nearest valid ancestor of one that is not allowed (which is said), and no
+    column ``cell_type``, which the portal writes: it is ``author_cell_type`` there. The object in
+    memory stays as it is. ``"cas"`` writes JSON of the Cell Annotation Schema, with one labelset
+    for the labels and one for each level, their cells, genes and reasons. Decisions of persons are
+    in ``author_annotation_fields``, because no review is valid by the schema as it is published.
+
     Parameters
     ----------
     data
@@ -96,7 +108,8 @@ def write_annotations(
     file
         The file to write; the folder must exist.
     format
-        ``"csv"``, ``"tsv"`` or ``"xlsx"``; None is told by the name of the file.
+        ``"csv"``, ``"tsv"``, ``"xlsx"``, ``"cellxgene"`` or ``"cas"``; None is told by the name of
+        the file, which names none of the last two.
     key
         Name of the label column of an AnnData; None is the newest.
     sample_key
@@ -104,6 +117,8 @@ def write_annotations(
         leaves the samples out.
     overwrite
         Whether files of these names are replaced.
+    title, author
+        Of the data set, and who answers for it; for ``"cas"``, which asks for both.
 
     Returns
     -------
@@ -131,6 +146,11 @@ def write_annotations(
     >>> [path.name for path in write_annotations(found, folder / "labels.xlsx")]
     ['labels.xlsx']
     """
+    if format in DEPOSITS:
+        return write_deposit(
+            _whole(data, format, file), file, format, key=key,
+            said=Publication(title, author), overwrite=overwrite,
+        )  # fmt: skip
     counts, data = None, labelled(data)
     if isinstance(data, Annotations | CellAnnotations):
         found = data.summary()
@@ -143,6 +163,18 @@ def write_annotations(
             name = key or str(found.provenance.get("key") or "")
             counts = _object_counts(data, found, name, sample_key)
     return write_tables(found, file, format, samples=counts, overwrite=overwrite)
+
+
+def _whole(
+    data: anndata.AnnData | Annotations | CellAnnotations | str | os.PathLike[str],
+    format: str,  # noqa: A002 - as above
+    file: str | os.PathLike[str],
+) -> anndata.AnnData | Annotations | CellAnnotations:
+    """Return what is deposited: a whole object only where it is written again."""
+    path = Path(data) if isinstance(data, str | os.PathLike) else None
+    if path is None or format == "cas" or Path(file).suffix.lower() != ".h5ad":
+        return labelled(data)
+    return read_object(path.expanduser())
 
 
 def write_tables(
@@ -186,7 +218,7 @@ def write_tables(
 
 def _format_of(path: Path, given: str | None) -> str:
     of_name = FORMATS.get(path.suffix.lower())
-    valid = listing(list(FORMATS.values()))
+    valid = listing([*FORMATS.values(), *DEPOSITS])
     if given is None:
         if of_name is None:
             message = f'The name "{path}" does not say how to write: it ends with none of '
@@ -194,7 +226,7 @@ def _format_of(path: Path, given: str | None) -> str:
             raise InvalidOptionError(message, f"Name it so, or give `format`: {valid}.")
         return of_name
     if given not in FORMATS.values():
-        guess = nearest(given, list(FORMATS.values()))
+        guess = nearest(given, [*FORMATS.values(), *DEPOSITS])
         message = f'There is no format "{given}"; there is {valid}.'
         raise InvalidOptionError(message, f'Did you mean "{guess}"?' if guess else "")
     if of_name is not None and of_name != given:
@@ -218,7 +250,7 @@ def written_files(file: str | os.PathLike[str], format: str | None = None) -> li
     ['x.csv', 'x_markers.csv', 'x_samples.csv', 'x_decisions.csv', 'x_provenance.csv']
     """
     path = Path(file).expanduser()
-    if _format_of(path, format) == "xlsx":
+    if format in DEPOSITS or _format_of(path, format) == "xlsx":
         return [path]
     return [_beside(path, sheet) for sheet in SHEETS]
 

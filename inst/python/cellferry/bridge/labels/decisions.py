@@ -1,6 +1,6 @@
 """Decisions of persons about the labels of an object of R, or of a table: set, withdrawn, carried.
 
-Each call gets what the object has under a key (:func:`..bridge.requests.previous_labels`) or a
+Each call gets what the object has under a key (:func:`..requests.previous_labels`) or a
 table alone, and returns what R writes; nothing is changed where something is wrong.
 """
 
@@ -10,23 +10,23 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..annotate.deciding import of_object
-from ..annotate.decisions import is_review, read_decisions, remember, wanted_of
-from ..annotations.clusters import Annotations
-from ..annotations.decisions import decide
-from ..annotations.decisions.decision import Wanted
-from ..annotations.decisions.decision import described as in_words
-from ..annotations.decisions.history import HISTORY, decisions_text, history
-from ..annotations.labelling import Labels, texts_of
-from ..errors import AnnotationsError, counted, enumerated
-from ..files import write_whole
-from . import wire
-from .requests import previous_labels
-from .results import described
+from ...annotate.deciding import of_object
+from ...annotate.decisions import is_review, read_decisions, remember, wanted_of
+from ...annotations.clusters import Annotations
+from ...annotations.decisions import decide
+from ...annotations.decisions.decision import Wanted
+from ...annotations.decisions.decision import described as in_words
+from ...annotations.decisions.history import HISTORY, decisions_text, history
+from ...annotations.labelling import Labels, texts_of
+from ...errors import AnnotationsError, counted, enumerated
+from ...files import write_whole
+from .. import wire
+from ..requests import previous_labels
+from ..results import described
 
 if TYPE_CHECKING:
-    from .callbacks import Callback
-    from .wire import Message
+    from ..callbacks import Callback
+    from ..wire import Message
 
 logger = logging.getLogger("cellferry")
 

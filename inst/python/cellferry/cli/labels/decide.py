@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from .console import plain, the_console
-from .options import FilePath
-from .output import aligned, one_at_a_time, table, write_all
+from ..console import plain, the_console
+from ..options import FilePath
+from ..output import aligned, one_at_a_time, table, write_all
 
 if TYPE_CHECKING:
     import anndata
 
-    from ..annotate.deciding import Asked
-    from ..annotations.clusters import Annotations
-    from ..annotations.decisions.decide import Decided
-    from ..annotations.labelling import Labels, Written
-    from ..runs.run import Run
+    from ...annotate.deciding import Asked
+    from ...annotations.clusters import Annotations
+    from ...annotations.decisions.decide import Decided
+    from ...annotations.labelling import Labels, Written
+    from ...runs.run import Run
 
 ACTIONS = ("accepted", "needs_work", "unknown", "withdrawn")
 PATIENCE_SECONDS = 30.0
@@ -126,9 +126,9 @@ def label(  # noqa: PLR0917 - click passes every option by name
       cellferry label memory.h5ad --list --save decisions.json
       cellferry label pbmc_run --set 2="Classical monocyte"
     """
-    from ..annotate.deciding import Asked
-    from ..annotate.decisions import reviewer, wanted_of
-    from ..annotations.decisions.decision import Wanted
+    from ...annotate.deciding import Asked
+    from ...annotate.decisions import reviewer, wanted_of
+    from ...annotations.decisions.decision import Wanted
 
     if cells is None and label_of_cells is not None:
         message = "--label is of the cells that --cells names; of a cluster: --set CLUSTER=LABEL."
@@ -182,9 +182,9 @@ def apply(decisions: str, source: str, key: str | None, out: Path | None, overwr
       cellferry apply decisions.json pbmc.h5ad --out decided
       cellferry apply pbmc_run pbmc.h5ad --out decided
     """
-    from ..annotate.deciding import Asked
-    from ..annotate.decisions import is_review, read_decisions
-    from ..runs.decided import decisions_in
+    from ...annotate.deciding import Asked
+    from ...annotate.decisions import is_review, read_decisions
+    from ...runs.decided import decisions_in
 
     named: str | None = None
     run: str | None
@@ -211,8 +211,8 @@ def _decide(
     save: Path | None = None,
 ) -> None:
     """Decide, write the files, remember it, and show the table or the history."""
-    from ..annotate.deciding import decide_all
-    from ..annotations.decisions.history import decisions_text, history
+    from ...annotate.deciding import decide_all
+    from ...annotations.decisions.history import decisions_text, history
 
     console = the_console()
     written: list[Path] = []
@@ -270,7 +270,7 @@ def _write(
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Have what is written for oneself; raises :class:`RunLockedError` after a while."""
-    from ..errors import RunLockedError
+    from ...errors import RunLockedError
 
     with ExitStack() as stack:
         try:
@@ -282,7 +282,7 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 def _refuse(path: Path, *, overwrite: bool, source: str | None = None) -> None:
-    from ..errors import OutputError
+    from ...errors import OutputError
 
     if path.exists() and not overwrite:
         is_input = source is not None and Path(source).exists() and path.samefile(source)
@@ -292,7 +292,7 @@ def _refuse(path: Path, *, overwrite: bool, source: str | None = None) -> None:
 
 
 def _names_in(path: Path) -> list[str]:
-    from ..errors import InputError
+    from ...errors import InputError
 
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -312,8 +312,8 @@ def _history_text(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def _run_or_file(name: str) -> Run:
-    from ..errors import InputError, RunNotFoundError
-    from ..runs.run import Run
+    from ...errors import InputError, RunNotFoundError
+    from ...runs.run import Run
 
     try:
         return Run.open(name)
@@ -335,13 +335,13 @@ def _opened(source: str, key: str | None, likely: str | None, asked: Asked) -> I
     asked
         Names a column that is read besides.
     """
-    from ..annotations.clusters import Annotations
-    from ..errors import UnsupportedObjectError
-    from ..study.inputs.kinds import file_error, file_kind
-    from ..study.inputs.objects import read_object
+    from ...annotations.clusters import Annotations
+    from ...errors import UnsupportedObjectError
+    from ...study.inputs.kinds import file_error, file_kind
+    from ...study.inputs.objects import read_object
 
     def choose(store: Mapping[str, str]) -> str:
-        from ..annotations.stored import annotations_of
+        from ...annotations.stored import annotations_of
 
         wanted = key or (likely if likely in store else None)
         found = annotations_of(store, wanted, of_clusters=True)
@@ -359,7 +359,7 @@ def _opened(source: str, key: str | None, likely: str | None, asked: Asked) -> I
     if kind.is_anndata:
         yield _OfAnnData(read_object(path, kind), choose)
     elif kind.is_of_r:
-        from ..bridge.rds.decisions import RdsLabels
+        from ...bridge.rds.decisions import RdsLabels
 
         with RdsLabels(path, choose, asked.from_column) as of_r:
             yield _OfR(of_r)
@@ -376,8 +376,8 @@ class _OfAnnData:
         self._key = ""
 
     def target(self) -> Labels | Annotations:
-        from ..annotations.delivery import STORE
-        from ..annotations.labelling import stored_labels
+        from ...annotations.delivery import STORE
+        from ...annotations.labelling import stored_labels
 
         store = {str(k): str(v) for k, v in dict(self._adata.uns.get(STORE, {})).items()}
         self._key = self._choose(store)
@@ -386,8 +386,8 @@ class _OfAnnData:
         return labels
 
     def writers(self, base: Path, made: Decided) -> dict[Path, Callable[[Path], object]]:
-        from ..annotate.files import write_h5ad
-        from ..annotations.labelling import write_into
+        from ...annotate.files import write_h5ad
+        from ...annotations.labelling import write_into
 
         def write(path: Path) -> None:
             if made.written is not None:
@@ -404,7 +404,7 @@ class _OfR:
     """The labels of an object in an .rds."""
 
     def __init__(self, opened: object) -> None:
-        from ..bridge.rds.decisions import RdsLabels
+        from ...bridge.rds.decisions import RdsLabels
 
         assert isinstance(opened, RdsLabels)
         self._opened = opened
@@ -422,7 +422,7 @@ class _OfR:
         return {base.with_name(f"{base.name}.rds"): write}
 
     def _as_it_is(self) -> Written:
-        from ..annotations.labelling import Written
+        from ...annotations.labelling import Written
 
         assert self._labels is not None
         return Written(self._labels.record, ())
@@ -462,10 +462,10 @@ class _OfRun:
         return _OfTable(made.table).writers(base, made)
 
     def remember(self, made: Decided) -> None:
-        from ..annotate.decisions import lines_of
-        from ..errors import OutputError
-        from ..runs.decided import DECISIONS
-        from ..runs.decisions import append_to
+        from ...annotate.decisions import lines_of
+        from ...errors import OutputError
+        from ...runs.decided import DECISIONS
+        from ...runs.decisions import append_to
 
         if not made.new:
             return
@@ -477,6 +477,6 @@ class _OfRun:
 
 
 def _remember_beside(made: Decided) -> None:
-    from ..annotate.decisions import remember
+    from ...annotate.decisions import remember
 
     remember(made)

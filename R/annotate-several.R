@@ -1,0 +1,106 @@
+# Several engines in one call: each answers the clusters, and what they agree on is the answer.
+
+# An engine is a list too, of a class.
+is_several <- function(engine) {
+  (is.list(engine) && !inherits(engine, "cellferry_engine")) ||
+    (is.character(engine) && length(engine) > 1L)
+}
+
+named_engines <- function(engines) {
+  given <- names(engines) %||% rep("", length(engines))
+  named <- vapply(engines, function(engine) {
+    if (is.character(engine)) engine[1] else as.character(engine$name %||% "")
+  }, "")
+  given <- ifelse(nzchar(given), given, named)
+  line <- "engine = list(one = \"local\", other = LLMEngine(\"openai\", \"gpt-5\"))"
+  twice <- unique(given[duplicated(given)])
+  if (!length(given) || length(twice)) {
+    problem <- if (length(given)) {
+      paste0("Several engines are named ", listing(twice), ".")
+    } else {
+      "There is no engine."
+    }
+    cellferry_stop("invalid_option", problem, paste("Name them:", line))
+  }
+  wrong <- given[!grepl("^[[:alnum:]_.]+$", given)]
+  if (length(wrong)) {
+    cellferry_stop(
+      "invalid_option",
+      paste0("\"", wrong[1], "\" is no name for an engine: it is part of the name of a column."),
+      "Use letters, digits, `_` and `.`."
+    )
+  }
+  stats::setNames(as.list(engines), given)
+}
+
+check_alone <- function(options, within, dry.run) {
+  given <- c(names(options), if (!is.null(within)) "within", if (!isFALSE(dry.run)) "dry.run")
+  if (length(given)) {
+    cellferry_stop(
+      "invalid_option", paste0("`", given[1], "` is for one engine, and there are several."),
+      "Options are given to each: engine = list(a = LocalEngine(n_genes = 30), b = ...)"
+    )
+  }
+}
+
+found_once <- function(object, group.by, assay, verbose) {
+  FindClusterMarkers(
+    object,
+    group.by = group.by, assay = assay, only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1,
+    rules = "5.0.1", verbose = verbose
+  )
+}
+
+# `ask` annotates by one engine, given the engine, the key and what it is asked of.
+annotate_by_several <- function(object, engines, key, check, ask, verbose, levels = FALSE) {
+  engines <- named_engines(engines)
+  keys <- paste0(key, "_", names(engines))
+  # All of them could begin, and all columns may be written, before the first does.
+  check(engines[[1]], key)
+  for (i in seq_along(engines)) check(engines[[i]], keys[i])
+  failed <- list()
+  first <- NULL
+  tables <- list()
+  for (i in seq_along(engines)) {
+    name <- names(engines)[i]
+    if (verbose) cellferry_inform(paste0("Annotating by ", name, "."))
+    answer <- tryCatch(ask(object, engines[[i]], keys[i]), cellferry_error = function(cnd) cnd)
+    if (inherits(answer, "cellferry_error")) {
+      first <- first %||% answer
+      failed[[name]] <- as.character(answer$message)
+      if (verbose) cellferry_inform(paste0(name, " failed, and is no vote: ", answer$message))
+      next
+    }
+    if (is_cell_object(object)) object <- answer
+    tables[[name]] <- stored_annotations(answer, if (is_cell_object(object)) keys[i])$json
+  }
+  if (!length(tables)) rlang::cnd_signal(first)
+  agreed(object, tables, failed, key, keys, verbose, levels)
+}
+
+agreed <- function(object, tables, failed, key, keys, verbose, levels) {
+  outgoing <- new_outgoing()
+  message <- list(
+    tables = json_record(lapply(tables, json_text)), key = json_text(key),
+    failed = json_record(lapply(failed, json_text)), levels = json_flag(levels)
+  )
+  of_cells <- is_cell_object(object)
+  if (of_cells) {
+    stored <- extract_stored(object)
+    message$stored <- json_record(lapply(stored, json_text))
+    message$labelled <- json_label_columns(
+      outgoing, object, intersect(c(keys, key), names(stored)),
+      paste0(key, "_", c("broad", "medium", "fine"))
+    )
+  }
+  answer <- bridge_call("consensus_tables", message, outgoing, verbose = verbose)
+  if (!of_cells) {
+    return(return_table(answer, verbose))
+  }
+  labelled <- deliver(object, answer, each_cell(object), key)
+  # Beside the answer there are the labels alone; the records have the rest.
+  suffixes <- setdiff(names(written_columns), "")
+  labelled <- without_columns(labelled, as.vector(outer(keys, suffixes, paste, sep = "_")))
+  show_annotations(answer, verbose)
+  labelled
+}

@@ -1,0 +1,1 @@
+"""The consensus of a million cells: time and memory, each in a process of its own."""

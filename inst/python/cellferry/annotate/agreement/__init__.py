@@ -1,0 +1,225 @@
+"""Several labels of an AnnData: the consensus of them, and two of them beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, overload
+
+from ...annotations import delivery
+from ...annotations.agreement.request import Asked, comparison_of, consensus_of, listed
+from ...annotations.agreement.sources import Labelled
+from ...annotations.delivery import STORE
+from ...annotations.labelling import attach, check_unedited, stored_labels
+from ...annotations.stored import stored_annotations
+from ...errors import UnsupportedObjectError
+
+if TYPE_CHECKING:
+    import anndata
+    import pandas as pd
+
+    from ...annotations.agreement.comparison import Comparison
+    from ...annotations.cells import CellAnnotations
+    from ...annotations.clusters import Annotations
+
+
+@overload
+def consensus(adata: anndata.AnnData, from_: None = None, *, key: str = ...) -> pd.DataFrame: ...
+
+
+@overload
+def consensus(
+    adata: anndata.AnnData,
+    from_: Sequence[str],
+    *,
+    key: str = ...,
+    group_key: str | None = None,
+    weights: Mapping[str, float] | None = None,
+    groups: Mapping[str, str] | None = None,
+    mapping: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+    levels: bool = False,
+) -> Annotations | CellAnnotations: ...
+
+
+def consensus(
+    adata: anndata.AnnData,
+    from_: Sequence[str] | None = None,
+    *,
+    key: str = "consensus",
+    group_key: str | None = None,
+    weights: Mapping[str, float] | None = None,
+    groups: Mapping[str, str] | None = None,
+    mapping: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+    levels: bool = False,
+) -> Annotations | CellAnnotations | pd.DataFrame:
+    """Return what several annotators agree on, over the Cell Ontology; ``adata`` is labelled.
+
+    Each vote is resolved to a term. A term wins with more weight for it (votes for it or a kind of
+    it) than against it, two thirds of all weight for it or broader than it, and two groups behind
+    it; of those that win the most specific is the answer. "T cell" and "CD4 T cell" so agree on
+    "T cell", and "T cell" and "B cell" on "Lymphocyte". What is too general to be a label is no
+    answer: the row is Unknown, with the leaders as alternatives. Votes that say Unknown, or
+    failed, are none.
+
+    Groups are families of annotators, and each has the weight 1, which its different answers
+    share: the engines of cellferry (models of one vendor are one family), and each other tool.
+
+    Parameters
+    ----------
+    adata
+        AnnData (cells x genes) with labels. Changed in place.
+    from_
+        Who votes: keys of annotations of cellferry (the labels in force), columns of ``obs``,
+        tools whose columns are known (``"azimuth"``, ``"celltypist"``, ``"singler"``,
+        ``"sctype"``, ``"popv"``, ``"scpred"``, ``"cellranger"``, ``"author"``), or the path of
+        Cell Ranger's ``cell_types.csv``. Of several levels of one tool the finest consistent one
+        votes. None changes nothing and returns a table of what is found.
+    key
+        Name of the label column. ``<key>_confidence`` and the others go beside it, the record to
+        ``adata.uns["cellferry"][key]``.
+    group_key
+        Column of ``obs`` with the clusters that get an answer. None: the clusters of the first
+        annotation in ``from_``, else each cell is answered. Labels of cells vote for a cluster
+        in proportion to its cells; less than 5 % is dropped.
+    weights
+        Annotator or group -> weight, in place of 1.
+    groups
+        Annotator -> group, in place of its family.
+    mapping
+        Label -> id or name of a term, for labels that are no term by themselves.
+    overwrite
+        Replace columns of these names that cellferry did not write.
+    levels
+        Write ``<key>_broad``, ``_medium`` and ``_fine`` too.
+
+    Returns
+    -------
+    Annotations, CellAnnotations or pandas.DataFrame
+        One row per cluster, or one answer per cell. ``confidence`` is the agreement: the weight
+        for the answer, of that for and against it. ``evidence[cluster]`` has ``agreement``,
+        ``compatible``, ``entropy``, ``dissent`` and ``votes``. Without ``from_`` a frame of
+        ``name``, ``group``, ``columns``, ``labels``, ``unresolved``, ``cells``.
+
+    Raises
+    ------
+    InvalidOptionError
+        ``from_`` names nobody that is there, or weights, groups or the mapping are wrong.
+    GroupMissingError
+        There is no column ``group_key``.
+    ColumnExistsError, LabelsEditedError, InvalidKeyError
+        The answer cannot be written under the key.
+    UnsupportedObjectError
+        This is no AnnData.
+
+    Warns
+    -----
+    LabelsUnresolvedWarning
+        Labels are no term; with the nearest ones.
+
+    Examples
+    --------
+    >>> import anndata, pandas as pd
+    >>> obs = pd.DataFrame({"SingleR.labels": ["T_cells", "B_cell"],
+    ...                     "predicted_labels": ["Helper T cells", "B cells"],
+    ...                     "azimuth_fine": ["CD4 TCM", "B naive"]}, index=["a", "b"])
+    >>> adata = anndata.AnnData(obs=obs)
+    >>> consensus(adata)["name"].tolist()
+    ['azimuth_panhuman', 'celltypist', 'singler']
+    >>> found = consensus(adata, ["singler", "celltypist", "azimuth_fine"],
+    ...                   mapping={"Helper T cells": "CD4 T cell"})
+    >>> adata.obs["consensus"].tolist()
+    ['CD4 T cell', 'B cell']
+    """
+    whole = labelled_object(adata)
+    if from_ is None:
+        import pandas as pd
+
+        columns = ["name", "group", "columns", "labels", "unresolved", "cells"]
+        return pd.DataFrame(listed(whole, key), columns=columns)
+    names = [from_] if isinstance(from_, str) else [str(name) for name in from_]
+    asked = Asked(
+        names, key, group_key, weights or {}, groups or {}, mapping or {}, levels=levels
+    )  # fmt: skip
+    made = consensus_of(whole, asked)
+    delivery.check_group_key(key, group_key, made.level)
+    delivery.check_object_key(adata, key, overwrite=overwrite, level=made.level, levels=levels)
+    previous = stored_labels(adata, key)
+    if previous is not None:
+        check_unedited(previous, overwrite=overwrite)
+    return attach(adata, made.found, made.clusters, key)
+
+
+def compare_labels(
+    adata: anndata.AnnData,
+    key: str | None = None,
+    with_: str = "author_cell_type",
+    *,
+    mapping: Mapping[str, str] | None = None,
+) -> Comparison:
+    """Return labels beside other labels of the same cells, over the Cell Ontology.
+
+    Parameters
+    ----------
+    adata
+        AnnData (cells x genes) with labels; nothing is changed.
+    key
+        Key of annotations, column or tool; None is the newest annotation of clusters.
+    with_
+        What it is compared with: as ``key``. See :func:`consensus`, ``from_``.
+    mapping
+        Label -> id or name of a term, for labels that are no term by themselves.
+
+    Returns
+    -------
+    Comparison
+        ``rows`` (one per cluster: label, other label, relation, distance, agreeing part),
+        ``cells`` (the relation of each cell), ``confusion``, ``adjusted_rand``, ``to_look_at``;
+        ``to_frame()``, ``confusion_frame()``. A relation is exact, descendant (``key`` is
+        narrower), ancestor, sibling, other_lineage, no_term or none.
+
+    Raises
+    ------
+    InvalidOptionError
+        There are no such labels, or both are the same.
+    AnnotationsMissingError
+        No key is given, and there is no annotation.
+
+    Warns
+    -----
+    LabelsUnresolvedWarning
+        Labels are no term.
+
+    Examples
+    --------
+    >>> import anndata, pandas as pd
+    >>> obs = pd.DataFrame({"mine": ["T cell", "B cell"], "theirs": ["CD4 T cell", "Monocyte"]},
+    ...                    index=["a", "b"])
+    >>> found = compare_labels(anndata.AnnData(obs=obs), "mine", "theirs")
+    >>> [(row.label, row.relation) for row in found.rows]
+    [('B cell', 'other_lineage'), ('T cell', 'ancestor')]
+    """
+    whole = labelled_object(adata)
+    if key is None:
+        key = str(stored_annotations(adata, of_clusters=True).provenance.get("key"))
+    return comparison_of(whole, key, with_, mapping)
+
+
+def labelled_object(adata: anndata.AnnData) -> Labelled:
+    """Return the labels of an AnnData.
+
+    Parameters
+    ----------
+    adata
+        With labels of cellferry or of other tools.
+
+    Raises
+    ------
+    UnsupportedObjectError
+        This is no AnnData.
+    """
+    if not hasattr(adata, "uns") or not hasattr(adata, "obs_names"):
+        message = f"Labels of cells are in an AnnData, and this is a {type(adata).__name__}."
+        raise UnsupportedObjectError(message, "For an .h5ad: anndata.read_h5ad(path) first.")
+    stored = {str(k): str(v) for k, v in dict(adata.uns.get(STORE, {})).items()}
+    return Labelled(tuple(map(str, adata.obs_names)), adata.obs, stored)

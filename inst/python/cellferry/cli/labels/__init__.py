@@ -1,0 +1,1 @@
+"""Commands about labels that are there: decided about, counted as votes, compared."""

@@ -1,0 +1,33 @@
+"""Names that annotators write, and their terms."""
+
+from importlib import resources
+
+import pytest
+
+from cellferry.biology.label_names import label_names, written_by_tools
+from cellferry.biology.lineage import named
+from cellferry.biology.ontology import cell_ontology
+
+LINES = (resources.files("cellferry") / "data" / "label_names.tsv").read_text("utf-8").splitlines()
+ROWS = [line.split("\t") for line in LINES if line and not line.startswith("#")][1:]
+
+
+@pytest.mark.parametrize(("name", "identifier", "label"), ROWS)
+def test_every_name_has_a_term_in_use_with_its_label(name, identifier, label):
+    term = cell_ontology()[identifier]
+    assert (term.label, term.obsolete) == (label, False)
+    assert written_by_tools(name) == identifier
+
+
+@pytest.mark.parametrize("name", [row[0] for row in ROWS])
+def test_no_name_is_one_that_the_ontology_has(name):
+    assert named(name) is None
+
+
+def test_no_name_is_there_twice():
+    assert len(label_names()) == len({row[0].casefold() for row in ROWS})
+
+
+@pytest.mark.parametrize("text", ["CD4 TCM", "cd4_tcm", "CD4-Tcm"])
+def test_case_blanks_and_hyphens_do_not_count(text):
+    assert written_by_tools(text) == "CL:0000904"
