@@ -9,7 +9,8 @@ import pytest
 import cellferry
 from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.annotations.diagnoses.attention import held_by, reasons_of, with_attention
-from cellferry.annotations.report import render
+from cellferry.annotations.report import Content, render
+from cellferry.annotations.report.content import Page
 from cellferry.study.clusters import Clusters
 from page_objects import typed_cells
 
@@ -133,3 +134,16 @@ def test_a_label_of_cells_that_is_a_minority_everywhere_is_told_with_its_cluster
     assert [(one.cluster, one.n, one.total) for one in held] == [("3", 6, 96), ("7", 2, 2)]
     page = render(found)
     assert "Clusters that its cells are in" in page
+
+
+def test_annotators_that_disagree_are_told_and_stand_side_by_side():
+    adata = typed_cells(300, 3)
+    cellferry.annotate_clusters(adata, group_key="leiden", progress=False)
+    other = adata.obs["cell_type"].astype(str).replace({"CD8 T cell": "Mast cell"})
+    adata.obs["by_hand"] = other.astype("category")
+    found = cellferry.consensus(adata, ["cell_type", "by_hand"], key="both")
+    rows = Page(found, Content()).index()["rows"]
+    apart = next(i for i, row in enumerate(found) if "Mast cell" in str(rows[i]["engines"]))
+    assert [e["label"] for e in rows[apart]["engines"]] == ["CD8 T cell", "Mast cell"]
+    codes = [[reason["code"] for reason in row["attention"]] for row in rows]
+    assert all(("disagreement" in of_row) == (i == apart) for i, of_row in enumerate(codes))

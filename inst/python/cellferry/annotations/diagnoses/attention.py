@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ...biology.ontology import cell_ontology
 from ...biology.text import normalized
 from ...errors import listing
 
@@ -164,7 +166,7 @@ def reasons_of(found: Annotations, row: Annotation) -> list[Reason]:
     """
     evidence = found.evidence.get(row.cluster)
     texts = evidence.get("attention", {}) if isinstance(evidence, Mapping) else {}
-    made = [*_of_state(row), *_among_clusters(found, row)]
+    made = [*_of_state(row), *_of_votes(found, row), *_among_clusters(found, row)]
     own = {reason.code: reason.text for reason in _of_answer(row)}
     for code in dict.fromkeys((*own, *row.attention)):
         made.append(Reason(code, str(own.get(code) or texts.get(code) or _WORDS.get(code, code))))
@@ -175,6 +177,24 @@ _WORDS = {
     "contradicts_parent": "It is no kind of the label of its parent.",
     "no_parent": "Its parent has no label.",
 }
+
+
+def _of_votes(found: Annotations, row: Annotation) -> Iterator[Reason]:
+    evidence = found.evidence.get(row.cluster)
+    votes = evidence.get("votes") if isinstance(evidence, Mapping) else None
+    cast = [v for v in votes or () if v.get("label") and v.get("term")]
+    terms = [str(v["term"]) for v in cast]
+    if any(not _compatible(one, other) for one, other in combinations(terms, 2)):
+        said = listing([f"{v.get('engine')}: {v['label']}" for v in cast], 4)
+        yield Reason("disagreement", f"Annotators say different things: {said}.")
+
+
+def _compatible(one: str, other: str) -> bool:
+    """Whether two terms are one, or one is a kind of the other; text without a term is its own."""
+    ontology = cell_ontology()
+    if one in ontology and other in ontology:
+        return ontology.related(one, other)
+    return one == other
 
 
 def _of_state(row: Annotation) -> Iterator[Reason]:

@@ -248,7 +248,7 @@ class Page:
                 "near": list(near[i]),
                 "hash": hashes[row.cluster],
                 "basis": basis,
-                "engines": [],
+                "engines": list(_votes(self._found, row.cluster)),
             }
 
     def _hashes(self) -> tuple[dict[str, str], str]:
@@ -542,6 +542,19 @@ class Fitted:
         page = Page(annotations, content, title=title, drawn=drawn)
         fewer = {name: blocks.packed(block) for name, block in page.blocks_of_cells()}
         return drawn, {**kept, **fewer}
+
+
+def _votes(found: Annotations, cluster: str) -> Iterator[dict[str, Any]]:
+    """Yield what each engine said of a row, where several were asked and counted."""
+    evidence = found.evidence.get(cluster)
+    votes = evidence.get("votes") if isinstance(evidence, Mapping) else None
+    for vote in votes or ():
+        yield {
+            "engine": str(vote.get("engine") or ""),
+            "label": vote.get("label"),
+            "confidence": vote.get("confidence"),
+            "status": str(vote.get("status") or "ok"),
+        }
 
 
 def _least(annotations: Annotations, drawn: int) -> int:
