@@ -23,6 +23,8 @@ import numpy as np
 
 from .profiles import TIER_WEIGHT
 from .score import SHRINKAGE, SILENT_HALF, SUPPORT, Scores, Signal, score_types
+from .seen import surprise
+from .siblings import shown_below
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +41,18 @@ CLEAR_MARGIN = 0.1
 GROUP_MARGIN = 0.02
 """The same where all that both share is a group: a name that no one would give to the cells."""
 MARGIN_SHRINKAGE = 0.5
+LEAST_SEEN = 3.0
+"""Surprise (:mod:`.seen`) below which a list of random markers would have done as well."""
+LEAD = 0.5
+"""How much more of a surprise a member of a group is that leads it."""
+LEADERS = 5
+LEADING = 0.6
+"""Part of the best fit that a leader has."""
+AGREED_SEEN = 4.0
+AGREED = 0.55
+"""Confidence of what all leaders have in common."""
+SHOWN = 0.95
+"""What is left of the confidence where few genes tell a subtype from its siblings."""
 LEAST_CONFIDENCE = 0.4
 """Confidence below which the answer is Unknown."""
 SHARED_RATIO = 0.4
@@ -84,10 +98,10 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     states = _states(hierarchy, scores)
     best = _begin(hierarchy, scores)
     if best is None:
-        return Choice(None, None, 0.0, 0.0, None, states=states)
+        return _agreed(hierarchy, scores, Choice(None, None, 0.0, 0.0, None, states=states))
     fit = float(scores.fit[best])
     if not _enough(hierarchy, scores, best):
-        return Choice(None, best, fit, 0.0, None, states=states)
+        return _agreed(hierarchy, scores, Choice(None, best, fit, 0.0, None, states=states))
     partner = find_partner(hierarchy, scores, best, MIXED_FIT)
     if partner is not None and _in_more_cells(hierarchy, scores, partner, best):
         best, partner = partner, find_partner(hierarchy, scores, partner, MIN_FIT) or best
@@ -113,18 +127,66 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
         best = above
         rival, margin = _rival(hierarchy, scores, best, partner)
     label = _deeper(hierarchy, scores, _both(hierarchy, scores, best), partner)
+    label = _member(hierarchy, scores, label)
     fit = max(fit, float(scores.fit[label]))
     rival, margin = _rival(hierarchy, scores, label, partner)
-    sure = confidence(fit, margin, mixed=partner is not None)
-    if sure < LEAST_CONFIDENCE:
-        return Choice(None, begun, fit, margin, None, rival, partner=partner, states=states)
+    seen = surprise(hierarchy, scores.signal, label)
+    sure = confidence(fit, margin, seen, mixed=partner is not None)
+    own = bool(hierarchy.own[label])
+    unlikely = not own and seen < LEAST_SEEN
     few = fit < STRONG_FIT and markers_seen(hierarchy, scores, label) < needed(scores.signal)
-    if few and not hierarchy.own[label]:
-        return Choice(
-            None, begun, fit, margin, None, rival, partner=partner, states=states, few=True
-        )
+    if sure < LEAST_CONFIDENCE or unlikely or (few and not own):
+        unknown = Choice(None, begun, fit, margin, None, rival, None, partner, states)
+        unknown = replace(unknown, few=sure >= LEAST_CONFIDENCE)
+        return _agreed(hierarchy, scores, unknown)
     found = Choice(label, begun, fit, margin, round(sure, 3), rival, None, partner, states)
+    shown = None if own else shown_below(hierarchy, scores.signal, label)
+    if shown is not None:
+        found = replace(found, label=shown, confidence=round(sure * SHOWN, 3))
+        label = shown
     return replace(found, detail=_detail(hierarchy, scores, label, begun))
+
+
+def _member(hierarchy: Hierarchy, scores: Scores, label: int) -> int:
+    """Return the member of a group that leads by the number of its markers, or the group."""
+    kinds, names = hierarchy.knowledge.by_name, hierarchy.profiles.names
+    while kinds[names[label]].kind == "group":
+        members = hierarchy.below(label)
+        counts = [
+            max(
+                (surprise(hierarchy, scores.signal, int(i), subtypes=False), -int(i))
+                for i in np.flatnonzero(hierarchy.inside[:, m])
+            )
+            for m in members
+        ]
+        order = sorted(zip(counts, members, strict=True), reverse=True)
+        if len(order) < 2 or order[0][0][0] < order[1][0][0] + LEAD:
+            return label
+        label = order[0][1]
+    return label
+
+
+def _agreed(hierarchy: Hierarchy, scores: Scores, unknown: Choice) -> Choice:
+    """Return what all leaders have in common, where the engine would say Unknown.
+
+    It must have markers enough, its own and those of its subtypes together.
+    """
+    usable = ~hierarchy.state & ~hierarchy.compartment & (scores.fit > 0)
+    usable &= scores.own_significance >= OWN_SIGNIFICANCE
+    order = [int(i) for i in np.argsort(-scores.fit, kind="stable")[:LEADERS] if usable[i]]
+    if not order:
+        return unknown
+    leaders = [i for i in order if scores.fit[i] >= LEADING * scores.fit[order[0]]]
+    inside = hierarchy.inside[leaders].all(axis=0) & ~hierarchy.state & ~hierarchy.compartment
+    if len(leaders) < 2 or not inside.any():
+        return unknown
+    narrowest = np.flatnonzero(inside)[np.argmin(hierarchy.inside[:, inside].sum(axis=0))]
+    label = int(narrowest)
+    seen = surprise(hierarchy, scores.signal, label)
+    if seen < AGREED_SEEN or hierarchy.own[label]:
+        return unknown
+    found = replace(unknown, label=label, confidence=AGREED, few=False)
+    return replace(found, rival=None, partner=None)
 
 
 def markers_seen(hierarchy: Hierarchy, scores: Scores, label: int) -> int:
@@ -300,9 +362,13 @@ MIXED = -0.7
 FURTHEST = 0.6
 """Margin beyond which there were too few answers to distinguish one from another."""
 LEAST_FIT = 0.05
+LITTLE = 5.0
+"""Surprise that lists of random markers hardly ever reach."""
+FEW_SEEN = 0.6
+"""Confidence that it allows; twice as much of it allows all."""
 
 
-def confidence(fit: float, margin: float, *, mixed: bool) -> float:
+def confidence(fit: float, margin: float, seen: float = 20.0, *, mixed: bool) -> float:
     """Return the share of such answers that were right, 0 to 1.
 
     Parameters
@@ -319,7 +385,8 @@ def confidence(fit: float, margin: float, *, mixed: bool) -> float:
     """
     x = features(fit, margin, mixed=mixed)
     weights = (INTERCEPT, FIT, MARGIN, MIXED)
-    return 1 / (1 + math.exp(-sum(w * v for w, v in zip(weights, x, strict=True))))
+    sure = 1 / (1 + math.exp(-sum(w * v for w, v in zip(weights, x, strict=True))))
+    return min(sure, FEW_SEEN + (1 - FEW_SEEN) * max(seen - LITTLE, 0) / LITTLE)
 
 
 def features(fit: float, margin: float, *, mixed: bool) -> tuple[float, float, float, float]:

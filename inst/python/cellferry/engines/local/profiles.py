@@ -84,6 +84,7 @@ class Profiles:
     specificity: NDArray[np.float64]
     prior: NDArray[np.float64]
     new: NDArray[np.float64]
+    species: Species = "human"
 
     @functools.cached_property
     def own_weights(self) -> Weights:
@@ -155,6 +156,7 @@ class Profiles:
             specificity,
             np.array([1.0 if occurs(t.tissues, tissues) else ELSEWHERE for t in types]),
             new,
+            species,
         )
 
 

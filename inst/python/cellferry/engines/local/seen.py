@@ -1,0 +1,68 @@
+"""How much was seen: how unlikely a cluster has as many markers of a type by chance.
+
+The best genes of the cluster that are markers of anything are compared with the markers of the
+type and of all that it is a kind of, by the hypergeometric tail. It does not look at strengths and
+weights, by which a type was found: among a hundred types some have two strong genes in any list of
+marker genes, but few have more of them than such a list has of each.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .score import SUPPORT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .hierarchy import Hierarchy
+    from .score import Signal
+
+BEST_GENES = 50
+"""Markers of a cluster that are looked at, by strength; all that tie at the end are in."""
+
+
+def raised_markers(signal: Signal) -> NDArray[np.intp]:
+    """Return the best raised genes of a cluster among those that are markers of something."""
+    raised = np.flatnonzero(signal.strength >= SUPPORT)
+    if len(raised) > BEST_GENES:
+        least = np.sort(signal.strength[raised])[-BEST_GENES]
+        raised = raised[signal.strength[raised] >= least]
+    return raised
+
+
+def surprise(hierarchy: Hierarchy, signal: Signal, i: int, *, subtypes: bool = True) -> float:
+    """Return -log10 of the probability that as many markers of a type are raised by chance.
+
+    Parameters
+    ----------
+    subtypes
+        Count the markers of its subtypes as well, if that is more of a surprise.
+    """
+    raised = raised_markers(signal)
+    total = int(signal.measured.sum())
+    found = 0.0
+    for marks in (hierarchy.marks, hierarchy.marks_below)[: 2 if subtypes else 1]:
+        known = marks[i] & signal.measured
+        found = max(found, -_tail(int(known[raised].sum()), int(known.sum()), len(raised), total))
+    return found
+
+
+def _tail(shared: int, listed: int, drawn: int, total: int) -> float:
+    """Return log10 P(X >= shared) for ``drawn`` genes out of ``total`` of which ``listed`` count."""
+    if shared <= max(0, drawn + listed - total):
+        return 0.0
+    ways = [
+        _choose(listed, k) + _choose(total - listed, drawn - k)
+        for k in range(shared, min(listed, drawn) + 1)
+    ]
+    most = max(ways)
+    summed = most + math.log(sum(math.exp(w - most) for w in ways))
+    return min((summed - _choose(total, drawn)) / math.log(10), 0.0)
+
+
+def _choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
