@@ -18,6 +18,7 @@ from .measures import lineages
 
 RANDOM_LISTS = 500
 LEAST_FOLD = 0.25
+DEFINING = 3
 PAIRS = 12
 """Mixtures made of each table."""
 
@@ -94,11 +95,14 @@ def noisy(dataset: Dataset, share: float) -> Dataset:
 
 
 def panel(dataset: Dataset, n: int) -> Dataset:
-    """Only n genes measured, half of them markers of the knowledge, and known to be all."""
+    """Only n genes measured, half of them defining markers of a type, and known to be all."""
     markers = dataset.study.markers
     assert markers is not None
     rng = np.random.default_rng(n)
-    known = set(packaged_knowledge().names_of_genes(dataset.species))
+    types = packaged_knowledge().types
+    known = {
+        m.name for t in types for m in t.positive.get(dataset.species, ()) if m.tier == DEFINING
+    }
     genes = np.unique(markers.gene.astype(str))
     marked = np.array([g in known for g in genes])
     chosen = set()

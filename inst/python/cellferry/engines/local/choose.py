@@ -41,14 +41,14 @@ CLEAR_MARGIN = 0.1
 GROUP_MARGIN = 0.02
 """The same where all that both share is a group: a name that no one would give to the cells."""
 MARGIN_SHRINKAGE = 0.5
-LEAST_SEEN = 3.0
+LEAST_SEEN = 3.2
 """Surprise (:mod:`.seen`) below which a list of random markers would have done as well."""
 LEAD = 0.5
 """How much more of a surprise a member of a group is that leads it."""
 LEADERS = 5
 LEADING = 0.6
 """Part of the best fit that a leader has."""
-AGREED_SEEN = 4.0
+AGREED_SEEN = 3.2
 AGREED = 0.55
 """Confidence of what all leaders have in common."""
 SHOWN = 0.95
@@ -134,8 +134,7 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     sure = confidence(fit, margin, seen, mixed=partner is not None)
     own = bool(hierarchy.own[label])
     unlikely = not own and seen < LEAST_SEEN
-    few = fit < STRONG_FIT and markers_seen(hierarchy, scores, label) < needed(scores.signal)
-    if sure < LEAST_CONFIDENCE or unlikely or (few and not own):
+    if sure < LEAST_CONFIDENCE or unlikely:
         unknown = Choice(None, begun, fit, margin, None, rival, None, partner, states)
         unknown = replace(unknown, few=sure >= LEAST_CONFIDENCE)
         return _agreed(hierarchy, scores, unknown)
