@@ -23,7 +23,7 @@ import numpy as np
 
 from .profiles import TIER_WEIGHT
 from .score import SHRINKAGE, SILENT_HALF, SUPPORT, Scores, Signal, score_types
-from .seen import surprise
+from .seen import surprise, unexplained
 from .siblings import shown_below
 
 if TYPE_CHECKING:
@@ -131,7 +131,13 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     fit = max(fit, float(scores.fit[label]))
     rival, margin = _rival(hierarchy, scores, label, partner)
     seen = surprise(hierarchy, scores.signal, label)
-    sure = confidence(fit, margin, seen, mixed=partner is not None)
+    doubt = 0.0
+    if partner is None:
+        weak, other = second(hierarchy, scores, label)
+        doubt = DOUBT * max(weak - DOUBTED_SEEN, 0)
+        if weak >= MIXED_SEEN and other is not None and not hierarchy.own[label]:
+            partner, doubt = other, 0.0
+    sure = confidence(fit, margin, seen, mixed=partner is not None) * (1 - min(doubt, 1))
     own = bool(hierarchy.own[label])
     unlikely = not own and seen < LEAST_SEEN
     if sure < LEAST_CONFIDENCE or unlikely:
@@ -480,6 +486,11 @@ OWN_SIGNIFICANCE = 2.0
 MIXED_RATIO = 0.4
 MIXED_SIGNIFICANCE = 3.0
 MIXED_GENES = 3
+MIXED_SEEN = 8.5
+"""Surprise of a second lineage, in what the first leaves, that shows it however weak it is."""
+DOUBTED_SEEN = 4.0
+"""Surprise from which it takes from the confidence, as much as :data:`DOUBT` for each unit."""
+DOUBT = 0.04
 BROADER_RATIO = 0.8
 
 
@@ -496,13 +507,27 @@ def find_partner(hierarchy: Hierarchy, scores: Scores, best: int, least: float) 
     left = residual(hierarchy, scores, best)
     usable = ~hierarchy.same_lineage[best] & ~hierarchy.related[best]
     usable &= ~hierarchy.state & ~hierarchy.compartment
-    usable &= left.fit >= max(least, MIXED_RATIO * scores.fit[best])
     usable &= left.significance >= MIXED_SIGNIFICANCE
     usable &= left.own_significance >= OWN_SIGNIFICANCE
+    usable &= left.fit >= max(least, MIXED_RATIO * scores.fit[best])
     for i in np.argsort(-left.fit, kind="stable"):
         if usable[i] and len(supporters(hierarchy.profiles, left, int(i))) >= MIXED_GENES:
             return _broader(hierarchy, left, int(i))
     return None
+
+
+def second(hierarchy: Hierarchy, scores: Scores, best: int) -> tuple[float, int | None]:
+    """Return the other lineage that is the largest surprise in what a type does not explain."""
+    left = residual(hierarchy, scores, best)
+    usable = ~hierarchy.same_lineage[best] & ~hierarchy.related[best]
+    usable &= ~hierarchy.state & ~hierarchy.compartment & (left.fit >= MIN_FIT)
+    usable &= left.significance >= MIXED_SIGNIFICANCE
+    others = [int(i) for i in np.flatnonzero(usable)]
+    if not others:
+        return 0.0, None
+    seen = {i: unexplained(hierarchy, scores.signal, best, i) for i in others}
+    most = max(others, key=lambda i: (seen[i], left.fit[i], -i))
+    return seen[most], _broader(hierarchy, left, most)
 
 
 def _broader(hierarchy: Hierarchy, scores: Scores, i: int) -> int:

@@ -25,12 +25,12 @@ BEST_GENES = 50
 """Markers of a cluster that are looked at, by strength; all that tie at the end are in."""
 
 
-def raised_markers(signal: Signal) -> NDArray[np.intp]:
+def raised_markers(strength: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the best raised genes of a cluster among those that are markers of something."""
-    raised = np.flatnonzero(signal.strength >= SUPPORT)
+    raised = np.flatnonzero(strength >= SUPPORT)
     if len(raised) > BEST_GENES:
-        least = np.sort(signal.strength[raised])[-BEST_GENES]
-        raised = raised[signal.strength[raised] >= least]
+        least = np.sort(strength[raised])[-BEST_GENES]
+        raised = raised[strength[raised] >= least]
     return raised
 
 
@@ -42,13 +42,22 @@ def surprise(hierarchy: Hierarchy, signal: Signal, i: int, *, subtypes: bool = T
     subtypes
         Count the markers of its subtypes as well, if that is more of a surprise.
     """
-    raised = raised_markers(signal)
+    raised = raised_markers(signal.strength)
     total = int(signal.measured.sum())
     found = 0.0
     for marks in (hierarchy.marks, hierarchy.marks_below)[: 2 if subtypes else 1]:
         known = marks[i] & signal.measured
         found = max(found, -_tail(int(known[raised].sum()), int(known.sum()), len(raised), total))
     return found
+
+
+def unexplained(hierarchy: Hierarchy, signal: Signal, best: int, other: int) -> float:
+    """Return the surprise of a type among the genes that another and its relatives do not list."""
+    explained = hierarchy.marks_below[best]
+    raised = raised_markers(np.where(explained, 0.0, signal.strength))
+    free = signal.measured & ~explained
+    known = hierarchy.marks[other] & free
+    return -_tail(int(known[raised].sum()), int(known.sum()), len(raised), int(free.sum()))
 
 
 def _tail(shared: int, listed: int, drawn: int, total: int) -> float:
