@@ -50,7 +50,8 @@ def worth(markers: Markers) -> NDArray[np.float64]:
         return -np.arange(len(markers), dtype=np.float64)
     if markers.pct_1 is None or markers.pct_2 is None:
         return markers.avg_log2fc
-    return markers.avg_log2fc * np.maximum(markers.pct_1 - markers.pct_2, 0)
+    fold = np.clip(np.nan_to_num(markers.avg_log2fc), -100, 100)
+    return fold * np.maximum(markers.pct_1 - markers.pct_2, 0)
 
 
 def top(dataset: Dataset, n: int) -> Dataset:

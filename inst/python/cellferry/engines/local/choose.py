@@ -41,14 +41,14 @@ CLEAR_MARGIN = 0.1
 GROUP_MARGIN = 0.02
 """The same where all that both share is a group: a name that no one would give to the cells."""
 MARGIN_SHRINKAGE = 0.5
-LEAST_SEEN = 3.2
+LEAST_SEEN = 3.4
 """Surprise (:mod:`.seen`) below which a list of random markers would have done as well."""
 LEAD = 0.5
 """How much more of a surprise a member of a group is that leads it."""
 LEADERS = 5
 LEADING = 0.6
 """Part of the best fit that a leader has."""
-AGREED_SEEN = 3.2
+AGREED_SEEN = 3.4
 AGREED = 0.55
 """Confidence of what all leaders have in common."""
 SHOWN = 0.95
@@ -358,10 +358,10 @@ def _states(hierarchy: Hierarchy, scores: Scores) -> tuple[int, ...]:
     return tuple(sorted(found, key=lambda i: (-scores.fit[i], i)))
 
 
-INTERCEPT = -0.16
-FIT = 0.3
+INTERCEPT = 1.42
+FIT = 1.37
 """Per unit of the natural logarithm of the fit."""
-MARGIN = 6.63
+MARGIN = 3.53
 MIXED = -0.7
 """Where a second lineage is in the cluster; given, as there were too few mixtures to fit it."""
 FURTHEST = 0.6
@@ -488,9 +488,9 @@ MIXED_SIGNIFICANCE = 3.0
 MIXED_GENES = 3
 MIXED_SEEN = 8.5
 """Surprise of a second lineage, in what the first leaves, that shows it however weak it is."""
-DOUBTED_SEEN = 4.0
+DOUBTED_SEEN = 3.5
 """Surprise from which it takes from the confidence, as much as :data:`DOUBT` for each unit."""
-DOUBT = 0.04
+DOUBT = 0.06
 BROADER_RATIO = 0.8
 
 
