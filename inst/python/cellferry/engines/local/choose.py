@@ -24,7 +24,7 @@ import numpy as np
 from .profiles import TIER_WEIGHT
 from .score import SHRINKAGE, SILENT_HALF, SUPPORT, Scores, Signal, score_types
 from .seen import surprise, unexplained
-from .siblings import shown_below
+from .siblings import shown_below, with_needs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,7 +127,7 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
         best = above
         rival, margin = _rival(hierarchy, scores, best, partner)
     label = _deeper(hierarchy, scores, _both(hierarchy, scores, best), partner)
-    label = _member(hierarchy, scores, label)
+    label = with_needs(hierarchy, scores.signal, _member(hierarchy, scores, label))
     fit = max(fit, float(scores.fit[label]))
     rival, margin = _rival(hierarchy, scores, label, partner)
     seen = surprise(hierarchy, scores.signal, label)
@@ -153,8 +153,14 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
 
 
 def _member(hierarchy: Hierarchy, scores: Scores, label: int) -> int:
-    """Return the member of a group that leads by the number of its markers, or the group."""
+    """Return the member of a group above the lineage that leads by its markers, or the group.
+
+    Members of a group inside a type (naive T cells) are told apart by few genes, not by many.
+    """
     kinds, names = hierarchy.knowledge.by_name, hierarchy.profiles.names
+    above = hierarchy.knowledge.ancestors[names[label]]
+    if any(kinds[a].kind == "type" for a in above):
+        return label
     while kinds[names[label]].kind == "group":
         members = hierarchy.below(label)
         counts = [
@@ -290,8 +296,10 @@ def _rival(
         fit = total / np.sqrt(weight**2 @ expected + SHRINKAGE)
         return np.asarray(np.maximum(fit, 0), dtype=np.float64)
 
+    # A type of another tissue is a weaker rival, and a weaker answer.
     one = part(np.maximum(difference, 0), np.full(len(rivals), scores.against[i]))
     two = part(np.maximum(-difference, 0), scores.against[rivals])
+    one, two = one * profiles.prior[i], two * profiles.prior[rivals]
     margin = np.clip((one - two) / (one + MARGIN_SHRINKAGE), 0, 1)
     closest = int(np.argmin(margin))
     return int(rivals[closest]), float(margin[closest])

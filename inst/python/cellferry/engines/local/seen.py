@@ -61,7 +61,7 @@ def unexplained(hierarchy: Hierarchy, signal: Signal, best: int, other: int) -> 
 
 
 def _tail(shared: int, listed: int, drawn: int, total: int) -> float:
-    """Return log10 P(X >= shared) for ``drawn`` genes out of ``total`` of which ``listed`` count."""
+    """Return log10 P(X >= shared): ``drawn`` genes of ``total``, of which ``listed`` count."""
     if shared <= max(0, drawn + listed - total):
         return 0.0
     ways = [

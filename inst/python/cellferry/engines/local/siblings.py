@@ -2,7 +2,8 @@
 
 A score of many markers hardly distinguishes siblings that share most of them. The table
 ``data/knowledge_siblings.tsv`` says which genes decide: those that must be raised, and those that
-must not be. Where exactly one subtype of an answer is shown in this way, it is the answer.
+must not be. Where exactly one subtype of an answer is shown in this way, it is the answer. Where a
+long list leaves out all genes that a type needs, though they were measured, it is not.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from .score import SUPPORT
+from .score import SILENT_HALF, SUPPORT
 
 if TYPE_CHECKING:
     from ...biology.genes import Species
@@ -30,11 +31,15 @@ class Rule:
         Groups of genes, of each of which a number must be raised.
     silent
         Genes of which none may be raised.
+    needs
+        Genes of which one is raised in every cluster of the type and its subtypes, as far as they
+        were measured.
     """
 
     name: str
     shown: tuple[tuple[int, tuple[str, ...]], ...]
     silent: tuple[str, ...]
+    needs: tuple[str, ...]
     source: str
 
 
@@ -56,14 +61,29 @@ def rules(species: Species) -> tuple[Rule, ...]:
         cells = dict(zip(header, row, strict=True))
         shown = tuple(_group(part) for part in cells[f"shown{suffix}"].split(";") if part.strip())
         if shown:
-            silent = tuple(cells[f"silent{suffix}"].split())
-            found.append(Rule(cells["name"], shown, silent, cells["source"]))
+            silent, needs = (tuple(cells[f"{c}{suffix}"].split()) for c in ("silent", "needs"))
+            found.append(Rule(cells["name"], shown, silent, needs, cells["source"]))
     return tuple(found)
 
 
 def _group(text: str) -> tuple[int, tuple[str, ...]]:
     count, _, genes = text.rpartition(":")
     return int(count or 1), tuple(genes.split())
+
+
+def with_needs(hierarchy: Hierarchy, signal: Signal, label: int) -> int:
+    """Go up from a type of which a long list leaves out what it needs."""
+    if signal.listed < SILENT_HALF:
+        return label
+    for rule in hierarchy.rules:
+        i = hierarchy.positions.get(rule.name)
+        if i is None or not rule.needs or not hierarchy.inside[label, i] or hierarchy.own[label]:
+            continue
+        columns = [hierarchy.gene_positions.get(g) for g in rule.needs]
+        seen = [j for j in columns if j is not None and signal.seen[j]]
+        if seen and (signal.strength[seen] < SUPPORT).all():
+            return hierarchy.above(i)[0]
+    return label
 
 
 def shown_below(hierarchy: Hierarchy, signal: Signal, label: int) -> int | None:
