@@ -253,6 +253,8 @@ def _begin(hierarchy: Hierarchy, scores: Scores) -> int | None:
 def _own_genes(hierarchy: Hierarchy, scores: Scores) -> NDArray[np.intp]:
     """Return per type how many of the genes that it lists itself support it."""
     raised = scores.signal.strength >= SUPPORT
+    of_state = hierarchy.profiles.of_state
+    raised = raised if of_state is None else raised & ~of_state
     return hierarchy.profiles.own_weights.count(raised)
 
 
