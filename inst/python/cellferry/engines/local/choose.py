@@ -140,7 +140,8 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     sure = confidence(fit, margin, seen, mixed=partner is not None) * (1 - min(doubt, 1))
     own = bool(hierarchy.own[label])
     unlikely = not own and seen < LEAST_SEEN
-    if sure < LEAST_CONFIDENCE or unlikely:
+    few = fit < STRONG_FIT and markers_seen(hierarchy, scores, label) < needed(scores.signal)
+    if sure < LEAST_CONFIDENCE or unlikely or (few and not own):
         unknown = Choice(None, begun, fit, margin, None, rival, None, partner, states)
         unknown = replace(unknown, few=sure >= LEAST_CONFIDENCE)
         return _agreed(hierarchy, scores, unknown)
@@ -185,7 +186,7 @@ def _agreed(hierarchy: Hierarchy, scores: Scores, unknown: Choice) -> Choice:
     usable = ~hierarchy.state & ~hierarchy.compartment & (scores.fit > 0)
     usable &= scores.own_significance >= OWN_SIGNIFICANCE
     order = [int(i) for i in np.argsort(-scores.fit, kind="stable")[:LEADERS] if usable[i]]
-    if not order:
+    if not order or scores.fit[order[0]] < MIN_FIT:
         return unknown
     leaders = [i for i in order if scores.fit[i] >= LEADING * scores.fit[order[0]]]
     inside = hierarchy.inside[leaders].all(axis=0) & ~hierarchy.state & ~hierarchy.compartment
@@ -377,6 +378,7 @@ MIXED = -0.7
 FURTHEST = 0.6
 """Margin beyond which there were too few answers to distinguish one from another."""
 LEAST_FIT = 0.05
+MOST_FIT = 2.0
 LITTLE = 5.0
 """Surprise that lists of random markers hardly ever reach."""
 FEW_SEEN = 0.6
@@ -406,7 +408,7 @@ def confidence(fit: float, margin: float, seen: float = 20.0, *, mixed: bool) ->
 
 def features(fit: float, margin: float, *, mixed: bool) -> tuple[float, float, float, float]:
     """Return what the parameters are multiplied with."""
-    return 1.0, math.log(max(fit, LEAST_FIT)), min(margin, FURTHEST), float(mixed)
+    return 1.0, math.log(min(max(fit, LEAST_FIT), MOST_FIT)), min(margin, FURTHEST), float(mixed)
 
 
 MIN_GENES = 2

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 BEST_GENES = 50
 """Markers of a cluster that are looked at, by strength; all that tie at the end are in."""
+FEWEST_GENES = 1000
+"""Markers that a table of cell types is taken to have, if it has fewer."""
 
 
 def raised_markers(strength: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -43,7 +45,7 @@ def surprise(hierarchy: Hierarchy, signal: Signal, i: int, *, subtypes: bool = T
         Count the markers of its subtypes as well, if that is more of a surprise.
     """
     raised = raised_markers(signal.strength)
-    total = int(signal.measured.sum())
+    total = _genes(signal.measured)
     found = 0.0
     for marks in (hierarchy.marks, hierarchy.marks_below)[: 2 if subtypes else 1]:
         known = marks[i] & signal.measured
@@ -57,7 +59,12 @@ def unexplained(hierarchy: Hierarchy, signal: Signal, best: int, other: int) -> 
     raised = raised_markers(np.where(explained, 0.0, signal.strength))
     free = signal.measured & ~explained
     known = hierarchy.marks[other] & free
-    return -_tail(int(known[raised].sum()), int(known.sum()), len(raised), int(free.sum()))
+    return -_tail(int(known[raised].sum()), int(known.sum()), len(raised), _genes(free))
+
+
+def _genes(which: NDArray[np.bool_]) -> int:
+    """Return among how many genes chance has its choice: a small table does not make them fewer."""
+    return int(which.sum()) + max(FEWEST_GENES - len(which), 0)
 
 
 def _tail(shared: int, listed: int, drawn: int, total: int) -> float:
