@@ -1,10 +1,10 @@
 """Fit the confidence to labelled answers: ``python -m benchmarks.accuracy.calibrate``.
 
 A logistic regression of "right" (full or half right) on the features of
-:mod:`cellferry.engines.local.choose`: real clusters, whole and cut, and published lists, half of the
-weight each. What it prints are the constants of that module, and the Brier score where each study is
-left out in turn. There are too few mixtures to fit what they take from the confidence: that
-constant is given.
+:mod:`cellferry.engines.local.choose`: real clusters, whole and cut, and published lists, half of
+the weight each. What it prints are the constants of that module, and the Brier score where each
+study is left out in turn. There are too few mixtures to fit what they take from the confidence:
+that constant is given.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ STEPS = 50
 RIDGE = 0.5
 FORMS = ("full table", "tissue stated", "best 50", "names of 50", "best 20", "names of 10")
 LISTS = "published lists"
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,9 @@ class Case:
     right: bool
 
 
-def fit(x: NDArray[np.float64], y: NDArray[np.float64], share: NDArray[np.float64]) -> NDArray[np.float64]:
+def fit(
+    x: NDArray[np.float64], y: NDArray[np.float64], share: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return the weights of the features but the last, by Newton's method."""
     offset, x = MIXED * x[:, -1], x[:, :-1]
     weights = np.zeros(x.shape[1])

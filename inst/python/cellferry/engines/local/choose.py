@@ -41,14 +41,14 @@ CLEAR_MARGIN = 0.1
 GROUP_MARGIN = 0.02
 """The same where all that both share is a group: a name that no one would give to the cells."""
 MARGIN_SHRINKAGE = 0.5
-LEAST_SEEN = 3.4
+LEAST_SEEN = 3.7
 """Surprise (:mod:`.seen`) below which a list of random markers would have done as well."""
 LEAD = 0.5
 """How much more of a surprise a member of a group is that leads it."""
 LEADERS = 5
 LEADING = 0.6
 """Part of the best fit that a leader has."""
-AGREED_SEEN = 3.4
+AGREED_SEEN = 3.7
 AGREED = 0.55
 """Confidence of what all leaders have in common."""
 SHOWN = 0.95
@@ -379,7 +379,7 @@ FURTHEST = 0.6
 """Margin beyond which there were too few answers to distinguish one from another."""
 LEAST_FIT = 0.05
 MOST_FIT = 2.0
-LITTLE = 5.0
+LITTLE = 5.5
 """Surprise that lists of random markers hardly ever reach."""
 FEW_SEEN = 0.6
 """Confidence that it allows; twice as much of it allows all."""

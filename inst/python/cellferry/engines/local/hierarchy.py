@@ -81,6 +81,11 @@ class Hierarchy:
         return np.asarray(self.related.astype(np.float32) @ listed > 0)
 
     @functools.cached_property
+    def counted(self) -> NDArray[np.bool_]:
+        """Per gene, whether a packaged type lists it."""
+        return np.asarray((self.profiles.own[~self.own] > 0).any(axis=0))
+
+    @functools.cached_property
     def positions(self) -> dict[str, int]:
         """Name of a type -> its row."""
         return {name: i for i, name in enumerate(self.profiles.names)}

@@ -44,27 +44,32 @@ def surprise(hierarchy: Hierarchy, signal: Signal, i: int, *, subtypes: bool = T
     subtypes
         Count the markers of its subtypes as well, if that is more of a surprise.
     """
-    raised = raised_markers(signal.strength)
-    total = _genes(signal.measured)
-    found = 0.0
-    for marks in (hierarchy.marks, hierarchy.marks_below)[: 2 if subtypes else 1]:
-        known = marks[i] & signal.measured
-        found = max(found, -_tail(int(known[raised].sum()), int(known.sum()), len(raised), total))
+    found = _surprise(hierarchy, signal.strength, hierarchy.marks[i], signal.measured)
+    if subtypes:
+        below = _surprise(hierarchy, signal.strength, hierarchy.marks_below[i], signal.measured)
+        found = max(found, below)
     return found
 
 
 def unexplained(hierarchy: Hierarchy, signal: Signal, best: int, other: int) -> float:
     """Return the surprise of a type among the genes that another and its relatives do not list."""
-    explained = hierarchy.marks_below[best]
-    raised = raised_markers(np.where(explained, 0.0, signal.strength))
-    free = signal.measured & ~explained
-    known = hierarchy.marks[other] & free
-    return -_tail(int(known[raised].sum()), int(known.sum()), len(raised), _genes(free))
+    free = signal.measured & ~hierarchy.marks_below[best]
+    return _surprise(hierarchy, signal.strength, hierarchy.marks[other], free)
 
 
-def _genes(which: NDArray[np.bool_]) -> int:
-    """Return among how many genes chance has its choice: a small table does not make them fewer."""
-    return int(which.sum()) + max(FEWEST_GENES - len(which), 0)
+def _surprise(
+    hierarchy: Hierarchy,
+    strength: NDArray[np.float64],
+    marks: NDArray[np.bool_],
+    which: NDArray[np.bool_],
+) -> float:
+    # What a user adds is no choice that chance had for the packaged types.
+    which = which & (hierarchy.counted | marks)
+    raised = raised_markers(np.where(which, strength, 0.0))
+    known = marks & which
+    # A small table does not make the choice smaller.
+    total = int(which.sum()) + max(FEWEST_GENES - int(hierarchy.counted.sum()), 0)
+    return -_tail(int(known[raised].sum()), int(known.sum()), len(raised), total)
 
 
 def _tail(shared: int, listed: int, drawn: int, total: int) -> float:
