@@ -43,12 +43,13 @@ GROUP_MARGIN = 0.02
 MARGIN_SHRINKAGE = 0.5
 LEAST_SEEN = 3.7
 """Surprise (:mod:`.seen`) below which a list of random markers would have done as well."""
+LEAST_SEEN_SHORT = 3.2
+"""The same for a list of ten; lists between ten and sixty are between."""
 LEAD = 0.5
 """How much more of a surprise a member of a group is that leads it."""
 LEADERS = 5
 LEADING = 0.6
 """Part of the best fit that a leader has."""
-AGREED_SEEN = 3.7
 AGREED = 0.55
 """Confidence of what all leaders have in common."""
 SHOWN = 0.95
@@ -139,7 +140,7 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
             partner, doubt = other, 0.0
     sure = confidence(fit, margin, seen, mixed=partner is not None) * (1 - min(doubt, 1))
     own = bool(hierarchy.own[label])
-    unlikely = not own and seen < LEAST_SEEN
+    unlikely = not own and seen < least_seen(scores.signal)
     few = fit < STRONG_FIT and markers_seen(hierarchy, scores, label) < needed(scores.signal)
     if sure < LEAST_CONFIDENCE or unlikely or (few and not own):
         unknown = Choice(None, begun, fit, margin, None, rival, None, partner, states)
@@ -195,10 +196,16 @@ def _agreed(hierarchy: Hierarchy, scores: Scores, unknown: Choice) -> Choice:
     narrowest = np.flatnonzero(inside)[np.argmin(hierarchy.inside[:, inside].sum(axis=0))]
     label = int(narrowest)
     seen = surprise(hierarchy, scores.signal, label)
-    if seen < AGREED_SEEN or hierarchy.own[label]:
+    if seen < least_seen(scores.signal) or hierarchy.own[label]:
         return unknown
     found = replace(unknown, label=label, confidence=AGREED, few=False)
     return replace(found, rival=None, partner=None)
+
+
+def least_seen(signal: Signal) -> float:
+    """Return the surprise that an answer needs: a long list has more of them by chance."""
+    longer = min(max(signal.listed - SHORT_LIST, 0) / SILENT_HALF, 1)
+    return LEAST_SEEN_SHORT + (LEAST_SEEN - LEAST_SEEN_SHORT) * longer
 
 
 def markers_seen(hierarchy: Hierarchy, scores: Scores, label: int) -> int:
