@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 BEST_GENES = 50
 """Markers of a cluster that are looked at, by strength; all that tie at the end are in."""
 FEWEST_GENES = 1000
-"""Markers that a table of cell types is taken to have, if it has fewer."""
+"""Markers among which chance has its choice, if a table of types or a panel has fewer."""
 
 
 def raised_markers(strength: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -67,8 +67,8 @@ def _surprise(
     which = which & (hierarchy.counted | marks)
     raised = raised_markers(np.where(which, strength, 0.0))
     known = marks & which
-    # A small table does not make the choice smaller.
-    total = int(which.sum()) + max(FEWEST_GENES - int(hierarchy.counted.sum()), 0)
+    # A small table, or a panel, does not make the choice smaller.
+    total = max(int(which.sum()), FEWEST_GENES)
     return -_tail(int(known[raised].sum()), int(known.sum()), len(raised), total)
 
 
