@@ -43,7 +43,7 @@ GROUP_MARGIN = 0.02
 MARGIN_SHRINKAGE = 0.5
 LEAST_SEEN = 3.7
 """Surprise (:mod:`.seen`) below which a list of random markers would have done as well."""
-LEAST_SEEN_SHORT = 3.2
+LEAST_SEEN_SHORT = 3.4
 """The same for a list of ten; lists between ten and sixty are between."""
 LEAD = 0.5
 """How much more of a surprise a member of a group is that leads it."""
