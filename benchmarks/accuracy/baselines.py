@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,18 +14,32 @@ BEST_GENES = 50
 GENOME = 20_000
 
 
+@dataclass(frozen=True)
+class Count:
+    """What a plain score names, and the score; None where it names nothing."""
+
+    name: str | None
+    score: float = 0.0
+
+
 def best_genes(markers: Markers, cluster: int) -> set[str]:
-    """Return the genes of a cluster with the largest fold changes; all that tie at the end."""
+    """Return the best genes of a cluster, by fold change x difference in prevalence.
+
+    Without prevalences it is the fold change, without fold changes the order of the list. All
+    that tie at the end are in.
+    """
     rows = np.flatnonzero(markers.cluster == cluster)
-    fold = markers.avg_log2fc
-    values = fold[rows] if fold is not None else -np.arange(len(rows), dtype=np.float64)
     if not len(rows):
         return set()
+    fold = markers.avg_log2fc
+    values = fold[rows] if fold is not None else -np.arange(len(rows), dtype=np.float64)
+    if fold is not None and markers.pct_1 is not None and markers.pct_2 is not None:
+        values = values * np.maximum(markers.pct_1[rows] - markers.pct_2[rows], 0)
     least = np.sort(values)[::-1][min(BEST_GENES, len(rows)) - 1]
     return {str(markers.gene[r]) for r in rows[values >= least]}
 
 
-def overlap(knowledge: Knowledge, species: str, markers: Markers, cluster: int) -> str | None:
+def overlap(knowledge: Knowledge, species: str, markers: Markers, cluster: int) -> Count:
     """Return the type that shares most genes with the best of a cluster."""
     genes = best_genes(markers, cluster)
     counts = {
@@ -33,13 +48,11 @@ def overlap(knowledge: Knowledge, species: str, markers: Markers, cluster: int) 
         if t.kind == "type" and species in t.positive
     }
     best = max(sorted(counts), key=lambda n: counts[n])
-    return best if counts[best] else None
+    return Count(best, counts[best]) if counts[best] else Count(None)
 
 
-def hypergeometric(
-    knowledge: Knowledge, species: str, markers: Markers, cluster: int
-) -> str | None:
-    """Return the type whose overlap is least likely by chance; None above 0.05 (Bonferroni)."""
+def hypergeometric(knowledge: Knowledge, species: str, markers: Markers, cluster: int) -> Count:
+    """Return the type whose overlap is least likely by chance; none above 0.05 (Bonferroni)."""
     genes = best_genes(markers, cluster)
     best, least, tests = None, 1.0, 0
     for cell_type in sorted(knowledge.types, key=lambda t: t.name):
@@ -50,7 +63,7 @@ def hypergeometric(
         p = tail(len(listed & genes), len(listed), len(genes), GENOME)
         if p < least:
             best, least = cell_type.name, p
-    return best if least * tests < 0.05 else None
+    return Count(best, -math.log10(least)) if least * tests < 0.05 else Count(None)
 
 
 def tail(shared: int, listed: int, drawn: int, total: int) -> float:
@@ -64,7 +77,7 @@ def tail(shared: int, listed: int, drawn: int, total: int) -> float:
     return ways / math.comb(total, drawn)
 
 
-def sctype(knowledge: Knowledge, species: str, markers: Markers, cluster: int) -> str | None:
+def sctype(knowledge: Knowledge, species: str, markers: Markers, cluster: int) -> Count:
     """Return the type with the highest score of Ianevski et al. (2022), on cluster level.
 
     Sum of fold change x specificity over the markers that the table names, divided by the
@@ -92,4 +105,4 @@ def sctype(knowledge: Knowledge, species: str, markers: Markers, cluster: int) -
         for t in types
     }
     best = max(sorted(scores), key=lambda n: scores[n])
-    return best if scores[best] > 0 else None
+    return Count(best, scores[best]) if scores[best] > 0 else Count(None)

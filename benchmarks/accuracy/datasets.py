@@ -24,6 +24,7 @@ from cellferry.study.markers.table import Markers
 from cellferry.study.study import Clusters, Context, Study
 
 from .dataset import Dataset
+from .labelled import labelled
 from .lists import gene_lists
 
 CACHE = Path(platformdirs.user_cache_dir("cellferry-bench"))
@@ -152,6 +153,7 @@ def datasets() -> Iterator[Dataset]:
         markers = read_markers(SHARED / file)
         study = Study(Clusters(markers.clusters), markers=markers, context=Context(None, species))
         yield Dataset(name, use[name], study, gold[name], tissue, species=species)
+    yield from labelled(SHARED / "labelled")
     yield from gene_lists(SHARED / "scmayomap_markers.tsv.gz", CACHE / "lists_of_ten.tsv")
 
 

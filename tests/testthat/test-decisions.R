@@ -6,7 +6,7 @@ annotated <- function(object = small_object(), ...) {
 
 set_labels <- function(...) SetLabels(..., verbose = FALSE)
 
-engines <- c("T or NK cell", "Monocyte", "Naive B cell")
+engines <- c("T cell", "Monocyte", "Naive B cell")
 
 of_cell <- function(object, name = "cell_type") {
   as.character(extract_metadata(object)[[name]])
@@ -356,9 +356,9 @@ test_that("what is printed says what the engine said, and what was decided", {
   object <- set_labels(object, "B cell", cells = colnames(object)[1:2])
   expect_identical(format(Annotations(object)), c(
     "cluster  n_cells  label         engine_label  confidence  status  decision",
-    "0             36  Kupffer cell  T or NK cell        0.95  ok      relabelled; 2 cells",
+    "0             36  Kupffer cell  T cell              0.73  ok      relabelled; 2 cells",
     "1             25  Monocyte                          0.98  ok      accepted",
-    "2             19  Naive B cell                      0.92  ok",
+    "2             19  Naive B cell                      0.96  ok",
     "# 3 clusters: 3 ok"
   ))
 })

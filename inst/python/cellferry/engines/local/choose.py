@@ -23,6 +23,8 @@ import numpy as np
 
 from .profiles import TIER_WEIGHT
 from .score import SHRINKAGE, SILENT_HALF, SUPPORT, Scores, Signal, score_types
+from .seen import surprise, unexplained
+from .siblings import shown_below, with_needs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +41,19 @@ CLEAR_MARGIN = 0.1
 GROUP_MARGIN = 0.02
 """The same where all that both share is a group: a name that no one would give to the cells."""
 MARGIN_SHRINKAGE = 0.5
+LEAST_SEEN = 3.7
+"""Surprise (:mod:`.seen`) below which a list of random markers would have done as well."""
+LEAST_SEEN_SHORT = 3.4
+"""The same for a list of ten; lists between ten and sixty are between."""
+LEAD = 0.5
+"""How much more of a surprise a member of a group is that leads it."""
+LEADERS = 5
+LEADING = 0.6
+"""Part of the best fit that a leader has."""
+AGREED = 0.55
+"""Confidence of what all leaders have in common."""
+SHOWN = 0.95
+"""What is left of the confidence where few genes tell a subtype from its siblings."""
 LEAST_CONFIDENCE = 0.4
 """Confidence below which the answer is Unknown."""
 SHARED_RATIO = 0.4
@@ -84,10 +99,10 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     states = _states(hierarchy, scores)
     best = _begin(hierarchy, scores)
     if best is None:
-        return Choice(None, None, 0.0, 0.0, None, states=states)
+        return _agreed(hierarchy, scores, Choice(None, None, 0.0, 0.0, None, states=states))
     fit = float(scores.fit[best])
     if not _enough(hierarchy, scores, best):
-        return Choice(None, best, fit, 0.0, None, states=states)
+        return _agreed(hierarchy, scores, Choice(None, best, fit, 0.0, None, states=states))
     partner = find_partner(hierarchy, scores, best, MIXED_FIT)
     if partner is not None and _in_more_cells(hierarchy, scores, partner, best):
         best, partner = partner, find_partner(hierarchy, scores, partner, MIN_FIT) or best
@@ -113,18 +128,84 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
         best = above
         rival, margin = _rival(hierarchy, scores, best, partner)
     label = _deeper(hierarchy, scores, _both(hierarchy, scores, best), partner)
+    label = with_needs(hierarchy, scores.signal, _member(hierarchy, scores, label))
     fit = max(fit, float(scores.fit[label]))
     rival, margin = _rival(hierarchy, scores, label, partner)
-    sure = confidence(fit, margin, mixed=partner is not None)
-    if sure < LEAST_CONFIDENCE:
-        return Choice(None, begun, fit, margin, None, rival, partner=partner, states=states)
+    seen = surprise(hierarchy, scores.signal, label)
+    doubt = 0.0
+    if partner is None:
+        weak, other = second(hierarchy, scores, label)
+        doubt = DOUBT * max(weak - DOUBTED_SEEN, 0)
+        if weak >= MIXED_SEEN and other is not None and not hierarchy.own[label]:
+            partner, doubt = other, 0.0
+    sure = confidence(fit, margin, seen, mixed=partner is not None) * (1 - min(doubt, 1))
+    own = bool(hierarchy.own[label])
+    unlikely = not own and seen < least_seen(scores.signal)
     few = fit < STRONG_FIT and markers_seen(hierarchy, scores, label) < needed(scores.signal)
-    if few and not hierarchy.own[label]:
-        return Choice(
-            None, begun, fit, margin, None, rival, partner=partner, states=states, few=True
-        )
+    if sure < LEAST_CONFIDENCE or unlikely or (few and not own):
+        unknown = Choice(None, begun, fit, margin, None, rival, None, partner, states)
+        unknown = replace(unknown, few=sure >= LEAST_CONFIDENCE)
+        return _agreed(hierarchy, scores, unknown)
     found = Choice(label, begun, fit, margin, round(sure, 3), rival, None, partner, states)
+    shown = None if own else shown_below(hierarchy, scores.signal, label)
+    if shown is not None:
+        found = replace(found, label=shown, confidence=round(sure * SHOWN, 3))
+        label = shown
     return replace(found, detail=_detail(hierarchy, scores, label, begun))
+
+
+def _member(hierarchy: Hierarchy, scores: Scores, label: int) -> int:
+    """Return the member of a group above the lineage that leads by its markers, or the group.
+
+    Members of a group inside a type (naive T cells) are told apart by few genes, not by many.
+    """
+    kinds, names = hierarchy.knowledge.by_name, hierarchy.profiles.names
+    above = hierarchy.knowledge.ancestors[names[label]]
+    if any(kinds[a].kind == "type" for a in above):
+        return label
+    while kinds[names[label]].kind == "group":
+        members = hierarchy.below(label)
+        counts = [
+            max(
+                (surprise(hierarchy, scores.signal, int(i), subtypes=False), -int(i))
+                for i in np.flatnonzero(hierarchy.inside[:, m])
+            )
+            for m in members
+        ]
+        order = sorted(zip(counts, members, strict=True), reverse=True)
+        if len(order) < 2 or order[0][0][0] < order[1][0][0] + LEAD:
+            return label
+        label = order[0][1]
+    return label
+
+
+def _agreed(hierarchy: Hierarchy, scores: Scores, unknown: Choice) -> Choice:
+    """Return what all leaders have in common, where the engine would say Unknown.
+
+    It must have markers enough, its own and those of its subtypes together.
+    """
+    usable = ~hierarchy.state & ~hierarchy.compartment & (scores.fit > 0)
+    usable &= scores.own_significance >= OWN_SIGNIFICANCE
+    order = [int(i) for i in np.argsort(-scores.fit, kind="stable")[:LEADERS] if usable[i]]
+    if not order or scores.fit[order[0]] < MIN_FIT:
+        return unknown
+    leaders = [i for i in order if scores.fit[i] >= LEADING * scores.fit[order[0]]]
+    inside = hierarchy.inside[leaders].all(axis=0) & ~hierarchy.state & ~hierarchy.compartment
+    if len(leaders) < 2 or not inside.any():
+        return unknown
+    narrowest = np.flatnonzero(inside)[np.argmin(hierarchy.inside[:, inside].sum(axis=0))]
+    label = int(narrowest)
+    seen = surprise(hierarchy, scores.signal, label)
+    if seen < least_seen(scores.signal) or hierarchy.own[label]:
+        return unknown
+    found = replace(unknown, label=label, confidence=AGREED, few=False)
+    return replace(found, rival=None, partner=None)
+
+
+def least_seen(signal: Signal) -> float:
+    """Return the surprise that an answer needs: a long list has more of them by chance."""
+    longer = min(max(signal.listed - SHORT_LIST, 0) / SILENT_HALF, 1)
+    return LEAST_SEEN_SHORT + (LEAST_SEEN - LEAST_SEEN_SHORT) * longer
 
 
 def markers_seen(hierarchy: Hierarchy, scores: Scores, label: int) -> int:
@@ -180,6 +261,8 @@ def _begin(hierarchy: Hierarchy, scores: Scores) -> int | None:
 def _own_genes(hierarchy: Hierarchy, scores: Scores) -> NDArray[np.intp]:
     """Return per type how many of the genes that it lists itself support it."""
     raised = scores.signal.strength >= SUPPORT
+    of_state = hierarchy.profiles.of_state
+    raised = raised if of_state is None else raised & ~of_state
     return hierarchy.profiles.own_weights.count(raised)
 
 
@@ -223,8 +306,10 @@ def _rival(
         fit = total / np.sqrt(weight**2 @ expected + SHRINKAGE)
         return np.asarray(np.maximum(fit, 0), dtype=np.float64)
 
+    # A type of another tissue is a weaker rival, and a weaker answer.
     one = part(np.maximum(difference, 0), np.full(len(rivals), scores.against[i]))
     two = part(np.maximum(-difference, 0), scores.against[rivals])
+    one, two = one * profiles.prior[i], two * profiles.prior[rivals]
     margin = np.clip((one - two) / (one + MARGIN_SHRINKAGE), 0, 1)
     closest = int(np.argmin(margin))
     return int(rivals[closest]), float(margin[closest])
@@ -291,18 +376,23 @@ def _states(hierarchy: Hierarchy, scores: Scores) -> tuple[int, ...]:
     return tuple(sorted(found, key=lambda i: (-scores.fit[i], i)))
 
 
-INTERCEPT = -0.16
-FIT = 0.3
+INTERCEPT = 1.42
+FIT = 1.37
 """Per unit of the natural logarithm of the fit."""
-MARGIN = 6.63
+MARGIN = 3.53
 MIXED = -0.7
 """Where a second lineage is in the cluster; given, as there were too few mixtures to fit it."""
 FURTHEST = 0.6
 """Margin beyond which there were too few answers to distinguish one from another."""
 LEAST_FIT = 0.05
+MOST_FIT = 2.0
+LITTLE = 5.5
+"""Surprise that lists of random markers hardly ever reach."""
+FEW_SEEN = 0.6
+"""Confidence that it allows; twice as much of it allows all."""
 
 
-def confidence(fit: float, margin: float, *, mixed: bool) -> float:
+def confidence(fit: float, margin: float, seen: float = 20.0, *, mixed: bool) -> float:
     """Return the share of such answers that were right, 0 to 1.
 
     Parameters
@@ -319,12 +409,13 @@ def confidence(fit: float, margin: float, *, mixed: bool) -> float:
     """
     x = features(fit, margin, mixed=mixed)
     weights = (INTERCEPT, FIT, MARGIN, MIXED)
-    return 1 / (1 + math.exp(-sum(w * v for w, v in zip(weights, x, strict=True))))
+    sure = 1 / (1 + math.exp(-sum(w * v for w, v in zip(weights, x, strict=True))))
+    return min(sure, FEW_SEEN + (1 - FEW_SEEN) * max(seen - LITTLE, 0) / LITTLE)
 
 
 def features(fit: float, margin: float, *, mixed: bool) -> tuple[float, float, float, float]:
     """Return what the parameters are multiplied with."""
-    return 1.0, math.log(max(fit, LEAST_FIT)), min(margin, FURTHEST), float(mixed)
+    return 1.0, math.log(min(max(fit, LEAST_FIT), MOST_FIT)), min(margin, FURTHEST), float(mixed)
 
 
 MIN_GENES = 2
@@ -414,6 +505,11 @@ OWN_SIGNIFICANCE = 2.0
 MIXED_RATIO = 0.4
 MIXED_SIGNIFICANCE = 3.0
 MIXED_GENES = 3
+MIXED_SEEN = 8.5
+"""Surprise of a second lineage, in what the first leaves, that shows it however weak it is."""
+DOUBTED_SEEN = 3.5
+"""Surprise from which it takes from the confidence, as much as :data:`DOUBT` for each unit."""
+DOUBT = 0.06
 BROADER_RATIO = 0.8
 
 
@@ -430,13 +526,27 @@ def find_partner(hierarchy: Hierarchy, scores: Scores, best: int, least: float) 
     left = residual(hierarchy, scores, best)
     usable = ~hierarchy.same_lineage[best] & ~hierarchy.related[best]
     usable &= ~hierarchy.state & ~hierarchy.compartment
-    usable &= left.fit >= max(least, MIXED_RATIO * scores.fit[best])
     usable &= left.significance >= MIXED_SIGNIFICANCE
     usable &= left.own_significance >= OWN_SIGNIFICANCE
+    usable &= left.fit >= max(least, MIXED_RATIO * scores.fit[best])
     for i in np.argsort(-left.fit, kind="stable"):
         if usable[i] and len(supporters(hierarchy.profiles, left, int(i))) >= MIXED_GENES:
             return _broader(hierarchy, left, int(i))
     return None
+
+
+def second(hierarchy: Hierarchy, scores: Scores, best: int) -> tuple[float, int | None]:
+    """Return the other lineage that is the largest surprise in what a type does not explain."""
+    left = residual(hierarchy, scores, best)
+    usable = ~hierarchy.same_lineage[best] & ~hierarchy.related[best]
+    usable &= ~hierarchy.state & ~hierarchy.compartment & (left.fit >= MIN_FIT)
+    usable &= left.significance >= MIXED_SIGNIFICANCE
+    others = [int(i) for i in np.flatnonzero(usable)]
+    if not others:
+        return 0.0, None
+    seen = {i: unexplained(hierarchy, scores.signal, best, i) for i in others}
+    most = max(others, key=lambda i: (seen[i], left.fit[i], -i))
+    return seen[most], _broader(hierarchy, left, most)
 
 
 def _broader(hierarchy: Hierarchy, scores: Scores, i: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,33 @@ class Hierarchy:
             np.array([k == "compartment" for k in kinds], dtype=bool),
             np.array([n in knowledge.own for n in names], dtype=bool),
         )
+
+    @functools.cached_property
+    def marks(self) -> NDArray[np.bool_]:
+        """Types x genes: what a type lists, or one that it is a kind of."""
+        listed = (self.profiles.own > 0).astype(np.float32)
+        return np.asarray(self.inside.astype(np.float32) @ listed > 0)
+
+    @functools.cached_property
+    def marks_below(self) -> NDArray[np.bool_]:
+        """Types x genes: the same, and what its subtypes list."""
+        listed = (self.profiles.own > 0).astype(np.float32)
+        return np.asarray(self.related.astype(np.float32) @ listed > 0)
+
+    @functools.cached_property
+    def counted(self) -> NDArray[np.bool_]:
+        """Per gene, whether a packaged type lists it."""
+        return np.asarray((self.profiles.own[~self.own] > 0).any(axis=0))
+
+    @functools.cached_property
+    def positions(self) -> dict[str, int]:
+        """Name of a type -> its row."""
+        return {name: i for i, name in enumerate(self.profiles.names)}
+
+    @functools.cached_property
+    def gene_positions(self) -> dict[str, int]:
+        """Gene -> its column in the profiles."""
+        return {gene: j for j, gene in enumerate(self.profiles.genes)}
 
     def index(self, name: str) -> int:
         """Return the row of a type in the profiles."""

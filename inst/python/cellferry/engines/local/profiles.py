@@ -27,6 +27,8 @@ TIER_WEIGHT: dict[int, float] = {3: 1.0, 2: 0.7, 1: 0.4}
 INHERITANCE = 0.3
 """Factor for each step up to the ancestor that lists a marker."""
 NEGATIVE_WEIGHT = 0.7
+OF_STATE = 0.3
+"""Factor for a gene that marks a state (cycling, stress, inflammation) where a type lists it."""
 ELSEWHERE = 0.8
 """Factor for the fit of a type that is not known from the tissue of the sample."""
 
@@ -71,7 +73,7 @@ class Profiles:
     """The knowledge of one species as matrices of types x genes.
 
     ``own`` has what a row of the table lists, ``positive`` also what it inherits, ``new``
-    only what no ancestor lists;
+    only what no ancestor lists; ``of_state`` marks the genes of states, by which no type is named;
     ``prior`` is 1, or less for a type that is not known from the tissue of the sample.
     """
 
@@ -84,6 +86,8 @@ class Profiles:
     specificity: NDArray[np.float64]
     prior: NDArray[np.float64]
     new: NDArray[np.float64]
+    species: Species = "human"
+    of_state: NDArray[np.bool_] | None = None
 
     @functools.cached_property
     def own_weights(self) -> Weights:
@@ -128,6 +132,9 @@ class Profiles:
                 listed[i, j] = max(listed[i, j], TIER_WEIGHT[marker.tier])
             for marker in cell_type.negative.get(species, ()):
                 negative[i, column[current[marker.name]]] = NEGATIVE_WEIGHT
+        states = np.array([t.kind == "state" for t in types], dtype=bool)
+        of_state = (listed[states] > 0).any(axis=0)
+        listed[np.ix_(~states, of_state)] *= OF_STATE
         above = [
             {names.index(a): n for a, n in knowledge.ancestors[name].items() if a in names}
             for name in names
@@ -155,6 +162,8 @@ class Profiles:
             specificity,
             np.array([1.0 if occurs(t.tissues, tissues) else ELSEWHERE for t in types]),
             new,
+            species,
+            of_state,
         )
 
 

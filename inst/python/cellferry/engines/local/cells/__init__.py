@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ....study.study import Study
     from ..knowledge.base import Knowledge
 
-VERSION = 2
+VERSION = 3
 """Raised when the same cells get another answer."""
 OWN_PART = 0.5
 """What a cell counts beside its neighbours when fits are smoothed."""

@@ -1,0 +1,123 @@
+"""What tells siblings apart: the few genes by which a biologist names a subtype.
+
+A score of many markers hardly distinguishes siblings that share most of them. The table
+``data/knowledge_siblings.tsv`` says which genes decide: those that must be raised, and those that
+must not be. Where exactly one subtype of an answer is shown in this way, it is the answer. Where a
+long list leaves out all genes that a type needs, though they were measured, it is not.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from .score import SILENT_HALF, SUPPORT
+
+if TYPE_CHECKING:
+    from ...biology.genes import Species
+    from .hierarchy import Hierarchy
+    from .score import Signal
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Genes that show a type among its siblings.
+
+    Attributes
+    ----------
+    shown
+        Groups of genes, of each of which a number must be raised.
+    silent
+        Genes of which none may be raised.
+    needs
+        Genes of which one is raised in every cluster of the type and its subtypes, as far as they
+        were measured.
+    """
+
+    name: str
+    shown: tuple[tuple[int, tuple[str, ...]], ...]
+    silent: tuple[str, ...]
+    needs: tuple[str, ...]
+    source: str
+
+
+@functools.cache
+def rules(species: Species) -> tuple[Rule, ...]:
+    """Return the rules that come with cellferry.
+
+    Examples
+    --------
+    >>> next(r for r in rules("human") if r.name == "CD4 T cell").silent
+    ('CD8A', 'CD8B', 'TRDC')
+    """
+    path = resources.files("cellferry") / "data" / "knowledge_siblings.tsv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    header, *rows = (line.split("\t") for line in lines if line and not line.startswith("#"))
+    suffix = "" if species == "human" else f"_{species}"
+    found = []
+    for row in rows:
+        cells = dict(zip(header, row, strict=True))
+        shown = tuple(_group(part) for part in cells[f"shown{suffix}"].split(";") if part.strip())
+        if shown:
+            silent, needs = (tuple(cells[f"{c}{suffix}"].split()) for c in ("silent", "needs"))
+            found.append(Rule(cells["name"], shown, silent, needs, cells["source"]))
+    return tuple(found)
+
+
+def _group(text: str) -> tuple[int, tuple[str, ...]]:
+    count, _, genes = text.rpartition(":")
+    return int(count or 1), tuple(genes.split())
+
+
+def with_needs(hierarchy: Hierarchy, signal: Signal, label: int) -> int:
+    """Go up from a type of which a long list leaves out what it needs."""
+    if signal.listed < SILENT_HALF:
+        return label
+    for rule in rules(hierarchy.profiles.species):
+        i = hierarchy.positions.get(rule.name)
+        if i is None or not rule.needs or not hierarchy.inside[label, i] or hierarchy.own[label]:
+            continue
+        columns = [hierarchy.gene_positions.get(g) for g in rule.needs]
+        seen = [j for j in columns if j is not None and signal.seen[j]]
+        if seen and (signal.strength[seen] < SUPPORT).all():
+            return hierarchy.above(i)[0]
+    return label
+
+
+def shown_below(hierarchy: Hierarchy, signal: Signal, label: int) -> int | None:
+    """Return the one subtype of a type that its deciding genes show; the narrowest, or None."""
+    names = hierarchy.profiles.names
+    found = {
+        i
+        for rule in rules(hierarchy.profiles.species)
+        if (i := hierarchy.positions.get(rule.name)) is not None
+        and i != label
+        and hierarchy.inside[i, label]
+        and not hierarchy.own[i]
+        and _holds(hierarchy, signal, rule)
+    }
+    narrowest = [i for i in found if not any(j != i and hierarchy.inside[j, i] for j in found)]
+    if len(narrowest) != 1:
+        above = None
+        for i in narrowest:
+            name = (
+                names[i] if above is None else hierarchy.knowledge.common_ancestor(above, names[i])
+            )
+            above = name
+        shared = None if above is None else hierarchy.positions.get(above)
+        return shared if shared in found else None
+    return narrowest[0]
+
+
+def _holds(hierarchy: Hierarchy, signal: Signal, rule: Rule) -> bool:
+    raised = hierarchy.gene_positions
+
+    def is_raised(gene: str) -> bool:
+        j = raised.get(gene)
+        return j is not None and bool(signal.strength[j] >= SUPPORT)
+
+    return all(sum(map(is_raised, genes)) >= count for count, genes in rule.shown) and not any(
+        map(is_raised, rule.silent)
+    )

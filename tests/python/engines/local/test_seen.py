@@ -1,0 +1,75 @@
+"""How much was seen: chance, few genes, short lists, panels, and a weak second lineage."""
+
+import math
+
+import numpy as np
+import pytest
+
+from cellferry.engines.local import Local
+from cellferry.engines.local.choose import FEW_SEEN, LEAST_SEEN
+from cellferry.engines.local.evidence import Evidence
+from cellferry.engines.local.hierarchy import Hierarchy
+from cellferry.engines.local.profiles import Profiles
+from cellferry.engines.local.score import Signal
+from cellferry.engines.local.seen import surprise
+from local_tables import KNOWLEDGE, answers, listed, lists, table
+
+PROFILES = Profiles.from_knowledge(KNOWLEDGE, "human")
+HIERARCHY = Hierarchy.build(KNOWLEDGE, PROFILES)
+
+
+def seen(genes, name):
+    evidence = Evidence.from_markers(table({"0": genes}), 50)
+    signal = Signal.read(PROFILES, evidence, 0)
+    return surprise(HIERARCHY, signal, HIERARCHY.index(name), subtypes=False)
+
+
+def test_the_surprise_is_the_hypergeometric_tail():
+    genes = listed("Hepatocyte")[:2]
+    of_type = int(HIERARCHY.marks[HIERARCHY.index("Hepatocyte")].sum())
+    by_chance = math.comb(of_type, 2) / math.comb(int(HIERARCHY.counted.sum()), 2)
+    assert seen(genes, "Hepatocyte") == pytest.approx(-math.log10(by_chance))
+
+
+def test_more_markers_are_more_of_a_surprise_and_others_less():
+    hepatocyte = listed("Hepatocyte")
+    found = [seen(hepatocyte[:n], "Hepatocyte") for n in (1, 2, 4, 8, 16)]
+    assert found == sorted(found)
+    others = listed("Astrocyte")[:10]
+    assert seen(hepatocyte[:4] + others, "Hepatocyte") < found[2]
+    assert seen(others, "Hepatocyte") < LEAST_SEEN
+
+
+@pytest.mark.parametrize("species", ["human", "mouse"])
+@pytest.mark.parametrize("length", [10, 50, 200])
+def test_lists_of_random_markers_are_unknown(species, length):
+    rng = np.random.default_rng(7)
+    pool = sorted(KNOWLEDGE.names_of_genes(species))
+    drawn = {str(i): rng.choice(pool, length, replace=False).tolist() for i in range(200)}
+    found = answers(Local(), lists(drawn), species=species)
+    named = [r for r in found if r.status == "ok"]
+    assert len(named) <= 0.03 * len(drawn)
+    assert all(r.confidence <= FEW_SEEN for r in named)
+
+
+def test_two_genes_alone_are_no_sure_answer():
+    found = answers(Local(), lists({"0": ["CD79A", "MS4A1"]}))["0"]
+    assert found.label == "B cell"
+    assert found.confidence <= FEW_SEEN
+
+
+def test_leaders_of_one_kind_give_what_they_share():
+    """One gene of each of several subtypes names none of them, but all of them together."""
+    genes = ["GJA5", "SEMA3G", "ACKR1", "CA4", "CLDN5", "RAMP2", "AQP1"]
+    found = answers(Local(), lists({"0": genes}))["0"]
+    assert found.status == "ok"
+    ids = {t.name: KNOWLEDGE.ancestors[t.name] for t in KNOWLEDGE.types}
+    assert found.label == "Endothelial cell" or "Endothelial cell" in ids[found.label]
+
+
+def test_a_weak_second_lineage_takes_from_the_confidence():
+    pure = answers(Local(), table({"0": listed("Hepatocyte")}))["0"]
+    more = [*listed("Hepatocyte"), *listed("Neutrophil")[5:11]]
+    mixed = answers(Local(), table({"0": more}))["0"]
+    assert mixed.label == "Hepatocyte"
+    assert mixed.mixed or mixed.confidence < pure.confidence
