@@ -344,9 +344,26 @@ def write_object(labelled: Labelled, output: Path) -> None:
     ------
     OutputError
     """
+    with replacing_output(output) as partial:
+        labelled.save(partial)
+
+
+@contextmanager
+def replacing_output(output: Path) -> Iterator[Path]:
+    """Yield the path of a file that becomes the output when the block ends well.
+
+    Parameters
+    ----------
+    output
+        The file.
+
+    Raises
+    ------
+    OutputError
+    """
     try:
         with replacing(output) as partial:
-            labelled.save(partial)
+            yield partial
     except OSError as error:
         message = f'The file "{output}" cannot be written: {error.strerror or error}.'
         raise OutputError(message, "Choose another place.") from error
