@@ -55,6 +55,9 @@ do_task <- function(task) {
     bridge_call("pseudobulk", list(handle = json_text(opened$handle)))
     return(invisible())
   }
+  if (task$verb == "companion") {
+    return(companion_of_object(object, task))
+  }
   if (task$verb == "decide") {
     return(decide_on_object(object, task$column))
   }

@@ -29,6 +29,26 @@ small_files <- function(folder = withr::local_tempdir(.local_envir = parent.fram
   list(object = object, rds = at("x.rds"), others = at(c("x.h5ad", "x.zarr")))
 }
 
+test_that("exported markers and embeddings of a file are those of its object", {
+  skip_without_backend()
+  folder <- withr::local_tempdir()
+  files <- suppressWarnings(small_files(folder))
+  quiet <- function(code) suppressWarnings(suppressMessages(code))
+  markers <- quiet(ExportMarkers(files$object, "clusters", verbose = FALSE))
+  embedded <- quiet(EmbedCells(files$object, verbose = FALSE))
+  values <- SeuratObject::Embeddings(embedded, "cellferry")
+  for (path in c(files$rds, files$others)) {
+    found <- quiet(ExportMarkers(path, "clusters", verbose = FALSE))
+    expect_identical(as.character(found$gene), as.character(markers$gene))
+    expect_equal(found$p_val, markers$p_val, tolerance = 1e-6)
+    output <- file.path(folder, paste0("out", if (path == files$rds) ".rds" else ".h5ad"))
+    unlink(output)
+    written <- quiet(EmbedCells(path, verbose = FALSE, output = output))
+    expect_equal(written, values, tolerance = 1e-5)
+    expect_true(file.exists(output))
+  }
+})
+
 test_that("markers, sums and the report of a file are those of its object", {
   skip_without_backend()
   testthat::skip_if_not_installed("reticulate")

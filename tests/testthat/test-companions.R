@@ -92,3 +92,30 @@ test_that("a SingleCellExperiment gets a reducedDim", {
   expect_equal(unname(values[, 1:50]), unname(seurat[, 1:50]), ignore_attr = TRUE)
   expect_s3_class(ExportMarkers(sce, group.by = "label", verbose = FALSE), "data.frame")
 })
+
+test_that("a path is taken in the place of an object", {
+  skip_without_backend()
+  object <- suppressMessages(marker_objects$pbmc_small())
+  folder <- withr::local_tempdir()
+  path <- file.path(folder, "x.rds")
+  saveRDS(object, path)
+  wanted <- suppressWarnings(EmbedCells(object, verbose = FALSE))
+  found <- suppressWarnings(EmbedCells(path, verbose = FALSE))
+  expect_equal(found, embeddings(wanted))
+  expect_identical(
+    ExportMarkers(path, group.by = "groups", verbose = FALSE),
+    ExportMarkers(object, group.by = "groups", verbose = FALSE)
+  )
+  output <- file.path(folder, "y.rds")
+  values <- suppressWarnings(EmbedCells(path, verbose = FALSE, output = output))
+  expect_identical(embeddings(readRDS(output)), embeddings(wanted))
+  expect_identical(values, found)
+  expect_error(
+    EmbedCells(path, output = output), "not replaced",
+    class = "cellferry_output_error"
+  )
+  expect_error(
+    EmbedCells(object, output = output), "object of a path",
+    class = "cellferry_invalid_option_error"
+  )
+})

@@ -132,6 +132,8 @@ _READ_FILES = {
     "annotate_clusters",
     "annotation_report",
     "build_artifacts",
+    "embed_cells",
+    "export_markers",
     "find_markers",
     "markers",
     "pseudobulk",

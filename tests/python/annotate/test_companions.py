@@ -1,5 +1,6 @@
 """Marker export and embedding: here, asked of a server, and of one with paths of its own."""
 
+import io
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,7 @@ from cellferry.engines.local.cells.projection import DIMENSIONS, Projection
 from cellferry.engines.service.client import Retries
 from cellferry.runs.run import Run
 from cellferry.server.http.cells import PATH
+from r_session import needs_rscript
 from server_process import ServerProcess
 
 pytestmark = [pytest.mark.filterwarnings("ignore::cellferry.errors.GenesUnrecognisedWarning")]
@@ -226,7 +228,80 @@ def test_labels_must_be_there():
     with pytest.raises(errors.GroupMissingError, match="labels"):
         cellferry.export_markers(adata, progress=False)
     with pytest.raises(errors.UnsupportedObjectError):
-        cellferry.embed_cells("file.h5ad", progress=False)
+        cellferry.embed_cells({"0": ["CD3D"]}, progress=False)
+
+
+@pytest.fixture
+def stored(tmp_path):
+    adata = labelled()
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    adata.write_zarr(tmp_path / "x.zarr")
+    return adata
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["x.h5ad", "x.zarr"])
+def test_a_path_is_taken_in_the_place_of_an_object(tmp_path, stored, name):
+    import anndata
+
+    path = tmp_path / name
+    found = cellferry.export_markers(path, progress=False)
+    wanted = cellferry.export_markers(stored, progress=False)
+    pd.testing.assert_frame_equal(found.to_frame(), wanted.to_frame())
+    here = cellferry.embed_cells(stored, progress=False)
+    np.testing.assert_array_equal(cellferry.embed_cells(str(path), progress=False), here)
+    assert not (tmp_path / "y.h5ad").exists()
+    values = cellferry.embed_cells(path, output=tmp_path / "y.h5ad", progress=False)
+    np.testing.assert_array_equal(values, here)
+    written = anndata.read_h5ad(tmp_path / "y.h5ad")
+    np.testing.assert_array_equal(written.obsm["X_cellferry"], here)
+    assert written.uns["X_cellferry_embedding"] == stored.uns["X_cellferry_embedding"]
+
+
+def test_where_an_embedding_may_go_is_checked_before_it_is_made(tmp_path, stored):
+    path = tmp_path / "x.h5ad"
+    with pytest.raises(errors.InvalidOptionError, match=r"must end in \.h5ad"):
+        cellferry.embed_cells(path, output=tmp_path / "y.rds", progress=False)
+    with pytest.raises(errors.OutputError, match="not replaced"):
+        cellferry.embed_cells(path, output=path, progress=False)
+    with pytest.raises(errors.InvalidOptionError, match="object of a path"):
+        cellferry.embed_cells(stored, output=tmp_path / "y.h5ad", progress=False)
+    with pytest.raises(errors.InvalidOptionError, match=r"for an \.rds"):
+        cellferry.export_markers(path, assay="RNA", progress=False)
+    (tmp_path / "m.csv").write_text("gene,cluster\nCD3D,0\n")
+    with pytest.raises(errors.UnsupportedObjectError, match=r"m\.csv"):
+        cellferry.export_markers(tmp_path / "m.csv", progress=False)
+    with pytest.raises(errors.InputError, match=r"no\.h5ad"):
+        cellferry.export_markers(tmp_path / "no.h5ad", progress=False)
+
+
+@needs_rscript
+@pytest.mark.filterwarnings("ignore")
+def test_an_rds_is_read_and_written_by_r(tmp_path):
+    from rds_files import PBMC, r_script
+
+    path = tmp_path / "x.rds"
+    r_script(f"{PBMC} saveRDS(x, '{path}')")
+    found = cellferry.export_markers(path, "groups", progress=False)
+    assert set(found.clusters) == {"g1", "g2"}
+    wanted = cellferry.find_markers(
+        path, "groups", only_pos=True, logfc_threshold=0.25, min_pct=0.1, rules="5.0.1",
+        progress=False,
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(found.to_frame(), wanted.to_frame())
+    output = tmp_path / "y.rds"
+    values = cellferry.embed_cells(path, output=output, progress=False)
+    np.testing.assert_array_equal(cellferry.embed_cells(path, progress=False), values)
+    text = r_script(f"write.csv(Embeddings(readRDS('{output}'), 'cellferry'), stdout())")
+    written = pd.read_csv(io.StringIO(text), index_col=0)
+    np.testing.assert_allclose(written.to_numpy(), values, atol=1e-6)
+    with pytest.raises(errors.ColumnExistsError, match="pca"):
+        cellferry.embed_cells(path, key="X_pca", output=tmp_path / "z.rds", progress=False)
+    table = tmp_path / "e.csv"
+    arguments = ["embed", str(path), "--assay", "RNA", "--out", str(table)]
+    done = CliRunner().invoke(group, arguments)
+    assert done.exit_code == 0, done.output
+    assert list(pd.read_csv(table, index_col="cell").index) == list(written.index)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -60,11 +60,11 @@ def reannotate(
     progress: bool = True,
     **options: object,
 ) -> Annotations:
-    """Ask a language model about one cluster again, with your remark.
+    """Ask a language model, or a CyteType service, about one cluster again, with your remark.
 
-    The question is the earlier one with the remark, which is sent to the model's host and kept
-    in the run. All other clusters keep their answers and cost nothing. Where the cluster gets no
-    answer, the earlier one stays. What it was called before is in
+    The question is the earlier one with the remark, which is sent to the host of the model or
+    service and kept in the run. All other clusters keep their answers and cost nothing. Where the
+    cluster gets no answer, the earlier one stays. What it was called before is in
     ``found.evidence[cluster]["earlier"]``.
 
     Parameters
@@ -85,7 +85,7 @@ def reannotate(
     progress
         Show a progress bar on a terminal or in a notebook.
     **options
-        Options of the engine that no run records: ``api_key``.
+        Options of the engine that no run records: ``api_key``; of CyteType ``auth_token``.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def reannotate(
     Raises
     ------
     EngineNeedsError
-        The engine of the run takes no remarks: only language models do.
+        The engine of the run takes no remarks: only language models and CyteType do.
     InvalidOptionError
         There is no such cluster, or no remark.
     ServiceError
@@ -210,34 +210,26 @@ def ask_again(
             raise InvalidOptionError(message, f"{meant}Clusters: {listing(names)}.")
         verb.check_same(run, study)
         old = before[cluster]
-        earlier = as_remark(old.label, said)
         measured = study is not None and lookup_of(study) is not None
         again = _Again(
-            chosen.with_remark(cluster, earlier, evidence=measured), before, cluster, said
+            chosen.with_remark(cluster, said, label=old.label, evidence=measured),
+            before,
+            cluster,
+            said,
         )
         ready, planned = verb.prepared(run, study, again)
         allowed = verb.is_allowed(run, again, allow_upload=allow_upload)
         check_consent(again, planned, allow_upload=allowed)
         again.prepare()
         kept = {name: run.content.get(name) for name in ("options", "status", "error")}
-        remarks = again.describe().get("remarks")
-        run.update(options={**run.needed("options"), "remarks": remarks})
+        options = again.describe()
+        if "remarks" in options:
+            run.update(options={**run.needed("options"), "remarks": options["remarks"]})
         try:
             return verb.execute(run, ready, again, on_event)
         except CellferryError:
             run.update(**kept)
             raise
-
-
-def as_remark(label: str | None, said: str) -> str:
-    """Return a remark as the model reads it, with the answer that it is about.
-
-    Examples
-    --------
-    >>> as_remark("B cell", "Sorted for plasma cells.")
-    'Earlier answer: "B cell". Sorted for plasma cells.'
-    """
-    return f'Earlier answer: "{label or "none"}". {said.strip()}'
 
 
 @dataclass

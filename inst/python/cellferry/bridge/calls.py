@@ -40,7 +40,7 @@ from .handles import drop, keep, kept, take
 from .installation import installed_versions
 from .labels import agreement, decisions
 from .requests import Request, engine_of, merged_parts, merged_source, open_request
-from .results import counted_annotations, described, results
+from .results import counted_annotations, described, embedding, label_markers, results
 from .studies import Incoming, OpenStudy, describe_parts, study_from_wire
 from .wire import Message
 
@@ -372,23 +372,35 @@ def _companion(message: Message, out: wire.Outgoing, callback: Callback | None) 
     study = kept(message["handle"], OpenStudy).complete()
     if message["what"] == "markers":
         markers = markers_question(study, engine, **allowed).answer(_notifier(callback))
-        frame = markers.to_frame()
-        columns = [
-            out.column("cluster", "category", [str(c) for c in frame[name]], markers.clusters)
-            if name == "cluster"
-            else out.column(str(name), "text" if name == "gene" else "real", frame[name].tolist())
-            for name in frame.columns
-        ]
-        return {"frame": out.frame(columns, len(frame))}
-    import numpy as np
-
+        return label_markers(markers, out)
     values = embedding_question(study, engine, **allowed).answer(_notifier(callback))
-    flat = np.ravel(values.astype(np.float64), order="F")
-    return {
-        "values": out.vector(flat, "<f8"),
-        "dimensions": values.shape[1],
-        "note": described(engine),
-    }
+    return embedding(values, described(engine), out)
+
+
+def _companion_file(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
+    """Return the same of a file that R does not read, and write its object where that is wanted."""
+    from ..annotate.companions import described, embed, markers_question, opened_cells
+    from .requests import engine_of
+
+    engine = engine_of({**message, "level": "cells"})
+    path, assay = Path(message["path"]), message.get("assay")
+    allowed, on_event = bool(message["allow_upload"]), _notifier(callback)
+    if message["what"] == "markers":
+        with opened_cells(path, engine, "markers", message.get("group_key"), assay=assay) as cells:
+            question = markers_question(cells.study, engine, allow_upload=allowed)
+            return label_markers(question.answer(on_event), out)
+    found = embed(
+        path,
+        engine=engine,
+        key=f"X_{message['reduction']}",
+        assay=assay,
+        output=message.get("output"),
+        overwrite=bool(message.get("overwrite")),
+        allow_upload=allowed,
+        progress=False,
+        on_event=on_event,
+    )
+    return {**embedding(found.values, described(engine), out), "cells": list(found.cells)}
 
 
 def _runs_list(_message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
@@ -613,6 +625,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "apply_decisions": decisions.apply,
     "block": _block,
     "companion": _companion,
+    "companion_file": _companion_file,
     "carry_decisions": decisions.carry,
     "agreement_columns": agreement.columns,
     "check_clustering": _check_clustering,

@@ -19,6 +19,7 @@ from . import wire
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..study.markers.table import Markers
     from ..study.study import Study
     from .wire import Message
 
@@ -162,3 +163,21 @@ def counted_annotations(message: Message) -> Annotations:
     rows = (replace(row, n_cells=counts.get(row.cluster, row.n_cells)) for row in found)
     note = {"note": message["note"]} if message.get("note") else {}
     return replace(found, rows=tuple(rows), provenance={**found.provenance, **note})
+
+
+def embedding(values: NDArray[np.float32], note: dict[str, str], out: wire.Outgoing) -> Message:
+    """Return numbers of cells, column by column, and how they were made."""
+    flat = np.ravel(values.astype(np.float64), order="F")
+    return {"values": out.vector(flat, "<f8"), "dimensions": values.shape[1], "note": note}
+
+
+def label_markers(found: Markers, out: wire.Outgoing) -> Message:
+    """Return the marker genes of labels as a data frame."""
+    frame = found.to_frame()
+    columns = [
+        out.column("cluster", "category", [str(c) for c in frame[name]], found.clusters)
+        if name == "cluster"
+        else out.column(str(name), "text" if name == "gene" else "real", frame[name].tolist())
+        for name in frame.columns
+    ]
+    return {"frame": out.frame(columns, len(frame))}

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .annotate import engine_options_of
+from .inputs import let_r_read
 from .options import FilePath
 
 if TYPE_CHECKING:
-    import anndata
-
     from ..engines.base import AnyEngine
 
 _COMMON = (
@@ -20,6 +19,7 @@ _COMMON = (
         "--engine", default="local", show_default=True, help="local, or cellatlas for a service."
     ),
     click.option("--api-url", help="Address of the annotation endpoint of the service."),
+    click.option("--assay", help="Of an .rds.  [default: its default assay]"),
     click.option("--allow-upload", is_flag=True, help="Let the engine send expression."),
     click.option("--overwrite", is_flag=True, help="Replace what is there."),
     click.option(
@@ -37,18 +37,23 @@ def _common(command: Any) -> Any:
 
 @click.command(name="export-markers")
 @click.argument("input_file", metavar="INPUT", type=FilePath())
-@click.option("--group-key", help="Column of the labels.  [default: cell_type_cell, cell_type]")
+@click.option(
+    "--group-key",
+    help="Column of the labels.  [default: cell_type_cell, cell_type; of .rds the active identity]",
+)
 @click.option("--out", type=FilePath(), required=True, help="Where the table goes: .csv or .tsv.")
 @_common
 def export_markers(
     input_file: Path,
+    *,
     group_key: str | None,
     out: Path,
     overwrite: bool,
+    assay: str | None,
     allow_upload: bool,
     **of_engine: Any,
 ) -> None:
-    """Export the marker genes of each label of INPUT, an .h5ad or what is read as one.
+    """Export the marker genes of each label of INPUT, an .h5ad, a zarr folder or an .rds.
 
     The engine local computes them here; cellatlas asks cellferry serve, or a service that has a
     path of its own: --option markers_path=/v2/markers.
@@ -63,8 +68,9 @@ def export_markers(
     from ..files import write_whole
 
     _check(out, {".csv", ".tsv"}, overwrite=overwrite)
-    adata, engine = _read(input_file), _engine(**of_engine)
-    found = export(adata, group_key, engine=engine, allow_upload=allow_upload).to_frame()
+    let_r_read(input_file)
+    engine, given = _engine(**of_engine), {"assay": assay, "allow_upload": allow_upload}
+    found = export(input_file, group_key, engine=engine, **given).to_frame()  # type: ignore[arg-type]
     write_whole(out, found.to_csv(index=False, sep="\t" if out.suffix == ".tsv" else ","))
     click.echo(f"wrote {out}", err=True)
 
@@ -74,18 +80,22 @@ def export_markers(
 @click.option("--key", default="X_cellferry", show_default=True, help="Name in obsm.")
 @click.option(
     "--out", type=FilePath(), required=True,
-    help="A .csv or .tsv of cells x dimensions, or an .h5ad of INPUT with the embedding in it.",
+    help="A .csv or .tsv of cells x dimensions, or INPUT with it: .h5ad, of an .rds an .rds.",
 )  # fmt: skip
 @_common
 def embed(
     input_file: Path,
+    *,
     key: str,
     out: Path,
     overwrite: bool,
+    assay: str | None,
     allow_upload: bool,
     **of_engine: Any,
 ) -> None:
     """Embed the cells of INPUT: numbers of each cell for neighbours, UMAP, clustering.
+
+    INPUT is an .h5ad, a zarr folder or an .rds.
 
     The engine local projects onto fixed directions of marker genes, here; cellatlas asks
     cellferry serve, or a service that has a path of its own: --option embedding_path=/v2/embed.
@@ -98,21 +108,24 @@ def embed(
     """
     import pandas as pd
 
-    from ..annotate.companions import embed_cells
-    from ..annotate.files import write_h5ad
+    from ..annotate import companions
     from ..files import write_whole
-    from .output import write_all
 
-    _check(out, {".csv", ".tsv", ".h5ad"}, overwrite=overwrite)
-    adata, engine = _read(input_file), _engine(**of_engine)
-    options = {"key": key, "overwrite": overwrite, "allow_upload": allow_upload}
-    found = embed_cells(adata, engine=engine, **options)  # type: ignore[arg-type]
-    if out.suffix == ".h5ad":
-        write_all({out: lambda path: write_h5ad(adata, path)})
-    else:
+    _check(out, {".csv", ".tsv", ".h5ad", ".rds"}, overwrite=overwrite)
+    let_r_read(input_file)
+    found = companions.embed(
+        input_file,
+        engine=_engine(**of_engine),
+        key=key,
+        assay=assay,
+        output=out if out.suffix in {".h5ad", ".rds"} else None,
+        overwrite=overwrite,
+        allow_upload=allow_upload,
+    )
+    if out.suffix in {".csv", ".tsv"}:
         name = key.removeprefix("X_")
-        columns = [f"{name}_{i + 1}" for i in range(found.shape[1])]
-        frame = pd.DataFrame(found, index=adata.obs_names, columns=columns)
+        columns = [f"{name}_{i + 1}" for i in range(found.values.shape[1])]
+        frame = pd.DataFrame(found.values, index=list(found.cells), columns=columns)
         separator = "\t" if out.suffix == ".tsv" else ","
         write_whole(out, frame.to_csv(index_label="cell", sep=separator))
     click.echo(f"wrote {out}", err=True)
@@ -123,20 +136,6 @@ def _engine(engine: str, api_url: str | None, options: dict[str, object]) -> Any
 
     given = {} if api_url is None else {"api_url": api_url}
     return create_engine(engine, {**given, **options}, "cells")
-
-
-def _read(path: Path) -> anndata.AnnData:
-    from ..errors import UnsupportedObjectError
-    from ..study.inputs.kinds import file_error, file_kind
-    from ..study.inputs.objects import read_object
-
-    kind = file_kind(path)
-    if kind.is_of_r:
-        message = f'"{path}" is an object of R, which this command does not read.'
-        raise UnsupportedObjectError(message, "In R: ExportMarkers(x) or EmbedCells(x).")
-    if not kind.is_anndata:
-        raise file_error(path, kind, "an object with cells", UnsupportedObjectError)
-    return read_object(path, kind)
 
 
 def _check(out: Path, suffixes: set[str], *, overwrite: bool) -> None:

@@ -39,7 +39,7 @@ def reannotate(  # noqa: PLR0917 - click passes every option by name
     allow_upload: bool,
     options: dict[str, object],
 ) -> None:
-    """Ask the language model of RUN (an id or a folder) about one cluster again.
+    """Ask the model or CyteType service of RUN (an id or a folder) about one cluster again.
 
     The question is the earlier one with your remark. All other clusters keep their answers and
     cost nothing; the files and labels of the run are written anew. Where the cluster gets no

@@ -239,11 +239,24 @@ class Prepares(Protocol):
         ...
 
 
+def as_remark(label: str | None, said: str) -> str:
+    """Return a remark as the model reads it, with the answer that it is about.
+
+    Examples
+    --------
+    >>> as_remark("B cell", "Sorted for plasma cells.")
+    'Earlier answer: "B cell". Sorted for plasma cells.'
+    """
+    return f'Earlier answer: "{label or "none"}". {said.strip()}'
+
+
 @runtime_checkable
 class TakesRemarks(Protocol):
     """An engine that can ask one cluster again, with what a person remarks."""
 
-    def with_remark(self, cluster: str, remark: str, *, evidence: bool) -> AnyEngine:
+    def with_remark(
+        self, cluster: str, remark: str, *, label: str | None, evidence: bool
+    ) -> AnyEngine:
         """Return the engine that asks this cluster again, and no other.
 
         Parameters
@@ -251,7 +264,9 @@ class TakesRemarks(Protocol):
         cluster
             Its name.
         remark
-            What the person says, with the earlier answer.
+            What the person says.
+        label
+            What the cluster was called.
         evidence
             Whether figures can be looked up this time.
         """

@@ -156,7 +156,7 @@ def _as_in_table(study: Study, markers: Markers) -> Clusters:
 
 
 def study_of_cells(
-    adata: anndata.AnnData, *, group_key: str | None = None, context: Context | None = None
+    adata: AnnDataLike, *, group_key: str | None = None, context: Context | None = None
 ) -> Study:
     """Build the study of an AnnData's cells without changing it; clusters may be absent.
 
@@ -179,7 +179,7 @@ def study_of_cells(
     usual = [c for c in USUAL_GROUPS if c in adata.obs.columns]
     key = group_key or (usual[0] if len(usual) == 1 else None)
     key = None if key is None else group_key_of(adata, key)
-    embedding = choose_embedding(adata.obsm, adata.n_obs)
+    embedding = choose_embedding(adata.obsm, len(adata.obs))
     study = assemble_study(adata, key, choose_matrices(adata), embedding, context)
     if group_key is not None:
         refuse_no_clustering(study, adata.obs)

@@ -1,4 +1,4 @@
-"""An .h5ad: opened with its matrices left in the file, or read whole."""
+"""An .h5ad: opened with its matrices left in the file, read whole, and written again."""
 
 from __future__ import annotations
 
@@ -85,6 +85,116 @@ def read_h5ad(path: Path) -> anndata.AnnData:
         if _is_marked(path):
             return anndata.read_h5ad(path)
         return _read_by_parts(path)
+
+
+@contextmanager
+def left_h5ad(path: Path) -> Iterator[anndata.AnnData]:
+    """Yield the AnnData of an .h5ad whose ``X``, ``layers`` and ``raw`` stay in the file.
+
+    All else is read. The file is closed at the end; :func:`write_left` writes such an object. A
+    file that anndata cannot read so is read whole.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or is no .h5ad.
+    """
+    import h5py
+
+    with _unreadable(path):
+        is_marked = _is_marked(path)
+    if not is_marked:
+        yield read_h5ad(path)
+        return
+    with h5py.File(path, "r") as file:
+        with _unreadable(path):
+            made = _with_matrices_left(file)
+        yield made
+
+
+def _with_matrices_left(file: Any) -> anndata.AnnData:
+    import anndata
+    from anndata.io import read_elem
+
+    def read(name: str) -> Any:
+        return read_elem(file[name]) if name in file else {}
+
+    made = anndata.AnnData(
+        _left_or_read(file["X"]) if "X" in file else None,
+        obs=read("obs"),
+        var=read("var"),
+        uns=read("uns"),
+        **{name: read(name) for name in ("obsm", "varm", "obsp", "varp")},
+        layers={key: _left_or_read(item) for key, item in file.get("layers", {}).items()},
+    )
+    if "raw" in file:
+        # What its setter does, which knows no matrix of a file.
+        made._raw = anndata.Raw(
+            made,
+            X=_left_or_read(file["raw/X"]),
+            var=read("raw/var"),
+            varm=read("raw/varm"),
+        )
+    return made
+
+
+_SAME = {("csr_matrix", "0.1.0"), ("array", "0.2.0")}
+"""Encodings of matrices that anndata writes as it reads them, and that have rows to be read."""
+
+
+def _left_or_read(item: Any) -> Any:
+    from anndata.io import read_elem
+
+    encoding = tuple(str(item.attrs.get(f"encoding-{name}")) for name in ("type", "version"))
+    return _left(item) if encoding in _SAME else read_elem(item)
+
+
+def _place_of(matrix: object) -> Any:
+    """Return the group or dataset of a matrix that is in a file, None of any other."""
+    import h5py
+
+    if isinstance(matrix, h5py.Dataset):
+        return matrix
+    found = getattr(matrix, "group", None)
+    return found if isinstance(found, h5py.Group) else None
+
+
+def bytes_in_file(matrix: object) -> int | None:
+    """Return the bytes of a matrix that is in a file; None of one in memory."""
+    import h5py
+
+    place = _place_of(matrix)
+    if place is None:
+        return None
+    parts = [place] if isinstance(place, h5py.Dataset) else list(place.values())
+    return sum(int(part.id.get_storage_size()) for part in parts)
+
+
+def write_left(file: Any, adata: anndata.AnnData) -> None:
+    """Write an AnnData into an open file; matrices that are in a file are copied, never read.
+
+    Parameters
+    ----------
+    file
+        Of h5py, empty.
+    adata
+        As :func:`left_h5ad` yields it, or in memory.
+    """
+    from anndata.experimental import write_dispatched
+
+    def write(usual: Any, store: Any, key: str, elem: Any, **more: Any) -> None:
+        place = _place_of(elem)
+        if place is None:
+            usual(store, key, elem, dataset_kwargs=more["dataset_kwargs"])
+        else:
+            place.parent.copy(place, store, name=key)
+
+    write_dispatched(file, "/", adata, callback=write)
 
 
 def _is_marked(path: Path) -> bool:

@@ -96,7 +96,8 @@ class VarsWriter:
         convert = as_counts if name == "raw" else _as_float32
         memory = available_memory() // 3
         memory = memory if source.in_memory else min(memory, PIECES_OF_A_FILE)
-        pieces = Pieces(memory, self.folder / f"{name}.pieces", source.stored_values)
+        known = source.stored_values if source.in_memory else None
+        pieces = Pieces(memory, self.folder / f"{name}.pieces", known)
         group = file.create_group(name)
         return MatrixWriter(
             group, source.shape, axis, source.axis, convert, pieces=pieces, pool=self._pool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...study.inputs.readers import Reader
 from . import build_artifacts_of_rds, open_rds
+from .companions import companion_of_rds
 from .markers import find_markers_of_rds, pseudobulk_of_rds
 from .pages import report_of_rds, review_of_rds
 from .stored import stored_of_rds, study_report_of_rds
@@ -12,6 +13,7 @@ READERS: dict[str, Reader] = {
     "annotate": open_rds,
     "annotations": stored_of_rds,
     "artifacts": build_artifacts_of_rds,
+    "companion": companion_of_rds,
     "markers": find_markers_of_rds,
     "page": report_of_rds,
     "pseudobulk": pseudobulk_of_rds,

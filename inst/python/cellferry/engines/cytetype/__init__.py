@@ -7,6 +7,7 @@ hosted one or ``cellferry serve``.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
     from ...runs.run import Run
     from ...runs.worker import Events
     from ...study.study import Study
-    from ..service.client import Retries
+    from ..service.client import Retries, Service
+    from .job import Job
     from .prepare import Prepared
 
 NAME = "cytetype"
 BYTES_PER_VALUE = 5
 """Of a stored value in vars.h5, compressed; for the plan."""
+LATE_LOOKS, LATE_SECONDS = 5, 2.0
+"""How often, and after which pauses, results that are the old ones are looked at again."""
 
 
 class CyteType:
@@ -141,6 +145,7 @@ class CyteType:
         self._models = LLMConfigs(llm_configs)
         self._token = find_secret(auth_token, "auth_token", TOKEN_VARIABLE)
         self.retries: Retries | None = None
+        self._again: tuple[str, str] | None = None
 
     def __repr__(self) -> str:
         # Also of one whose options were refused, as a traceback shows it.
@@ -211,6 +216,8 @@ class CyteType:
         from .prepare import clean_up, prepare
 
         self._check_secrets(run)
+        if self._again is not None:
+            return self._asked_again(*self._again, study, run, events)
         prepared = prepare(study, run, self.options, events)
         try:
             found = self._asked(prepared, study, run, events)
@@ -221,6 +228,15 @@ class CyteType:
         if self.options.cleanup_artifacts:
             clean_up(prepared)
         return found
+
+    def with_remark(
+        self, cluster: str, remark: str, *, label: str | None, evidence: bool
+    ) -> CyteType:
+        """Return the engine that has the service ask one cluster of its job again."""
+        del label, evidence  # the service has both
+        again = copy.copy(self)
+        again._again = (cluster, remark.strip())
+        return again
 
     def _check_secrets(self, run: Run) -> None:
         """A run that used a token needs one again: ask before anything is sent."""
@@ -241,23 +257,12 @@ class CyteType:
         return _sha256([prepared.key, self._models.describe(), self.options.visibility])
 
     def _asked(self, prepared: Prepared, study: Study, run: Run, events: Events) -> Annotations:
-        from ..service.client import Service
-        from .answer import rows_of
-        from .job import Job, Submission
-        from .payload import ClusterIds
+        from .job import Submission
         from .uploads import Uploader
 
         options = self.options
-        address = (run.content.get("remote") or {}).get("api_url", options.address)
-        service = Service(address, token=self._token, events=events, retries=self.retries)
-        with service:
-            job = Job(
-                service,
-                run,
-                events,
-                poll_seconds=options.poll_interval_seconds,
-                timeout_seconds=options.timeout_seconds,
-            )
+        with self._service(run, events) as service:
+            job = self._job(service, run, events)
             uploader = Uploader(
                 service,
                 run,
@@ -284,25 +289,81 @@ class CyteType:
                 job.forget()
                 submit()
                 states = follow()
-            # A service may repeat what it was sent, keys included.
-            results = redacted(job.results())
-            run.store("results.json", results)
-            if "failed" in states.values():
-                job.let_go()
-            ids = ClusterIds.of(study.clusters.names)
             with_markers = {labels[i] for i in prepared.payload["markerGenes"]}
-            rows, evidence = rows_of(results, states, study.clusters.names, ids, with_markers)
-            others = {k: v for k, v in results.items() if k != "annotations"}
-            annotated = results["annotations"]
-            own = annotated if isinstance(annotated, Mapping) else {}
-            unexpected = [i for i in own if ids.cluster(i) is None and i not in ids.by_cluster]
-            provenance = {
-                "job": job.id,
-                "api_url": service.address,
-                "report_url": job.report_url,
-                "service": {**others, "unexpected_clusters": unexpected},
-            }
-        return Annotations(rows, evidence, provenance)
+            return _answer(job, service, states, study, with_markers)
+
+    def _asked_again(
+        self, cluster: str, remark: str, study: Study, run: Run, events: Events
+    ) -> Annotations:
+        """Have one cluster of the job asked again; a failure leaves the job of the run."""
+        from .payload import ClusterIds
+
+        known = {name: run.content.get(name) for name in ("remote_job_id", "attempt")}
+        ids = ClusterIds.of(study.clusters.names)
+        labels = {own: name for name, own in ids.by_cluster.items()}
+        with self._service(run, events) as service:
+            job = self._job(service, run, events)
+            if job.id is None:
+                message = f'The run "{run.id}" has no job at the service any more.'
+                raise ServiceNotFoundError(message, "Annotate again.")
+            try:
+                before = job.results()["annotations"]
+                job.ask_again(ids.by_cluster[cluster], remark, self._models.wire())
+                states = job.follow(labels, lambda: job.renew(self._models.wire))
+                for _ in range(LATE_LOOKS):
+                    if job.results()["annotations"] != before:
+                        break
+                    # It may say for a moment that the job is finished as it was before.
+                    events.wait(LATE_SECONDS)
+                    states = job.follow(labels, lambda: job.renew(self._models.wire))
+                return _answer(job, service, states, study, set(study.clusters.names))
+            except CellferryError:
+                run.update(**{k: v for k, v in known.items() if v is not None})
+                raise
+
+    def _service(self, run: Run, events: Events) -> Service:
+        from ..service.client import Service
+
+        address = (run.content.get("remote") or {}).get("api_url", self.options.address)
+        return Service(address, token=self._token, events=events, retries=self.retries)
+
+    def _job(self, service: Service, run: Run, events: Events) -> Job:
+        from .job import Job
+
+        return Job(
+            service,
+            run,
+            events,
+            poll_seconds=self.options.poll_interval_seconds,
+            timeout_seconds=self.options.timeout_seconds,
+        )
+
+
+def _answer(
+    job: Job, service: Service, states: Mapping[str, str], study: Study, with_markers: set[str]
+) -> Annotations:
+    """Return what the service answered, a row for each cluster, and keep it in the run."""
+    from .answer import rows_of
+    from .payload import ClusterIds
+
+    # A service may repeat what it was sent, keys included.
+    results = redacted(job.results())
+    job.keep(results)
+    if "failed" in states.values():
+        job.let_go()
+    ids = ClusterIds.of(study.clusters.names)
+    rows, evidence = rows_of(results, states, study.clusters.names, ids, with_markers)
+    others = {k: v for k, v in results.items() if k != "annotations"}
+    annotated = results["annotations"]
+    own = annotated if isinstance(annotated, Mapping) else {}
+    unexpected = [i for i in own if ids.cluster(i) is None and i not in ids.by_cluster]
+    provenance = {
+        "job": job.id,
+        "api_url": service.address,
+        "report_url": job.report_url,
+        "service": {**others, "unexpected_clusters": unexpected},
+    }
+    return Annotations(rows, evidence, provenance)
 
 
 def _sha256(content: object) -> str:

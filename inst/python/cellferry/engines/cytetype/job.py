@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from ...errors import (
     ISSUE_URL,
@@ -193,6 +194,24 @@ class Job:
         """
         self._service.post(f"/jobs/{self.id}/credentials", {"llm_configs": models()})
 
+    def ask_again(
+        self, cluster: str, feedback: str, models: list[dict[str, object]] | None
+    ) -> None:
+        """Have one cluster of the finished job asked again.
+
+        Parameters
+        ----------
+        cluster
+            Its id.
+        feedback
+            What a person says of its answer.
+        models
+            With their keys, which a service forgets when a job is finished; None sends none.
+        """
+        query = urlencode({"job_id": str(self.id), "cluster_id": cluster, "feedback": feedback})
+        body = None if models is None else {"llm_configs": models}
+        self._service.post(f"/reannotate?{query}", body, seconds=SUBMIT_SECONDS)
+
     def _once(self, key: str) -> str:
         """Return what makes the request one that is taken once, however often it arrives.
 
@@ -326,6 +345,10 @@ class Job:
         message = f"The job {self.id} was not finished in {self._timeout_seconds:g} seconds."
         hint = "It goes on at the service: resume the run to wait again."
         return ServiceTimeoutError(message, hint, job=self.id)
+
+    def keep(self, results: Mapping[str, Json]) -> None:
+        """Keep what the service answered in the run; secrets were taken out."""
+        self._run.store("results.json", results)
 
     def results(self) -> Mapping[str, Json]:
         """Return the results of the finished job, as the service gives them."""

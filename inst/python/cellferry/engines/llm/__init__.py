@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ...annotations.clusters import Annotation, Annotations
 from ...errors import CellferryError, InvalidOptionError, listing
 from ...study.lookup import lookup_of
-from ..base import Capabilities, Plan
+from ..base import Capabilities, Plan, as_remark
 from ..service.providers import key_variables
 from ..service.secrets import Secret, redact, wrapped
 from .outputs import check_files, output_files, run_folder, write_files
@@ -235,10 +235,11 @@ class LLM:
             self._made = (study, self._new_questions(study))
         return self._made[1]
 
-    def with_remark(self, cluster: str, remark: str, *, evidence: bool) -> LLM:
+    def with_remark(self, cluster: str, remark: str, *, label: str | None, evidence: bool) -> LLM:
         """Return the engine that asks one cluster again with one more remark, and no other."""
         s = self._settings
-        remarks = {**s.remarks, cluster: (*s.remarks.get(cluster, ()), remark.strip())}
+        said = as_remark(label, remark)
+        remarks = {**s.remarks, cluster: (*s.remarks.get(cluster, ()), said)}
         again = copy.copy(self)
         again._settings = replace(
             s, remarks=remarks, evidence_rounds=s.evidence_rounds if evidence else 0

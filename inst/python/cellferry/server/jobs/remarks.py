@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from ...annotate.reannotate import as_remark
 from ...annotations.clusters import Annotations
+from ...engines.base import as_remark
 from ...files import write_whole
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ PURPOSES = (
     "annotate",
     "annotations",
     "artifacts",
+    "companion",
     "markers",
     "page",
     "pseudobulk",
