@@ -88,11 +88,15 @@ def test_every_verb_reads_the_same(layout, where, tmp_path):
     made, path = make(), tmp_path / "a.h5ad"
     made.write_h5ad(path)
     if where == "backed":
+        if layout.startswith("X imputed"):
+            pytest.skip("what X stores is not known of a file")
         made = anndata.read_h5ad(path, backed="r")
     check(study_from_anndata(made, MARKERS, group_key="leiden"), normalized, counts, genes)
     check(study_of_cells(made), normalized, counts, genes)
     given = {"group_key": "leiden", "coordinates_key": "X_umap", "rank_key": "rank_genes_groups"}
     for data in (made, path):
+        if data is path and layout.startswith("X imputed"):
+            continue
         with open_inputs(data, **given) as inputs:
             check(inputs.study, normalized, counts, genes)
             assert list(inputs.var.index) == list(genes)

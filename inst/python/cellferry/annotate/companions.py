@@ -27,7 +27,7 @@ from ..runs.run import Run
 from ..runs.worker import run_in_worker
 from ..study.build import study_of_cells
 from ..study.inputs.kinds import file_error, file_kind
-from ..study.inputs.objects import left_object, opened_object
+from ..study.inputs.objects import opened_object, read_object
 from ..study.inputs.readers import path_of_r, reader_of_r
 from ..study.study import Study
 from .checks import check_consent, check_needs, check_study
@@ -463,15 +463,15 @@ def _of_file(path: Path, what: str, group_key: str | None, wanted: Delivery) -> 
         raise file_error(path, kind, "an object with cells", UnsupportedObjectError)
     output = wanted.output
     if output is not None:
-        with left_object(path, kind) as adata:
-            wanted.check(adata)
+        adata = read_object(path, kind)
+        wanted.check(adata)
 
-            def deliver(found: NDArray[np.float32], note: dict[str, str]) -> None:
-                wanted.write(adata, found, note)
-                with replacing_output(output) as partial:
-                    write_h5ad(adata, partial)
+        def deliver(found: NDArray[np.float32], note: dict[str, str]) -> None:
+            wanted.write(adata, found, note)
+            with replacing_output(output) as partial:
+                write_h5ad(adata, partial)
 
-            yield OpenCells(study_of_cells(adata), deliver)
+        yield OpenCells(study_of_cells(adata), deliver)
         return
     with opened_object(path) as opened:
         key = group_key or (_labels_of(opened) if what == "markers" else None)

@@ -26,9 +26,8 @@ from ..errors import (
 )
 from ..files import check_room, replacing
 from ..study.embeddings import embedding_of
-from ..study.h5ad import bytes_in_file, write_left
 from ..study.inputs.kinds import FileKind, file_error, file_kind
-from ..study.inputs.objects import check_has_clusters, left_object
+from ..study.inputs.objects import check_has_clusters, read_object
 from ..study.inputs.readers import reader_of_r
 from ..study.markers.read import read_markers
 from .request import AnnotateRequest, is_anndata
@@ -165,8 +164,7 @@ def opened_input(
     path = request.path
     kind = file_kind(path)
     if kind.is_anndata:
-        with left_object(path, kind) as adata:
-            yield _anndata(request, adata, kind, finding)
+        yield _anndata(request, kind, finding)
     elif kind.is_of_r:
         with (open_of_r or reader_of_r("annotate", path))(request, finding) as opened:
             yield opened
@@ -189,10 +187,9 @@ def _table(request: AnnotateRequest) -> Input:
     return Input(replace(request, data=data).study(), request.provenance)
 
 
-def _anndata(
-    request: AnnotateRequest, adata: anndata.AnnData, kind: FileKind, finding: Finding
-) -> Input:
-    """Check the key against the columns of the object, build the study."""
+def _anndata(request: AnnotateRequest, kind: FileKind, finding: Finding) -> Input:
+    """Read the object, check the key against its columns, build the study."""
+    adata = read_object(request.path, kind)
     if request.level == "clusters":
         check_has_clusters(adata, request.path, kind)
     markers = request.markers
@@ -248,6 +245,8 @@ def write_h5ad(adata: anndata.AnnData, path: Path) -> None:
     OutputError
         The object has what no .h5ad can keep.
     """
+    from anndata.io import write_elem
+
     from ..artifacts.vars_h5.file import new_hdf5
 
     check_room(path, _stored_bytes(adata))
@@ -257,7 +256,7 @@ def write_h5ad(adata: anndata.AnnData, path: Path) -> None:
         if adata.raw is not None:
             adata.strings_to_categoricals(adata.raw.var)
         with new_hdf5(path) as (file, under):
-            write_left(file, adata)
+            write_elem(file, "/", adata)
             under.check()
     except OSError:
         raise
@@ -276,10 +275,6 @@ def _stored_bytes(adata: anndata.AnnData) -> int:
         parts.append(adata.raw.X)
     total = 0
     for part in parts:
-        in_file = bytes_in_file(part)
-        if in_file is not None:
-            total += in_file
-            continue
         arrays = [getattr(part, name, None) for name in ("data", "indices", "indptr")]
         if any(array is None for array in arrays):
             arrays = [part]

@@ -238,10 +238,9 @@ def _is_filled(x: Place, raw: Place) -> bool:
     """Whether X has values where raw, which is log-normalised too, has none."""
     if x.look.kind != "normalized" or set(x.genes) != set(raw.genes):
         return False
-    if raw.look.kind != "normalized":
+    if not x.source.in_memory or raw.look.kind != "normalized":
         return False
     here, there = x.source.stored_values, raw.source.stored_values
-    if x.source.is_dense:
-        # It has a value everywhere; so may the raw that it was made of.
-        here = len(x.genes) * x.source.shape[0]
-    return here is not None and there is not None and here >= _FILLED * there
+    # A dense matrix has a value everywhere; so may the raw that it was made of.
+    here = len(x.genes) * x.source.shape[0] if here is None else here
+    return there is not None and here >= _FILLED * there

@@ -96,8 +96,7 @@ class VarsWriter:
         convert = as_counts if name == "raw" else _as_float32
         memory = available_memory() // 3
         memory = memory if source.in_memory else min(memory, PIECES_OF_A_FILE)
-        known = source.stored_values if source.in_memory else None
-        pieces = Pieces(memory, self.folder / f"{name}.pieces", known)
+        pieces = Pieces(memory, self.folder / f"{name}.pieces", source.stored_values)
         group = file.create_group(name)
         return MatrixWriter(
             group, source.shape, axis, source.axis, convert, pieces=pieces, pool=self._pool,

@@ -79,17 +79,7 @@ class MatrixSource(ExpressionSource):
     @property
     def stored_values(self) -> int | None:
         """How many values are stored, at most; None where only reading shows it."""
-        if hasattr(self._matrix, "nnz"):
-            return int(self._matrix.nnz)
-        is_backed = hasattr(self._matrix, "format") and hasattr(self._matrix, "group")
-        return int(self._matrix.group["data"].shape[0]) if is_backed else None
-
-    @property
-    def is_dense(self) -> bool:
-        """Whether every value is stored, in memory or in a file."""
-        import h5py
-
-        return isinstance(self._matrix, np.ndarray | h5py.Dataset)
+        return int(self._matrix.nnz) if hasattr(self._matrix, "nnz") else None
 
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
         """Yield ``(row_start, CSR block)`` in row order."""

@@ -15,7 +15,7 @@ from ...errors import (
     in_language,
     listing,
 )
-from ..h5ad import left_h5ad, open_h5ad, read_h5ad
+from ..h5ad import open_h5ad, read_h5ad
 from .kinds import FileKind, file_error, file_kind
 from .tenx import read_10x_folder, read_10x_h5
 
@@ -120,30 +120,6 @@ def opened_object(path: Path, uns: Collection[str] = ()) -> Iterator[AnnDataLike
             yield opened
     else:
         yield read_object(path, kind)
-
-
-@contextmanager
-def left_object(path: Path, kind: FileKind | None = None) -> Iterator[anndata.AnnData]:
-    """Yield an AnnData as :func:`read_object` does; the matrices of an .h5ad stay in the file.
-
-    It may be labelled, and written by :func:`cellferry.annotate.files.write_h5ad`.
-
-    Parameters
-    ----------
-    path, kind
-        As of :func:`read_object`.
-
-    Raises
-    ------
-    InputError, DependencyError
-        As of :func:`read_object`.
-    """
-    known = kind or file_kind(path)
-    if known.name == "h5ad" and known.is_anndata:
-        with left_h5ad(path) as left:
-            yield left
-    else:
-        yield read_object(path, known)
 
 
 def read_metadata(path: Path, uns: Collection[str] = ()) -> anndata.AnnData:
