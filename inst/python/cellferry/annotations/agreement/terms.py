@@ -42,7 +42,11 @@ def folded(label: str) -> str:
     >>> folded(" My  Cells"), folded("my-cell")
     ('my cell', 'my cell')
     """
-    return singular(normalized(plain_label(label)))
+    text = normalized(plain_label(label))
+    # Once more where a plural ending stood alone: what is folded is not folded further.
+    while (shorter := singular(text).strip()) != text:
+        text = shorter
+    return text
 
 
 class Resolver:
