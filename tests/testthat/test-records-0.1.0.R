@@ -31,15 +31,17 @@ test_that("columns that 0.1.0 wrote are replaced unasked", {
   skip_without_backend()
   local_home()
   object <- readRDS(record("seurat4.rds"))
+  # The engine is a later one: one of its labels is finer.
+  today <- sub("T or NK cell", "T cell", unname(recorded_labels))
   again <- suppressMessages(AnnotateClusters(object, small_markers(), tissue = "blood"))
-  expect_identical(Annotations(again, "cell_type")$label, unname(recorded_labels))
+  expect_identical(Annotations(again, "cell_type")$label, today)
   again <- suppressMessages(AnnotateCells(again))
   expect_identical(counted(Annotations(again, "cell_type_cell")), recorded_cells)
   sce <- readRDS(record("sce.rds"))
   again <- suppressMessages(
     AnnotateClusters(sce, small_markers(), group.by = "label", tissue = "blood")
   )
-  expect_identical(Annotations(again, "cell_type")$label, unname(recorded_labels))
+  expect_identical(Annotations(again, "cell_type")$label, today)
 })
 
 test_that("the runs of an R session are listed", {
