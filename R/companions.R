@@ -74,7 +74,8 @@ ExportMarkers <- function(object, group.by = "ident", engine = "local", assay = 
 #' }
 #' @export
 EmbedCells <- function(object, engine = "local", reduction = "cellferry", assay = NULL,
-                       overwrite = FALSE, allow.upload = FALSE, verbose = TRUE, ..., output = NULL) {
+                       overwrite = FALSE, allow.upload = FALSE, verbose = TRUE, ...,
+                       output = NULL) {
   check_text(reduction, "reduction")
   check_flag(overwrite, "overwrite")
   check_text(output, "output", null = TRUE)

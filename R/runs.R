@@ -162,8 +162,8 @@ recorded_request <- function(record, overwrite, verbose) {
 #' Ask one cluster again, with your remark
 #'
 #' Asks the language model, or the CyteType service, that annotated the clusters about one of them
-#' again. The question is the earlier one with your remark, which is sent to the host of the model or
-#' service and kept in the run. All other clusters keep their answers and cost nothing. Where the
+#' again. The question is the earlier one with your remark, which is sent to the host of the model
+#' or service and kept in the run. All other clusters keep their answers and cost nothing. Where the
 #' cluster gets no answer, the earlier one stays. What it was called before is kept with the answer.
 #'
 #' @param object The object that was annotated; `NULL` gives the table alone.

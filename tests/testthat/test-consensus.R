@@ -5,9 +5,11 @@ quiet <- function(expr) suppressWarnings(suppressMessages(expr))
 voted_small <- function() {
   x <- quiet(AnnotateClusters(small_object(), small_markers(), verbose = FALSE))
   clusters <- as.character(x$RNA_snn_res.1)
-  x$SingleR.labels <- c("0" = "T_cells", "1" = "Monocyte", "2" = "B_cell")[clusters]
-  x$predicted.celltype.l1 <- factor(c("0" = "CD4 T", "1" = "Mono", "2" = "B")[clusters])
-  x$predicted.celltype.l2 <- c("0" = "CD4 TCM", "1" = "CD14 Mono", "2" = "NK")[clusters]
+  # Without the names of clusters, which Seurat 5 takes for names of cells.
+  named <- function(labels) unname(labels[clusters])
+  x$SingleR.labels <- named(c("0" = "T_cells", "1" = "Monocyte", "2" = "B_cell"))
+  x$predicted.celltype.l1 <- factor(named(c("0" = "CD4 T", "1" = "Mono", "2" = "B")))
+  x$predicted.celltype.l2 <- named(c("0" = "CD4 TCM", "1" = "CD14 Mono", "2" = "NK"))
   x
 }
 

@@ -69,8 +69,8 @@ def test_the_page_may_be_framed_here_and_load_nothing_from_elsewhere(shared):
     assert b'href="/' not in body
     index = PageClient(shared.address).index()
     assert index["live"] == {
-        "base": "data/", "decisions": "data/decisions", "writable": True, "compare": True,
-        "done": False,
+        "base": "data/", "decisions": "data/decisions", "writable": True, "cells": True,
+        "compare": True, "done": False,
     }  # fmt: skip
     assert index["n_cells"] == N
     assert index["features"] == [{"key": "protein_", "names": ["<b>CD3</b>", "CD3E", "IL7R"]}]
