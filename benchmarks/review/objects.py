@@ -32,6 +32,8 @@ def labelled(n_cells: int, n_genes: int, n_clusters: int, per_cell: int = 300) -
     data = random.integers(1, 256, len(indices), dtype=np.uint8) / np.float32(64)
     values = sparse.csr_matrix((data, indices, indptr), shape=(n_cells, n_genes))
     values.sum_duplicates()
+    # As log-normalised values are: no larger than a logarithm is.
+    values.data = np.log1p(values.data * 10)
     sizes = random.dirichlet(np.full(n_clusters, 1.5))
     codes = random.choice(n_clusters, n_cells, p=sizes)
     angle = np.arange(n_clusters) * 2.39996

@@ -117,6 +117,10 @@ def main() -> int:
         del adata
         of_live = measured_page(browser, review.address)
         page = of_live.pop("page")
+        page.locator("#filters").get_by_role("combobox").first.select_option(label="sample")
+        for box in page.locator("#filters").get_by_role("checkbox").all()[:4]:
+            box.uncheck()
+            page.wait_for_timeout(700)
         filters = durations(page, "filter")
         page.close()
         for name, pages in (("file", of_file), ("live", of_live)):
