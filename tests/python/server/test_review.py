@@ -329,7 +329,16 @@ time.sleep(600)
 
 
 @pytest.mark.slow
+def runs(pid: int) -> bool:
+    """Whether a process does anything still: where nobody collects orphans, an ended one stays."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def test_the_process_ends_when_its_parent_is_gone(adata, own_home, tmp_path):
+    del adata.obsm["protein"]  # a slash in the name of a feature: AnnData 0.13 cannot write it
     adata.write_h5ad(tmp_path / "a.h5ad")
     parent = subprocess.Popen(
         [sys.executable, "-c", SCRIPT, str(tmp_path / "a.h5ad")],
@@ -341,9 +350,9 @@ def test_the_process_ends_when_its_parent_is_gone(adata, own_home, tmp_path):
     parent.wait()
     parent.stdout.close()
     end = time.monotonic() + 15
-    while psutil.pid_exists(int(pid)) and time.monotonic() < end:
+    while runs(int(pid)) and time.monotonic() < end:
         time.sleep(0.1)
-    assert not psutil.pid_exists(int(pid))
+    assert not runs(int(pid))
     assert not list(Path(own_home).glob("reviews/*/address.json"))
 
 
