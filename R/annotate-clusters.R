@@ -117,22 +117,15 @@ AnnotateClusters.Seurat <- function(object, markers = NULL, engine = "local", gr
                                     within = NULL, levels = FALSE, ...) {
   if (is_several(engine)) {
     check_alone(list(...), within, dry.run)
-    request_of <- function(engine, key) {
-      new_request(
-        engine, list(), group.by, key, tissue, species, study.context, assay, overwrite,
-        allow.upload, FALSE
-      )
-    }
-    check <- function(engine, key) {
-      opened <- open_request(request_of(engine, key), check_object(object))
-      discard(opened$kept)
-    }
+    request_of <- requests_of(
+      group.by, tissue, species, study.context, assay, overwrite, allow.upload
+    )
     if (is.null(markers)) {
       # They are found once.
       markers <- found_once(object, group.by, assay, verbose)
     }
-    ask <- function(object, engine, key) annotate_object(object, request_of(engine, key), markers)
-    return(annotate_by_several(object, engine, key, check, ask, verbose, levels))
+    ask <- function(object, request) annotate_object(object, request, markers)
+    return(annotate_by_several(object, engine, key, request_of, ask, verbose, levels))
   }
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
@@ -155,22 +148,14 @@ AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local"
                                         dry.run = FALSE, within = NULL, levels = FALSE, ...) {
   if (is_several(engine)) {
     check_alone(list(...), within, dry.run)
-    request_of <- function(engine, key) {
-      new_request(
-        engine, list(), group.by, key, tissue, species, study.context, assay, overwrite,
-        allow.upload, FALSE
-      )
-    }
-    check <- function(engine, key) {
-      opened <- open_request(request_of(engine, key))
-      discard(opened$kept)
-    }
-    ask <- function(object, engine, key) {
-      request <- request_of(engine, key)
+    request_of <- requests_of(
+      group.by, tissue, species, study.context, assay, overwrite, allow.upload
+    )
+    ask <- function(object, request) {
       check_table(request, markers)
       annotate_table(object, request)
     }
-    return(annotate_by_several(object, engine, key, check, ask, verbose, levels))
+    return(annotate_by_several(object, engine, key, request_of, ask, verbose, levels))
   }
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,

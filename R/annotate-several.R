@@ -51,8 +51,23 @@ found_once <- function(object, group.by, assay, verbose) {
   )
 }
 
-# `ask` annotates by one engine, given the engine, the key and what it is asked of.
-annotate_by_several <- function(object, engines, key, check, ask, verbose, levels = FALSE) {
+# The requests of several engines, which differ in the engine and the key.
+requests_of <- function(group.by, tissue, species, study.context, assay, overwrite, allow.upload) {
+  function(engine, key) {
+    new_request(
+      engine, list(), group.by, key, tissue, species, study.context, assay, overwrite,
+      allow.upload, FALSE
+    )
+  }
+}
+
+# `ask` annotates by one engine, given what it is asked of and the request.
+annotate_by_several <- function(object, engines, key, request_of, ask, verbose, levels = FALSE) {
+  check <- function(engine, key) {
+    whole <- if (is_cell_object(object)) check_object(object)
+    opened <- open_request(request_of(engine, key), whole)
+    discard(opened$kept)
+  }
   engines <- named_engines(engines)
   keys <- paste0(key, "_", names(engines))
   # All of them could begin, and all columns may be written, before the first does.
@@ -64,7 +79,10 @@ annotate_by_several <- function(object, engines, key, check, ask, verbose, level
   for (i in seq_along(engines)) {
     name <- names(engines)[i]
     if (verbose) cellferry_inform(paste0("Annotating by ", name, "."))
-    answer <- tryCatch(ask(object, engines[[i]], keys[i]), cellferry_error = function(cnd) cnd)
+    answer <- tryCatch(
+      ask(object, request_of(engines[[i]], keys[i])),
+      cellferry_error = function(cnd) cnd
+    )
     if (inherits(answer, "cellferry_error")) {
       first <- first %||% answer
       failed[[name]] <- as.character(answer$message)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..annotations.decisions.decision import markers_by_cluster
 from ..annotations.labelled import labelled
 from ..annotations.report import (
     REPORT_MB,
@@ -20,14 +21,15 @@ from ..annotations.report import (
     check_report_file,
     write_report,
 )
-from ..annotations.report.content import markers_of
+from ..annotations.report.content import cells_of_study
 from ..annotations.stored import present_annotations
 from ..artifacts.marker_sums import read_genes
-from ..errors import GroupMissingError, MarkersRequiredError, listing, nearest
+from ..errors import MarkersRequiredError
 from ..runs.figures import keep_figures, kept_figures
 from ..runs.progress import progress_events
 from ..runs.worker import run_in_worker
 from ..study.build import assemble_study
+from ..study.clustering import metadata_column
 from ..study.embeddings import choose_embedding, embedding_of
 from ..study.expression.gene_summary import GeneFigures, GeneSummary
 from ..study.inputs.objects import opened_object
@@ -179,12 +181,8 @@ def check_columns(obs: pd.DataFrame, columns: Sequence[str]) -> None:
     ------
     GroupMissingError
     """
-    known = [str(c) for c in obs.columns]
     for name in columns:
-        if name not in known:
-            message = f'The metadata has no column "{name}"; it has {listing(known)}.'
-            guess = nearest(name, known)
-            raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
+        metadata_column(obs, name)
 
 
 def cells_of(
@@ -315,15 +313,31 @@ def genes_of_object(
     tuple
         The figures, and the positions of the genes whose values are kept.
     """
-    study = assemble_study(adata, None, choose_matrices(adata, any_kind=True))
+    source = values_of_object(adata)
+    if source is None:
+        return None, ()
+    return read_figures(source, found, clusters, on_event, cell_values=cell_values)
+
+
+def values_of_object(adata: Any) -> ExpressionSource | None:
+    """Return the log-normalised values of an object; None, which is said, where it has none.
+
+    Parameters
+    ----------
+    adata
+        An AnnData, or an .h5ad that is open.
+    """
+    return values_of(assemble_study(adata, None, choose_matrices(adata, any_kind=True)))
+
+
+def values_of(study: Study) -> ExpressionSource | None:
+    """Return the values of a study that figures are made of; see :func:`values_of_object`."""
     try:
         check_testable(study.normalized, study.counts_in)
     except MarkersRequiredError as error:
         logger.info("The page has no figures of genes: %s", error.message)
-        return None, ()
-    return read_figures(
-        study.require("normalized", "report"), found, clusters, on_event, cell_values=cell_values
-    )
+        return None
+    return study.normalized
 
 
 def read_figures(
@@ -369,24 +383,23 @@ def content_of_run(
     coordinates
         The embedding that is drawn.
     """
-    cells = None
-    if clusters.codes is not None and study.cells is not None:
-        embeddings = () if coordinates is None else (coordinates,)
-        cells = Cells(clusters, embeddings, names=study.cells)
+    cells = cells_of_study(study, clusters, coordinates)
     genes = kept_figures(run.folder)
     if genes is None and cells is not None and study.normalized is not None:
-        try:
-            check_testable(study.normalized, study.counts_in)
-        except MarkersRequiredError as error:
-            logger.info("The page has no figures of genes: %s", error.message)
-        else:
-            genes, _ = read_figures(study.normalized, found, clusters, cell_values=False)
+        source = values_of(study)
+        if source is not None:
+            genes, _ = read_figures(source, found, clusters, cell_values=False)
             keep_figures(run.folder, genes)
     return Content(cells, genes)
 
 
 def figures_of(
-    genes: Sequence[str], found: Annotations, clusters: Clusters, *, cell_values: bool = True
+    genes: Sequence[str],
+    found: Annotations,
+    clusters: Clusters,
+    *,
+    cell_values: bool = True,
+    scale: float = 1.0,
 ) -> tuple[GeneFigures, tuple[int, ...]]:
     """Return empty figures of the genes, and the positions of those whose values are kept.
 
@@ -396,11 +409,13 @@ def figures_of(
         All genes of the matrix.
     found, clusters, cell_values
         As in :func:`genes_of_object`.
+    scale
+        As of :class:`GeneFigures`.
     """
     drawn = drawn_genes(found, genes)
     assert clusters.codes is not None
     cells = np.arange(len(clusters.codes)) if cell_values else None
-    figures = GeneFigures(genes, clusters, drawn=drawn, cells=cells)
+    figures = GeneFigures(genes, clusters, drawn=drawn, cells=cells, scale=scale)
     return figures, tuple(drawn) if cell_values else ()
 
 
@@ -409,10 +424,11 @@ def drawn_genes(found: Annotations, genes: Sequence[str]) -> list[int]:
     place: dict[str, int] = {}
     for i, gene in enumerate(genes):
         place.setdefault(gene, i)
+    markers = markers_by_cluster(found)
     ranked = [
         [
             *row.supporting[:3],
-            *markers_of(found, row.cluster)[:TOP_GENES],
+            *markers[row.cluster][:TOP_GENES],
             *row.supporting[3:],
             *row.conflicting,
             *row.missing,

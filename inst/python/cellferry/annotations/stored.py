@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import (
+    AnnotationsFormatError,
     AnnotationsMissingError,
     ClustersChangedWarning,
     UnsupportedObjectError,
@@ -125,6 +126,24 @@ def annotations_of(
         message = f'No annotations under the key "{key}"; there are {listing(list(kept))}.'
         raise AnnotationsMissingError(message, f'Did you mean "{guess}"?' if guess else "")
     return kept[key]
+
+
+def readable_records(stored: Mapping[str, str]) -> dict[str, Annotations]:
+    """Return key -> record, without those that can't be read and those that were kept of parts.
+
+    Parameters
+    ----------
+    stored
+        Key -> what is stored under it.
+    """
+    found = {}
+    for key, text in stored.items():
+        if APART not in key:
+            try:
+                found[key] = Annotations.from_json(text)
+            except AnnotationsFormatError:
+                continue
+    return found
 
 
 def _preference(found: Annotations, *, of_clusters: bool) -> tuple[bool, str]:

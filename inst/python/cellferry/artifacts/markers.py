@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING
 
 from ..errors import (
     ClustersWithoutMarkersWarning,
-    GroupMissingError,
     InvalidOptionError,
     MarkersRequiredError,
     counted,
     in_language,
     listing,
-    nearest,
 )
 from ..runs.worker import run_in_worker
 from ..study.build import RANKING, assemble_study, group_key_of
+from ..study.clustering import metadata_column
 from ..study.clusters import Clusters
 from ..study.inputs.kinds import file_kind
 from ..study.inputs.objects import check_has_clusters, opened_object, refuse_mudata
@@ -447,12 +446,7 @@ def _names(given: str | Sequence[str]) -> list[str]:
 
 
 def _column(study: Study, name: str) -> Clusters:
-    columns = [] if study.obs is None else [str(c) for c in study.obs.columns]
-    if study.obs is None or name not in columns:
-        message = f'The metadata has no column "{name}"; it has {listing(columns)}.'
-        guess = nearest(name, columns)
-        raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
-    return Clusters.from_column(study.obs[name])
+    return Clusters.from_column(metadata_column(study.obs, name))
 
 
 def read_study(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..annotate.pages import MOST_FEATURES, cells_of, check_columns, drawn_genes, own_columns
+from ..annotate.pages import MOST_FEATURES, cells_of, check_columns, figures_of, own_columns
 from ..artifacts import Artifacts, Build, BuildOptions
 from ..artifacts.inputs import open_inputs
 from ..artifacts.marker_sums import BATCH, OF_ANNOTATION, read_genes
@@ -20,7 +20,7 @@ from ..runs.reviews import Features, Reviewed, ReviewFolder
 from ..runs.worker import Event, Events
 from ..study.clusters import Clusters
 from ..study.expression.blocks import BlockSource
-from ..study.expression.gene_summary import GeneFigures, GeneSummary
+from ..study.expression.gene_summary import GeneSummary
 from . import markers, wire
 from .handles import drop, keep, kept
 from .results import counted_annotations
@@ -173,7 +173,8 @@ class OpenPage(OpenReading["GeneSummary | ReviewFolder"]):
         assert self.reviewed is not None
         live = self.message["what"] == "review"
         if self.build is not None and not self.build.is_needed():
-            self.work = lambda _events: ReviewFolder.of(self.reviewed.id)  # type: ignore[union-attr]
+            folder = self.build.folder
+            self.work = lambda _events: folder
             return self.to_send()
         sent = self.message.get("study")
         if sent is not None and self.study.cells:
@@ -200,13 +201,11 @@ class OpenPage(OpenReading["GeneSummary | ReviewFolder"]):
         if measured is not None:
             clusters = Clusters(clusters.names, clusters.codes[measured])
         values = bool(self.message.get("cell_values", True))
-        self.drawn = tuple(drawn_genes(self.reviewed.found, source.genes))
-        assert clusters.codes is not None
-        figures = GeneFigures(
+        figures, self.drawn = figures_of(
             source.genes,
+            self.reviewed.found,
             clusters,
-            drawn=self.drawn,
-            cells=np.arange(len(clusters.codes)) if values else None,
+            cell_values=values,
             scale=math.log(self.reviewed.log_base),
         )
         read_genes(source, figures.take, events, "Reading genes")
@@ -348,7 +347,7 @@ def _write_report(opened: OpenPage, on_event: Callable[[Event], None] | None) ->
     assert reviewed is not None
     figures = opened.finish(on_event) if "normalized" in opened.sources else None
     assert not isinstance(figures, ReviewFolder)
-    values = opened.drawn if message.get("cell_values", True) else ()
+    values = opened.drawn
     embedding = None
     if reviewed.cells.embeddings:
         name, points = reviewed.cells.embeddings[0]

@@ -106,7 +106,7 @@ def study_from_anndata(
     markers
         Anything :func:`cellferry.read_markers` reads. None: the ranking stored in
         ``uns["rank_genes_groups"]`` if it is of the same group and has fold changes, else the
-        study has none; :func:`cellferry.artifacts.markers.markers_of` finds them.
+        study has none; :func:`cellferry.artifacts.markers.with_markers` finds them.
     group_key
         Column of ``obs`` with the clusters. None: the group of the stored ranking, else
         the one column with a usual name (``leiden``, ``louvain``, ...).

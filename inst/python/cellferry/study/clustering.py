@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import GroupNotClustersError, counted, in_language, listing
+from ..errors import (
+    GroupMissingError,
+    GroupNotClustersError,
+    counted,
+    in_language,
+    listing,
+    nearest,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,3 +188,26 @@ def clustering_columns(obs: pd.DataFrame) -> list[str]:
         if _problem(sizes, numbers_of(column)) is None:
             found.append(name)
     return found
+
+
+def metadata_column(obs: pd.DataFrame | None, name: str) -> pd.Series:
+    """Return a column of metadata that was named.
+
+    Parameters
+    ----------
+    obs
+        The metadata, or None.
+    name
+        Of the column.
+
+    Raises
+    ------
+    GroupMissingError
+        There is none of that name; names the nearest.
+    """
+    columns = [] if obs is None else [str(c) for c in obs.columns]
+    if obs is None or name not in columns:
+        message = f'The metadata has no column "{name}"; it has {listing(columns)}.'
+        guess = nearest(name, columns)
+        raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
+    return obs[name]

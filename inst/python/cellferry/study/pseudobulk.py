@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import EngineNeedsError, GroupMissingError, InvalidOptionError, listing, nearest
+from ..errors import EngineNeedsError, InvalidOptionError, listing
+from .clustering import metadata_column
 from .clusters import Clusters
 from .expression.kinds import look_at
 from .options import whole_number
@@ -92,7 +93,7 @@ def pseudobulk_of(
     assert clusters.codes is not None
     samples = Clusters(("",), np.zeros(len(clusters.codes), np.int32))
     if sample_key is not None:
-        samples = Clusters.from_column(_column(study, sample_key))
+        samples = Clusters.from_column(metadata_column(study.obs, sample_key))
     assert samples.codes is not None
     n = len(samples.names)
     both = (clusters.codes >= 0) & (samples.codes >= 0)
@@ -122,18 +123,9 @@ def pseudobulk_of(
     return Pseudobulk(np.rint(sums.T).astype(np.int64), tuple(source.genes), frame)
 
 
-def _column(study: Study, name: str) -> pd.Series:
-    columns = [] if study.obs is None else [str(c) for c in study.obs.columns]
-    if study.obs is None or name not in columns:
-        guess = nearest(name, columns)
-        message = f'The metadata has no column "{name}"; it has {listing(columns)}.'
-        raise GroupMissingError(message, f'Did you mean "{guess}"?' if guess else "")
-    return study.obs[name]
-
-
 def _of_columns(study: Study, name: str, of_cell: NDArray[np.integer], n: int) -> list[object]:
     """Return the one value of a column of metadata in the cells of each column of sums."""
-    values = _column(study, name)
+    values = metadata_column(study.obs, name)
     found: list[object] = []
     for column in range(n):
         seen = values[of_cell == column].dropna().unique()

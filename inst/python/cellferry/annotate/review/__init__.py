@@ -17,26 +17,20 @@ from ...annotations.labelled import labelled
 from ...annotations.stored import present_annotations
 from ...errors import (
     InvalidOptionError,
-    MarkersRequiredError,
     UnsupportedObjectError,
     in_language,
 )
 from ...runs.progress import progress_events
 from ...runs.reviews import Features, Reviewed, ReviewFolder
-from ...study.build import assemble_study
 from ...study.embeddings import embedding_of
 from ...study.inputs.objects import opened_object
 from ...study.inputs.readers import path_of_r, reader_of_r
-from ...study.layers import choose_matrices
-from ...study.markers.testable import check_testable
-from ..pages import MOST_FEATURES, cells_of, own_columns
+from ..pages import MOST_FEATURES, cells_of, own_columns, values_of_object
 from .build import ReviewBuild, build_review
 from .process import check_installed, served, start, wait_for_done, waiting
 
 if TYPE_CHECKING:
     import anndata
-
-    from ...study.expression.source import ExpressionSource
 
 logger = logging.getLogger("cellferry")
 
@@ -248,20 +242,9 @@ def prepared(
     )  # fmt: skip
     opened: Any = nullcontext(data) if hasattr(data, "uns") else opened_object(Path(data), [])
     with opened as object_:
-        source = _values(object_)
+        source = values_of_object(object_)
         genes = () if source is None else tuple(source.genes)
         yield ReviewBuild(Reviewed(now.found, own_key, cells, genes, None, features), source)
-
-
-def _values(adata: Any) -> ExpressionSource | None:
-    """Return the log-normalised values of an object; None where it has none."""
-    study = assemble_study(adata, None, choose_matrices(adata, any_kind=True))
-    try:
-        check_testable(study.normalized, study.counts_in)
-    except MarkersRequiredError as error:
-        logger.info("The page has no figures of genes: %s", error.message)
-        return None
-    return study.normalized
 
 
 def _features(adata: Any) -> Iterator[Features]:

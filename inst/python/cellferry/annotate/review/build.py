@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...annotations.report.blocks import values_block
+from ...annotations.report.blocks import gene_block
 from ...annotations.report.content import Content, Page
 from ...artifacts import Build, BuildOptions
 from ...artifacts.inputs import Inputs
@@ -24,7 +24,7 @@ from ...errors import ColumnsRenamedWarning, OutputError
 from ...runs.reviews import RECORD, ReviewFolder
 from ...runs.worker import run_in_worker
 from ...study.clusters import Clusters
-from ...study.expression.gene_summary import DrawnGene, GeneFigures, coded_values
+from ...study.expression.gene_summary import GeneFigures
 from ...study.study import Study
 
 if TYPE_CHECKING:
@@ -95,8 +95,9 @@ class ReviewBuild:
         for number, one in enumerate(reviewed.features):
             events.check()
             with folder.block(f"feature/{number}").open("wb") as file:
+                cells = np.arange(len(one.values))
                 for i in range(len(one.names)):
-                    file.write(_feature_block(np.asarray(one.values[:, i])))
+                    file.write(gene_block(cells, np.asarray(one.values[:, i]), len(cells)))
         folder.write_parts(reviewed, page.index())
 
     def _artifacts(self, folder: ReviewFolder, events: Events) -> GeneSummary | None:
@@ -150,14 +151,6 @@ class ReviewBuild:
         build.run(events)
         folder.file("measured.duckdb").unlink(missing_ok=True)
         return figures.summary()
-
-
-def _feature_block(values: np.ndarray[tuple[int], np.dtype[np.number]]) -> bytes:
-    """Return the values of one feature as those of a gene are; below zero is zero."""
-    above = np.nan_to_num(values, nan=0.0) > 0
-    codes = np.zeros(len(values), dtype=np.uint8)
-    top, codes[above] = coded_values(values[above])
-    return values_block(DrawnGene(top, np.zeros((0, 0), np.uint32), codes))
 
 
 def _publish(partial: Path, target: Path) -> None:

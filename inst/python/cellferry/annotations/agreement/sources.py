@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import (
-    AnnotationsFormatError,
     GroupMissingError,
     InputError,
     InvalidOptionError,
@@ -21,9 +20,9 @@ from ...errors import (
     nearest,
 )
 from ..clusters import Annotations
-from ..delivery import APART
 from ..labelling import Labels, texts_of
 from ..present import present
+from ..stored import readable_records
 from ..texts import Texts
 from .columns import Found, column_of_ids, in_order, scores_of, tool_columns, tool_of
 from .consensus import ENGINE
@@ -52,14 +51,7 @@ class Labelled:
 
     def records(self) -> dict[str, Annotations]:
         """Return key -> record, without those that can't be read and those kept of parts."""
-        found = {}
-        for key, text in self.stored.items():
-            if APART not in key:
-                try:
-                    found[key] = Annotations.from_json(text)
-                except AnnotationsFormatError:
-                    continue
-        return found
+        return readable_records(self.stored)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -31,6 +31,9 @@ from ...errors import (
     warn,
 )
 from ..schema import check_schema, is_newer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Action = Literal["accepted", "relabelled", "unknown", "needs_work", "withdrawn"]
 
@@ -267,14 +270,48 @@ def located(decision: Decision, cells: Sequence[str], order: str) -> Decision | 
     if decision.cells_at["of"] != order:
         return None
     try:
-        packed = base64.b64decode(decision.cells_at["mask"], validate=True)
+        places = cells_of_mask(decision.cells_at["mask"], len(cells))
     except ValueError:
         return None
-    bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), bitorder="little")
-    if len(packed) != -(-len(cells) // 8) or bits[len(cells) :].any() or not bits.any():
+    if not len(places):
         return None
-    names = tuple(cells[i] for i in np.flatnonzero(bits).tolist())
+    names = tuple(cells[i] for i in places.tolist())
     return replace(decision, cells=names, n_cells=len(names), hash=names_hash(names), cells_at={})
+
+
+def cells_of_mask(mask: str, n_cells: int) -> NDArray[np.intp]:
+    """Return the places of the cells of a bit mask.
+
+    Parameters
+    ----------
+    mask
+        In base64; the lowest bit of the first byte is the first cell.
+    n_cells
+        Cells of the object.
+
+    Raises
+    ------
+    ValueError
+        It is no mask of so many cells; says what it must be.
+
+    Examples
+    --------
+    >>> cells_of_mask("BQ==", 3).tolist()
+    [0, 2]
+    """
+    try:
+        content = base64.b64decode(mask, validate=True)
+    except ValueError as error:
+        message = "must be a bit mask in base64"
+        raise ValueError(message) from error
+    if len(content) != (n_cells + 7) // 8:
+        message = f"must have a bit for each of {n_cells} cells, and has {8 * len(content)}"
+        raise ValueError(message)
+    bits = np.unpackbits(np.frombuffer(content, np.uint8), bitorder="little")
+    if bits[n_cells:].any():
+        message = "names cells that are not there"
+        raise ValueError(message)
+    return np.flatnonzero(bits[:n_cells])
 
 
 def markers_hash(cluster: str, genes: Iterable[str]) -> str:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ...errors import AnnotationsFormatError, InvalidOptionError, MergeError, in_language, listing
+from ...errors import InvalidOptionError, MergeError, in_language, listing
 from ..clusters import Annotation, Annotations, Level
 from ..decisions.in_force import engine_row
-from ..delivery import APART, DEFAULT_KEYS
+from ..delivery import DEFAULT_KEYS
 from ..labelling import Labels
+from ..stored import readable_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,14 +42,7 @@ class Source:
     @cached_property
     def records(self) -> dict[str, Annotations]:
         """Key -> record, without those that can't be read and those that were kept of parts."""
-        found = {}
-        for key, text in self.stored.items():
-            if APART not in key:
-                try:
-                    found[key] = Annotations.from_json(text)
-                except AnnotationsFormatError:
-                    continue
-        return found
+        return readable_records(self.stored)
 
     def labels(self, key: str) -> Labels:
         """Return what its cells have under a key that has a record."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 import gzip
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from ...study.expression.gene_summary import coded_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +43,18 @@ class Column(NamedTuple):
         """Return the values of some cells, or of all."""
         values = self.values if cells is None else self.values[cells]
         return values.astype("<u2" if self.kind == "category" else "<f4").tobytes()
+
+    def entry(self, *, own: bool = False) -> dict[str, Any]:
+        """Return what the index says of it; `own`: cellferry wrote it."""
+        low, high = self.range
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "levels": list(self.levels),
+            "low": low,
+            "high": high,
+            "own": own,
+        }
 
     @property
     def range(self) -> tuple[float | None, float | None]:
@@ -95,6 +109,14 @@ def _category(name: str, values: pd.Series) -> Column | None:
     whole = np.full(len(values), NOWHERE, dtype=np.uint16)
     whole[present] = codes
     return Column(name, "category", tuple(map(str, levels)), whole)
+
+
+def embedding_entry(
+    name: str, values: NDArray[np.number], *, spatial: bool = False
+) -> dict[str, Any]:
+    """Return what the index says of n x 2 coordinates."""
+    placed = np.isfinite(np.asarray(values, dtype=np.float64)).all(axis=1)
+    return {"name": name, "spatial": spatial, "missing": int((~placed).sum())}
 
 
 def coordinates_block(values: NDArray[np.number]) -> bytes:
@@ -177,7 +199,34 @@ def values_block(gene: DrawnGene, cells: NDArray[np.integer] | None = None) -> b
     """Return the largest value as a float32, then a share of it for each cell (uint8)."""
     codes = gene.codes if gene.codes is not None else np.zeros(0, np.uint8)
     chosen = codes if cells is None else codes[cells]
-    return np.array([gene.top], dtype="<f4").tobytes() + chosen.tobytes()
+    return _with_top(gene.top, chosen)
+
+
+def gene_block(cells: NDArray[np.integer], values: NDArray[np.number], n_cells: int) -> bytes:
+    """Return a value for each of all cells as :func:`values_block` does; below zero is zero.
+
+    Parameters
+    ----------
+    cells, values
+        Positions of some cells, and their values.
+    n_cells
+        How many there are.
+
+    Examples
+    --------
+    >>> list(gene_block(np.array([0, 2]), np.array([-1.0, 2.0]), 3)[4:])
+    [0, 0, 255]
+    """
+    kept = values > 0
+    if not kept.all():
+        cells, values = cells[kept], values[kept]
+    codes = np.zeros(n_cells, dtype=np.uint8)
+    top, codes[cells] = coded_values(values)
+    return _with_top(top, codes)
+
+
+def _with_top(top: float, codes: NDArray[np.uint8]) -> bytes:
+    return np.array([top], dtype="<f4").tobytes() + codes.tobytes()
 
 
 def names_block(names: Sequence[str]) -> bytes:

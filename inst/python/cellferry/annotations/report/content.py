@@ -5,7 +5,9 @@ The names and shapes of the index are in ``viewer/types.d.ts``.
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from ..clusters import Annotation, Annotations
 
 SCHEMA = "cellferry.page/1"
+OF_CELLS = re.compile(r"clusters$|coordinates/|column/")
+"""Names of blocks with a value for each cell that is drawn, but for the genes'."""
 MOST_MARKERS = 50
 """Markers of a row that the page has."""
 
@@ -118,11 +122,26 @@ def content_of_study(study: Study) -> Content:
     study
         What was annotated, by clusters.
     """
-    cells = None
-    if study.clusters.codes is not None and study.cells is not None:
-        embeddings = () if study.coordinates is None else (study.coordinates,)
-        cells = Cells(study.clusters, embeddings, names=study.cells)
-    return Content(cells, study.figures)
+    return Content(cells_of_study(study, study.clusters, study.coordinates), study.figures)
+
+
+def cells_of_study(
+    study: Study, rows: Clusters, coordinates: tuple[str, NDArray[np.number]] | None
+) -> Cells | None:
+    """Return the cells of a study; None where there are none.
+
+    Parameters
+    ----------
+    study
+        What was annotated.
+    rows
+        The row of each cell.
+    coordinates
+        The embedding that is drawn.
+    """
+    if rows.codes is None or study.cells is None:
+        return None
+    return Cells(rows, () if coordinates is None else (coordinates,), names=study.cells)
 
 
 class Page:
@@ -244,7 +263,6 @@ class Page:
                 "missing": list(row.missing),
                 "mixed": list(row.mixed),
                 "expected": self._expected(row, *known),
-                "attention": self._attention(row),
                 "near": list(near[i]),
                 "hash": hashes[row.cluster],
                 "basis": basis,
@@ -286,31 +304,16 @@ class Page:
             genes.append({"gene": gene, "state": "silent" if gene in there else gone})
         return [{"label": row.engine_label or row.label or "", "genes": genes}]
 
-    def _attention(self, row: Annotation) -> list[dict[str, str]]:
-        return [reason._asdict() for reason in reasons_of(self._found, row)]
-
     def _cells(self) -> dict[str, Any] | None:
         cells = self._content.cells
         if cells is None:
             return None
         n = cells.n if self._drawn is None else len(self._drawn)
-        embeddings = []
-        for name, values in cells.embeddings:
-            missing = int((~np.isfinite(np.asarray(values, dtype=np.float64)).all(axis=1)).sum())
-            embeddings.append({"name": name, "spatial": name in cells.spatial, "missing": missing})
-        columns = []
-        for column in self.columns:
-            low, high = column.range
-            columns.append(
-                {
-                    "name": column.name,
-                    "kind": column.kind,
-                    "levels": list(column.levels),
-                    "low": low,
-                    "high": high,
-                    "own": column.name in cells.own,
-                }
-            )
+        embeddings = [
+            blocks.embedding_entry(name, values, spatial=name in cells.spatial)
+            for name, values in cells.embeddings
+        ]
+        columns = [column.entry(own=column.name in cells.own) for column in self.columns]
         return {
             "n": n,
             "all": n == cells.n,
@@ -355,6 +358,7 @@ def _in_force(found: Annotations) -> Iterator[dict[str, Any]]:
             "engine_label": row.engine_label,
             "engine_status": row.engine_status,
             "engine_ontology_id": row.engine_ontology_id,
+            "attention": [reason._asdict() for reason in reasons_of(found, row)],
         }
 
 
@@ -399,10 +403,9 @@ def refreshed(index: Mapping[str, Any], found: Annotations, live: Live | None) -
     live
         Where the page finds its data.
     """
-    rows = []
-    for number, (row, labelled) in enumerate(zip(found, _in_force(found), strict=True)):
-        said = [reason._asdict() for reason in reasons_of(found, row)]
-        rows.append({**index["rows"][number], **labelled, "attention": said})
+    rows = [
+        {**row, **labelled} for row, labelled in zip(index["rows"], _in_force(found), strict=True)
+    ]
     return {
         **index,
         "live": None if live is None else vars(live),
@@ -411,11 +414,7 @@ def refreshed(index: Mapping[str, Any], found: Annotations, live: Live | None) -
     }
 
 
-def markers_of(found: Annotations, cluster: str) -> list[str]:
-    """Return the ranked genes of a row."""
-    return [gene for _, name, gene in found.ranked() if name == cluster]
-
-
+@functools.cache
 def terms_block() -> bytes:
     """Return the terms of the Cell Ontology for completion, as JSON."""
     terms = [
@@ -489,16 +488,16 @@ class Fitted:
             content, kept, names = self._without_columns(content, kept, page)
             dropped.append(f"Columns without room in the file: {', '.join(names)}.")
         drawn = None
-        if self._excess(kept) > 0 and content.cells is not None:
-            drawn, kept = self._fewer_cells(annotations, content, title, kept)
-            n = content.cells.n
-            dropped.append(
-                f"{len(drawn):,} of {n:,} cells are drawn, of each {_noun(annotations)} all if it "
-                f"has no more than {_least(annotations, len(drawn)):,}; figures by gene are of all "
-                "cells."
-            )
-        self.page = Page(annotations, content, title=title, drawn=drawn, dropped=dropped)
-        self.blocks = kept
+        too_many = self._excess(kept) > 0 and content.cells is not None
+        if too_many:
+            drawn = self._some_cells(annotations, content, kept)
+            dropped.append(self._said_of(annotations, content, len(drawn)))
+        if dropped:
+            page = Page(annotations, content, title=title, drawn=drawn, dropped=dropped)
+        if too_many:
+            fewer = {name: blocks.packed(block) for name, block in page.blocks_of_cells()}
+            kept = {**kept, **fewer}
+        self.page, self.blocks = page, kept
 
     def _excess(self, kept: Mapping[str, str]) -> float:
         return sum(map(len, kept.values())) - self._most
@@ -528,20 +527,24 @@ class Fitted:
         cells = replace(content.cells, obs=obs.iloc[:, there])
         return replace(content, cells=cells), kept, gone
 
-    def _fewer_cells(
-        self, annotations: Annotations, content: Content, title: str, kept: dict[str, str]
-    ) -> tuple[NDArray[np.integer], dict[str, str]]:
+    def _some_cells(
+        self, annotations: Annotations, content: Content, kept: Mapping[str, str]
+    ) -> NDArray[np.integer]:
+        """Return the positions of as many cells as there is room for."""
         assert content.cells is not None
         assert content.cells.clusters.codes is not None
-        of_cells = {n for n, _ in Page(annotations, content).blocks_of_cells()}
-        taken = sum(len(text) for name, text in kept.items() if name in of_cells)
+        taken = sum(len(text) for name, text in kept.items() if OF_CELLS.match(name))
         share = max(0.0, 1 - self._excess(kept) / max(taken, 1)) * 0.97
         codes = np.asarray(content.cells.clusters.codes, dtype=np.int64)
         most = max(int(content.cells.n * share), 1)
-        drawn = sample(codes, most, _least(annotations, most))
-        page = Page(annotations, content, title=title, drawn=drawn)
-        fewer = {name: blocks.packed(block) for name, block in page.blocks_of_cells()}
-        return drawn, {**kept, **fewer}
+        return sample(codes, most, _least(annotations, most))
+
+    def _said_of(self, annotations: Annotations, content: Content, n: int) -> str:
+        assert content.cells is not None
+        return (
+            f"{n:,} of {content.cells.n:,} cells are drawn, of each {_noun(annotations)} all if it "
+            f"has no more than {_least(annotations, n):,}; figures by gene are of all cells."
+        )
 
 
 def _votes(found: Annotations, cluster: str) -> Iterator[dict[str, Any]]:

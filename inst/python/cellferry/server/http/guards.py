@@ -78,14 +78,7 @@ class Guards:
         sent: list[int] = []
         body = _Body(receive, self._settings.idle_seconds)
 
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                sent.append(message["status"])
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
+        sending = with_headers(send, HEADERS, sent)
         try:
             self._check(scope)
             scope["scheme"] = scheme_of(scope, self._settings)
@@ -155,6 +148,30 @@ class Guards:
         if reads or is_query:
             return False
         raise refused(sent)
+
+
+def with_headers(send: Send, headers: Mapping[str, str], sent: list[int]) -> Send:
+    """Return a `send` that adds headers which an answer has not.
+
+    Parameters
+    ----------
+    send
+        Of the request.
+    headers
+        Name -> value.
+    sent
+        Gets the status of the answer once that has begun.
+    """
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            sent.append(message["status"])
+            own = MutableHeaders(scope=message)
+            for name, value in headers.items():
+                own.setdefault(name, value)
+        await send(message)
+
+    return sending
 
 
 def check_may_write(request: Request, settings: Settings) -> None:

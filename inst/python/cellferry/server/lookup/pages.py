@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from ...annotations.report.blocks import codes_block, column_of, coordinates_block
-from ...study.expression.gene_summary import coded_values
+from ...annotations.report.blocks import (
+    codes_block,
+    column_of,
+    coordinates_block,
+    embedding_entry,
+    gene_block,
+)
 from ...study.markers.wilcoxon import Groups, group_sums
 from ..failures import Code, Failure
 from . import obs_duckdb, vars_h5
 from .queries import check_same_cells
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ...annotations.report.blocks import Column
 
 MOST_COLUMNS = 200
@@ -64,28 +71,14 @@ def page_cells(
     database = obs_duckdb.opened(obs_path)
     if vars_path is not None:
         check_same_cells(vars_h5.opened(vars_path), database)
-    embeddings: list[dict[str, Any]] = []
-    found = database.coordinates(1)
-    if found is not None:
-        name, _, x, y = found
-        gone = ~(np.isfinite(np.ma.filled(x, np.nan)) & np.isfinite(np.ma.filled(y, np.nan)))
-        embeddings.append({"name": name, "spatial": False, "missing": int(gone.sum())})
-    columns = []
-    for made in (_column(database, name) for name in _columns(database)):
-        if made is not None:
-            low, high = made.range
-            columns.append(
-                {
-                    "name": made.name, "kind": made.kind, "levels": list(made.levels),
-                    "low": low, "high": high, "own": False,
-                }
-            )  # fmt: skip
+    found = _coordinates(database)
+    columns = (_column(database, name) for name in _columns(database))
     codes = database.codes(column, labels)
     sizes = np.bincount(codes[codes >= 0], minlength=len(labels))
     return {
         "n": database.n_cells,
-        "embeddings": embeddings,
-        "columns": columns,
+        "embeddings": [] if found is None else [embedding_entry(*found)],
+        "columns": [column.entry() for column in columns if column is not None],
         "sizes": sizes.tolist(),
     }
 
@@ -119,18 +112,13 @@ def page_block(  # noqa: PLR0917 - a helper gets them by name
         if number >= matrix.n_genes:
             raise _missing()
         cells, values = matrix.column(number)
-        kept = values > 0
-        codes = np.zeros(matrix.n_cells, dtype=np.uint8)
-        top, codes[cells[kept]] = coded_values(values[kept])
-        return _packed(np.array([top], dtype="<f4").tobytes() + codes.tobytes())
+        return _packed(gene_block(cells, values, matrix.n_cells))
     if kind == "clusters":
         return _packed(codes_block(database.codes(column, labels)))
     if kind == "coordinates" and number == 0:
-        found = database.coordinates(1)
+        found = _coordinates(database)
         if found is not None:
-            _, _, x, y = found
-            both = [np.ma.filled(v.astype(np.float64), np.nan) for v in (x, y)]
-            return _packed(coordinates_block(np.column_stack(both)))
+            return _packed(coordinates_block(found[1]))
     if kind == "column":
         names = [n for n in _columns(database) if _column(database, n) is not None]
         if number < len(names):
@@ -164,6 +152,16 @@ def page_sums(
         "positive": _packed(found.positive[:, :n].astype("<i8").tobytes()),
         "sums": _packed(np.nan_to_num(found.sums[:, :n]).astype("<f8").tobytes()),
     }
+
+
+def _coordinates(database: obs_duckdb.ObsFile) -> tuple[str, NDArray[np.float64]] | None:
+    """Return name and n x 2 coordinates, NaN where a cell has none; None without an embedding."""
+    found = database.coordinates(1)
+    if found is None:
+        return None
+    name, _, x, y = found
+    both = [np.ma.filled(v.astype(np.float64), np.nan) for v in (x, y)]
+    return name, np.column_stack(both)
 
 
 def _columns(database: obs_duckdb.ObsFile) -> list[str]:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import anyio
 from anyio.to_thread import run_sync
 from starlette.applications import Starlette
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -26,14 +26,14 @@ from ...errors import CellferryError
 from ...files import PRIVATE, write_json
 from ..bodies import parsed, read
 from ..failures import Code, Failure, shown
-from ..http.guards import failure_of
+from ..http.guards import failure_of, with_headers
 from ..http.requests import check_content_type, read_body
 from .compare import Comparison, compare
 from .decide import Wishes, decide
 
 if TYPE_CHECKING:
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from .page import ReviewPage
 
@@ -90,17 +90,8 @@ class ReviewApp:
         """Check and answer one request."""
         if scope["type"] != "http":
             return
-        sent = False
-
-        async def sending(message: Message) -> None:
-            nonlocal sent
-            if message["type"] == "http.response.start":
-                sent = True
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
+        sent: list[int] = []
+        sending = with_headers(send, HEADERS, sent)
         try:
             self._check(scope)
             self.last_used = time.monotonic()

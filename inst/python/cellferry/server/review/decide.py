@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import errno
 import threading
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +11,13 @@ from pydantic import Field
 
 from ...annotate.decisions import lines_of, reviewer
 from ...annotations.decisions.decide import Decided, about_cells, about_cluster
-from ...annotations.decisions.decision import ACTIONS, LONGEST_REASON, Wanted, last_decisions
+from ...annotations.decisions.decision import (
+    ACTIONS,
+    LONGEST_REASON,
+    Wanted,
+    cells_of_mask,
+    last_decisions,
+)
 from ...annotations.decisions.in_force import with_decisions
 from ...annotations.decisions.of_cells import by_hand
 from ...errors import InvalidOptionError, OutputError
@@ -171,12 +175,6 @@ def cells_in(mask: str, n_cells: int, where: str) -> NDArray[np.intp]:
     [0, 2]
     """
     try:
-        content = base64.b64decode(mask, validate=True)
-    except (binascii.Error, ValueError) as error:
-        fail(f"{where} must be a bit mask in base64.", error)
-    if len(content) != (n_cells + 7) // 8:
-        fail(f"{where} must have a bit for each of {n_cells} cells, and has {8 * len(content)}.")
-    bits = np.unpackbits(np.frombuffer(content, np.uint8), bitorder="little")
-    if bits[n_cells:].any():
-        fail(f"{where} names cells that are not there.")
-    return np.flatnonzero(bits[:n_cells])
+        return cells_of_mask(mask, n_cells)
+    except ValueError as error:
+        fail(f"{where} {error}.", error)

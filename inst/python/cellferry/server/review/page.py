@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...annotations.decisions.decision import Decision
 from ...annotations.decisions.in_force import with_decisions
 from ...annotations.report import Live, render
-from ...annotations.report.blocks import NOWHERE
+from ...annotations.report.blocks import NOWHERE, gene_block
 from ...annotations.report.content import decisions_of, refreshed
 from ...artifacts.vars_h5.reader import VarsFile
-from ...study.expression.gene_summary import coded_values
 from ..failures import Code, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from numpy.typing import NDArray
@@ -145,13 +142,8 @@ class ReviewPage:
             raise _no_block()
         with self.reading:
             cells, values = self.vars_file.gene(position)
-        kept = values > 0
-        if not kept.all():
-            cells, values = cells[kept], values[kept]
-        codes = np.zeros(self.n_cells, dtype=np.uint8)
         at = cells if self._measured is None else self._measured[cells]
-        top, codes[at] = coded_values(values)
-        return np.array([top], dtype="<f4").tobytes() + codes.tobytes()
+        return gene_block(at, values, self.n_cells)
 
     def _feature(self, assay: int, position: int) -> bytes:
         path, size = self.folder.block(f"feature/{assay}"), 4 + self.n_cells
@@ -197,11 +189,6 @@ class ReviewPage:
         engine = list(with_decisions(self.before, ()))
         labels = {engine[int(row)].label for row in rows}
         return labels.pop() if len(labels) == 1 else None
-
-    def decided_about(self, names: Sequence[str]) -> list[Decision]:
-        """Return the decisions about cells that any of these is in."""
-        wanted = set(names)
-        return [d for d in self.now().decisions if d.of_cells and wanted & set(d.cells)]
 
 
 def _no_block() -> Failure:
