@@ -156,6 +156,16 @@ check_table <- function(request, markers = NULL, output = NULL) {
   }
 }
 
+check_output_of_path <- function(output, object) {
+  check_text(output, "output", null = TRUE)
+  if (!is.null(output) && !is_path(object)) {
+    cellferry_stop(
+      "invalid_option", "`output` is for the object of a path, and `object` is none.",
+      "Leave it out, and save what the function returns: saveRDS(x, \"labelled.rds\")"
+    )
+  }
+}
+
 check_output <- function(output, overwrite) {
   if (is.null(output)) {
     return(invisible())

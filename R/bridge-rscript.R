@@ -61,6 +61,9 @@ do_task <- function(task) {
   if (task$verb == "decide") {
     return(decide_on_object(object, task$column))
   }
+  if (task$verb == "consensus") {
+    return(save_where_asked(consensus_of_object(object, consensus_asked(task), verbose = FALSE)))
+  }
   request <- list(
     engine = as_engine(task$engine), group.by = task$group_by,
     key = task$key %||% if (identical(task$level, "cells")) "cell_type_cell" else "cell_type",

@@ -78,13 +78,7 @@ EmbedCells <- function(object, engine = "local", reduction = "cellferry", assay 
                        output = NULL) {
   check_text(reduction, "reduction")
   check_flag(overwrite, "overwrite")
-  check_text(output, "output", null = TRUE)
-  if (!is.null(output) && !is_path(object)) {
-    cellferry_stop(
-      "invalid_option", "`output` is for the object of a path, and `object` is none.",
-      "Leave it out, and save what the function returns: saveRDS(x, \"embedded.rds\")"
-    )
-  }
+  check_output_of_path(output, object)
   request <- companion_request(
     "embedding", "EmbedCells", engine, list(...), "ident", assay, allow.upload, verbose
   )

@@ -20,7 +20,8 @@
 #' and [WriteAnnotations()] work on it. `confidence` is the agreement: the weight for the answer, of
 #' that for and against it. Who said what is in the record and in the report.
 #'
-#' @param object A Seurat object or a SingleCellExperiment with labels.
+#' @param object A Seurat object or a SingleCellExperiment with labels, or the path of an `.rds`,
+#'   `.h5ad` or zarr folder with labels: the result is then a table, and the file stays as it is.
 #' @param from Who votes: keys of annotations of cellferry (the labels in force), metadata columns,
 #'   tools whose columns are known (`"azimuth"`, `"celltypist"`, `"singler"`, `"sctype"`, `"popv"`,
 #'   `"scpred"`, `"cellranger"`, `"author"`), or the path of Cell Ranger's `cell_types.csv`. `NULL`
@@ -32,10 +33,13 @@
 #' @param groups Named text: the group of annotators, in place of their family.
 #' @param mapping Named text: the term (id or name) of labels that are none by themselves.
 #' @param levels Whether to write `<key>_broad`, `_medium` and `_fine` too.
-#' @param overwrite Whether columns of these names that cellferry did not write may be replaced.
+#' @param overwrite Whether columns of these names that cellferry did not write, and the file
+#'   `output`, may be replaced.
 #' @param verbose Whether to show the table of labels.
+#' @param output Of a path: where the labelled object goes, an `.rds` where that was read, else an
+#'   `.h5ad`. `NULL` writes none.
 #'
-#' @return The object with the labels. With `from = NULL` a data frame of the annotators that are
+#' @return The object with the labels; of a path what [Annotations()] returns. With `from = NULL` a data frame of the annotators that are
 #'   found: `name`, `group`, `columns`, how many different `labels` they have, how many of these
 #'   are `unresolved` (no term), and how many `cells` have one.
 #' @family results
@@ -48,32 +52,49 @@
 #' @export
 ConsensusLabels <- function(object, from = NULL, key = "consensus", group.by = NULL, weights = NULL,
                             groups = NULL, mapping = NULL, levels = FALSE, overwrite = FALSE,
-                            verbose = TRUE) {
+                            verbose = TRUE, output = NULL) {
   check_text(key, "key")
   check_text(group.by, "group.by", null = TRUE)
   check_flag(levels, "levels")
   check_flag(overwrite, "overwrite")
   check_flag(verbose, "verbose")
+  check_output_of_path(output, object)
   from <- names_given(from, "from")
   weights <- named_values(weights, "weights", is.numeric, "c(cell_type = 2)")
   groups <- named_values(groups, "groups", is.character, "c(singler = \"reference\")")
   mapping <- named_values(mapping, "mapping", is.character, "c(\"Mono2\" = \"CL:0000576\")")
-  object <- check_object(object)
+  asked <- consensus_asked(list(
+    from = from, key = key, group_key = group.by, weights = weights, groups = groups,
+    mapping = mapping, levels = levels, overwrite = overwrite
+  ))
+  if (is_path(object)) {
+    return(consensus_of_path(path.expand(object), asked, output, verbose))
+  }
+  consensus_of_object(check_object(object), asked, verbose)
+}
+
+# What Python is asked.
+consensus_asked <- function(given) {
+  list(
+    from = if (!is.null(given$from)) json_texts(as.character(unlist(given$from))),
+    key = json_text(given$key), group_key = json_text(given$group_key),
+    weights = json_record(lapply(given$weights, function(x) json_number(as.double(x)))),
+    groups = json_record(lapply(given$groups, json_text)),
+    mapping = json_record(lapply(given$mapping, json_text)),
+    levels = json_flag(given$levels), overwrite = json_flag(given$overwrite)
+  )
+}
+
+# `asked` names who votes, and the columns that are read besides.
+consensus_of_object <- function(object, asked, verbose) {
+  key <- as.character(asked$key)
   outgoing <- new_outgoing()
-  labels <- labels_as_votes(outgoing, object, from, c(key, group.by))
-  if (is.null(from)) {
-    answer <- bridge_call("consensus", c(labels, list(key = json_text(key))), outgoing)
-    found <- unpack_frame(answer$value$frame, answer$buffers)
-    if (verbose) say_found(found)
-    return(found)
+  labels <- labels_as_votes(outgoing, object, asked$from, c(key, as.character(asked$group_key)))
+  if (is.null(asked$from)) {
+    return(votes_found(bridge_call("consensus", c(labels, asked["key"]), outgoing), verbose))
   }
   reserved <- lapply(extract_reserved(object), function(names) json_texts(as.character(names)))
-  answer <- bridge_call("consensus", c(labels, list(
-    from = json_texts(from), key = json_text(key), group_key = json_text(group.by),
-    weights = json_record(lapply(weights, function(x) json_number(as.double(x)))),
-    groups = json_record(lapply(groups, json_text)),
-    mapping = json_record(lapply(mapping, json_text)),
-    levels = json_flag(levels), overwrite = json_flag(overwrite),
+  answer <- bridge_call("consensus", c(labels, asked, list(
     reserved = json_record(reserved),
     unrecorded = json_flag(
       is.null(extract_stored(object)[[key]]) && looks_written(extract_metadata(object), key)
@@ -82,6 +103,33 @@ ConsensusLabels <- function(object, from = NULL, key = "consensus", group.by = N
   labelled <- deliver(object, answer, each_cell(object), key)
   show_annotations(answer, verbose)
   labelled
+}
+
+# An .rds is read here, all else by Python.
+consensus_of_path <- function(path, asked, output, verbose) {
+  found <- object_of_path(path)
+  if (is.null(found)) {
+    asked$path <- json_text(path)
+    if (is.null(asked$from)) {
+      return(votes_found(bridge_call("consensus", asked[c("path", "key")]), verbose))
+    }
+    asked$output <- json_text(output)
+    return(return_table(bridge_call("consensus_file", asked, verbose = verbose), verbose))
+  }
+  check_output(output, isTRUE(as.logical(asked$overwrite)))
+  labelled <- consensus_of_object(check_object(found), asked, verbose)
+  if (is.null(asked$from)) {
+    return(labelled)
+  }
+  if (!is.null(output)) write_rds(labelled, path.expand(output))
+  table <- Annotations(labelled, as.character(asked$key))
+  if (verbose) invisible(table) else table
+}
+
+votes_found <- function(answer, verbose) {
+  found <- unpack_frame(answer$value$frame, answer$buffers)
+  if (verbose) say_found(found)
+  found
 }
 
 #' Labels beside other labels
@@ -115,10 +163,17 @@ CompareLabels <- function(object, key = NULL, with, mapping = NULL, verbose = TR
   check_text(with, "with")
   check_flag(verbose, "verbose")
   mapping <- named_values(mapping, "mapping", is.character, "c(\"Mono2\" = \"CL:0000576\")")
-  object <- check_object(object)
-  key <- key %||% stored_annotations(object, of.clusters = TRUE)$key
   outgoing <- new_outgoing()
-  labels <- labels_as_votes(outgoing, object, c(key, with))
+  found <- if (is_path(object)) object_of_path(object) else object
+  if (is.null(found)) {
+    path <- path.expand(object)
+    key <- key %||% labelled_of(path, of.clusters = TRUE)$key
+    labels <- list(path = json_text(path))
+  } else {
+    found <- check_object(found)
+    key <- key %||% stored_annotations(found, of.clusters = TRUE)$key
+    labels <- labels_as_votes(outgoing, found, c(key, with))
+  }
   answer <- bridge_call("compare", c(labels, list(
     key = json_text(key), with = json_text(with),
     mapping = json_record(lapply(mapping, json_text))
@@ -126,11 +181,11 @@ CompareLabels <- function(object, key = NULL, with, mapping = NULL, verbose = TR
   value <- answer$value
   counts <- unpack_frame(value$confusion, answer$buffers)
   names <- list(as.character(unlist(value$labels)), as.character(unlist(value$others)))
-  cells <- unpack_frame(value$cells, answer$buffers)$relation
+  cells <- unpack_frame(value$cells, answer$buffers)
   if (verbose) cellferry_inform(paste0("\"", key, "\" with \"", with, "\": ", value$summary))
   list(
     clusters = unpack_frame(value$rows, answer$buffers),
-    cells = stats::setNames(cells, extract_cells(object)),
+    cells = stats::setNames(cells$relation, cells$cell %||% extract_cells(found)),
     confusion = matrix(as.integer(unlist(counts)), nrow = length(names[[1]]), dimnames = names),
     adjusted_rand = value$adjusted_rand %||% NA_real_
   )

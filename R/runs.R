@@ -98,13 +98,7 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
   check_text(run, "run", null = TRUE)
   check_flag(overwrite, "overwrite")
   check_flag(verbose, "verbose")
-  check_text(output, "output", null = TRUE)
-  if (!is.null(output) && !is_path(object)) {
-    cellferry_stop(
-      "invalid_option", "`output` is for the object of a path, and `object` is none.",
-      "Leave it out, and save what the function returns: saveRDS(x, \"labelled.rds\")"
-    )
-  }
+  check_output_of_path(output, object)
   record <- bridge_call("run_show", list(run = json_text(run %||% newest_run())))$value
   # A key is never recorded, the name of the variable that has it is.
   share_keys(record$options$api_key_env)

@@ -147,3 +147,43 @@ test_that("several engines answer in one call", {
   table <- quiet(AnnotateClusters(small_markers(), engine = engines, verbose = FALSE))
   expect_equal(table$engine, rep("consensus", 3))
 })
+
+test_that("a path is the object in it, which is written where it is asked for", {
+  skip_without_backend()
+  x <- voted_small()
+  votes <- c("cell_type", "azimuth", "SingleR.labels")
+  expected <- Annotations(ConsensusLabels(x, votes, verbose = FALSE), "consensus")
+  path <- withr::local_tempfile(fileext = ".rds")
+  output <- withr::local_tempfile(fileext = ".rds")
+  saveRDS(x, path)
+  expect_equal(ConsensusLabels(path, verbose = FALSE), ConsensusLabels(x, verbose = FALSE))
+  found <- ConsensusLabels(path, votes, verbose = FALSE, output = output)
+  expect_equal(found$label, expected$label)
+  expect_equal(as.character(readRDS(output)$consensus), as.character(
+    ConsensusLabels(x, votes, verbose = FALSE)$consensus
+  ))
+  expect_false("consensus" %in% names(readRDS(path)[[]]))
+  expect_error(ConsensusLabels(path, votes, output = output), class = "cellferry_output_error")
+  expect_error(ConsensusLabels(x, votes, output = output), class = "cellferry_invalid_option_error")
+  compared <- CompareLabels(output, "consensus", "SingleR.labels", verbose = FALSE)
+  expect_equal(names(compared$cells), colnames(x))
+})
+
+test_that("a file of Python has its labels compared and agreed on", {
+  skip_without_backend()
+  path <- withr::local_tempfile(fileext = ".h5ad")
+  output <- withr::local_tempfile(fileext = ".h5ad")
+  reticulate::py_run_string(sprintf(paste(
+    "import anndata, pandas",
+    "obs = pandas.DataFrame({'SingleR.labels': ['T_cells', 'B_cell'],",
+    "    'predicted_labels': ['T cells', 'Monocytes']}, index=['a', 'b'])",
+    "anndata.AnnData(obs=obs).write_h5ad(%s)", sep = "\n"
+  ), shQuote(path)))
+  expect_equal(ConsensusLabels(path, verbose = FALSE)$name, c("celltypist", "singler"))
+  votes <- c("singler", "celltypist")
+  found <- ConsensusLabels(path, votes, verbose = FALSE, output = output)
+  expect_equal(attr(found, "provenance")$level, "cells")
+  compared <- CompareLabels(output, "singler", "celltypist", verbose = FALSE)
+  expect_equal(as.character(compared$cells), c("exact", "other_lineage"))
+  expect_equal(names(compared$cells), c("a", "b"))
+})

@@ -215,3 +215,35 @@ def test_another_clustering_has_no_genes_of_clusters_that_are_called_alike(adata
 def test_no_anndata_is_refused():
     with pytest.raises(errors.UnsupportedObjectError, match="this is a StringIO"):
         cellferry.consensus(io.StringIO(), ["a"])
+
+
+def test_a_file_gives_what_the_object_gives_and_stays_as_it_is(adata, tmp_path):
+    path, output = tmp_path / "x.h5ad", tmp_path / "agreed.h5ad"
+    adata.write_h5ad(path)
+    before = path.read_bytes()
+    votes = ["cell_type", "singler", "celltypist"]
+    expected = cellferry.consensus(adata, votes)
+    pd.testing.assert_frame_equal(cellferry.consensus(path), cellferry.consensus(adata))
+    assert cellferry.consensus(path, votes).labels() == expected.labels()
+    found = cellferry.consensus(str(path), votes, output=output)
+    assert found.labels() == expected.labels()
+    written = anndata.read_h5ad(output)
+    assert written.obs["consensus"].tolist() == adata.obs["consensus"].tolist()
+    assert cellferry.read_annotations(output, "consensus").labels() == expected.labels()
+    assert path.read_bytes() == before
+    compared = cellferry.compare_labels(output, "consensus", "singler")
+    assert compared.rows == cellferry.compare_labels(adata, "consensus", "singler").rows
+
+
+def test_where_the_object_goes_is_looked_at_before(adata, tmp_path):
+    path = tmp_path / "x.h5ad"
+    adata.write_h5ad(path)
+    with pytest.raises(errors.InvalidOptionError, match=r"must end in \.h5ad"):
+        cellferry.consensus(path, ["singler", "celltypist"], output=tmp_path / "x.rds")
+    with pytest.raises(errors.OutputError, match="exists"):
+        cellferry.consensus(path, ["singler", "celltypist"], output=path)
+    with pytest.raises(errors.InvalidOptionError, match="is for the object of a path"):
+        cellferry.consensus(adata, ["singler", "celltypist"], output=tmp_path / "y.h5ad")
+    (tmp_path / "m.csv").write_text("cluster,gene\n0,CD3D\n", encoding="utf-8")
+    with pytest.raises(errors.InputError, match="a text file"):
+        cellferry.consensus(tmp_path / "m.csv", ["singler"])

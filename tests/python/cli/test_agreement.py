@@ -7,6 +7,14 @@ import pandas as pd
 import pytest
 
 from command import command
+from r_session import needs_rscript
+from rds_files import PBMC, r_script
+
+VOTED = f"""{PBMC}
+named <- function(labels) unname(labels[as.character(x$RNA_snn_res.1)])
+x$SingleR.labels <- named(c("0" = "T_cells", "1" = "Mono2", "2" = "B_cell"))
+x$predicted.celltype.l2 <- named(c("0" = "CD4 TCM", "1" = "CD14 Mono", "2" = "B"))
+"""
 
 
 @pytest.fixture
@@ -78,8 +86,39 @@ def test_labels_are_compared(voted, tmp_path):
     assert said["adjusted_rand"] == 1
 
 
-def test_an_object_of_r_is_for_r(tmp_path):
-    path = tmp_path / "x.rds"
-    path.write_bytes(b"\x1f\x8b\x08\x00")
+@pytest.mark.r
+@pytest.mark.slow
+@needs_rscript
+def test_an_object_of_r_is_read_labelled_and_written(tmp_path):
+    path, out = tmp_path / "x.rds", tmp_path / "agreed"
+    r_script(f"{VOTED} saveRDS(x, '{path}')")
+    before = path.read_bytes()
+    listed = command("consensus", path, "--json").json
+    assert [a["name"] for a in listed["annotators"]] == ["azimuth", "singler"]
+    asked = ("consensus", path, "--from", "singler", "--from", "azimuth", "--group-key",
+             "RNA_snn_res.1", "--map", "Mono2=Monocyte", "--out", out)  # fmt: skip
+    done = command(*asked)
+    assert done.code == 0, done.err
+    labels = pd.read_csv(f"{out}_annotations.csv", dtype=str).set_index("cluster")["label"]
+    assert labels.to_dict() == {"0": "T cell", "1": "Monocyte", "2": "B cell"}
+    read = r_script(
+        f"x <- readRDS('{out}.rds'); cat(tapply(as.character(x$consensus), "
+        "as.character(x$RNA_snn_res.1), unique), sep = ';')"
+    )
+    assert read == "T cell;Monocyte;B cell"
+    assert path.read_bytes() == before
+    again = command(*asked)
+    assert again.code == 1
+    assert "--overwrite" in again.err
+    compared = command("compare", f"{out}.rds", "--with", "azimuth", "--json").json
+    assert {r["cluster"]: r["relation"] for r in compared["rows"]} == {
+        "0": "ancestor", "1": "ancestor", "2": "exact",
+    }  # fmt: skip
+
+
+def test_what_has_no_cells_is_named(tmp_path):
+    path = tmp_path / "markers.csv"
+    path.write_text("cluster,gene\n0,CD3D\n", encoding="utf-8")
     done = command("compare", path, "--with", "a")
     assert done.code == 1
+    assert "text file" in done.err

@@ -631,6 +631,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "check_clustering": _check_clustering,
     "compare": agreement.compare,
     "consensus": agreement.consensus,
+    "consensus_file": agreement.of_file,
     "consensus_tables": agreement.tables,
     "decisions": decisions.decisions,
     "decisions_file": decisions.read_file,

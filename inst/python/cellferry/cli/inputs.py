@@ -26,8 +26,10 @@ STANDARD_INPUT = Path("-")
 _GZIP = b"\x1f\x8b"
 
 
-def let_r_read(path: str | os.PathLike[str]) -> None:
+def let_r_read(path: str | os.PathLike[str]) -> bool:
     """Let the verbs read an .rds, if this is one: by the bridge, which is imported only then.
+
+    Returns whether it is one.
 
     Parameters
     ----------
@@ -36,10 +38,12 @@ def let_r_read(path: str | os.PathLike[str]) -> None:
     """
     from ..study.inputs.readers import give_readers, path_of_r
 
-    if path_of_r(path) is not None:
-        from ..bridge.rds.readers import READERS
+    if path_of_r(path) is None:
+        return False
+    from ..bridge.rds.readers import READERS
 
-        give_readers(READERS)
+    give_readers(READERS)
+    return True
 
 
 def opened_input(

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 from ...annotations import delivery
 from ...annotations.agreement.request import Asked, comparison_of, consensus_of, listed
 from ...annotations.agreement.sources import Labelled
 from ...annotations.delivery import STORE
+from ...annotations.labelled import labelled
 from ...annotations.labelling import attach, check_unedited, stored_labels
 from ...annotations.stored import stored_annotations
-from ...errors import UnsupportedObjectError
+from ...errors import InvalidOptionError, UnsupportedObjectError
+from ...study.inputs.kinds import file_kind
+from ...study.inputs.objects import read_object
+from ...study.inputs.readers import reader_of_r
+from ..files import as_path, check_output_file, replacing_output, write_h5ad
 
 if TYPE_CHECKING:
     import anndata
@@ -21,14 +28,16 @@ if TYPE_CHECKING:
     from ...annotations.cells import CellAnnotations
     from ...annotations.clusters import Annotations
 
+    Object: TypeAlias = anndata.AnnData | str | os.PathLike[str]
+
 
 @overload
-def consensus(adata: anndata.AnnData, from_: None = None, *, key: str = ...) -> pd.DataFrame: ...
+def consensus(adata: Object, from_: None = None, *, key: str = ...) -> pd.DataFrame: ...
 
 
 @overload
 def consensus(
-    adata: anndata.AnnData,
+    adata: Object,
     from_: Sequence[str],
     *,
     key: str = ...,
@@ -38,11 +47,12 @@ def consensus(
     mapping: Mapping[str, str] | None = None,
     overwrite: bool = False,
     levels: bool = False,
+    output: str | os.PathLike[str] | None = ...,
 ) -> Annotations | CellAnnotations: ...
 
 
 def consensus(
-    adata: anndata.AnnData,
+    adata: Object,
     from_: Sequence[str] | None = None,
     *,
     key: str = "consensus",
@@ -52,6 +62,7 @@ def consensus(
     mapping: Mapping[str, str] | None = None,
     overwrite: bool = False,
     levels: bool = False,
+    output: str | os.PathLike[str] | None = None,
 ) -> Annotations | CellAnnotations | pd.DataFrame:
     """Return what several annotators agree on, over the Cell Ontology; ``adata`` is labelled.
 
@@ -68,7 +79,8 @@ def consensus(
     Parameters
     ----------
     adata
-        AnnData (cells x genes) with labels. Changed in place.
+        AnnData (cells x genes) with labels, changed in place. Or the path of an .h5ad, a zarr
+        folder or an .rds, which is not changed.
     from_
         Who votes: keys of annotations of cellferry (the labels in force), columns of ``obs``,
         tools whose columns are known (``"azimuth"``, ``"celltypist"``, ``"singler"``,
@@ -89,9 +101,12 @@ def consensus(
     mapping
         Label -> id or name of a term, for labels that are no term by themselves.
     overwrite
-        Replace columns of these names that cellferry did not write.
+        Replace columns of these names that cellferry did not write, and the file ``output``.
     levels
         Write ``<key>_broad``, ``_medium`` and ``_fine`` too.
+    output
+        Of a path: where the labelled object goes, an .rds where that was read, else an .h5ad.
+        None writes none.
 
     Returns
     -------
@@ -111,6 +126,8 @@ def consensus(
         The answer cannot be written under the key.
     UnsupportedObjectError
         This is no AnnData.
+    InputError, OutputError
+        The file cannot be read, or written.
 
     Warns
     -----
@@ -131,27 +148,62 @@ def consensus(
     >>> adata.obs["consensus"].tolist()
     ['CD4 T cell', 'B cell']
     """
-    whole = labelled_object(adata)
     if from_ is None:
         import pandas as pd
 
         columns = ["name", "group", "columns", "labels", "unresolved", "cells"]
-        return pd.DataFrame(listed(whole, key), columns=columns)
+        return pd.DataFrame(listed(labelled_object(adata), key), columns=columns)
     names = [from_] if isinstance(from_, str) else [str(name) for name in from_]
     asked = Asked(
         names, key, group_key, weights or {}, groups or {}, mapping or {}, levels=levels
     )  # fmt: skip
-    made = consensus_of(whole, asked)
-    delivery.check_group_key(key, group_key, made.level)
-    delivery.check_object_key(adata, key, overwrite=overwrite, level=made.level, levels=levels)
+    path = as_path(adata)
+    if isinstance(path, Path):
+        to = None if output is None else Path(output).expanduser()
+        return _of_file(path, asked, to, overwrite=overwrite)
+    if output is not None:
+        message = "`output` is for the object of a path, and this is an object."
+        raise InvalidOptionError(message, 'Leave it out, and: adata.write_h5ad("labelled.h5ad")')
+    return _label(adata, asked, overwrite=overwrite)
+
+
+def _label(
+    adata: anndata.AnnData, asked: Asked, *, overwrite: bool
+) -> Annotations | CellAnnotations:
+    """Label an AnnData with what its annotators agree on."""
+    key = asked.key
+    made = consensus_of(labelled_object(adata), asked)
+    delivery.check_group_key(key, asked.group_key, made.level)
+    delivery.check_object_key(
+        adata, key, overwrite=overwrite, level=made.level, levels=asked.levels
+    )  # fmt: skip
     previous = stored_labels(adata, key)
     if previous is not None:
         check_unedited(previous, overwrite=overwrite)
     return attach(adata, made.found, made.clusters, key)
 
 
+def _of_file(
+    path: Path, asked: Asked, output: Path | None, *, overwrite: bool
+) -> Annotations | CellAnnotations:
+    """Return what the annotators of an object in a file agree on, and write it labelled."""
+    if output is None:
+        return _label(_object_of(path), asked, overwrite=overwrite)
+    kind = file_kind(path)
+    check_output_file(output, ".rds" if kind.is_of_r else ".h5ad", overwrite=overwrite)
+    if kind.is_of_r:
+        read = reader_of_r("consensus", path)
+        found: Annotations | CellAnnotations = read(path, asked, output, overwrite=overwrite)
+        return found
+    adata = read_object(path, kind)
+    found = _label(adata, asked, overwrite=overwrite)
+    with replacing_output(output) as partial:
+        write_h5ad(adata, partial)
+    return found
+
+
 def compare_labels(
-    adata: anndata.AnnData,
+    adata: Object,
     key: str | None = None,
     with_: str = "author_cell_type",
     *,
@@ -162,7 +214,7 @@ def compare_labels(
     Parameters
     ----------
     adata
-        AnnData (cells x genes) with labels; nothing is changed.
+        AnnData (cells x genes) with labels, or the path of one, or of an .rds; nothing is changed.
     key
         Key of annotations, column or tool; None is the newest annotation of clusters.
     with_
@@ -199,14 +251,14 @@ def compare_labels(
     >>> [(row.label, row.relation) for row in found.rows]
     [('B cell', 'other_lineage'), ('T cell', 'ancestor')]
     """
-    whole = labelled_object(adata)
+    labels = _object_of(adata)
     if key is None:
-        key = str(stored_annotations(adata, of_clusters=True).provenance.get("key"))
-    return comparison_of(whole, key, with_, mapping)
+        key = str(stored_annotations(labels, of_clusters=True).provenance.get("key"))
+    return comparison_of(labelled_object(labels), key, with_, mapping)
 
 
-def labelled_object(adata: anndata.AnnData) -> Labelled:
-    """Return the labels of an AnnData.
+def labelled_object(adata: Object) -> Labelled:
+    """Return the labels of an AnnData, or of an object in a file.
 
     Parameters
     ----------
@@ -216,10 +268,17 @@ def labelled_object(adata: anndata.AnnData) -> Labelled:
     Raises
     ------
     UnsupportedObjectError
-        This is no AnnData.
+        This is no AnnData, nor is what is in the file.
     """
-    if not hasattr(adata, "uns") or not hasattr(adata, "obs_names"):
-        message = f"Labels of cells are in an AnnData, and this is a {type(adata).__name__}."
-        raise UnsupportedObjectError(message, "For an .h5ad: anndata.read_h5ad(path) first.")
-    stored = {str(k): str(v) for k, v in dict(adata.uns.get(STORE, {})).items()}
-    return Labelled(tuple(map(str, adata.obs_names)), adata.obs, stored)
+    labels = _object_of(adata)
+    stored = {str(k): str(v) for k, v in dict(labels.uns.get(STORE, {})).items()}
+    return Labelled(tuple(map(str, labels.obs_names)), labels.obs, stored)
+
+
+def _object_of(adata: Object) -> anndata.AnnData:
+    """Return an AnnData as it is, and of a path one without matrices."""
+    found = labelled(adata)
+    if not hasattr(found, "uns") or not hasattr(found, "obs_names"):
+        message = f"Labels of cells are in an AnnData, and this is a {type(found).__name__}."
+        raise UnsupportedObjectError(message, "An object in a file may be given by its path.")
+    return found

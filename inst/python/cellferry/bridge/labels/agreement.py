@@ -6,11 +6,13 @@ R first asks which columns are read (:func:`columns`), so that no other metadata
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...annotate import agreement as annotate_agreement
 from ...annotations import delivery
 from ...annotations.agreement.request import (
     Asked,
@@ -26,13 +28,14 @@ from ...annotations.agreement.sources import (
     needed_columns,
 )
 from ...annotations.clusters import Annotations
-from ...annotations.labelling import Labels, check_unedited, labelled
+from ...annotations.labelling import Labels, Written, check_unedited, labelled
 from ...annotations.present import present
 from ...errors import AnnotationsFormatError
 from .. import wire
 from ..results import described, results
 
 if TYPE_CHECKING:
+    from ...annotations.cells import CellAnnotations
     from ..callbacks import Callback
     from ..wire import Message
 
@@ -68,17 +71,44 @@ def columns(message: Message, _out: wire.Outgoing, _callback: Callback | None) -
 
 def consensus(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
     """Return what the annotators agree on, as columns with one row per cell."""
-    whole = _whole(message)
-    key = str(message["key"])
+    whole, key = _whole(message), str(message["key"])
     if message.get("from") is None:
         rows = listed(whole, key)
         made = [out.column(n, kind, [r[n] for r in rows]) for n, kind in LISTED.items()]
         return {"frame": out.frame(made, len(rows))}
-    asked = Asked(
-        message["from"], key, message.get("group_key"), _numbers(message.get("weights")),
-        message.get("groups") or {}, message.get("mapping") or {},
-        levels=bool(message.get("levels")),
-    )  # fmt: skip
+    answer = agreed(message, whole)
+    return described(answer.written, answer.cells, key, out)
+
+
+@dataclass(frozen=True, eq=False)
+class Agreed:
+    """A consensus, and what is written for it into the cells of an object of R."""
+
+    found: Annotations | CellAnnotations
+    written: Written
+    cells: Sequence[str]
+
+    def in_force(self) -> Annotations | CellAnnotations:
+        """Return the answer with the decisions that still hold."""
+        record = self.written.record
+        if isinstance(self.found, Annotations):
+            return record
+        return replace(self.found, provenance=record.provenance)
+
+
+def agreed(message: Message, whole: Labelled | None = None) -> Agreed:
+    """Return what the annotators agree on, and what is written.
+
+    Parameters
+    ----------
+    message
+        As :func:`consensus` is sent.
+    whole
+        The labels in it, where they were read before.
+    """
+    whole = whole or _whole(message)
+    key = str(message["key"])
+    asked = asked_of(message)
     answer = consensus_of(whole, asked)
     overwrite, stored = bool(message.get("overwrite")), whole.stored.get(key)
     delivery.check_group_key(key, asked.group_key, answer.level)
@@ -91,7 +121,27 @@ def consensus(message: Message, out: wire.Outgoing, _callback: Callback | None) 
     if previous is not None:
         check_unedited(previous, overwrite=overwrite)
     written = labelled(answer.found, answer.clusters, key, whole.cells, previous)
-    return described(written, whole.cells, key, out)
+    return Agreed(answer.found, written, whole.cells)
+
+
+def asked_of(message: Message) -> Asked:
+    """Return who votes, as R sends it."""
+    return Asked(
+        message["from"], str(message["key"]), message.get("group_key"),
+        _numbers(message.get("weights")), message.get("groups") or {},
+        message.get("mapping") or {}, levels=bool(message.get("levels")),
+    )  # fmt: skip
+
+
+def of_file(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return what the annotators of an object in a file agree on, which is written where asked."""
+    asked = asked_of(message)
+    found = annotate_agreement.consensus(
+        message["path"], list(asked.names), key=asked.key, group_key=asked.group_key,
+        weights=asked.weights, groups=asked.groups, mapping=asked.mapping, levels=asked.levels,
+        overwrite=bool(message.get("overwrite")), output=message.get("output"),
+    )  # fmt: skip
+    return results(found, None, out)
 
 
 def tables(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
@@ -114,7 +164,8 @@ def tables(message: Message, out: wire.Outgoing, _callback: Callback | None) -> 
 def compare(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
     """Return two sets of labels beside each other: by cluster, by cell, and as a table."""
     key, with_ = str(message["key"]), str(message["with"])
-    found = comparison_of(_whole(message), key, with_, message.get("mapping") or {})
+    whole = _whole(message)
+    found = comparison_of(whole, key, with_, message.get("mapping") or {})
     rows = [
         out.column(name, kind, [getattr(row, name) for row in found.rows])
         for name, kind in COMPARED.items()
@@ -123,13 +174,15 @@ def compare(message: Message, out: wire.Outgoing, _callback: Callback | None) ->
         "kind": "category", "values": found.cells.codes.astype(np.int32),
         "levels": list(found.cells.levels), "ordered": False,
     })  # fmt: skip
+    # R has the names of the cells of its own objects.
+    names = [out.column("cell", "text", whole.cells)] if "path" in message else []
     counts = [
         out.column(f"V{i}", "real", column.astype(float).tolist())
         for i, column in enumerate(found.confusion.T)
     ]
     return {
         "rows": out.frame(rows, len(found.rows)),
-        "cells": out.frame([cells], len(found.cells)),
+        "cells": out.frame([*names, cells], len(found.cells)),
         "labels": list(found.labels),
         "others": list(found.others),
         "confusion": out.frame(counts, len(found.labels)),
@@ -139,6 +192,8 @@ def compare(message: Message, out: wire.Outgoing, _callback: Callback | None) ->
 
 
 def _whole(message: Message) -> Labelled:
+    if message.get("path") is not None:
+        return annotate_agreement.labelled_object(message["path"])
     sent = message["labelled"]
     frame = wire.frame_from_wire(sent["frame"])
     return Labelled(tuple(sent["cells"]), frame, message.get("stored") or {})

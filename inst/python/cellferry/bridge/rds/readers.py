@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...study.inputs.readers import Reader
 from . import build_artifacts_of_rds, open_rds
+from .agreement import consensus_of_rds
 from .companions import companion_of_rds
 from .markers import find_markers_of_rds, pseudobulk_of_rds
 from .pages import report_of_rds, review_of_rds
@@ -14,6 +15,7 @@ READERS: dict[str, Reader] = {
     "annotations": stored_of_rds,
     "artifacts": build_artifacts_of_rds,
     "companion": companion_of_rds,
+    "consensus": consensus_of_rds,
     "markers": find_markers_of_rds,
     "page": report_of_rds,
     "pseudobulk": pseudobulk_of_rds,

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ..console import the_console
+from ..inputs import let_r_read
 from ..options import FilePath
-from ..output import aligned, one_at_a_time, table, write_all
+from ..output import aligned, one_at_a_time, output_paths, table, write_all
 
 if TYPE_CHECKING:
-    import anndata
+    from ...annotations.clusters import Annotations
 
 
 def pairs_of(
@@ -69,49 +70,48 @@ def consensus(  # noqa: PLR0917 - click passes every option by name
 ) -> None:
     """Find what several annotators of INPUT agree on, over the Cell Ontology.
 
-    INPUT is an .h5ad or zarr with labels of cellferry or of other tools. Without --from the
-    annotators that are found are listed. With it OUT.h5ad is written, and OUT_annotations.csv
-    and OUT_annotations.json with who voted for what.
+    INPUT is an .h5ad, zarr or .rds with labels of cellferry or of other tools. Without --from
+    the annotators that are found are listed. With it OUT.h5ad or OUT.rds is written, and
+    OUT_annotations.csv and OUT_annotations.json with who voted for what.
 
     \b
     Examples:
       cellferry consensus pbmc.h5ad
       cellferry consensus pbmc.h5ad --from cell_type --from celltypist --from singler --out agreed
+      cellferry consensus pbmc.rds --from cell_type --from azimuth --out agreed
     """
     from ...annotate.agreement import consensus as agreed
-    from ...annotate.files import write_h5ad
-    from ...annotations.clusters import Annotations
 
-    console, adata = the_console(), _read(input_file)
+    console = the_console()
+    is_of_r = let_r_read(input_file)
     if not from_:
-        found = agreed(adata, None, key=key)
+        found = agreed(input_file, None, key=key)
         rows = [[str(v) for v in row] for row in found.itertuples(index=False)]
         console.result(
             aligned(tuple(found.columns), rows), asked_for=True,
             annotators=found.to_dict(orient="records"),
         )  # fmt: skip
         return
+    suffix = ".rds" if is_of_r else ".h5ad"
     if out is None:
-        message = "--out NAME is missing: the labelled object is written to NAME.h5ad."
+        message = f"--out NAME is missing: the labelled object is written to NAME{suffix}."
         raise click.UsageError(message)
-    made = agreed(
-        adata, list(from_), key=key, group_key=group_key, weights=_numbers(weights),
-        groups=groups, mapping=mapping, overwrite=overwrite, levels=levels,
-    )  # fmt: skip
-    summary: Annotations = made.summary()
-    files = {
-        "table": out.with_name(f"{out.name}_annotations.csv"),
-        "record": out.with_name(f"{out.name}_annotations.json"),
-        "object": out.with_name(f"{out.name}.h5ad"),
-    }
-    _refuse(list(files.values()), overwrite=overwrite)
-    text = summary.to_json()
+    paths = output_paths(out, suffix)
+    tables = [paths["table"], paths["record"]]
+    _refuse([*tables, paths["object"]], overwrite=overwrite)
     with one_at_a_time(out):
+        made = agreed(
+            input_file, list(from_), key=key, group_key=group_key, weights=_numbers(weights),
+            groups=groups, mapping=mapping, overwrite=overwrite, levels=levels,
+            output=paths["object"],
+        )  # fmt: skip
+        summary: Annotations = made.summary()
+        text = summary.to_json()
         written = write_all({
-            files["table"]: summary.to_csv,
-            files["record"]: lambda path: path.write_text(text, encoding="utf-8"),
-            files["object"]: lambda path: write_h5ad(adata, path),
+            tables[0]: summary.to_csv,
+            tables[1]: lambda path: path.write_text(text, encoding="utf-8"),
         })  # fmt: skip
+    written.append(paths["object"])
     console.wrote(written)
     console.result(
         table(summary), outputs=[str(p) for p in written], counts=made.counts(),
@@ -139,9 +139,9 @@ def compare(  # noqa: PLR0917 - click passes every option by name
 ) -> None:
     """Say how labels of INPUT stand to other labels of the same cells, over the Cell Ontology.
 
-    INPUT is an .h5ad or zarr. For each cluster: exact, descendant (narrower), ancestor, sibling
-    or other lineage, the is-a steps, and the part of its cells that agree. With --out the tables
-    OUT_compared.csv and OUT_confusion.csv are written.
+    INPUT is an .h5ad, zarr or .rds. For each cluster: exact, descendant (narrower), ancestor,
+    sibling or other lineage, the is-a steps, and the part of its cells that agree. With --out the
+    tables OUT_compared.csv and OUT_confusion.csv are written.
 
     \b
     Examples:
@@ -151,7 +151,8 @@ def compare(  # noqa: PLR0917 - click passes every option by name
     from ...annotate.agreement import compare_labels
 
     console = the_console()
-    found = compare_labels(_read(input_file), key, with_, mapping=mapping)
+    let_r_read(input_file)
+    found = compare_labels(input_file, key, with_, mapping=mapping)
     written: list[Path] = []
     if out is not None:
         files = [out.with_name(f"{out.name}_{end}.csv") for end in ("compared", "confusion")]
@@ -176,21 +177,6 @@ def _numbers(weights: dict[str, str]) -> dict[str, float]:
     except ValueError as error:
         message = f"--weight must be NAME=NUMBER: {error}."
         raise click.UsageError(message) from error
-
-
-def _read(path: Path) -> anndata.AnnData:
-    from ...errors import UnsupportedObjectError
-    from ...study.inputs.kinds import file_error, file_kind
-    from ...study.inputs.objects import read_object
-
-    kind = file_kind(path)
-    if kind.is_of_r:
-        message = f'"{path}" is an object of R, whose labels are compared in R.'
-        hint = 'x <- ConsensusLabels(readRDS("x.rds")), or CompareLabels().'
-        raise UnsupportedObjectError(message, hint)
-    if not kind.is_anndata:
-        raise file_error(path, kind, "an object with labels", UnsupportedObjectError)
-    return read_object(path, kind)
 
 
 def _refuse(files: Sequence[Path], *, overwrite: bool) -> None:

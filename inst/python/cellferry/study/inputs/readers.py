@@ -17,6 +17,7 @@ PURPOSES = (
     "annotations",
     "artifacts",
     "companion",
+    "consensus",
     "markers",
     "page",
     "pseudobulk",
