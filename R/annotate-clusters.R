@@ -178,6 +178,15 @@ AnnotateClusters.character <- function(object, markers = NULL, engine = "local",
                                        levels = FALSE, ...) {
   check_text(object, "object")
   check_text(output, "output", null = TRUE)
+  if (is_several(engine)) {
+    check_alone(list(...), within, dry.run)
+    asked <- list(
+      markers = markers, engine = engine, group.by = group.by, key = key, tissue = tissue,
+      species = species, study.context = study.context, assay = assay, overwrite = overwrite,
+      allow.upload = allow.upload, verbose = verbose, levels = levels
+    )
+    return(annotate_path_by_several(path.expand(object), asked, output))
+  }
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
     allow.upload, verbose,

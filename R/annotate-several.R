@@ -96,6 +96,43 @@ annotate_by_several <- function(object, engines, key, request_of, ask, verbose, 
   agreed(object, tables, failed, key, keys, verbose, levels)
 }
 
+# The object of an .rds is labelled here; all other files are read in Python.
+annotate_path_by_several <- function(path, asked, output) {
+  found <- object_of_path(path)
+  if (is.null(found)) {
+    return(annotate_file_by_several(path, asked, output))
+  }
+  if (is_marker_source(found)) {
+    check_table(list(level = "clusters", within = NULL), output = output)
+    return(do.call(AnnotateClusters, c(list(found), asked)))
+  }
+  check_output(output, asked$overwrite)
+  labelled <- do.call(AnnotateClusters, c(list(found), asked))
+  if (!is.null(output)) write_rds(labelled, path.expand(output))
+  table <- Annotations(labelled, asked$key)
+  if (asked$verbose) invisible(table) else table
+}
+
+annotate_file_by_several <- function(path, asked, output) {
+  engines <- lapply(named_engines(asked$engine), as_engine)
+  request <- requests_of(
+    asked$group.by, asked$tissue, asked$species, asked$study.context, asked$assay,
+    asked$overwrite, asked$allow.upload
+  )(engines[[1]], asked$key)
+  request$levels <- asked$levels
+  request$verbose <- asked$verbose
+  request$kept <- new_kept()
+  on.exit(discard(request$kept))
+  if (!is.null(asked$markers)) request$markers <- read_request_markers(request, asked$markers)
+  message <- c(json_request(request), json_context(request), list(
+    engines = json_record(lapply(engines, json_engine)), path = json_text(path),
+    markers = json_text(request$markers),
+    group_key = if (request$group.by != "ident") json_text(request$group.by),
+    output = json_text(output)
+  ))
+  return_table(run_annotation(request, "annotate_file", message), request$verbose)
+}
+
 agreed <- function(object, tables, failed, key, keys, verbose, levels) {
   outgoing <- new_outgoing()
   message <- list(

@@ -64,6 +64,13 @@ do_task <- function(task) {
   if (task$verb == "consensus") {
     return(save_where_asked(consensus_of_object(object, consensus_asked(task), verbose = FALSE)))
   }
+  if (task$verb == "agree") {
+    keys <- paste0(task$key, "_", names(task$tables))
+    return(save_where_asked(agreed(
+      object, task$tables, task$failed, task$key, keys,
+      verbose = FALSE, levels = isTRUE(task$levels)
+    )))
+  }
   request <- list(
     engine = as_engine(task$engine), group.by = task$group_by,
     key = task$key %||% if (identical(task$level, "cells")) "cell_type_cell" else "cell_type",

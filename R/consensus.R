@@ -39,8 +39,8 @@
 #' @param output Of a path: where the labelled object goes, an `.rds` where that was read, else an
 #'   `.h5ad`. `NULL` writes none.
 #'
-#' @return The object with the labels; of a path what [Annotations()] returns. With `from = NULL` a data frame of the annotators that are
-#'   found: `name`, `group`, `columns`, how many different `labels` they have, how many of these
+#' @return The object with the labels; of a path what [Annotations()] returns. With `from = NULL` a
+#'   data frame of the annotators that are found: `name`, `group`, `columns`, how many different `labels` they have, how many of these
 #'   are `unresolved` (no term), and how many `cells` have one.
 #' @family results
 #' @examples

@@ -187,3 +187,31 @@ test_that("a file of Python has its labels compared and agreed on", {
   expect_equal(as.character(compared$cells), c("exact", "other_lineage"))
   expect_equal(names(compared$cells), c("a", "b"))
 })
+
+test_that("several engines answer for a path", {
+  skip_without_backend()
+  folder <- withr::local_tempdir()
+  at <- function(name) file.path(folder, name)
+  files <- suppressWarnings(small_files(folder))
+  engines <- list(local = "local", short = LocalEngine(n_genes = 5))
+  markers <- small_markers()
+  expected <- quiet(AnnotateClusters(
+    files$object, markers, engines,
+    group.by = "clusters", verbose = FALSE
+  ))
+  for (path in c(files$rds, at("x.h5ad"))) {
+    output <- at(paste0("out.", tools::file_ext(path)))
+    found <- quiet(AnnotateClusters(
+      path, markers, engines,
+      group.by = "clusters", verbose = FALSE, output = output
+    ))
+    expect_equal(found$label, Annotations(expected, "cell_type")$label)
+    short <- Annotations(output, "cell_type_short")
+    expect_equal(short$label, Annotations(expected, "cell_type_short")$label)
+  }
+  expect_equal(readRDS(at("out.rds"))$cell_type_short, expected$cell_type_short)
+  utils::write.csv(markers, at("markers.csv"))
+  table <- quiet(AnnotateClusters(at("markers.csv"), engine = engines, verbose = FALSE))
+  alone <- quiet(AnnotateClusters(markers, engine = engines, verbose = FALSE))
+  expect_equal(table$label, alone$label)
+})

@@ -166,9 +166,9 @@ def annotate_clusters(
     """
     options = wrapped(options)
     if is_several(engine):
-        if resume is not None or output is not None:
-            message = "`resume` and `output` are for one engine, and there are several."
-            raise InvalidOptionError(message, "Leave them out; each engine has a run of its own.")
+        if resume is not None:
+            message = "`resume` is for one engine, and there are several."
+            raise InvalidOptionError(message, "Leave it out; each engine has a run of its own.")
         several: Any = engine
         asked = AnnotateRequest(
             data, "local", key or delivery.DEFAULT_KEYS["clusters"], markers, group_key,  # type: ignore[arg-type]
@@ -178,6 +178,7 @@ def annotate_clusters(
         return annotate_by_several(
             several, asked, ARGUMENTS, options, dry_run=dry_run,
             progress=lambda title: _progress(title, show=progress),
+            output=None if output is None else Path(output).expanduser(),
         )  # fmt: skip
     chosen, run = _engine_and_run(engine, options, resume, "clusters")  # type: ignore[arg-type]
     request = AnnotateRequest(

@@ -11,12 +11,14 @@ import platform
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .._version import __version__
 from ..annotate import verb
+from ..annotate.agreement.several import annotate_by_several
 from ..annotate.files import check_output, opened_input, write_object
 from ..annotate.reannotate import ask_again
 from ..annotate.request import AnnotateRequest
@@ -45,6 +47,7 @@ from .studies import Incoming, OpenStudy, describe_parts, study_from_wire
 from .wire import Message
 
 if TYPE_CHECKING:
+    from ..engines.base import Engine
     from ..study.markers.read import Source
 
 
@@ -150,11 +153,21 @@ def _annotate_file(message: Message, out: wire.Outgoing, callback: Callback | No
     )
     if run is not None:
         request = request.of_run(run)
+    output = None if message.get("output") is None else Path(message["output"])
+    if message.get("engines") is not None:
+        engines = {
+            str(name): cast("Engine[Annotations]", engine_of({**message, "engine": engine}, None))
+            for name, engine in message["engines"].items()
+        }
+        agreed = annotate_by_several(
+            engines, request, (), {}, output=output,
+            progress=lambda _title: nullcontext(_notifier(callback)),
+        )  # fmt: skip
+        return results(cast("Annotations", agreed), None, out)
     with opened_input(request) as opened:
         if message.get("dry_run"):
             plan = verb.plan(opened.study, request.engine)
             return {**asdict(plan), "text": str(plan)}
-        output = None if message.get("output") is None else Path(message["output"])
         if output is not None:
             check_output(output, opened, overwrite=request.overwrite)
         provenance = {**opened.provenance, "parameters": message.get("parameters") or {}}

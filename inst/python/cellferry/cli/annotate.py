@@ -17,6 +17,7 @@ from ..errors import counted
 from .console import Console, plain, the_console
 from .exits import EXIT_FAILED_CLUSTERS, EXIT_OK
 from .inputs import STANDARD_INPUT, is_standard_input, opened_input, with_standard_input
+from .labels.several import annotate_by_several, engines_of
 from .options import FilePath
 from .output import one_at_a_time, output_paths, run_folder, table, write_all
 
@@ -53,7 +54,8 @@ def engine_options_of(
 @click.command()
 @click.argument("input_file", metavar="INPUT", type=FilePath())
 @click.option(
-    "--engine", default="local", show_default=True, help=f"One of: {_NAMES}.",
+    "--engine", "engines", multiple=True, metavar="[NAME=]ENGINE",
+    help=f"One of: {_NAMES}; again for more, which vote.  [default: local]",
     shell_complete=lambda *_: sorted({*engine_names(), *engine_names("cells")}),
 )  # fmt: skip
 @click.option(
@@ -88,11 +90,11 @@ def engine_options_of(
 @click.option("--dry-run", is_flag=True, help="Say what would be done and sent; do nothing.")
 @click.option(
     "--option", "options", multiple=True, callback=engine_options_of, metavar="NAME=VALUE",
-    help="An option of the engine; may be given again.",
+    help="An option of the engine, of several NAME.OPTION=VALUE; may be given again.",
 )  # fmt: skip
 def annotate(  # noqa: PLR0917 - click passes every option by name
     input_file: Path,
-    engine: str,
+    engines: Sequence[str],
     out: Path | None,
     markers: Path | None,
     group_key: str | None,
@@ -122,6 +124,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     OUT_cells.csv and, if --out is given, OUT.h5ad or OUT.rds with the labels. The run is kept in
     OUT_run. An .rds contains a Seurat object or a SingleCellExperiment and is read by Rscript,
     which must be on the PATH; its clusters are the active identity, or --group-key.
+    With several engines each label is in KEY_NAME of the object and what they agree on, see
+    cellferry consensus, is the answer. One that fails has no vote.
     The engine llm also writes OUT_summary.csv and OUT_conversations.json; its key is taken
     from the environment, for example OPENAI_API_KEY. The exit code is 3 where clusters failed.
 
@@ -134,6 +138,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate markers.csv --cluster-column cluster --out pbmc
       cellferry annotate markers.csv --dry-run
       cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
+      cellferry annotate pbmc.h5ad --engine local --engine gpt=llm --option gpt.model=gpt-5 --out x
       cellferry annotate pbmc.h5ad --cells --out pbmc_cells
       cellferry annotate markers.csv --out pbmc --json --log-file pbmc.log
       zcat markers.csv.gz | cellferry annotate - --tissue blood > annotations.csv
@@ -156,7 +161,18 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
         message = 'INPUT "-" is a marker table, which has no cells and takes no --markers.'
         raise click.UsageError(message)
     base = out if out is not None else default_base(input_file)
-    made = _engine(engine, options, named, base, level, overwrite=overwrite)
+    named = {option: value for option, value in named.items() if value is not None}
+    several = None
+    if len(engines) > 1:
+        for option, given in (("--cells", cells), ("--within", within is not None)):
+            if given:
+                message = f"{option} is for one engine, and there are several."
+                raise click.UsageError(message)
+        several = engines_of(engines, options, named)
+        made: AnyEngine = next(iter(several.values()))
+    else:
+        engine = engines[0] if engines else "local"
+        made = _engine(engine, options, named, base, level, overwrite=overwrite)
     with (
         with_standard_input(input_file) as file,
         with_standard_input(markers) as marker_file,
@@ -177,6 +193,12 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
             within=within,
             key_given=key is not None,
         )
+        if several is not None:
+            found, written = annotate_by_several(
+                several, request, base, dry_run=dry_run, with_object=out is not None
+            )
+            show_written(found, the_console(), written, of_table=is_standard_input(base))
+            return
         source = None if is_standard_input(input_file) else input_file
         annotate_file(request, base, source=source, dry_run=dry_run, with_object=out is not None)
 
@@ -212,8 +234,7 @@ def _engine(
         of_files = {}
     known = engine_options(name, level)
     own = {option: value for option, value in of_files.items() if option in known}
-    given = {option: value for option, value in named.items() if value is not None}
-    return create_engine(name, {**own, **given, **options}, level)
+    return create_engine(name, {**own, **named, **options}, level)
 
 
 def annotate_file(
@@ -260,7 +281,7 @@ def annotate_file(
     elif work.base is None:
         with opened_input(request, console) as opened:
             found = work.annotated(opened, None)
-        _show(found, console, [], of_table=True)
+        show_written(found, console, [], of_table=True)
     else:
         with one_at_a_time(work.base):
             found, written, problem = work.written(work.base)
@@ -270,7 +291,7 @@ def annotate_file(
             if not console.as_json:
                 console.out(table(found.summary()))
             raise problem
-        _show(found, console, written)
+        show_written(found, console, written)
 
 
 @dataclass(frozen=True)
@@ -417,22 +438,34 @@ def annotate_table(
         console.note(f"  Its other files are there: {', '.join(map(str, written))}")
     else:
         console.wrote(written)
-    _show(found, console, written)
+    show_written(found, console, written)
 
 
 def show(found: Annotations | CellAnnotations) -> None:
     """Print the table; of cells, also how many there are; end with 3 where something failed."""
-    _show(found, the_console(), [])
+    show_written(found, the_console(), [])
 
 
-def _show(
+def show_written(
     found: Annotations | CellAnnotations,
     console: Console,
     written: list[Path],
     *,
     of_table: bool = False,
 ) -> None:
-    """Write the result: the table for people, the CSV of ``--out -``, or JSON."""
+    """Write the result: the table for people, the CSV of ``--out -``, or JSON.
+
+    Parameters
+    ----------
+    found
+        The answer.
+    console
+        Where it is said.
+    written
+        The files that were written.
+    of_table
+        Whether it is the CSV that was asked for.
+    """
     summary = found.summary()
     text = _csv(summary) if of_table else table(summary)
     if found.level == "cells" and not of_table:

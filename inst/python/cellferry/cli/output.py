@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 from ..annotations.clusters import Annotations
 from ..annotations.printed import aligned
 
-__all__ = ["aligned", "in_bytes", "one_at_a_time", "output_paths", "table", "write_all"]
+__all__ = [
+    "aligned",
+    "in_bytes",
+    "one_at_a_time",
+    "output_paths",
+    "refuse_existing",
+    "table",
+    "write_all",
+]
 
 if TYPE_CHECKING:
     from ..runs.run import Run
@@ -51,6 +59,22 @@ def output_paths(name: Path, suffix: str | None = ".h5ad") -> dict[str, Path]:
     if suffix is not None:
         suffixes |= {"cells": "_cells.csv", "object": suffix}
     return {kind: name.with_name(name.name + end) for kind, end in suffixes.items()}
+
+
+def refuse_existing(files: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuse to replace a file.
+
+    Raises
+    ------
+    OutputError
+        One of them is there, and it is not to be replaced.
+    """
+    from ..errors import OutputError
+
+    taken = [path for path in files if path.exists()]
+    if taken and not overwrite:
+        message = f'The file "{taken[0]}" exists.'
+        raise OutputError(message, "Choose another name, or pass `overwrite=True`.")
 
 
 def run_folder(base: Path) -> Path:

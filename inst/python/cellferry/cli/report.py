@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import OutputError
 from .console import the_console
 from .inputs import is_standard_input, let_r_read
 from .options import FilePath
+from .output import refuse_existing
 
 if TYPE_CHECKING:
     from ..annotations.clusters import Annotations
@@ -83,7 +83,7 @@ def report(  # noqa: PLR0917 - click passes every option by name
         _only_of_objects(**of_objects)
         console.out(render(_recorded(source)).encode("utf-8", "replace"), newline=False)
         return
-    _refuse_existing([file], overwrite=overwrite)
+    refuse_existing([file], overwrite=overwrite)
     check_report_file(file, overwrite=overwrite)
     if _is_object(source):
         written = annotation_report(
@@ -146,7 +146,7 @@ def write(  # noqa: PLR0917 - click passes every option by name
     """
     from ..annotations.write import write_annotations, written_files
 
-    _refuse_existing(written_files(file, kind), overwrite=overwrite)
+    refuse_existing(written_files(file, kind), overwrite=overwrite)
     if _is_object(source):
         written = write_annotations(
             source, file, kind, key=key, sample_key=sample_key, overwrite=overwrite, title=title,
@@ -199,13 +199,6 @@ def _only_of_objects(**given: object) -> None:
             option = f"--{name.replace('_', '-')}"
             message = f"{option} is about an object, so RUN must be an object that was labelled."
             raise click.UsageError(message)
-
-
-def _refuse_existing(files: Sequence[Path], *, overwrite: bool) -> None:
-    taken = [path for path in files if path.exists()]
-    if taken and not overwrite:
-        message = f'The file "{taken[0]}" exists.'
-        raise OutputError(message, "Choose another name, or pass `overwrite=True`.")
 
 
 @click.command()

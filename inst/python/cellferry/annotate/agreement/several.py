@@ -8,30 +8,25 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...annotations import delivery
 from ...annotations.agreement.request import consensus_of_tables
 from ...annotations.clusters import Annotations
-from ...annotations.labelling import attach, check_unedited, stored_labels
+from ...annotations.labelling import attach
 from ...engines import create_engine
 from ...engines.base import Engine, Plan, Prepares
-from ...errors import (
-    CellferryError,
-    InvalidOptionError,
-    UnsupportedObjectError,
-    in_language,
-    listing,
-)
+from ...errors import CellferryError, InvalidOptionError, in_language, listing
 from ...study.inputs.kinds import file_kind
 from ...study.inputs.objects import read_object
+from ...study.inputs.readers import reader_of_r
 from .. import verb
 from ..checks import check_consent
-from ..files import as_path
-from ..request import AnnotateRequest, build_study, is_anndata
+from ..files import Input, as_path, check_output_file, opened_input, replacing_output, write_h5ad
+from ..request import AnnotateRequest, is_anndata
 
 if TYPE_CHECKING:
-    from ...study.study import Study
+    from ...study.clusters import Clusters
 
 logger = logging.getLogger("cellferry")
 
@@ -74,7 +69,8 @@ def named_engines(engines: Engines) -> dict[str, str | Engine[Annotations]]:
     names = [str(name) for name, _ in pairs]
     line = in_language(
         python='engine={"one": "local", "other": cellferry.engines.llm.LLM(...)}',
-        r='engine = list(one = "local", other = LLMEngine(...))', cli="engine",
+        r='engine = list(one = "local", other = LLMEngine(...))',
+        cli="--engine one=local --engine other=llm",
     )  # fmt: skip
     twice = sorted({n for n in names if names.count(n) > 1})
     if not names or twice:
@@ -89,13 +85,37 @@ def named_engines(engines: Engines) -> dict[str, str | Engine[Annotations]]:
 
 @dataclass(frozen=True)
 class One:
-    """One of several engines, with what it reads and what it would do."""
+    """One of several engines, with what it is asked and what it would do."""
 
     name: str
     engine: Engine[Annotations]
     request: AnnotateRequest
-    study: Study
     plan: Plan
+
+
+class Source(Protocol):
+    """What several engines read, and what is labelled with their answers."""
+
+    @property
+    def suffix(self) -> str | None:
+        """Of the file that a labelled object is written to; None where there is no object."""
+        ...
+
+    def opened(self, request: AnnotateRequest) -> AbstractContextManager[Input]:
+        """Read what one engine is asked about; the request's data is of no matter."""
+        ...
+
+    def answered(self, name: str, opened: Input, found: Annotations) -> None:
+        """Take the answer of one engine, while what it read is open."""
+        ...
+
+    def agree(self, request: AnnotateRequest, failed: Mapping[str, str]) -> Annotations:
+        """Return what all agree on, and label the object with it and with each answer."""
+        ...
+
+    def save(self, output: Path) -> None:
+        """Write the labelled object."""
+        ...
 
 
 def several_plans(found: Sequence[One]) -> Plan:
@@ -123,8 +143,10 @@ def annotate_by_several(
     *,
     dry_run: bool = False,
     progress: Callable[[str], AbstractContextManager[Any]] = lambda _title: nullcontext(),
+    output: Path | None = None,
+    folder: Path | None = None,
 ) -> Annotations | Plan:
-    """Annotate clusters by several engines, and label an AnnData with what they agree on.
+    """Annotate clusters by several engines, and label an object with what they agree on.
 
     Keys, consents, options and the common cost are checked before the first engine starts.
 
@@ -142,6 +164,10 @@ def annotate_by_several(
         Only return the plan of all.
     progress
         Shows what an engine does while its block runs, given a title.
+    output
+        Where the labelled object of a file is written; None writes none.
+    folder
+        Where the runs are kept, each under the name of its engine; None is the user's data folder.
 
     Raises
     ------
@@ -156,57 +182,73 @@ def annotate_by_several(
     if request.within is not None:
         message = "`within` is for one engine."
         raise InvalidOptionError(message, "Annotate the parts with one engine after the other.")
-    request = replace(request, data=_opened(request.data))
-    ready = _checked(named, request, arguments)
+    made = {name: create_engine(e, {}, "clusters", arguments) for name, e in named.items()}
+    source = _source(request.data)
+    if output is not None:
+        if source.suffix is None:
+            message = "`output` is for the labelled object, and a marker table has none."
+            raise InvalidOptionError(message, "Leave `output` out; the result is the table.")
+        check_output_file(output, source.suffix, overwrite=request.overwrite)
+    ready = _checked(made, request, source)
     total = several_plans(ready)
     if dry_run:
         return total
     logger.info("%s", total)
-    tables: dict[str, Annotations] = {}
+    answered = 0
     failed: dict[str, CellferryError] = {}
     for one in ready:
         try:
-            with progress(f"Annotating by {one.name}") as on_event:
-                tables[one.name] = verb.annotate(
-                    one.study, one.engine, checked=True, provenance=one.request.provenance,
-                    on_event=on_event,
+            with (
+                source.opened(one.request) as opened,
+                progress(f"Annotating by {one.name}") as on_event,
+            ):
+                found = verb.annotate(
+                    opened.study, one.engine, checked=True, on_event=on_event,
+                    folder=None if folder is None else folder / one.name,
+                    provenance=opened.provenance,
                 )  # fmt: skip
+                source.answered(one.name, opened, found)
+                answered += 1
         except CellferryError as error:
             failed[one.name] = error
             logger.warning("%s failed, and is no vote: %s", one.name, error.message)
-    if not tables:
+    if not answered:
         raise next(iter(failed.values()))
-    made = consensus_of_tables(
-        tables, request.key, failed={name: e.message for name, e in failed.items()}
-    )
+    agreed = source.agree(request, {name: e.message for name, e in failed.items()})
+    if output is not None:
+        source.save(output)
+    return agreed
+
+
+def consensus_of_answers(
+    request: AnnotateRequest, tables: Mapping[str, Annotations], failed: Mapping[str, str]
+) -> Annotations:
+    """Return what the answers of several engines agree on, as it is asked for."""
+    made = consensus_of_tables(tables, request.key, failed=failed)
     if request.levels:
         made = replace(made, provenance={**made.provenance, "levels": True})
-    if is_anndata(request.data):
-        return _delivered(request, ready, tables, made)
     return made
 
 
 def _checked(
-    named: Mapping[str, str | Engine[Annotations]],
-    request: AnnotateRequest,
-    arguments: tuple[str, ...],
+    engines: Mapping[str, Engine[Annotations]], request: AnnotateRequest, source: Source
 ) -> list[One]:
     """Return the engines, all of which could begin now."""
-    made = [(name, create_engine(e, {}, "clusters", arguments)) for name, e in named.items()]
-    _check_keys(request, [f"{request.key}_{name}" for name, _ in made])
+    if source.suffix is None:
+        for key in (request.key, *(f"{request.key}_{name}" for name in engines)):
+            delivery.check_key(key, ())
     ready: list[One] = []
-    markers = request.markers
-    for name, engine in made:
+    with source.opened(replace(request, engine=next(iter(engines.values())))) as opened:
+        # The key of the answer can be written; markers are found once.
+        markers = opened.study.markers if opened.object is not None else request.markers
+    for name, engine in engines.items():
         # Beside the answer there is the label alone.
-        one = replace(request, engine=engine, key=f"{request.key}_{name}", levels=False)
-        study = build_study(
-            one.data, markers, group_key=one.group_key, context=one.context,
-            reading=engine.capabilities.reading,
+        key = f"{request.key}_{name}"
+        one = replace(
+            request, engine=engine, key=key, key_given=True, levels=False, markers=markers
         )  # fmt: skip
-        if is_anndata(one.data):
-            # They are found once.
-            markers = study.markers
-        ready.append(One(name, engine, one, study, verb.plan(study, engine)))
+        with source.opened(one) as opened:
+            ready.append(One(name, engine, one, verb.plan(opened.study, engine)))
     for each in ready:
         check_consent(each.engine, each.plan, allow_upload=request.allow_upload)
         if isinstance(each.engine, Prepares):
@@ -214,45 +256,55 @@ def _checked(
     return ready
 
 
-def _opened(data: object) -> object:
-    """Return the object of a path; a marker table is read where its study is made."""
+def _source(data: object) -> Source:
     path = as_path(data)
     if not isinstance(path, Path):
-        return data
+        return _Read(data)
     kind = file_kind(path)
     if kind.is_of_r:
-        message = f'"{path}" is an object of R, which several engines do not read from a file.'
-        raise UnsupportedObjectError(message, "Read it, or annotate by one engine after the other.")
-    return read_object(path, kind) if kind.is_anndata else path
+        of_r: Source = reader_of_r("several", path)(path)
+        return of_r
+    return _Read(read_object(path, kind) if kind.is_anndata else path)
 
 
-def _check_keys(request: AnnotateRequest, beside: Sequence[str]) -> None:
-    for key in (request.key, *beside):
-        if not is_anndata(request.data):
-            delivery.check_key(key, ())
-            continue
-        levels = request.levels and key == request.key
-        delivery.check_group_key(key, request.group_key)
-        delivery.check_object_key(request.data, key, overwrite=request.overwrite, levels=levels)
-        previous = stored_labels(request.data, key)
-        if previous is not None:
-            check_unedited(previous, overwrite=request.overwrite)
+class _Read:
+    """An AnnData in memory, which is labelled at the end, or a marker table."""
 
+    def __init__(self, data: object) -> None:
+        self._data = data
+        self._answers: dict[str, tuple[Annotations, Clusters]] = {}
+        self._read: dict[str, Input] = {}
+        self.suffix = ".h5ad" if is_anndata(data) else None
 
-def _delivered(
-    request: AnnotateRequest,
-    ready: Sequence[One],
-    tables: Mapping[str, Annotations],
-    made: Annotations,
-) -> Annotations:
-    adata = request.data
-    assert is_anndata(adata)
-    for one in ready:
-        if one.name in tables:
-            attach(adata, tables[one.name], one.study.clusters, one.request.key)
+    def opened(self, request: AnnotateRequest) -> AbstractContextManager[Input]:
+        # It is in memory, and read once for each engine.
+        if request.key not in self._read:
+            with opened_input(replace(request, data=self._data)) as opened:
+                self._read[request.key] = opened
+        return nullcontext(self._read[request.key])
+
+    def answered(self, name: str, opened: Input, found: Annotations) -> None:
+        self._answers[name] = found, opened.study.clusters
+
+    def agree(self, request: AnnotateRequest, failed: Mapping[str, str]) -> Annotations:
+        tables = {name: found for name, (found, _) in self._answers.items()}
+        made = consensus_of_answers(request, tables, failed)
+        adata = self._data
+        if not is_anndata(adata):
+            return made
+        clusters = None
+        for name, (found, of_engine) in self._answers.items():
+            key, clusters = f"{request.key}_{name}", of_engine
+            attach(adata, found, clusters, key)
             for end in delivery.COLUMN_SOURCES:
-                if end and one.request.key + end in adata.obs:
-                    del adata.obs[one.request.key + end]
-    found = attach(adata, made, ready[0].study.clusters, request.key)
-    assert isinstance(found, Annotations)
-    return found
+                if end and key + end in adata.obs:
+                    del adata.obs[key + end]
+        assert clusters is not None
+        labelled = attach(adata, made, clusters, request.key)
+        assert isinstance(labelled, Annotations)
+        return labelled
+
+    def save(self, output: Path) -> None:
+        assert is_anndata(self._data)
+        with replacing_output(output) as partial:
+            write_h5ad(self._data, partial)

@@ -146,19 +146,24 @@ def of_file(message: Message, out: wire.Outgoing, _callback: Callback | None) ->
 
 def tables(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
     """Return what several engines agree on, for an object of R or as a table."""
+    return agreed_tables(message, out)[1]
+
+
+def agreed_tables(message: Message, out: wire.Outgoing) -> tuple[Annotations, Message]:
+    """Return what several engines agree on, in force, and what R is told of it."""
     key = str(message["key"])
     answers = {str(n): Annotations.from_json(text) for n, text in message["tables"].items()}
     found = consensus_of_tables(answers, key, failed=message.get("failed") or {})
     if message.get("levels"):
         found = replace(found, provenance={**found.provenance, "levels": True})
     if message.get("labelled") is None:
-        return results(found, None, out)
+        return found, results(found, None, out)
     whole = _whole(message)
     name, record = next(iter(answers.items()))
     now = present(record, whole.obs, f"{key}_{name}")
     assert now.clusters is not None
     written = labelled(found, now.clusters, key, whole.cells, _previous(whole, key))
-    return described(written, whole.cells, key, out)
+    return written.record, described(written, whole.cells, key, out)
 
 
 def compare(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:

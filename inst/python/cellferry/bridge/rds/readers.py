@@ -8,6 +8,7 @@ from .agreement import consensus_of_rds
 from .companions import companion_of_rds
 from .markers import find_markers_of_rds, pseudobulk_of_rds
 from .pages import report_of_rds, review_of_rds
+from .several import RdsOfSeveral
 from .stored import stored_of_rds, study_report_of_rds
 
 READERS: dict[str, Reader] = {
@@ -21,5 +22,6 @@ READERS: dict[str, Reader] = {
     "pseudobulk": pseudobulk_of_rds,
     "report": study_report_of_rds,
     "review": review_of_rds,
+    "several": RdsOfSeveral,
 }
 """One for each of :data:`cellferry.study.inputs.readers.PURPOSES`."""

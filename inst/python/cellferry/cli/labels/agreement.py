@@ -11,7 +11,7 @@ import click
 from ..console import the_console
 from ..inputs import let_r_read
 from ..options import FilePath
-from ..output import aligned, one_at_a_time, output_paths, table, write_all
+from ..output import aligned, one_at_a_time, output_paths, refuse_existing, table, write_all
 
 if TYPE_CHECKING:
     from ...annotations.clusters import Annotations
@@ -98,7 +98,7 @@ def consensus(  # noqa: PLR0917 - click passes every option by name
         raise click.UsageError(message)
     paths = output_paths(out, suffix)
     tables = [paths["table"], paths["record"]]
-    _refuse([*tables, paths["object"]], overwrite=overwrite)
+    refuse_existing([*tables, paths["object"]], overwrite=overwrite)
     with one_at_a_time(out):
         made = agreed(
             input_file, list(from_), key=key, group_key=group_key, weights=_numbers(weights),
@@ -156,7 +156,7 @@ def compare(  # noqa: PLR0917 - click passes every option by name
     written: list[Path] = []
     if out is not None:
         files = [out.with_name(f"{out.name}_{end}.csv") for end in ("compared", "confusion")]
-        _refuse(files, overwrite=overwrite)
+        refuse_existing(files, overwrite=overwrite)
         written = write_all({
             files[0]: lambda path: found.to_frame().to_csv(path, index=False),
             files[1]: lambda path: found.confusion_frame().to_csv(path),
@@ -177,12 +177,3 @@ def _numbers(weights: dict[str, str]) -> dict[str, float]:
     except ValueError as error:
         message = f"--weight must be NAME=NUMBER: {error}."
         raise click.UsageError(message) from error
-
-
-def _refuse(files: Sequence[Path], *, overwrite: bool) -> None:
-    from ...errors import OutputError
-
-    taken = [path for path in files if path.exists()]
-    if taken and not overwrite:
-        message = f'The file "{taken[0]}" exists.'
-        raise OutputError(message, "Choose another name, or pass `overwrite=True`.")

@@ -23,6 +23,7 @@ PURPOSES = (
     "pseudobulk",
     "report",
     "review",
+    "several",
 )
 
 _readers: dict[str, Reader] = {}
