@@ -24,53 +24,54 @@ condition_message <- function(cnd) {
 
 do_task <- function(task) {
   object <- read_rds(task$input)
-  is_table <- is_marker_source(object)
-  if (!is_table || task$verb != "annotate") object <- check_object(object)
-  if (task$verb == "artifacts") {
+  if (task$verb == "annotate") {
+    return(annotate_by_task(object, task))
+  }
+  rds_tasks[[task$verb]](check_object(object), task)
+  invisible()
+}
+
+# What is done with an object besides annotating it, by the verb of the task.
+rds_tasks <- list(
+  agree = function(object, task) {
+    keys <- paste0(task$key, "_", names(task$tables))
+    save_where_asked(agreed(
+      object, task$tables, task$failed, task$key, keys,
+      verbose = FALSE, levels = isTRUE(task$levels)
+    ))
+  },
+  artifacts = function(object, task) {
     begun <- begin_build(object, task$group_by, task$assay, task$coordinates_key, task$options)
     bridge_call("artifacts_finish", list(handle = json_text(begun$handle)))
-    return(invisible())
-  }
-  if (task$verb == "stored") {
-    outgoing <- new_outgoing()
-    bridge_call("stored", json_stored(outgoing, object, task$coordinates_key), outgoing)
-    return(invisible())
-  }
-  if (task$verb == "page") {
-    return(page_of_object(object, task))
-  }
-  if (task$verb == "report") {
-    bridge_call("reported", lapply(StudyReport(object, task$assay), json_texts))
-    return(invisible())
-  }
-  if (task$verb == "markers") {
+  },
+  companion = function(object, task) companion_of_object(object, task),
+  consensus = function(object, task) {
+    save_where_asked(consensus_of_object(object, consensus_asked(task), verbose = FALSE))
+  },
+  decide = function(object, task) decide_on_object(object, task$column),
+  markers = function(object, task) {
     compared <- lapply(task$compared, function(x) if (!is.null(x)) as.character(unlist(x)))
     task$options$rules <- task$options$rules %||% installed_rules()
     begun <- begin_markers(object, task$group_by, task$assay, task$options, compared)
     bridge_call("markers_finish", list(handle = json_text(begun$handle)))
-    return(invisible())
-  }
-  if (task$verb == "pseudobulk") {
+  },
+  page = function(object, task) page_of_object(object, task),
+  pseudobulk = function(object, task) {
     opened <- open_study(object, task$group_by, task$assay, pseudobulk_parts, verbose = FALSE)
     bridge_call("pseudobulk", list(handle = json_text(opened$handle)))
-    return(invisible())
+  },
+  report = function(object, task) {
+    bridge_call("reported", lapply(StudyReport(object, task$assay), json_texts))
+  },
+  stored = function(object, task) {
+    outgoing <- new_outgoing()
+    bridge_call("stored", json_stored(outgoing, object, task$coordinates_key), outgoing)
   }
-  if (task$verb == "companion") {
-    return(companion_of_object(object, task))
-  }
-  if (task$verb == "decide") {
-    return(decide_on_object(object, task$column))
-  }
-  if (task$verb == "consensus") {
-    return(save_where_asked(consensus_of_object(object, consensus_asked(task), verbose = FALSE)))
-  }
-  if (task$verb == "agree") {
-    keys <- paste0(task$key, "_", names(task$tables))
-    return(save_where_asked(agreed(
-      object, task$tables, task$failed, task$key, keys,
-      verbose = FALSE, levels = isTRUE(task$levels)
-    )))
-  }
+)
+
+annotate_by_task <- function(object, task) {
+  is_table <- is_marker_source(object)
+  if (!is_table) object <- check_object(object)
   request <- list(
     engine = as_engine(task$engine), group.by = task$group_by,
     key = task$key %||% if (identical(task$level, "cells")) "cell_type_cell" else "cell_type",

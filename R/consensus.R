@@ -40,8 +40,9 @@
 #'   `.h5ad`. `NULL` writes none.
 #'
 #' @return The object with the labels; of a path what [Annotations()] returns. With `from = NULL` a
-#'   data frame of the annotators that are found: `name`, `group`, `columns`, how many different `labels` they have, how many of these
-#'   are `unresolved` (no term), and how many `cells` have one.
+#'   data frame of the annotators that are found: `name`, `group`, `columns`, how many different
+#'   `labels` they have, how many of these are `unresolved` (no term), and how many `cells` have
+#'   one.
 #' @family results
 #' @examples
 #' \dontrun{
