@@ -31,3 +31,29 @@ def test_no_name_is_there_twice():
 @pytest.mark.parametrize("text", ["CD4 TCM", "cd4_tcm", "CD4-Tcm"])
 def test_case_blanks_and_hyphens_do_not_count(text):
     assert written_by_tools(text) == "CL:0000904"
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("CD14+ Monocyte", "monocyte"),
+        ("CD56+ NK", "natural killer cell"),
+        ("CD4+/CD25 T Reg", "regulatory T cell"),
+        ("CD4+/CD45RA+/CD25- Naive T", "naive thymus-derived CD4-positive, alpha-beta T cell"),
+        ("CD8+/CD45RA+ Naive Cytotoxic", "naive thymus-derived CD8-positive, alpha-beta T cell"),
+        ("CD8+ Cytotoxic T", "CD8-positive, alpha-beta cytotoxic T cell"),
+        ("Dendritic", "dendritic cell"),
+        ("acinar", "acinar cell"),
+        ("mast", "mast cell"),
+    ],
+)
+def test_a_name_may_be_short_and_begin_with_surface_markers(text, label):
+    assert cell_ontology()[written_by_tools(text)].label == label
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["donor 1", "control", "lung", "blood", "alpha", "S", "CD45+", "CD3+ sorted", "Naive", ""],
+)  # fmt: skip
+def test_other_columns_have_no_names_of_cells(text):
+    assert written_by_tools(text) is None

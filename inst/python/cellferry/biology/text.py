@@ -81,7 +81,8 @@ def singular(text: str) -> str:
     ('dendritic cell', 'microglia')
     """
     for plural, ending in (("ies", "y"), ("sses", "ss"), ("s", "")):
-        if text.endswith(plural) and not text.endswith(("ss", "us", "is")):
+        is_plural = text.endswith(plural) and not text.endswith(("ss", "us", "is"))
+        if is_plural and len(text) > len(plural):
             return text.removesuffix(plural) + ending
     return text
 

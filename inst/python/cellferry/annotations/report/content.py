@@ -25,6 +25,7 @@ from ..levels import levels
 from ..palette import NO_LABEL_COLOURS, UNKNOWN_COLOURS, colours_of
 from . import blocks
 from .picture import LEAST_PER_CLUSTER, of_cells, sample
+from .relations import relations_of
 from .similarity import figure, likeness, nearest, places
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ class Page:
         near = nearest(alike)
         spots = places(alike) if cells is None else None
         provenance = found.provenance
-        return {
+        index = {
             "schema": SCHEMA,
             "live": None if self._live is None else vars(self._live),
             "noun": "label" if of_cells(found) else "cluster",
@@ -207,6 +208,7 @@ class Page:
             "decisions": decisions_of(found),
             "dropped": list(self._dropped),
         }
+        return {**index, "relations": relations_of(index)}
 
     def blocks(self) -> Iterator[tuple[str, bytes]]:
         """Yield name and bytes of each block of a file, the most needed first."""
@@ -406,12 +408,13 @@ def refreshed(index: Mapping[str, Any], found: Annotations, live: Live | None) -
     rows = [
         {**row, **labelled} for row, labelled in zip(index["rows"], _in_force(found), strict=True)
     ]
-    return {
+    made = {
         **index,
         "live": None if live is None else vars(live),
         "rows": rows,
         "decisions": decisions_of(found),
     }
+    return {**made, "relations": relations_of(made)}
 
 
 @functools.cache

@@ -14,6 +14,7 @@ import numpy as np
 from ...annotations.report import Content, Live
 from ...annotations.report.blocks import coded_means, names_block, summary_block
 from ...annotations.report.content import Page, terms_block
+from ...annotations.report.relations import relations_of
 from ...study.expression.gene_summary import GeneSummary
 from ..failures import Code, Failure
 
@@ -117,7 +118,7 @@ class JobPages:
                 "n": len(names), "sizes": sizes, "values": [], "histograms": [], "tops": [],
                 "aliases": {}, "least": SPAN[0], "most": SPAN[1],
             }  # fmt: skip
-        return index
+        return {**index, "relations": relations_of(index)}
 
     def block(self, files: JobFiles, name: str) -> bytes:
         """Return a block of the page of a job.

@@ -10,8 +10,9 @@ How the modules depend on each other, each on those above it:
    ``completion`` and ``scene`` (pictures as shapes) know nothing of a part of the page.
 2. The parts of the page: ``table``; the map (``colouring``, ``view``, ``places``, ``points``,
    ``labels``, ``lasso``, ``moving``, ``map``, ``legend``); ``filters`` and ``composition``; genes
-   (``dotplot``, ``violin``, ``genelists``, ``genes``); ``compare``; decisions (``decisions`` keeps
-   and sends them, ``decide`` is where a person makes them, ``history`` lists them); ``card``.
+   (``dotplot``, ``violin``, ``genelists``, ``genes``); labels of other columns (``agreement``);
+   ``compare``; decisions (``decisions`` keeps and sends them, ``decide`` is where a person makes
+   them, ``history`` lists them); ``card``.
 3. ``start`` builds what waits for all others.
 
 A part does not call another to tell it something: it calls ``change()`` of ``state``, and those
@@ -54,6 +55,7 @@ MODULES: tuple[str, ...] = (
     "violin",
     "genelists",
     "genes",
+    "agreement",
     "compare",
     "decisions",
     "decide",

@@ -35,6 +35,7 @@ function startFilters() {
   on(["filters"], applyFilters);
   on(["filters", "shown"], sayShown);
   startComposition(section);
+  startAgreement(section);
   sayShown();
 }
 

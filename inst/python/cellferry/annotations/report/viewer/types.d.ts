@@ -116,6 +116,11 @@ interface Index {
     p: number | null;
   }[];
   decisions: Decision[];
+  /**
+   * How the rows stand to labels of other columns: a digit for each category, a place in `names`. Below
+   * `mostly` of agreeing cells a row wants a look. Null where no column has labels.
+   */
+  relations: null | { names: string[]; mostly: number; columns: Record<string, string[]> };
   /** What was left out to keep the file small, one sentence each. */
   dropped: string[];
 }
