@@ -70,7 +70,7 @@ def test_the_page_may_be_framed_here_and_load_nothing_from_elsewhere(shared):
     index = PageClient(shared.address).index()
     assert index["live"] == {
         "base": "data/", "decisions": "data/decisions", "writable": True, "cells": True,
-        "compare": True, "done": False,
+        "compare": True, "done": False, "lists": "data/lists",
     }  # fmt: skip
     assert index["n_cells"] == N
     assert index["features"] == [{"key": "protein_", "names": ["<b>CD3</b>", "CD3E", "IL7R"]}]
@@ -328,7 +328,6 @@ time.sleep(600)
 """
 
 
-@pytest.mark.slow
 def runs(pid: int) -> bool:
     """Whether a process does anything still: where nobody collects orphans, an ended one stays."""
     try:
@@ -337,6 +336,24 @@ def runs(pid: int) -> bool:
         return False
 
 
+def test_the_process_ends_when_nobody_asks_for_long(own):
+    own.stop()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "cellferry.server.review", str(own.folder), "--idle-hours", "0.001"],
+        stdout=subprocess.PIPE, env=dict(os.environ),
+    )  # fmt: skip
+    address = json.loads(child.stdout.readline())["address"]
+    child.stdout.close()
+    begun = time.monotonic()
+    # Asking keeps it.
+    while time.monotonic() - begun < 5:
+        assert PageClient(address).json("health")["status"] == "ok"
+        time.sleep(0.5)
+    assert child.wait(20) == 0
+    assert not ReviewFolder(own.folder).address.exists()
+
+
+@pytest.mark.slow
 def test_the_process_ends_when_its_parent_is_gone(adata, own_home, tmp_path):
     del adata.obsm["protein"]  # a slash in the name of a feature: AnnData 0.13 cannot write it
     adata.write_h5ad(tmp_path / "a.h5ad")
@@ -371,6 +388,20 @@ def test_an_address_that_another_program_has_now_is_no_page(own, adata):
         assert not own.alive
     page = cellferry.review(adata, open_browser=False, progress=False)
     assert PageClient(page.address).json("health")["pid"] == page.pid
+
+
+def test_lists_of_genes_are_kept(own):
+    client = PageClient(own.address)
+    lists = [{"name": "T cells", "genes": ["CD3D", "<b>CD3E</b>"]}]
+    assert client.json("data/lists", {"lists": lists}) == {"lists": lists}
+    assert client.index()["lists"] == lists
+    assert client.index()["live"]["lists"] == "data/lists"
+    for wrong in ({"lists": [{"name": 1}]}, {"lists": "x"}, {"lists": [lists[0]] * 201}, {}):
+        status, _, body = client.ask("data/lists", wrong)
+        assert status == 422, body
+    assert client.index()["lists"] == lists
+    ReviewFolder(own.folder).lists.write_text("{", encoding="utf-8")
+    assert client.index()["lists"] == []
 
 
 def test_done_is_said_once_somebody_waits(own):

@@ -85,6 +85,18 @@ def test_a_gene_is_found_and_coloured_and_a_feature_of_another_assay_too(browser
         )
 
 
+def test_lists_of_genes_are_there_again(browser, review):
+    with tab(browser, review.address) as page:
+        page.locator("#pictures summary").click()
+        page.fill("#list-text", "T cells: CD3D CD3E")
+        with page.expect_response(lambda answer: answer.url.endswith("/data/lists")) as kept:
+            page.get_by_role("button", name="Draw them").click()
+        assert kept.value.ok
+        page.reload()
+        page.wait_for_function(DRAWN)
+        page.locator("#pictures .chips", has_text="T cells").wait_for()
+
+
 def test_cells_are_filtered_by_a_column_with_counts(browser, review, adata):
     with tab(browser, review.address) as page:
         filters = page.locator("#filters")

@@ -188,6 +188,19 @@ class ReviewFolder:
         return self.file("address.json")
 
     @property
+    def lists(self) -> Path:
+        """The file with the lists of genes that somebody drew."""
+        return self.file("lists.json")
+
+    def gene_lists(self) -> list[dict[str, Any]]:
+        """Return the lists, ``name`` and ``genes`` each; none where the file is damaged."""
+        try:
+            found = json.loads(self.lists.read_bytes())["lists"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+        return list(found)
+
+    @property
     def done(self) -> Path:
         """The file that is there once somebody said *Done* on the page."""
         return self.file("done.json")

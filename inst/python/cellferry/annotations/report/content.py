@@ -82,7 +82,8 @@ class Cells:
 class Live:
     """Where a page that is served finds its data, relative to its own address, and what it may.
 
-    ``cells``: whether decisions about chosen cells are kept.
+    ``cells``: whether decisions about chosen cells are kept. ``lists``: where lists of genes are
+    kept; None where they are not.
     """
 
     base: str
@@ -91,6 +92,7 @@ class Live:
     cells: bool = True
     compare: bool = False
     done: bool = False
+    lists: str | None = None
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,7 @@ class Page:
             "features": [{"key": k, "names": list(n)} for k, n in self._content.features],
             "markers": list(_markers(found)),
             "decisions": decisions_of(found),
+            "lists": [],
             "dropped": list(self._dropped),
         }
         return {**index, "relations": relations_of(index)}

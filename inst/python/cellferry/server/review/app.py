@@ -30,6 +30,7 @@ from ..http.guards import failure_of, with_headers
 from ..http.requests import check_content_type, read_body
 from .compare import Comparison, compare
 from .decide import Wishes, decide
+from .lists import GeneLists
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -81,6 +82,7 @@ class ReviewApp:
                 Route(f"{own}/data/decisions", self._decisions, methods=["GET"]),
                 Route(f"{own}/data/decisions", self._decide, methods=["POST"]),
                 Route(f"{own}/data/compare", self._compare, methods=["POST"]),
+                Route(f"{own}/data/lists", self._keep_lists, methods=["POST"]),
                 Route(f"{own}/data/done", self._done, methods=["POST"]),
                 Route(f"{own}/data/{{name:path}}", self._block, methods=["GET"]),
             ]
@@ -150,6 +152,12 @@ class ReviewApp:
         asked = read(Comparison, await _sent(request))
         found = await run_sync(compare, self._page, asked, limiter=self._comparing)
         return JSONResponse(found)
+
+    async def _keep_lists(self, request: Request) -> Response:
+        kept = read(GeneLists, await _sent(request)).model_dump()
+        path = self._page.folder.lists
+        await run_sync(lambda: write_json(path, kept, mode=PRIVATE), limiter=self._deciding)
+        return JSONResponse(kept)
 
     async def _done(self, request: Request) -> Response:
         await _sent(request)

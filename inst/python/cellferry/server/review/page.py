@@ -103,9 +103,11 @@ class ReviewPage:
             "data/decisions",
             compare=compare and self.vars_file is not None,
             done=self.folder.waiting.exists(),
+            lists="data/lists",
         )
         found = self.now()
-        return render(found, live=live, index=refreshed(self._index, found, live))
+        index = {**refreshed(self._index, found, live), "lists": self.folder.gene_lists()}
+        return render(found, live=live, index=index)
 
     def block(self, name: str) -> bytes:
         """Return a block.

@@ -169,6 +169,17 @@ function addLists(lists) {
   say(`${lists.length === 1 ? "One list" : `${lists.length} lists`} of genes drawn.`);
 }
 
+/** A server keeps the lists; where it does not answer, they stay on this page. */
+async function keepLists() {
+  const address = index.live?.lists;
+  if (!address) return;
+  try {
+    await answerOf(address, { lists: state.lists });
+  } catch (error) {
+    say(reasonOf(error, "The lists are not kept: the server does not answer."));
+  }
+}
+
 /** @returns {HTMLElement} */
 function listForm() {
   const text = element("textarea", {
@@ -199,8 +210,14 @@ function listForm() {
       element("label", { for: "list-file" }, "or a file"),
       file,
     ),
-    element("p", { class: "note muted" }, "Lists are kept with the decisions when these are downloaded."),
+    element("p", { class: "note muted" }, listsKept()),
   );
+}
+
+/** Where lists stay. */
+function listsKept() {
+  if (index.live?.lists) return "Lists are kept with the decisions, and are here again.";
+  return "Lists are kept with the decisions when these are downloaded.";
 }
 
 (function startGenes() {
@@ -224,5 +241,6 @@ function listForm() {
   section.hidden = false;
   genePanel = { box, shown, drawn, spread, missing };
   on(["lists", "row", "decisions"], () => drawWhenNear(genesSeen));
+  on(["lists"], keepLists);
   watchNear(section, genesSeen);
 })();

@@ -38,7 +38,7 @@ const state = {
   chosen: null,
   hidden: new Set(),
   decisions: index.decisions,
-  lists: [],
+  lists: index.lists,
   kept: { own: 0, made: 0, downloaded: 0, unsent: 0, problem: "" },
 };
 

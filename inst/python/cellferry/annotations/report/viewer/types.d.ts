@@ -68,7 +68,16 @@ interface Column {
 interface Index {
   schema: "cellferry.page/1";
   /** Where blocks are fetched from, relative to the page; null in a file. */
-  live: null | { base: string; decisions: string; writable: boolean; cells: boolean; compare: boolean; done: boolean };
+  live: null | {
+    base: string;
+    decisions: string;
+    writable: boolean;
+    cells: boolean;
+    compare: boolean;
+    done: boolean;
+    /** Where lists of genes are kept, null where they are not. */
+    lists: string | null;
+  };
   noun: "cluster" | "label";
   title: string;
   key: string | null;
@@ -116,6 +125,8 @@ interface Index {
     p: number | null;
   }[];
   decisions: Decision[];
+  /** Of genes, drawn earlier. */
+  lists: { name: string; genes: string[] }[];
   /**
    * How the rows stand to labels of other columns: a digit for each category, a place in `names`. Below
    * `mostly` of agreeing cells a row wants a look. Null where no column has labels.
