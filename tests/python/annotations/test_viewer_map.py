@@ -484,6 +484,35 @@ def test_wheel_and_drag_move_the_map_and_a_click_chooses_a_row(page, known):
     assert page.locator("#said").inner_text() == f"{codes[5]}: no label"
 
 
+def test_two_fingers_zoom_the_map_and_not_the_page(browser, file):
+    phone = {"width": 390, "height": 844}
+    with opened(browser, file, viewport=phone, has_touch=True, is_mobile=True) as page:
+        page.locator(".legend-entry").first.wait_for()
+        page.locator(".map-frame").scroll_into_view_if_needed()
+        box = page.locator(".map-frame").bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.wait_for_timeout(100)
+        whole = frame_pixels(page)
+        device = page.context.new_cdp_session(page)
+
+        def touch(kind, *apart):
+            points = [{"x": x + a, "y": y, "id": i} for i, a in enumerate(apart)]
+            device.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        touch("touchStart", -20, 20)
+        for apart in range(20, 81, 10):
+            touch("touchMove", -apart, apart)
+        page.wait_for_timeout(100)
+        nearer = frame_pixels(page)
+        for apart in range(80, 19, -10):
+            touch("touchMove", -apart, apart)
+        touch("touchEnd")
+        page.wait_for_timeout(100)
+        assert nearer != whole
+        assert frame_pixels(page) == whole
+        assert page.evaluate("visualViewport.scale") == 1
+
+
 def test_the_map_is_saved_as_png_and_svg(page, tmp_path):
     png, name = saved(
         page, page.get_by_role("button", name="Download the map as PNG").click, tmp_path / "m.png"
