@@ -1,7 +1,10 @@
 """The page of a job with artifacts: its cells, any gene, decisions; read by the helper process."""
 
+import base64
+
 import numpy as np
 import pytest
+from scipy.stats import mannwhitneyu
 
 from cellferry.annotations.report import policy
 from review_pages import index_of, values_of
@@ -72,6 +75,70 @@ def test_genes_columns_and_figures_are_those_of_the_files(server, job):
     assert donors[:2].tolist() == [0, 1]
     assert donors[9] == 65535
     assert len(block(server, job, "coordinates/0")) == 4 * N_CELLS
+
+
+def compared(server, job, a, b):
+    return server.client.post(f"/data/{job}/page/compare", json={"a": a, "b": b})
+
+
+def test_two_sets_of_cells_are_tested_gene_by_gene(server, job):
+    live = index_of(server.client.get(f"/report/{job}").text)["live"]
+    assert live["compare"] is True
+    rows = np.frombuffer(block(server, job, "clusters"), "<u2")
+    values = matrix().toarray()
+    found = compared(server, job, {"rows": [0]}, {"rest": True}).json()
+    assert (found["n_a"], found["n_b"]) == (int((rows == 0).sum()), int((rows != 0).sum()))
+    assert "Wilcoxon" in found["note"]
+    for one in found["genes"]:
+        gene = values[:, GENES.index(one["gene"])]
+        expected = mannwhitneyu(gene[rows == 0], gene[rows != 0], method="asymptotic")
+        assert one["p"] == pytest.approx(expected.pvalue)
+        assert one["p_adj"] == pytest.approx(min(1, one["p"] * len(GENES)))
+        assert one["here"] == pytest.approx((gene[rows == 0] > 0).mean(), abs=0.001)
+    bits = np.packbits((rows == 0).astype(np.uint8), bitorder="little")
+    cells = {"cells": base64.b64encode(bits.tobytes()).decode()}
+    assert compared(server, job, cells, {"rest": True}).json() == found
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ({"rest": True}, {"rows": [0]}), ({"rows": [9]}, {"rest": True}), ({}, {"rest": True}),
+        ({"rows": [0]}, {"rows": [0]}), ({"cells": "BQ=="}, {"rest": True}),
+        ({"rows": ["x"]}, {"rest": True}),
+    ],
+)  # fmt: skip
+def test_sides_that_are_none_are_refused(server, job, a, b):
+    answer = compared(server, job, a, b)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"]["message"]
+
+
+def test_the_runs_of_genes_make_one_table(tmp_path, monkeypatch):
+    from cellferry.server.lookup import comparing
+
+    files = {
+        "obs_path": str(write_obs_duckdb(tmp_path / "obs.duckdb")),
+        "vars_path": str(write_vars_h5(tmp_path / "vars.h5")),
+        "column": "leiden", "labels": [f"cluster {i}" for i in range(3)],
+        "asked": {"a": {"rows": [1]}, "b": {"rows": [2]}},
+    }  # fmt: skip
+    whole = comparing.page_compare(**files, start=0)
+    assert whole["stop"] == len(GENES)
+    monkeypatch.setattr(comparing, "MOST_VALUES", 1)
+    figures, start = {}, 0
+    while start < len(GENES):
+        part = comparing.page_compare(**files, start=start)
+        assert part["stop"] > start
+        start = part["stop"]
+        for name, values in part["figures"].items():
+            figures.setdefault(name, []).extend(values)
+    order = np.argsort(figures["gene"])
+    expected = np.argsort(whole["figures"]["gene"])
+    for name in ("gene", "p", "lfc", "here", "elsewhere"):
+        one = np.array(figures[name])[order]
+        other = np.array(whole["figures"][name])[expected]
+        assert one.tolist() == other.tolist()
 
 
 @pytest.mark.parametrize(

@@ -453,12 +453,13 @@ def test_in_a_frame_of_another_origin_the_page_opens_and_asks_for_its_data(share
 
 
 def test_of_large_sides_some_cells_are_ranked_and_the_note_says_it(shared, monkeypatch):
+    from cellferry.server import comparing
     from cellferry.server.review import compare as module
     from cellferry.server.review.page import ReviewPage
 
-    monkeypatch.setattr(module, "MOST_RANKED", 20)
+    monkeypatch.setattr(comparing, "MOST_RANKED", 20)
     page = ReviewPage(ReviewFolder(shared.folder))
-    asked = module.Comparison.model_validate({"a": {"rows": [2]}, "b": {"rest": True}})
+    asked = comparing.Comparison.model_validate({"a": {"rows": [2]}, "b": {"rest": True}})
     found = module.compare(page, asked)
     monkeypatch.undo()
     whole = module.compare(page, asked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..files import Json
+from .comparing import Comparison
 from .failures import Code, Failure
 from .jobs.page import JobFiles, JobPages
 from .jobs.queue import Jobs
@@ -120,11 +121,18 @@ class Server:
         name
             As the page asks for it.
         """
+        return self.pages.block(self._page_files(job), name)
+
+    def page_compare(self, job: Job, asked: Comparison) -> Json:
+        """Return how two sets of cells of a job differ; raises :class:`Failure`."""
+        return self.pages.compare(self._page_files(job), asked)
+
+    def _page_files(self, job: Job) -> JobFiles:
         files = self.page_files(job)
         if files is None:
             message = "The job was submitted without what this needs."
             raise Failure(Code.NO_EXPRESSION, message)
-        return self.pages.block(files, name)
+        return files
 
     def _files(self, job: Job, needed: str) -> dict[str, str]:
         files = {kind: str(path) for kind, path in self.jobs.artifacts(job).items()}

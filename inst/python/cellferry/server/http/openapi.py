@@ -9,6 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from ..._version import __version__
 from ..bodies import Schema, or_empty
+from ..comparing import Comparison
 from ..failures import CODES
 from ..jobs.decisions import Decided, Decisions
 from ..jobs.llm_configs import Credentials
@@ -25,8 +26,8 @@ ID: Schema = {"type": "string", "format": "uuid"}
 POSITION: Schema = {"type": "integer", "minimum": 0, "maximum": 10**9}
 REFERENCE = "#/components/schemas/{model}"
 BODIES = (
-    Submission, Credentials, Decided, Decisions, CountsRequest, cells.Cells, cells.Calls,
-    cells.LabelledCells, cells.MarkerGenes, cells.Embedding, bodies.Initiate,
+    Submission, Credentials, Decided, Decisions, Comparison, CountsRequest, cells.Cells,
+    cells.Calls, cells.LabelledCells, cells.MarkerGenes, cells.Embedding, bodies.Initiate,
     bodies.Initiated, bodies.Chunk, bodies.Complete, bodies.Uploaded, bodies.Upload, bodies.Job,
     Status, bodies.Results, bodies.Expression, bodies.Counts, bodies.Health, bodies.Failure,
 )  # fmt: skip
@@ -148,6 +149,11 @@ def _paths() -> Schema:
         "/data/{job_id}/page/decisions": {
             "get": _operation("What persons decided, for the page", {"type": "object"}, [job]),
             "post": _operation("Decide on the page", {"type": "object"}, [job], ref("Decided")),
+        },
+        "/data/{job_id}/page/compare": {
+            "post": _operation(
+                "Two sets of cells compared", {"type": "object"}, [job], ref("Comparison")
+            )
         },
         "/data/{job_id}/page/{kind}": {"get": _block([job, _parameter("kind", TEXT)])},
         "/data/{job_id}/page/{kind}/{number}": {

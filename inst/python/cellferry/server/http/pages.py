@@ -45,7 +45,8 @@ def report_page(server: Server, record: Job, *, writable: bool) -> tuple[str, bo
     if files is None:
         return render(found, **given), False
     base = f"../data/{record.id}/page/"
-    live = Live(base, f"{base}decisions", writable=writable, cells=False)
+    compare = files.vars_path is not None
+    live = Live(base, f"{base}decisions", writable=writable, cells=False, compare=compare)
     try:
         index = server.pages.index(found, files, live)
     except Failure:

@@ -23,6 +23,7 @@ from starlette.routing import Route
 from ..._version import __version__
 from ...annotations.report import policy as report_policy
 from ..bodies import filled, read
+from ..comparing import Comparison
 from ..failures import Failure, fail
 from ..jobs.decisions import Decided
 from ..jobs.llm_configs import Credentials, allowed
@@ -91,6 +92,7 @@ class Routes:
             Route("/jobs/{job_id}/decisions", self.decide, methods=["POST"]),
             Route("/data/{job_id}/page/decisions", self.page_decisions, methods=["GET"]),
             Route("/data/{job_id}/page/decisions", self.page_decide, methods=["POST"]),
+            Route("/data/{job_id}/page/compare", self.page_compare, methods=["POST"]),
             Route("/data/{job_id}/page/{kind}", self.page_block, methods=["GET"]),
             Route("/data/{job_id}/page/{kind}/{number}", self.page_block, methods=["GET"]),
             Route("/data/{job_id}/expression", self.expression, methods=["GET"]),
@@ -299,6 +301,12 @@ class Routes:
         name = "/".join(path[part] for part in ("kind", "number") if part in path)
         found = await self._queries.run(self._server.page_block, job, name)
         return Response(found, media_type="application/octet-stream")
+
+    async def page_compare(self, request: Request) -> Response:
+        """Return the genes by which two sets of cells of a job differ most, tested."""
+        job = self._job(request)
+        asked = read(Comparison, await read_json(request))
+        return JSONResponse(await self._queries.run(self._server.page_compare, job, asked))
 
     async def page_decisions(self, request: Request) -> Response:
         """Return what persons decided about a job, as its page has it."""

@@ -16,6 +16,7 @@ from ...annotations.report.blocks import coded_means, names_block, summary_block
 from ...annotations.report.content import Page, terms_block
 from ...annotations.report.relations import relations_of
 from ...study.expression.gene_summary import GeneSummary
+from ..comparing import Comparison, answer_of
 from ..failures import Code, Failure
 
 if TYPE_CHECKING:
@@ -147,6 +148,35 @@ class JobPages:
         kind, number = ("clusters", 0) if match is None else (match[1], int(match[2]))
         found = self.readers.call("page_block", kind=kind, number=number, **files.arguments)
         return base64.b64decode(found)
+
+    def compare(self, files: JobFiles, asked: Comparison) -> dict[str, Any]:
+        """Return the genes by which two sets of cells of a job differ most, tested.
+
+        Parameters
+        ----------
+        files
+            Its artifacts.
+        asked
+            Two sets of cells.
+
+        Raises
+        ------
+        Failure
+            There is no expression, a side is none, or a file is refused.
+        """
+        if files.vars_path is None:
+            raise Failure(Code.NO_EXPRESSION, "The job was submitted without values of genes.")
+        sent, start, n_genes = asked.model_dump(), 0, 1
+        figures: dict[str, list[Any]] = {}
+        sizes = [0, 0]
+        while start < n_genes:
+            part = self.readers.call("page_compare", asked=sent, start=start, **files.arguments)
+            for name, values in part["figures"].items():
+                figures.setdefault(name, []).extend(values)
+            start, n_genes, sizes = int(part["stop"]), int(part["n_genes"]), part["sizes"]
+        # Each run has corrected for its own genes only.
+        figures["p_adj"] = [min(1.0, p * n_genes) for p in figures["p"]]
+        return answer_of(figures, (sizes[0], sizes[1]))
 
     def _summary(self, files: JobFiles) -> bytes:
         """Return the figures of all genes, read once and remembered."""

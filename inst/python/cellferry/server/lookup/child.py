@@ -54,7 +54,7 @@ def answer(request: Mapping[str, object]) -> Answer:
 
 def operations() -> dict[str, Callable[..., object]]:
     """Return name -> function; the libraries are loaded with the first request."""
-    from . import obs_duckdb, pages, vars_h5
+    from . import comparing, obs_duckdb, pages, vars_h5
     from . import queries as artifact_queries
 
     return {
@@ -67,6 +67,7 @@ def operations() -> dict[str, Callable[..., object]]:
         "page_genes": pages.page_genes,
         "page_block": pages.page_block,
         "page_sums": pages.page_sums,
+        "page_compare": comparing.page_compare,
         "expression": artifact_queries.expression,
         "prevalence": artifact_queries.prevalence,
     }

@@ -25,10 +25,11 @@ from ...engines.service.addresses import is_loopback
 from ...errors import CellferryError
 from ...files import PRIVATE, write_json
 from ..bodies import parsed, read
+from ..comparing import Comparison
 from ..failures import Code, Failure, shown
 from ..http.guards import failure_of, with_headers
 from ..http.requests import check_content_type, read_body
-from .compare import Comparison, compare
+from .compare import compare
 from .decide import Wishes, decide
 from .lists import GeneLists
 

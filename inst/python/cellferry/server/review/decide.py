@@ -15,7 +15,6 @@ from ...annotations.decisions.decision import (
     ACTIONS,
     LONGEST_REASON,
     Wanted,
-    cells_of_mask,
     last_decisions,
 )
 from ...annotations.decisions.in_force import with_decisions
@@ -23,6 +22,7 @@ from ...annotations.decisions.of_cells import by_hand
 from ...errors import InvalidOptionError, OutputError
 from ...runs.decisions import append_to
 from ..bodies import FIRST_ERROR, Body, Name, one_of
+from ..comparing import MOST_MASK, cells_in
 from ..failures import Code, Failure, fail, shown
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 2000
 MOST_KEPT = 20_000
 """Decisions of a review, withdrawals among them."""
-MOST_MASK = 64 * 1024**2
 _MUTEX = threading.Lock()
 
 
@@ -150,31 +149,3 @@ def _about_positions(
     if want.action == "withdrawn" and bool((by_hand(found.decisions, names) < 0).any()):
         fail(f"{where}: nothing was decided about some of these cells.")
     return about_cells(names, want, found, page.engine_label(positions))
-
-
-def cells_in(mask: str, n_cells: int, where: str) -> NDArray[np.intp]:
-    """Return the positions of the cells of a bit mask.
-
-    Parameters
-    ----------
-    mask
-        In base64; the lowest bit of the first byte is the first cell.
-    n_cells
-        Cells of the object.
-    where
-        What it is called in a message.
-
-    Raises
-    ------
-    Failure
-        It is no mask of so many cells.
-
-    Examples
-    --------
-    >>> cells_in("BQ==", 3, "cells").tolist()
-    [0, 2]
-    """
-    try:
-        return cells_of_mask(mask, n_cells)
-    except ValueError as error:
-        fail(f"{where} {error}.", error)
