@@ -6,7 +6,6 @@ import re
 from contextlib import contextmanager
 
 import anndata
-import numpy as np
 import pytest
 
 import cellferry
