@@ -8,12 +8,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..annotations.clusters import Annotations
 from ..annotations.printed import aligned
 
 __all__ = ["aligned", "in_bytes", "one_at_a_time", "output_paths", "table", "write_all"]
 
 if TYPE_CHECKING:
+    from ..annotations.clusters import Annotations
     from ..runs.run import Run
 
 
