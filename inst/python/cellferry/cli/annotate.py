@@ -87,6 +87,10 @@ def engine_options_of(
 @click.option("--overwrite", is_flag=True, help="Replace files and columns of other origin.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and sent; do nothing.")
 @click.option(
+    "--scheduler", metavar="ADDRESS",
+    help="With --cells: a cluster of dask that does the work, or local.",
+)  # fmt: skip
+@click.option(
     "--option", "options", multiple=True, callback=engine_options_of, metavar="NAME=VALUE",
     help="An option of the engine; may be given again.",
 )  # fmt: skip
@@ -139,6 +143,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       zcat markers.csv.gz | cellferry annotate - --tissue blood > annotations.csv
       cellferry annotate pbmc.h5ad --cells --dry-run
       cellferry annotate seurat.rds --cells --out pbmc_cells
+      cellferry annotate atlas.h5ad --cells --scheduler tcp://node1:8786 --out atlas_cells
       cellferry annotate pbmc.h5ad --cells --engine cellatlas --allow-upload --option qc=filter
     """
     from ..annotate.request import AnnotateRequest

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csc_matrix, csr_matrix
 
+    from .origin import Origin
+
 Axis = Literal["cells", "genes"]
 Block: TypeAlias = "csr_matrix | csc_matrix"
 """Rows of cells, or columns of genes: cells x genes in either case."""
@@ -145,6 +147,21 @@ class ExpressionSource(ABC):
         """How many values are stored, at most; None where only reading shows it."""
         return None
 
+    @property
+    def origin(self) -> Origin | None:
+        """Where another process finds the same values; None where it cannot."""
+        return None
+
+    def values_by_line(self) -> NDArray[np.int64]:
+        """Return how many values each cell (or gene) has, along :attr:`axis`.
+
+        Raises
+        ------
+        NotImplementedError
+            Only reading shows it.
+        """
+        raise NotImplementedError
+
     def sample_values(self, most: int) -> NDArray[np.number]:
         """Return about ``most`` of the stored values, or all, to be looked at.
 
@@ -202,6 +219,15 @@ class RenamedSource(ExpressionSource):
     def stored_values(self) -> int | None:
         """As of the source."""
         return self._source.stored_values
+
+    @property
+    def origin(self) -> Origin | None:
+        """As of the source."""
+        return self._source.origin
+
+    def values_by_line(self) -> NDArray[np.int64]:
+        """Return those of the source."""
+        return self._source.values_by_line()
 
     def sample_values(self, most: int) -> NDArray[np.number]:
         """Return values of the source."""
