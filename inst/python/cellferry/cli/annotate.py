@@ -125,7 +125,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an object also
     OUT_cells.csv and, if --out is given, OUT.h5ad or OUT.rds with the labels. The run is kept in
     OUT_run. An .rds contains a Seurat object or a SingleCellExperiment and is read by Rscript,
-    which must be on the PATH; its clusters are the active identity, or --group-key.
+    which must be on the PATH; its clusters are the active identity, or --group-key. The cells of an
+    .h5ad can be answered by a cluster of dask: --scheduler tcp://host:8786.
     The engine llm also writes OUT_summary.csv and OUT_conversations.json; its key is taken
     from the environment, for example OPENAI_API_KEY. The exit code is 3 where clusters failed.
 
@@ -143,7 +144,6 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       zcat markers.csv.gz | cellferry annotate - --tissue blood > annotations.csv
       cellferry annotate pbmc.h5ad --cells --dry-run
       cellferry annotate seurat.rds --cells --out pbmc_cells
-      cellferry annotate atlas.h5ad --cells --scheduler tcp://node1:8786 --out atlas_cells
       cellferry annotate pbmc.h5ad --cells --engine cellatlas --allow-upload --option qc=filter
     """
     from ..annotate.request import AnnotateRequest

@@ -64,13 +64,18 @@ class ByGene:
         Plain data for :func:`genes_between`: paths.
     determining
         Plain data on which the values depend.
-    ranges
-        First gene, and the one after the last, of each range.
+    counts
+        How many values each gene has.
     """
 
     where: Mapping[str, Any]
     determining: Mapping[str, Any]
-    ranges: tuple[tuple[int, int], ...]
+    counts: NDArray[np.int64]
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """First gene, and the one after the last, of each range."""
+        return gene_ranges(self.counts)
 
 
 def values_by_gene(cluster: Cluster, source: ExpressionSource, run: Run, events: Events) -> ByGene:
@@ -96,8 +101,7 @@ def values_by_gene(cluster: Cluster, source: ExpressionSource, run: Run, events:
     where: dict[str, Any] = {"origin": origin.to_dict(), "genes": n_genes, "axis": source.axis}
     determining: dict[str, Any] = {"values": origin.determining(), "shape": [n_cells, n_genes]}
     if source.axis == "genes":
-        counts = source.values_by_line()
-        return ByGene(where, determining, gene_ranges(counts))
+        return ByGene(where, determining, source.values_by_line())
     folder = run.folder / FOLDER
     try:
         folder.mkdir(exist_ok=True)
@@ -123,7 +127,7 @@ def values_by_gene(cluster: Cluster, source: ExpressionSource, run: Run, events:
         counts += arrays["counts"]
         dtypes.add(str(arrays["dtype"][0]))
     where["dtype"] = dtypes.pop() if dtypes else "float32"
-    return ByGene(where, determining, gene_ranges(counts))
+    return ByGene(where, determining, counts)
 
 
 def gene_ranges(counts: NDArray[np.integer]) -> tuple[tuple[int, int], ...]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ...errors import CellferryError, RunMismatchError
+from ...errors import CellferryError, OutputError, RunMismatchError, SchedulerError
 from ...runs.lock import held
 from ...runs.run import Run
 
@@ -39,8 +39,8 @@ def remembered(what: str, resume: str | os.PathLike[str] | None) -> Iterator[Run
             yield run
         except CellferryError as error:
             error.data.setdefault("run", run.id)
-            again = f'Go on with: `resume="{run.id}"`'
-            error.hint = error.hint if again in error.hint else f"{error.hint} {again}".strip()
+            if isinstance(error, SchedulerError | OutputError):
+                error.hint = f'{error.hint} Go on with: `resume="{run.id}"`'.strip()
             run.update(status="failed", error=error.to_dict())
             raise
         except KeyboardInterrupt as interrupt:

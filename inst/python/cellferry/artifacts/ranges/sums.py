@@ -36,7 +36,13 @@ GROUPS = "groups.npz"
 
 
 def read_sums_on(
-    cluster: Cluster, source: ExpressionSource, sums: MarkerSums, run: Run, events: Events
+    cluster: Cluster,
+    source: ExpressionSource,
+    sums: MarkerSums,
+    run: Run,
+    events: Events,
+    *,
+    keep: bool = False,
 ) -> MarkerSums:
     """Fill sums as :func:`~cellferry.artifacts.marker_sums.read_marker_sums` does, by a cluster.
 
@@ -52,9 +58,11 @@ def read_sums_on(
         Remembers each range; its folder must be seen by all workers.
     events
         Receives progress; stops the work when the user interrupts.
+    keep
+        Whether the pieces are left for who reads them next.
     """
     found = by_gene.values_by_gene(cluster, source, run, events)
-    groups = _written(run.folder / GROUPS, sums)
+    groups = written_groups(run.folder / GROUPS, sums.contrasts, sums.samples)
     options = {k: _plain(v) for k, v in asdict(sums.options).items()}
     content = {**found.determining, "groups": groups, "options": options}
     where = {**found.where, "groups": str((run.folder / GROUPS).resolve())}
@@ -64,7 +72,8 @@ def read_sums_on(
     results = cluster.results(job, units, run, events, "genes")
     for (start, _), kept in zip(found.ranges, results, strict=True):
         sums.put(start, kept.arrays())
-    shutil.rmtree(run.folder / by_gene.FOLDER, ignore_errors=True)
+    if not keep:
+        shutil.rmtree(run.folder / by_gene.FOLDER, ignore_errors=True)
     return sums
 
 
@@ -83,13 +92,12 @@ def _options(given: Mapping[str, Any]) -> MarkerOptions:
     return MarkerOptions(**plain)
 
 
-def _written(path: Path, sums: MarkerSums) -> str:
-    """Write which cells are compared, and return the hash of it."""
+def written_groups(path: Path, contrasts: Sequence[Contrast], samples: Clusters | None) -> str:
+    """Write groups of cells to a file that workers read; return its hash."""
     arrays: dict[str, NDArray[Any]] = {}
-    for number, contrast in enumerate(sums.contrasts):
+    for number, contrast in enumerate(contrasts):
         arrays[f"codes_{number}"] = contrast.groups.codes
-    names = [list(contrast.names) for contrast in sums.contrasts]
-    samples = sums.samples
+    names = [list(contrast.names) for contrast in contrasts]
     if samples is not None and samples.codes is not None:
         arrays["samples"] = samples.codes
     said = {"names": names, "samples": None if samples is None else list(samples.names)}
@@ -116,15 +124,16 @@ def summed(
     shared: Mapping[str, Any], where: Mapping[str, Any], first: int, last: int
 ) -> dict[str, NDArray[Any]]:
     """Return the sums of a range of genes."""
-    contrasts, samples = _read_groups(where["groups"], shared["groups"])
+    contrasts, samples = read_groups(where["groups"], shared["groups"])
     names = [""] * (last - first)
     sums = MarkerSums(names, contrasts, _options(shared["options"]), samples=samples)
     sums.take(0, by_gene.genes_between(where, first, last))
     return sums.arrays()
 
 
-@functools.lru_cache(maxsize=1)
-def _read_groups(path: str, expected: str) -> tuple[Sequence[Contrast], Clusters | None]:
+@functools.lru_cache(maxsize=2)
+def read_groups(path: str, expected: str) -> tuple[Sequence[Contrast], Clusters | None]:
+    """Return what :func:`written_groups` wrote."""
     file = Path(path)
     if file_hash(file) != expected:
         message = f'The file "{path}" is another one than was written for this work.'
