@@ -14,6 +14,7 @@ import importlib
 import io
 import json
 import logging
+import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -149,13 +150,7 @@ def opened_cluster(scheduler: object) -> Iterator[Cluster]:
         hint = 'Valid: the address of a scheduler ("tcp://host:8786"), a client, or "local".'
         raise InvalidOptionError(message, hint, option="scheduler")
     if scheduler == LOCAL:
-        from distributed.deploy.subprocess import SubprocessCluster
-
-        # Not processes of multiprocessing: those run the script of the user again.
-        with (
-            SubprocessCluster(threads_per_worker=1, dashboard_address=None) as started,
-            distributed.Client(started, set_as_default=False) as client,
-        ):
+        with _begun() as started, distributed.Client(started, set_as_default=False) as client:
             yield Cluster(client)
         return
     try:
@@ -166,6 +161,33 @@ def opened_cluster(scheduler: object) -> Iterator[Cluster]:
         raise SchedulerError(message, hint, problem="unreachable") from error
     with client:
         yield Cluster(client)
+
+
+def _begun() -> Any:
+    """Begin a cluster on this machine: processes, one for each processor.
+
+    They are none of multiprocessing, which runs the script of the user again.
+    """
+    from distributed.deploy.subprocess import SubprocessCluster
+
+    try:
+        with _environment_of_children():
+            return SubprocessCluster(threads_per_worker=1, dashboard_address=None)
+    except RuntimeError as error:
+        message = f"The cluster of this machine did not begin: {error}."
+        hint = "Begin one by `dask scheduler` and `dask worker`, and give its address."
+        raise SchedulerError(message, hint, problem="local") from error
+
+
+@contextmanager
+def _environment_of_children() -> Iterator[None]:
+    """Leave R's libraries out while processes begin: Python would load them in place of its own."""
+    kept = os.environ.pop("LD_LIBRARY_PATH", None) if "R_HOME" in os.environ else None
+    try:
+        yield
+    finally:
+        if kept is not None:
+            os.environ["LD_LIBRARY_PATH"] = kept
 
 
 class Cluster:
