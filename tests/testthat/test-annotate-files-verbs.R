@@ -172,7 +172,9 @@ test_that("a cluster of dask answers as this machine, from the path of a file", 
   far <- suppressWarnings(AnnotateCells(path, scheduler = "local", verbose = FALSE))
   same <- setdiff(names(as.data.frame(near)), "seconds")
   expect_identical(as.data.frame(far)[same], as.data.frame(near)[same])
-  markers <- function(...) FindClusterMarkers(path, "clusters", return.thresh = 1, verbose = FALSE, ...)
+  markers <- function(...) {
+    FindClusterMarkers(path, "clusters", return.thresh = 1, verbose = FALSE, ...)
+  }
   expect_identical(markers(scheduler = "local"), markers())
   folder <- withr::local_tempdir()
   built <- function(name, ...) {
