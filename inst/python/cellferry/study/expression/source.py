@@ -51,7 +51,7 @@ def runs_of(values: NDArray[np.number], most: int) -> NDArray[np.number]:
     Parameters
     ----------
     values
-        Anything that has a length and can be sliced, such as a dataset of a file.
+        Anything of one dimension that can be sliced, such as a dataset of a file.
     most
         How many are wanted.
 
@@ -60,7 +60,8 @@ def runs_of(values: NDArray[np.number], most: int) -> NDArray[np.number]:
     >>> len(runs_of(np.arange(1000), 128)), len(runs_of(np.arange(1000), 5000))
     (128, 1000)
     """
-    length = len(values)
+    # An array of zarr has no len().
+    length = int(values.shape[0])
     if length <= most:
         return np.asarray(values[:])
     run = max(1, most // RUNS)
