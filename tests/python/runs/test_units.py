@@ -158,6 +158,17 @@ class TestCluster:
         assert '"cellferry==' in differs.value.hint
         assert not (folder / "done.txt").exists()
 
+    def test_a_worker_without_the_package_is_named(self, folder, run):
+        (folder / "cellferry").mkdir()
+        (folder / "cellferry" / "__init__.py").write_text("")
+        with Cluster(folder, 0) as processes, opened_cluster(processes.address) as cluster:
+            processes.worker(path=folder)
+            processes.wait_for(1)
+            with pytest.raises(SchedulerError) as without:
+                cluster.results(job(folder), units(2), run, Events(), "numbers")
+        assert without.value.data["problem"] in {"worker", "versions"}
+        assert "pip install cellferry==" in without.value.hint
+
     def test_a_file_that_one_worker_does_not_see_is_named_with_the_worker(self, folder, run):
         hide = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"']
         shared = folder / "shared"

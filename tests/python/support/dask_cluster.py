@@ -39,7 +39,8 @@ class Cluster:
 
         self.address = json.loads(file.read_text())["address"]
         self.workers = [self.worker() for _ in range(workers)]
-        self.wait_for(workers)
+        if workers:
+            self.wait_for(workers)
 
     def worker(self, path=PACKAGE, before=()):
         return self._begin(

@@ -19,6 +19,7 @@ import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,8 +37,6 @@ from ..files import Json, file_hash, write_whole
 from .worker import DRAIN_SECONDS
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from distributed import Client, Future
     from numpy.typing import NDArray
 
@@ -50,6 +49,8 @@ FOLDER = "units"
 LOCAL = "local"
 """What starts a cluster on this machine, for as long as the call lasts."""
 CONNECT_SECONDS = 15
+BEGIN_SECONDS = 120
+"""So long the first worker of a cluster on this machine is waited for."""
 AHEAD = 2
 """Units for each thread of the cluster that are sent before any comes back."""
 _INSTALL = 'Run: pip install "cellferry[distributed]"'
@@ -151,6 +152,7 @@ def opened_cluster(scheduler: object) -> Iterator[Cluster]:
         raise InvalidOptionError(message, hint, option="scheduler")
     if scheduler == LOCAL:
         with _begun() as started, distributed.Client(started, set_as_default=False) as client:
+            client.wait_for_workers(1, timeout=BEGIN_SECONDS)
             yield Cluster(client)
         return
     try:
@@ -181,13 +183,24 @@ def _begun() -> Any:
 
 @contextmanager
 def _environment_of_children() -> Iterator[None]:
-    """Leave R's libraries out while processes begin: Python would load them in place of its own."""
-    kept = os.environ.pop("LD_LIBRARY_PATH", None) if "R_HOME" in os.environ else None
+    """Let processes find this very package while they begin, and none of R's libraries.
+
+    R has a copy of the package of its own, and Python would load R's libraries in place of its own.
+    """
+    names = ("LD_LIBRARY_PATH", "PYTHONPATH")
+    kept = {name: os.environ.get(name) for name in names}
+    if "R_HOME" in os.environ:
+        os.environ.pop("LD_LIBRARY_PATH", None)
+    places = [str(Path(__file__).resolve().parents[2]), kept["PYTHONPATH"]]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, places))
     try:
         yield
     finally:
-        if kept is not None:
-            os.environ["LD_LIBRARY_PATH"] = kept
+        for name, value in kept.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 class Cluster:
@@ -335,11 +348,18 @@ class Cluster:
             raise _resumable(error, run) from None
         except (CancelledError, OSError) as error:
             raise _resumable(_gone(), run) from error
+        except RuntimeError as error:
+            if "deserialization" not in str(error):
+                raise
+            message = "The scheduler or a worker has another cellferry than this process, or none."
+            hint = f"Install it there: pip install cellferry=={__version__}"
+            other = SchedulerError(message, hint, problem="versions")
+            raise _resumable(other, run) from error
 
 
 def _gone() -> SchedulerError:
     message = "The scheduler is gone, and the work that it had with it."
-    return SchedulerError(message, "Begin it again.", problem="lost")
+    return SchedulerError(message, "Begin another.", problem="lost")
 
 
 def _resumable(error: CellferryError, run: Run) -> CellferryError:

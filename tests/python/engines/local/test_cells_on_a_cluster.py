@@ -93,6 +93,7 @@ def test_what_a_lost_cluster_had_answered_is_not_asked_again(atlas, alone, tmp_p
         with pytest.raises(SchedulerError) as lost:
             _annotate_with(atlas, cluster.address, kill)
     run = Run.open(lost.value.data["run"])
+    assert f'scheduler="ADDRESS", resume="{run.id}")' in lost.value.hint
     kept = run.finished()
     assert 2 <= len(kept) < 6
     before = {file: file.stat().st_mtime_ns for file in (run.folder / "units").iterdir()}

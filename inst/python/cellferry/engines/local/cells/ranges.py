@@ -13,7 +13,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from ....artifacts.ranges.by_gene import required_origin
-from ....errors import InternalError
+from ....errors import InternalError, SchedulerError, in_language
 from ....runs.units import Job, Unit, opened_cluster
 from ....study.expression.origin import Origin, check_same
 from ....study.expression.reopened import opened_origin
@@ -66,10 +66,22 @@ def choices_of_ranges(
     n_cells = source.shape[0]
     bounds = [(start, min(start + RANGE, n_cells)) for start in range(0, n_cells, RANGE)]
     units = [Unit(f"cells {a + 1:,} to {b:,}", (a, b), b - a) for a, b in bounds]
-    with opened_cluster(scheduler) as cluster:
-        found = cluster.results(job, units, run, events, "cells")
+    try:
+        with opened_cluster(scheduler) as cluster:
+            found = cluster.results(job, units, run, events, "cells")
+    except SchedulerError as error:
+        error.hint = f"{error.hint} {_how_to_go_on(origin.path, run.id)}"
+        raise
     for kept in found:
         yield CellChoice(**kept.arrays())
+
+
+def _how_to_go_on(path: str, run: str) -> str:
+    return in_language(
+        python=f'Go on with: annotate_cells("{path}", scheduler="ADDRESS", resume="{run}")',
+        r=f'Go on with: ResumeAnnotation("{path}", run = "{run}", scheduler = "ADDRESS")',
+        cli=f"Go on with: cellferry runs resume {run} --option scheduler=ADDRESS",
+    )
 
 
 def check(where: Mapping[str, Any]) -> None:
