@@ -173,7 +173,9 @@ test_that("a cluster of dask answers as this machine, from the path of a file", 
   same <- setdiff(names(as.data.frame(near)), "seconds")
   expect_identical(as.data.frame(far)[same], as.data.frame(near)[same])
   # What is finished comes back, whoever is asked.
-  again <- suppressWarnings(ResumeAnnotation(path, verbose = FALSE, scheduler = "tcp://127.0.0.1:9"))
+  again <- suppressWarnings(
+    ResumeAnnotation(path, verbose = FALSE, scheduler = "tcp://127.0.0.1:9")
+  )
   expect_identical(as.data.frame(again)[same], as.data.frame(near)[same])
   markers <- function(...) {
     FindClusterMarkers(path, "clusters", return.thresh = 1, verbose = FALSE, ...)
