@@ -26,7 +26,14 @@ class Cluster:
     def __init__(self, folder, workers=1):
         self.folder = folder
         self.processes = []
-        file = folder / "scheduler.json"
+        try:
+            self._start(workers)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def _start(self, workers):
+        file = self.folder / "scheduler.json"
         self.scheduler = self._begin(
             "scheduler", "--port", "0", "--host", "127.0.0.1", "--no-dashboard",
             "--scheduler-file", str(file),
