@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .PHONY: setup demo test test-fast test-seurat5 check lint format document readme spec-coverage clean \
 	bench-transfer bench-cells bench-llm bench-accuracy bench-artifacts bench-markers \
-	bench-serve bench-review attack soak
+	bench-serve bench-review bench-scale attack soak
 
 setup:
 	@scripts/setup
@@ -89,6 +89,11 @@ bench-artifacts: setup
 # of disk. Once: pip install illico==0.6.0 statsmodels. ONLY="--cells 5000 --no-file" for a look.
 bench-markers: setup
 	@. scripts/env && python -W ignore -m benchmarks.markers.run $(or $(ONLY),--write)
+
+# A cluster of one and of two workers beside one machine, to 2 million cells: hours, 120 GB of disk.
+# ONLY="--cells 62500 125000" for a look.
+bench-scale: setup
+	@. scripts/env && python -W ignore -m benchmarks.scale.run $(ONLY)
 
 clean:
 	rm -rf .venv .rlib .setup check demo-output dist build

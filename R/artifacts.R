@@ -39,6 +39,11 @@
 #' @param markers Whether to find the positive markers of the clusters in the same read, as
 #'   `FindClusterMarkers(only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, rules = "5.0.1")`.
 #' @param verbose Whether to show messages and progress.
+#' @param scheduler Of the path of an `.h5ad`: a cluster of dask whose workers read it, by its
+#'   address (`"tcp://host:8786"`), or `"local"`. The files are the same whatever the number of
+#'   workers.
+#' @param resume Id of a run whose cluster was lost, which the error names: what it had done is not
+#'   done again.
 #' @param ... Must be empty.
 #'
 #' @return A list of class `cellferry_artifacts`:
@@ -102,12 +107,17 @@ BuildArtifacts.character <- function(object, group.by = "ident", assay = NULL,
                                      max_metadata_categories = 500L, pcent_batch_size = 2000L,
                                      max_cells_per_group = 1000L, obs_columns = NULL,
                                      cell_names = TRUE, require_artifacts = TRUE,
-                                     overwrite = FALSE, markers = FALSE, verbose = TRUE, ...) {
+                                     overwrite = FALSE, markers = FALSE, verbose = TRUE,
+                                     scheduler = NULL, resume = NULL, ...) {
   check_text(object, "object")
+  check_text(scheduler, "scheduler", null = TRUE)
+  check_text(resume, "resume", null = TRUE)
   call <- as.list(environment())
+  call[c("scheduler", "resume")] <- NULL
   path <- path.expand(object)
   found <- object_of_path(path)
   if (!is.null(found)) {
+    check_no_cluster(scheduler, resume)
     check_object(found)
     call$object <- found
     return(do.call(BuildArtifacts.Seurat, c(call, list(...))))
@@ -116,7 +126,8 @@ BuildArtifacts.character <- function(object, group.by = "ident", assay = NULL,
   message <- list(
     path = json_text(path), group_key = if (group.by != "ident") json_text(group.by),
     coordinates_key = json_text(coordinates_key),
-    options = json_record(lapply(options, json_value))
+    options = json_record(lapply(options, json_value)),
+    scheduler = json_text(scheduler), resume = json_text(resume)
   )
   shown <- verbose && interactive()
   on.exit(if (shown) clear_progress())

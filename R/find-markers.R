@@ -35,6 +35,10 @@
 #' @param min.cells.feature,pseudocount.use,base,max.cells.per.ident,random.seed As there; cells
 #'   are drawn as Seurat draws them (with `within`, which Seurat does not have, by NumPy).
 #' @param verbose Whether to show messages and progress.
+#' @param scheduler Of the path of an `.h5ad`: a cluster of dask whose workers read it, by its
+#'   address (`"tcp://host:8786"`), or `"local"`. The table is the same to the bit.
+#' @param resume Id of a run whose cluster was lost, which the error names: what it had done is not
+#'   done again.
 #' @param ... Must be empty.
 #'
 #' @return A data frame with the columns `p_val`, `avg_log2FC`, `pct.1`, `pct.2`, `p_val_adj`
@@ -90,15 +94,19 @@ FindClusterMarkers.character <- function(object, group.by = "ident", ident.1 = N
                                          max.cells.per.ident = Inf, random.seed = 1L,
                                          min.cells.feature = 3L, min.cells.group = 3L,
                                          pseudocount.use = 1, base = 2, return.thresh = 0.01,
-                                         verbose = TRUE, ...) {
+                                         verbose = TRUE, scheduler = NULL, resume = NULL, ...) {
   check_dots(list(...), "FindClusterMarkers")
   check_text(object, "object")
+  check_text(scheduler, "scheduler", null = TRUE)
+  check_text(resume, "resume", null = TRUE)
   options <- marker_options(as.list(environment()))
   compared <- list(ident.1 = ident.1, ident.2 = ident.2, within = within, sample.by = sample.by)
   found <- object_of_path(object)
   if (is.null(found)) {
-    return(find_markers_of_file(object, group.by, assay, options, compared, verbose))
+    far <- list(scheduler = scheduler, resume = resume)
+    return(find_markers_of_file(object, group.by, assay, options, compared, verbose, far))
   }
+  check_no_cluster(scheduler, resume)
   find_markers(check_object(found), group.by, assay, options, compared, verbose)
 }
 
@@ -127,8 +135,17 @@ marker_options <- function(given) {
   )
 }
 
+# Workers of a cluster read no .rds.
+check_no_cluster <- function(scheduler, resume) {
+  if (is.null(scheduler) && is.null(resume)) return(invisible())
+  cellferry_stop(
+    "unsupported_object", "The workers of a cluster can't read an .rds.",
+    "Write the object as .h5ad, and give its path."
+  )
+}
+
 # Of a file that Python reads.
-find_markers_of_file <- function(path, group.by, assay, options, compared, verbose) {
+find_markers_of_file <- function(path, group.by, assay, options, compared, verbose, far) {
   shown <- verbose && interactive()
   on.exit(if (shown) clear_progress())
   message <- list(
@@ -136,7 +153,8 @@ find_markers_of_file <- function(path, group.by, assay, options, compared, verbo
     group_key = if (group.by != "ident") json_text(group.by),
     options = json_record(lapply(options, json_option)),
     ident_1 = json_idents(compared$ident.1), ident_2 = json_idents(compared$ident.2),
-    within = json_text(compared$within), sample_key = json_text(compared$sample.by)
+    within = json_text(compared$within), sample_key = json_text(compared$sample.by),
+    scheduler = json_text(far$scheduler), resume = json_text(far$resume)
   )
   progress <- if (shown) progress_line("Finding markers")
   answer <- bridge_call("markers_file", message, callback = progress, verbose = verbose)

@@ -84,6 +84,8 @@ delete_runs <- function(message) {
 #' @param verbose Whether to show messages, progress and the table of labels.
 #' @param output Of a path: where the labelled object goes, an `.rds` where that was read, else an
 #'   `.h5ad`. `NULL` writes none.
+#' @param scheduler Of a run about cells whose cluster of dask was lost: the address of another,
+#'   which goes on with it. No run remembers one.
 #'
 #' @return The object with the new columns, or what [Annotations()] returns.
 #' @family runs
@@ -94,8 +96,9 @@ delete_runs <- function(message) {
 #' }
 #' @export
 ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbose = TRUE,
-                             output = NULL) {
+                             output = NULL, scheduler = NULL) {
   check_text(run, "run", null = TRUE)
+  check_text(scheduler, "scheduler", null = TRUE)
   check_flag(overwrite, "overwrite")
   check_flag(verbose, "verbose")
   check_output_of_path(output, object)
@@ -103,6 +106,7 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
   # A key is never recorded, the name of the variable that has it is.
   share_keys(record$options$api_key_env)
   request <- recorded_request(record, overwrite, verbose)
+  if (!is.null(scheduler)) request$engine$options$scheduler <- scheduler
   if (is.null(object)) {
     return(return_table(resume_table(request), verbose))
   }

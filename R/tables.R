@@ -51,6 +51,7 @@ error_codes <- c(
   run_locked = "Another process, or another thread, works on the run.",
   run_mismatch = "The object is not the one that the run was made from.",
   run_not_found = "No run of that id.",
+  scheduler = "A cluster of dask cannot be reached, differs from this process, or was lost.",
   service = "A remote service did not do what was asked.",
   service_answer = "The answer is not what the protocol says.",
   service_credentials = "The service wants another token or key (HTTP 401).",

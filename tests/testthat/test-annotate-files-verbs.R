@@ -133,3 +133,56 @@ test_that("the verbs of results give of a file what they give of its object", {
     expect_identical(sum(samples$total), 80L)
   }
 })
+
+test_that("a cluster of dask answers as this machine, from the path of a file", {
+  skip_without_backend()
+  # It starts processes: once, in the lane.
+  skip_without_seurat5()
+  skip_if_not(reticulate::py_module_available("distributed"))
+  files <- small_files()
+  path <- files$others[1]
+  near <- suppressWarnings(AnnotateCells(path, verbose = FALSE))
+  far <- suppressWarnings(AnnotateCells(path, scheduler = "local", verbose = FALSE))
+  same <- setdiff(names(as.data.frame(near)), "seconds")
+  expect_identical(as.data.frame(far)[same], as.data.frame(near)[same])
+  # What is finished comes back, whoever is asked.
+  again <- suppressWarnings(
+    ResumeAnnotation(path, verbose = FALSE, scheduler = "tcp://127.0.0.1:9")
+  )
+  expect_identical(as.data.frame(again)[same], as.data.frame(near)[same])
+  markers <- function(...) {
+    FindClusterMarkers(path, "clusters", return.thresh = 1, verbose = FALSE, ...)
+  }
+  expect_identical(markers(scheduler = "local"), markers())
+  folder <- withr::local_tempdir()
+  built <- function(name, ...) {
+    at <- file.path(folder, paste0(name, c(".h5", ".duckdb")))
+    suppressWarnings(BuildArtifacts(
+      path, "clusters", vars_h5_path = at[1], obs_duckdb_path = at[2], verbose = FALSE, ...
+    ))
+  }
+  expect_equal(built("far", scheduler = "local")$summary, built("near")$summary)
+})
+
+test_that("what workers of a cluster can't do is said", {
+  skip_without_backend()
+  files <- small_files()
+  message <- "The workers of a cluster can't read an .rds."
+  expect_error(
+    FindClusterMarkers(files$rds, scheduler = "tcp://a:1"), message,
+    fixed = TRUE, class = "cellferry_unsupported_object_error"
+  )
+  expect_error(
+    BuildArtifacts(files$rds, scheduler = "tcp://a:1"), message,
+    fixed = TRUE, class = "cellferry_unsupported_object_error"
+  )
+  skip_if_not(reticulate::py_module_available("distributed"))
+  expect_error(
+    FindClusterMarkers(files$others[1], "clusters", scheduler = "host:8786"),
+    "`scheduler` is 'host:8786'.", fixed = TRUE, class = "cellferry_invalid_option_error"
+  )
+  expect_error(
+    AnnotateCells(files$object, scheduler = "local", verbose = FALSE),
+    "from a file", class = "cellferry_unsupported_object_error"
+  )
+})

@@ -27,19 +27,18 @@ if TYPE_CHECKING:
     from .annotate.pages import annotation_report
     from .annotate.reannotate import reannotate
     from .annotate.review import Review, review
-    from .annotations import (
-        Annotations,
-        CellAnnotations,
-        label_colors,
-        read_annotations,
-    )
+    from .annotations.cells import CellAnnotations
+    from .annotations.clusters import Annotations
     from .annotations.evidence import markers, supporting_markers
+    from .annotations.stored import label_colors, read_annotations
     from .annotations.write import methods_text, write_annotations
     from .artifacts import build_artifacts
     from .artifacts.markers import find_markers, pseudobulk
     from .engines.local.knowledge.known import known_cell_types, known_tissues
-    from .study import Study, study_report
-    from .study.markers import Markers, read_markers
+    from .study.inventory import study_report
+    from .study.markers.read import read_markers
+    from .study.markers.table import Markers
+    from .study.study import Study
 
 _WHERE = {
     "Annotations": "annotations.clusters",

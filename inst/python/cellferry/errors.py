@@ -28,6 +28,7 @@ react to the same thing. The tree::
     │       └── ServiceAnswerError      ServicePageError, ServiceRedirectError
     ├── RunError                RunNotFoundError, RunMismatchError, RunDamagedError,
     │                           RunLockedError, InterruptedRunError
+    │   └── SchedulerError      a cluster of dask did not do what was asked
     ├── AnnotationsError        AnnotationsMissingError, AnnotationsFormatError,
     │                           DecisionsFormatError, DecisionsMismatchError, MergeError
     ├── ArtifactError           ArtifactFormatError, ArtifactBuildError
@@ -439,6 +440,12 @@ class InterruptedRunError(RunError):
     """The run was stopped by the user and can be resumed."""
 
     code = "interrupted"
+
+
+class SchedulerError(RunError):
+    """A cluster of dask cannot be reached, differs from this process, or was lost."""
+
+    code = "scheduler"
 
 
 class AnnotationsError(CellferryError):

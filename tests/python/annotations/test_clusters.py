@@ -1,3 +1,4 @@
+import gzip
 import json
 from dataclasses import asdict
 
@@ -96,6 +97,20 @@ def test_a_cluster_cannot_be_answered_twice():
 def test_damaged_or_newer_records_are_refused_with_the_reason(stored, message):
     with pytest.raises(AnnotationsFormatError, match=message):
         Annotations.from_json(stored)
+
+
+@given(annotations)
+def test_csv_is_what_pandas_writes(tmp_path_factory, found):
+    folder = tmp_path_factory.mktemp("csv")
+    frame = found.to_frame()
+    for name in (name for name, kind in COLUMNS.items() if kind == "texts"):
+        frame[name] = frame[name].map("; ".join)
+    frame.to_csv(folder / "pandas.csv", index=False)
+    found.to_csv(folder / "ours.csv")
+    assert (folder / "ours.csv").read_bytes() == (folder / "pandas.csv").read_bytes()
+    found.to_csv(folder / "ours.csv.gz")
+    unpacked = gzip.decompress((folder / "ours.csv.gz").read_bytes())
+    assert unpacked == (folder / "pandas.csv").read_bytes()
 
 
 def test_csv_keeps_cluster_names_and_missing_values(tmp_path):

@@ -42,6 +42,29 @@ def test_errors_are_sentences_on_standard_error_and_no_traceback(tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.process
+def test_a_table_is_annotated_without_what_only_objects_need(tmp_path, lists):
+    """Each of these takes longer to import than the table to annotate."""
+    code = (
+        "import sys\n"
+        "from cellferry.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as left:\n    assert not left.code\n"
+        "heavy = ('pandas', 'anndata', 'scipy', 'h5py', 'duckdb', 'rich', 'httpx', 'asyncio')\n"
+        "print('imported:', [name for name in heavy if name in sys.modules])\n"
+    )
+    table = tmp_path / "table.csv"
+    rows = [f"0,{gene},1e-{9 - i},{3 - i / 9},0.9,0.1" for i, gene in enumerate(B.split(","))]
+    table.write_text("\n".join(["cluster,gene,p_val_adj,avg_log2FC,pct.1,pct.2", *rows]), "utf-8")
+    clean = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"}
+    for file in (lists, table):
+        done = subprocess.run(
+            [sys.executable, "-c", code, "annotate", str(file), "--out", "x"],
+            capture_output=True, text=True, cwd=tmp_path, check=True, env=clean,
+        )  # fmt: skip
+        assert "imported: []" in done.stdout
+
+
 def commands(command=group, path=()):
     if hasattr(command, "commands"):
         for name, child in command.commands.items():

@@ -10,17 +10,32 @@ from cellferry.runs.run import Run
 from cellferry.runs.sealed import sealed, unsealed
 from run_attacks import harm
 
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
-    max_leaves=8,
-)
-objects = st.dictionaries(st.text(max_size=5).filter(lambda name: name != "sum"), values)
+
+def objects_of(numbers):
+    values = st.recursive(
+        st.none() | st.booleans() | st.integers() | numbers | st.text(max_size=6),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+        max_leaves=8,
+    )
+    return st.dictionaries(st.text(max_size=5).filter(lambda name: name != "sum"), values)
+
+
+objects = objects_of(st.floats(allow_nan=False))
 
 
 @given(objects)
 def test_what_was_sealed_is_read_again(content):
     assert unsealed(sealed(content)) == (content, True)
+
+
+@given(objects_of(st.floats(allow_nan=False, allow_infinity=False)))
+def test_the_quick_writer_says_the_same(content):
+    assert unsealed(sealed(content, compact=True)) == (content, True)
+
+
+@pytest.mark.parametrize("content", [{"a": "\ud800"}, {"a": 2**80}])
+def test_what_the_quick_writer_refuses_is_written_all_the_same(content):
+    assert unsealed(sealed(content, compact=True)) == (content, True)
 
 
 @given(objects, st.integers(0, 10_000), st.integers(0, 7))

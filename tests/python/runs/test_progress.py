@@ -33,6 +33,7 @@ def test_a_log_gets_a_line_now_and_then(capsys, seconds):
 
 def test_a_terminal_sees_a_bar(monkeypatch):
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
     screen = io.StringIO()
     real = rich.console.Console
     monkeypatch.setattr(

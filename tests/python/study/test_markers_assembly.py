@@ -66,3 +66,18 @@ def test_trap_a_cluster_with_a_blank_list_stays():
 def test_only_blank_lists_are_an_error():
     with pytest.raises(MarkersEmptyError, match="lists no gene for any cluster"):
         assemble_lists("T", ["0", "1"], None, [[], []])
+
+
+@pytest.mark.parametrize("more", [{}, {"score": [3.0, np.nan]}, {"n_samples": [2.0, np.nan]}])
+def test_plain_columns_are_those_of_the_frame(more):
+    statistics = {k: np.array(v) for k, v in {"avg_log2fc": [1.5, -np.inf], **more}.items()}
+    table = assemble("x", ["b", "a"], None, ["G1", "G2"], statistics, source="seurat")
+    frame = table.to_frame().iloc[[1]]
+    expected = {name: [plain(frame[name].tolist()[0])] for name in frame.columns}
+    found = table.columns([1])
+    assert list(found) == list(expected)
+    assert {name: [plain(v) for v in values] for name, values in found.items()} == expected
+
+
+def plain(value):
+    return None if pd.isna(value) else value

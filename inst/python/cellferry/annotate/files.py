@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ..annotations.delivery import STORE
 from ..annotations.labelling import (
     Written,
     attach,
@@ -25,9 +26,10 @@ from ..errors import (
     UnsupportedObjectError,
 )
 from ..files import check_room, replacing
+from ..study.build import study_of_cells
 from ..study.embeddings import embedding_of
 from ..study.inputs.kinds import FileKind, file_error, file_kind
-from ..study.inputs.objects import check_has_clusters, read_object
+from ..study.inputs.objects import check_has_clusters, opened_object, read_object
 from ..study.inputs.readers import reader_of_r
 from ..study.markers.read import read_markers
 from .request import AnnotateRequest, is_anndata
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations
+    from ..study.layers import AnnDataLike
     from ..study.study import Study
 
 
@@ -163,7 +166,10 @@ def opened_input(
         return
     path = request.path
     kind = file_kind(path)
-    if kind.is_anndata:
+    if kind.name == "h5ad" and kind.is_anndata and request.engine.capabilities.from_file:
+        with opened_object(path, [STORE]) as in_file:
+            yield _cells_in_file(request, in_file)
+    elif kind.is_anndata:
         yield _anndata(request, kind, finding)
     elif kind.is_of_r:
         with (open_of_r or reader_of_r("annotate", path))(request, finding) as opened:
@@ -204,6 +210,19 @@ def _anndata(request: AnnotateRequest, kind: FileKind, finding: Finding) -> Inpu
     return Input(study, asked.provenance, labelled, study.coordinates or embedding_of(adata))
 
 
+def _cells_in_file(request: AnnotateRequest, opened: AnnDataLike) -> Input:
+    """Build the study of cells whose values stay in their file."""
+    import anndata
+
+    drawn = {k: v for k, v in opened.obsm.items() if getattr(v, "ndim", 0) == 2}
+    metadata = anndata.AnnData(obs=opened.obs.copy(), obsm=drawn, uns=dict(opened.uns))
+    request.check_object(metadata)
+    study = study_of_cells(opened, group_key=request.group_key, context=request.context)
+    labelled = InFile(metadata, study, request.key, path=request.path)
+    provenance = replace(request, data=metadata).provenance
+    return Input(study, provenance, labelled, study.coordinates or embedding_of(metadata))
+
+
 @dataclass
 class AnnDataObject:
     """An AnnData, in memory or read from a file."""
@@ -232,6 +251,26 @@ class AnnDataObject:
     def save(self, path: Path) -> None:
         """Write the .h5ad; raises as :func:`write_h5ad` does."""
         write_h5ad(self.adata, path)
+
+
+@dataclass
+class InFile(AnnDataObject):
+    """An AnnData of which only the metadata was read; the values are in its file."""
+
+    path: Path = Path()
+    found: Annotations | CellAnnotations | None = field(default=None, init=False)
+
+    def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
+        """Write the columns into the metadata."""
+        self.found = found
+        return super().deliver(found)
+
+    def save(self, path: Path) -> None:
+        """Write the whole object, which is read only now."""
+        whole = read_object(self.path)
+        if self.found is not None:
+            attach(whole, self.found, self.study.clusters, self.key)
+        write_h5ad(whole, path)
 
 
 def write_h5ad(adata: anndata.AnnData, path: Path) -> None:

@@ -271,7 +271,7 @@ def annotate_cells(
         Options of the engine; its class says what they mean, for example
         ``help(cellferry.engines.engine_class("local", "cells"))``. With their defaults:
 
-        ``"local"``: smooth=False, tissue_only=False, knowledge, knowledge_only=False.
+        ``"local"``: smooth=False, tissue_only=False, knowledge, knowledge_only=False, scheduler.
 
         ``"cellatlas"``: api_url, api_key, model='geneformer', reference_atlas='human-core-2026',
         timeout=300, chunk_size=50000, chunk_bytes=25165824, parallel=2, compress, values='auto',

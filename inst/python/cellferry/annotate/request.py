@@ -128,19 +128,7 @@ class AnnotateRequest:
             else:
                 raise no_cells_within()
         if is_anndata(self.data):
-            delivery.check_group_key(self.key, self.group_key, self.level)
-            replaced = delivery.check_object_key(
-                self.data,
-                self.key,
-                overwrite=self.overwrite,
-                level=self.level,
-                levels=self.levels,
-            )
-            previous = stored_labels(self.data, self.key)
-            if previous is not None:
-                check_unedited(previous, overwrite=self.overwrite)
-            if replaced:
-                logger.info("Replacing the columns %s.", ", ".join(replaced))
+            self.check_object(self.data)
         else:
             delivery.check_key(self.key, (), level=self.level)
         study = build_study(
@@ -154,6 +142,18 @@ class AnnotateRequest:
             earlier=earlier,
         )
         return study if earlier is None else with_parents(study, earlier, on_event)
+
+    def check_object(self, adata: anndata.AnnData) -> None:
+        """Check the key against an AnnData; raises where labels cannot be written under it."""
+        delivery.check_group_key(self.key, self.group_key, self.level)
+        replaced = delivery.check_object_key(
+            adata, self.key, overwrite=self.overwrite, level=self.level, levels=self.levels
+        )
+        previous = stored_labels(adata, self.key)
+        if previous is not None:
+            check_unedited(previous, overwrite=self.overwrite)
+        if replaced:
+            logger.info("Replacing the columns %s.", ", ".join(replaced))
 
     def keyed(self, adata: anndata.AnnData) -> AnnotateRequest:
         """Return the request with the key under which an AnnData is labelled."""

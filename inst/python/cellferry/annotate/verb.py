@@ -115,7 +115,8 @@ def annotate(
             n_clusters=None if sizes is None else len(sizes),
             tissue=study.context.tissue,
         )
-        run.store("study.json", study_record(study))
+        # What the user's own metadata holds may be NaN, which the quick writer makes null.
+        run.store("study.json", study_record(study), compact=not study.context.metadata)
         return execute(run, study, engine, on_event)
 
 

@@ -6,10 +6,13 @@ kinds are declared once, in :data:`COLUMNS`; frames, CSV, JSON and R read that t
 
 from __future__ import annotations
 
+import csv
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -28,9 +31,6 @@ from .schema import check_schema
 from .texts import Texts
 
 if TYPE_CHECKING:
-    import os
-    from pathlib import Path
-
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -48,6 +48,8 @@ SCHEMA = "cellferry.annotations/2"
 READABLE = tuple(f"cellferry.annotations/{number}" for number in (1, 2))
 """Schemas that are read, for ever; what is changed is written by the last."""
 UNKNOWN = "Unknown"
+_COMPRESSED = frozenset({".bz2", ".gz", ".tar", ".xz", ".zip", ".zst"})
+"""Names of files that pandas compresses."""
 
 Status = Literal["ok", "unknown", "failed", "skipped"]
 STATUSES: tuple[str, ...] = ("ok", "unknown", "failed", "skipped")
@@ -464,11 +466,27 @@ class Annotations:
         It is exact data, not guarded against what a spreadsheet takes for a date or a formula:
         for that, :func:`cellferry.write_annotations` writes xlsx.
         """
-        frame = self.to_frame()
-        for name, kind in COLUMNS.items():
-            if kind == "texts":
+
+        if Path(path).suffix in _COMPRESSED:
+            frame = self.to_frame()
+            for name in (name for name, kind in COLUMNS.items() if kind == "texts"):
                 frame[name] = frame[name].map("; ".join)
-        frame.to_csv(path, index=False)
+            frame.to_csv(path, index=False)
+            return
+
+        def text(value: Any, kind: Kind) -> Any:
+            if kind == "texts":
+                return "; ".join(value)
+            if value is None or (kind == "real" and math.isnan(value)):
+                return ""
+            return float(value) if kind == "real" else value
+
+        # As pandas writes it, without the time that importing pandas takes.
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator=os.linesep)
+            writer.writerow(COLUMNS)
+            for row in self.rows:
+                writer.writerow(text(getattr(row, name), kind) for name, kind in COLUMNS.items())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the whole as plain data: schema, rows, evidence, provenance."""
@@ -551,12 +569,12 @@ def kept_markers(markers: Markers | None) -> dict[str, list[Any]]:
     # Not every table has fold changes; lists are ranked by their order whatever the method.
     method = next(iter(markers.ranking_methods), "avg_log2FC")
     chosen = markers.select(method, n_genes=KEPT_MARKERS)
-    frame = markers.to_frame().iloc[[int(r) for best in chosen.values() for r in best.rows]]
+    columns = markers.columns([int(r) for best in chosen.values() for r in best.rows])
 
     def plain(value: Any) -> Any:
         # JSON has neither NaN nor infinity.
         if isinstance(value, float):
             return value if math.isfinite(value) else None
-        return str(value)
+        return None if value is None else str(value)
 
-    return {str(name): [plain(v) for v in frame[name].tolist()] for name in frame.columns}
+    return {name: [plain(v) for v in values] for name, values in columns.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 MOST_ROWS = 20
 """Rows up to which a table is shown whole; of a longer one its head is, as pandas does."""
@@ -56,7 +56,11 @@ def aligned(names: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence
         Columns that are aligned to the right.
     """
     # Not a rich table: it takes 200 times as long, and cuts lines to the width of a terminal.
-    from rich.cells import cell_len
+    texts = [*names, *(text for row in rows for text in row)]
+    if all(text.isascii() and text.isprintable() for text in texts):
+        cell_len: Callable[[str], int] = len
+    else:
+        from rich.cells import cell_len
 
     widths = [max(map(cell_len, column)) for column in zip(names, *rows, strict=True)]
 

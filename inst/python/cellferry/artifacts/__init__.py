@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import InvalidOptionError, UnsupportedObjectError
 from ..runs.worker import run_in_worker
 from ..study.inputs.kinds import file_kind
 from ..study.inputs.readers import reader_of_r
@@ -32,7 +33,9 @@ from .inputs import open_inputs
 if TYPE_CHECKING:
     import anndata
 
+    from ..runs.worker import Event, Events
     from ..study.study import Study
+    from .inputs import Inputs
 
 
 def build_artifacts(
@@ -55,6 +58,8 @@ def build_artifacts(
     require_artifacts: bool = True,
     overwrite: bool = False,
     markers: bool = False,
+    scheduler: object = None,
+    resume: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Artifacts:
     """Build vars.h5 and obs.duckdb, and all statistics, in one read of the matrix.
@@ -95,6 +100,12 @@ def build_artifacts(
     markers
         Find the positive markers of the clusters in the same read; see
         :func:`cellferry.find_markers`. They are ``markers`` of the result.
+    scheduler
+        A cluster of dask that reads the file, of which every worker sees the path: the address of
+        a scheduler, a client of ``distributed``, or ``"local"``. One process writes both files,
+        which are the same to the byte whatever the number of workers.
+    resume
+        Id of a run whose cluster was lost: what it had done is not done again. The error names it.
     progress
         Show a progress bar on a terminal or in a notebook.
 
@@ -138,7 +149,13 @@ def build_artifacts(
         "overwrite": overwrite,
         "markers": markers,
     }
+    if scheduler is None and resume is not None:
+        message = "`resume` goes on with what a cluster had done, and there is no `scheduler`."
+        raise InvalidOptionError(message, "Give the address of one, or leave `resume` out.")
     if isinstance(data, str | os.PathLike) and file_kind(data).is_of_r:
+        if scheduler is not None:
+            message = "The workers of a cluster cannot read an .rds."
+            raise UnsupportedObjectError(message, "Write the object as .h5ad, and give its path.")
         read: Callable[..., Artifacts] = reader_of_r("artifacts", data)
         return read(
             Path(data).expanduser(), group_key=group_key,
@@ -152,9 +169,36 @@ def build_artifacts(
     ) as inputs:
         build = Build(inputs, options)
         with progress_events(show=progress, title="Building artifacts") as on_event:
-            built = run_in_worker(build.run, on_event)
+            if scheduler is None:
+                built = run_in_worker(build.run, on_event)
+            else:
+                built = _built_on(scheduler, inputs, build, on_event, resume)
     warn_of_values(built)
     return built
+
+
+def _built_on(
+    scheduler: object,
+    inputs: Inputs,
+    build: Build,
+    on_event: Callable[[Event], None] | None,
+    resume: str | os.PathLike[str] | None,
+) -> Artifacts:
+    """Build by a cluster that reads the matrices."""
+    from ..runs.units import opened_cluster
+    from .ranges.by_gene import required_origin
+    from .ranges.remembered import remembered
+    from .ranges.vars_h5 import FarMatrices
+
+    required_origin(inputs.study.require("normalized", "artifacts"))
+    build.check_targets()
+    with remembered("artifacts", resume) as run:
+
+        def work(events: Events) -> Artifacts:
+            with opened_cluster(scheduler) as cluster:
+                return build.run(events, FarMatrices(cluster, run, events))
+
+        return run_in_worker(work, on_event)
 
 
 __all__ = ["Artifacts", "Build", "BuildOptions", "build_artifacts", "warn_of_values"]

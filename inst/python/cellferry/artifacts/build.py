@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ..study.markers.tested import MarkerTable
     from ..study.study import Study
     from ..study.summary import Summary, SummaryOptions
+    from .ranges.vars_h5 import FarMatrices
     from .vars_h5.counts import CountsVerdict
 
 OnGenes: TypeAlias = "Callable[[int, Block], None]"
@@ -182,8 +183,16 @@ class Build:
             for name, target in self._targets.items():
                 check_target(name, target, overwrite=self._options.overwrite)
 
-    def run(self, events: Events) -> Artifacts:
-        """Build both files; runs in the worker thread."""
+    def run(self, events: Events, far: FarMatrices | None = None) -> Artifacts:
+        """Build both files; runs in the worker thread.
+
+        Parameters
+        ----------
+        events
+            Receives progress; stops the work when the user interrupts.
+        far
+            A cluster that reads the matrices; None reads them here.
+        """
         from ..study.expression.statistics import ExpressionStatistics
         from ..study.summary import assemble, summarise
         from .inputs import top_genes
@@ -196,11 +205,13 @@ class Build:
         counts: tuple[CountsVerdict, ...] = ()
         self.check_targets()
         sums = marker_sums_of(study, self._test) if self._options.markers else None
+        if far is not None and sums is not None:
+            far.sums(source, sums)
         # The metadata needs the database and not the matrix: it is written beside it.
         with ExitStack() as spaces, ThreadPoolExecutor(1, "cellferry-obs") as beside:
-            obs = beside.submit(self._obs, spaces, seconds)
+            obs = beside.submit(self._obs, spaces, seconds, far is not None)
             with self._guarded("vars.h5", errors):
-                counts = self._vars(statistics, events, seconds, sums)
+                counts = self._vars(statistics, events, seconds, sums, far)
             with self._guarded("obs.duckdb", errors):
                 publish(obs.result(), self._targets["obs.duckdb"])
         top = top_genes(self._inputs.ranking, source.genes, self._options.n_top_genes, study)
@@ -223,6 +234,7 @@ class Build:
         events: Events,
         seconds: dict[str, float],
         sums: MarkerSums | None,
+        far: FarMatrices | None,
     ) -> tuple[CountsVerdict, ...]:
         from .targets import Workspace
         from .vars_h5.writer import VarsWriter
@@ -235,16 +247,18 @@ class Build:
             batch = self._options.pcent_batch_size
             writer = VarsWriter(
                 self._inputs, statistics, space.folder, batch, events, self._symbols,
-                on_genes=_both(None if sums is None else sums.take, self._on_genes),
+                on_genes=_both(None if sums is None else sums.take, self._on_genes), far=far,
             )  # fmt: skip
             counts = tuple(writer.write(file))
             written = time.perf_counter()
             publish(file, target)
+            if far is not None:
+                far.clear()
             seconds["read_and_write"] = written - started
             seconds["fsync"] = time.perf_counter() - written
         return counts
 
-    def _obs(self, spaces: ExitStack, seconds: dict[str, float]) -> Path:
+    def _obs(self, spaces: ExitStack, seconds: dict[str, float], reproducible: bool) -> Path:
         """Write the metadata and return the file, which nobody has named yet."""
         from .obs_duckdb import obs_table, write_obs_duckdb
         from .targets import Workspace
@@ -256,7 +270,7 @@ class Build:
         table = obs_table(self._inputs.study, self._summary.columns, cell_names=names)
         space = spaces.enter_context(Workspace(target))
         file = space.folder / "obs.duckdb"
-        write_obs_duckdb(file, table, space.folder / "spill")
+        write_obs_duckdb(file, table, space.folder / "spill", reproducible=reproducible)
         seconds["obs"] = time.perf_counter() - started
         return file
 

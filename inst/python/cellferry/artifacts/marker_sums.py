@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,6 +72,7 @@ class MarkerSums:
             ]
         self._all = [_empty(n_genes, c) for c in contrasts]
         self._ranked = [[_empty(n_genes, c) for c in drawn] for drawn in self._drawn]
+        self.contrasts, self.options, self.samples = contrasts, options, samples
         self._samples: list[SampleCounts] = []
         if samples is not None:
             self._samples = [SampleCounts(n_genes, c, samples, options) for c in contrasts]
@@ -90,6 +91,30 @@ class MarkerSums:
                 target.put(start, group_sums(block, some.groups, scale=None))
         for counts in self._samples:
             counts.take(start, block)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what was taken, by name, as :meth:`put` takes it."""
+        found: dict[str, NDArray[Any]] = {}
+        for name, sums in self._named():
+            found |= {f"{name}_{column}": values for column, values in vars(sums).items()}
+        for number, counts in enumerate(self._samples):
+            found |= {f"more_{number}": counts.more, f"less_{number}": counts.less}
+        return found
+
+    def put(self, start: int, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take what :meth:`arrays` of other sums returned: of the genes from ``start`` on."""
+        for name, sums in self._named():
+            sums.put(start, GroupSums(**{c: arrays[f"{name}_{c}"] for c in vars(sums)}))
+        for number, counts in enumerate(self._samples):
+            rows = slice(start, start + len(arrays[f"more_{number}"]))
+            counts.more[rows] = arrays[f"more_{number}"]
+            counts.less[rows] = arrays[f"less_{number}"]
+
+    def _named(self) -> Iterator[tuple[str, GroupSums]]:
+        for number, whole in enumerate(self._all):
+            yield f"all_{number}", whole
+        for number, several in enumerate(self._ranked):
+            yield from ((f"drawn_{number}_{i}", sums) for i, sums in enumerate(several))
 
     def figures(self) -> GeneSummary | None:
         """Return share and mean of every gene; None unless each cluster is compared with all."""

@@ -15,6 +15,7 @@ from ..errors import (
     ClustersWithoutMarkersWarning,
     InvalidOptionError,
     MarkersRequiredError,
+    UnsupportedObjectError,
     counted,
     in_language,
     listing,
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..runs.worker import Event
+    from ..runs.worker import Event, Events
+    from ..study.expression.source import ExpressionSource
     from ..study.markers.table import Markers
 
 logger = logging.getLogger("cellferry")
@@ -72,6 +74,8 @@ def find_markers(
     sample_key: str | None = None,
     key_added: str | None = None,
     assay: str | None = None,
+    scheduler: object = None,
+    resume: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Markers:
     """Find the markers of clusters, as Seurat's ``FindAllMarkers()`` does.
@@ -115,6 +119,11 @@ def find_markers(
         ``scanpy.tl.rank_genes_groups``: ordered by z, with ``pts`` and ``pts_rest``.
     assay
         Of an .rds; None is its default assay.
+    scheduler
+        A cluster of dask that reads the file, of which every worker sees the path: the address of
+        a scheduler, a client of ``distributed``, or ``"local"``. The table is the same to the bit.
+    resume
+        Id of a run whose cluster was lost: what it had done is not done again. The error names it.
     progress
         Show a progress bar on a terminal or in a notebook.
 
@@ -160,7 +169,13 @@ def find_markers(
     if key_added is not None and not hasattr(data, "uns"):
         message = "`key_added` needs an AnnData, whose `uns` it writes to."
         raise InvalidOptionError(message, "Leave it out, or read the file: anndata.read_h5ad().")
+    if scheduler is None and resume is not None:
+        message = "`resume` goes on with what a cluster had done, and there is no `scheduler`."
+        raise InvalidOptionError(message, "Give the address of one, or leave `resume` out.")
     path = path_of_r(data, assay)
+    if path is not None and scheduler is not None:
+        message = "The workers of a cluster cannot read an .rds."
+        raise UnsupportedObjectError(message, "Write the object as .h5ad, and give its path.")
     if path is not None:
         read: Callable[..., MarkerTable] = reader_of_r("markers", path)
         of_r = read(
@@ -173,7 +188,7 @@ def find_markers(
         with progress_events(show=progress, title="Finding markers") as on_event:
             sums = compared(
                 study, options, on_event, ident_1=ident_1, ident_2=ident_2, within=within,
-                sample_key=sample_key,
+                sample_key=sample_key, scheduler=scheduler, resume=resume,
             )  # fmt: skip
         found = sums.table(study.clusters.names)
         warn_of_left_out(found)
@@ -388,6 +403,8 @@ def compared(
     ident_2: str | Sequence[str] | None = None,
     within: str | None = None,
     sample_key: str | None = None,
+    scheduler: object = None,
+    resume: str | os.PathLike[str] | None = None,
 ) -> MarkerSums:
     """Check what is compared, and return the sums of it; see :func:`find_markers`.
 
@@ -399,13 +416,40 @@ def compared(
         Checked.
     on_event
         Called in this thread with progress.
-    ident_1, ident_2, within, sample_key
+    ident_1, ident_2, within, sample_key, scheduler, resume
         As of :func:`find_markers`.
     """
     contrasts = contrasts_of(study, ident_1, ident_2, within)
     samples = None if sample_key is None else _column(study, sample_key)
     check_testable(study.normalized, study.counts_in)
-    return read_study(study, contrasts, options, on_event, samples=samples)
+    if scheduler is None:
+        return read_study(study, contrasts, options, on_event, samples=samples)
+    source = study.require("normalized", "markers")
+    sums = MarkerSums(source.genes, contrasts, options, samples=samples)
+    return _read_on(scheduler, source, sums, on_event, resume)
+
+
+def _read_on(
+    scheduler: object,
+    source: ExpressionSource,
+    sums: MarkerSums,
+    on_event: Callable[[Event], None] | None,
+    resume: str | os.PathLike[str] | None,
+) -> MarkerSums:
+    """Read the values of a file by a cluster."""
+    from ..runs.units import opened_cluster
+    from .ranges.by_gene import required_origin
+    from .ranges.remembered import remembered
+    from .ranges.sums import read_sums_on
+
+    required_origin(source)
+    with remembered("markers", resume) as run:
+
+        def work(events: Events) -> MarkerSums:
+            with opened_cluster(scheduler) as cluster:
+                return read_sums_on(cluster, source, sums, run, events)
+
+        return run_in_worker(work, on_event)
 
 
 def contrasts_of(

@@ -195,7 +195,9 @@ def _distinct(names: Sequence[str]) -> list[str]:
     return result
 
 
-def write_obs_duckdb(path: Path, table: pd.DataFrame, spill: Path) -> None:
+def write_obs_duckdb(
+    path: Path, table: pd.DataFrame, spill: Path, *, reproducible: bool = False
+) -> None:
     """Write a table to a new database file.
 
     Parameters
@@ -206,12 +208,15 @@ def write_obs_duckdb(path: Path, table: pd.DataFrame, spill: Path) -> None:
         Made by :func:`obs_table`.
     spill
         A private folder, where duckdb puts what does not fit into memory.
+    reproducible
+        Whether the same table gives the same bytes. Texts then take up to twice the room: duckdb
+        compresses them by FSST, which begins with a sample that it draws.
     """
     import duckdb
 
     memory = max(LEAST_MEMORY, available_memory() // 2)
     limits: dict[str, str | bool | int | float | list[str]] = {
-        "threads": str(processors()),
+        "threads": "1" if reproducible else str(processors()),
         "memory_limit": f"{memory >> 20}MiB",
         "temp_directory": str(spill),
         # No extension is needed, and none may be fetched from the network.
@@ -219,6 +224,8 @@ def write_obs_duckdb(path: Path, table: pd.DataFrame, spill: Path) -> None:
         "autoload_known_extensions": "false",
     }
     with duckdb.connect(":memory:", config=limits) as connection:
+        if reproducible:
+            connection.execute("SET disabled_compression_methods = 'fsst,dict_fsst'")
         place = str(path).replace("'", "''")
         connection.execute(f"ATTACH '{place}' AS target (STORAGE_VERSION '{STORAGE_VERSION}')")
         connection.register("metadata", table)

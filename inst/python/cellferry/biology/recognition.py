@@ -234,7 +234,7 @@ def detect_species(genes: Iterable[object]) -> SpeciesGuess:
     0.0
     """
     names = {str(g).strip() for g in genes}
-    found: dict[str, int] = {s: len(names & _showing(s)) for s in _OTHER}
+    found: dict[str, int] = {s: sum(map(_shows, names & _own(s))) for s in _OTHER}
     other = 0
     for name in names - _vocabulary():
         start = name[:3]
@@ -276,10 +276,13 @@ def _of_species(species: Species) -> frozenset[str]:
 
 
 @functools.cache
-def _showing(species: Species) -> frozenset[str]:
-    """Return the names of one species alone; clones and single letters show nothing."""
-    own = _of_species(species) - _of_species(_OTHER[species])
-    return frozenset(n for n in own if len(n) > 1 and not _CLONE.fullmatch(n))
+def _own(species: Species) -> frozenset[str]:
+    return _of_species(species) - _of_species(_OTHER[species])
+
+
+def _shows(name: str) -> bool:
+    """Whether a name of one species alone shows it; clones and single letters do not."""
+    return len(name) > 1 and not _CLONE.fullmatch(name)
 
 
 @functools.cache

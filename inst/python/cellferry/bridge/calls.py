@@ -204,6 +204,8 @@ def _artifacts_file(message: Message, out: wire.Outgoing, _callback: Callback | 
         group_key=message.get("group_key"),
         coordinates_key=message.get("coordinates_key") or "X_umap",
         progress=False,
+        scheduler=message.get("scheduler"),
+        resume=message.get("resume"),
         **message["options"],
     )
     return builds.described(built, None, out)

@@ -90,7 +90,7 @@ def of_file(
     Parameters
     ----------
     message
-        ``path``, ``group_key``, ``assay``, ``options`` and what is compared.
+        ``path``, ``group_key``, ``assay``, ``options``, what is compared, and the cluster.
     on_event
         Called in this thread for each event.
     out
@@ -99,7 +99,7 @@ def of_file(
     path_of_r(message["path"], message.get("assay"))
     options = _options(message["options"])
     with opened_study(message["path"], message.get("group_key")) as study:
-        names = ("ident_1", "ident_2", "within", "sample_key")
+        names = ("ident_1", "ident_2", "within", "sample_key", "scheduler", "resume")
         sums = compared(study, options, on_event, **{name: message.get(name) for name in names})
         return described(sums.table(study.clusters.names), out)
 

@@ -89,6 +89,10 @@ def engine_options_of(
 @click.option("--overwrite", is_flag=True, help="Replace files and columns of other origin.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done and sent; do nothing.")
 @click.option(
+    "--scheduler", metavar="ADDRESS",
+    help="With --cells: a cluster of dask that does the work, or local.",
+)  # fmt: skip
+@click.option(
     "--option", "options", multiple=True, callback=engine_options_of, metavar="NAME=VALUE",
     help="An option of the engine, of several NAME.OPTION=VALUE; may be given again.",
 )  # fmt: skip
@@ -123,7 +127,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an object also
     OUT_cells.csv and, if --out is given, OUT.h5ad or OUT.rds with the labels. The run is kept in
     OUT_run. An .rds contains a Seurat object or a SingleCellExperiment and is read by Rscript,
-    which must be on the PATH; its clusters are the active identity, or --group-key.
+    which must be on the PATH; its clusters are the active identity, or --group-key. The cells of an
+    .h5ad can be answered by a cluster of dask: --scheduler tcp://host:8786.
     With several engines each label is in KEY_NAME of the object and what they agree on, see
     cellferry consensus, is the answer. One that fails has no vote.
     The engine llm also writes OUT_summary.csv and OUT_conversations.json; its key is taken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -47,6 +48,8 @@ def artifacts() -> None:
     help="Take only this column of obs (and the clusters); may be given again.",
 )  # fmt: skip
 @click.option("--no-cell-names", is_flag=True, help="Leave the names of the cells out.")
+@click.option("--scheduler", metavar="ADDRESS", help="Cluster of dask that reads it, or local.")
+@click.option("--resume", metavar="RUN", help="Run whose cluster was lost: go on with it.")
 @click.option("--overwrite", is_flag=True, help="Replace files of another kind.")
 def build(  # noqa: PLR0917 - click passes every option by name
     input_file: Path,
@@ -58,6 +61,8 @@ def build(  # noqa: PLR0917 - click passes every option by name
     gene_symbols_column: str | None,
     obs_columns: tuple[str, ...],
     no_cell_names: bool,
+    scheduler: str | None,
+    resume: str | None,
     overwrite: bool,
 ) -> None:
     """Build vars.h5 and obs.duckdb from INPUT, an .h5ad, a zarr folder or an .rds.
@@ -81,7 +86,8 @@ def build(  # noqa: PLR0917 - click passes every option by name
         "cell_names": not no_cell_names,
         "overwrite": overwrite,
     }
-    built = _built(input_file, group_key, assay, coordinates_key, options)
+    cluster = {"scheduler": scheduler, "resume": resume}
+    built = _built(input_file, group_key, assay, coordinates_key, options, cluster=cluster)
     lines = [built.summary.normalisation.explanation]
     for place in built.counts:
         answer = "raw counts" if place.are_counts else "no raw counts"
@@ -113,12 +119,14 @@ def _built(
     assay: str | None,
     coordinates_key: str | None,
     options: _Options,
+    *,
+    cluster: Mapping[str, str | None],
 ) -> Artifacts:
     progress = not the_console().quiet
     from ..study.inputs.kinds import file_error, file_kind
 
     kind = file_kind(path)
-    if kind.is_of_r:
+    if kind.is_of_r and not any(cluster.values()):
         from ..bridge.rds import build_artifacts_of_rds
 
         return build_artifacts_of_rds(
@@ -129,16 +137,22 @@ def _built(
             progress=progress,
             **options,
         )
-    if not kind.is_anndata:
+    if not kind.is_anndata and not kind.is_of_r:
         from ..errors import UnsupportedObjectError
 
         raise file_error(path, kind, "an object with cells", UnsupportedObjectError)
-    if group_key is None or assay is not None:
+    if not kind.is_of_r and (group_key is None or assay is not None):
         usage = "An .h5ad needs --group-key." if group_key is None else "--assay is for .rds."
         raise click.UsageError(usage)
     from ..artifacts import build_artifacts
 
     key = coordinates_key or "X_umap"
     return build_artifacts(
-        path, group_key=group_key, coordinates_key=key, progress=progress, **options
+        path,
+        group_key=group_key,
+        coordinates_key=key,
+        progress=progress,
+        **options,
+        scheduler=cluster["scheduler"],
+        resume=cluster["resume"],
     )

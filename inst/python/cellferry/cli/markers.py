@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 @click.option("--ident-2", multiple=True, metavar="CLUSTER", help="Against this one.")
 @click.option("--within", metavar="COLUMN", help="Compare within the values of this column.")
 @click.option("--sample-key", metavar="COLUMN", help="Say in how many samples a marker holds.")
+@click.option("--scheduler", metavar="ADDRESS", help="Cluster of dask that reads it, or local.")
+@click.option("--resume", metavar="RUN", help="Run whose cluster was lost: go on with it.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing table.")
 def markers(input_file: Path, out: Path, overwrite: bool, **options: Any) -> None:
     """Find the markers of the clusters of INPUT, an .h5ad, a zarr folder or an .rds.
@@ -53,6 +55,7 @@ def markers(input_file: Path, out: Path, overwrite: bool, **options: Any) -> Non
       cellferry markers pbmc.h5ad --group-key leiden --out markers.csv
       cellferry markers pbmc.rds --only-pos --out markers.csv
       cellferry markers pbmc.h5ad --group-key leiden --ident-1 3 --ident-2 5 --out 3-5.csv
+      cellferry markers atlas.h5ad --scheduler tcp://node1:8786 --out markers.csv
     """
     from ..artifacts.markers import find_markers
 

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..annotations.clusters import Annotations
 from ..annotations.printed import aligned
 
 __all__ = [
@@ -22,6 +21,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from ..annotations.clusters import Annotations
     from ..runs.run import Run
 
 

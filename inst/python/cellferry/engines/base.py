@@ -51,6 +51,8 @@ class Capabilities:
         not be brought.
     companions
         What the service is said to offer beside annotation, by name; see :class:`Companion`.
+    from_file
+        Whether the values of an .h5ad are to stay in the file, from which workers read them.
     """
 
     answers: frozenset[str] = frozenset({"clusters"})
@@ -62,6 +64,7 @@ class Capabilities:
     reading: Reading | None = None
     one_of: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
+    from_file: bool = False
 
 
 @dataclass(frozen=True)

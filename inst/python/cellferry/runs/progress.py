@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +41,9 @@ def progress_events(
     if not show:
         yield None
         return
+    if not _may_draw():
+        yield None if line is None else _lines(line, title, seconds)
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -59,6 +64,13 @@ def progress_events(
             )
 
         yield draw
+
+
+def _may_draw() -> bool:
+    """Whether it is worth importing what draws; it then looks closer itself."""
+    forced = os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE") == "1"
+    notebook = "IPython" in sys.modules
+    return bool(forced or notebook or (sys.stderr is not None and sys.stderr.isatty()))
 
 
 def _lines(line: Callable[[str], object], title: str, seconds: float) -> Callable[[Event], None]:

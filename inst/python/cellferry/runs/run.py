@@ -269,11 +269,16 @@ class Run:
             hint = f"{kept} of it are used. Check the disk; see journal.damaged in its folder."
             warnings.warn(RunDamagedWarning(message, hint), stacklevel=2)
 
-    def store(self, name: str, content: Mapping[str, Json]) -> None:
-        """Write one JSON file of the run; raises :class:`OutputError`."""
+    def store(self, name: str, content: Mapping[str, Json], *, compact: bool = False) -> None:
+        """Write one JSON file of the run; ``compact`` is for tables of many finite numbers.
+
+        Raises
+        ------
+        OutputError
+        """
         self._check_session()
         try:
-            write_whole(self.folder / name, sealed(content))
+            write_whole(self.folder / name, sealed(content, compact=compact))
         except OSError as error:
             raise _not_written(self.folder, error) from error
 

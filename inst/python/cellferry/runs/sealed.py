@@ -20,19 +20,41 @@ _LONGEST = 64
 """Bytes at the end in which the seal is."""
 
 
-def sealed(content: Mapping[str, Json]) -> bytes:
+def sealed(content: Mapping[str, Json], *, compact: bool = False) -> bytes:
     """Return an object as one line of JSON that ends with its checksum.
+
+    Parameters
+    ----------
+    content
+        What JSON can say.
+    compact
+        Without blanks, by a quicker writer: for tables of many numbers, all of them finite.
 
     Examples
     --------
     >>> sealed({"a": 1})
     b'{"a": 1, "sum": "795efb8f8bdc87cd47c4172660bae252"}'
     """
-    text = json.dumps({k: v for k, v in content.items() if k != SUM}, ensure_ascii=False)
-    # A lone surrogate is in no UTF-8: it is written as JSON escapes it.
-    raw = text[:-1].encode("utf-8", "backslashreplace")
+    unsealed_content = {k: v for k, v in content.items() if k != SUM}
+    raw = (_compact(unsealed_content) if compact else None) or _plain(unsealed_content)
+    raw = raw[:-1]
     comma = b"" if raw == b"{" else b", "
     return raw + comma + f'"{SUM}": "{_digest(raw)}"}}'.encode()
+
+
+def _plain(content: Mapping[str, Json]) -> bytes:
+    # A lone surrogate is in no UTF-8: it is written as JSON escapes it.
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def _compact(content: Mapping[str, Json]) -> bytes | None:
+    """Return the text without blanks; None where it holds what the quick writer refuses."""
+    import orjson
+
+    try:
+        return orjson.dumps(content)
+    except orjson.JSONEncodeError:  # a lone surrogate, a whole number of more than 64 bits
+        return None
 
 
 def unsealed(raw: bytes) -> tuple[dict[str, Any], bool]:

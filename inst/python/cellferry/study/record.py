@@ -48,6 +48,8 @@ def study_from_record(record: Mapping[str, Any]) -> Study:
         totals=None if totals is None else tuple(totals),
     )
     return Study(
+        # Cells may be without any clustering; which they were is not kept.
+        cells=None if clusters.names else (),
         clusters=clusters,
         group_key=record["group_key"],
         genes=None if genes is None else tuple(genes),

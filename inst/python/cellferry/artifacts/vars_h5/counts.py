@@ -34,6 +34,7 @@ class NotCountsError(Exception):
 
     def __init__(self, value: float) -> None:
         super().__init__(f"it holds {value:g}, which is no count")
+        self.value = value
 
 
 def judge(candidates: Sequence[Candidate]) -> tuple[list[CountsVerdict], list[Candidate]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,24 @@ from .transpose import Pieces
 if TYPE_CHECKING:
     import h5py
     from numpy.typing import NDArray
+
+    class FarMatrices(Protocol):
+        """What writes matrices that a cluster reads; see :mod:`..ranges.vars_h5`."""
+
+        def normalized(
+            self, group: h5py.Group, source: ExpressionSource, statistics: ExpressionStatistics
+        ) -> None:
+            """Write the normalised values, and fill the statistics."""
+            ...
+
+        def reads(self, source: ExpressionSource) -> bool:
+            """Whether it can read counts."""
+            ...
+
+        def raw(self, group: h5py.Group, source: ExpressionSource) -> NotCountsError | None:
+            """Write the counts, or say why they are none."""
+            ...
+
 
 Item: TypeAlias = "tuple[int, Block | BlockRun]"
 _Result = TypeVar("_Result")
@@ -58,6 +76,8 @@ class VarsWriter:
     on_genes
         Called, in any thread, with the first gene of each run of genes and its normalised values,
         cells x genes, each gene once: the same read feeds whoever wants them by gene.
+    far
+        Writes matrices that a cluster reads; None reads them here.
     """
 
     inputs: Inputs
@@ -67,6 +87,7 @@ class VarsWriter:
     events: Events
     gene_symbols_column: str | None = None
     on_genes: Callable[[int, Block], None] | None = None
+    far: FarMatrices | None = None
 
     def write(self, path: Path) -> list[CountsVerdict]:
         """Write the file; whoever gave the path makes it durable and names it."""
@@ -80,7 +101,12 @@ class VarsWriter:
             try:
                 first = candidates[0] if candidates else None
                 shared = first if first is not None and first.source is normalized else None
-                refused = self._normalized(file, normalized, shared)
+                refused = None
+                if self.far is None:
+                    refused = self._normalized(file, normalized, shared)
+                else:
+                    self.far.normalized(file.create_group("vars"), normalized, self.statistics)
+                    shared = None
                 write_var_metadata(
                     file, normalized.genes, self.inputs.var, self.gene_symbols_column
                 )
@@ -169,6 +195,11 @@ class VarsWriter:
         source = candidate.source
         assert source is not None
         axis = source.axis
+        if self.far is not None and self.far.reads(source):
+            error = self.far.raw(file.create_group("raw"), source)
+            if error is not None:
+                del file["raw"]
+            return error
         writer = self._writer(file, "raw", source)
         try:
             prepared = self._blocks(

@@ -193,9 +193,13 @@ class Local:
         return Annotations(tuple(rows), details, provenance)
 
     def _knowledge_for(self, study: Study) -> Knowledge:
+        return self.knowledge_for(study.context.tissue)
+
+    def knowledge_for(self, stated: str | None) -> Knowledge:
+        """Return the types that are considered in a tissue; raises where it is not known."""
         if not self.tissue_only:
             return self._table
-        tissue = (study.context.tissue or "").strip()
+        tissue = (stated or "").strip()
         if not tissue:
             message = "`tissue_only` needs a tissue, and the study names none."
             raise InvalidOptionError(message, "Pass `tissue`, or leave `tissue_only` out.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,18 +50,19 @@ class Hierarchy:
         names = profiles.names
         kinds = [knowledge.by_name[n].kind for n in names]
         lineages = [_lineages(knowledge, n) for n in names]
-        inside = np.array(
-            [[a == b or b in knowledge.ancestors[a] for b in names] for a in names], dtype=bool
-        ).reshape(len(names), len(names))
-        shared = np.array([[bool(a & b) for b in lineages] for a in lineages], dtype=bool)
+        chains = [(name, *knowledge.ancestors[name]) for name in names]
+        inside = _members(chains, {name: i for i, name in enumerate(names)})
+        tops = {name: i for i, name in enumerate(sorted({n for some in lineages for n in some}))}
+        # Whole numbers up to the number of types are exact, and only floats are multiplied fast.
+        of, contains = _members(lineages, tops).astype(np.float32), inside.astype(np.float32)
         return cls(
             knowledge,
             profiles,
             inside,
             inside | inside.T,
             # CD8 T cell and Naive T cell can both be true, as Naive CD8 T cell is inside both.
-            (inside.T.astype(np.int64) @ inside.astype(np.int64)) > 0,
-            shared.reshape(len(names), len(names)),
+            contains.T @ contains > 0,
+            of @ of.T > 0,
             np.array([k == "state" for k in kinds], dtype=bool),
             np.array([k == "compartment" for k in kinds], dtype=bool),
             np.array([n in knowledge.own for n in names], dtype=bool),
@@ -106,6 +108,14 @@ class Hierarchy:
         """Return the rows of its children."""
         children = self.knowledge.children[self.profiles.names[i]]
         return [self.index(c) for c in children if c in self.profiles.names]
+
+
+def _members(rows: Sequence[Iterable[str]], column: Mapping[str, int]) -> NDArray[np.bool_]:
+    """Return which of the columns each row names."""
+    found = np.zeros((len(rows), len(column)), dtype=bool)
+    for i, names in enumerate(rows):
+        found[i, [column[name] for name in names if name in column]] = True
+    return found
 
 
 def _lineages(knowledge: Knowledge, name: str) -> frozenset[str]:

@@ -135,9 +135,9 @@ class Profiles:
         states = np.array([t.kind == "state" for t in types], dtype=bool)
         of_state = (listed[states] > 0).any(axis=0)
         listed[np.ix_(~states, of_state)] *= OF_STATE
+        row = {name: i for i, name in enumerate(names)}
         above = [
-            {names.index(a): n for a, n in knowledge.ancestors[name].items() if a in names}
-            for name in names
+            {row[a]: n for a, n in knowledge.ancestors[name].items() if a in row} for name in names
         ]
         specificity = 1 / np.sqrt(np.maximum(_lineages(listed, above), 1))
         own = listed * specificity

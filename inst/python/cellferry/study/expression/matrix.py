@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import InvalidObjectError
 from .blocks import BLOCK_ROWS, BLOCK_VALUES, _compressed, row_ranges, sparse_view
+from .origin import Origin, origin_of
 from .source import RUNS, Axis, Block, ExpressionSource, Matrix, runs_of, spread
 
 if TYPE_CHECKING:
@@ -47,6 +48,17 @@ class MatrixSource(ExpressionSource):
             self.genes = tuple(kept)
         self.shape: tuple[int, int] = (int(matrix.shape[0]), len(self.genes))
 
+    @classmethod
+    def of_columns(
+        cls, matrix: Matrix, genes: Sequence[str], columns: Sequence[int]
+    ) -> MatrixSource:
+        """Return some columns of a matrix under the names that are given for them."""
+        made = cls(matrix, [""] * int(matrix.shape[1]))
+        made._columns = np.asarray(columns, dtype=np.intp)
+        made.genes = tuple(genes)
+        made.shape = (made.shape[0], len(made.genes))
+        return made
+
     def only(self, wanted: Sequence[str]) -> MatrixSource:
         """Return the same matrix with only some of its genes.
 
@@ -81,14 +93,40 @@ class MatrixSource(ExpressionSource):
         """How many values are stored, at most; None where only reading shows it."""
         return int(self._matrix.nnz) if hasattr(self._matrix, "nnz") else None
 
+    @property
+    def origin(self) -> Origin | None:
+        """Where a matrix is in a file; None in memory."""
+        columns = None if self._columns is None else self._columns.tolist()
+        return None if self.in_memory else origin_of(self._matrix, columns)
+
     def __iter__(self) -> Iterator[tuple[int, csr_matrix]]:
         """Yield ``(row_start, CSR block)`` in row order."""
         for start, stop in self._ranges("cells", BLOCK_ROWS):
-            block = _compressed(self._matrix[start:stop], "cells")
-            if self._columns is not None:
-                block = block[:, self._columns]
-                block.sort_indices()
-            yield start, block
+            yield start, self.rows(start, stop)
+
+    def rows(self, start: int, stop: int) -> csr_matrix:
+        """Return some cells as a canonical block."""
+        block = _compressed(self._matrix[start:stop], "cells")
+        if self._columns is not None:
+            block = block[:, self._columns]
+            block.sort_indices()
+        return block
+
+    def rows_between(self, first: int, last: int) -> Iterator[tuple[int, csr_matrix]]:
+        """Yield ``(row_start, block)`` of a range of cells, in row order, as all of them are."""
+        for start, stop in self._ranges("cells", BLOCK_ROWS, first, last):
+            yield start, self.rows(start, stop)
+
+    def columns_between(self, first: int, last: int) -> Block:
+        """Return some genes of all cells, compressed by genes."""
+        return _compressed(self._matrix[:, first:last], "genes")
+
+    def values_by_line(self) -> NDArray[np.int64]:
+        """Return how many values each gene (or cell) has, of what is kept along :attr:`axis`."""
+        indptr = _pointers(self._matrix, self.axis)
+        if indptr is None:
+            raise NotImplementedError
+        return np.diff(indptr).astype(np.int64)
 
     def blocks(self, most: int = BLOCK_ROWS) -> Iterator[tuple[int, Block]]:
         """Yield ``(start, block)`` along :attr:`axis`, compressed along it, covering it once.
@@ -135,15 +173,18 @@ class MatrixSource(ExpressionSource):
         parts = [_compressed(matrix[cell : cell + 1], "cells").data for cell in some]
         return np.concatenate(parts) if parts else np.empty(0)
 
-    def _ranges(self, axis: Axis, most: int) -> Iterator[tuple[int, int]]:
-        length = int(self._matrix.shape[0 if axis == "cells" else 1])
+    def _ranges(
+        self, axis: Axis, most: int, first: int = 0, last: int | None = None
+    ) -> Iterator[tuple[int, int]]:
+        length = int(self._matrix.shape[0 if axis == "cells" else 1]) if last is None else last
         indptr = _pointers(self._matrix, axis)
         if indptr is not None:
-            yield from row_ranges(indptr, BLOCK_VALUES, most)
+            for start, stop in row_ranges(indptr[first : length + 1], BLOCK_VALUES, most):
+                yield first + start, first + stop
             return
         across = max(1, int(self._matrix.shape[1 if axis == "cells" else 0]))
         step = max(1, min(most, BLOCK_VALUES // across)) if _is_dense(self._matrix) else most
-        for start in range(0, length, step):
+        for start in range(first, length, step):
             yield start, min(start + step, length)
 
 

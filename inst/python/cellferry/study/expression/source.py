@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csc_matrix, csr_matrix
 
+    from .origin import Origin
+
 Axis = Literal["cells", "genes"]
 Block: TypeAlias = "csr_matrix | csc_matrix"
 """Rows of cells, or columns of genes: cells x genes in either case."""
@@ -49,7 +51,7 @@ def runs_of(values: NDArray[np.number], most: int) -> NDArray[np.number]:
     Parameters
     ----------
     values
-        Anything that has a length and can be sliced, such as a dataset of a file.
+        Anything of one dimension that can be sliced, such as a dataset of a file.
     most
         How many are wanted.
 
@@ -58,7 +60,8 @@ def runs_of(values: NDArray[np.number], most: int) -> NDArray[np.number]:
     >>> len(runs_of(np.arange(1000), 128)), len(runs_of(np.arange(1000), 5000))
     (128, 1000)
     """
-    length = len(values)
+    # An array of zarr has no len().
+    length = int(values.shape[0])
     if length <= most:
         return np.asarray(values[:])
     run = max(1, most // RUNS)
@@ -145,6 +148,21 @@ class ExpressionSource(ABC):
         """How many values are stored, at most; None where only reading shows it."""
         return None
 
+    @property
+    def origin(self) -> Origin | None:
+        """Where another process finds the same values; None where it cannot."""
+        return None
+
+    def values_by_line(self) -> NDArray[np.int64]:
+        """Return how many values each cell (or gene) has, along :attr:`axis`.
+
+        Raises
+        ------
+        NotImplementedError
+            Only reading shows it.
+        """
+        raise NotImplementedError
+
     def sample_values(self, most: int) -> NDArray[np.number]:
         """Return about ``most`` of the stored values, or all, to be looked at.
 
@@ -202,6 +220,15 @@ class RenamedSource(ExpressionSource):
     def stored_values(self) -> int | None:
         """As of the source."""
         return self._source.stored_values
+
+    @property
+    def origin(self) -> Origin | None:
+        """As of the source."""
+        return self._source.origin
+
+    def values_by_line(self) -> NDArray[np.int64]:
+        """Return those of the source."""
+        return self._source.values_by_line()
 
     def sample_values(self, most: int) -> NDArray[np.number]:
         """Return values of the source."""

@@ -94,6 +94,7 @@ class ExpressionStatistics:
             message = "Clusters without cells have no expression."
             raise ValueError(message)
         self._genes, self._cells, self._codes = genes, cells, clusters.codes
+        self.cluster_names, self.codes = clusters.names, clusters.codes
         self._n_clusters = len(clusters.names)
         self.sizes = np.bincount(self._codes[self._codes >= 0], minlength=self._n_clusters)
         self.expressed = np.zeros((self._n_clusters, len(genes)), dtype=np.int64)
@@ -139,6 +140,11 @@ class ExpressionStatistics:
         self._largest = max(self._largest, found.largest)
         self._all_whole = self._all_whole and found.all_whole
         self._total = self._total if found.total is None else found.total
+
+    def add_total(self, block: Block, start: int) -> None:
+        """Look at what the first cells sum to, where all else was read by gene."""
+        if start == 0:
+            self._total = _common_total(block)
 
     def percentages(self) -> NDArray[np.float64]:
         """Return clusters x genes: percent of cells whose value is not 0, to two decimals."""
@@ -212,8 +218,20 @@ class ExpressionStatistics:
         major = start + int(np.searchsorted(block.indptr, wrong[0], side="right")) - 1
         minor = int(block.indices[wrong[0]])
         cell, gene = (major, minor) if axis == "cells" else (minor, major)
+        return self.not_finite(cell, gene, missing=bool(np.isnan(block.data[wrong[0]])))
+
+    def not_finite(self, cell: int, gene: int, *, missing: bool) -> ArtifactValuesError:
+        """Return the error that names a value.
+
+        Parameters
+        ----------
+        cell, gene
+            Their positions.
+        missing
+            Whether it is NaN, and not infinite.
+        """
         cell_name = self._cells[cell] if self._cells is not None else str(cell + 1)
-        value = "NaN" if np.isnan(block.data[wrong[0]]) else "infinite"
+        value = "NaN" if missing else "infinite"
         message = (
             f'The value of gene "{self._genes[gene]}" in cell "{cell_name}" is {value}, and '
             "expression must be finite numbers."

@@ -16,6 +16,7 @@ from ...errors import (
     listing,
 )
 from ..h5ad import open_h5ad, read_h5ad
+from ..layers import OpenH5ad, OpenRaw, is_named_layer
 from .kinds import FileKind, file_error, file_kind
 from .tenx import read_10x_folder, read_10x_h5
 
@@ -100,14 +101,14 @@ def refuse_mudata(data: object) -> None:
 
 @contextmanager
 def opened_object(path: Path, uns: Collection[str] = ()) -> Iterator[AnnDataLike]:
-    """Yield an AnnData of a file; the matrices of an .h5ad stay in it until they are read.
+    """Yield an AnnData of a file; matrices of an .h5ad and of zarr stay there until they are read.
 
     Parameters
     ----------
     path
         As of :func:`read_object`.
     uns
-        What is read of ``uns`` of an .h5ad.
+        What is read of ``uns`` of an .h5ad and of zarr.
 
     Raises
     ------
@@ -118,6 +119,9 @@ def opened_object(path: Path, uns: Collection[str] = ()) -> Iterator[AnnDataLike
     if kind.name == "h5ad" and kind.is_anndata:
         with open_h5ad(path, uns) as opened:
             yield opened
+    elif kind.is_anndata and kind.name.startswith("zarr"):
+        with _opened_zarr(path, kind, uns) as in_zarr:
+            yield in_zarr
     else:
         yield read_object(path, kind)
 
@@ -183,6 +187,43 @@ def _read_zarr(path: Path, *, zipped: bool) -> anndata.AnnData:
 
     made: anndata.AnnData = anndata.io.read_zarr(_zarr_store(path, zipped=zipped))
     return made
+
+
+@contextmanager
+def _opened_zarr(path: Path, kind: FileKind, uns: Collection[str]) -> Iterator[OpenH5ad]:
+    """Yield the parts of an AnnData in zarr; metadata and embeddings are read, matrices are not."""
+    from anndata.io import read_elem
+
+    store = _zarr_store(path, zipped=kind.name == "zarr_zip")
+    import zarr
+
+    try:
+        with _unreadable(path, kind):
+            group: Any = zarr.open_group(store, mode="r")
+            layers, stored = group.get("layers") or {}, group.get("uns") or {}
+            raw = None
+            if "raw/X" in group:
+                raw = OpenRaw(_left_in_zarr(group["raw/X"]), read_elem(group["raw/var"]))
+            opened = OpenH5ad(
+                X=_left_in_zarr(group["X"]) if "X" in group else None,
+                raw=raw,
+                layers={key: _left_in_zarr(layers[key]) for key in layers if is_named_layer(key)},
+                obs=read_elem(group["obs"]),
+                var=read_elem(group["var"]),
+                obsm=read_elem(group["obsm"]) if "obsm" in group else {},
+                uns={key: read_elem(stored[key]) for key in uns if key in stored},
+            )
+        yield opened
+    finally:
+        if hasattr(store, "close"):
+            store.close()
+
+
+def _left_in_zarr(item: Any) -> Any:
+    """Return a matrix that stays where it is: sparse, or a dense array."""
+    from anndata.io import sparse_dataset
+
+    return item if hasattr(item, "chunks") else sparse_dataset(item)
 
 
 def _zarr_metadata(

@@ -164,7 +164,8 @@ def _read(
         for line, row in first:
             if len(row) != width + skipped:
                 raise _ragged(what, line, row, names)
-        text += sum(len(field) + 1 for _, row in first for field in row)
+        # Only of a file that is not at its end need it be guessed how much will come.
+        text += sum(sum(map(len, row)) + len(row) for _, row in first)
         kept.add([row for _, row in first], skipped, size / text if len(first) == PIECE else 1.0)
         first = list(islice(rows, PIECE))
     return Columns(kept.values(), what, decimal=kept.decimal)

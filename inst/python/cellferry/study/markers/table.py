@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -241,22 +241,41 @@ class Markers:
         """
         import pandas as pd
 
-        columns: dict[str, ArrayLike | pd.api.extensions.ExtensionArray] = {
-            STATISTICS[k]: v for k, v in self._statistics().items()
-        }
-        score = columns.pop("Score", None)
-        samples = {k: v for k, v in self._statistics().items() if k in SAMPLES}
-        for name in samples:
-            del columns[name]
+        columns: dict[str, ArrayLike | pd.api.extensions.ExtensionArray] = dict(self._named())
         columns["cluster"] = pd.Categorical.from_codes(
             self.cluster, categories=pd.Index(self.clusters, dtype=object), ordered=True
         )
-        columns["gene"] = self.gene
-        if score is not None:
-            columns["Score"] = score
-        for name, values in samples.items():
-            columns[name] = pd.Series(values).astype("Int64").array
+        for name in SAMPLES:
+            if name in columns:
+                columns[name] = pd.Series(columns[name]).astype("Int64").array
         return pd.DataFrame(columns)
+
+    def columns(self, rows: Sequence[int]) -> dict[str, list[Any]]:
+        """Return some rows as :meth:`to_frame` has them, as plain values and without pandas.
+
+        Importing pandas takes as long as annotating a table. Missing numbers of samples are None.
+
+        Examples
+        --------
+        >>> from cellferry import read_markers
+        >>> read_markers({"0": ["CD79A", "MS4A1"]}).columns([1])
+        {'cluster': ['0'], 'gene': ['MS4A1']}
+        """
+        found = {name: values[np.asarray(rows, np.intp)].tolist() for name, values in self._named()}
+        found["cluster"] = [self.clusters[code] for code in found["cluster"]]
+        for name in SAMPLES:
+            if name in found:
+                found[name] = [None if math.isnan(x) else int(x) for x in found[name]]
+        return found
+
+    def _named(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield the columns in the order of Seurat, with ours after them."""
+        statistics = self._statistics()
+        last = ("score", *SAMPLES)
+        yield from ((STATISTICS[k], v) for k, v in statistics.items() if k not in last)
+        yield "cluster", self.cluster
+        yield "gene", self.gene
+        yield from ((STATISTICS[k], statistics[k]) for k in last if k in statistics)
 
     def fingerprint(self, cluster: str) -> str:
         """Return a hash of all that the table says of one cluster, as 64 hex digits.
@@ -286,7 +305,7 @@ class Markers:
             "clusters": list(self.clusters),
             "cluster": self.cluster.tolist(),
             "gene": self.gene.tolist(),
-            **{k: [_to_plain(x) for x in v.tolist()] for k, v in self._statistics().items()},
+            **{k: _all_to_plain(v) for k, v in self._statistics().items()},
             **({} if self.details is None else {"details": dict(self.details)}),
         }
 
@@ -321,6 +340,10 @@ class Markers:
         if unknown:
             message = f"The marker table has no cluster {listing(unknown)}."
             raise MarkersClustersError(message, f"It has {listing(self.clusters)}.")
+
+
+def _all_to_plain(values: NDArray[np.float64]) -> list[Json]:
+    return values.tolist() if np.isfinite(values).all() else [*map(_to_plain, values.tolist())]
 
 
 def _to_plain(number: float) -> float | str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ....errors import EngineNeedsError
+from ....errors import EngineNeedsError, InvalidOptionError
 from ....study.expression.kinds import NOT_LOGGED, Kind, look_at
 from ....study.options import flag
 from ...base import Capabilities, Plan, Understood
@@ -18,6 +18,7 @@ from ..answer import ENGINE
 from ..context import SpeciesRead, read_species, understand
 from ..knowledge.types import SPECIES
 from .answer import CellScorer, Fits, row_blocks
+from .ranges import choices_of_ranges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from ....study.markers.table import Markers
     from ....study.study import Study
     from ..knowledge.base import Knowledge
+    from .choice import CellChoice
 
 VERSION = 3
 """Raised when the same cells get another answer."""
@@ -52,6 +54,10 @@ class LocalCells:
         Consider only types that occur in the study's tissue.
     knowledge, knowledge_only
         A table of your own, as for clusters.
+    scheduler
+        A cluster of dask that answers ranges of cells, each worker reading the file by its path:
+        the address of a scheduler, a client of ``distributed``, or ``"local"`` for a process of
+        each processor. The answer is the same to the bit. No run remembers it.
 
     Raises
     ------
@@ -72,7 +78,12 @@ class LocalCells:
         tissue_only: bool = False,
         knowledge: str | os.PathLike[str] | None = None,
         knowledge_only: bool = False,
+        scheduler: object = None,
     ) -> None:
+        if scheduler is not None and smooth:
+            message = "`smooth` needs all cells at once, so `scheduler` cannot be given."
+            raise InvalidOptionError(message, "Leave one of them out.", option="scheduler")
+        self.scheduler = scheduler
         self._local = Local(
             tissue_only=tissue_only, knowledge=knowledge, knowledge_only=knowledge_only
         )
@@ -88,6 +99,7 @@ class LocalCells:
             uses=frozenset({"normalized", "counts"} | ({"graph"} if self.smooth else set())),
             # Seurat 5 has no layer of values before NormalizeData(), where Seurat 4 has the counts.
             one_of=("normalized", "counts"),
+            from_file=self.scheduler is not None,
             genes=tuple(dict.fromkeys(g for s in SPECIES for g in table.names_of_genes(s))),
         )
 
@@ -110,19 +122,31 @@ class LocalCells:
         note = f"{types} cell types, species {species.name}."
         return Plan(self.name, len(study.clusters.names), notes=(note,), cells=n_cells)
 
-    def run(self, study: Study, run: Run, events: Events) -> CellAnnotations:  # noqa: ARG002
+    def run(self, study: Study, run: Run, events: Events) -> CellAnnotations:
         """Answer every cell, in the study's order."""
         source, kind = expression_of(study, self.name)
         cells: tuple[str, ...] = study.require("cells", self.name)
         knowledge = self._knowledge(study)
         species = self._species(study)
         scorer = CellScorer(knowledge, species.vocabulary, source.genes, counts=kind in NOT_LOGGED)
-        fits = self._smoothed(scorer, source, study, events) if self.smooth else None
-        choices = []
-        for start, choice in scorer.choices(source, fits):
-            events.check()
-            choices.append(choice)
-            events.emit("progress", done=start + len(choice.label), total=len(cells), unit="cell")
+        choices: list[CellChoice] = []
+        if self.scheduler is not None:
+            shared = {
+                "options": dict(self.describe()),
+                "tissue": study.context.tissue,
+                "knowledge": knowledge.digest,
+                "species": species.vocabulary,
+                "counts": kind in NOT_LOGGED,
+                "engine": VERSION,
+            }
+            choices += choices_of_ranges(source, shared, self.scheduler, run, events)
+        else:
+            fits = self._smoothed(scorer, source, study, events) if self.smooth else None
+            for start, choice in scorer.choices(source, fits):
+                events.check()
+                choices.append(choice)
+                done = start + len(choice.label)
+                events.emit("progress", done=done, total=len(cells), unit="cell")
         provenance = {
             "engine_version": VERSION,
             "knowledge": knowledge.digest,

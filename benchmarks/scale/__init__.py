@@ -1,0 +1,1 @@
+"""A cluster of dask beside one machine; see :mod:`.run`."""
