@@ -19,6 +19,7 @@ error_codes <- c(
   embedding = "R cannot be run inside this Python process.",
   engine = "An engine cannot do what was asked.",
   engine_needs = "The engine needs a part that the study does not have.",
+  engine_unusable = "An engine of another package cannot be loaded, or is none.",
   error = "Anything that stops cellferry.",
   gene_identifiers = "The genes are identifiers where symbols are needed.",
   group_empty = "The column of clusters names no cluster at all.",

@@ -18,8 +18,8 @@ react to the same thing. The tree::
     │   └── OptionError         UnknownOptionError, InvalidOptionError
     ├── DeliveryError           InvalidKeyError, ColumnExistsError, LabelsEditedError,
     │                           OutputError (DataInUseError)
-    ├── EngineError             UnknownEngineError, EngineNeedsError, UploadNotAllowedError,
-    │                           CredentialsRequiredError
+    ├── EngineError             UnknownEngineError, EngineUnusableError, EngineNeedsError,
+    │                           UploadNotAllowedError, CredentialsRequiredError
     │   └── ServiceError        a remote service did not do what was asked
     │       ├── ServiceUnreachableError, ServiceTimeoutError, ServiceJobError
     │       ├── ServiceCredentialsError (401), ServiceForbiddenError (403)
@@ -295,6 +295,12 @@ class UnknownEngineError(EngineError):
     """No engine of that name is registered."""
 
     code = "unknown_engine"
+
+
+class EngineUnusableError(EngineError):
+    """An engine of another package cannot be loaded, or is none."""
+
+    code = "engine_unusable"
 
 
 class EngineNeedsError(EngineError):

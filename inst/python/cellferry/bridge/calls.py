@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..annotations.delivery import DEFAULT_KEYS
 from ..annotations.report import REPORT_MB
-from ..engines import engine_names, engine_options, environment_variables
+from ..engines import engine_records, environment_variables, option_records, usable_engines
 from ..errors import InternalError
 from ..runs import Run, delete_runs, list_runs, prune_runs
 from ..runs.worker import at_work
@@ -53,8 +53,8 @@ def _describe(_message: Message, _out: wire.Outgoing, _callback: Callback | None
         "version": __version__,
         "python": platform.python_version(),
         "executable": sys.executable,
-        "engines": {name: engine_options(name) for name in engine_names()},
-        "cell_engines": {name: engine_options(name, "cells") for name in engine_names("cells")},
+        "engines": usable_engines(),
+        "cell_engines": usable_engines("cells"),
         "key_variables": environment_variables(),
         "dependencies": installed_versions(),
     }
@@ -78,16 +78,22 @@ def _check_clustering(message: Message, _out: wire.Outgoing, _callback: Callback
 
 
 def _known(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
-    """Return what the embedded engine knows: its tissues, or its cell types."""
+    """Return what the embedded engine knows, its tissues or its cell types; or the engines."""
     from ..engines.local.knowledge.known import cell_type_records, tissue_records
 
+    records: Sequence[Mapping[str, str | int]]
     if message["what"] == "tissues":
         records = tissue_records()
+    elif message["what"] == "engines":
+        records = engine_records()
+    elif message["what"] == "options":
+        records = option_records(message["engine"])
     else:
         records = cell_type_records(message.get("tissue"), message.get("species"))
+    names = list(records[0]) if records else ["answers", "option", "default"]
     columns = [
         out.column(name, "integer" if name == "cell_types" else "text", [r[name] for r in records])
-        for name in records[0]
+        for name in names
     ]
     return {"frame": out.frame(columns, len(records))}
 

@@ -25,7 +25,7 @@ from .exits import (
     exit_code_of_interrupt,
     stopped_by_signals,
 )
-from .known import cell_types, tissues
+from .known import cell_types, engines, tissues
 from .labels.agreement import compare, consensus
 from .labels.decide import apply, label
 from .markers import markers, pseudobulk
@@ -57,7 +57,7 @@ group.params += output_options()
 for command in (
     annotate, reannotate, label, apply, consensus, compare, artifacts, markers, export_markers,
     embed, pseudobulk, runs, report, write, review,
-    tissues, cell_types, serve, doctor, demo,
+    engines, tissues, cell_types, serve, doctor, demo,
 ):  # fmt: skip
     group.add_command(command)
 for name, leaf in leaves(group):

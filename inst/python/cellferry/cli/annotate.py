@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
-from ..engines import engine_names
+from ..engines import engine_names, usable_engines
 from ..errors import counted
 from .console import Console, plain, the_console
 from .exits import EXIT_FAILED_CLUSTERS, EXIT_OK
@@ -31,6 +32,20 @@ if TYPE_CHECKING:
     from ..runs.worker import Event
 
 _NAMES = f"{', '.join(engine_names())}; for cells {', '.join(engine_names('cells'))}"
+
+
+def complete_options(
+    context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Return the options of the engine that was named before, to be completed with a value."""
+    name = context.params.get("engine") or "local"
+    level: Level = "cells" if context.params.get("cells") else "clusters"
+    options = usable_engines(level).get(str(name), {})
+    return [
+        CompletionItem(f"{option}=", help=f"default {json.dumps(value)}")
+        for option, value in options.items()
+        if option.startswith(begun)
+    ]
 
 
 def engine_options_of(
@@ -88,7 +103,8 @@ def engine_options_of(
 @click.option("--dry-run", is_flag=True, help="Say what would be done and sent; do nothing.")
 @click.option(
     "--option", "options", multiple=True, callback=engine_options_of, metavar="NAME=VALUE",
-    help="An option of the engine; may be given again.",
+    shell_complete=complete_options,
+    help="An option of the engine, see cellferry engines NAME; may be given again.",
 )  # fmt: skip
 def annotate(  # noqa: PLR0917 - click passes every option by name
     input_file: Path,
@@ -114,7 +130,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
 ) -> None:
     """Annotate the clusters of INPUT: a marker table (CSV, TSV), an .h5ad, zarr or .rds.
 
-    With --cells, every cell of an .h5ad, zarr, .rds, or 10x .h5 or folder instead. What INPUT is
+    With --cells, every cell of an .h5ad, zarr, .rds, or 10x .h5 or folder instead. Without it an
+    engine that answers cells names each cluster after most of its cells. What INPUT is
     is seen by its content, not by its name. The INPUT "-" is a marker table on standard input,
     which may be gzipped; its table goes to standard output unless --out is given.
 

@@ -153,11 +153,7 @@ def _literal(value: str) -> str:
 
 @functools.cache
 def _engine_options() -> frozenset[str]:
-    from ..engines import ENGINES, engine_options
+    from ..engines import usable_engines
 
-    return frozenset(
-        option
-        for engine, levels in ENGINES.items()
-        for level in levels
-        for option in engine_options(engine, level)
-    )
+    found = [*usable_engines().values(), *usable_engines("cells").values()]
+    return frozenset(option for options in found for option in options)
