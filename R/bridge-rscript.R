@@ -50,10 +50,8 @@ do_task <- function(task) {
     bridge_call("markers_finish", list(handle = json_text(begun$handle)))
     return(invisible())
   }
-  if (task$verb == "pseudobulk") {
-    opened <- open_study(object, task$group_by, task$assay, pseudobulk_parts, verbose = FALSE)
-    bridge_call("pseudobulk", list(handle = json_text(opened$handle)))
-    return(invisible())
+  if (task$verb %in% c("pseudobulk", "train_reference")) {
+    return(values_of_object(object, task))
   }
   if (task$verb == "companion") {
     return(companion_of_object(object, task))
@@ -78,6 +76,14 @@ do_task <- function(task) {
     return(invisible())
   }
   save_where_asked(annotate_object(object, request, task$markers))
+}
+
+# The values of an object, of which Python makes the rest.
+values_of_object <- function(object, task) {
+  parts <- if (task$verb == "pseudobulk") pseudobulk_parts else reference_parts
+  opened <- open_study(object, task$group_by, task$assay, parts, verbose = FALSE)
+  bridge_call(task$verb, list(handle = json_text(opened$handle)))
+  invisible()
 }
 
 # The page of an object, which Python writes or serves.

@@ -43,6 +43,7 @@ error_codes <- c(
   markers_statistic = "The table lacks the statistic that ranking needs.",
   markers_unreadable = "The file does not exist, cannot be opened, or is not text.",
   merge = "Annotated parts do not fit into the object, or contradict each other.",
+  model = "A trained model, or the reference it is made of, cannot be used.",
   not_normalized = "Scaled values or raw counts are where log-normalised ones are needed.",
   object_outdated = "The object is of another generation of Seurat and must be converted first.",
   option = "An argument cannot be used.",

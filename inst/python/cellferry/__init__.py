@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .artifacts import build_artifacts
     from .artifacts.markers import find_markers, pseudobulk
     from .engines.local.knowledge.known import known_cell_types, known_tissues
+    from .engines.reference import train_reference
     from .study import Study, study_report
     from .study.markers import Markers, read_markers
 
@@ -79,6 +80,7 @@ _WHERE = {
     "seurat": "",
     "study_report": "study.inventory",
     "supporting_markers": "annotations.evidence",
+    "train_reference": "engines.reference.train",
     "withdraw_decision": "annotate.decisions",
     "write_annotations": "annotations.write",
 }
@@ -122,6 +124,7 @@ __all__ = [
     "seurat",
     "study_report",
     "supporting_markers",
+    "train_reference",
     "withdraw_decision",
     "write_annotations",
 ]
@@ -142,6 +145,7 @@ _READ_FILES = {
     "review",
     "study_report",
     "supporting_markers",
+    "train_reference",
     "write_annotations",
 }
 

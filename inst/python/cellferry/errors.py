@@ -14,7 +14,7 @@ react to the same thing. The tree::
     │   │   ├── MarkersStatisticError, MarkersClustersError
     │   │   ├── MarkersMismatchError, MarkersRequiredError
     │   ├── GeneIdentifiersError
-    │   ├── KnowledgeError
+    │   ├── KnowledgeError, ModelError
     │   └── OptionError         UnknownOptionError, InvalidOptionError
     ├── DeliveryError           InvalidKeyError, ColumnExistsError, LabelsEditedError,
     │                           OutputError (DataInUseError)
@@ -229,6 +229,12 @@ class KnowledgeError(InputError):
     """A table of marker knowledge is not valid."""
 
     code = "knowledge"
+
+
+class ModelError(InputError):
+    """A trained model, or the reference it is made of, cannot be used."""
+
+    code = "model"
 
 
 class OptionError(InputError):

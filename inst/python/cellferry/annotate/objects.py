@@ -279,6 +279,8 @@ def annotate_cells(
         qc='warn', min_counts=200, max_mitochondrial=0.2, doublets='column', markers_path,
         embedding_path.
 
+        ``"reference"``: model.
+
     Returns
     -------
     CellAnnotations

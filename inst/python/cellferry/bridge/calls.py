@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..annotate import verb
@@ -345,6 +345,35 @@ def _markers_file(message: Message, out: wire.Outgoing, callback: Callback | Non
     return markers.of_file(message, _notifier(callback), out)
 
 
+def _train_reference(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Train on a study that R has sent, or on a file that R does not read; or check the target."""
+    from ..engines.reference.train import check_target, train_reference
+
+    overwrite = bool(message.get("overwrite"))
+    if message.get("check"):
+        check_target(Path(message["file"]), overwrite=overwrite)
+        return {}
+    data: Any = message.get("path")
+    if data is None:
+        data = kept(message["handle"], OpenStudy).complete()
+    labels = str(message.get("labels"))
+    model = train_reference(
+        data,
+        labels,
+        message["file"],
+        n_genes=int(message["n_genes"]),
+        leave_out=bool(message.get("leave_out")),
+        overwrite=overwrite,
+        assay=message.get("assay"),
+    )
+    return {
+        "file": message["file"],
+        "classes": list(model.classes),
+        "genes": len(model.genes),
+        "cross_validation": dict(model.about["cross_validation"]),
+    }
+
+
 def _pseudobulk(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
     """Return the sums of a study that R has sent, or of a file that R does not read."""
     import numpy as np
@@ -656,6 +685,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "page_finish": _page_finish,
     "plan": _plan,
     "pseudobulk": _pseudobulk,
+    "train_reference": _train_reference,
     "read_markers": _read_markers,
     "report": _report,
     "request": _request,

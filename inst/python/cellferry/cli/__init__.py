@@ -34,6 +34,7 @@ from .reannotate import reannotate
 from .report import doctor, report, write
 from .runs import runs
 from .serve import review, serve
+from .training import train
 
 _HELP = f"""Annotate the cell types of clusters, on this machine or with a service you choose.
 
@@ -56,7 +57,7 @@ def group() -> None:
 group.params += output_options()
 for command in (
     annotate, reannotate, label, apply, consensus, compare, artifacts, markers, export_markers,
-    embed, pseudobulk, runs, report, write, review,
+    embed, pseudobulk, train, runs, report, write, review,
     engines, tissues, cell_types, serve, doctor, demo,
 ):  # fmt: skip
     group.add_command(command)

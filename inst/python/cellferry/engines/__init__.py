@@ -59,6 +59,7 @@ ENGINES: dict[str, dict[Level, str]] = {
     "llm": {"clusters": "cellferry.engines.llm:LLM"},
     "cytetype": {"clusters": "cellferry.engines.cytetype:CyteType"},
     "cellatlas": {"cells": "cellferry.engines.cellatlas:CellAtlas"},
+    "reference": {"cells": "cellferry.engines.reference:Reference"},
 }
 """Name -> what it answers -> ``module:class``. CONTRIBUTING.md says what else an engine needs."""
 

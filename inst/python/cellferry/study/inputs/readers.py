@@ -20,6 +20,7 @@ PURPOSES = (
     "markers",
     "page",
     "pseudobulk",
+    "reference",
     "report",
     "review",
 )
