@@ -81,5 +81,44 @@ ReferenceEngine <- function(model) {
   new_engine("reference", list(model = path.expand(model)))
 }
 
+#' Label cells by a model of CellTypist
+#'
+#' For [AnnotateCells()], and for [AnnotateClusters()], where each cluster is named after most of
+#' its cells. The labels are those of CellTypist's own functions; the model's file is read without
+#' running anything that is in it, and neither CellTypist nor a network is needed. What is read is
+#' log1p of 10,000 counts per cell: the normalised values where they are that, else made of the
+#' counts.
+#'
+#' @param model Path of a model, or the name of one that CellTypist has downloaded, such as
+#'   `"Immune_All_Low.pkl"`. Models are downloaded by CellTypist alone, in Python:
+#'   `celltypist.models.download_models()`.
+#' @param mode `"best match"` names the best type of each cell; with `"prob match"` a cell of which
+#'   no type reaches the probability `p_thres` is `"Unknown"`.
+#' @param p_thres See `mode`.
+#' @param majority_voting For cells: give every cell the type that most cells of its cluster have;
+#'   what it was called by itself is in `_detail`.
+#' @param over_clustering Metadata column to vote over; `NULL` are the clusters.
+#' @param min_prop Share of the cells of a cluster that its type must have, else they are
+#'   `"Unknown"`.
+#'
+#' @return An object of class `cellferry_engine`.
+#' @family annotation
+#' @seealso `vignette("engines")`
+#' @examples
+#' \dontrun{
+#' x <- AnnotateClusters(x, engine = CellTypistEngine("Immune_All_Low.pkl"))
+#' x <- AnnotateCells(x, engine = CellTypistEngine("my_model.pkl", majority_voting = TRUE))
+#' }
+#' @export
+CellTypistEngine <- function(model, mode = "best match", p_thres = 0.5, majority_voting = FALSE,
+                             over_clustering = NULL, min_prop = 0) {
+  check_text(model, "model")
+  new_engine("celltypist", list(
+    model = if (grepl("/", model, fixed = TRUE)) path.expand(model) else model, mode = mode,
+    p_thres = p_thres, majority_voting = majority_voting, over_clustering = over_clustering,
+    min_prop = min_prop
+  ))
+}
+
 # What is read of an object: both kinds of values, of which Python takes the better.
 reference_parts <- c("normalized", "counts")

@@ -49,7 +49,10 @@ test_that("what no model can be made of is refused, and a file is not replaced",
     TrainReference(x, "kind", file), "3 of 80 cells have no label",
     class = "cellferry_model_error"
   )
-  expect_error(TrainReference(x, "kind", file), "leave.out = TRUE", class = "cellferry_model_error")
+  expect_error(
+    TrainReference(x, "kind", file), "`leave[.]out = TRUE`",
+    class = "cellferry_model_error"
+  )
   expect_silent(TrainReference(x, "kind", file, leave.out = TRUE, verbose = FALSE))
   expect_true(file.exists(file))
   unlink(file)

@@ -281,6 +281,9 @@ def annotate_cells(
 
         ``"reference"``: model.
 
+        ``"celltypist"``: model, mode='best match', p_thres=0.5, majority_voting=False,
+        over_clustering, min_prop=0.0.
+
     Returns
     -------
     CellAnnotations

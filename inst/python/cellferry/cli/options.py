@@ -26,6 +26,7 @@ _VERBS = {
     "annotate_clusters()": "cellferry annotate without --cells",
     "build_artifacts()": "cellferry artifacts build",
     "resume()": "cellferry runs resume",
+    "train_reference()": "cellferry train",
 }
 _VALUES = {"TRUE": "true", "True": "true", "FALSE": "false", "False": "false", "None": "null"}
 

@@ -60,6 +60,7 @@ ENGINES: dict[str, dict[Level, str]] = {
     "cytetype": {"clusters": "cellferry.engines.cytetype:CyteType"},
     "cellatlas": {"cells": "cellferry.engines.cellatlas:CellAtlas"},
     "reference": {"cells": "cellferry.engines.reference:Reference"},
+    "celltypist": {"cells": "cellferry.engines.celltypist:CellTypist"},
 }
 """Name -> what it answers -> ``module:class``. CONTRIBUTING.md says what else an engine needs."""
 

@@ -147,10 +147,7 @@ class Reference:
     def _needed(self) -> ReferenceModel:
         if self._loaded is None:
             message = 'The engine "reference" needs a model, and none is given.'
-            hint = (
-                "Train one, model = cellferry.train_reference(adata, labels, path), "
-                "TrainReference() in R, and give its path as `model`."
-            )
+            hint = "Train one with `train_reference()`, and give its path as `model`."
             raise EngineNeedsError(message, hint, part="model")
         return self._loaded
 

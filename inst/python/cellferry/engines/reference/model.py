@@ -135,7 +135,7 @@ class ReferenceModel:
                 arrays = {name: found[name] for name in _ARRAYS} if schema == SCHEMA else {}
         except _UNREADABLE as error:
             message = f'"{path}" is no model of cellferry, or it is damaged.'
-            hint = "A model is what `train_reference()` or TrainReference() wrote."
+            hint = "A model is what `train_reference()` wrote."
             raise ModelError(message, hint) from error
         if schema != SCHEMA:
             message = f'The model "{path}" has the schema "{schema}", and this is "{SCHEMA}".'
