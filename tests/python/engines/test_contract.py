@@ -4,9 +4,11 @@ import inspect
 
 import pytest
 
+from atlas_server import AtlasServer
 from cellferry import annotate_cells, annotate_clusters
 from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.engines import Capabilities, Plan
+from cellferry.engines.cellatlas import CellAtlas
 from cellferry.engines.contract import RESERVED, EngineContract, example_cells
 from cellferry.engines.local import Local
 from cellferry.engines.local.cells import LocalCells
@@ -24,6 +26,20 @@ class TestLocalCells(EngineContract):
 
     def engine(self, **options):
         return LocalCells(**options)
+
+
+class TestCellAtlas(EngineContract):
+    """It asks a service, which is a real server on loopback."""
+
+    level = "cells"
+
+    @pytest.fixture(autouse=True)
+    def _server(self):
+        with AtlasServer().running() as self.server:
+            yield
+
+    def engine(self, **options):
+        return CellAtlas(api_url=self.server.url, qc="off", **options)
 
 
 class Right:
@@ -131,7 +147,7 @@ class CallsInSecret(Right):
     def answer(self, study, cluster):
         import socket
 
-        socket.getaddrinfo("localhost", 80)
+        socket.getaddrinfo("example.org", 80)
         return super().answer(study, cluster)
 
 

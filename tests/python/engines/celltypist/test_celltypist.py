@@ -175,13 +175,17 @@ def test_with_prob_match_what_no_type_reaches_is_unknown(celltypist, blood):
     assert 0 < none.sum() < len(none)
 
 
-def test_counts_are_brought_to_ten_thousand_and_other_values_are_refused(blood):
+def test_counts_are_brought_to_ten_thousand_and_other_values_are_refused(blood, caplog):
     path, other = blood
     wanted = annotate_cells(other.copy(), engine="celltypist", model=path, progress=False)
     counts = other.copy()
     counts.X = csr_matrix(np.round(np.expm1(other.X.toarray())))
-    found = annotate_cells(counts, engine="celltypist", model=path, progress=False)
+    with caplog.at_level("INFO", logger="cellferry"):
+        found = annotate_cells(counts, engine="celltypist", model=path, progress=False)
     assert found.provenance["read"] == "from_counts"
+    assert "log1p of 10,000 counts per cell is made from the counts." in caplog.messages
+    said = "The model has 10 types, of whose 765 genes the object has 765."
+    assert said in caplog.messages
     assert np.mean(found.label.values() == wanted.label.values()) > 0.98
     with pytest.raises(errors.NotNormalizedError, match="do not sum up to the same in each cell"):
         annotate_cells(halves()[1], engine="celltypist", model=path, progress=False)

@@ -6,6 +6,7 @@ functions, block by block, and without running anything that is in the file.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -37,10 +38,11 @@ if TYPE_CHECKING:
     from ...runs.worker import Events
     from ...study.study import Study
 
+logger = logging.getLogger("cellferry")
+
 MODES = ("best match", "prob match")
 FEWEST_SHARED = 0.1
 FEWEST_GENES = 20
-FEW_SHARED = 0.5
 ROWS = 1_000
 """Cells that are dense at once: 1,000 x 6,600 genes are 53 MB."""
 NO_GENES = "It expresses none of the genes of the model."
@@ -123,7 +125,9 @@ class CellTypist:
         own, _ = _shared(model, study)
         if self.majority_voting:
             self._votes_over(study)
-        note = f"{len(model.classes)} types, {len(own)} of {len(model.genes)} genes."
+        genes = f"of whose {len(model.genes)} genes the object has {len(own)}"
+        note = f"{len(model.classes)} types, {genes}."
+        logger.info("The model has %s", note)
         n_cells = len(study.cells or ())
         return Plan(self.name, len(study.clusters.names), notes=(note,), cells=n_cells)
 
@@ -136,7 +140,8 @@ class CellTypist:
         events.check()
         values = _values(study)
         own, columns = _shared(model, study)
-        events.emit("message", text=values.said)
+        if values.how != "as_is":
+            logger.info("%s", values.said)
         n, k = len(cells), len(model.classes)
         best, status = np.full(n, -1, dtype=np.int32), np.full(n, SKIPPED, dtype=np.uint8)
         sure = np.full(n, np.nan)

@@ -6,6 +6,7 @@ object nor scikit-learn nor a network.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,11 +36,12 @@ if TYPE_CHECKING:
     from ...study.study import Study
     from .model import Scorer
 
+logger = logging.getLogger("cellferry")
+
 __all__ = ["Reference", "ReferenceModel", "train_reference"]
 
 FEWEST_SHARED = 0.2
 """Part of the model's genes that an object must have."""
-FEW_SHARED = 0.6
 ALTERNATIVE = 0.1
 """Probability from which on another class is an alternative."""
 NO_GENES = "It expresses none of the genes of the model."
@@ -86,7 +88,9 @@ class Reference:
         """Return a plan without calls or cost; raises where the model does not fit the object."""
         model = self._needed()
         scorer = _scorer(model, study)
-        note = f"{len(model.classes)} classes, {scorer.shared} of {len(model.genes)} genes."
+        genes = f"of whose {len(model.genes)} genes the object has {scorer.shared}"
+        note = f"{len(model.classes)} classes, {genes}."
+        logger.info("The model has %s", note)
         n_cells = len(study.cells or ())
         return Plan(self.name, len(study.clusters.names), notes=(note,), cells=n_cells)
 
@@ -97,7 +101,8 @@ class Reference:
         events.check()
         values = LogNormalized.of(study, self.name)
         scorer = _scorer(model, study)
-        events.emit("message", text=values.said)
+        if values.how != "as_is":
+            logger.info("%s", values.said)
         n, k = len(cells), len(model.classes)
         label, status = np.full(n, -1, dtype=np.int32), np.full(n, SKIPPED, dtype=np.uint8)
         confidence = np.full(n, np.nan)
