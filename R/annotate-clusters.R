@@ -57,11 +57,12 @@
 #'   named list of genes; see [ReadMarkers()]. `NULL`: found as [FindClusterMarkers()] does with
 #'   `only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, rules = "5.0.1"`, whatever Seurat is
 #'   installed.
-#' @param engine Name of an engine, or an engine such as [LocalEngine()] or [LLMEngine()]. Several,
-#'   as `list(a = "local", b = LLMEngine("openai", "gpt-5"))` or several names, all answer: each
-#'   label is in `<key>_<name>`, with its record, and what they agree on ([ConsensusLabels()]) is
-#'   the answer under `key`. Keys and consents of all are checked before the first begins; one that
-#'   fails has no vote.
+#' @param engine Name of an engine ([KnownEngines()] lists them), or an engine such as
+#'   [LocalEngine()] or [LLMEngine()]. One that answers cells names each cluster after most of its
+#'   cells. Several, as `list(a = "local", b = LLMEngine("openai", "gpt-5"))` or several names, all
+#'   answer: each label is in `<key>_<name>`, with its record, and what they agree on
+#'   ([ConsensusLabels()]) is the answer under `key`. Keys and consents of all are checked before
+#'   the first begins; one that fails has no vote.
 #' @param group.by Metadata column with the clusters; `"ident"` is the active identity (in a
 #'   SingleCellExperiment the column `ident`, else `label`).
 #' @param key Name of the label column. Where it is not given, `within` is, and its labels are ours,

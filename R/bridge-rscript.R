@@ -56,17 +56,15 @@ rds_tasks <- list(
     bridge_call("markers_finish", list(handle = json_text(begun$handle)))
   },
   page = function(object, task) page_of_object(object, task),
-  pseudobulk = function(object, task) {
-    opened <- open_study(object, task$group_by, task$assay, pseudobulk_parts, verbose = FALSE)
-    bridge_call("pseudobulk", list(handle = json_text(opened$handle)))
-  },
+  pseudobulk = function(object, task) values_of_object(object, task, pseudobulk_parts),
   report = function(object, task) {
     bridge_call("reported", lapply(StudyReport(object, task$assay), json_texts))
   },
   stored = function(object, task) {
     outgoing <- new_outgoing()
     bridge_call("stored", json_stored(outgoing, object, task$coordinates_key), outgoing)
-  }
+  },
+  train_reference = function(object, task) values_of_object(object, task, reference_parts)
 )
 
 annotate_by_task <- function(object, task) {
@@ -89,6 +87,12 @@ annotate_by_task <- function(object, task) {
     return(invisible())
   }
   save_where_asked(annotate_object(object, request, task$markers))
+}
+
+# The values of an object, of which Python makes the rest.
+values_of_object <- function(object, task, parts) {
+  opened <- open_study(object, task$group_by, task$assay, parts, verbose = FALSE)
+  bridge_call(task$verb, list(handle = json_text(opened$handle)))
 }
 
 # The page of an object, which Python writes or serves.

@@ -4,7 +4,8 @@
 #' network; `CyteTypeEngine()` asks a service that speaks the CyteType protocol, the hosted one or
 #' `cellferry serve` on your own machine. Pass the result to [AnnotateClusters()], or pass the
 #' name and write the options beside it: `AnnotateClusters(x, engine = "local", n_genes = 20)`.
-#' [CellAtlasEngine()] is for [AnnotateCells()].
+#' [CellAtlasEngine()] is for [AnnotateCells()]. [KnownEngines()] lists them all, those of other
+#' packages too, and the options of each.
 #'
 #' @section Keys:
 #' Options whose names end in `key`, `token`, `secret` or `password` are kept in memory, outside of

@@ -28,9 +28,33 @@ KnownCellTypes <- function(tissue = NULL, species = NULL) {
   known_frame("cell_types", tissue, species)
 }
 
-known_frame <- function(what, tissue = NULL, species = NULL) {
+#' The engines that there are
+#'
+#' Those of cellferry, and those of other packages that are installed in cellferry's Python. Each is
+#' used by its name, with its options beside it or by [Engine()].
+#'
+#' @param name Name of an engine; `NULL` lists them all.
+#'
+#' @return A data frame. Without a name: `engine`, `answers` (an engine of cells answers clusters by
+#'   what most of their cells are), `package` with its version, `description`, and `problem`, which
+#'   says why one can't be used. With a name, its options: what each `answers`, `option`, and
+#'   `default` as JSON.
+#' @family annotation
+#' @examples
+#' \dontrun{
+#' KnownEngines()
+#' KnownEngines("local")
+#' }
+#' @export
+KnownEngines <- function(name = NULL) {
+  check_text(name, "name", null = TRUE)
+  if (is.null(name)) known_frame("engines") else known_frame("options", engine = name)
+}
+
+known_frame <- function(what, tissue = NULL, species = NULL, engine = NULL) {
   message <- list(
-    what = json_text(what), tissue = json_text(tissue), species = json_text(species)
+    what = json_text(what), tissue = json_text(tissue), species = json_text(species),
+    engine = json_text(engine)
   )
   answer <- bridge_call("known", message)
   unpack_frame(answer$value$frame, answer$buffers)

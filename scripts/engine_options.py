@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "inst" / "python" / "cellferry" / "annotate" / "objects.py"
 sys.path.insert(0, str(ROOT / "inst" / "python"))
 
-from cellferry.engines import engine_names, engine_options  # noqa: E402
+from cellferry.engines import ENGINES, engine_options  # noqa: E402
 
 PLACE = re.compile(
     r'(engine_class\("\w+"(?P<cells>, "cells")?\)\)``\. With their defaults:\n)'
@@ -24,7 +24,7 @@ PLACE = re.compile(
 def listed(level: str) -> str:
     """Return one paragraph for each engine, each option with its default."""
     lines: list[str] = []
-    for name in engine_names(level):
+    for name in (name for name, classes in ENGINES.items() if level in classes):
         options = [
             option if default is None else f"{option}={default!r}"
             for option, default in engine_options(name, level).items()

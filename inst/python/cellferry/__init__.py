@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .artifacts import build_artifacts
     from .artifacts.markers import find_markers, pseudobulk
     from .engines.local.knowledge.known import known_cell_types, known_tissues
+    from .engines.reference import train_reference
     from .study.inventory import study_report
     from .study.markers.read import read_markers
     from .study.markers.table import Markers
@@ -78,6 +79,7 @@ _WHERE = {
     "seurat": "",
     "study_report": "study.inventory",
     "supporting_markers": "annotations.evidence",
+    "train_reference": "engines.reference.train",
     "withdraw_decision": "annotate.decisions",
     "write_annotations": "annotations.write",
 }
@@ -121,6 +123,7 @@ __all__ = [
     "seurat",
     "study_report",
     "supporting_markers",
+    "train_reference",
     "withdraw_decision",
     "write_annotations",
 ]
@@ -141,6 +144,7 @@ _READ_FILES = {
     "review",
     "study_report",
     "supporting_markers",
+    "train_reference",
     "write_annotations",
 }
 

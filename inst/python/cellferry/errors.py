@@ -14,12 +14,12 @@ react to the same thing. The tree::
     │   │   ├── MarkersStatisticError, MarkersClustersError
     │   │   ├── MarkersMismatchError, MarkersRequiredError
     │   ├── GeneIdentifiersError
-    │   ├── KnowledgeError
+    │   ├── KnowledgeError, ModelError
     │   └── OptionError         UnknownOptionError, InvalidOptionError
     ├── DeliveryError           InvalidKeyError, ColumnExistsError, LabelsEditedError,
     │                           OutputError (DataInUseError)
-    ├── EngineError             UnknownEngineError, EngineNeedsError, UploadNotAllowedError,
-    │                           CredentialsRequiredError
+    ├── EngineError             UnknownEngineError, EngineUnusableError, EngineNeedsError,
+    │                           UploadNotAllowedError, CredentialsRequiredError
     │   └── ServiceError        a remote service did not do what was asked
     │       ├── ServiceUnreachableError, ServiceTimeoutError, ServiceJobError
     │       ├── ServiceCredentialsError (401), ServiceForbiddenError (403)
@@ -232,6 +232,12 @@ class KnowledgeError(InputError):
     code = "knowledge"
 
 
+class ModelError(InputError):
+    """A trained model, or the reference it is made of, cannot be used."""
+
+    code = "model"
+
+
 class OptionError(InputError):
     """An argument cannot be used."""
 
@@ -296,6 +302,12 @@ class UnknownEngineError(EngineError):
     """No engine of that name is registered."""
 
     code = "unknown_engine"
+
+
+class EngineUnusableError(EngineError):
+    """An engine of another package cannot be loaded, or is none."""
+
+    code = "engine_unusable"
 
 
 class EngineNeedsError(EngineError):

@@ -178,3 +178,11 @@ def test_the_methods_say_what_the_record_has(adata):
     agreed = cellferry.consensus(adata, ["cell_type", "singler"], weights={"singler": 2})
     said = cellferry.methods_text(agreed)
     assert "the consensus of 2 annotators (cell_type, singler (weight 2))" in said
+
+
+def test_the_methods_name_a_model_without_where_its_file_was():
+    for engine, named in (("reference", "annotated reference"), ("celltypist", "of CellTypist")):
+        known = {"engine": engine, "options": {"model": "/home/somebody/atlas.npz"}}
+        said = cellferry.methods_text(Annotations((), provenance=known))
+        assert f"{named} (atlas.npz)" in said
+        assert "somebody" not in said

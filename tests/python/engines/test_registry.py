@@ -34,7 +34,6 @@ def test_every_registered_engine_keeps_the_contract(name, level):
     ("name", "level", "words"),
     [
         ("llm", "cells", "answers clusters, not cells"),
-        ("cellatlas", "clusters", "answers cells, not clusters"),
         ("lokal", "clusters", 'Available: "local", "llm", "cytetype"'),
         ("lokal", "cells", 'Available: "local", "cellatlas"'),
     ],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from .._version import __version__
 from ..annotations import delivery
+from ..engines import package_of
 from ..runs.figures import keep_figures
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ def complete(found: Answer, study: Study, engine: Engine[object], run: Run) -> A
 def _provenance(study: Study, engine: Engine[object], run: Run, level: Level) -> dict[str, object]:
     key = str(run.provenance.get("key", ""))
     compared = delivery.has_clusters(study.clusters)
+    package = package_of(engine.name, level)
     return {
         "run": run.id,
         "created": run.content["created"],
@@ -97,6 +99,6 @@ def _provenance(study: Study, engine: Engine[object], run: Run, level: Level) ->
         "study_context": study.context.study_context,
         **({"genes": dict(study.recognised)} if study.recognised else {}),
         "columns": delivery.column_names(key, level, compared=compared) if key else [],
-        "versions": {"cellferry": __version__},
+        "versions": {"cellferry": __version__, **dict([package] if package else [])},
         **run.provenance,
     }

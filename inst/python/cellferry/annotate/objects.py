@@ -87,7 +87,9 @@ def annotate_clusters(
         Marker table for an AnnData. None: its stored ranking with fold changes, else those of
         :func:`cellferry.find_markers` with ``only_pos=True, logfc_threshold=0.25, min_pct=0.1``.
     engine
-        Name of an engine, or an engine. Several, by their names (``{"a": "local", "b": LLM(...)}``)
+        Name of an engine, or an engine; ``cellferry engines`` lists them, those of other packages
+        too. One that answers cells names each cluster after most of its cells, whose share is in
+        ``evidence[cluster]["share"]``. Several, by their names (``{"a": "local", "b": LLM(...)}``)
         or in a list, all answer: each label is in ``<key>_<name>``, with its record, and what they
         agree on (:func:`cellferry.consensus`) is the answer under ``key``. Keys, consents and the
         cost of all are checked before the first begins; one that fails has no vote.
@@ -277,6 +279,11 @@ def annotate_cells(
         timeout=300, chunk_size=50000, chunk_bytes=25165824, parallel=2, compress, values='auto',
         qc='warn', min_counts=200, max_mitochondrial=0.2, doublets='column', markers_path,
         embedding_path.
+
+        ``"reference"``: model.
+
+        ``"celltypist"``: model, mode='best match', p_thres=0.5, majority_voting=False,
+        over_clustering, min_prop=0.0.
 
     Returns
     -------

@@ -10,11 +10,11 @@ from __future__ import annotations
 import platform
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .._version import __version__
 from ..annotate import verb
@@ -26,7 +26,7 @@ from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..annotations.delivery import DEFAULT_KEYS
 from ..annotations.report import REPORT_MB
-from ..engines import engine_names, engine_options, environment_variables
+from ..engines import engine_records, environment_variables, option_records, usable_engines
 from ..errors import InternalError
 from ..runs import Run, delete_runs, list_runs, prune_runs
 from ..runs.worker import at_work
@@ -56,8 +56,8 @@ def _describe(_message: Message, _out: wire.Outgoing, _callback: Callback | None
         "version": __version__,
         "python": platform.python_version(),
         "executable": sys.executable,
-        "engines": {name: engine_options(name) for name in engine_names()},
-        "cell_engines": {name: engine_options(name, "cells") for name in engine_names("cells")},
+        "engines": usable_engines(),
+        "cell_engines": usable_engines("cells"),
         "key_variables": environment_variables(),
         "dependencies": installed_versions(),
     }
@@ -81,16 +81,22 @@ def _check_clustering(message: Message, _out: wire.Outgoing, _callback: Callback
 
 
 def _known(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
-    """Return what the embedded engine knows: its tissues, or its cell types."""
+    """Return what the embedded engine knows, its tissues or its cell types; or the engines."""
     from ..engines.local.knowledge.known import cell_type_records, tissue_records
 
+    records: Sequence[Mapping[str, str | int]]
     if message["what"] == "tissues":
         records = tissue_records()
+    elif message["what"] == "engines":
+        records = engine_records()
+    elif message["what"] == "options":
+        records = option_records(message["engine"])
     else:
         records = cell_type_records(message.get("tissue"), message.get("species"))
+    names = list(records[0]) if records else ["answers", "option", "default"]
     columns = [
         out.column(name, "integer" if name == "cell_types" else "text", [r[name] for r in records])
-        for name in records[0]
+        for name in names
     ]
     return {"frame": out.frame(columns, len(records))}
 
@@ -352,6 +358,35 @@ def _markers_file(message: Message, out: wire.Outgoing, callback: Callback | Non
     from . import markers
 
     return markers.of_file(message, _notifier(callback), out)
+
+
+def _train_reference(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Train on a study that R has sent, or on a file that R does not read; or check the target."""
+    from ..engines.reference.train import check_target, train_reference
+
+    overwrite = bool(message.get("overwrite"))
+    if message.get("check"):
+        check_target(Path(message["file"]), overwrite=overwrite)
+        return {}
+    data: Any = message.get("path")
+    if data is None:
+        data = kept(message["handle"], OpenStudy).complete()
+    labels = str(message.get("labels"))
+    model = train_reference(
+        data,
+        labels,
+        message["file"],
+        n_genes=int(message["n_genes"]),
+        leave_out=bool(message.get("leave_out")),
+        overwrite=overwrite,
+        assay=message.get("assay"),
+    )
+    return {
+        "file": message["file"],
+        "classes": list(model.classes),
+        "genes": len(model.genes),
+        "cross_validation": dict(model.about["cross_validation"]),
+    }
 
 
 def _pseudobulk(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
@@ -666,6 +701,7 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "page_finish": _page_finish,
     "plan": _plan,
     "pseudobulk": _pseudobulk,
+    "train_reference": _train_reference,
     "read_markers": _read_markers,
     "report": _report,
     "request": _request,

@@ -17,14 +17,14 @@ FIRST = "conditions.R"
 _ARGUMENTS = {
     "allow_upload": "allow.upload", "cluster_column": "cluster.column", "data": "object",
     "dry_run": "dry.run", "from_column": "from", "gene_column": "gene.column",
-    "group_key": "group.by", "ontology_id": "ontology.id", "sample_key": "sample.by",
-    "study_context": "study.context",
+    "group_key": "group.by", "leave_out": "leave.out", "ontology_id": "ontology.id",
+    "sample_key": "sample.by", "study_context": "study.context",
 }  # fmt: skip
 _VALUES = {"True": "TRUE", "False": "FALSE", "None": "NULL"}
 _VERBS = {
     "annotate_cells()": "AnnotateCells()", "annotate_clusters()": "AnnotateClusters()",
     "build_artifacts()": "BuildArtifacts()", "read_markers()": "ReadMarkers()",
-    "resume()": "ResumeAnnotation()",
+    "resume()": "ResumeAnnotation()", "train_reference()": "TrainReference()",
 }  # fmt: skip
 
 _PACKAGE = Path(__file__).resolve().parents[1]

@@ -26,7 +26,7 @@ from .exits import (
     exit_code_of_interrupt,
     stopped_by_signals,
 )
-from .known import cell_types, tissues
+from .known import cell_types, engines, tissues
 from .labels.agreement import compare, consensus
 from .labels.decide import apply, label
 from .markers import markers, pseudobulk
@@ -35,6 +35,7 @@ from .reannotate import reannotate
 from .report import doctor, report, write
 from .runs import runs
 from .serve import review, serve
+from .training import train
 
 GARBAGE = 100_000
 """So many new objects are made before cycles of unused ones are looked for."""
@@ -59,8 +60,8 @@ def group() -> None:
 group.params += output_options()
 for command in (
     annotate, reannotate, label, apply, consensus, compare, artifacts, markers, export_markers,
-    embed, pseudobulk, runs, report, write, review,
-    tissues, cell_types, serve, doctor, demo,
+    embed, pseudobulk, train, runs, report, write, review,
+    engines, tissues, cell_types, serve, doctor, demo,
 ):  # fmt: skip
     group.add_command(command)
 for name, leaf in leaves(group):

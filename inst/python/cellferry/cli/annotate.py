@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
-from ..engines import engine_names
+from ..engines import engine_names, usable_engines
 from ..errors import counted
 from .console import Console, plain, the_console
 from .exits import EXIT_FAILED_CLUSTERS, EXIT_OK
@@ -32,6 +33,23 @@ if TYPE_CHECKING:
     from ..runs.worker import Event
 
 _NAMES = f"{', '.join(engine_names())}; for cells {', '.join(engine_names('cells'))}"
+
+
+def complete_options(
+    context: click.Context, _parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Return the options of the engine that was named before, to be completed with a value."""
+    given = [str(name) for name in context.params.get("engines") or ("local",)]
+    level: Level = "cells" if context.params.get("cells") else "clusters"
+    known, several = usable_engines(level), len(given) > 1
+    found = []
+    for one in given:
+        name, _, engine = one.partition("=")
+        for option, value in known.get(engine or name, {}).items():
+            text = f"{name}.{option}=" if several else f"{option}="
+            if text.startswith(begun):
+                found.append(CompletionItem(text, help=f"default {json.dumps(value)}"))
+    return found
 
 
 def engine_options_of(
@@ -94,7 +112,8 @@ def engine_options_of(
 )  # fmt: skip
 @click.option(
     "--option", "options", multiple=True, callback=engine_options_of, metavar="NAME=VALUE",
-    help="An option of the engine, of several NAME.OPTION=VALUE; may be given again.",
+    shell_complete=complete_options,
+    help="An option, see cellferry engines; of several engines NAME.OPTION=VALUE. Repeatable.",
 )  # fmt: skip
 def annotate(  # noqa: PLR0917 - click passes every option by name
     input_file: Path,
@@ -120,7 +139,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
 ) -> None:
     """Annotate the clusters of INPUT: a marker table (CSV, TSV), an .h5ad, zarr or .rds.
 
-    With --cells, every cell of an .h5ad, zarr, .rds, or 10x .h5 or folder instead. What INPUT is
+    With --cells, every cell of an .h5ad, zarr, .rds, or 10x .h5 or folder instead. Without it an
+    engine that answers cells names each cluster after most of its cells. What INPUT is
     is seen by its content, not by its name. The INPUT "-" is a marker table on standard input,
     which may be gzipped; its table goes to standard output unless --out is given.
 

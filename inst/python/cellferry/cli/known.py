@@ -1,10 +1,10 @@
-"""``cellferry tissues`` and ``cellferry cell-types``: what the embedded engine knows."""
+"""``cellferry engines``, ``tissues`` and ``cell-types``: what there is, and what it knows."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
 
@@ -40,9 +40,38 @@ def cell_types(tissue: str | None, species: str | None) -> None:
     _print(cell_type_records(tissue, species))
 
 
-def _print(records: Sequence[dict[str, str | int]]) -> None:
+@click.command()
+@click.argument("name", required=False, shell_complete=lambda *_: _names())
+def engines(name: str | None) -> None:
+    """List the engines, those of other packages too, as tab-separated text.
+
+    With the NAME of one, its options: for clusters or for cells, and the default of each as JSON.
+    They are given to cellferry annotate as --option NAME=VALUE.
+
+    \b
+    Examples:
+      cellferry engines
+      cellferry engines local
+    """
+    from ..engines import engine_records, option_records
+
+    if name is None:
+        _print(engine_records())
+    else:
+        _print(option_records(name), ["answers", "option", "default"])
+
+
+def _names() -> list[str]:
+    from ..engines import engine_names
+
+    return sorted({*engine_names(), *engine_names("cells")})
+
+
+def _print(records: Sequence[Mapping[str, str | int]], columns: Sequence[str] = ()) -> None:
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(records[0]), delimiter="\t", lineterminator="\n")
+    writer = csv.DictWriter(text, columns or list(records[0]), delimiter="\t", lineterminator="\n")
     writer.writeheader()
     writer.writerows(records)
-    the_console().result(text.getvalue().rstrip("\n"), asked_for=True, rows=list(records))
+    the_console().result(
+        text.getvalue().rstrip("\n"), asked_for=True, rows=[dict(record) for record in records]
+    )

@@ -26,6 +26,7 @@ _VERBS = {
     "annotate_clusters()": "cellferry annotate without --cells",
     "build_artifacts()": "cellferry artifacts build",
     "resume()": "cellferry runs resume",
+    "train_reference()": "cellferry train",
 }
 _VALUES = {"TRUE": "true", "True": "true", "FALSE": "false", "False": "false", "None": "null"}
 
@@ -153,11 +154,7 @@ def _literal(value: str) -> str:
 
 @functools.cache
 def _engine_options() -> frozenset[str]:
-    from ..engines import ENGINES, engine_options
+    from ..engines import usable_engines
 
-    return frozenset(
-        option
-        for engine, levels in ENGINES.items()
-        for level in levels
-        for option in engine_options(engine, level)
-    )
+    found = [*usable_engines().values(), *usable_engines("cells").values()]
+    return frozenset(option for options in found for option in options)

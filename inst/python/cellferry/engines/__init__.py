@@ -1,18 +1,22 @@
 """The engines, and the one table of them: by name, with their options.
 
 The command line, R and :func:`cellferry.annotate_clusters` learn of an engine only from
-here: its name, where its class lives, and (from the signature of the class) its options.
+here: its name, where its class lives, and (from the signature of the class) its options. Those of
+other packages are found by :mod:`.installed`; a name of ours is never taken by one of them.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal, overload
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from ..errors import (
     EngineNeedsError,
+    EngineUnusableError,
     InvalidOptionError,
     UnknownEngineError,
     UnknownOptionError,
@@ -20,6 +24,8 @@ from ..errors import (
     nearest,
 )
 from .base import AnyEngine, Capabilities, Engine, Extent, Plan
+from .installed import LEVELS, installed_engines, the_one
+from .majority import by_majority
 
 if TYPE_CHECKING:
     from ..annotations.cells import CellAnnotations
@@ -38,7 +44,11 @@ __all__ = [
     "engine_class",
     "engine_names",
     "engine_options",
+    "engine_records",
     "environment_variables",
+    "option_records",
+    "package_of",
+    "usable_engines",
 ]
 
 ENGINES: dict[str, dict[Level, str]] = {
@@ -49,6 +59,8 @@ ENGINES: dict[str, dict[Level, str]] = {
     "llm": {"clusters": "cellferry.engines.llm:LLM"},
     "cytetype": {"clusters": "cellferry.engines.cytetype:CyteType"},
     "cellatlas": {"cells": "cellferry.engines.cellatlas:CellAtlas"},
+    "reference": {"cells": "cellferry.engines.reference:Reference"},
+    "celltypist": {"cells": "cellferry.engines.celltypist:CellTypist"},
 }
 """Name -> what it answers -> ``module:class``. CONTRIBUTING.md says what else an engine needs."""
 
@@ -57,22 +69,59 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+def _table() -> dict[str, dict[Level, str]]:
+    """Return :data:`ENGINES` with those of other packages below them."""
+    table = {name: dict(classes) for name, classes in ENGINES.items()}
+    for one in installed_engines():
+        if one.name not in ENGINES:
+            table.setdefault(one.name, {}).setdefault(one.level, one.place)
+    return table
+
+
 def engine_names(level: Level = "clusters") -> list[str]:
-    """Return the names of the engines that answer clusters, or cells."""
-    return [name for name, classes in ENGINES.items() if level in classes]
+    """Return the names of the engines that answer clusters, or cells; ours come first.
+
+    One that answers cells answers clusters too, by :class:`.majority.ByMajority`.
+    """
+    return [n for n, classes in _table().items() if _level_of_class(classes, level) is not None]
+
+
+def _level_of_class(classes: Mapping[Level, str], level: Level) -> Level | None:
+    """Return which class of an engine answers the level, None where it has none for it."""
+    if level in classes:
+        return level
+    return "cells" if level == "clusters" and "cells" in classes else None
 
 
 def engine_class(name: str, level: Level = "clusters") -> Callable[..., AnyEngine]:
-    """Return the class registered under a name; raises :class:`UnknownEngineError`."""
-    if name not in ENGINES or level not in ENGINES[name]:
-        if name in ENGINES:
+    """Return the class registered under a name.
+
+    For clusters of an engine that answers cells it is the one that answers cells.
+
+    Raises
+    ------
+    UnknownEngineError
+        There is none, or it does not answer the level.
+    EngineUnusableError
+        It is of another package, and cannot be loaded.
+    """
+    table = _table()
+    of_class = _level_of_class(table.get(name, {}), level)
+    if of_class is None:
+        if name in table:
             raise UnknownEngineError(*_other_level(name, level))
         names = engine_names(level)
         guess = nearest(name, names)
         message = f'There is no engine "{name}". Available: {listing(names)}.'
         raise UnknownEngineError(message, f'Did you mean "{guess}"?' if guess else "")
-    module, _, attribute = ENGINES[name][level].partition(":")
-    found: Callable[..., AnyEngine] = getattr(importlib.import_module(module), attribute)
+    found: Callable[..., AnyEngine]
+    if name in ENGINES:
+        module, _, attribute = ENGINES[name][of_class].partition(":")
+        found = getattr(importlib.import_module(module), attribute)
+        return found
+    one = the_one(name, of_class)
+    assert one is not None
+    found = one.load()
     return found
 
 
@@ -94,10 +143,114 @@ def engine_options(name: str, level: Level = "clusters") -> dict[str, object]:
     True
     """
     signature = inspect.signature(engine_class(name, level))
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {
         p.name: (None if p.default is inspect.Parameter.empty else p.default)
         for p in signature.parameters.values()
+        if p.kind in named
     }
+
+
+def usable_engines(level: Level = "clusters") -> dict[str, dict[str, object]]:
+    """Return the options of every engine that can be loaded; defaults are plain data, or text.
+
+    One of another package that cannot be loaded must not keep the others from anybody; asked for
+    by its name it says why.
+
+    Examples
+    --------
+    >>> usable_engines()["local"]["n_genes"]
+    50
+    """
+    found: dict[str, dict[str, object]] = {}
+    for name in engine_names(level):
+        with suppress(EngineUnusableError):
+            options = engine_options(name, level)
+            found[name] = {option: _plain(value) for option, value in options.items()}
+    return found
+
+
+def _plain(value: object) -> object:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return repr(value)
+    return value
+
+
+def package_of(name: str, level: Level = "clusters") -> tuple[str, str] | None:
+    """Return the package and its version that an engine is of; None for ours and unknown ones."""
+    if name in ENGINES:
+        return None
+    of_class = _level_of_class(_table().get(name, {}), level)
+    one = None if of_class is None else the_one(name, of_class)
+    return None if one is None else (one.package, one.version)
+
+
+def engine_records() -> list[dict[str, str]]:
+    """Return one record for each engine: its name, what it answers, its package, what it is.
+
+    ``problem`` says why one cannot be used.
+
+    Examples
+    --------
+    >>> engine_records()[0]["engine"], engine_records()[0]["answers"]
+    ('local', 'clusters, cells')
+    """
+    records = []
+    for name, classes in _table().items():
+        level: Level | None = next((one for one in LEVELS if one in classes), None)
+        if level is None:
+            continue
+        package, description, problem = "cellferry", "", ""
+        try:
+            package = " ".join(package_of(name, level) or ("cellferry",)).strip()
+            description = _first_line(engine_class(name, level))
+        except EngineUnusableError as error:
+            package, problem = "", error.message
+        answers = ", ".join(one for one in LEVELS if one in classes)
+        records.append({
+            "engine": name,
+            "answers": answers if "clusters" in classes else "cells, clusters by majority",
+            "package": package,
+            "description": description,
+            "problem": problem,
+        })  # fmt: skip
+    taken = [one for one in installed_engines() if one.name in ENGINES]
+    return records + [
+        {
+            "engine": one.name, "answers": one.level, "package": one.origin, "description": "",
+            "problem": f'"{one.name}" is the name of an engine of cellferry.',
+        }
+        for one in taken
+    ]  # fmt: skip
+
+
+def option_records(name: str) -> list[dict[str, str]]:
+    """Return one record for each option of an engine: for what, its name, its default as JSON.
+
+    Raises
+    ------
+    UnknownEngineError, EngineUnusableError
+
+    Examples
+    --------
+    >>> option_records("local")[0]
+    {'answers': 'clusters', 'option': 'n_genes', 'default': '50'}
+    """
+    classes = _table().get(name)
+    if not classes:
+        engine_class(name)
+    return [
+        {"answers": level, "option": option, "default": json.dumps(_plain(value))}
+        for level in LEVELS
+        if level in (classes or {})
+        for option, value in engine_options(name, level).items()
+    ]
+
+
+def _first_line(made: Callable[..., AnyEngine]) -> str:
+    return (inspect.getdoc(made) or "").strip().partition("\n")[0]
 
 
 def environment_variables() -> list[str]:
@@ -110,8 +263,12 @@ def environment_variables() -> list[str]:
     >>> "OPENAI_API_KEY" in environment_variables()
     True
     """
-    classes = [engine_class(name, level) for name, found in ENGINES.items() for level in found]
-    return sorted({name for made in classes for name in getattr(made, "variables", ())})
+    found: set[str] = set()
+    for name, classes in _table().items():
+        for level in classes:
+            with suppress(EngineUnusableError):
+                found.update(getattr(engine_class(name, level), "variables", ()))
+    return sorted(found)
 
 
 @overload
@@ -166,14 +323,32 @@ def create_engine(
     options = dict(options or {})
     if isinstance(engine, str):
         check_options(engine, options, tuple(engine_options(engine, level)), arguments)
-        return engine_class(engine, level)(**options)
+        return _made(engine, level, options)
     if not isinstance(engine, Engine):
         message = f"`engine` must be a name or an engine, not {type(engine).__name__}."
         raise InvalidOptionError(message, f"Available: {listing(engine_names(level))}.")
-    if level not in engine.capabilities.answers:
+    answers = engine.capabilities.answers
+    # A run is gone on with by the name of its engine, which must then stand for the same.
+    by_cells = level == "clusters" and "clusters" not in _table().get(engine.name, {})
+    if level not in answers and not (by_cells and "cells" in answers):
         raise EngineNeedsError(*_other_level(engine.name, level))
     check_options(engine.name, options, (), arguments)
-    return engine
+    return engine if level in answers else by_majority(cast("Engine[CellAnnotations]", engine))
+
+
+def _made(name: str, level: Level, options: Mapping[str, Any]) -> AnyEngine:
+    """Make a registered engine, and one of another package only if it is what it says."""
+    engine = engine_class(name, level)(**options)
+    of_class = _level_of_class(_table()[name], level)
+    if name not in ENGINES and (
+        not isinstance(engine, Engine) or of_class not in engine.capabilities.answers
+    ):
+        kept = isinstance(engine, Engine)
+        problem = f"it does not answer {of_class}" if kept else "it is no engine"
+        package = " ".join(package_of(name, level) or ()).strip()
+        message = f'The engine "{name}" of the package {package} cannot be used: {problem}.'
+        raise EngineUnusableError(message, "It is for its authors to mend.")
+    return engine if level == of_class else by_majority(cast("Engine[CellAnnotations]", engine))
 
 
 OTHER_WORDS: dict[str, str] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from ...biology.ontology import cell_ontology
@@ -15,7 +16,11 @@ ENGINES = {
     "llm": "a language model",
     "cytetype": "the service CyteType",
     "cellatlas": "the service CellAtlas",
+    "reference": "a logistic regression that was trained on an annotated reference",
+    "celltypist": "a model of CellTypist",
 }
+OF_FILES = ("reference", "celltypist")
+"""Engines whose ``model`` is a path; where it was is nobody's business."""
 TESTED = {
     "test": "test", "only_pos": "only.pos", "logfc_threshold": "logfc.threshold",
     "min_pct": "min.pct", "rules": "rules of",
@@ -57,6 +62,8 @@ def _who(known: Mapping[str, Any]) -> str:
     options = dict(known.get("options") or {})
     named = ENGINES.get(engine, f'the engine "{engine}"')
     model, provider = options.get("model"), options.get("provider")
+    if model and engine in OF_FILES:
+        model = PurePath(str(model)).name
     if model:
         named += f" ({model}{f', by {provider}' if provider else ''})"
     return f"{what} were annotated by {by} with {named}."

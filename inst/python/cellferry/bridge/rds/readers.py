@@ -8,6 +8,7 @@ from .agreement import consensus_of_rds
 from .companions import companion_of_rds
 from .markers import find_markers_of_rds, pseudobulk_of_rds
 from .pages import report_of_rds, review_of_rds
+from .reference import with_study_of_rds
 from .several import RdsOfSeveral
 from .stored import stored_of_rds, study_report_of_rds
 
@@ -20,6 +21,7 @@ READERS: dict[str, Reader] = {
     "markers": find_markers_of_rds,
     "page": report_of_rds,
     "pseudobulk": pseudobulk_of_rds,
+    "reference": with_study_of_rds,
     "report": study_report_of_rds,
     "review": review_of_rds,
     "several": RdsOfSeveral,

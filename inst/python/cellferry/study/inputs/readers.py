@@ -21,6 +21,7 @@ PURPOSES = (
     "markers",
     "page",
     "pseudobulk",
+    "reference",
     "report",
     "review",
     "several",
