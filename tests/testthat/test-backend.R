@@ -10,7 +10,7 @@ test_that("BackendInfo() says what is in use", {
 })
 
 test_that("the requirements are read without comments", {
-  expect_match(backend_requirements("-server"), "^(anyio|h11|pydantic|starlette|uvicorn)")
+  expect_match(backend_requirements("-server"), "^(anyio|duckdb|h11|hdf5plugin|pydantic|starlette|uvicorn)")
   found <- backend_requirements()
   expect_true(any(grepl("^numpy", found)))
   expect_false(any(grepl("#", found) | !nzchar(found)))
