@@ -1,6 +1,6 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test test-fast test-seurat5 check lint format document readme spec-coverage clean \
+.PHONY: setup demo test test-fast test-seurat5 check lint format document docs readme spec-coverage clean \
 	bench-transfer bench-cells bench-llm bench-accuracy bench-artifacts bench-markers \
 	bench-serve bench-review attack soak
 
@@ -44,6 +44,11 @@ bench-llm: setup
 document: setup
 	@. scripts/env && python scripts/backend_requirements.py && python scripts/r_tables.py && python scripts/engine_options.py && \
 	  Rscript -e 'roxygen2::roxygenise(load_code = "source")'
+
+# The site of both languages in site/: `python -m http.server -d site`, or open site/index.html.
+docs: setup
+	@scripts/vignettes --pages
+	@. scripts/env && python scripts/docs.py
 
 # Run the README's examples, write their output into it, and make its pictures.
 readme: setup
@@ -93,4 +98,4 @@ bench-markers: setup
 	@. scripts/env && python -W ignore -m benchmarks.markers.run $(or $(ONLY),--write)
 
 clean:
-	rm -rf .venv .rlib .setup check demo-output dist build
+	rm -rf .venv .rlib .setup check demo-output dist build site
