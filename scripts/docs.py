@@ -23,6 +23,7 @@ CORE = ROOT / "inst" / "python" / "cellferry"
 WORK = ROOT / ".setup" / "docs"
 PAGES = ROOT / ".setup" / "vignettes" / "pages"
 sys.path.insert(0, str(ROOT / "inst" / "python"))
+FILES = "https://github.com/cellferry/cellferry/blob/main/"
 
 COMING_FROM = ("cytetype", "cassia", "cell-atlas", "celltypist", "singler", "azimuth")
 VIGNETTES = (
@@ -60,6 +61,7 @@ def front_page() -> None:
     text = re.sub(r"\(vignettes/([\w-]+)\.Rmd\)", r"(vignettes/\1.md)", text)
     text = re.sub(r"\(docs/errors\.md\)", "(errors/index.md)", text)
     text = re.sub(r"\(docs/([\w/-]+\.md)\)", r"(\1)", text)
+    text = re.sub(r"\((recipes?/[\w./-]+|Dockerfile)\)", rf"({FILES}\1)", text)
     text = re.sub(r"\((ARCHITECTURE|CONTRIBUTING)\.md\)", r"(\1.md)", text)
     contents = [
         tree("which-matrix", "which-engine", *(f"coming-from/{name}" for name in COMING_FROM),
