@@ -82,6 +82,10 @@ FindClusterMarkers.SingleCellExperiment <- FindClusterMarkers.Seurat
 
 #' @rdname FindClusterMarkers
 #' @export
+FindClusterMarkers.SummarizedExperiment <- FindClusterMarkers.Seurat
+
+#' @rdname FindClusterMarkers
+#' @export
 FindClusterMarkers.character <- function(object, group.by = "ident", ident.1 = NULL,
                                          ident.2 = NULL, within = NULL, sample.by = NULL,
                                          assay = NULL, rules = NULL, features = NULL,
@@ -188,7 +192,8 @@ begin_markers <- function(object, group.by, assay, options, compared = list(), k
   request <- list(group.by = group.by, assay = assay, kept = kept, verbose = verbose)
   begin_study(
     object, "markers_begin", request, "normalized",
-    message = message, outgoing = outgoing, assay = assay, groups = all_groups, coordinates = NULL
+    message = message, outgoing = outgoing, assay = assay, groups = all_groups,
+    coordinates.key = NULL
   )
 }
 

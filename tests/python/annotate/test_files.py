@@ -177,6 +177,8 @@ def test_the_rna_of_a_mudata_is_labelled_in_it():
     assert found.to_frame().equals(expected.to_frame())
     assert list(mdata["rna"].obs["cell_type"]) == list(alone.obs["cell_type"])
     assert "cell_type" not in mdata["prot"].obs
+    again = cellferry.resume(found.provenance["run"], mdata, overwrite=True, progress=False)
+    assert again.to_frame().equals(found.to_frame())
     assert cellferry.supporting_markers(mdata) == cellferry.supporting_markers(alone)
     markers = [cellferry.find_markers(x, group_key="leiden").to_frame() for x in (mdata, alone)]
     assert markers[0].equals(markers[1])

@@ -388,7 +388,7 @@ def resume(
     if data is not None:
         engine = verb.engine_of(opened, options)
         request = AnnotateRequest(
-            data,
+            anndata_of(data),
             engine,
             delivery.DEFAULT_KEYS[level],
             overwrite=overwrite,
