@@ -1,13 +1,15 @@
 # The commands of the house. `make demo` and `make test` set up what is missing.
 SHELL := /bin/bash
-.PHONY: setup demo test test-fast test-seurat5 check lint format document readme spec-coverage clean \
+.PHONY: setup demo test test-fast test-seurat5 check lint format document docs readme spec-coverage clean \
 	bench-transfer bench-cells bench-llm bench-accuracy bench-artifacts bench-markers \
 	bench-serve bench-review bench-scale attack soak
 
 setup:
 	@scripts/setup
 
-demo: setup
+# What a demo needs, a third of what tests need.
+demo:
+	@scripts/setup demo
 	@scripts/demo
 
 # Both suites here and, side by side, in the Debian 13 lane where a root can be built.
@@ -42,6 +44,11 @@ bench-llm: setup
 document: setup
 	@. scripts/env && python scripts/backend_requirements.py && python scripts/r_tables.py && python scripts/engine_options.py && \
 	  Rscript -e 'roxygen2::roxygenise(load_code = "source")'
+
+# The site of both languages in site/: `python -m http.server -d site`, or open site/index.html.
+docs: setup
+	@scripts/vignettes --pages
+	@. scripts/env && python scripts/docs.py
 
 # Run the README's examples, write their output into it, and make its pictures.
 readme: setup
@@ -96,4 +103,4 @@ bench-scale: setup
 	@. scripts/env && python -W ignore -m benchmarks.scale.run $(ONLY)
 
 clean:
-	rm -rf .venv .rlib .setup check demo-output dist build
+	rm -rf .venv .rlib .setup check demo-output dist build site

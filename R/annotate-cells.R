@@ -18,7 +18,8 @@
 #' object is read, in R, comes as what it is, and leaves the same run.
 #'
 #' @inheritParams AnnotateClusters
-#' @param object A Seurat object or a SingleCellExperiment, or the path of a file with one (`.rds`,
+#' @param object A Seurat object, a SingleCellExperiment or SummarizedExperiment, a named list of
+#'   such objects, or the path of a file with one (`.rds`,
 #'   `.h5ad`, a zarr folder, or what 10x Genomics writes), for which the answer is a table. An
 #'   object of this session goes to the engine block by block, each
 #'   time that it reads it: nothing is transposed, copied as a whole, or made dense.
@@ -66,11 +67,15 @@ AnnotateCells.SingleCellExperiment <- AnnotateCells.Seurat
 
 #' @rdname AnnotateCells
 #' @export
+AnnotateCells.SummarizedExperiment <- AnnotateCells.Seurat
+
+#' @rdname AnnotateCells
+#' @export
 AnnotateCells.character <- function(object, engine = "local", key = "cell_type_cell",
                                     group.by = "ident", tissue = NULL, species = NULL,
                                     study.context = NULL, assay = NULL, overwrite = FALSE,
                                     allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
-                                    output = NULL, levels = FALSE, ...) {
+                                    levels = FALSE, output = NULL, ...) {
   check_text(object, "object")
   check_text(output, "output", null = TRUE)
   request <- new_request(
@@ -85,7 +90,17 @@ AnnotateCells.character <- function(object, engine = "local", key = "cell_type_c
 AnnotateCells.default <- function(object, engine = "local", key = "cell_type_cell",
                                   group.by = "ident", tissue = NULL, species = NULL,
                                   study.context = NULL, assay = NULL, overwrite = FALSE,
-                                  allow.upload = FALSE, verbose = TRUE, ...) {
+                                  allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
+                                  levels = FALSE, ...) {
+  if (is_list_of_objects(object)) {
+    options <- list(...)
+    return(annotate_each(object, NULL, verbose, function(one, markers) {
+      rlang::exec(
+        AnnotateCells, one, engine, key, group.by, tissue, species, study.context, assay,
+        overwrite, allow.upload, verbose, dry.run, levels, !!!options
+      )
+    }))
+  }
   cellferry_stop(
     "unsupported_object",
     paste0("cellferry can't annotate the cells of an object of class ", class(object)[1], "."),

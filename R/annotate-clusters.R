@@ -19,7 +19,7 @@
 #' or made dense. BPCells could not be installed where cellferry is tested: the tests use a class
 #' with the same interface in its place. [StudyReport()] lists what of an object is read.
 #'
-#' An assay may have fewer cells than the object, as the sketch of [Seurat::SketchData()] does. The
+#' An assay may have fewer cells than the object, as the sketch of `Seurat::SketchData()` does. The
 #' others were not measured, so they are in no figure: percentages, markers and evidence are of the
 #' cells that the assay has. The label of a cluster goes to all cells of the cluster, and a warning
 #' says how many cells were not read. An object with an assay or an image of a class whose package
@@ -48,7 +48,9 @@
 #' `unknown`. A cluster that failed or has no markers has `NA` and the status `failed` or
 #' `skipped`. Cells without a cluster have `NA` everywhere.
 #'
-#' @param object A Seurat object, a SingleCellExperiment, or a marker table (a data frame, or a
+#' @param object A Seurat object, a SingleCellExperiment or SummarizedExperiment, a named list of
+#'   such objects (each is annotated, `markers` is then a list with the same names, and so is the
+#'   value), or a marker table (a data frame, or a
 #'   named list as [ReadMarkers()] reads it), for which the answer is a table. In a table,
 #'   `group.by` names the column with the clusters if it is not to be detected. Or the path of a
 #'   file with any of them (`.rds`, `.h5ad`, a zarr folder, CSV, TSV), for which the answer is a
@@ -142,6 +144,10 @@ AnnotateClusters.SingleCellExperiment <- AnnotateClusters.Seurat
 
 #' @rdname AnnotateClusters
 #' @export
+AnnotateClusters.SummarizedExperiment <- AnnotateClusters.Seurat
+
+#' @rdname AnnotateClusters
+#' @export
 AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local",
                                         group.by = "ident", key = "cell_type", tissue = NULL,
                                         species = NULL, study.context = NULL, assay = NULL,
@@ -175,8 +181,8 @@ AnnotateClusters.character <- function(object, markers = NULL, engine = "local",
                                        group.by = "ident", key = "cell_type", tissue = NULL,
                                        species = NULL, study.context = NULL, assay = NULL,
                                        overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
-                                       dry.run = FALSE, within = NULL, output = NULL,
-                                       levels = FALSE, ...) {
+                                       dry.run = FALSE, within = NULL, levels = FALSE,
+                                       output = NULL, ...) {
   check_text(object, "object")
   check_text(output, "output", null = TRUE)
   if (is_several(engine)) {
@@ -202,6 +208,20 @@ AnnotateClusters.default <- function(object, markers = NULL, engine = "local", g
                                      study.context = NULL, assay = NULL, overwrite = FALSE,
                                      allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
                                      within = NULL, levels = FALSE, ...) {
+  if (is_list_of_objects(object)) {
+    given <- list(...)
+    # A key that is not given is not the same as one that is.
+    if (!missing(key)) given$key <- key
+    return(annotate_each(object, markers, verbose, function(one, of_one) {
+      rlang::exec(
+        AnnotateClusters, one, of_one,
+        engine = engine, group.by = group.by, tissue = tissue, species = species,
+        study.context = study.context, assay = assay, overwrite = overwrite,
+        allow.upload = allow.upload, verbose = verbose, dry.run = dry.run, within = within,
+        levels = levels, !!!given
+      )
+    }))
+  }
   # Lists of tables or genes, also of scran and DESeq2, whose classes can have no method here.
   if (is_marker_source(object) || is_unnamed_list(object)) {
     return(AnnotateClusters.data.frame(

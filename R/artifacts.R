@@ -100,6 +100,10 @@ BuildArtifacts.SingleCellExperiment <- BuildArtifacts.Seurat
 
 #' @rdname BuildArtifacts
 #' @export
+BuildArtifacts.SummarizedExperiment <- BuildArtifacts.Seurat
+
+#' @rdname BuildArtifacts
+#' @export
 BuildArtifacts.character <- function(object, group.by = "ident", assay = NULL,
                                      vars_h5_path = "vars.h5", obs_duckdb_path = "obs.duckdb",
                                      coordinates_key = NULL, gene_symbols_column = NULL,

@@ -6,7 +6,8 @@
 #' Every error has the classes `cellferry_<code>_error` and `cellferry_error`, every warning
 #' `cellferry_<code>_warning` and `cellferry_warning`, every message `cellferry_message`. The
 #' codes are those of the Python package. `cnd$data` has machine-readable details, for example
-#' `cnd$data$run`, the id of the run that an error or an interrupt stopped.
+#' `cnd$data$run`, the id of the run that an error or an interrupt stopped; `cnd$page` is the
+#' address of what is written about the code: its cause and what to do.
 #'
 #' @section Error codes:
 #' `r rd_codes(c(error_codes, r_error_codes))`
@@ -78,6 +79,12 @@ cellferry_inform <- function(message, class = NULL) {
   }
 }
 
+# Also where rpy2 calls object-*.R, hence without the field URL of DESCRIPTION.
+page_of_code <- function(class) {
+  code <- sub("_(error|warning)$", "", sub("^cellferry_", "", class))
+  paste0("https://github.com/cellferry/cellferry/blob/main/docs/errors.md#", code)
+}
+
 cellferry_condition <- function(kind, class, message, hint, data) {
   hint <- paste(hint[nzchar(hint)], collapse = "\n")
   call <- verb_call()
@@ -85,12 +92,12 @@ cellferry_condition <- function(kind, class, message, hint, data) {
     bullet <- if (nzchar(hint)) rlang::format_error_bullets(c(i = hint))
     text <- paste(c(message, bullet), collapse = "\n")
     make <- if (kind == "error") rlang::error_cnd else rlang::warning_cnd
-    return(make(class, message = text, call = call, data = data))
+    return(make(class, message = text, call = call, data = data, page = page_of_code(class[1])))
   }
   text <- if (nzchar(hint)) paste0(message, "\ni ", hint) else message
   structure(
     class = c(class, kind, "condition"),
-    list(message = text, call = call, data = data)
+    list(message = text, call = call, data = data, page = page_of_code(class[1]))
   )
 }
 

@@ -86,6 +86,10 @@ FindClusterMarkers.SingleCellExperiment <- FindClusterMarkers.Seurat
 
 #' @rdname FindClusterMarkers
 #' @export
+FindClusterMarkers.SummarizedExperiment <- FindClusterMarkers.Seurat
+
+#' @rdname FindClusterMarkers
+#' @export
 FindClusterMarkers.character <- function(object, group.by = "ident", ident.1 = NULL,
                                          ident.2 = NULL, within = NULL, sample.by = NULL,
                                          assay = NULL, rules = NULL, features = NULL,
@@ -206,7 +210,8 @@ begin_markers <- function(object, group.by, assay, options, compared = list(), k
   request <- list(group.by = group.by, assay = assay, kept = kept, verbose = verbose)
   begin_study(
     object, "markers_begin", request, "normalized",
-    message = message, outgoing = outgoing, assay = assay, groups = all_groups, coordinates = NULL
+    message = message, outgoing = outgoing, assay = assay, groups = all_groups,
+    coordinates.key = NULL
   )
 }
 

@@ -11,7 +11,11 @@ object_kind <- function(object) {
 }
 
 # The classes that have cells; a marker table is read by markers.R.
-is_cell_object <- function(object) inherits(object, c("Seurat", "SingleCellExperiment"))
+is_cell_object <- function(object) inherits(object, c("Seurat", "SummarizedExperiment"))
+
+# A SummarizedExperiment is read and written as a SingleCellExperiment, and has no embeddings and
+# no other experiments.
+is_single_cell <- function(object) inherits(object, "SingleCellExperiment")
 
 is_seurat <- function(object) object_kind(object) == "Seurat"
 
@@ -199,7 +203,8 @@ extract_other_features <- function(object, assay = NULL) {
     assays <- methods::slot(object, "assays")
     found <- lapply(assays[setdiff(names(assays), assay)], rownames)
   } else {
-    names <- if (requireNamespace("SingleCellExperiment", quietly = TRUE)) {
+    names <- if (is_single_cell(object) &&
+      requireNamespace("SingleCellExperiment", quietly = TRUE)) {
       SingleCellExperiment::altExpNames(object)
     }
     found <- lapply(stats::setNames(nm = names), function(name) {
@@ -245,7 +250,7 @@ extract_reductions <- function(object, cells = NULL) {
   at <- cells
   cells <- of_measured(extract_cells(object), at)
   if (!is_seurat(object)) {
-    stored <- SingleCellExperiment::reducedDims(object)
+    stored <- if (is_single_cell(object)) SingleCellExperiment::reducedDims(object) else list()
     return(lapply(stats_names(stored), function(name) {
       values <- unname(as.matrix(stored[[name]]))
       if (!is.null(at)) values <- values[at, , drop = FALSE]

@@ -159,6 +159,9 @@ report_seurat <- function(object, assay, cells = NULL) {
 
 report_experiment <- function(object) {
   unread <- "No engine reads it."
+  if (!is_single_cell(object)) {
+    return(report_misc(S4Vectors::metadata(object)))
+  }
   c(
     report_embeddings(object),
     report_left(SingleCellExperiment::altExpNames(object), "experiment", unread),
@@ -179,7 +182,7 @@ report_misc <- function(store) {
 extract_others <- function(object, assay = NULL, cells = NULL) {
   if (!is_seurat(object)) {
     return(list(
-      experiment = SingleCellExperiment::altExpNames(object),
+      experiment = if (is_single_cell(object)) SingleCellExperiment::altExpNames(object),
       metadata = setdiff(names(S4Vectors::metadata(object)), "cellferry")
     ))
   }

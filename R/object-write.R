@@ -72,7 +72,8 @@ reserved_reduction <- function(object, name) {
 has_foreign_reduction <- function(object, name) {
   found <- if (is_seurat(object)) {
     methods::slot(object, "reductions")[[name]]
-  } else if (name %in% SingleCellExperiment::reducedDimNames(object)) {
+  } else if (is_single_cell(object) &&
+    name %in% SingleCellExperiment::reducedDimNames(object)) {
     SingleCellExperiment::reducedDim(object, name)
   }
   ours <- if (is_seurat(object) && !is.null(found)) {
@@ -103,6 +104,8 @@ attach_reduction <- function(object, values, name, assay, note) {
 }
 
 set_reduced_dim <- function(object, name, value) {
+  # Where there is no place for it, the object becomes what has one.
+  if (!is_single_cell(object)) object <- methods::as(object, "SingleCellExperiment")
   SingleCellExperiment::reducedDim(object, name) <- value
   object
 }

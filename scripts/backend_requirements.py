@@ -1,7 +1,7 @@
 """Write what InstallBackend() installs, from pyproject.toml.
 
 ``inst/backend-requirements.txt`` has what the core needs, ``inst/backend-requirements-server.txt``
-what the live page needs besides.
+what artifacts and the live page need besides.
 """
 
 import sys
@@ -15,9 +15,11 @@ INST = ROOT / "inst"
 def requirements() -> dict[str, str]:
     """Return file -> content."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    server = [line for line in extras["server"] if not line.startswith("cellferry[")]
     lines = {
         "backend-requirements.txt": project["dependencies"],
-        "backend-requirements-server.txt": project["optional-dependencies"]["server"],
+        "backend-requirements-server.txt": [*extras["artifacts"], *server],
     }
     return {name: "".join(f"{line}\n" for line in needed) for name, needed in lines.items()}
 

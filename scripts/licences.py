@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "THIRD_PARTY.md"
-EXTRAS = ("", "server", "llm", "demo", "distributed", "r", "dev")
+EXTRAS = ("", "artifacts", "server", "llm", "demo", "distributed", "r", "docs", "dev")
 # These say nothing in their metadata, or are needed on another Python than this file is made on.
 SAID_ELSEWHERE = {
     "fast-array-utils": "MPL-2.0",
@@ -50,6 +51,14 @@ def locked() -> set[str]:
     return {normal(line.partition("==")[0]) for line in lines if "==" in line}
 
 
+def own() -> list[str]:
+    """Return the requirements of the project as they are written now."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].items()
+    of_extras = [f'{line}; extra == "{extra}"' for extra, lines in extras for line in lines]
+    return [*project["dependencies"], *of_extras]
+
+
 def needed_by(extra: str) -> set[str]:
     """Return the names of what an extra installs, the core too."""
     found, waiting = set(), [("cellferry", frozenset({extra}))]
@@ -60,7 +69,7 @@ def needed_by(extra: str) -> set[str]:
             continue
         done.add((name, extras))
         try:
-            requires = metadata.requires(name) or []
+            requires = own() if name == "cellferry" else metadata.requires(name) or []
         except metadata.PackageNotFoundError:
             continue
         for requirement in map(Requirement, requires):

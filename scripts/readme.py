@@ -5,7 +5,6 @@ Of the pictures only the one of `make bench-artifacts` is not made here: it is a
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -45,7 +44,20 @@ def plot_of_r(picture: Path) -> None:
             ["Rscript", ROOT / "scripts" / "demo.R", folder],
             env=environment, check=True, capture_output=True,
         )  # fmt: skip
-        shutil.copy(Path(folder) / "pbmc_small_tsne.png", picture)
+        with_labels(Path(folder), picture)
+
+
+def with_labels(folder: Path, picture: Path) -> None:
+    """Copy the picture with the labels that are on it, which a test compares with the README."""
+    import pandas as pd
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    counts = pd.read_csv(folder / "pbmc_small_cells.csv")["cell_type"].value_counts()
+    said = PngInfo()
+    said.add_text("Labels", "; ".join(f"{label}: {n}" for label, n in counts.items()))
+    with Image.open(folder / "pbmc_small_tsne.png") as drawn:
+        drawn.save(picture, pnginfo=said, optimize=True)
 
 
 def report_of_python(picture: Path) -> None:

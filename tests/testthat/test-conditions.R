@@ -23,11 +23,16 @@ test_that("conditions name the verb and never its arguments", {
   expect_false(any(grepl(secret, unlist(lapply(cnd, deparse)), fixed = TRUE)))
 })
 
+test_that("a condition knows the page of its code", {
+  cnd <- tryCatch(AnnotateClusters(1), error = identity)
+  expect_match(cnd$page, "/docs/errors.md#unsupported_object$")
+})
+
 test_that("the files for Seurat can be sourced without this package and without rlang", {
   folder <- withr::local_tempdir()
   functions <- c(
     "cellferry_stop", "cellferry_condition", "verb_call", "public_verbs", "nearest_name",
-    "did_you_mean", "listing"
+    "did_you_mean", "listing", "page_of_code"
   )
   file <- file.path(folder, "conditions.R")
   for (name in functions) {

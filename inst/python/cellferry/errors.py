@@ -63,7 +63,20 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import ClassVar, Literal, TypeVar
 
-ISSUE_URL = "https://github.com/cellferry/cellferry/issues"
+from ._version import PROJECT_URL
+
+ISSUE_URL = f"{PROJECT_URL}/issues"
+
+
+def page_of(code: str) -> str:
+    """Return the address of what is written about a code of an error or warning.
+
+    Examples
+    --------
+    >>> page_of("markers_empty").rpartition("/")[2]
+    'errors.md#markers_empty'
+    """
+    return f"{PROJECT_URL}/blob/main/docs/errors.md#{code}"
 
 
 class CellferryError(Exception):
@@ -87,6 +100,11 @@ class CellferryError(Exception):
         self.hint = hint
         self.data = data
 
+    @property
+    def page(self) -> str:
+        """Where cause and cure of this code are written."""
+        return page_of(self.code)
+
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
@@ -109,6 +127,11 @@ class CellferryWarning(UserWarning):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def page(self) -> str:
+        """Where cause and cure of this code are written."""
+        return page_of(self.code)
 
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message

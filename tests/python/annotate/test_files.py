@@ -152,21 +152,51 @@ def test_an_rds_by_its_path(tmp_path, table):
     assert all(f"{name} {label}" in written for name, label in labels(found).items())
 
 
-class MuData:
-    """Has the names that verbs look for; the package mudata is none of ours."""
-
-    def __init__(self, adata):
-        self.mod, self.uns, self.obsm = {"prot": adata, "rna": adata}, {}, {}
-        self.obs, self.obs_names, self.var, self.X, self.layers = adata.obs, (), None, None, {}
-
-
 @pytest.mark.parametrize(
     "verb",
     ["annotate_clusters", "annotate_cells", "build_artifacts", "find_markers", "pseudobulk",
      "study_report", "read_annotations", "supporting_markers", "markers"],
 )  # fmt: skip
-def test_a_mudata_is_named_with_the_line_that_takes_one_modality(verb):
-    with pytest.raises(errors.UnsupportedObjectError, match="This is a MuData") as caught:
-        getattr(cellferry, verb)(MuData(cells(30)))
-    assert '"prot", "rna"' in caught.value.message
-    assert caught.value.hint.endswith('mdata["rna"]')
+def test_a_mudata_without_rna_is_named_with_the_line_that_takes_one_modality(verb):
+    mudata = pytest.importorskip("mudata")
+    mudata.set_options(pull_on_update=False)
+    mdata = mudata.MuData({"prot": cells(30), "atac": cells(30)})
+    with pytest.raises(errors.UnsupportedObjectError, match='without the modality "rna"') as caught:
+        getattr(cellferry, verb)(mdata)
+    assert '"prot", "atac"' in caught.value.message
+    assert caught.value.hint.endswith('mdata["prot"]')
+
+
+def test_the_rna_of_a_mudata_is_labelled_in_it():
+    mudata = pytest.importorskip("mudata")
+    mudata.set_options(pull_on_update=False)
+    alone, rna = cells(30), cells(30)
+    mdata = mudata.MuData({"prot": cells(30), "rna": rna})
+    found = cellferry.annotate_clusters(mdata, group_key="leiden", progress=False)
+    expected = cellferry.annotate_clusters(alone, group_key="leiden", progress=False)
+    assert found.to_frame().equals(expected.to_frame())
+    assert list(mdata["rna"].obs["cell_type"]) == list(alone.obs["cell_type"])
+    assert "cell_type" not in mdata["prot"].obs
+    again = cellferry.resume(found.provenance["run"], mdata, overwrite=True, progress=False)
+    assert again.to_frame().equals(found.to_frame())
+    assert cellferry.supporting_markers(mdata) == cellferry.supporting_markers(alone)
+    markers = [cellferry.find_markers(x, group_key="leiden").to_frame() for x in (mdata, alone)]
+    assert markers[0].equals(markers[1])
+
+
+class SpatialData:
+    """Has the tables of one; the package spatialdata is large, and none of ours."""
+
+    def __init__(self, **tables):
+        self.tables = tables
+
+
+def test_the_table_of_a_spatialdata_is_labelled_and_several_are_named():
+    table = cells(30)
+    cellferry.annotate_clusters(SpatialData(table=table), group_key="leiden", progress=False)
+    assert "cell_type" in table.obs
+    with pytest.raises(errors.UnsupportedObjectError, match='several tables: "a", "b"') as caught:
+        cellferry.annotate_cells(SpatialData(a=table, b=table))
+    assert caught.value.hint.endswith('sdata["a"]')
+    with pytest.raises(errors.UnsupportedObjectError, match="without a table"):
+        cellferry.annotate_cells(SpatialData())

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import cellferry
+from cellferry._version import pip_install
 from cellferry.annotate.review import prepared, process
 from cellferry.annotate.review.build import KEPT_DAYS, build_review, clear_old
 from cellferry.errors import DependencyError, InvalidOptionError, language
@@ -43,7 +44,7 @@ def test_without_its_packages_nothing_is_built(adata, own_home, monkeypatch):
         cellferry.review(adata)
     assert caught.value.code == "dependency_missing"
     assert caught.value.message == "The live page needs uvicorn, which is not installed."
-    assert 'pip install "cellferry[server]"' in caught.value.hint
+    assert pip_install("server") in caught.value.hint
     assert 'cellferry.annotation_report(adata, "report.html")' in caught.value.hint
     assert not own_home.exists()
     token = language.set("r")
@@ -57,7 +58,7 @@ def test_without_its_packages_nothing_is_built(adata, own_home, monkeypatch):
     finally:
         language.reset(token)
     assert "InstallBackend()" in caught.value.hint
-    assert "-m pip install pydantic starlette uvicorn" in managed.value.hint
+    assert "-m pip install duckdb hdf5plugin pydantic starlette uvicorn" in managed.value.hint
     assert 'AnnotationReport(object, "report.html")' in caught.value.hint
 
 

@@ -78,7 +78,10 @@ def test_r_installs_exactly_the_python_packages_that_python_declares():
     declared = {
         "backend-requirements.txt": project["dependencies"],
         # The live page is opened from R as often as a file is written.
-        "backend-requirements-server.txt": project["optional-dependencies"]["server"],
+        "backend-requirements-server.txt": [
+            *project["optional-dependencies"]["artifacts"],
+            *project["optional-dependencies"]["server"][1:],
+        ],
     }
     for name, lines in declared.items():
         for_r = (ROOT / "inst" / name).read_text(encoding="utf-8").splitlines()

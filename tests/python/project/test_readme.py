@@ -87,3 +87,14 @@ def test_the_vignettes_that_the_readme_links_exist():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     linked = set(re.findall(r"\((vignettes/[^)#]+)\)", readme))
     assert linked == {f"vignettes/{p.name}" for p in (ROOT / "vignettes").glob("*.Rmd")}
+
+
+def test_the_picture_has_the_labels_and_numbers_of_the_example():
+    from PIL import Image
+
+    printed = example("r")[1].split("$", 1)[0].splitlines()
+    rows = [re.fullmatch(r"\s*([^\s\d]\D*?)\s+([\d ]+)", line) for line in printed]
+    counts = {row[1]: sum(map(int, row[2].split())) for row in rows if row}
+    with Image.open(ROOT / "man" / "figures" / "pbmc_small.png") as picture:
+        drawn = dict(one.split(": ") for one in picture.text["Labels"].split("; "))
+    assert drawn == {label: str(n) for label, n in counts.items()}, "run `make readme`"

@@ -10,6 +10,7 @@ import types
 import pytest
 
 from cellferry import errors
+from cellferry._version import pip_install
 from fresh_python import python
 from paths import ROOT
 from r_session import needs_rpy2
@@ -49,7 +50,7 @@ def test_without_rpy2_the_error_has_the_line_that_installs_it():
         "try: to_anndata(None)\n"
         "except errors.DependencyError as error: print(error.hint)"
     )
-    assert done.stdout == 'Run: pip install --no-cache-dir "cellferry[r]"\n', done.stderr
+    assert done.stdout == f"Run: {pip_install('r', '--no-cache-dir')}\n", done.stderr
 
 
 def test_a_python_that_r_hosts_is_refused(monkeypatch):

@@ -18,6 +18,7 @@ from ..engines.base import AnyEngine, Engine, Plan
 from ..engines.service.secrets import wrapped
 from ..errors import InvalidOptionError, RunMismatchError
 from ..runs.run import Run
+from ..study.inputs.objects import anndata_of
 from ..study.study import Context
 from . import verb
 from .agreement.several import annotate_by_several, is_several
@@ -80,7 +81,8 @@ def annotate_clusters(
     Parameters
     ----------
     data
-        AnnData (cells x genes), a marker table (DataFrame, dict of lists), or the path of
+        AnnData (cells x genes; of a MuData the modality ``rna``, of a SpatialData its table, which
+        is labelled in there), a marker table (DataFrame, dict of lists), or the path of
         either: CSV or TSV, .h5ad, zarr, or .rds. What is in a file is seen by its content; the
         file stays as it is.
     markers
@@ -166,7 +168,7 @@ def annotate_clusters(
     >>> print(annotate_clusters({"a": ["CD79A", "MS4A1"]}, dry_run=True))
     local: 1 cluster, 0 calls, 0 bytes sent, cost $0.00
     """
-    options = wrapped(options)
+    data, options = anndata_of(data), wrapped(options)
     if is_several(engine):
         if resume is not None:
             message = "`resume` is for one engine, and there are several."
@@ -306,7 +308,7 @@ def annotate_cells(
     >>> print(annotate_cells(adata, species="human", overwrite=True, dry_run=True))
     local: 1 cell, 0 calls, 0 bytes sent, cost $0.00
     """
-    options = wrapped(options)
+    data, options = anndata_of(data), wrapped(options)
     chosen, run = _engine_and_run(engine, options, resume, "cells")
     request = AnnotateRequest(
         data,
@@ -394,7 +396,7 @@ def resume(
     if data is not None:
         engine = verb.engine_of(opened, options)
         request = AnnotateRequest(
-            data,
+            anndata_of(data),
             engine,
             delivery.DEFAULT_KEYS[level],
             overwrite=overwrite,

@@ -13,7 +13,7 @@ from ..annotations.labelling import check_unedited, stored_labels
 from ..engines.base import AnyEngine
 from ..errors import InvalidOptionError, RunMismatchError, UnsupportedObjectError
 from ..study.inputs.kinds import file_kind
-from ..study.inputs.objects import refuse_mudata
+from ..study.inputs.objects import anndata_of
 from ..study.markers.table import Markers
 from ..study.study import Context, Study
 from .verb import OnEvent, level_of
@@ -230,7 +230,7 @@ def build_study(
 
     if isinstance(data, Study):
         return data
-    refuse_mudata(data)
+    data = anndata_of(data)
     if is_anndata(data):
         if level == "cells":
             return study_of_cells(data, group_key=group_key, context=context)

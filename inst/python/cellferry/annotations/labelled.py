@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from ..study.inputs.objects import read_metadata, refuse_mudata
+from ..study.inputs.objects import anndata_of, read_metadata
 from ..study.inputs.readers import path_of_r, reader_of_r
 from .delivery import STORE
 
@@ -42,8 +42,8 @@ def labelled(
     cellferry.errors.InputError: There is no file "/no/such/file.h5ad".
     """
     if not isinstance(data, str | os.PathLike):
-        refuse_mudata(data)
-        return data
+        found: anndata.AnnData = anndata_of(data)
+        return found
     path = path_of_r(data)
     if path is not None:
         of_r: anndata.AnnData = reader_of_r("annotations", path)(path, coordinates_key)

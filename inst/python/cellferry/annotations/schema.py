@@ -18,16 +18,17 @@ def check_schema(found: object, *expected: str) -> None:
     if found not in expected:
         newest = expected[-1]
         if is_newer(found, newest):
-            from .._version import __version__
+            from .._version import PROJECT_URL, __version__
 
             message = (
                 f'A newer cellferry than {__version__} wrote these annotations ("{found}"); '
                 f'"{newest}" is read here.'
             )
+            update = f"Update it: see {PROJECT_URL}"
             hint = in_language(
-                python="Update it: pip install --upgrade cellferry",
+                python=update,
                 r="Update the package, and Python's part of it: InstallBackend()",
-                cli="Update it: pip install --upgrade cellferry",
+                cli=update,
             )
             raise AnnotationsFormatError(message, hint)
         message = f'These annotations have the schema "{found}"; this version reads "{newest}".'

@@ -22,6 +22,7 @@ from ..files import publish
 from ..study.options import flag, path, whole_number
 from .inputs import Inputs
 from .marker_sums import OF_ANNOTATION, MarkerSums, marker_sums_of, read_marker_sums
+from .packages import check_packages
 from .targets import as_build_error, check_target
 
 if TYPE_CHECKING:
@@ -99,7 +100,10 @@ class BuildOptions:
         ------
         InvalidOptionError
             Names the option and what is valid; or both files have one name.
+        DependencyError
+            The packages of the extra ``artifacts`` are not installed.
         """
+        check_packages()
         given: dict[str, Any] = {}
         for name in ("vars_h5_path", "obs_duckdb_path"):
             given[name] = path(name, getattr(self, name))

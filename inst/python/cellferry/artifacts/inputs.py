@@ -28,7 +28,7 @@ from ..study.embeddings import choose_embedding
 from ..study.expression.kinds import Look
 from ..study.expression.source import ExpressionSource
 from ..study.inputs.kinds import file_kind
-from ..study.inputs.objects import check_has_clusters, opened_object, refuse_mudata
+from ..study.inputs.objects import anndata_of, check_has_clusters, opened_object
 from ..study.layers import AnnDataLike, Matrices, Place, choose_matrices
 from ..study.markers.read import Ranking, is_ranking
 from ..study.study import Study
@@ -100,7 +100,7 @@ def open_inputs(
     ------
     UnsupportedObjectError, InvalidObjectError, GroupMissingError, GroupEmptyError, InputError
     """
-    refuse_mudata(data)
+    data = anndata_of(data)
     if isinstance(data, Inputs):
         yield data
     elif isinstance(data, Study):

@@ -25,7 +25,7 @@ from ..study.build import RANKING, assemble_study, group_key_of
 from ..study.clustering import metadata_column
 from ..study.clusters import Clusters
 from ..study.inputs.kinds import file_kind
-from ..study.inputs.objects import check_has_clusters, opened_object, refuse_mudata
+from ..study.inputs.objects import anndata_of, check_has_clusters, opened_object
 from ..study.inputs.readers import path_of_r, reader_of_r
 from ..study.layers import AnnDataLike, choose_matrices
 from ..study.markers.contrasts import Contrast, one_against_rest, two_groups, within_parents
@@ -377,7 +377,7 @@ def opened_study(
     group_key
         Column of ``obs`` with the clusters.
     """
-    refuse_mudata(data)
+    data = anndata_of(data)
     if isinstance(data, Study):
         yield data
     elif isinstance(data, str | os.PathLike):

@@ -7,11 +7,13 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from .._version import __version__
+from .._version import PROJECT_URL, __version__, pip_install
+from ..runs.places import home
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ def examine() -> list[Finding]:
     >>> examine()[0].name
     'cellferry'
     """
-    return [Finding("cellferry", __version__), _python(), *_packages(), *_r(), _rpy2()]
+    own = [Finding("cellferry", __version__), _python(), *_packages(), *_extras()]
+    return [*own, _folder_of_runs(), *_proxy(), *_r(), _rpy2()]
 
 
 def _python() -> Finding:
@@ -100,6 +103,48 @@ def _packages() -> list[Finding]:
     return made
 
 
+EXTRAS = {
+    "artifacts": ("duckdb", "hdf5plugin"),
+    "server": ("duckdb", "hdf5plugin", "pydantic", "starlette", "uvicorn"),
+    "llm": ("pydantic-ai-slim",),
+    "plots": ("matplotlib",),
+    "zarr": ("zarr",),
+}
+"""Extra -> the packages by which it is known to be there."""
+
+
+def _extras() -> Iterator[Finding]:
+    """Look at what only a part of cellferry needs: missing is no fault, and has its line."""
+    for extra, packages in EXTRAS.items():
+        missing = [name for name in packages if not _is_installed(name)]
+        line = f"not installed: {', '.join(missing)} (if you want it: {pip_install(extra)})"
+        yield Finding(f"extra {extra}", line if missing else "installed")
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _folder_of_runs() -> Finding:
+    """Look whether runs can be kept: the nearest folder that exists must be ours to write."""
+    folder = home()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    mends = "" if os.access(there, os.W_OK) else "export CELLFERRY_HOME=$HOME/cellferry"
+    said = f"{folder}, where you may not write" if mends else str(folder)
+    return Finding("folder of runs", said, mends)
+
+
+def _proxy() -> Iterator[Finding]:
+    """Say by which proxy requests go, without the password in its address."""
+    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"):
+        if given := os.environ.get(name):
+            yield Finding(name, given.rpartition("@")[2])
+
+
 def _within(version: str, span: str) -> bool:
     for part in filter(None, span.split(",")):
         sign = part[:2] if part[1] == "=" else part[:1]
@@ -139,8 +184,24 @@ def _r() -> list[Finding]:
     found = [Finding("R", rscript)]
     for line in answer.stdout.splitlines():
         name, _, version = line.strip().partition(" ")
-        found.append(Finding(f"R package {name}", "not installed" if version == "-" else version))
+        fix = ""
+        if name == "cellferry" and version not in {"-", __version__}:
+            fix = _r_install()
+            version = f"{version}, and this is {__version__}"
+        found.append(Finding(f"R package {name}", _said(version), fix))
     return found
+
+
+def _said(version: str) -> str:
+    return "not installed" if version == "-" else version
+
+
+def _r_install() -> str:
+    """Return the line that installs the R package of this version, from the clone if it is one."""
+    clone = Path(__file__).resolve().parents[4]
+    if (clone / "DESCRIPTION").is_file():
+        return f'R CMD INSTALL "{clone}"'
+    return f"git clone {PROJECT_URL} && R CMD INSTALL cellferry"
 
 
 def _rpy2() -> Finding:

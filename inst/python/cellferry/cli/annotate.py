@@ -163,7 +163,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate markers.csv --cluster-column cluster --out pbmc
       cellferry annotate markers.csv --dry-run
       cellferry annotate markers.csv --engine llm --provider openai --model gpt-5 --dry-run
-      cellferry annotate markers.csv --engine local --engine ten=local --option ten.n_genes=10 --out x
+      cellferry annotate markers.csv --engine local --engine ten=local --option ten.n_genes=10
       cellferry annotate pbmc.h5ad --cells --out pbmc_cells
       cellferry annotate markers.csv --out pbmc --json --log-file pbmc.log
       zcat markers.csv.gz | cellferry annotate - --tissue blood > annotations.csv

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .._version import pip_install
 from .console import plain, the_console
 from .options import FilePath
 from .output import output_paths, table, write_all
@@ -65,7 +66,7 @@ def _blood_cells() -> anndata.AnnData:
         import scanpy
     except ImportError as error:
         message = "The demo uses the blood cells that ship with scanpy, which is not installed."
-        raise DependencyError(message, 'pip install "cellferry[demo]"') from error
+        raise DependencyError(message, f"Run: {pip_install('demo')}") from error
     adata: anndata.AnnData = scanpy.datasets.pbmc68k_reduced()
     scanpy.tl.rank_genes_groups(adata, "louvain", method="t-test", pts=True)
     return adata

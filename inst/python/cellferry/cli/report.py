@@ -203,7 +203,9 @@ def _only_of_objects(**given: object) -> None:
 
 @click.command()
 def doctor() -> None:
-    """Print Python, packages and R with their versions, and the line that fixes a fault.
+    """Print Python, packages and R with their versions, and a line for each fault.
+
+    The line says what is wrong and what mends it, to be pasted as it is.
 
     \b
     Example:
@@ -214,10 +216,12 @@ def doctor() -> None:
     from .output import aligned
 
     found = examine()
-    rows = [[f.name, f.found, "ok" if f.ok else f.fix] for f in found]
+    rows = [[f.name, "ok" if f.ok else "FAULT", f.found] for f in found]
     faults = [f.name for f in found if not f.ok]
+    lines = [f"{f.name}: {f.found}. Mend it: {f.fix}" for f in found if not f.ok]
+    said = aligned(("what", "is", "found"), rows)
     the_console().result(
-        aligned(("what", "found", "fix"), rows),
+        "\n".join([said, *lines, ""]) if lines else said,
         code=EXIT_ERROR if faults else EXIT_OK,
         reason=f"To be mended: {', '.join(faults)}." if faults else "",
         asked_for=True,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .._version import pip_install
 from ..errors import DependencyError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def canvas(ax: Axes | None, size: tuple[float, float]) -> Canvas:
         from matplotlib.colors import to_rgb
     except ImportError as error:
         message = "Pictures are drawn by matplotlib, which is not installed."
-        raise DependencyError(message, "pip install 'cellferry[plots]'") from error
+        raise DependencyError(message, f"Run: {pip_install('plots')}") from error
     given = ax is not None
     drawn: Any = plt.subplots(figsize=size, layout="constrained")[1] if ax is None else ax
     red, green, blue = to_rgb(drawn.get_facecolor())

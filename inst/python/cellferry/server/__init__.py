@@ -19,6 +19,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
+from .._version import pip_install
 from ..errors import CellferryWarning, DependencyError, OutputError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 SWITCH_SECONDS = 0.0005
-NEEDED = ("pydantic", "starlette", "uvicorn")
+NEEDED = ("duckdb", "hdf5plugin", "pydantic", "starlette", "uvicorn")
 
 
 def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> None:
@@ -55,7 +56,7 @@ def serve(settings: Settings, ready: Callable[[str], None] | None = None) -> Non
         names = " and ".join(", ".join(missing).rsplit(", ", 1))
         be = "is" if len(missing) == 1 else "are"
         message = f"The server needs {names}, which {be} not installed."
-        raise DependencyError(message, 'Install the extra: pip install "cellferry[server]".')
+        raise DependencyError(message, f"Install the extra: {pip_install('server')}")
     import uvicorn
 
     from .http.app import create_app

@@ -1,4 +1,4 @@
-"""Seurat objects and SingleCellExperiments in Python, by rpy2 (extra ``cellferry[r]``).
+"""Seurat objects and SingleCellExperiments in Python, by rpy2 (the extra ``r``).
 
 R runs inside this process, and the matrix that :func:`to_anndata` returns shares R's memory.
 Importing this inside a Python that R started itself (reticulate) is refused: two embeddings in

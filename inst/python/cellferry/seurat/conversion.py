@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..errors import DependencyError, InvalidOptionError
 from .columns import frame_from_r, frame_to_r
-from .session import INSTALL, RObject, call, r_interface
+from .session import RObject, call, install_line, r_interface
 from .vectors import names, text_vector
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _rules(anndata_as: str, assay: str | None) -> Converter:
         import anndata2ri
     except ImportError as error:
         message = "The converter builds on anndata2ri, which is not installed."
-        raise DependencyError(message, f"Run: {INSTALL}") from error
+        raise DependencyError(message, f"Run: {install_line()}") from error
     from anndata import AnnData
     from pandas import DataFrame
     from rpy2.rinterface import ListSexpVector, SexpS4

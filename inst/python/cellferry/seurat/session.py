@@ -17,12 +17,11 @@ from types import ModuleType
 from typing import Any, TypeAlias
 
 from .. import errors
+from .._version import pip_install
 from ..bridge.r_code import r_sources
 from ..errors import EmbeddingError
 
 logger = logging.getLogger("cellferry")
-
-INSTALL = 'pip install --no-cache-dir "cellferry[r]"'
 
 # The call that R evaluates: a condition becomes data, because rpy2 knows only its text. Warnings
 # and messages are collected; rpy2 would write them to the console.
@@ -51,6 +50,12 @@ function(f, arguments) {
   c(value, list(conditions = unlist(conditions)))
 }
 """
+
+
+def install_line() -> str:
+    """Return the line that installs rpy2; pip would keep the wheel of another R."""
+    return pip_install("r", "--no-cache-dir")
+
 
 RObject: TypeAlias = Any
 """An object or a function of R, as rpy2 has it: rpy2 comes without types."""
@@ -94,7 +99,7 @@ def _imported() -> ModuleType:
         from rpy2 import rinterface
     except ImportError as error:
         message = f"rpy2, which runs R inside Python, is not installed: {error}."
-        raise errors.DependencyError(message, f"Run: {INSTALL}") from error
+        raise errors.DependencyError(message, f"Run: {install_line()}") from error
     except Exception as error:
         message = f"rpy2 is installed and cannot load R: {type(error).__name__}: {error}."
         hint = "Check that `R --version` works in this shell, and `python -m rpy2.situation`."

@@ -11,7 +11,7 @@ from ..errors import UnsupportedObjectError
 from .build import RANKING
 from .embeddings import choose_embedding
 from .expression.source import Matrix
-from .inputs.objects import read_object, refuse_mudata
+from .inputs.objects import anndata_of, read_object
 from .inputs.readers import path_of_r, reader_of_r
 from .layers import choose_matrices
 
@@ -68,7 +68,7 @@ def study_report(
         return _frame(rows)
     if isinstance(data, str | os.PathLike):
         data = read_object(Path(data).expanduser())
-    refuse_mudata(data)
+    data = anndata_of(data)
     if not hasattr(data, "obs_names") or not hasattr(data, "obsm"):
         message = f"A report is made of an AnnData, not of {type(data).__name__}."
         hint = "Of an R object: StudyReport(object) in R, or give its .rds."

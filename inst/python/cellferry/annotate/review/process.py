@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ..._version import pip_install
 from ...errors import DependencyError, InternalError, OutputError, in_language
 from ...files import PRIVATE, locked, write_json
 from ...runs.reviews import ReviewFolder
 
 MODULE = "cellferry.server.review"
-NEEDED = ("pydantic", "starlette", "uvicorn")
+NEEDED = ("duckdb", "hdf5plugin", "pydantic", "starlette", "uvicorn")
 START_SECONDS = 60.0
 ASK_SECONDS = 3.0
 LOG = "log.txt"
@@ -136,7 +137,7 @@ def check_installed() -> None:
     names = " and ".join(", ".join(missing).rsplit(", ", 1))
     be = "is" if len(missing) == 1 else "are"
     message = f"The live page needs {names}, which {be} not installed."
-    line = f'{sys.executable} -m pip install "cellferry[server]"'
+    line = f"{sys.executable} -m {pip_install('server')}"
     # Of a Python that the user manages only he can say what is in it.
     own = f"in a terminal: {python_of_this()} -m pip install {' '.join(NEEDED)}"
     managed = os.environ.get("RETICULATE_PYTHON")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import ArtifactFormatError
+from ..packages import check_packages
 
 if TYPE_CHECKING:
     import h5py
@@ -29,6 +30,8 @@ KNOWN_FILTERS = {1, 2, 3, 32001, 32004}
 def open_file(path: Path) -> h5py.File:
     """Open a file to read; raises :class:`ArtifactFormatError` if it is no HDF5 file."""
     import h5py
+
+    check_packages()
     import hdf5plugin  # noqa: F401 - registers LZ4 and Blosc
 
     try:

@@ -73,29 +73,51 @@ def _unreadable(path: Path, kind: FileKind) -> Iterator[None]:
         raise InputError(message, "Copy or download it again.") from error
 
 
-def refuse_mudata(data: object) -> None:
-    """Refuse a MuData, which has the names of an AnnData and several of them inside.
+def anndata_of(data: Any) -> Any:
+    """Return the AnnData with the genes that is in a MuData or SpatialData; anything else as it is.
+
+    It is the object that is in there, not a copy: what is written into it is in the whole.
 
     Parameters
     ----------
     data
-        Anything.
+        Anything. Of a MuData the modality ``rna`` is taken, of a SpatialData its only table.
 
     Raises
     ------
     UnsupportedObjectError
+        There is no ``rna``, or no table, or several tables; names what there is.
 
     Examples
     --------
-    >>> refuse_mudata({"0": ["CD3D"]})
+    >>> anndata_of({"0": ["CD3D"]})
+    {'0': ['CD3D']}
     """
-    if not any(c.__name__ == "MuData" for c in type(data).__mro__):
-        return
-    names = [str(name) for name in getattr(data, "mod", ())]
-    message = "This is a MuData, and one modality of it is read"
+    names = {c.__name__ for c in type(data).__mro__}
+    if "MuData" in names:
+        return _modality(data)
+    return _table(data) if "SpatialData" in names else data
+
+
+def _modality(data: Any) -> Any:
+    names = [str(name) for name in data.mod]
+    if "rna" in names:
+        return data.mod["rna"]
+    message = 'This is a MuData without the modality "rna"'
     message += f": it has {listing(names)}." if names else "."
-    name = "rna" if "rna" in names or not names else names[0]
-    hint = f'Give the one with the genes in its place: mdata["{name}"]'
+    hint = "Give the one with the genes in its place"
+    raise UnsupportedObjectError(message, f'{hint}: mdata["{names[0]}"]' if names else f"{hint}.")
+
+
+def _table(data: Any) -> Any:
+    names = [str(name) for name in data.tables]
+    if len(names) == 1:
+        return data.tables[names[0]]
+    message = "This is a SpatialData without a table of cells and genes."
+    hint = "Aggregate its points or shapes into a table first: sdata.aggregate()."
+    if names:
+        message = f"This is a SpatialData with several tables: {listing(names)}."
+        hint = f'Give the one with the genes in its place: sdata["{names[0]}"]'
     raise UnsupportedObjectError(message, hint)
 
 
