@@ -24,6 +24,7 @@ PRESENT = 0.2
 """Prevalence from which a gene that is not raised is there all the same."""
 OWN_PART = 0.5
 """Part of a type's own markers, by weight, that is raised though no defining one is."""
+FEWEST_DEFINING = 2
 LEAST_PART = 0.2
 """Part without which it is not there whatever is defining."""
 
@@ -70,4 +71,8 @@ def is_silent(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
     raised = signal.strength >= SUPPORT
     part = float((weight * raised).sum() / weight.sum())
     defining = counted & (profiles.own[i] >= TIER_WEIGHT[3] * profiles.specificity * 0.999)
-    return part < LEAST_PART or (part < OWN_PART and not (defining & raised).any())
+    if part < LEAST_PART:
+        return True
+    # One defining gene alone may be missed.
+    enough = int(defining.sum()) >= FEWEST_DEFINING
+    return part < OWN_PART and enough and not (defining & raised).any()
