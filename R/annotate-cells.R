@@ -11,11 +11,14 @@
 #' status `skipped` and are in no majority or share.
 #'
 #' @section Engines:
-#' `"local"` scores each cell by itself, from log-normalised values, on this machine.
-#' `smooth = TRUE` averages over the neighbours of [Seurat::FindNeighbors()]. [CellAtlasEngine()]
-#' sends the counts to a service, in chunks; a run that was stopped goes on with
-#' [ResumeAnnotation()] at the first chunk that is missing. An error or an interrupt while the
-#' object is read, in R, comes as what it is, and leaves the same run.
+#' `"local"` scores each cell by itself, from log-normalised values, on this machine. Then it looks
+#' at all calls once more, with the clusters and the graph of [Seurat::FindNeighbors()] where the
+#' object has them: a type that nothing around supports is not answered, and a rare label becomes
+#' the type that it is a kind of, unless the cells are sure. The call of each cell by itself is in
+#' `<key>_raw`; `context = FALSE` gives it as the label. `smooth = TRUE` averages the scores over
+#' the neighbours. [CellAtlasEngine()] sends the counts to a service, in chunks; a run that was
+#' stopped goes on with [ResumeAnnotation()] at the first chunk that is missing. An error or an
+#' interrupt while the object is read, in R, comes as what it is, and leaves the same run.
 #'
 #' @inheritParams AnnotateClusters
 #' @param object A Seurat object, a SingleCellExperiment or SummarizedExperiment, a named list of

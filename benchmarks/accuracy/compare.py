@@ -11,19 +11,21 @@ or none; the score is full and half of partial. Strict counts the full ones.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from cellferry.annotations.clusters import Annotation, Annotations
+from cellferry.biology.genes import Species
 from cellferry.biology.lineage import levels_of
 from cellferry.biology.ontology import cell_ontology
-from cellferry.engines.local import Local
+from cellferry.engines.local import Local, siblings
 from cellferry.engines.local.knowledge.base import Knowledge
 from cellferry.engines.local.knowledge.packaged import packaged_knowledge
 from cellferry.engines.local.knowledge.types import SPECIES
@@ -34,7 +36,7 @@ from cellferry.study.study import Study
 from . import baselines
 from .dataset import Dataset
 from .journal import Journal
-from .measures import lineages
+from .measures import lineages, ontology_score
 from .variants import (
     mixed_tables,
     names_only,
@@ -59,7 +61,7 @@ class Answer:
     """One answer to a labelled cluster.
 
     ``outcome`` is full, partial, wrong or none; ``sure`` is the confidence, or the score of a
-    plain count.
+    plain count; ``shared`` is :func:`.measures.ontology_score`.
     """
 
     dataset: str
@@ -71,6 +73,7 @@ class Answer:
     label: str
     outcome: str
     sure: float
+    shared: float = 0.0
 
     @property
     def points(self) -> float:
@@ -118,6 +121,7 @@ def answers(dataset: Dataset, found: Iterable[tuple[str, str | None, str, float]
                     label,
                     judged(dataset, group, term),
                     sure,
+                    ontology_score(term, dataset.gold[group]),
                 )
             )
     return rows
@@ -191,6 +195,34 @@ VARIANTS: dict[str, Callable[[Dataset], Dataset]] = {
 }
 
 
+LEFT_OUT = ("full table", "best 20", "best 10")
+
+
+def each_left_out(dataset: Dataset, data: Sequence[Dataset]) -> list[Answer]:
+    """Ask the engine without the lines of knowledge that the study of a set prompted.
+
+    What is left of it are thresholds and the confidence, which were set with all studies.
+    """
+    study = dataset.source or dataset.name
+    with without_lines_of({d.name for d in data if (d.source or d.name) == study}):
+        return engine(dataset)
+
+
+@contextlib.contextmanager
+def without_lines_of(tables: set[str]) -> Iterator[None]:
+    """Make the engine know nothing that one of these tables prompted."""
+    every = siblings.rules
+
+    def fewer(species: Species) -> tuple[siblings.Rule, ...]:
+        return tuple(r for r in every(species) if tables.isdisjoint(r.prompted_by))
+
+    siblings.rules = fewer  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        siblings.rules = every
+
+
 def totals(rows: Sequence[Answer]) -> dict[str, float]:
     """Return counts, score, strict score and wrong answers at lower coverage."""
     n = max(len(rows), 1)
@@ -199,6 +231,7 @@ def totals(rows: Sequence[Answer]) -> dict[str, float]:
         found[outcome] = sum(r.outcome == outcome for r in rows)
     found["score"] = sum(r.points for r in rows) / n
     found["strict"] = found["full"] / n
+    found["ontology"] = sum(r.shared for r in rows) / n
     ordered = sorted(rows, key=lambda r: (r.outcome == "none", -r.sure, r.dataset, r.group))
     for coverage in COVERAGES:
         best = ordered[: round(coverage * len(ordered))]
@@ -224,7 +257,7 @@ def interval(rows: Sequence[Answer]) -> tuple[float, float]:
 
 def table(title: str, methods: dict[str, list[Answer]]) -> None:
     at = [f"wrong at {100 * c:.0f} %" for c in COVERAGES]
-    columns = ["n", "full", "partial", "wrong", "none", "score", "strict", *at]
+    columns = ["n", "full", "partial", "wrong", "none", "score", "strict", "ontology", *at]
     print(f"\n{title:26}" + "".join(f"{c:>{max(len(c), 6) + 2}}" for c in columns))
     for name, rows in methods.items():
         found = totals(rows)
@@ -327,6 +360,16 @@ def report(data: Sequence[Dataset], options: argparse.Namespace) -> None:
             for a in methods["local"]:
                 if a.outcome != "full":
                     print(f"  {a.outcome:8}{a.dataset:28}{a.group:32}{a.label:36}{a.sure:.2f}")
+    left_out = {
+        name: [a for d in clusters for a in each_left_out(change(d), clusters)]
+        for name, change in VARIANTS.items()
+        if name in LEFT_OUT
+    }
+    table("each study left out", left_out)
+    figures["each study left out"] = {name: totals(rows) for name, rows in left_out.items()}
+    for name, rows in left_out.items():
+        low, high = interval(rows)
+        print(f"  {name}: score {totals(rows)['score']:.3f} [{low:.3f}, {high:.3f}]")
     for variant, change in VARIANTS.items():
         methods = {m: [a for d in clusters for a in f(change(d))] for m, f in METHODS.items()}
         table(f"clusters, {variant}", methods)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cellferry.biology.ontology import cell_ontology
+from cellferry.biology.ontology import ROOT, cell_ontology
 
 LINEAGES = (
     "T cell",
@@ -86,6 +87,28 @@ def lineages(term: str) -> frozenset[str]:
     ontology = cell_ontology()
     wanted = {m.term.id for m in map(ontology.find, LINEAGES) if m is not None}
     return frozenset(wanted & {term, *ontology.ancestors(term)})
+
+
+def ontology_score(found: str | None, truth: str) -> float:
+    """Return what an answer and the truth have in common, as a share of what the truth says.
+
+    The information content of their lowest common ancestor over that of the truth (of several
+    accepted terms the best), 1 for the truth and kinds of it, 0 for no answer.
+    """
+    ontology = cell_ontology()
+    if found is None or found not in ontology:
+        return 0.0
+    shares = [
+        _content(shared) / _content(term)
+        for term in truth.split(";")
+        if (shared := ontology.common_ancestor(found, term)) is not None
+    ]
+    return max(shares, default=0.0)
+
+
+def _content(term: str) -> float:
+    ontology = cell_ontology()
+    return -math.log(ontology.kinds(term) / ontology.kinds(ROOT))
 
 
 def summary(outcomes: Iterable[Outcome]) -> dict[str, float]:

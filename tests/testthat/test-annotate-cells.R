@@ -6,8 +6,8 @@ test_that("every cell gets a label, and the summary comes back", {
       names(methods::slot(x, "meta.data")), names(methods::slot(known_cells(), "meta.data"))
     )],
     paste0("cell_type_cell", c(
-      "", "_detail", "_confidence", "_ontology_id", "_status", "_majority", "_majority_share",
-      "_disagrees"
+      "", "_detail", "_confidence", "_ontology_id", "_status", "_raw", "_majority",
+      "_majority_share", "_disagrees"
     ))
   )
   expect_type(x$cell_type_cell_disagrees, "logical")
@@ -20,6 +20,14 @@ test_that("every cell gets a label, and the summary comes back", {
   part <- Annotations(x[, 1:10])
   expect_equal(sum(part$n_cells), 10L)
   expect_match(utils::tail(format(part), 1), "^# 10 cells: ")
+})
+
+test_that("the call of each cell by itself stays beside a label in context", {
+  skip_without_backend()
+  x <- annotated_cells()
+  alone <- AnnotateCells(x, context = FALSE, verbose = FALSE)
+  expect_identical(as.character(alone$cell_type_cell), as.character(x$cell_type_cell_raw))
+  expect_false("cell_type_cell_raw" %in% names(methods::slot(alone, "meta.data")))
 })
 
 test_that("the join is by the name of the cell", {

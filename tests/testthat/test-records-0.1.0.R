@@ -35,7 +35,7 @@ test_that("columns that 0.1.0 wrote are replaced unasked", {
   today <- sub("T or NK cell", "T cell", unname(recorded_labels))
   again <- suppressMessages(AnnotateClusters(object, small_markers(), tissue = "blood"))
   expect_identical(Annotations(again, "cell_type")$label, today)
-  again <- suppressMessages(AnnotateCells(again))
+  again <- suppressMessages(AnnotateCells(again, context = FALSE))
   expect_identical(counted(Annotations(again, "cell_type_cell")), recorded_cells)
   sce <- readRDS(record("sce.rds"))
   again <- suppressMessages(

@@ -29,8 +29,8 @@ def test_the_object_gets_labels_and_a_summary_and_the_run_everything():
     found = annotate_cells(adata, progress=False)
     assert list(adata.obs.columns) == [
         "truth", "leiden", "cell_type_cell", "cell_type_cell_detail", "cell_type_cell_confidence",
-        "cell_type_cell_ontology_id", "cell_type_cell_status", "cell_type_cell_majority",
-        "cell_type_cell_majority_share", "cell_type_cell_disagrees",
+        "cell_type_cell_ontology_id", "cell_type_cell_status", "cell_type_cell_raw",
+        "cell_type_cell_majority", "cell_type_cell_majority_share", "cell_type_cell_disagrees",
     ]  # fmt: skip
     assert (adata.X != before.X).nnz == 0
     stored = read_annotations(adata)

@@ -12,6 +12,7 @@ from cell_data import cells
 from cellferry import errors
 from cellferry.annotate.checks import check_study
 from cellferry.biology.gene_tables import symbols_by_number
+from cellferry.engines.local.knowledge.packaged import packaged_knowledge
 from cellferry.errors import CellsDiagnosisWarning, GenesUnrecognisedWarning
 from cellferry.study.clusters import Clusters
 from cellferry.study.markers.read import read_markers
@@ -183,3 +184,14 @@ def test_known_genes_in_any_disguise_get_the_labels_of_plain_ones(write, order, 
     found, said = labelled({c: [write(g) for g in genes] for c, genes in lists.items()})
     assert found.labels() == expected.labels()
     assert said
+
+
+@pytest.mark.parametrize("species", ["mouse", None])
+def test_mouse_symbols_in_capitals_get_the_answers_of_mouse(species):
+    types = ("NK cell", "B cell", "Macrophage", "Endothelial cell", "Fibroblast")
+    lists = {t: [m.name for m in packaged_knowledge().by_name[t].positive["mouse"]] for t in types}
+    expected = cellferry.annotate_clusters(lists, species="mouse", progress=False)
+    capitals = {t: [g.upper() for g in genes] for t, genes in lists.items()}
+    with pytest.warns(errors.CellferryWarning):
+        found = cellferry.annotate_clusters(capitals, species=species, progress=False)
+    assert [r.label for r in found] == [r.label for r in expected]

@@ -30,7 +30,7 @@ def server(tmp_path_factory):
 @pytest.mark.parametrize("size", [1, 7, 60])
 def test_the_service_gives_what_the_local_engine_gives_whatever_the_chunks(server, size):
     adata, other = ADATA.copy(), ADATA.copy()
-    local = annotate_cells(adata, species="human", progress=False)
+    local = annotate_cells(adata, species="human", context=False, progress=False)
     engine = CellAtlas(api_url=server.url + PATH, chunk_size=size, qc="off")
     found = annotate_cells(other, engine=engine, progress=False)
     assert found.to_frame()["label"].tolist() == local.to_frame()["label"].tolist()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from .._version import __version__
 from ..annotations import delivery
+from ..annotations.cells import CellAnnotations
 from ..engines import package_of
 from ..runs.figures import keep_figures
 
@@ -73,7 +74,8 @@ def complete(found: Answer, study: Study, engine: Engine[object], run: Run) -> A
     InternalError
         A cluster or a cell was not answered in its place.
     """
-    provenance = _provenance(study, engine, run, found.level)
+    raw = isinstance(found, CellAnnotations) and found.raw is not None
+    provenance = _provenance(study, engine, run, found.level, raw=raw)
     answered = found.completed(study, engine.name, provenance)
     answered.keep(run.folder)
     if study.figures is not None:
@@ -82,7 +84,9 @@ def complete(found: Answer, study: Study, engine: Engine[object], run: Run) -> A
     return answered
 
 
-def _provenance(study: Study, engine: Engine[object], run: Run, level: Level) -> dict[str, object]:
+def _provenance(
+    study: Study, engine: Engine[object], run: Run, level: Level, *, raw: bool
+) -> dict[str, object]:
     key = str(run.provenance.get("key", ""))
     compared = delivery.has_clusters(study.clusters)
     package = package_of(engine.name, level)
@@ -98,7 +102,7 @@ def _provenance(study: Study, engine: Engine[object], run: Run, level: Level) ->
         "species": study.context.species,
         "study_context": study.context.study_context,
         **({"genes": dict(study.recognised)} if study.recognised else {}),
-        "columns": delivery.column_names(key, level, compared=compared) if key else [],
+        "columns": delivery.column_names(key, level, compared=compared, raw=raw) if key else [],
         "versions": {"cellferry": __version__, **dict([package] if package else [])},
         **run.provenance,
     }

@@ -255,7 +255,8 @@ def annotate_cells(
         cell differs to ``<key>_disagrees``. None: the one column with a usual name.
     key
         Name of the label column; ``<key>_detail``, ``_confidence``, ``_ontology_id`` and
-        ``_status`` go beside it, the summary to ``adata.uns["cellferry"][key]``, and the
+        ``_status`` go beside it, and ``_raw``, the call of each cell by itself, where the label
+        also counts its surroundings; the summary to ``adata.uns["cellferry"][key]``, and the
         evidence of each cell to ``cells.npz`` of the run.
     tissue, species, study_context
         What is known of the sample. Species None is found by the gene names.
@@ -275,7 +276,8 @@ def annotate_cells(
         Options of the engine; its class says what they mean, for example
         ``help(cellferry.engines.engine_class("local", "cells"))``. With their defaults:
 
-        ``"local"``: smooth=False, tissue_only=False, knowledge, knowledge_only=False, scheduler.
+        ``"local"``: smooth=False, context=True, tissue_only=False, knowledge, knowledge_only=False,
+        scheduler.
 
         ``"cellatlas"``: api_url, api_key, model='geneformer', reference_atlas='human-core-2026',
         timeout=300, chunk_size=50000, chunk_bytes=25165824, parallel=2, compress, values='auto',

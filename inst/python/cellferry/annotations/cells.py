@@ -74,6 +74,8 @@ class CellAnnotations:
         What else is known: quality, diagnoses; run, options, versions. Never a secret.
     decisions
         What persons decided beside the run of the answer; in force once an object is labelled.
+    raw
+        The label of each cell by itself, where ``label`` also counts its surroundings.
 
     Examples
     --------
@@ -101,11 +103,13 @@ class CellAnnotations:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
+    raw: Texts | None = None
 
     def __post_init__(self) -> None:
         n = len(self.cells)
         columns = (self.label, self.status, self.confidence, self.detail, self.error)
-        if any(len(c) != n for c in (*columns, self.alternatives, self.supporting)):
+        raw = () if self.raw is None else (self.raw,)
+        if any(len(c) != n for c in (*columns, *raw, self.alternatives, self.supporting)):
             message = f"A column of the answer does not have one value for each of {n} cells."
             raise InternalError(message)
         problem = self._problem()
@@ -308,6 +312,8 @@ class CellAnnotations:
             ),
             "error": _categorical(self.error),
         }
+        if self.raw is not None:
+            made["raw"] = _categorical(self.raw)
         if lists:
             made["alternatives"] = self.alternatives.values()
             made["supporting"] = self.supporting.values()
@@ -328,6 +334,7 @@ class CellAnnotations:
             name: Texts.joined([getattr(self, name), Texts.none(n)]) for name in ("label", "detail")
         }
         more["error"] = Texts.joined([self.error, Texts((error,), np.zeros(n, dtype=np.int32))])
+        more["raw"] = None if self.raw is None else Texts.joined([self.raw, Texts.none(n)])
         for name in _LISTS:
             lists: TextLists = getattr(self, name)
             ends = np.full(n, lists.starts[-1], dtype=lists.starts.dtype)
@@ -355,9 +362,10 @@ class CellAnnotations:
             "cells": _bytes(json.dumps(self.cells, ensure_ascii=False)),
         }
         levels: dict[str, list[str]] = {}
-        for name in _TEXTS:
-            column: Texts = getattr(self, name)
-            arrays[name], levels[name] = column.codes, list(column.levels)
+        for name in (*_TEXTS, *_OPTIONAL):
+            column: Texts | None = getattr(self, name)
+            if column is not None:
+                arrays[name], levels[name] = column.codes, list(column.levels)
         for name in _LISTS:
             lists: TextLists = getattr(self, name)
             arrays[name], arrays[f"{name}_starts"] = lists.codes, lists.starts
@@ -387,6 +395,7 @@ class CellAnnotations:
             plain["ontology"] = {k: (v[0], v[1]) for k, v in plain["ontology"].items()}
             columns: dict[str, Any] = {
                 **{k: Texts(levels[k], arrays[k]) for k in _TEXTS},
+                **{k: Texts(levels[k], arrays[k]) for k in _OPTIONAL if k in levels},
                 **{k: TextLists(levels[k], arrays[f"{k}_starts"], arrays[k]) for k in _LISTS},
                 "status": arrays["status"],
                 "confidence": arrays["confidence"],
@@ -399,6 +408,7 @@ class CellAnnotations:
 
 _UNREADABLE = (OSError, EOFError, ValueError, KeyError, InternalError, zipfile.BadZipFile)
 _TEXTS = ("label", "detail", "error")
+_OPTIONAL = ("raw",)
 _LISTS = ("alternatives", "supporting")
 
 

@@ -71,17 +71,24 @@ RECORD_LOST = "merge(), concat(), conversions and DietSeurat(misc = FALSE) drop 
 
 UNKNOWN_STATUS = "unknown"
 
+RAW_SUFFIX = "_raw"
+"""Suffix of the column with what each cell is by itself, where the label counts more than that."""
+
 COMPARED_SUFFIXES: tuple[str, ...] = ("_majority", "_majority_share", "_disagrees")
 """Suffixes of the columns that compare cells with their clusters, where there are clusters."""
 
 
-def column_names(key: str, level: Level = "clusters", *, compared: bool = True) -> list[str]:
+def column_names(
+    key: str, level: Level = "clusters", *, compared: bool = True, raw: bool = False
+) -> list[str]:
     """Return the metadata columns that are written under a key.
 
     Parameters
     ----------
     compared
         Whether there are clusters with which the labels of cells are compared.
+    raw
+        Whether cells also have the label of each by itself.
 
     Examples
     --------
@@ -89,7 +96,8 @@ def column_names(key: str, level: Level = "clusters", *, compared: bool = True) 
     ['cell_type', 'cell_type_detail']
     """
     others = COMPARED_SUFFIXES if level == "cells" and compared else ()
-    return [key + suffix for suffix in (*COLUMN_SOURCES, *others)]
+    alone = (RAW_SUFFIX,) if level == "cells" and raw else ()
+    return [key + suffix for suffix in (*COLUMN_SOURCES, *alone, *others)]
 
 
 def claimed_columns(key: str, level: Level = "clusters", *, levels: bool = False) -> list[str]:
@@ -105,7 +113,7 @@ def claimed_columns(key: str, level: Level = "clusters", *, levels: bool = False
         Whether the broader labels of them are written too.
     """
     more = [key + suffix for suffix in SUFFIXES] if levels else []
-    return [*column_names(key, level), f"{key}_decision", *more]
+    return [*column_names(key, level, raw=True), f"{key}_decision", *more]
 
 
 def check_key(
@@ -303,6 +311,8 @@ def columns(
     """
     made = [Column(key + end, found.values(source)) for end, (source, _) in COLUMN_SOURCES.items()]
     made[0] = Column(key, by_lineage(found.values("label"), found.values("ontology_id")))
+    if isinstance(found, CellAnnotations) and found.raw is not None:
+        made.append(Column(key + RAW_SUFFIX, found.values("raw")))
     if isinstance(found, CellAnnotations) and clusters is not None and has_clusters(clusters):
         made += _compared(found, key, clusters)
     return made

@@ -30,7 +30,16 @@ from .decisions.carry import Before, Groups, held, moved_cells
 from .decisions.decision import LABELLING, STALE, Decision, open_offers, sorted_hash
 from .decisions.in_force import with_decisions
 from .decisions.of_cells import by_hand, chosen_by_hand, index_of, placed
-from .delivery import COLUMN_SOURCES, STORE, Column, Values, by_lineage, columns, level_texts
+from .delivery import (
+    COLUMN_SOURCES,
+    RAW_SUFFIX,
+    STORE,
+    Column,
+    Values,
+    by_lineage,
+    columns,
+    level_texts,
+)
 from .label_colors import COLORS, keep_colors, uns_colors
 from .levels import SUFFIXES
 from .present import Present, present
@@ -442,8 +451,10 @@ def labelled(
     finished = written(record, key, cells, made)
     if previous is None:
         return finished
-    # What the earlier labels had of levels, and of rows, is not of these.
+    # What the earlier labels had of levels, rows, and of each cell alone is not of these.
     old = [key + suffix for suffix in SUFFIXES if not record.provenance.get("levels")]
+    new = {column.name for column in finished.columns}
+    old += [name for name in (key + RAW_SUFFIX,) if name not in new]
     owned = set(previous.record.provenance.get("columns", ())) & set(previous.obs.columns)
     gone = [name for name in old if name in owned]
     if _had_rows(previous) and key + CLUSTER != record.provenance.get("group_key"):

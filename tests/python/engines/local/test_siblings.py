@@ -74,3 +74,9 @@ def test_inflammation_is_a_state_and_names_no_type():
     fibroblast = ["COL1A1", "COL1A2", "DCN", "LUM", "PDGFRA", "COL3A1", "DPT", "COL6A3"]
     found = answers(Local(), table({"0": [*fibroblast, *inflamed]}))["0"]
     assert "ibroblast" in found.label
+
+
+def test_lines_that_a_table_prompted_are_named():
+    prompted = {r.name for s in SPECIES for r in rules(s) if r.prompted_by}
+    assert prompted == {"CD8 T cell", "Regulatory T cell", "Naive B cell"}
+    assert all(any(r.prompted_by == () for r in rules(s)) for s in SPECIES)

@@ -8,7 +8,9 @@
    way to its parent; it remains as the detail.
 4. While another type that is neither ancestor nor descendant fits nearly as well, the
    answer backs off to what both have in common.
-5. Two answers that are both true (a CD4 T cell, a naive T cell) give the type inside both.
+5. A type of which a long list names hardly a marker, and no defining one, is another that the
+   knowledge does not have: the answer is what it is a kind of (:mod:`.silence`).
+6. Two answers that are both true (a CD4 T cell, a naive T cell) give the type inside both.
    A subtype that fits nearly as well as the answer and has raised markers of its own, clearly
    better than its siblings, refines it.
 """
@@ -25,6 +27,7 @@ from .profiles import TIER_WEIGHT
 from .score import SHRINKAGE, SILENT_HALF, SUPPORT, Scores, Signal, score_types
 from .seen import surprise, unexplained
 from .siblings import shown_below, with_needs
+from .silence import without_silence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,29 +111,18 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
         best, partner = partner, find_partner(hierarchy, scores, partner, MIN_FIT) or best
     begun = best
     best = nearest_with_evidence(hierarchy, scores, best)
-    rival, margin = _rival(hierarchy, scores, best, partner)
-    while rival is not None and margin < CLEAR_MARGIN:
-        if partner is None and not hierarchy.same_lineage[best, rival]:
-            # Neither of two unrelated types wins: if each has genes of its own, both are there.
-            partner = find_partner(hierarchy, scores, best, MIN_FIT)
-            if partner is not None:
-                rival, margin = _rival(hierarchy, scores, best, partner)
-                continue
-        names = hierarchy.profiles.names
-        shared = hierarchy.knowledge.common_ancestor(names[best], names[rival])
-        above = None if shared is None else hierarchy.index(shared)
-        if above is not None and margin >= _least_margin(hierarchy, above):
-            break
-        if above is None or scores.own_fit[above] < SHARED_RATIO * scores.fit[best]:
-            # What they share has no evidence of its own, so it would be a label that says
-            # nothing (all blood): how far the one is ahead decides.
-            break
-        best = above
-        rival, margin = _rival(hierarchy, scores, best, partner)
+    best, partner = _backed_off(hierarchy, scores, best, partner)
     label = _deeper(hierarchy, scores, _both(hierarchy, scores, best), partner)
     label = with_needs(hierarchy, scores.signal, _member(hierarchy, scores, label))
     fit = max(fit, float(scores.fit[label]))
     rival, margin = _rival(hierarchy, scores, label, partner)
+    honest = without_silence(hierarchy, scores, label, rival, margin)
+    if honest is None:
+        unknown = Choice(None, begun, fit, margin, None, rival, None, partner, states)
+        return _agreed(hierarchy, scores, unknown)
+    if honest != label:
+        label = honest
+        rival, margin = _rival(hierarchy, scores, label, partner)
     seen = surprise(hierarchy, scores.signal, label)
     doubt = 0.0
     if partner is None:
@@ -152,6 +144,32 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
         found = replace(found, label=shown, confidence=round(sure * SHOWN, 3))
         label = shown
     return replace(found, detail=_detail(hierarchy, scores, label, begun))
+
+
+def _backed_off(
+    hierarchy: Hierarchy, scores: Scores, best: int, partner: int | None
+) -> tuple[int, int | None]:
+    """Return what a type and those that fit nearly as well have in common, and the partner."""
+    rival, margin = _rival(hierarchy, scores, best, partner)
+    while rival is not None and margin < CLEAR_MARGIN:
+        if partner is None and not hierarchy.same_lineage[best, rival]:
+            # Neither of two unrelated types wins: if each has genes of its own, both are there.
+            partner = find_partner(hierarchy, scores, best, MIN_FIT)
+            if partner is not None:
+                rival, margin = _rival(hierarchy, scores, best, partner)
+                continue
+        names = hierarchy.profiles.names
+        shared = hierarchy.knowledge.common_ancestor(names[best], names[rival])
+        above = None if shared is None else hierarchy.index(shared)
+        if above is not None and margin >= _least_margin(hierarchy, above):
+            break
+        if above is None or scores.own_fit[above] < SHARED_RATIO * scores.fit[best]:
+            # What they share has no evidence of its own, so it would be a label that says
+            # nothing (all blood): how far the one is ahead decides.
+            break
+        best = above
+        rival, margin = _rival(hierarchy, scores, best, partner)
+    return best, partner
 
 
 def _member(hierarchy: Hierarchy, scores: Scores, label: int) -> int:

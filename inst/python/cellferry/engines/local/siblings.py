@@ -34,6 +34,10 @@ class Rule:
     needs
         Genes of which one is raised in every cluster of the type and its subtypes, as far as they
         were measured.
+    source
+        Of the line; never a labelled table of the benchmark.
+    prompted_by
+        Labelled tables that made us look for the line: it is left out where they are judged.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Rule:
     silent: tuple[str, ...]
     needs: tuple[str, ...]
     source: str
+    prompted_by: tuple[str, ...] = ()
 
 
 @functools.cache
@@ -62,7 +67,8 @@ def rules(species: Species) -> tuple[Rule, ...]:
         shown = tuple(_group(part) for part in cells[f"shown{suffix}"].split(";") if part.strip())
         if shown:
             silent, needs = (tuple(cells[f"{c}{suffix}"].split()) for c in ("silent", "needs"))
-            found.append(Rule(cells["name"], shown, silent, needs, cells["source"]))
+            prompted = tuple(cells["prompted_by"].split())
+            found.append(Rule(cells["name"], shown, silent, needs, cells["source"], prompted))
     return tuple(found)
 
 

@@ -18,6 +18,7 @@ from ..answer import ENGINE
 from ..context import SpeciesRead, read_species, understand
 from ..knowledge.types import SPECIES
 from .answer import CellScorer, Fits, row_blocks
+from .context import in_context
 from .ranges import choices_of_ranges
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from ..knowledge.base import Knowledge
     from .choice import CellChoice
 
-VERSION = 3
+VERSION = 4
 """Raised when the same cells get another answer."""
 OWN_PART = 0.5
 """What a cell counts beside its neighbours when fits are smoothed."""
@@ -50,6 +51,11 @@ class LocalCells:
         Average the fits of a cell with those of its neighbours in the object's own graph
         (``obsp["connectivities"]``, or the graph of ``FindNeighbors()``). Keeps cells x
         types numbers of 4 bytes, and reads the matrix twice.
+    context
+        Look at the finished calls once more, with the clusters and the neighbour graph that the
+        object has (see :mod:`.context`): a type that nothing around supports is not answered, and
+        a rare one becomes what it is a kind of, unless the cell is sure. False gives
+        the call of each cell by itself, which is kept as ``raw`` otherwise.
     tissue_only
         Consider only types that occur in the study's tissue.
     knowledge, knowledge_only
@@ -75,6 +81,7 @@ class LocalCells:
         self,
         *,
         smooth: bool = False,
+        context: bool = True,
         tissue_only: bool = False,
         knowledge: str | os.PathLike[str] | None = None,
         knowledge_only: bool = False,
@@ -88,6 +95,7 @@ class LocalCells:
             tissue_only=tissue_only, knowledge=knowledge, knowledge_only=knowledge_only
         )
         self.smooth = flag("smooth", smooth)
+        self.context = flag("context", context)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -96,7 +104,9 @@ class LocalCells:
         return Capabilities(
             answers=frozenset({"cells"}),
             needs=frozenset({"cells"}),
-            uses=frozenset({"normalized", "counts"} | ({"graph"} if self.smooth else set())),
+            uses=frozenset(
+                {"normalized", "counts"} | ({"graph"} if self.smooth or self.context else set())
+            ),
             # Seurat 5 has no layer of values before NormalizeData(), where Seurat 4 has the counts.
             one_of=("normalized", "counts"),
             from_file=self.scheduler is not None,
@@ -108,6 +118,7 @@ class LocalCells:
         local = self._local
         return {
             "smooth": self.smooth,
+            "context": self.context,
             "tissue_only": local.tissue_only,
             "knowledge": local.knowledge,
             "knowledge_only": local.knowledge_only,
@@ -155,6 +166,9 @@ class LocalCells:
             "read": kind if kind in NOT_LOGGED else "normalized",
         }
         found = scorer.answer(cells, choices, provenance)
+        if self.context:
+            graph = None if study.graph is None else study.graph[1]
+            found = in_context(found, scorer.hierarchy, study.clusters, graph)
         return found.with_notes(
             genes={"genes": len(source.genes), "recognised": scorer.n_markers, "of": "markers"}
         )

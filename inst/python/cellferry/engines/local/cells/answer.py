@@ -48,15 +48,15 @@ class CellScorer:
     def __init__(
         self, knowledge: Knowledge, species: Species, genes: Sequence[str], *, counts: bool
     ) -> None:
-        self._hierarchy = hierarchy_of(knowledge, species)
-        self._profiles = CellProfiles.for_genes(self._hierarchy.profiles, genes)
-        self._chooser = Chooser(self._hierarchy, self._profiles)
+        self.hierarchy = hierarchy_of(knowledge, species)
+        self._profiles = CellProfiles.for_genes(self.hierarchy.profiles, genes)
+        self._chooser = Chooser(self.hierarchy, self._profiles)
         self._counts = counts
 
     @property
     def n_types(self) -> int:
         """How many types are scored."""
-        return len(self._hierarchy.profiles.names)
+        return len(self.hierarchy.profiles.names)
 
     @property
     def n_markers(self) -> int:
@@ -93,7 +93,7 @@ class CellScorer:
         self, cells: tuple[str, ...], choices: Sequence[CellChoice], notes: Mapping[str, object]
     ) -> CellAnnotations:
         """Return the choices of all blocks as one answer."""
-        names, knowledge = self._hierarchy.profiles.names, self._hierarchy.knowledge
+        names, knowledge = self.hierarchy.profiles.names, self.hierarchy.knowledge
         label = _joined([c.label for c in choices])
         detail = _joined([c.detail for c in choices])
         others = np.concatenate([np.zeros((0, 3), np.int32), *(c.alternatives for c in choices)])
