@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import cellferry
 from cellferry.errors import (
     CellferryError,
     InvalidObjectError,
@@ -144,7 +145,9 @@ class TestCluster:
     def test_a_worker_of_another_version_is_refused_before_any_work(self, folder, run):
         other = folder / "other"
         shutil.copytree(PACKAGE / "cellferry", other / "cellferry")
-        (other / "cellferry" / "_version.py").write_text('__version__ = "0.0.1"\n')
+        own = other / "cellferry" / "_version.py"
+        text = own.read_text("utf-8").replace(f'"{cellferry.__version__}"', '"0.0.1"')
+        own.write_text(text, encoding="utf-8")
         with Cluster(folder) as processes:
             processes.worker(path=other)
             processes.wait_for(2)

@@ -26,8 +26,9 @@ from ..errors import (
     UnsupportedObjectError,
 )
 from ..files import check_room, replacing
-from ..study.build import study_of_cells
+from ..study.build import GRAPH, study_of_cells
 from ..study.embeddings import embedding_of
+from ..study.h5ad import read_graph
 from ..study.inputs.kinds import FileKind, file_error, file_kind
 from ..study.inputs.objects import check_has_clusters, opened_object, read_object
 from ..study.inputs.readers import reader_of_r
@@ -218,6 +219,9 @@ def _cells_in_file(request: AnnotateRequest, opened: AnnDataLike) -> Input:
     metadata = anndata.AnnData(obs=opened.obs.copy(), obsm=drawn, uns=dict(opened.uns))
     request.check_object(metadata)
     study = study_of_cells(opened, group_key=request.group_key, context=request.context)
+    if "graph" in request.engine.capabilities.uses:
+        graph = read_graph(request.path, GRAPH)
+        study = replace(study, graph=None if graph is None else (GRAPH, graph))
     labelled = InFile(metadata, study, request.key, path=request.path)
     provenance = replace(request, data=metadata).provenance
     return Input(study, provenance, labelled, study.coordinates or embedding_of(metadata))

@@ -87,6 +87,29 @@ def read_h5ad(path: Path) -> anndata.AnnData:
         return _read_by_parts(path)
 
 
+def read_graph(path: Path, name: str) -> Any:
+    """Read one matrix of cells x cells of ``obsp``; None where there is none of that name.
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        In ``obsp``.
+
+    Raises
+    ------
+    InputError
+        It cannot be read.
+    """
+    import h5py
+    from anndata.io import read_elem
+
+    with _unreadable(path), h5py.File(path, "r") as file:
+        graphs = file.get("obsp", {})
+        return read_elem(graphs[name]) if name in graphs else None
+
+
 def _is_marked(path: Path) -> bool:
     """Whether anndata knows the tables of a file for tables; it would take codes for values."""
     import h5py

@@ -32,6 +32,14 @@ def atlas(tmp_path_factory):
     matrix = csr_matrix((values.ravel(), places.ravel(), pointers), shape=(CELLS, GENES))
     adata = anndata.AnnData(matrix)
     adata.var_names = [g for g in Local()._gene_names if g.isupper()][:GENES]
+    # What the calls are read again with: clusters, and the graph of the object.
+    adata.obs["leiden"] = np.repeat(
+        ["0", "1", "2"], [CELLS // 3, CELLS // 3, CELLS - 2 * (CELLS // 3)]
+    )
+    near = np.add.outer(np.arange(CELLS), [1, 2, 3]) % CELLS
+    ones = np.ones(3 * CELLS, dtype=np.float32)
+    pointers = np.arange(0, 3 * CELLS + 1, 3)
+    adata.obsp["connectivities"] = csr_matrix((ones, near.ravel(), pointers), shape=(CELLS, CELLS))
     path = tmp_path_factory.mktemp("atlas") / "atlas.h5ad"
     adata.write_h5ad(path)
     return path

@@ -142,8 +142,10 @@ class LocalCells:
         scorer = CellScorer(knowledge, species.vocabulary, source.genes, counts=kind in NOT_LOGGED)
         choices: list[CellChoice] = []
         if self.scheduler is not None:
+            # What follows the calls of all cells is no part of a range.
+            after = {"smooth", "context"}
             shared = {
-                "options": dict(self.describe()),
+                "options": {k: v for k, v in self.describe().items() if k not in after},
                 "tissue": study.context.tissue,
                 "knowledge": knowledge.digest,
                 "species": species.vocabulary,

@@ -115,8 +115,7 @@ def _scorer(shared: str) -> CellScorer:
     from .. import Local
 
     given = json.loads(shared)
-    options = {name: value for name, value in given["options"].items() if name != "smooth"}
-    knowledge = Local(**options).knowledge_for(given["tissue"])
+    knowledge = Local(**given["options"]).knowledge_for(given["tissue"])
     if knowledge.digest != given["knowledge"]:
         message = "The table of cell types differs on a worker."
         raise InternalError(message, "Give `knowledge` by a path that all of them see.")
