@@ -1,7 +1,10 @@
 import json
 
+import anndata
+import numpy as np
 import pytest
 
+import cellferry
 from cellferry.annotations.clusters import Annotation
 from cellferry.engines.local import Local
 from local_tables import answers, listed, lists, table
@@ -62,6 +65,16 @@ def test_symbols_are_those_of_the_table():
     assert "CAVIN2" not in (*found.supporting, *found.missing)
 
 
+@pytest.fixture
+def adata_of_twelve_genes():
+    values = np.zeros((12, 12), dtype="float32")
+    values[:6, :6], values[6:, 6:] = 3.5, 3.5
+    adata = anndata.AnnData(values)
+    adata.var_names = [*T_CELL[:6], *B_CELL[:6]]
+    adata.obs["leiden"] = ["0"] * 6 + ["1"] * 6
+    return adata
+
+
 def test_unknown_says_why():
     nothing = answer(["GAPDH", "ACTB"])
     assert nothing.status == "unknown"
@@ -72,6 +85,17 @@ def test_unknown_says_why():
     little = answer(["CD79A", "CD79B"], fold=0.4, inside=0.2, outside=0.15)
     assert little.status == "unknown"
     assert "too little" in little.justification
+
+
+def test_a_fit_that_chance_could_give_is_called_so(adata_of_twelve_genes):
+    lists = {"0": T_CELL[:6], "1": B_CELL[:6]}
+    found = cellferry.annotate_clusters(
+        adata_of_twelve_genes, lists, group_key="leiden", progress=False
+    )
+    for row in found:
+        assert row.status == "unknown"
+        assert "may be chance: its significance is" in row.justification
+        assert "12 marker genes of any type were measured" in row.justification
 
 
 def test_a_state_is_reported_beside_the_label():

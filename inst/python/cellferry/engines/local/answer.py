@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...annotations.clusters import UNKNOWN
+from ...errors import counted
 from ...files import Json
 from ..base import Payload
-from .choose import MIN_FIT, OWN_SIGNIFICANCE, choose, residual, supporters
+from .choose import MIN_FIT, MIN_SIGNIFICANCE, OWN_SIGNIFICANCE, choose, residual, supporters
 from .score import SUPPORT, Lookup, Signal, score_types
 
 if TYPE_CHECKING:
@@ -236,7 +237,17 @@ class _Findings:
         if choice.rival is not None:
             rival = profiles.names[choice.rival]
             return f"{text}, but {rival} fits nearly as well: either could be wrong."
-        return f"{text}, which is too little: at least {MIN_FIT} on several genes is needed."
+        if choice.fit < MIN_FIT:
+            return f"{text}, which is too little: at least {MIN_FIT} on several genes is needed."
+        significance = float(self.scores.significance[choice.begun])
+        if significance < MIN_SIGNIFICANCE:
+            n = int(self.scores.signal.measured.sum())
+            return (
+                f"{text}, which may be chance: its significance is {significance:.1f}, and at "
+                f"least {MIN_SIGNIFICANCE:g} is needed; {counted(n, 'marker gene')} of any type "
+                f"{'was' if n == 1 else 'were'} measured."
+            )
+        return f"{text}, but too few of its own markers are raised: it may be another type."
 
     def evidence(self) -> dict[str, Json]:
         hierarchy, scores, choice = self.reader.hierarchy, self.scores, self.choice
