@@ -27,9 +27,9 @@ FILES = "https://github.com/cellferry/cellferry/blob/main/"
 
 COMING_FROM = ("cytetype", "cassia", "cell-atlas", "celltypist", "singler", "azimuth")
 VIGNETTES = (
-    "get-started", "look-and-decide", "decide", "consensus", "annotating-cells", "markers",
-    "seurat-and-python", "llm-annotation", "cytetype-and-self-hosting",
-    "artifacts-and-large-data", "how-the-local-engine-decides",
+    "get-started", "look-and-decide", "decide", "engines", "consensus", "annotating-cells",
+    "markers", "seurat-and-python", "llm-annotation", "cytetype-and-self-hosting",
+    "artifacts-and-large-data", "beyond-one-machine", "how-the-local-engine-decides",
 )  # fmt: skip
 CSS = """\
 table { display: block; overflow-x: auto; max-width: 100%; }
