@@ -79,8 +79,8 @@
 #'   warning.
 #' @param allow.upload Whether the engine may send expression or metadata off this machine.
 #' @param verbose Whether to show messages, progress and the table of labels.
-#' @param dry.run Whether only to return the plan: calls, bytes, tokens and estimated cost.
-#'   No call is made, and neither a key nor consent is needed.
+#' @param dry.run Whether only to return the plan: calls, bytes, tokens and estimated cost, of
+#'   several engines together. No call is made, and neither a key nor consent is needed.
 #' @param levels Whether to write `<key>_broad`, `<key>_medium` and `<key>_fine` too: broader labels
 #'   of the labels, which follow every decision.
 #' @param within Metadata column with earlier labels, such as `"cell_type"`, of whose clusters
@@ -119,7 +119,7 @@ AnnotateClusters.Seurat <- function(object, markers = NULL, engine = "local", gr
                                     allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
                                     within = NULL, levels = FALSE, ...) {
   if (is_several(engine)) {
-    check_alone(list(...), within, dry.run)
+    check_alone(list(...), within)
     request_of <- requests_of(
       group.by, tissue, species, study.context, assay, overwrite, allow.upload
     )
@@ -128,7 +128,7 @@ AnnotateClusters.Seurat <- function(object, markers = NULL, engine = "local", gr
       markers <- found_once(object, group.by, assay, verbose)
     }
     ask <- function(object, request) annotate_object(object, request, markers)
-    return(annotate_by_several(object, engine, key, request_of, ask, verbose, levels))
+    return(annotate_by_several(object, engine, key, request_of, ask, verbose, levels, dry.run))
   }
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
@@ -154,7 +154,7 @@ AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local"
                                         overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
                                         dry.run = FALSE, within = NULL, levels = FALSE, ...) {
   if (is_several(engine)) {
-    check_alone(list(...), within, dry.run)
+    check_alone(list(...), within)
     request_of <- requests_of(
       group.by, tissue, species, study.context, assay, overwrite, allow.upload
     )
@@ -162,7 +162,7 @@ AnnotateClusters.data.frame <- function(object, markers = NULL, engine = "local"
       check_table(request, markers)
       annotate_table(object, request)
     }
-    return(annotate_by_several(object, engine, key, request_of, ask, verbose, levels))
+    return(annotate_by_several(object, engine, key, request_of, ask, verbose, levels, dry.run))
   }
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,
@@ -186,11 +186,11 @@ AnnotateClusters.character <- function(object, markers = NULL, engine = "local",
   check_text(object, "object")
   check_text(output, "output", null = TRUE)
   if (is_several(engine)) {
-    check_alone(list(...), within, dry.run)
+    check_alone(list(...), within)
     asked <- list(
       markers = markers, engine = engine, group.by = group.by, key = key, tissue = tissue,
       species = species, study.context = study.context, assay = assay, overwrite = overwrite,
-      allow.upload = allow.upload, verbose = verbose, levels = levels
+      allow.upload = allow.upload, verbose = verbose, levels = levels, dry.run = dry.run
     )
     return(annotate_path_by_several(path.expand(object), asked, output))
   }

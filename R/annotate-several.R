@@ -33,8 +33,8 @@ named_engines <- function(engines) {
   stats::setNames(as.list(engines), given)
 }
 
-check_alone <- function(options, within, dry.run) {
-  given <- c(names(options), if (!is.null(within)) "within", if (!isFALSE(dry.run)) "dry.run")
+check_alone <- function(options, within) {
+  given <- c(names(options), if (!is.null(within)) "within")
   if (length(given)) {
     cellferry_stop(
       "invalid_option", paste0("`", given[1], "` is for one engine, and there are several."),
@@ -62,7 +62,8 @@ requests_of <- function(group.by, tissue, species, study.context, assay, overwri
 }
 
 # `ask` annotates by one engine, given what it is asked of and the request.
-annotate_by_several <- function(object, engines, key, request_of, ask, verbose, levels = FALSE) {
+annotate_by_several <- function(object, engines, key, request_of, ask, verbose, levels = FALSE,
+                                dry.run = FALSE) {
   check <- function(engine, key) {
     whole <- if (is_cell_object(object)) check_object(object)
     opened <- open_request(request_of(engine, key), whole)
@@ -70,6 +71,10 @@ annotate_by_several <- function(object, engines, key, request_of, ask, verbose, 
   }
   engines <- named_engines(engines)
   keys <- paste0(key, "_", names(engines))
+  check_flag(dry.run, "dry.run")
+  if (dry.run) {
+    return(plan_of_several(object, engines, keys, request_of, ask))
+  }
   # All of them could begin, and all columns may be written, before the first does.
   check(engines[[1]], key)
   for (i in seq_along(engines)) check(engines[[i]], keys[i])
@@ -96,11 +101,34 @@ annotate_by_several <- function(object, engines, key, request_of, ask, verbose, 
   agreed(object, tables, failed, key, keys, verbose, levels)
 }
 
+# What all engines would do together.
+plan_of_several <- function(object, engines, keys, request_of, ask) {
+  plans <- lapply(seq_along(engines), function(i) {
+    request <- request_of(engines[[i]], keys[i])
+    request$dry.run <- TRUE
+    ask(object, request)
+  })
+  all <- plans[[1]]
+  for (name in c("calls", "bytes_sent", "input_tokens", "output_tokens", "cost_usd")) {
+    all[[name]] <- sum(vapply(plans, function(plan) as.double(plan[[name]]), 0))
+  }
+  all$engine <- paste(names(engines), collapse = " + ")
+  all$notes <- unlist(lapply(seq_along(plans), function(i) {
+    paste0(names(engines)[i], ": ", plans[[i]]$notes, recycle0 = TRUE)
+  }))
+  texts <- vapply(plans, function(plan) plan$text, "")
+  all$text <- paste0(names(engines), " is ", texts, collapse = "\n")
+  all
+}
+
 # The object of an .rds is labelled here; all other files are read in Python.
 annotate_path_by_several <- function(path, asked, output) {
   found <- object_of_path(path)
   if (is.null(found)) {
     return(annotate_file_by_several(path, asked, output))
+  }
+  if (isTRUE(asked$dry.run)) {
+    return(do.call(AnnotateClusters, c(list(found), asked)))
   }
   if (is_marker_source(found)) {
     check_table(list(level = "clusters", within = NULL), output = output)
@@ -120,6 +148,7 @@ annotate_file_by_several <- function(path, asked, output) {
     asked$overwrite, asked$allow.upload
   )(engines[[1]], asked$key)
   request$levels <- asked$levels
+  request$dry.run <- asked$dry.run
   request$verbose <- asked$verbose
   request$kept <- new_kept()
   on.exit(discard(request$kept))
@@ -130,6 +159,9 @@ annotate_file_by_several <- function(path, asked, output) {
     group_key = if (request$group.by != "ident") json_text(request$group.by),
     output = json_text(output)
   ))
+  if (isTRUE(asked$dry.run)) {
+    return(plan_annotation(request, message = message, name = "annotate_file"))
+  }
   return_table(run_annotation(request, "annotate_file", message), request$verbose)
 }
 

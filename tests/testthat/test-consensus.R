@@ -146,6 +146,18 @@ test_that("several engines answer in one call", {
   )
   table <- quiet(AnnotateClusters(small_markers(), engine = engines, verbose = FALSE))
   expect_equal(table$engine, rep("consensus", 3))
+  engines$b <- LLMEngine("openai", "gpt-5")
+  alone <- quiet(AnnotateClusters(small_markers(), engine = engines$b, dry.run = TRUE))
+  file <- withr::local_tempfile(fileext = ".csv")
+  utils::write.csv(small_markers(), file)
+  for (input in list(x, small_markers(), file)) {
+    markers <- if (identical(input, x)) small_markers()
+    plan <- quiet(AnnotateClusters(input, markers, engine = engines, dry.run = TRUE))
+    expect_s3_class(plan, "cellferry_plan")
+    expect_equal(plan$engine, "a + b")
+    expect_equal(plan$calls, alone$calls)
+  }
+  expect_false("cell_type" %in% names(x[[]]))
 })
 
 test_that("a path is the object in it, which is written where it is asked for", {

@@ -112,6 +112,13 @@ def test_all_is_checked_before_the_first_begins(adata, last, error):
     assert first.runs == 0
 
 
+def test_the_plan_of_all_needs_neither_keys_nor_consent(adata):
+    last = Fixed("two", {}, sends=["expression"], ready=False)
+    plan = annotate(adata, {"a": "local", "b": last}, dry_run=True)
+    assert (plan.engine, plan.calls, plan.cost_usd) == ("a + b", 2, 0.5)
+    assert last.runs == 0
+
+
 def test_a_column_of_others_is_refused_before_the_first_begins(adata):
     adata.obs["cell_type_b"] = "mine"
     first = Fixed("one", {"0": "T cell", "1": "B cell"})

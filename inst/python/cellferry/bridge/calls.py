@@ -27,6 +27,7 @@ from ..annotations.clusters import Annotations
 from ..annotations.delivery import DEFAULT_KEYS
 from ..annotations.report import REPORT_MB
 from ..engines import engine_records, environment_variables, option_records, usable_engines
+from ..engines.base import Plan
 from ..errors import InternalError
 from ..runs import Run, delete_runs, list_runs, prune_runs
 from ..runs.worker import at_work
@@ -166,10 +167,12 @@ def _annotate_file(message: Message, out: wire.Outgoing, callback: Callback | No
             for name, engine in message["engines"].items()
         }
         agreed = annotate_by_several(
-            engines, request, (), {}, output=output,
+            engines, request, (), {}, dry_run=bool(message.get("dry_run")), output=output,
             progress=lambda _title: nullcontext(_notifier(callback)),
         )  # fmt: skip
-        return results(cast("Annotations", agreed), None, out)
+        if isinstance(agreed, Plan):
+            return {**asdict(agreed), "text": str(agreed)}
+        return results(agreed, None, out)
     with opened_input(request) as opened:
         if message.get("dry_run"):
             plan = verb.plan(opened.study, request.engine)

@@ -189,10 +189,14 @@ def annotate_by_several(
             message = "`output` is for the labelled object, and a marker table has none."
             raise InvalidOptionError(message, "Leave `output` out; the result is the table.")
         check_output_file(output, source.suffix, overwrite=request.overwrite)
-    ready = _checked(made, request, source)
+    ready = _planned(made, request, source)
     total = several_plans(ready)
     if dry_run:
         return total
+    for each in ready:
+        check_consent(each.engine, each.plan, allow_upload=request.allow_upload)
+        if isinstance(each.engine, Prepares):
+            each.engine.prepare()
     logger.info("%s", total)
     answered = 0
     failed: dict[str, CellferryError] = {}
@@ -230,10 +234,10 @@ def consensus_of_answers(
     return made
 
 
-def _checked(
+def _planned(
     engines: Mapping[str, Engine[Annotations]], request: AnnotateRequest, source: Source
 ) -> list[One]:
-    """Return the engines, all of which could begin now."""
+    """Return the engines with their plans, once what each would read and write was checked."""
     if source.suffix is None:
         for key in (request.key, *(f"{request.key}_{name}" for name in engines)):
             delivery.check_key(key, ())
@@ -249,10 +253,6 @@ def _checked(
         )  # fmt: skip
         with source.opened(one) as opened:
             ready.append(One(name, engine, one, verb.plan(opened.study, engine)))
-    for each in ready:
-        check_consent(each.engine, each.plan, allow_upload=request.allow_upload)
-        if isinstance(each.engine, Prepares):
-            each.engine.prepare()
     return ready
 
 
