@@ -149,8 +149,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     OUT_run. An .rds contains a Seurat object or a SingleCellExperiment and is read by Rscript,
     which must be on the PATH; its clusters are the active identity, or --group-key. The cells of an
     .h5ad can be answered by a cluster of dask: --scheduler tcp://host:8786.
-    With several engines each label is in KEY_NAME of the object and what they agree on, see
-    cellferry consensus, is the answer. One that fails has no vote.
+    With several engines each label is in KEY_NAME of the object, and what they agree on is the
+    answer (see the command consensus). One that fails has no vote.
     The engine llm also writes OUT_summary.csv and OUT_conversations.json; its key is taken
     from the environment, for example OPENAI_API_KEY. The exit code is 3 where clusters failed.
 
