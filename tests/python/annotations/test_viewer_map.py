@@ -403,7 +403,10 @@ def test_the_legend_hides_shows_and_shows_alone(page, known):
     codes, xy, _ = known
     places = pixels_of(page, xy)
     no_texts(page)
-    t_cell = places[int(np.flatnonzero(codes == 1)[3])]
+    # The T cell that is the farthest from cells of others: near one, that one is pointed at.
+    own, others = np.asarray(places)[codes == 1], np.asarray(places)[codes != 1]
+    apart = np.linalg.norm(own[:, None] - others[None], axis=2).min(axis=1)
+    t_cell = own[apart.argmax()].tolist()
     before = colour_at(page, t_cell)
     entry = page.get_by_role("button", name=re.compile("^T cell"))
     entry.focus()
