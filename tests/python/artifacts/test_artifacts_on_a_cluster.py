@@ -99,12 +99,6 @@ def same_summary(one, other):
     assert one.percentages.tobytes() == other.percentages.tobytes()
 
 
-@pytest.fixture(scope="module")
-def two_workers(tmp_path_factory):
-    with Cluster(tmp_path_factory.mktemp("cluster"), 2) as cluster:
-        yield cluster.address
-
-
 @pytest.mark.cluster
 @pytest.mark.process
 @pytest.mark.slow

@@ -63,12 +63,6 @@ def same(one, other):
         assert one.n_samples_same.tolist() == other.n_samples_same.tolist()
 
 
-@pytest.fixture(scope="module")
-def two_workers(tmp_path_factory):
-    with Cluster(tmp_path_factory.mktemp("cluster"), 2) as cluster:
-        yield cluster.address
-
-
 @pytest.mark.cluster
 @pytest.mark.process
 @pytest.mark.slow

@@ -342,13 +342,11 @@ def check_output(output: Path, opened: Input, *, overwrite: bool) -> None:
     ------
     InvalidOptionError, OutputError
     """
-    if opened.object is None:
-        message = "`output` is for the labelled object, and a marker table has none."
-        raise InvalidOptionError(message, "Leave `output` out; the result is the table.")
-    check_output_file(output, opened.object.suffix, overwrite=overwrite)
+    suffix = None if opened.object is None else opened.object.suffix
+    check_output_file(output, suffix, overwrite=overwrite)
 
 
-def check_output_file(output: Path, suffix: str, *, overwrite: bool) -> None:
+def check_output_file(output: Path, suffix: str | None, *, overwrite: bool) -> None:
     """Refuse a file for an object, as :func:`check_output`.
 
     Parameters
@@ -356,7 +354,7 @@ def check_output_file(output: Path, suffix: str, *, overwrite: bool) -> None:
     output
         Where it is to go.
     suffix
-        What its name must end in.
+        What its name must end in; None where there is no object, but a marker table.
     overwrite
         Whether a file that is there may be replaced.
 
@@ -364,6 +362,9 @@ def check_output_file(output: Path, suffix: str, *, overwrite: bool) -> None:
     ------
     InvalidOptionError, OutputError
     """
+    if suffix is None:
+        message = "`output` is for the labelled object, and a marker table has none."
+        raise InvalidOptionError(message, "Leave `output` out; the result is the table.")
     if output.suffix.lower() != suffix:
         message = f'`output` must end in {suffix}, and is "{output}".'
         hint = f'For example "{output.with_suffix(suffix)}".'

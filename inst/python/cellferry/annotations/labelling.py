@@ -808,6 +808,21 @@ def attach(
     cells = tuple(map(str, adata.obs_names))
     made = labelled(found, clusters, key, cells, previous_labels(adata, found, key))
     write_into(adata, made, key)
+    return as_written(found, made)
+
+
+def as_written(
+    found: Annotations | CellAnnotations, made: Written
+) -> Annotations | CellAnnotations:
+    """Return an answer as it is in force once it was written.
+
+    Parameters
+    ----------
+    found
+        The answer.
+    made
+        What was written for it.
+    """
     if isinstance(found, Annotations):
         return made.record
     return replace(found, provenance=made.record.provenance)

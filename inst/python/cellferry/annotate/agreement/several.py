@@ -185,9 +185,6 @@ def annotate_by_several(
     made = {name: create_engine(e, {}, "clusters", arguments) for name, e in named.items()}
     source = _source(request.data)
     if output is not None:
-        if source.suffix is None:
-            message = "`output` is for the labelled object, and a marker table has none."
-            raise InvalidOptionError(message, "Leave `output` out; the result is the table.")
         check_output_file(output, source.suffix, overwrite=request.overwrite)
     ready = _planned(made, request, source)
     total = several_plans(ready)
@@ -222,16 +219,6 @@ def annotate_by_several(
     if output is not None:
         source.save(output)
     return agreed
-
-
-def consensus_of_answers(
-    request: AnnotateRequest, tables: Mapping[str, Annotations], failed: Mapping[str, str]
-) -> Annotations:
-    """Return what the answers of several engines agree on, as it is asked for."""
-    made = consensus_of_tables(tables, request.key, failed=failed)
-    if request.levels:
-        made = replace(made, provenance={**made.provenance, "levels": True})
-    return made
 
 
 def _planned(
@@ -288,7 +275,7 @@ class _Read:
 
     def agree(self, request: AnnotateRequest, failed: Mapping[str, str]) -> Annotations:
         tables = {name: found for name, (found, _) in self._answers.items()}
-        made = consensus_of_answers(request, tables, failed)
+        made = consensus_of_tables(tables, request.key, failed=failed, levels=request.levels)
         adata = self._data
         if not is_anndata(adata):
             return made

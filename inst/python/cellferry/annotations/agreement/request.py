@@ -125,6 +125,7 @@ def consensus_of_tables(
     *,
     failed: Mapping[str, str] | None = None,
     weights: Mapping[str, float] | None = None,
+    levels: bool = False,
 ) -> Annotations:
     """Return the consensus of several answers for the same clusters.
 
@@ -138,6 +139,8 @@ def consensus_of_tables(
         Annotator -> why it has no answer.
     weights
         Group -> its weight.
+    levels
+        Whether the broader labels are written too; also where an answer had them.
 
     Examples
     --------
@@ -173,7 +176,7 @@ def consensus_of_tables(
     if failed:
         said["consensus"]["failed"] = dict(failed)
     shared = {k: v for k, v in first.provenance.items() if k not in _OF_ENGINES}
-    levels = bool(shared.get("levels"))
+    levels = levels or bool(shared.get("levels"))
     provenance = {**shared, **_provenance(key, "clusters", levels=levels), **said}
     return Annotations(rows, evidence, provenance, first.markers)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +28,7 @@ from ...annotations.agreement.sources import (
     needed_columns,
 )
 from ...annotations.clusters import Annotations
-from ...annotations.labelling import Labels, Written, check_unedited, labelled
+from ...annotations.labelling import Labels, Written, as_written, check_unedited, labelled
 from ...annotations.present import present
 from ...errors import AnnotationsFormatError
 from .. import wire
@@ -90,10 +90,7 @@ class Agreed:
 
     def in_force(self) -> Annotations | CellAnnotations:
         """Return the answer with the decisions that still hold."""
-        record = self.written.record
-        if isinstance(self.found, Annotations):
-            return record
-        return replace(self.found, provenance=record.provenance)
+        return as_written(self.found, self.written)
 
 
 def agreed(message: Message, whole: Labelled | None = None) -> Agreed:
@@ -153,9 +150,9 @@ def agreed_tables(message: Message, out: wire.Outgoing) -> tuple[Annotations, Me
     """Return what several engines agree on, in force, and what R is told of it."""
     key = str(message["key"])
     answers = {str(n): Annotations.from_json(text) for n, text in message["tables"].items()}
-    found = consensus_of_tables(answers, key, failed=message.get("failed") or {})
-    if message.get("levels"):
-        found = replace(found, provenance={**found.provenance, "levels": True})
+    found = consensus_of_tables(
+        answers, key, failed=message.get("failed") or {}, levels=bool(message.get("levels"))
+    )
     if message.get("labelled") is None:
         return found, results(found, None, out)
     whole = _whole(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -87,9 +88,9 @@ class RdsOfSeveral:
         return made[0]
 
     def save(self, output: Path) -> None:
-        """Move the labelled object to its place."""
+        """Copy the labelled object to its place."""
         with replacing_output(output) as partial:
-            partial.write_bytes(self._file.read_bytes())
+            shutil.copyfile(self._file, partial)
 
     def _copy(self, name: str) -> Path:
         return Path(self._folder.name) / f"{name}.rds"
