@@ -310,6 +310,8 @@ def test_a_newer_file_names_what_to_do():
 
 def test_labels_are_looked_up_and_near_misses_offered():
     assert term_of("NK cell").ontology_id == "CL:0000623"
+    assert term_of("CD4 T cell").ontology_id == "CL:0000624"
+    assert term_of("CD16- monocyte").ontology_id != term_of("CD16 monocyte").ontology_id
     assert near_terms("Kupfer cell")[0].id == "CL:0000091"
     with pytest.warns(errors.FreeTextLabelWarning) as caught:
         assert term_of("Kupfer cell").ontology_id is None

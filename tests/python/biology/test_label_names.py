@@ -4,7 +4,7 @@ from importlib import resources
 
 import pytest
 
-from cellferry.biology.label_names import label_names, written_by_tools
+from cellferry.biology.label_names import label_names, term_named, written_by_tools
 from cellferry.biology.lineage import named
 from cellferry.biology.ontology import cell_ontology
 
@@ -22,6 +22,23 @@ def test_every_name_has_a_term_in_use_with_its_label(name, identifier, label):
 @pytest.mark.parametrize("name", [row[0] for row in ROWS])
 def test_no_name_is_one_that_the_ontology_has(name):
     assert named(name) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "identifier"),
+    [
+        ("CD4 T cell", "CL:0000624"),
+        ("CD8+ T cells", "CL:0000625"),
+        ("Naive CD4 T", "CL:0000895"),
+        ("CD14 monocytes", "CL:0001054"),
+        ("CD16 monocytes", "CL:0000875"),
+        ("Kupffer cells", "CL:0000091"),
+        ("Dendritic", None),
+        ("CD19+ B", None),
+    ],
+)
+def test_a_name_is_a_term_where_nothing_is_left_out(text, identifier):
+    assert term_named(text) == identifier
 
 
 def test_no_name_is_there_twice():

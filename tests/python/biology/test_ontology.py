@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,3 +125,16 @@ def test_any_text_is_normalised_once(text):
 )
 def test_singular(plural, one):
     assert singular(plural) == one
+
+
+MINUS = re.compile(r"\b(\w*\d\w*|Ig[A-Z])-(?=[\s+]|CD\d|$)")
+NEGATIVE = [(i, n) for i in IN_USE for n in (CL[i].label, *CL[i].synonyms) if MINUS.search(n)]
+
+
+@pytest.mark.parametrize(("identifier", "name"), NEGATIVE)
+def test_cells_without_a_marker_are_no_cells_with_it(identifier, name):
+    assert CL.find(name).term.id == identifier
+    assert CL.find(MINUS.sub("\\1\u207b", name)).term.id == identifier
+    for sign in (" ", "+ "):
+        found = CL.find(MINUS.sub(f"\\1{sign}", name))
+        assert found is None or found.term.id != identifier

@@ -18,6 +18,7 @@ from ..annotations.decisions.of_cells import positions
 from ..annotations.labelling import Labels, stored_labels, texts_of
 from ..artifacts.marker_sums import OF_ANNOTATION
 from ..artifacts.markers import markers_of_sisters
+from ..biology.label_names import term_named
 from ..biology.ontology import cell_ontology
 from ..biology.text import says_unknown
 from ..errors import (
@@ -137,8 +138,8 @@ def _given(label: str, key: str) -> Annotation:
     why = f'The value of the column "{key}".'
     if says_unknown(label):
         return Annotation(label, "unknown", label=UNKNOWN, engine=GIVEN, justification=why)
-    match = cell_ontology().find(label)
-    term, name = (match.term.id, match.term.label) if match else (None, None)
+    term = term_named(label)
+    name = cell_ontology()[term].label if term else None
     return Annotation(
         label, "ok", label=label, ontology_id=term, ontology_label=name, engine=GIVEN,
         justification=why,
@@ -401,8 +402,7 @@ def _term(row: Annotation) -> str | None:
     ontology = cell_ontology()
     term = ontology.current(row.ontology_id) if row.ontology_id else None
     if term is None and row.label is not None:
-        match = ontology.find(row.label)
-        term = match.term.id if match else None
+        term = term_named(row.label)
     return term
 
 
@@ -425,8 +425,8 @@ def _as_parent(row: Annotation, above: Annotation, relation: str) -> Annotation:
     its = _term(above)
     finer = None
     if row.detail is not None and its is not None:
-        match = cell_ontology().find(row.detail)
-        finer = row.detail if match and cell_ontology().is_a(match.term.id, its) else None
+        kind = term_named(row.detail)
+        finer = row.detail if kind and cell_ontology().is_a(kind, its) else None
     same = relation == "same"
     return replace(
         row,

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..biology.lineage import LEVELS, levels_of, named, place_of, row_of
+from ..biology.label_names import term_named
+from ..biology.lineage import LEVELS, levels_of, place_of, row_of
 from ..biology.ontology import cell_ontology
 from ..biology.text import normalized
 from .clusters import UNKNOWN
@@ -36,7 +37,7 @@ def term_of(label: str | None, ontology_id: str | None = None) -> str | None:
     Parameters
     ----------
     label
-        Looked up where there is no id, as :func:`.lineage.named` reads it.
+        Looked up where there is no id, as :func:`.term_named` reads it.
     ontology_id
         Says more than the label. An obsolete term is its replacement.
 
@@ -47,7 +48,7 @@ def term_of(label: str | None, ontology_id: str | None = None) -> str | None:
     """
     if ontology_id is not None:
         return cell_ontology().current(ontology_id)
-    return named(label) if label else None
+    return term_named(label) if label else None
 
 
 def levels(label: str | None, ontology_id: str | None = None) -> tuple[AtLevel, AtLevel, AtLevel]:

@@ -30,6 +30,19 @@ def label_names() -> dict[str, str]:
     return {singular(normalized(name)): identifier for name, identifier, _ in rows[1:]}
 
 
+def term_named(text: str) -> str | None:
+    """Return the id of the term that a name is, of the ontology or as biologists write it.
+
+    Nothing of the name is left out for it, other than in :func:`written_by_tools`.
+
+    Examples
+    --------
+    >>> term_named("Kupffer cells"), term_named("CD4 T cell"), term_named("CD14+ Mono")
+    ('CL:0000091', 'CL:0000624', None)
+    """
+    return named(text) or label_names().get(singular(normalized(text)))
+
+
 def written_by_tools(text: str) -> str | None:
     """Return the id of the term that an annotator means by a name, None if it is not known.
 
@@ -48,7 +61,7 @@ def written_by_tools(text: str) -> str | None:
     """
     found = label_names().get(singular(normalized(text)))
     for reading in () if found else _readings(text):
-        found = label_names().get(singular(normalized(reading))) or named(reading)
+        found = term_named(reading)
         if found:
             break
     return found

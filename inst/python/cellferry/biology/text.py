@@ -61,15 +61,25 @@ _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 _QUOTES = "\"'`\u201c\u201d\u2018\u2019\u00ab\u00bb"
 
 
+_WITHOUT = re.compile(
+    r"(?<![A-Za-z0-9])([A-Za-z]*\d[A-Za-z0-9]*|Ig[ADEGM])[-\u2212\u207b\u2013](?=[\s,;/)]|$|[+-]|CD\d)",
+    re.IGNORECASE,
+)
+"""A surface marker that a cell does not have, such as ``CD16-``: here the hyphen is a minus."""
+
+
 def normalized(text: str) -> str:
     """Return a label without case, hyphens, underscores and superfluous spaces.
 
+    The minus behind a surface marker stays: cells without CD16 are no cells with it.
+
     Examples
     --------
-    >>> normalized(" T-cell ")
-    't cell'
+    >>> normalized(" T-cell "), normalized("CD16- monocyte") == normalized("CD16 monocyte")
+    ('t cell', False)
     """
-    return re.sub(r"[\s_-]+", " ", text).strip().casefold()
+    signed = _WITHOUT.sub("\\1\u2212", text.replace("\u207a", "+"))
+    return re.sub(r"[\s_-]+", " ", signed).strip().casefold()
 
 
 def singular(text: str) -> str:

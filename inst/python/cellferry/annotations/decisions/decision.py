@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
+from ...biology.label_names import term_named
 from ...biology.ontology import cell_ontology
 from ...biology.text import normalized, plain_label, says_unknown, singular
+from ...biology.text import ontology_id as text_id
 from ...errors import (
     DecisionsFormatError,
     FreeTextLabelWarning,
@@ -407,12 +409,10 @@ def term_of(text: str, ontology_id: str | None = None, *, quiet: bool = False) -
             message = f'"{ontology_id}" is no term of the Cell Ontology.'
             raise InvalidOptionError(message, "Leave it out, and the label is looked up.")
         return Term(label, match.term.id, match.term.label)
-    match = ontology.find(label)
-    if match is None and plain_label(label) != label:
-        match = ontology.find(plain_label(label))
-    if match is not None:
-        chosen = match.term.label if match.how == "id" else label
-        return Term(chosen, match.term.id, match.term.label)
+    term = term_named(label) or term_named(plain_label(label))
+    if term is not None:
+        name = ontology[term].label
+        return Term(name if text_id(label) else label, term, name)
     if not quiet:
         near = near_terms(label)
         message = f'"{label}" is no term of the Cell Ontology, and is kept as free text.'
