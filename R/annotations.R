@@ -54,6 +54,7 @@ stored_annotations <- function(object, key = NULL, of.clusters = FALSE) {
     return(list(key = attr(object, "key"), json = attr(object, "json")))
   }
   if (!is_cell_object(object)) {
+    if (is_path(object)) stop_path(object)
     cellferry_stop(
       "unsupported_object",
       paste0("An object of class ", class(object)[1], " holds no annotations."),

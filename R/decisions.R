@@ -129,6 +129,7 @@ WithdrawDecision <- function(object, clusters = NULL, cells = NULL, key = NULL, 
 #' [ApplyDecisions()].
 #'
 #' @inheritParams SetLabels
+#' @param object An annotated object or table, as for [SetLabels()], or the path of an object.
 #' @param file Path of a JSON file to write them to, too; an existing file is replaced.
 #'
 #' @return A data frame with one row for each decision: `at` (the time in UTC), `cluster` (`NA` of
@@ -143,7 +144,7 @@ WithdrawDecision <- function(object, clusters = NULL, cells = NULL, key = NULL, 
 #' @export
 Decisions <- function(object, key = NULL, file = NULL) {
   check_text(file, "file", null = TRUE)
-  target <- decision_target(object, key)
+  target <- decision_target(labelled_of(object, key, of.clusters = TRUE), key)
   answer <- bridge_call("decisions", list(
     json = json_text(target$json), key = json_text(target$key),
     file = if (!is.null(file)) json_text(path.expand(file))

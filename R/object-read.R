@@ -46,7 +46,22 @@ with_all_slots <- function(object) {
   object
 }
 
+# Where a path is taken it was read before: what comes here wants the object.
+stop_path <- function(path) {
+  read <- if (grepl("[.]h5ad$|[.]zarr$", path, TRUE)) {
+    "Convert it (cellferry.seurat.to_seurat() in Python), or read its table: x <- Annotations(%s)"
+  } else {
+    "Read it first: x <- readRDS(%s)"
+  }
+  text <- encodeString(path, quote = "\"")
+  cellferry_stop(
+    "unsupported_object", paste0("This needs the object itself, and was given a path, ", text, "."),
+    c(sprintf(read, text), "Labels in a file are decided so: cellferry label --help")
+  )
+}
+
 stop_unsupported <- function(object) {
+  if (is_path(object)) stop_path(object)
   if (inherits(object, "seurat")) stop_outdated("It was made by Seurat 2.")
   cellferry_stop(
     "unsupported_object",

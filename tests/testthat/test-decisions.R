@@ -461,3 +461,19 @@ test_that("an object goes to Python, is decided about there, and comes back", {
   expect_identical(Annotations(back)$decided_by, c("AB", NA, "CD"))
   expect_identical(Decisions(back)$id[1], Decisions(object)$id)
 })
+
+test_that("a path is read for its history, and refused where the object is changed", {
+  skip_without_backend()
+  object <- SetLabels(annotated(), "0" = "Kupffer cell", verbose = FALSE)
+  file <- withr::local_tempfile(fileext = ".rds")
+  saveRDS(object, file)
+  expect_identical(Decisions(file), Decisions(object))
+  for (verb in list(
+    function() SetLabels(file, "0" = "T cell"), function() WithdrawDecision(file, "0"),
+    function() LabelColors(file)
+  )) {
+    error <- expect_error(verb(), class = "cellferry_unsupported_object_error")
+    expect_match(conditionMessage(error), "and was given a path", fixed = TRUE)
+    expect_match(conditionMessage(error), paste0("readRDS(\"", file, "\")"), fixed = TRUE)
+  }
+})

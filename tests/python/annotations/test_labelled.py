@@ -115,3 +115,18 @@ def test_an_rds_holds_what_r_wrote(pbmc_rds, tmp_path):
     assert "t_samples.csv" in names
     with pytest.raises(errors.CellferryError, match='no embedding "nothing"'):
         cellferry.annotation_report(output, tmp_path / "r.html", coordinates_key="nothing")
+
+
+def test_decisions_are_read_of_a_path_and_not_made_in_one(path, adata):
+    cellferry.set_labels(adata, {"0": "Plasma cell"})
+    written = path.with_name("decided.h5ad")
+    adata.write_h5ad(written)
+    assert cellferry.decisions(written).equals(cellferry.decisions(adata))
+    for verb in (
+        lambda: cellferry.set_labels(path, {"0": "Plasma cell"}),
+        lambda: cellferry.withdraw_decision(path, "0"),
+        lambda: cellferry.label_colors(path),
+    ):
+        with pytest.raises(errors.UnsupportedObjectError, match="given a path") as caught:
+            verb()
+        assert f"anndata.read_h5ad({str(path)!r})" in str(caught.value)

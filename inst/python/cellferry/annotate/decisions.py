@@ -15,8 +15,9 @@ from ..annotations.clusters import Annotations
 from ..annotations.decisions import decide
 from ..annotations.decisions.decision import Decision, Wanted, from_file
 from ..annotations.decisions.history import HISTORY, decisions_text, history
+from ..annotations.labelled import labelled
 from ..annotations.labelling import Labels, stored_labels, write_into
-from ..annotations.stored import stored_annotations
+from ..annotations.stored import refuse_path, stored_annotations
 from ..errors import (
     CellferryError,
     DecisionsFormatError,
@@ -256,7 +257,7 @@ def carry_decisions(
 
 
 def decisions(
-    data: anndata.AnnData | Annotations,
+    data: anndata.AnnData | Annotations | str | os.PathLike[str],
     key: str | None = None,
     *,
     file: str | os.PathLike[str] | None = None,
@@ -266,7 +267,7 @@ def decisions(
     Parameters
     ----------
     data
-        AnnData that was labelled, or annotations.
+        AnnData that was labelled, its path (.rds too), or annotations.
     key
         Name of the label column; None is the newest.
     file
@@ -288,7 +289,7 @@ def decisions(
     """
     import pandas as pd
 
-    found = data
+    found = data if isinstance(data, Annotations) else labelled(data)
     if not isinstance(found, Annotations):
         found = stored_annotations(found, key, of_clusters=True)
     if file is not None:
@@ -450,6 +451,7 @@ def _target(data: anndata.AnnData | Annotations, key: str | None) -> Labels | An
     if isinstance(data, Annotations):
         return data
     if not hasattr(data, "uns"):
+        refuse_path(data)
         message = f"Labels are set in an AnnData or in annotations, not in a {type(data).__name__}."
         raise UnsupportedObjectError(message, 'In R: SetLabels(x, "3" = "Kupffer cell").')
     found = stored_annotations(data, key, of_clusters=True)

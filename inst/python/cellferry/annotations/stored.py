@@ -94,11 +94,29 @@ def stored_annotations(
     of_clusters
         Whether, without a key, those of clusters come before newer ones of cells.
     """
+    refuse_path(adata)
     if not hasattr(adata, "uns"):
         message = f"Annotations travel with an AnnData, and this is a {type(adata).__name__}."
         raise UnsupportedObjectError(message, "Give the AnnData, or the path of a file.")
     store: dict[str, object] = dict(adata.uns.get(STORE, {}))
     return annotations_of(store, key, of_clusters=of_clusters)
+
+
+def refuse_path(data: object) -> None:
+    """Refuse a path, where the object itself is changed or shown.
+
+    Raises
+    ------
+    UnsupportedObjectError
+        It is one.
+    """
+    if isinstance(data, str | os.PathLike):
+        message = f'This needs the object itself, and was given a path, "{data}".'
+        hint = (
+            f"Read it first: anndata.read_h5ad({str(data)!r}). "
+            "Labels in a file are decided on the command line: cellferry label --help"
+        )
+        raise UnsupportedObjectError(message, hint)
 
 
 def annotations_of(
