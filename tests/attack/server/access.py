@@ -76,6 +76,12 @@ class Markup(html.parser.HTMLParser):
 def reports(server, scale):
     tally = Tally("hostile genes, labels, tags and titles: no markup in the report")
     draw = chosen("reports")
+    # The page of a job without anything hostile says how many scripts a page of ours has.
+    plain = Markup()
+    job = submit(server, {"0": ["CD79A", "MS4A1"], "1": ["CD3D", "CD3E"]})
+    server.wait_for(job)
+    plain.feed(server.client.get(f"/report/{job}").text)
+    assert plain.scripts and not plain.found, plain.found
     for text in HOSTILE[: max(2, round(len(HOSTILE) * scale))]:
         for _ in range(4):
             other = draw.choice(HOSTILE)
@@ -89,7 +95,8 @@ def reports(server, scale):
             server.wait_for(job)
             page = Markup()
             page.feed(server.client.get(f"/report/{job}").text)
-            tally.add(page.scripts == 1 and not page.found, f"{text}: {page.found}")
+            same = page.scripts == plain.scripts
+            tally.add(same and not page.found, f"{text}: {page.scripts} scripts, {page.found}")
     return tally.row
 
 
