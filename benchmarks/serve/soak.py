@@ -25,7 +25,7 @@ import psutil
 from tests.attack.server.traffic import JSON, Watch, body, connected
 
 from server_files import write_obs_duckdb, write_vars_h5
-from server_process import MARKERS, ServerProcess, submission, submit, upload
+from server_process import MARKERS, ServerProcess, submission, upload
 
 GROWTH = 1.10
 SPARE_BYTES = 30 * 2**20
@@ -50,6 +50,8 @@ class Load:
         self.answers[answer.status_code] = self.answers.get(answer.status_code, 0) + 1
         if answer.status_code >= 500 and answer.status_code != 503:
             self.faults.append(f"{answer.status_code}: {answer.text[:200]}")
+        if answer.status_code == 503:  # it says when to ask again
+            self.stop.wait(float(answer.headers.get("Retry-After", 1)))
 
     def client(self, number: int) -> None:
         """Do one thing after the other until the end."""
@@ -92,7 +94,11 @@ class Load:
             "vars_h5": upload(here, "vars_h5", self.vars),
             "obs_duckdb": upload(here, "obs_duckdb", self.obs),
         }
-        job = submit(here, uploaded_files=files)
+        answer = client.post("/annotate", json=submission(uploaded_files=files))
+        self.count(answer)
+        if answer.status_code != 200:
+            return
+        job = answer.json()["job_id"]
         self.accepted[job] = "small"
         for _ in range(5):
             gene = draw.choice(["CD3D", "LYZ", "NKG7"])
