@@ -99,6 +99,7 @@ class RChild:
                 env=child_environment(),
                 # Ctrl-C is Python's to handle; it then ends the child.
                 start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Windows
             )
             # An interrupt before the block of `with` has begun leaves no child either.
             self._at_the_end = weakref.finalize(self, _kill, self._child)
@@ -259,10 +260,20 @@ def _interrupts_later() -> Iterator[None]:
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
-    """End the child and what it has started: it leads a session of its own."""
-    if os.name == "posix":
+    """End the child and what it has started: it leads a session of its own.
+
+    Windows has no sessions, and its Rscript starts the R that works.
+    """
+    if hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
+    else:
+        import psutil
+
+        with suppress(psutil.Error):
+            for started in psutil.Process(child.pid).children(recursive=True):
+                with suppress(psutil.Error):
+                    started.kill()
     child.kill()
     child.wait()
 
@@ -290,7 +301,8 @@ def child_environment() -> dict[str, str]:
     """
     kept = {k: v for k, v in os.environ.items() if k not in {"LD_LIBRARY_PATH", "R_HOME"}}
     chosen = next((kept[k] for k in ("LC_ALL", "LC_CTYPE", "LANG") if kept.get(k)), "")
-    if not re.search(r"utf-?8", chosen, re.IGNORECASE):
+    # R of Windows speaks UTF-8 by itself, and knows no locale of this name.
+    if os.name != "nt" and not re.search(r"utf-?8", chosen, re.IGNORECASE):
         kept["LC_ALL"] = "C.UTF-8"
     return kept
 
