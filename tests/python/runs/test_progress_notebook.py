@@ -82,7 +82,12 @@ def test_after_an_error_nothing_is_left_either(tmp_path, monkeypatch):
 
 
 def test_what_is_quick_displays_nothing(tmp_path, monkeypatch):
-    cell = 'import cellferry\nfound = cellferry.annotate_clusters({"a": ["CD79A", "MS4A1"]})'
+    cell = """
+import cellferry
+import cellferry.runs.progress
+cellferry.runs.progress.NOTEBOOK_SECONDS = 3600.0
+found = cellferry.annotate_clusters({"a": ["CD79A", "MS4A1"]})
+"""
     seen, (outputs,) = executed(tmp_path, monkeypatch, cell)
     assert (seen, outputs) == ([], [])
 

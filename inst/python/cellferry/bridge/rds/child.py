@@ -20,13 +20,14 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from ... import errors
+from ..._version import called_from_r, of_a_child
 from .. import wire
 from ..callbacks import checked_answer
 from ..r_code import RSources, r_sources
@@ -83,10 +84,12 @@ class RChild:
         )
         self._folder = Path(self._temporary.name)
         self._requests = 0
+        self._told = ExitStack()
         self._child: subprocess.Popen[bytes] | None = None
         self._at_the_end: weakref.finalize[..., RChild] | None = None
 
     def __enter__(self) -> RChild:
+        self._told.enter_context(of_a_child())
         script = self._folder / "child.R"
         script.write_text(child_script(r_sources()), encoding="utf-8")
         with _interrupts_later():
@@ -122,6 +125,7 @@ class RChild:
             if self._at_the_end is not None:
                 self._at_the_end.detach()
         self._temporary.cleanup()
+        self._told.close()
 
     def serve(self, handlers: Mapping[str, Handler], until: str) -> Message:
         """Answer what the child asks by name, and return the message named ``until`` unanswered.
@@ -144,6 +148,9 @@ class RChild:
                 raise errors.error_from_r(message["class"], message["text"], "the Rscript child")
             if name == "warned":
                 errors.warn_from_r(message["class"], message["text"])
+                self.answer(None)
+            elif name == "session":
+                called_from_r(message["versions"])
                 self.answer(None)
             elif name == until:
                 return message
