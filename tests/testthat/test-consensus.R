@@ -129,7 +129,7 @@ test_that("what portals take is written", {
   expect_identical(versions$R, as.character(getRversion()))
   expect_identical(versions$SeuratObject, as.character(utils::packageVersion("SeuratObject")))
   expect_match(
-    MethodsText(x), paste0("R ", versions$R, " (.*SeuratObject ", versions$SeuratObject)
+    MethodsText(x), paste0("R ", versions$R, " [(].*SeuratObject ", versions$SeuratObject)
   )
 })
 
