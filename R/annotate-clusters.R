@@ -92,15 +92,17 @@
 #'   plan, of class `cellferry_plan`.
 #' @family annotation
 #' @seealso [cellferry_conditions] for the errors and warnings.
-#' @examples
-#' \dontrun{
-#' library(SeuratObject)
-#' x <- AnnotateClusters(pbmc_small)
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
 #' table(x$cell_type)
 #' Annotations(x)
+#' @examples
+#' \dontrun{
 #' x <- Seurat::FindSubCluster(x, "0", graph.name = "RNA_snn")
 #' x <- AnnotateClusters(x, group.by = "sub.cluster", within = "cell_type")
-#' AnnotateClusters(pbmc_small, engine = LLMEngine("openai", "gpt-5"), dry.run = TRUE)
+#' AnnotateClusters(x, engine = LLMEngine("openai", "gpt-5"), dry.run = TRUE)
 #' }
 #' @export
 AnnotateClusters <- function(object, markers = NULL, engine = "local", group.by = "ident",

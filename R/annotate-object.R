@@ -120,7 +120,7 @@ check_clustering <- function(object, groups, markers = NULL) {
 # One of the long calls. `blocks` are what Python may ask for meanwhile; see bridge-transport.R.
 run_annotation <- function(request, name = "annotate", message = handle_of(request),
                            outgoing = new_outgoing(), blocks = NULL) {
-  shown <- request$verbose && interactive()
+  shown <- draws_progress(request$verbose)
   on.exit(if (shown) clear_progress())
   progress <- if (shown) progress_line("Annotating", request$level)
   call <- function(callback) {

@@ -165,10 +165,11 @@ WriteAnnotations <- function(object, file, format = NULL, key = NULL, sample.by 
 #'
 #' @return The text.
 #' @family results
-#' @examples
-#' \dontrun{
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
 #' cat(MethodsText(x))
-#' }
 #' @export
 MethodsText <- function(object, key = NULL) {
   check_text(key, "key", null = TRUE)

@@ -18,12 +18,13 @@
 #'   values per cluster, such as `supporting`, are lists; `as.data.frame()` and `write.csv()` join
 #'   them by `"; "`. [WriteAnnotations()] writes more, also for a spreadsheet.
 #' @family results
-#' @examples
-#' \dontrun{
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
 #' found <- Annotations(x)
 #' found$label
 #' found$supporting
-#' }
 #' @export
 Annotations <- function(object, key = NULL) {
   check_text(key, "key", null = TRUE)

@@ -133,7 +133,7 @@ BuildArtifacts.character <- function(object, group.by = "ident", assay = NULL,
     options = json_record(lapply(options, json_value)),
     scheduler = json_text(scheduler), resume = json_text(resume)
   )
-  shown <- verbose && interactive()
+  shown <- draws_progress(verbose)
   on.exit(if (shown) clear_progress())
   progress <- if (shown) progress_line()
   new_artifacts(bridge_call("artifacts_file", message, callback = progress, verbose = verbose))
@@ -174,7 +174,7 @@ artifact_parts <- structure(c("normalized", "counts", "obs", "var"), needed = "n
 
 stream_artifacts <- function(object, group.by, assay, coordinates_key, options, verbose) {
   kept <- new_kept()
-  shown <- verbose && interactive()
+  shown <- draws_progress(verbose)
   on.exit({
     if (shown) clear_progress()
     discard(kept)

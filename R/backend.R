@@ -285,3 +285,15 @@ version_of <- function(python) {
   ))
   if (length(found) == 1L) package_version(found) else NULL
 }
+
+# Whether Python and what the core needs are here. Examples that need them run only then, and say so
+# in the help; what needs a service, a key or files of the user's is not run at all.
+has_backend <- function() {
+  tryCatch(
+    {
+      backend()
+      TRUE
+    },
+    cellferry_error = function(cnd) FALSE
+  )
+}

@@ -18,7 +18,7 @@ describe_backend <- function() {
 }
 
 check_dependencies <- function(bridge) {
-  answer <- bridge_answer(bridge, "describe", list(), new_outgoing())
+  answer <- bridge_answer(bridge, "describe", session_versions(), new_outgoing())
   .globals$describe <- read_answer(answer)$value
   missing <- missing_dependencies(.globals$describe)
   if (length(missing)) {
@@ -27,6 +27,14 @@ check_dependencies <- function(bridge) {
       packages_fix()
     )
   }
+}
+
+# What records say of this R: it, the packages that made the object, and what else has it loaded.
+session_versions <- function() {
+  made <- c("Seurat", "SeuratObject")
+  more <- Filter(isNamespaceLoaded, c("SingleCellExperiment", "reticulate"))
+  versions <- c(R = as.character(getRversion()), r_versions(c(made, more)))
+  list(versions = lapply(as.list(versions[!is.na(versions)]), json_text))
 }
 
 missing_dependencies <- function(described) {

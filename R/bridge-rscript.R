@@ -6,9 +6,10 @@
 # answer is there, and closes it to end this. An answer may be a question instead (`{"kind": `),
 # which is answered by the request "answered" before the answer comes.
 
-# `folder` is the exchange. What is to be done comes as the answer to the call "task".
+# `folder` is the exchange. R says what it is; what is to be done is the answer to the call "task".
 work_on_rds <- function(folder) {
   .globals$bridge <- folder_bridge(folder)
+  bridge_call("session", session_versions())
   tryCatch(
     withCallingHandlers(do_task(bridge_call("task")$value), warning = function(cnd) {
       bridge_call("warned", condition_message(cnd))

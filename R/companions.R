@@ -186,7 +186,7 @@ ask_companion_of_file <- function(path, request, more = list()) {
 }
 
 call_companion <- function(name, request, message) {
-  shown <- request$verbose && interactive()
+  shown <- draws_progress(request$verbose)
   on.exit(if (shown) clear_progress())
   progress <- if (shown) progress_line("Asking the engine")
   with_key_prompt(request$engine, {

@@ -150,7 +150,7 @@ check_no_cluster <- function(scheduler, resume) {
 
 # Of a file that Python reads.
 find_markers_of_file <- function(path, group.by, assay, options, compared, verbose, far) {
-  shown <- verbose && interactive()
+  shown <- draws_progress(verbose)
   on.exit(if (shown) clear_progress())
   message <- list(
     path = json_text(path.expand(path)), assay = json_text(assay),
@@ -168,7 +168,7 @@ find_markers_of_file <- function(path, group.by, assay, options, compared, verbo
 
 find_markers <- function(object, group.by, assay, options, compared, verbose) {
   kept <- new_kept()
-  shown <- verbose && interactive()
+  shown <- draws_progress(verbose)
   on.exit({
     if (shown) clear_progress()
     discard(kept)

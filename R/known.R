@@ -12,11 +12,9 @@
 #'   are known from it. `KnownCellTypes()`: `cell_type`, `ontology_id` and `ontology_label` in the
 #'   Cell Ontology, `parent`, `tissues` and `species`.
 #' @family annotation
-#' @examples
-#' \dontrun{
-#' KnownTissues()
+#' @examplesIf cellferry:::has_backend()
+#' head(KnownTissues())
 #' head(KnownCellTypes("lung"))
-#' }
 #' @export
 KnownTissues <- function() known_frame("tissues")
 
@@ -40,11 +38,9 @@ KnownCellTypes <- function(tissue = NULL, species = NULL) {
 #'   says why one can't be used. With a name, its options: what each `answers`, `option`, and
 #'   `default` as JSON.
 #' @family annotation
-#' @examples
-#' \dontrun{
+#' @examplesIf cellferry:::has_backend()
 #' KnownEngines()
 #' KnownEngines("local")
-#' }
 #' @export
 KnownEngines <- function(name = NULL) {
   check_text(name, "name", null = TRUE)

@@ -25,10 +25,8 @@
 #'   `gene`, and those that the table has of `avg_log2FC`, `pct.1`, `pct.2`, `p_val`, `p_val_adj`
 #'   and `score`.
 #' @family markers
-#' @examples
-#' \dontrun{
+#' @examplesIf cellferry:::has_backend()
 #' ReadMarkers(list("0" = c("CD79A", "MS4A1"), "1" = c("CD3E", "CD3D")))
-#' }
 #' @export
 ReadMarkers <- function(x, ..., cluster.column = NULL, gene.column = NULL) {
   check_dots(list(...), "ReadMarkers")

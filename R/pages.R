@@ -113,7 +113,7 @@ json_features <- function(outgoing, object, assay) {
 
 # Finishes the page that was begun.
 finish_page <- function(begun, verbose = FALSE) {
-  progress <- if (verbose && interactive()) progress_line()
+  progress <- if (draws_progress(verbose)) progress_line()
   on.exit(if (!is.null(progress)) clear_progress())
   message <- list(handle = json_text(begun$handle))
   bridge_call("page_finish", message, callback = progress, verbose = verbose)$value

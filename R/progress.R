@@ -1,6 +1,13 @@
 # The line of progress, drawn from what Python says meanwhile. cli's progress bar is not used: each
 # of its steps signals a message, and one that a user catches would jump out of a call of Python.
 
+# Whether a line of progress is drawn: for somebody who watches a console. What a document keeps has
+# none: knitr in any session, and the notebooks of RStudio, which keep what chunks write.
+draws_progress <- function(verbose) {
+  verbose && interactive() && !isTRUE(getOption("knitr.in.progress")) &&
+    !isTRUE(getOption("rstudio.notebook.executing"))
+}
+
 # A function that Python calls with each event. It draws and never signals, because a condition
 # that jumps out of a callback leaves Python in the middle of its work. Without `unit` the events
 # say what is done and counted; with it they count that, until one names a step that begins.

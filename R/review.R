@@ -75,7 +75,7 @@ review_object <- function(object, key, coordinates.key, verbose) {
   found <- annotations_to_write(object, key, "table to look at")
   drawn <- embedding_to_draw(object, coordinates.key)
   kept <- new_kept()
-  shown <- verbose && interactive()
+  shown <- draws_progress(verbose)
   on.exit({
     if (shown) clear_progress()
     discard(kept)

@@ -9,10 +9,10 @@
 #'   `key`, `folder`, `tissue`, the number of `cells` (`NA` for a marker table), and the `bytes`
 #'   that its folder takes on the disk.
 #' @family runs
-#' @examples
-#' \dontrun{
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
 #' ListRuns()
-#' }
 #' @export
 ListRuns <- function() {
   answer <- bridge_call("runs_list")

@@ -64,8 +64,8 @@ def front_page() -> None:
     text = re.sub(r"\((recipes?/[\w./-]+|Dockerfile)\)", rf"({FILES}\1)", text)
     text = re.sub(r"\((ARCHITECTURE|CONTRIBUTING)\.md\)", r"(\1.md)", text)
     contents = [
-        tree("which-matrix", "which-engine", *(f"coming-from/{name}" for name in COMING_FROM),
-             caption="Begin", hidden=True),
+        tree("which-matrix", "which-engine", "editors", "platforms",
+             *(f"coming-from/{name}" for name in COMING_FROM), caption="Begin", hidden=True),
         tree(*(f"vignettes/{name}" for name in VIGNETTES), caption="Vignettes", hidden=True),
         tree("reference/r", "reference/python", "reference/command-line", "reference/server",
              "errors/index", caption="Reference", hidden=True),

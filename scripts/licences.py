@@ -23,6 +23,7 @@ SAID_ELSEWHERE = {
     "hdf5plugin": "MIT, with filters under BSD, zlib and other permissive licences",
     "mistralai": "Apache-2.0",
     "msgspec": "BSD-3-Clause",
+    "ptyprocess": "ISC",
     "pydantic-settings": "MIT",
     "python-dotenv": "BSD-3-Clause",
     "scverse-misc": "BSD-3-Clause",

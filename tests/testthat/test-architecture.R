@@ -3,10 +3,11 @@
 # A new file is placed by one of the prefixes, or by adding it here.
 prefixes <- "^(annotate|annotations|object|bridge)-"
 singles <- c(
-  "annotations.R", "artifacts.R", "backend.R", "cellferry-package.R", "checks.R", "companions.R",
-  "conditions.R", "consensus.R", "decisions.R", "engines.R", "find-markers.R", "known.R",
-  "label-colors.R", "labels.R", "markers.R", "merge.R", "pages.R", "plots.R", "progress.R",
-  "pseudobulk.R", "reference.R", "review.R", "runs.R", "secrets.R", "stored.R", "tables.R"
+  "addins.R", "annotations.R", "artifacts.R", "backend.R", "cellferry-package.R", "checks.R",
+  "companions.R", "conditions.R", "consensus.R", "decisions.R", "engines.R", "find-markers.R",
+  "known.R", "label-colors.R", "labels.R", "markers.R", "merge.R", "pages.R", "plots.R",
+  "progress.R", "pseudobulk.R", "reference.R", "review.R", "runs.R", "secrets.R", "stored.R",
+  "tables.R"
 )
 
 # The files that rpy2 calls; see object-read.R. StudyReport() is a verb beside them, and the one

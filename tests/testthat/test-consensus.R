@@ -124,6 +124,13 @@ test_that("what portals take is written", {
   first <- made$annotations[[1]]
   expect_length(unlist(first$cell_ids), sum(x$cell_type == first$cell_label))
   expect_match(MethodsText(x), "^Clusters were annotated by cellferry .* Of 3 clusters")
+  # R and its packages are in the record, and in the text.
+  versions <- attr(Annotations(x), "provenance")$versions
+  expect_identical(versions$R, as.character(getRversion()))
+  expect_identical(versions$SeuratObject, as.character(utils::packageVersion("SeuratObject")))
+  expect_match(
+    MethodsText(x), paste0("R ", versions$R, " [(].*SeuratObject ", versions$SeuratObject)
+  )
 })
 
 test_that("several engines answer in one call", {

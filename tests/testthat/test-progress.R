@@ -43,3 +43,47 @@ test_that("nobody who catches messages stops the line", {
   )
   expect_match(shown, "1 of 3 clusters")
 })
+
+# The lines of an interactive R that runs `code`, whatever stream they are of.
+run_interactive_r <- function(code) {
+  file <- withr::local_tempfile(lines = code, fileext = ".R")
+  libraries <- paste0("R_LIBS=", paste(.libPaths(), collapse = .Platform$path.sep))
+  suppressWarnings(system2(
+    file.path(R.home("bin"), "R"), c("--interactive", "--vanilla", "--no-echo", "--no-readline"),
+    stdin = file, stdout = TRUE, stderr = TRUE, env = libraries
+  ))
+}
+
+test_that("an interactive session sees progress, and a knitted document has none", {
+  skip_without_backend()
+  skip_if_not_installed("knitr")
+  skip_on_os("windows")
+  local_home()
+  folder <- withr::local_tempdir()
+  saveRDS(small_object(), file.path(folder, "x.rds"))
+  saveRDS(small_markers(), file.path(folder, "m.rds"))
+  code <- c(
+    "library(cellferry)",
+    paste0("setwd(", deparse(folder), ")"),
+    "x <- readRDS('x.rds'); m <- readRDS('m.rds')"
+  )
+  line <- "x <- AnnotateClusters(x, m)"
+  progress <- "Annotating: [0-9]+ of|Annotating clusters: [0-9]+ of"
+  expect_match(run_interactive_r(c(code, line)), progress, all = FALSE)
+
+  writeLines(c("```{r}", line, "table(x$cell_type)", "```"), file.path(folder, "page.Rmd"))
+  said <- run_interactive_r(c(code, "stopifnot(interactive())", "knitr::knit('page.Rmd')"))
+  page <- readLines(file.path(folder, "page.md"))
+  expect_match(page, "cell_type", all = FALSE)
+  expect_false(any(grepl(progress, c(said, page))))
+  expect_false(any(grepl("\033|\r", page)))
+})
+
+test_that("a notebook of RStudio keeps no line of progress", {
+  code <- "message('drawn: ', cellferry:::draws_progress(TRUE))"
+  expect_match(run_interactive_r(code), "drawn: TRUE", all = FALSE)
+  expect_match(
+    run_interactive_r(c("options(rstudio.notebook.executing = TRUE)", code)), "drawn: FALSE",
+    all = FALSE
+  )
+})

@@ -1,4 +1,4 @@
-"""The version, its day, and the line that adds to this installation.
+"""The version, its day, what runs beside it, and the line that adds to this installation.
 
 A file of its own so that the build can read it without importing; ``scripts/release`` copies
 version and day to all other places.
@@ -6,9 +6,73 @@ version and day to all other places.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
 __version__ = "0.2.0"
 RELEASED = "2026-11-29"
 PROJECT_URL = "https://github.com/cellferry/cellferry"
+
+
+_PACKAGES = {
+    "anndata": "anndata", "celltypist": "celltypist", "dask": "dask", "h5py": "h5py",
+    "mudata": "mudata", "numpy": "numpy", "pandas": "pandas", "pydantic_ai": "pydantic-ai-slim",
+    "scanpy": "scanpy", "scipy": "scipy", "sklearn": "scikit-learn", "zarr": "zarr",
+}  # fmt: skip
+"""Module -> the package it is of: what values and answers can go through."""
+_of_r: dict[str, str] = {}
+
+
+def software(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return what answers are made with, for a record: name -> version.
+
+    cellferry and Python, the packages above that this process has loaded, and, where R called, R
+    with its packages.
+
+    Parameters
+    ----------
+    more
+        What else there is, such as the package of an engine.
+
+    Examples
+    --------
+    >>> list(software({"its-engine": "1.0"}))[:3]
+    ['cellferry', 'its-engine', 'python']
+    """
+    import platform
+    import sys
+    from importlib import metadata
+
+    found = {"cellferry": __version__, **(more or {}), "python": platform.python_version()}
+    for module, package in _PACKAGES.items():
+        if module in sys.modules:
+            try:
+                found[package] = metadata.version(package)
+            except metadata.PackageNotFoundError:
+                continue
+    return {**found, **_of_r}
+
+
+def called_from_r(versions: Mapping[str, object]) -> None:
+    """Remember what R said of itself: R in the process, or the child that has the object.
+
+    Parameters
+    ----------
+    versions
+        ``R`` and its packages; what has no version is left out.
+    """
+    _of_r.clear()
+    _of_r.update({name: str(version) for name, version in versions.items() if version})
+
+
+@contextmanager
+def of_a_child() -> Iterator[None]:
+    """Forget at the end of the block what a child of R has said meanwhile."""
+    before = dict(_of_r)
+    try:
+        yield
+    finally:
+        called_from_r(before)
 
 
 def pip_install(extra: str, *options: str) -> str:

@@ -13,7 +13,8 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -30,9 +31,60 @@ _CLOCK = 10
 PRIVATE = 0o600
 """Permission bits of what only its owner may read."""
 _counter = itertools.count()
+_WINDOWS = os.name == "nt"
+_DEVICES = re.compile(
+    r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE | re.DOTALL
+)
+_NO_NAME = re.compile(r'[<>:"/\\|?*\x00-\x1f]|[. ]$')
+"""What names may not have under Windows: a colon would write where nobody looks."""
 _PARTIAL = re.compile(r"\..+\.([0-9a-f]{6})-(\d+)-\d+\.partial(?:\.[^.]*)?", re.DOTALL)
 """Names that :func:`replacing` gives: host, process, number."""
 _under_way: set[str] = set()
+
+
+def portable_name(name: str, taken: Collection[str] = ()) -> str:
+    """Return a name for a file or folder that is its own on every system.
+
+    Parameters
+    ----------
+    name
+        As a user gave it. It is returned as it is, unless it is a device of Windows, has
+        characters that are none of a name there, or is told from another by case alone.
+    taken
+        Names that were returned for others in the same folder.
+
+    Examples
+    --------
+    >>> portable_name("gpt"), portable_name("GPT", ["gpt"]), portable_name("con")
+    ('gpt', 'GPT-2c4e6f', '_con-1143da')
+    """
+    alike = {_alike(one) for one in taken}
+    if not is_unportable(name) and _alike(name) not in alike:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:6]
+    start = "_" if _DEVICES.fullmatch(name) else ""
+    return f"{start}{_NO_NAME.sub('_', name)}-{digest}"
+
+
+def is_unportable(name: str) -> bool:
+    """Whether Windows takes a name for a device, cuts it, or does not take it.
+
+    Examples
+    --------
+    >>> is_unportable("aux.csv"), is_unportable("a:b"), is_unportable("a."), is_unportable("a.b")
+    (True, True, True, False)
+    """
+    return bool(_DEVICES.fullmatch(name) or _NO_NAME.search(name))
+
+
+def _alike(name: str) -> str:
+    # As file systems of Windows and macOS compare.
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _check_name(path: Path) -> None:
+    if _WINDOWS and is_unportable(path.name):
+        raise OSError(errno.EINVAL, "Windows has no files of this name", str(path))
 
 
 def file_hash(path: Path) -> str:
@@ -129,6 +181,7 @@ def replacing(
     ...     path.read_text()
     'a,b'
     """
+    _check_name(path)
     _remove_leftovers(path)
     if mode is None:
         with contextlib.suppress(FileNotFoundError):
@@ -156,6 +209,7 @@ def check_writable(path: Path) -> None:
     path
         The file, which need not be there.
     """
+    _check_name(path)
     probe = _partial_of(path)
     try:
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
@@ -325,8 +379,11 @@ def locked(path: Path, *, seconds: float = 0) -> BaseFileLock | None:
     ...     mine.release()
     (True, True)
     """
-    from filelock import FileLock, Timeout
+    from filelock import FileLock, SoftFileLock, Timeout
 
+    if issubclass(FileLock, SoftFileLock):
+        # Neither fcntl nor msvcrt: what is left would outlive its process.
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), str(path))
     lock = FileLock(path, timeout=seconds, thread_local=False)
     try:
         lock.acquire(poll_interval=0.02)

@@ -68,3 +68,21 @@ def test_the_licence_of_everything_is_listed():
     missing = {name for name in wanted if not listed.get(name)}
     assert missing == set(), "run scripts/licences.py"
     assert {name for name in listed if "see its project" in listed[name]} == set()
+
+
+def test_every_bundled_table_has_its_source_and_its_licence():
+    folder = ROOT / "inst" / "python" / "cellferry" / "data"
+    text = (folder / "README.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    named = {}
+    for files, what, source, licence in rows:
+        assert all(len(said) > 2 for said in (what, source, licence))
+        for pattern in re.findall(r"`([^`]+)`", files):
+            named |= dict.fromkeys(folder.glob(pattern), (source, licence))
+    there = {
+        path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in str(path)
+    }
+    assert there - {folder / "README.md"} == named.keys()
+    # The same is said beside the packages.
+    for files, _what, source, licence in rows:
+        assert f"| {files} | {source} | {licence} |" in THIRD_PARTY

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from .._version import __version__
+from .._version import software
 from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
 from ..engines import package_of
@@ -103,6 +103,6 @@ def _provenance(
         "study_context": study.context.study_context,
         **({"genes": dict(study.recognised)} if study.recognised else {}),
         "columns": delivery.column_names(key, level, compared=compared, raw=raw) if key else [],
-        "versions": {"cellferry": __version__, **dict([package] if package else [])},
+        "versions": software(dict([package] if package else [])),
         **run.provenance,
     }

@@ -26,11 +26,16 @@ from .files import Input, as_path, check_output, opened_input, write_object
 from .request import AnnotateRequest
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     import anndata
 
     from ..annotations.clusters import Level
     from ..study.markers.read import Source
     from ..study.study import Study
+
+    One: TypeAlias = str | Engine[Annotations]
+    Engines: TypeAlias = One | Mapping[str, One] | Sequence[One]
 
 
 @overload
@@ -39,8 +44,13 @@ def annotate_clusters(
     markers: Source | None = None,
     *,
     dry_run: Literal[True],
-    **arguments: Any,
-) -> Plan: ...
+    engine: Engines = "local", group_key: str | None = None, key: str | None = None,
+    within: str | None = None, tissue: str | None = None, species: str | None = None,
+    study_context: str = "", overwrite: bool = False, allow_upload: bool = False,
+    levels: bool = False, progress: bool = True,
+    resume: str | os.PathLike[str] | None = None, output: str | os.PathLike[str] | None = None,
+    **options: object,
+) -> Plan: ...  # fmt: skip
 
 
 @overload
@@ -49,18 +59,20 @@ def annotate_clusters(
     markers: Source | None = None,
     *,
     dry_run: Literal[False] = False,
-    **arguments: Any,
-) -> Annotations: ...
+    engine: Engines = "local", group_key: str | None = None, key: str | None = None,
+    within: str | None = None, tissue: str | None = None, species: str | None = None,
+    study_context: str = "", overwrite: bool = False, allow_upload: bool = False,
+    levels: bool = False, progress: bool = True,
+    resume: str | os.PathLike[str] | None = None, output: str | os.PathLike[str] | None = None,
+    **options: object,
+) -> Annotations: ...  # fmt: skip
 
 
 def annotate_clusters(
     data: anndata.AnnData | Study | Source,
     markers: Source | None = None,
     *,
-    engine: str
-    | Engine[Annotations]
-    | Mapping[str, str | Engine[Annotations]]
-    | Sequence[str | Engine[Annotations]] = "local",
+    engine: Engines = "local",
     group_key: str | None = None,
     key: str | None = None,
     within: str | None = None,
@@ -209,8 +221,13 @@ def annotate_cells(
     data: anndata.AnnData | Study | str | os.PathLike[str],
     *,
     dry_run: Literal[True],
-    **arguments: Any,
-) -> Plan: ...
+    engine: str | Engine[CellAnnotations] = "local", group_key: str | None = None,
+    key: str = "cell_type_cell", tissue: str | None = None, species: str | None = None,
+    study_context: str = "", overwrite: bool = False, allow_upload: bool = False,
+    levels: bool = False, progress: bool = True,
+    resume: str | os.PathLike[str] | None = None, output: str | os.PathLike[str] | None = None,
+    **options: object,
+) -> Plan: ...  # fmt: skip
 
 
 @overload
@@ -218,8 +235,13 @@ def annotate_cells(
     data: anndata.AnnData | Study | str | os.PathLike[str],
     *,
     dry_run: Literal[False] = False,
-    **arguments: Any,
-) -> CellAnnotations: ...
+    engine: str | Engine[CellAnnotations] = "local", group_key: str | None = None,
+    key: str = "cell_type_cell", tissue: str | None = None, species: str | None = None,
+    study_context: str = "", overwrite: bool = False, allow_upload: bool = False,
+    levels: bool = False, progress: bool = True,
+    resume: str | os.PathLike[str] | None = None, output: str | os.PathLike[str] | None = None,
+    **options: object,
+) -> CellAnnotations: ...  # fmt: skip
 
 
 def annotate_cells(

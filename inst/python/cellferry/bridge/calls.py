@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from .._version import __version__
+from .._version import __version__, called_from_r
 from ..annotate import verb
 from ..annotate.agreement.several import annotate_by_several
 from ..annotate.files import check_output, opened_input, write_object
@@ -52,7 +52,9 @@ if TYPE_CHECKING:
     from ..study.markers.read import Source
 
 
-def _describe(_message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+def _describe(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Say what there is; R says with it what it is, which goes into every record."""
+    called_from_r(message.get("versions") or {})
     return {
         "version": __version__,
         "python": platform.python_version(),

@@ -46,6 +46,8 @@ _HELP = f"""Annotate the cell types of clusters, on this machine or with a servi
     \b
     Example:
       cellferry annotate markers.csv --out pbmc --tissue blood
+    Completion, in ~/.bashrc (zsh_source, fish_source):
+      eval "$(_CELLFERRY_COMPLETE=bash_source cellferry)"
     """
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
-from ..engines import engine_names, usable_engines
+from ..engines import engine_names
 from ..errors import counted
 from .console import Console, plain, the_console
 from .exits import EXIT_FAILED_CLUSTERS, EXIT_OK
 from .inputs import STANDARD_INPUT, is_standard_input, opened_input, with_standard_input
+from .known import complete_engines, complete_options
 from .labels.several import annotate_by_several, engines_of
 from .options import FilePath
 from .output import one_at_a_time, output_paths, run_folder, table, write_all
@@ -33,23 +33,6 @@ if TYPE_CHECKING:
     from ..runs.worker import Event
 
 _NAMES = f"{', '.join(engine_names())}; for cells {', '.join(engine_names('cells'))}"
-
-
-def complete_options(
-    context: click.Context, _parameter: click.Parameter, begun: str
-) -> list[CompletionItem]:
-    """Return the options of the engine that was named before, to be completed with a value."""
-    given = [str(name) for name in context.params.get("engines") or ("local",)]
-    level: Level = "cells" if context.params.get("cells") else "clusters"
-    known, several = usable_engines(level), len(given) > 1
-    found = []
-    for one in given:
-        name, _, engine = one.partition("=")
-        for option, value in known.get(engine or name, {}).items():
-            text = f"{name}.{option}=" if several else f"{option}="
-            if text.startswith(begun):
-                found.append(CompletionItem(text, help=f"default {json.dumps(value)}"))
-    return found
 
 
 def engine_options_of(
@@ -74,7 +57,7 @@ def engine_options_of(
 @click.option(
     "--engine", "engines", multiple=True, metavar="[NAME=]ENGINE",
     help=f"One of: {_NAMES}; again for more, which vote.  [default: local]",
-    shell_complete=lambda *_: sorted({*engine_names(), *engine_names("cells")}),
+    shell_complete=complete_engines,
 )  # fmt: skip
 @click.option(
     "--out",

@@ -9,6 +9,7 @@ import click
 
 from .annotate import engine_options_of
 from .inputs import let_r_read
+from .known import complete_options
 from .options import FilePath
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 _COMMON = (
     click.option(
-        "--engine", default="local", show_default=True, help="local, or cellatlas for a service."
+        "--engine", default="local", show_default=True, help="local, or cellatlas for a service.",
+        shell_complete=lambda _context, _parameter, begun: [
+            name for name in ("local", "cellatlas") if name.startswith(begun)
+        ],
     ),
     click.option("--api-url", help="Address of the annotation endpoint of the service."),
     click.option("--assay", help="Of an .rds.  [default: its default assay]"),
@@ -24,6 +28,7 @@ _COMMON = (
     click.option("--overwrite", is_flag=True, help="Replace what is there."),
     click.option(
         "--option", "options", multiple=True, callback=engine_options_of, metavar="NAME=VALUE",
+        shell_complete=complete_options,
         help="An option of the engine, such as markers_path; may be given again.",
     ),
 )  # fmt: skip

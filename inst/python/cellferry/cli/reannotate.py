@@ -8,6 +8,7 @@ import click
 
 from .annotate import engine_options_of
 from .console import the_console
+from .known import complete_options_of_run
 from .options import FilePath
 from .runs import resume
 
@@ -25,6 +26,7 @@ from .runs import resume
 @click.option("--allow-upload", is_flag=True, help="Let an engine send expression or metadata.")
 @click.option(
     "--option", "options", multiple=True, callback=engine_options_of, metavar="NAME=VALUE",
+    shell_complete=complete_options_of_run,
     help="An option of the engine in place of that of the run; may be given again.",
 )  # fmt: skip
 @click.pass_context

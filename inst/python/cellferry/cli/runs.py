@@ -13,6 +13,7 @@ import click
 
 from .annotate import engine_options_of
 from .console import plain, the_console
+from .known import complete_options_of_run
 from .options import FilePath
 from .output import aligned, in_bytes, table
 
@@ -92,6 +93,7 @@ def show(run: str) -> None:
 @click.option("--allow-upload", is_flag=True, help="Let an engine send expression or metadata.")
 @click.option(
     "--option", "options", multiple=True, callback=engine_options_of, metavar="NAME=VALUE",
+    shell_complete=complete_options_of_run,
     help="An option of the engine in place of that of the run; may be given again.",
 )  # fmt: skip
 def resume(  # noqa: PLR0917 - click passes every option by name

@@ -31,14 +31,28 @@ if TYPE_CHECKING:
     from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations
     from ..annotations.delivery import Level
+    from .cellatlas import CellAtlas
+    from .celltypist import CellTypist
+    from .cytetype import CyteType
+    from .llm import LLM
+    from .local import Local
+    from .local.cells import LocalCells
+    from .reference import Reference
 
 
 __all__ = [
     "ENGINES",
+    "LLM",
     "Capabilities",
+    "CellAtlas",
+    "CellTypist",
+    "CyteType",
     "Engine",
     "Extent",
+    "Local",
+    "LocalCells",
     "Plan",
+    "Reference",
     "check_options",
     "create_engine",
     "engine_class",
@@ -67,6 +81,27 @@ ENGINES: dict[str, dict[Level, str]] = {
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def __getattr__(name: str) -> Any:
+    """Return the class of an engine, imported on first use.
+
+    ``annotate_clusters(x, engine=cellferry.engines.Local(n_genes=20))`` is what an editor can
+    complete; ``engine="local", n_genes=20`` is the same.
+
+    Examples
+    --------
+    >>> from cellferry import engines
+    >>> engines.Local(n_genes=20).name
+    'local'
+    """
+    for classes in ENGINES.values():
+        for place in classes.values():
+            module, _, attribute = place.partition(":")
+            if attribute == name:
+                return getattr(importlib.import_module(module), attribute)
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message)
 
 
 def _table() -> dict[str, dict[Level, str]]:

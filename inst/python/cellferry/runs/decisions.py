@@ -5,13 +5,14 @@ They have a lock of their own for each line, so that a person can decide while t
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import OutputError, RunNotFoundError
-from ..files import Json, locked
+from ..files import PRIVATE, Json, locked
 from .decided import DECISIONS
 from .places import home
 from .run import Run
@@ -88,15 +89,19 @@ def append_to(path: Path, decisions: Sequence[Mapping[str, Json]]) -> None:
 
 def _append(path: Path, content: bytes) -> None:
     """Add lines whole or not at all; half a line of a process that was killed is closed."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    binary = getattr(os, "O_BINARY", 0)  # Windows would write two bytes for the end of a line
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | binary, PRIVATE)
     try:
         size = os.fstat(descriptor).st_size
-        if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            content = b"\n" + content
+        if size:
+            # Not pread(), which Windows lacks; what is written goes to the end in any case.
+            os.lseek(descriptor, size - 1, os.SEEK_SET)
+            if os.read(descriptor, 1) != b"\n":
+                content = b"\n" + content
         written = os.write(descriptor, content)
         if written != len(content):
             os.ftruncate(descriptor, size)
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)

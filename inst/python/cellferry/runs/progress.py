@@ -1,8 +1,13 @@
-"""Progress for people: events become a bar on a terminal or in a notebook."""
+"""Progress for people: events become a bar on a terminal, a line in a notebook.
+
+Neither stays. A notebook keeps what is displayed in its file, and cannot be asked to forget one
+output of a cell; so the line is displayed under an id, drawn anew in its place, and emptied.
+"""
 
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +17,8 @@ from .worker import Event
 
 LINE_SECONDS = 30.0
 """So far apart are lines of progress where no bar can be drawn."""
+NOTEBOOK_SECONDS = 0.5
+"""What takes no longer displays nothing in a notebook; later the line is drawn as often."""
 
 
 @contextmanager
@@ -24,8 +31,9 @@ def progress_events(
 ) -> Iterator[Callable[[Event], None] | None]:
     """Yield a callback that draws events on standard error, or None when nothing is shown.
 
-    When standard error is not a terminal or notebook no bar is drawn, so that logs of pipelines
-    stay readable: at most a line now and then.
+    In a notebook it is a line below the cell, of which nothing is left in the end. When standard
+    error is no terminal either, no bar is drawn, so that logs of pipelines stay readable: at most
+    a line now and then.
 
     Parameters
     ----------
@@ -41,6 +49,13 @@ def progress_events(
     if not show:
         yield None
         return
+    if _is_notebook():
+        shown = _NotebookLine(title)
+        try:
+            yield shown.draw
+        finally:
+            shown.clear()
+        return
     if not _may_draw():
         yield None if line is None else _lines(line, title, seconds)
         return
@@ -48,7 +63,7 @@ def progress_events(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     console = Console(stderr=True)
-    if not (console.is_terminal or console.is_jupyter):
+    if not console.is_terminal:
         yield None if line is None else _lines(line, title, seconds)
         return
     layout = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -69,8 +84,51 @@ def progress_events(
 def _may_draw() -> bool:
     """Whether it is worth importing what draws; it then looks closer itself."""
     forced = os.environ.get("FORCE_COLOR") or os.environ.get("TTY_COMPATIBLE") == "1"
-    notebook = "IPython" in sys.modules
-    return bool(forced or notebook or (sys.stderr is not None and sys.stderr.isatty()))
+    return bool(forced or (sys.stderr is not None and sys.stderr.isatty()))
+
+
+def _is_notebook() -> bool:
+    """Whether a kernel runs this, whose front end displays what cells give."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython.core.getipython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+class _NotebookLine:
+    """One line of text below a cell, displayed while something takes time, and emptied then.
+
+    An output that was displayed cannot be taken away without those of the user: an empty one is
+    left, of which a notebook shows nothing.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._id = f"cellferry-{secrets.token_hex(8)}"
+        self._next = time.monotonic() + NOTEBOOK_SECONDS
+        self._is_displayed = False
+
+    def draw(self, event: Event) -> None:
+        """Draw an event, unless the line is new."""
+        if event.kind == "started" and event.text:
+            self._title = event.text
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + NOTEBOOK_SECONDS
+        done = f": {event.done} of {event.total}" if event.total else ""
+        self._display({"text/plain": f"{self._title}{done}"})
+
+    def clear(self) -> None:
+        """Empty the line, if there is one."""
+        if self._is_displayed:
+            self._display({"text/plain": "", "text/html": ""})
+
+    def _display(self, data: dict[str, str]) -> None:
+        from IPython.core.display_functions import display
+
+        display(data, raw=True, display_id=self._id, update=self._is_displayed)
+        self._is_displayed = True
 
 
 def _lines(line: Callable[[str], object], title: str, seconds: float) -> Callable[[Event], None]:

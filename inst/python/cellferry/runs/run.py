@@ -20,7 +20,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import platform
 import secrets
 import warnings
 from collections.abc import Callable, Mapping
@@ -28,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._version import __version__
+from .._version import software
 from ..annotations.clusters import Annotations
 from ..errors import (
     AnnotationsFormatError,
@@ -130,7 +129,7 @@ class Run:
             "created": now.isoformat(timespec="microseconds"),
             "status": "unfinished",
             "engine": engine,
-            "versions": {"cellferry": __version__, "python": platform.python_version()},
+            "versions": software(),
             "remote_job_id": None,
             "outputs": earlier,
             "error": None,

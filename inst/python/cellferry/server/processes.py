@@ -123,4 +123,9 @@ def limit_to(what: int, value: int) -> None:
 
     hard = resource.getrlimit(what)[1]
     limit = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(what, (limit, limit))
+    try:
+        resource.setrlimit(what, (limit, limit))
+    except (OSError, ValueError):
+        # macOS refuses a limit of memory below what every process of it maps.
+        if what != resource.RLIMIT_AS:
+            raise

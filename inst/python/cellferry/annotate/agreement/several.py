@@ -17,6 +17,7 @@ from ...annotations.labelling import attach
 from ...engines import create_engine
 from ...engines.base import Engine, Plan, Prepares
 from ...errors import CellferryError, InvalidOptionError, in_language, listing
+from ...files import portable_name
 from ...study.inputs.kinds import file_kind
 from ...study.inputs.objects import read_object
 from ...study.inputs.readers import reader_of_r
@@ -197,7 +198,9 @@ def annotate_by_several(
     logger.info("%s", total)
     answered = 0
     failed: dict[str, CellferryError] = {}
+    folders: dict[str, str] = {}
     for one in ready:
+        folders[one.name] = portable_name(one.name, folders.values())
         try:
             with (
                 source.opened(one.request) as opened,
@@ -205,7 +208,7 @@ def annotate_by_several(
             ):
                 found = verb.annotate(
                     opened.study, one.engine, checked=True, on_event=on_event,
-                    folder=None if folder is None else folder / one.name,
+                    folder=None if folder is None else folder / folders[one.name],
                     provenance=opened.provenance,
                 )  # fmt: skip
                 source.answered(one.name, opened, found)

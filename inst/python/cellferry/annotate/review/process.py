@@ -205,6 +205,7 @@ def _started(folder: ReviewFolder, *, outlives: bool) -> Served:
             cwd=folder.path,
             # Ctrl-C of the terminal is not meant for it.
             start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Windows
         )
     _children.append(child)
     assert child.stdout is not None
@@ -227,7 +228,7 @@ def python_of_this() -> str:
     if own.name.lower().startswith("python"):
         return str(own)
     given = os.environ.get("RETICULATE_PYTHON", "")
-    names = ("bin/python3", "bin/python", "python.exe")
+    names = ("bin/python3", "bin/python", "Scripts/python.exe", "python.exe")
     there = [path for path in (Path(sys.prefix) / name for name in names) if path.is_file()]
     return given if given and Path(given).is_file() else str(there[0] if there else own)
 

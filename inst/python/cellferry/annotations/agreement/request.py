@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..._version import __version__
+from ..._version import software
 from ...errors import InvalidOptionError, LabelsUnresolvedWarning, enumerated, in_language, warn
 from ...study.clusters import Clusters
 from ..cells import CellAnnotations
@@ -191,7 +191,7 @@ def _provenance(key: str, level: Level, *, levels: bool) -> dict[str, Any]:
         "engine": ENGINE,
         "key": key,
         "columns": column_names(key, level, compared=False),
-        "versions": {"cellferry": __version__},
+        "versions": software(),
         **({"levels": True} if levels else {}),
     }
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..._version import software
 from ...errors import (
     CellsUnmatchedWarning,
     ColumnExistsError,
@@ -746,6 +747,8 @@ def _provenance(
     column = key if of_cells else key + CLUSTER
     own.pop("note", None)
     own |= {"key": key, "group_column": column, "merged": merged}
+    # Where those of the parts differ, their own records have them.
+    own.setdefault("versions", software())
     if not of_cells:
         own["group_key"] = column
     if created:

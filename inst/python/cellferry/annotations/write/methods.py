@@ -21,6 +21,8 @@ ENGINES = {
 }
 OF_FILES = ("reference", "celltypist")
 """Engines whose ``model`` is a path; where it was is nobody's business."""
+OF_R = ("R", "Seurat", "SeuratObject", "SingleCellExperiment", "reticulate")
+"""What a record has of R; R/bridge-call.R says it."""
 TESTED = {
     "test": "test", "only_pos": "only.pos", "logfc_threshold": "logfc.threshold",
     "min_pct": "min.pct", "rules": "rules of",
@@ -48,7 +50,7 @@ def methods_text(found: Annotations) -> str:
     known = found.provenance
     return " ".join(filter(None, (
         _who(known), _numbers(found), _markers(known), _context(known), _decided(found),
-        _terms(found),
+        _terms(found), _software(known),
     )))  # fmt: skip
 
 
@@ -132,3 +134,18 @@ def _terms(found: Annotations) -> str:
     if not any(row.ontology_id for row in found):
         return ""
     return f"Labels were mapped to the Cell Ontology (release {cell_ontology().version})."
+
+
+def _software(known: Mapping[str, Any]) -> str:
+    """Return with which versions it ran, those of R by themselves; records of 0.1.0 have none."""
+    versions = {str(k): str(v) for k, v in dict(known.get("versions") or {}).items()}
+    versions.pop("cellferry", None)
+    of_r = {name: versions.pop(name) for name in OF_R if name in versions}
+    parts = []
+    for language, name in (("Python", "python"), ("R", "R")):
+        have = of_r if name == "R" else versions
+        if name in have:
+            number = have.pop(name)
+            rest = ", ".join(f"{package} {version}" for package, version in sorted(have.items()))
+            parts.append(f"{language} {number}{f' ({rest})' if rest else ''}")
+    return f"It ran with {' and '.join(parts)}." if parts else ""

@@ -20,13 +20,14 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
 from ... import errors
+from ..._version import called_from_r, of_a_child
 from .. import wire
 from ..callbacks import checked_answer
 from ..r_code import RSources, r_sources
@@ -83,10 +84,12 @@ class RChild:
         )
         self._folder = Path(self._temporary.name)
         self._requests = 0
+        self._told = ExitStack()
         self._child: subprocess.Popen[bytes] | None = None
         self._at_the_end: weakref.finalize[..., RChild] | None = None
 
     def __enter__(self) -> RChild:
+        self._told.enter_context(of_a_child())
         script = self._folder / "child.R"
         script.write_text(child_script(r_sources()), encoding="utf-8")
         with _interrupts_later():
@@ -99,6 +102,7 @@ class RChild:
                 env=child_environment(),
                 # Ctrl-C is Python's to handle; it then ends the child.
                 start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # Windows
             )
             # An interrupt before the block of `with` has begun leaves no child either.
             self._at_the_end = weakref.finalize(self, _kill, self._child)
@@ -121,6 +125,7 @@ class RChild:
             if self._at_the_end is not None:
                 self._at_the_end.detach()
         self._temporary.cleanup()
+        self._told.close()
 
     def serve(self, handlers: Mapping[str, Handler], until: str) -> Message:
         """Answer what the child asks by name, and return the message named ``until`` unanswered.
@@ -143,6 +148,9 @@ class RChild:
                 raise errors.error_from_r(message["class"], message["text"], "the Rscript child")
             if name == "warned":
                 errors.warn_from_r(message["class"], message["text"])
+                self.answer(None)
+            elif name == "session":
+                called_from_r(message["versions"])
                 self.answer(None)
             elif name == until:
                 return message
@@ -259,10 +267,20 @@ def _interrupts_later() -> Iterator[None]:
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:
-    """End the child and what it has started: it leads a session of its own."""
-    if os.name == "posix":
+    """End the child and what it has started: it leads a session of its own.
+
+    Windows has no sessions, and its Rscript starts the R that works.
+    """
+    if hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
+    else:
+        import psutil
+
+        with suppress(psutil.Error):
+            for started in psutil.Process(child.pid).children(recursive=True):
+                with suppress(psutil.Error):
+                    started.kill()
     child.kill()
     child.wait()
 
@@ -290,7 +308,8 @@ def child_environment() -> dict[str, str]:
     """
     kept = {k: v for k, v in os.environ.items() if k not in {"LD_LIBRARY_PATH", "R_HOME"}}
     chosen = next((kept[k] for k in ("LC_ALL", "LC_CTYPE", "LANG") if kept.get(k)), "")
-    if not re.search(r"utf-?8", chosen, re.IGNORECASE):
+    # R of Windows speaks UTF-8 by itself, and knows no locale of this name.
+    if os.name != "nt" and not re.search(r"utf-?8", chosen, re.IGNORECASE):
         kept["LC_ALL"] = "C.UTF-8"
     return kept
 
