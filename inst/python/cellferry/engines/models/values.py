@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..errors import NotNormalizedError
-from ..study.expression.kinds import NOT_LOGGED, look_at
+from ...errors import NotNormalizedError
+from ...study.expression.kinds import NOT_LOGGED, look_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
-    from ..study.expression.source import ExpressionSource
-    from ..study.study import Study
+    from ...study.expression.source import ExpressionSource
+    from ...study.study import Study
 
 TOTAL = 10_000.0
 LOOKED_AT_CELLS = 1_000
