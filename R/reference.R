@@ -122,3 +122,5 @@ CellTypistEngine <- function(model, mode = "best match", p_thres = 0.5, majority
 
 # What is read of an object: both kinds of values, of which Python takes the better.
 reference_parts <- c("normalized", "counts")
+# And the terms of its labels, where it has them.
+labelled_parts <- c(reference_parts, "obs")

@@ -61,6 +61,7 @@ ENGINES: dict[str, dict[Level, str]] = {
     "cellatlas": {"cells": "cellferry.engines.cellatlas:CellAtlas"},
     "reference": {"cells": "cellferry.engines.reference:Reference"},
     "celltypist": {"cells": "cellferry.engines.celltypist:CellTypist"},
+    "singler": {"cells": "cellferry.engines.singler:SingleR"},
 }
 """Name -> what it answers -> ``module:class``. CONTRIBUTING.md says what else an engine needs."""
 
