@@ -105,7 +105,7 @@ send_reference <- function(reference, options) {
 # SingleR, and what it finds genes by: "wilcox" and "t" are functions of scran.
 check_singler <- function(de_method = NULL) {
   needed <- c("SingleR", if (!is.null(de_method) && de_method != "classic") "scran")
-  missing <- needed[!vapply(needed, is_installed, NA)]
+  missing <- needed[!vapply(needed, function(name) nzchar(system.file(package = name)), NA)]
   if (length(missing)) stop_without(missing, de_method)
 }
 

@@ -5,6 +5,7 @@ Arrays go to R in a file, because what Python asks R is JSON; they come back as 
 
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
@@ -20,7 +21,7 @@ from ...runs.worker import CancelledWork
 from .. import wire
 from ..callbacks import session
 from ..wire import Message
-from .child import RChild, find_rscript, write_buffers
+from .child import RChild, child_environment, find_rscript, write_buffers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
     from ..callbacks import Ask
 
 _TYPES = {"i": "<i4", "f": "<f8"}
-_found: set[tuple[str, str | None]] = set()
-"""The Rscripts that were seen to have SingleR, and what it finds genes by."""
+_LOOK = (
+    "needed <- commandArgs(TRUE); cat('lacks', needed[!vapply(needed, function(name) "
+    "nzchar(system.file(package = name)), NA)])"
+)
+_found: set[tuple[str, tuple[str, ...]]] = set()
+"""The Rscripts that were seen to have packages."""
 
 
 def open_singler(*, check: Mapping[str, str | None] | None = None) -> AbstractContextManager[Any]:
@@ -51,11 +56,7 @@ def open_singler(*, check: Mapping[str, str | None] | None = None) -> AbstractCo
     rscript = _rscript()
     if check is None:
         return _by_child(rscript)
-    wanted = rscript, check["de_method"]
-    if wanted not in _found:
-        with _by_child(rscript) as ask:
-            ask("version", check, {})
-        _found.update({wanted, (rscript, None)})
+    _check(rscript, check["de_method"])
     return nullcontext()
 
 
@@ -65,6 +66,34 @@ def _rscript() -> str:
     except DependencyError as error:
         message = "SingleR is an R package, and there is no Rscript on the PATH."
         raise DependencyError(message, error.hint) from error
+
+
+def _check(rscript: str, de_method: str | None) -> None:
+    """Raise :class:`DependencyError` where a package is missing; none is loaded for that."""
+    needed = ("SingleR", *(() if de_method in {None, "classic"} else ("scran",)))
+    if (rscript, needed) in _found:
+        return
+    done = subprocess.run(
+        [rscript, "--no-save", "--no-restore", "-e", _LOOK, *needed],
+        capture_output=True, text=True, check=False, env=child_environment(),
+    )  # fmt: skip
+    said = done.stdout.split()
+    if done.returncode or said[:1] != ["lacks"]:
+        message = f"The R of {rscript} cannot be started: {done.stderr.strip()[-300:]}"
+        raise DependencyError(message, "Start it by itself, and see what it says.")
+    if said[1:]:
+        word = "package" if len(said) == 2 else "packages"
+        quoted = ", ".join(f'"{name}"' for name in said[1:])
+        message = (
+            f'The engine "singler" needs the R {word} {", ".join(said[1:])}, and the R of '
+            f"{rscript} does not have {'it' if len(said) == 2 else 'them'}."
+        )
+        hint = (
+            'Install from Bioconductor, in R: install.packages("BiocManager"); '
+            f"BiocManager::install(c({quoted}))"
+        )
+        raise DependencyError(message, hint)
+    _found.add((rscript, needed))
 
 
 @contextmanager

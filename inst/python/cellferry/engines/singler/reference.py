@@ -34,6 +34,8 @@ OBJECT = "object:"
 MOST_KEPT = 4
 MOST_OF_BULK = 0.5
 """Part of the values that may be 0 in bulk samples; of single cells it is more."""
+GENES_OF_BULK = 1_000
+"""With fewer genes it cannot be told, because these may be the ones that every cell has."""
 
 _kept: OrderedDict[str, SingleRReference] = OrderedDict()
 
@@ -229,6 +231,8 @@ def is_kept(name: str) -> bool:
 
 def _looks_bulk(values: LogNormalized) -> bool:
     """Whether most values of the first block are found, as in no single cell."""
+    if values.source.shape[1] < GENES_OF_BULK:
+        return False
     for _, block in values:
         shape: tuple[int, int] = block.shape
         return bool(block.count_nonzero() > (1 - MOST_OF_BULK) * shape[0] * shape[1])
