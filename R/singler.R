@@ -25,8 +25,8 @@
 #' @param fine_tune Whether the best labels are compared again, by the genes that tell these apart.
 #' @param tune_thresh How far below the best score a label may be for that.
 #' @param prune Whether a cell that SingleR prunes is `"Unknown"`.
-#' @param leave_out Leave out cells of the reference without a label, and labels of fewer than 10
-#'   cells (of bulk samples one is enough); else both are errors.
+#' @param leave_out_unusable Leave out cells of the reference without a label, and labels of fewer
+#'   than 10 cells (of bulk samples one is enough); else both are errors.
 #' @param assay Assay of the reference; `NULL` is its default assay.
 #'
 #' @return An object of class `cellferry_engine`.
@@ -40,8 +40,8 @@
 #' }
 #' @export
 SingleREngine <- function(reference, labels, de_method = NULL, de_n = NULL, quantile = 0.8,
-                          fine_tune = TRUE, tune_thresh = 0.05, prune = TRUE, leave_out = FALSE,
-                          assay = NULL) {
+                          fine_tune = TRUE, tune_thresh = 0.05, prune = TRUE,
+                          leave_out_unusable = FALSE, assay = NULL) {
   check_text(labels, "labels")
   if (is_path(reference)) {
     reference <- path.expand(reference)
@@ -54,7 +54,7 @@ SingleREngine <- function(reference, labels, de_method = NULL, de_n = NULL, quan
   new_engine("singler", list(
     reference = reference, labels = labels, de_method = de_method, de_n = de_n,
     quantile = quantile, fine_tune = fine_tune, tune_thresh = tune_thresh, prune = prune,
-    leave_out = leave_out, assay = assay
+    leave_out_unusable = leave_out_unusable, assay = assay
   ))
 }
 
@@ -69,7 +69,7 @@ with_reference <- function(options) {
   check_text(options$labels, "labels")
   known <- .globals$references
   mine <- vapply(known, function(one) {
-    identical(one$given, options[c("labels", "de_method", "leave_out", "assay")]) &&
+    identical(one$given, options[c("labels", "de_method", "leave_out_unusable", "assay")]) &&
       identical(one$object, reference)
   }, NA)
   name <- if (any(mine)) known[[which(mine)[1]]]$name
@@ -80,7 +80,7 @@ with_reference <- function(options) {
     sent <- send_reference(reference, options)
     check_singler(options$de_method %||% sent$de_method)
     name <- sent$name
-    given <- options[c("labels", "de_method", "leave_out", "assay")]
+    given <- options[c("labels", "de_method", "leave_out_unusable", "assay")]
     entry <- list(object = reference, given = given, name = name)
     .globals$references <- utils::head(c(list(entry), known[!mine]), 4L)
   }
@@ -98,7 +98,8 @@ send_reference <- function(reference, options) {
   )
   bridge_call("singler_reference", list(
     handle = json_text(opened$handle), title = json_text(class(reference)[1]),
-    leave_out = json_flag(isTRUE(options$leave_out)), de_method = json_text(options$de_method)
+    leave_out_unusable = json_flag(isTRUE(options$leave_out_unusable)),
+    de_method = json_text(options$de_method)
   ))$value
 }
 
@@ -107,6 +108,7 @@ check_singler <- function(de_method = NULL) {
   needed <- c("SingleR", if (!is.null(de_method) && de_method != "classic") "scran")
   missing <- needed[!vapply(needed, function(name) nzchar(system.file(package = name)), NA)]
   if (length(missing)) stop_without(missing, de_method)
+  invisible()
 }
 
 stop_without <- function(packages, de_method = NULL) {

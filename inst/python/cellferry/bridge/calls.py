@@ -408,7 +408,7 @@ def _singler_reference(
     reference = SingleRReference.of(
         kept(message["handle"], OpenStudy).complete(),
         message["title"],
-        leave_out=bool(message["leave_out"]),
+        leave_out_unusable=bool(message["leave_out_unusable"]),
         bulk=message.get("de_method") in {None, "classic"},
     )
     return {"name": keep_reference(reference), "de_method": reference.method}

@@ -76,7 +76,9 @@ def with_labelled(
     return work(study_of_cells(adata, group_key=labels))
 
 
-def labels_of(study: Study, *, leave_out: bool, fewest: int, what: str = "model") -> Labels:
+def labels_of(
+    study: Study, *, leave_out: bool, fewest: int, what: str = "model", option: str = "leave_out"
+) -> Labels:
     """Return the classes of a study whose clusters are labels; refuses what teaches nothing.
 
     Parameters
@@ -89,6 +91,8 @@ def labels_of(study: Study, *, leave_out: bool, fewest: int, what: str = "model"
         How many cells a label must have.
     what
         ``"model"`` or ``"reference"``, for the message.
+    option
+        How the caller calls ``leave_out``, for the message.
 
     Raises
     ------
@@ -107,7 +111,7 @@ def labels_of(study: Study, *, leave_out: bool, fewest: int, what: str = "model"
     missing = int(np.sum(found.codes < 0))
     if missing and not leave_out:
         message = f"{missing} of {counted(len(found.codes), 'cell')} have no label in {column}."
-        raise ModelError(message, "Leave them out with `leave_out=True`, or label them.")
+        raise ModelError(message, f"Leave them out with `{option}=True`, or label them.")
     sizes = dict(zip(names, found.sizes.tolist(), strict=True))
     small = [n for n, k in sizes.items() if 0 < k < fewest]
     if small and not leave_out:
@@ -116,7 +120,7 @@ def labels_of(study: Study, *, leave_out: bool, fewest: int, what: str = "model"
             f"{counted(len(small), 'label')} of {column} {'has' if len(small) == 1 else 'have'} "
             f"fewer than {fewest} cells: {shown}."
         )
-        raise ModelError(message, "Leave them out with `leave_out=True`, or join them to others.")
+        raise ModelError(message, f"Leave them out with `{option}=True`, or join them to others.")
     kept = [n for n, k in sizes.items() if k >= max(fewest, 1)]
     if len(kept) < 2:
         there = listing(kept) if kept else "none"

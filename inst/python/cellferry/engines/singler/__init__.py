@@ -66,7 +66,7 @@ class SingleR:
         How far below the best score a label may be for that.
     prune
         Whether a cell that SingleR prunes is Unknown; what it was called is in ``detail``.
-    leave_out
+    leave_out_unusable
         Leave out cells of the reference without a label and labels of too few cells; else they are
         errors.
     assay
@@ -92,7 +92,7 @@ class SingleR:
         fine_tune: bool = True,
         tune_thresh: float = 0.05,
         prune: bool = True,
-        leave_out: bool = False,
+        leave_out_unusable: bool = False,
         assay: str | None = None,
     ) -> None:
         self.labels = or_none(text, "labels", labels)
@@ -102,10 +102,13 @@ class SingleR:
         self.fine_tune = flag("fine_tune", fine_tune)
         self.tune_thresh = number("tune_thresh", tune_thresh, 0)
         self.prune = flag("prune", prune)
-        self.leave_out = flag("leave_out", leave_out)
+        self.leave_out_unusable = flag("leave_out_unusable", leave_out_unusable)
         self.assay = or_none(text, "assay", assay)
         self.reference, self._loaded = named_reference(
-            reference, self.labels, leave_out=self.leave_out, bulk=self._may_be_bulk
+            reference,
+            self.labels,
+            leave_out_unusable=self.leave_out_unusable,
+            bulk=self._may_be_bulk,
         )
 
     @property
@@ -132,7 +135,7 @@ class SingleR:
             "fine_tune": self.fine_tune,
             "tune_thresh": self.tune_thresh,
             "prune": self.prune,
-            "leave_out": self.leave_out,
+            "leave_out_unusable": self.leave_out_unusable,
             "assay": self.assay,
         }
 
@@ -227,8 +230,8 @@ class SingleR:
         check_installed(self.de_method or (self._loaded.method if self._loaded else None))
         if self._loaded is None:
             self._loaded = SingleRReference.read(
-                self.reference, self.labels, leave_out=self.leave_out, bulk=self._may_be_bulk,
-                assay=self.assay,
+                self.reference, self.labels, leave_out_unusable=self.leave_out_unusable,
+                bulk=self._may_be_bulk, assay=self.assay,
             )  # fmt: skip
             logger.info("The reference: %s", self._loaded.said)
             check_installed(self.de_method or self._loaded.method)

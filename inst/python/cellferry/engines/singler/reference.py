@@ -104,7 +104,13 @@ class SingleRReference:
 
     @classmethod
     def read(
-        cls, path: str, labels: str, *, leave_out: bool, bulk: bool, assay: str | None = None
+        cls,
+        path: str,
+        labels: str,
+        *,
+        leave_out_unusable: bool,
+        bulk: bool,
+        assay: str | None = None,
     ) -> SingleRReference:
         """Read a file, or take an object that was given in this session.
 
@@ -112,7 +118,7 @@ class SingleRReference:
         ----------
         path
             Of the file, or a name that :func:`keep_reference` gave.
-        labels, leave_out, assay
+        labels, leave_out_unusable, assay
             As in :class:`cellferry.engines.singler.SingleR`.
         bulk
             Whether it may be of bulk samples, of which one has a label for itself.
@@ -137,12 +143,14 @@ class SingleRReference:
             raise ModelError(message, "Give the path of a labelled object (.h5ad, zarr or .rds).")
 
         def work(study: Study) -> SingleRReference:
-            return cls.of(study, file.name, leave_out=leave_out, bulk=bulk)
+            return cls.of(study, file.name, leave_out_unusable=leave_out_unusable, bulk=bulk)
 
         return with_labelled(file, labels, work, assay=assay)
 
     @classmethod
-    def of(cls, study: Study, title: str, *, leave_out: bool, bulk: bool) -> SingleRReference:
+    def of(
+        cls, study: Study, title: str, *, leave_out_unusable: bool, bulk: bool
+    ) -> SingleRReference:
         """Return the reference of a study whose clusters are labels.
 
         Parameters
@@ -151,7 +159,7 @@ class SingleRReference:
             Of cells, with all genes of the object.
         title
             What it is called in records.
-        leave_out, bulk
+        leave_out_unusable, bulk
             As in :meth:`read`.
 
         Raises
@@ -162,8 +170,9 @@ class SingleRReference:
         values = LogNormalized.of(study, "singler", exact=False)
         is_bulk = bulk and _looks_bulk(values)
         labels = labels_of(
-            study, leave_out=leave_out, fewest=1 if is_bulk else FEWEST_CELLS, what="reference"
-        )
+            study, leave_out=leave_out_unusable, fewest=1 if is_bulk else FEWEST_CELLS,
+            what="reference", option="leave_out_unusable",
+        )  # fmt: skip
         place = places(values.source.genes)
         columns = np.fromiter(place.values(), dtype=np.intp, count=len(place))
         rows = np.flatnonzero(labels.codes >= 0)
@@ -184,14 +193,14 @@ def named_reference(
     given: anndata.AnnData | str | os.PathLike[str] | None,
     labels: str | None,
     *,
-    leave_out: bool,
+    leave_out_unusable: bool,
     bulk: bool,
 ) -> tuple[str | None, SingleRReference | None]:
     """Return how a reference is called in a record, and the reference where it is an object.
 
     Parameters
     ----------
-    given, labels, leave_out
+    given, labels, leave_out_unusable
         As in :class:`cellferry.engines.singler.SingleR`.
     bulk
         As in :meth:`SingleRReference.read`.
@@ -208,7 +217,9 @@ def named_reference(
         return f"{OBJECT}AnnData", None
 
     def work(study: Study) -> SingleRReference:
-        return SingleRReference.of(study, "AnnData", leave_out=leave_out, bulk=bulk)
+        return SingleRReference.of(
+            study, "AnnData", leave_out_unusable=leave_out_unusable, bulk=bulk
+        )
 
     found = with_labelled(given, labels, work)
     return keep_reference(found), found
