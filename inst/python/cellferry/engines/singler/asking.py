@@ -8,7 +8,6 @@ in the thread that R called, elsewhere it is an Rscript child.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -17,13 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import ModelError, OutputError
-from ...files import file_hash, write_whole
+from ...errors import ModelError
 from ...study.inputs.readers import reader_of_r
+from ..models.units import Arrays, BlockUnit
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
@@ -125,12 +122,13 @@ def ask_of_blocks(
             stop = start + block.shape[0]
             rows = start + np.flatnonzero(np.diff(block.indptr) > 0)
             if len(rows):
-                unit = _Unit.of(run.folder, start, block, key)
+                unit = BlockUnit.of(run.folder / FOLDER, start, block, key)
                 found = unit.kept(finished)
                 if found is None:
                     found = asker.classify(block[rows - start])
                     unit.keep(found, run, f"cells {start + 1} to {stop}")
-                codes[rows], scores[rows], following[rows] = found
+                codes[rows], scores[rows] = found["codes"], found["scores"]
+                following[rows] = found["following"]
             events.emit("progress", done=stop, total=n, unit="cell")
         there = np.flatnonzero(codes >= 0)
         pruned = np.zeros(n, dtype=bool)
@@ -138,10 +136,6 @@ def ask_of_blocks(
             events.check()
             pruned[there] = asker.prune(codes[there], scores[there], following[there])
         return Answered(codes, scores, pruned, asker.version)
-
-
-_Found = tuple["NDArray[np.int32]", "NDArray[np.float64]", "NDArray[np.float64]"]
-"""Labels, scores, and how far the next label is, of the cells of a block."""
 
 
 class _Asker:
@@ -172,8 +166,8 @@ class _Asker:
         assert self._ask is not None
         return self._ask(step, plain, arrays)
 
-    def classify(self, block: csr_matrix) -> _Found:
-        """Return what SingleR says of some cells x shared genes."""
+    def classify(self, block: csr_matrix) -> Arrays:
+        """Return labels, scores and how far the next label is, of some cells x shared genes."""
         if not self._trained:
             self._train()
         found = self._asked(
@@ -183,9 +177,11 @@ class _Asker:
         )
         n, k = block.shape[0], len(self._reference.names)
         # R's matrices are by columns.
-        scores = np.asarray(found["scores"], dtype=np.float64).reshape(k, n).T
-        following = np.asarray(found["following"], dtype=np.float64)
-        return np.asarray(found["codes"], dtype=np.int32), scores, following
+        return {
+            "codes": np.asarray(found["codes"], dtype=np.int32),
+            "scores": np.asarray(found["scores"], dtype=np.float64).reshape(k, n).T,
+            "following": np.asarray(found["following"], dtype=np.float64),
+        }
 
     def _train(self) -> None:
         matrix = self._reference.matrix[:, self._own]
@@ -238,42 +234,3 @@ def _pieces(values: LogNormalized, columns: NDArray[np.intp]) -> Iterator[tuple[
         own.eliminate_zeros()
         for first in range(0, own.shape[0], ROWS):
             yield start + first, own[first : first + ROWS]
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """The answer to one block, in a file of the run."""
-
-    path: Path
-    key: str
-
-    @classmethod
-    def of(cls, folder: Path, start: int, block: csr_matrix, key: str) -> _Unit:
-        made = hashlib.sha256(f"{key}\x1f{start}".encode())
-        for part in (block.indptr.astype("<i8"), block.indices.astype("<i4"),
-                     block.data.astype("<f4")):  # fmt: skip
-            made.update(np.ascontiguousarray(part).tobytes())
-        whole = made.hexdigest()
-        return cls(folder / FOLDER / f"{start:09d}-{whole[:12]}.npz", whole)
-
-    def kept(self, finished: Mapping[str, Any]) -> _Found | None:
-        """Return what an earlier process of the run found, if it is whole."""
-        known = finished.get(self.key)
-        if known is None or not self.path.is_file() or file_hash(self.path) != known["sha256"]:
-            return None
-        with np.load(self.path, allow_pickle=False) as found:
-            return found["codes"], found["scores"], found["following"]
-
-    def keep(self, found: _Found, run: Run, unit: str) -> None:
-        """Write the answer, and note it in the journal."""
-        codes, scores, following = found
-        packed = io.BytesIO()
-        np.savez(packed, codes=codes, scores=scores, following=following)
-        try:
-            self.path.parent.mkdir(exist_ok=True)
-            write_whole(self.path, packed.getvalue())
-        except OSError as error:
-            message = f'The answer cannot be written to "{self.path}": {error.strerror}.'
-            raise OutputError(message, "Make room and resume the run.") from error
-        name = f"{FOLDER}/{self.path.name}"
-        run.record(unit, self.key, {"file": name, "sha256": file_hash(self.path)})
