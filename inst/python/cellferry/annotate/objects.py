@@ -290,7 +290,9 @@ def annotate_cells(
         over_clustering, min_prop=0.0.
 
         ``"singler"``: reference, labels, de_method, de_n, quantile=0.8, fine_tune=True,
-        tune_thresh=0.05, prune=True, leave_out=False, assay.
+        tune_thresh=0.05, prune=True, leave_out_unusable=False, assay.
+
+        ``"azimuth"``: refinement='fine', download=False.
 
     Returns
     -------
