@@ -127,9 +127,9 @@ pack_block <- function(blocks, k) {
 
 # Does `call(listen)`, where `listen` is what Python may call meanwhile: with an event, which goes
 # to `on_event`, or with a question, for a block or for what SingleR says of one. A condition that
-# jumps out of a callback leaves Python in the middle of its work. So an error, or an interrupt while
-# a question is answered, is Python's answer, which ends what it does. Then the error is signalled
-# here, as it was; so are warnings and messages.
+# jumps out of a callback leaves Python in the middle of its work. So an error, or an interrupt
+# while a question is answered, is Python's answer, which ends what it does. Then the error is
+# signalled here, as it was; so are warnings and messages.
 with_blocks <- function(blocks, on_event, call) {
   failed <- NULL
   later <- list()
