@@ -126,7 +126,7 @@ run_annotation <- function(request, name = "annotate", message = handle_of(reque
   call <- function(callback) {
     bridge_call(name, message, outgoing, callback, verbose = request$verbose)
   }
-  if (is.null(blocks)) call(progress) else with_blocks(blocks, progress, call)
+  with_blocks(blocks %||% list(), progress, call)
 }
 
 # What would be done, in words and in numbers.

@@ -24,6 +24,12 @@ condition_message <- function(cnd) {
 }
 
 do_task <- function(task) {
+  if (task$verb == "singler") {
+    # Python asks until it has no more to ask.
+    return(invisible(bridge_call("singler", callback = function(bytes) {
+      answer_singler(from_json_bytes(bytes))
+    })))
+  }
   object <- read_rds(task$input)
   if (task$verb == "annotate") {
     return(annotate_by_task(object, task))
@@ -65,7 +71,7 @@ rds_tasks <- list(
     outgoing <- new_outgoing()
     bridge_call("stored", json_stored(outgoing, object, task$coordinates_key), outgoing)
   },
-  train_reference = function(object, task) values_of_object(object, task, reference_parts)
+  train_reference = function(object, task) values_of_object(object, task, labelled_parts)
 )
 
 annotate_by_task <- function(object, task) {

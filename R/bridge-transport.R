@@ -126,10 +126,10 @@ pack_block <- function(blocks, k) {
 }
 
 # Does `call(listen)`, where `listen` is what Python may call meanwhile: with an event, which goes
-# to `on_event`, or with a question for a block. A condition that jumps out of a callback leaves
-# Python in the middle of its work. So an error, or an interrupt while a block is read, is Python's
-# answer, which ends what it does. Then the error is signalled here, as it was; so are warnings and
-# messages.
+# to `on_event`, or with a question, for a block or for what SingleR says of one. A condition that
+# jumps out of a callback leaves Python in the middle of its work. So an error, or an interrupt
+# while a question is answered, is Python's answer, which ends what it does. Then the error is
+# signalled here, as it was; so are warnings and messages.
 with_blocks <- function(blocks, on_event, call) {
   failed <- NULL
   later <- list()
@@ -139,9 +139,9 @@ with_blocks <- function(blocks, on_event, call) {
       invokeRestart(restart)
     }
   }
-  read <- function(part, k) {
+  answered <- function(code) {
     allowInterrupts(withCallingHandlers(
-      pack_block(blocks[[part]], k),
+      code,
       warning = keep("muffleWarning"), message = keep("muffleMessage")
     ))
   }
@@ -151,7 +151,10 @@ with_blocks <- function(blocks, on_event, call) {
         bytes <- from_callback(bytes)
         question <- from_json_bytes(bytes)
         if (identical(question$kind, "block")) {
-          return(read(question$part, question$block))
+          return(answered(pack_block(blocks[[question$part]], question$block)))
+        }
+        if (identical(question$kind, "singler")) {
+          return(answered(answer_singler(question)))
         }
         if (!is.null(on_event)) on_event(bytes)
         NULL

@@ -238,6 +238,8 @@ format.cellferry_engine <- function(x, ...) {
 shown_option <- function(value) {
   if (is_secret(value)) {
     "<hidden>"
+  } else if (isS4(value)) {
+    paste0("<", class(value)[1], ">")
   } else if (is.list(value)) {
     parts <- vapply(value, shown_option, "")
     named <- if (is.null(names(value))) parts else paste(names(value), parts, sep = " = ")
@@ -271,6 +273,7 @@ as_engine <- function(engine) {
 
 json_engine <- function(engine) {
   options <- reveal_secrets(engine$options)
+  if (engine$name == "singler") options <- with_reference(options)
   for (option in names(prompted_keys(engine))) {
     options[[option]] <- options[[option]] %||% prompted_keys(engine)[[option]]
   }

@@ -120,5 +120,31 @@ CellTypistEngine <- function(model, mode = "best match", p_thres = 0.5, majority
   ))
 }
 
+#' Label human cells by Pan-human Azimuth
+#'
+#' For [AnnotateCells()], and for [AnnotateClusters()], where each cluster is named after most of
+#' its cells, where the package panhumanpy is installed in cellferry's Python. It runs on this
+#' machine and uploads nothing; the service behind `CloudAzimuth()` is not asked. Cells that are not
+#' human are refused, and a cell whose levels contradict each other is `"Unknown"`.
+#'
+#' panhumanpy could not be installed where cellferry is tested (the version of tensorflow that it
+#' needs): what it answers is read by the format that it documents, and tested with tables in that.
+#'
+#' @param refinement Which of its labels: `"fine"`, `"medium"` or `"broad"`, of one granularity
+#'   each, or `"final"`, the deepest level that it reaches for a cell.
+#' @param download Whether panhumanpy may download its model, once, where it is not on this machine.
+#'
+#' @return An object of class `cellferry_engine`.
+#' @family annotation
+#' @seealso `vignette("engines")`
+#' @examples
+#' AzimuthEngine(refinement = "medium")
+#' @export
+AzimuthEngine <- function(refinement = "fine", download = FALSE) {
+  new_engine("azimuth", list(refinement = refinement, download = download))
+}
+
 # What is read of an object: both kinds of values, of which Python takes the better.
 reference_parts <- c("normalized", "counts")
+# And the terms of its labels, where it has them.
+labelled_parts <- c(reference_parts, "obs")

@@ -6,6 +6,7 @@ touches no network and no global state.
 """
 
 # No `from __future__ import annotations` here: it would hide the module of that name.
+import functools
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -149,8 +150,9 @@ _READ_FILES = {
 }
 
 
+@functools.cache
 def _give_readers() -> None:
-    """Let the verbs read files of R, by the bridge, which stands above them."""
+    """Let the verbs read files of R and ask it, by the bridge, which stands above them."""
 
     readers = importlib.import_module(".study.inputs.readers", __name__)
 

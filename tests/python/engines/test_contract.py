@@ -10,8 +10,12 @@ from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.engines import Capabilities, Plan
 from cellferry.engines.cellatlas import CellAtlas
 from cellferry.engines.contract import RESERVED, EngineContract, example_cells
+from cellferry.engines.llm import LLM
 from cellferry.engines.local import Local
 from cellferry.engines.local.cells import LocalCells
+from cytetype_runs import engine as cytetype_engine
+from fault_server import FaultServer
+from llm_server import Server
 
 pytestmark = pytest.mark.filterwarnings("ignore::cellferry.errors.CellferryWarning")
 
@@ -40,6 +44,32 @@ class TestCellAtlas(EngineContract):
 
     def engine(self, **options):
         return CellAtlas(api_url=self.server.url, qc="off", **options)
+
+
+class TestLLM(EngineContract):
+    """It asks a model, which is a server on loopback."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self):
+        with Server() as self.server:
+            yield
+
+    def engine(self, **options):
+        return LLM(**{
+            "provider": "openai", "model": "m", "base_url": self.server.url, **options
+        })  # fmt: skip
+
+
+class TestCyteType(EngineContract):
+    """It asks a service, which is a server on loopback; the artifacts are built and sent."""
+
+    @pytest.fixture(autouse=True)
+    def _server(self):
+        with FaultServer(chunk_size=200_000) as self.server:
+            yield
+
+    def engine(self, **options):
+        return cytetype_engine(self.server, **options)
 
 
 class Right:

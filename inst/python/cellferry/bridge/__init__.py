@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 
+from .. import _give_readers
 from ..errors import (
     ISSUE_URL,
     CellferryError,
@@ -24,7 +25,7 @@ from ..errors import (
 )
 from ..runs.worker import Caller
 from . import wire
-from .callbacks import INTERRUPTED, Callback, notify
+from .callbacks import INTERRUPTED, Callback, notify, session
 from .calls import CALLS
 from .r_code import in_r
 from .wire import Message
@@ -53,6 +54,7 @@ def call(
     Never raises: the answer is ``{"ok": true, "value"}`` or ``{"ok": false, "error"}``, with
     the warnings and messages that arose.
     """
+    _give_readers()
     out = wire.Outgoing()
     messages: list[str] = []
     handler = _Collect(messages)
@@ -69,7 +71,8 @@ def call(
         try:
             request = wire.decode(json.loads(bytes(message).decode()), buffers)
             function = CALLS[bytes(name).decode()]
-            answer = {"ok": True, "value": function(request, out, callback)}
+            with session.called(callback):
+                answer = {"ok": True, "value": function(request, out, callback)}
         except KeyboardInterrupt as interrupt:
             answer = {"ok": False, "error": _for_r(_interrupted(interrupt))}
         except CellferryError as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from ..errors import InternalError, error_from_r
+from ..runs.worker import Caller
 from . import wire
 from .wire import Message
 
@@ -41,6 +43,54 @@ def notify(callback: Callback, message: Message) -> None:
     if answer:
         checked_answer(json.loads(bytes(answer[0]).decode()), "a callback")
 
+
+class Session:
+    """The session of R that calls just now, for what asks it in another thread.
+
+    Attributes
+    ----------
+    caller
+        The thread that R called, in which alone it may be asked.
+    """
+
+    def __init__(self) -> None:
+        self.caller = Caller.here()
+        self._open = 0
+        self._callback: Callback | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether R has called, and waits."""
+        return self._open > 0
+
+    @contextmanager
+    def called(self, callback: Callback | None) -> Iterator[None]:
+        """Be open while R waits for a call.
+
+        Parameters
+        ----------
+        callback
+            By which R can be asked meanwhile, if at all.
+        """
+        before = self.caller, self._callback
+        self.caller, self._callback = Caller.here(), callback
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+            self.caller, self._callback = before
+
+    def ask(self, question: Message) -> Message:
+        """Ask R, in the thread that it called."""
+        if self._callback is None:
+            message = "R was asked during a call in which it gives no answers."
+            raise InternalError(message)
+        return ask_by(self._callback)(question)
+
+
+session = Session()
+"""The one of this process."""
 
 INTERRUPTED: Message = {"kind": "interrupted"}
 """The question whether R was interrupted."""

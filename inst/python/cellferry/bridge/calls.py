@@ -394,6 +394,28 @@ def _train_reference(message: Message, _out: wire.Outgoing, _callback: Callback 
     }
 
 
+def _singler_known(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return whether a reference that R has sent is still at hand."""
+    from ..engines.singler.reference import is_kept
+
+    return {"known": is_kept(message["name"])}
+
+
+def _singler_reference(
+    message: Message, _out: wire.Outgoing, _callback: Callback | None
+) -> Message:
+    """Keep a labelled object that R has sent, for the engine ``singler``; return its name."""
+    from ..engines.singler.reference import SingleRReference, keep_reference
+
+    reference = SingleRReference.of(
+        kept(message["handle"], OpenStudy).complete(),
+        message["title"],
+        leave_out_unusable=bool(message["leave_out_unusable"]),
+        bulk=message.get("de_method") in {None, "classic"},
+    )
+    return {"name": keep_reference(reference), "de_method": reference.method}
+
+
 def _pseudobulk(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
     """Return the sums of a study that R has sent, or of a file that R does not read."""
     import numpy as np
@@ -706,6 +728,8 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "page_finish": _page_finish,
     "plan": _plan,
     "pseudobulk": _pseudobulk,
+    "singler_known": _singler_known,
+    "singler_reference": _singler_reference,
     "train_reference": _train_reference,
     "read_markers": _read_markers,
     "report": _report,

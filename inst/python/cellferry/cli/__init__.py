@@ -10,6 +10,7 @@ import warnings
 
 import click
 
+from .. import _give_readers
 from .._version import __version__
 from ..errors import ISSUE_URL, CellferryError, CellferryWarning, InternalError, language
 from .annotate import annotate
@@ -93,6 +94,7 @@ def main() -> None:
     warnings.showwarning = show_warning
     warnings.simplefilter("always", CellferryWarning)
     language.set("cli")
+    _give_readers()
     with stopped_by_signals():
         try:
             code = _run(console)

@@ -12,6 +12,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from ..errors import (
@@ -75,6 +76,8 @@ ENGINES: dict[str, dict[Level, str]] = {
     "cellatlas": {"cells": "cellferry.engines.cellatlas:CellAtlas"},
     "reference": {"cells": "cellferry.engines.reference:Reference"},
     "celltypist": {"cells": "cellferry.engines.celltypist:CellTypist"},
+    "singler": {"cells": "cellferry.engines.singler:SingleR"},
+    "azimuth": {"cells": "cellferry.engines.azimuth:Azimuth"},
 }
 """Name -> what it answers -> ``module:class``. CONTRIBUTING.md says what else an engine needs."""
 
@@ -240,7 +243,8 @@ def engine_records() -> list[dict[str, str]]:
         package, description, problem = "cellferry", "", ""
         try:
             package = " ".join(package_of(name, level) or ("cellferry",)).strip()
-            description = _first_line(engine_class(name, level))
+            found = engine_class(name, level)
+            description, problem = _first_line(found), _lacking(found)
         except EngineUnusableError as error:
             package, problem = "", error.message
         answers = ", ".join(one for one in LEVELS if one in classes)
@@ -282,6 +286,14 @@ def option_records(name: str) -> list[dict[str, str]]:
         if level in (classes or {})
         for option, value in engine_options(name, level).items()
     ]
+
+
+def _lacking(made: Callable[..., AnyEngine]) -> str:
+    """Return which Python package an engine of ours names as ``package`` and does not have."""
+    needed = getattr(made, "package", None)
+    if not isinstance(needed, str) or find_spec(needed) is not None:
+        return ""
+    return f"It needs the Python package {needed}, which is not installed: pip install {needed}"
 
 
 def _first_line(made: Callable[..., AnyEngine]) -> str:

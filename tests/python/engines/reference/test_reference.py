@@ -7,8 +7,8 @@ from blood_halves import LABELS, halves
 from cellferry import annotate_cells, annotate_clusters, errors, train_reference
 from cellferry.engines import create_engine
 from cellferry.engines.contract import EngineContract, example_cells
+from cellferry.engines.models.values import LogNormalized
 from cellferry.engines.reference import Reference
-from cellferry.engines.values import LogNormalized
 from cellferry.study.build import study_of_cells
 
 pytestmark = pytest.mark.filterwarnings("ignore::cellferry.errors.CellferryWarning")

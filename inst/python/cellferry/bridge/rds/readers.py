@@ -10,6 +10,7 @@ from .markers import find_markers_of_rds, pseudobulk_of_rds
 from .pages import report_of_rds, review_of_rds
 from .reference import with_study_of_rds
 from .several import RdsOfSeveral
+from .singler import open_singler
 from .stored import stored_of_rds, study_report_of_rds
 
 READERS: dict[str, Reader] = {
@@ -25,5 +26,6 @@ READERS: dict[str, Reader] = {
     "report": study_report_of_rds,
     "review": review_of_rds,
     "several": RdsOfSeveral,
+    "singler": open_singler,
 }
 """One for each of :data:`cellferry.study.inputs.readers.PURPOSES`."""

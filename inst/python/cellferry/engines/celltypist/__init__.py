@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...annotations.agreement.terms import Resolver, ontology_term
 from ...annotations.cells import OK, SKIPPED, UNKNOWN_STATUS, CellAnnotations
 from ...annotations.clusters import UNKNOWN
 from ...annotations.texts import TextLists, Texts
-from ...biology.ontology import cell_ontology
-from ...biology.recognition import detect_species
-from ...errors import EngineNeedsError, ModelError, NotNormalizedError, counted
+from ...errors import EngineNeedsError, NotNormalizedError
 from ...study.clusters import Clusters
 from ...study.options import flag, number, one_of, or_none, text
 from ...study.options import path as path_option
 from ...study.symbols import symbols_of
 from ..base import Capabilities, Plan
-from ..values import LogNormalized
+from ..models.answers import label_lists, missing, no_genes, plan_of_model, terms_of
+from ..models.genes import check_shared, genes_of, places
+from ..models.values import LogNormalized
 from .model import CellTypistModel
 
 if TYPE_CHECKING:
@@ -45,7 +44,6 @@ FEWEST_SHARED = 0.1
 FEWEST_GENES = 20
 ROWS = 1_000
 """Cells that are dense at once: 1,000 x 6,600 genes are 53 MB."""
-NO_GENES = "It expresses none of the genes of the model."
 
 
 class CellTypist:
@@ -125,11 +123,10 @@ class CellTypist:
         own, _ = _shared(model, study)
         if self.majority_voting:
             self._votes_over(study)
-        genes = f"of whose {len(model.genes)} genes the object has {len(own)}"
-        note = f"{len(model.classes)} types, {genes}."
-        logger.info("The model has %s", note)
-        n_cells = len(study.cells or ())
-        return Plan(self.name, len(study.clusters.names), notes=(note,), cells=n_cells)
+        return plan_of_model(
+            self.name, study, labels=f"{len(model.classes)} types", genes=len(model.genes),
+            shared=len(own),
+        )  # fmt: skip
 
     def run(self, study: Study, run: Run, events: Events) -> CellAnnotations:  # noqa: ARG002
         """Answer every cell, in the study's order, block by block."""
@@ -176,13 +173,13 @@ class CellTypist:
             status,
             np.where(status == OK, sure, np.nan),
             Texts(model.classes, detail).compact(),
-            Texts((NO_GENES,), np.where(status == SKIPPED, 0, -1).astype(np.int32)),
-            _single(model.classes, second),
+            Texts((no_genes(),), np.where(status == SKIPPED, 0, -1).astype(np.int32)),
+            label_lists(model.classes, second),
             TextLists.none(n),
             confidence_kind="stated",
             engine=self.name,
             model=model.path.name,
-            ontology=_terms(named.levels),
+            ontology=terms_of(named.levels),
             evidence={
                 "genes": {"genes": len(values.source.genes), "recognised": len(own),
                           "of": "the model"},
@@ -198,12 +195,12 @@ class CellTypist:
 
     def _needed(self) -> CellTypistModel:
         if self._loaded is None:
-            message = 'The engine "celltypist" needs a model, and none is given.'
-            hint = (
+            raise missing(
+                self.name,
+                "model",
                 "Give the path of a model, or the name of one that CellTypist has downloaded, as "
-                "`model`."
+                "`model`.",
             )
-            raise EngineNeedsError(message, hint, part="model")
         return self._loaded
 
     def _votes_over(self, study: Study) -> Clusters:
@@ -262,11 +259,8 @@ def _pieces(values: LogNormalized, columns: NDArray[np.intp]) -> Iterator[tuple[
 
 def _shared(model: CellTypistModel, study: Study) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the places of shared genes in the model and in the object; refuses too few."""
-    source = study.normalized or study.counts
-    genes = study.genes or () if source is None else source.genes
-    place: dict[str, int] = {}
-    for i, gene in enumerate(genes):
-        place.setdefault(gene, i)
+    genes = genes_of(study)
+    place = places(genes)
     found = [place.get(gene, -1) for gene in model.genes]
     # The genes of the object have today's symbols, and a model those of its time.
     taken = set(found)
@@ -276,28 +270,10 @@ def _shared(model: CellTypistModel, study: Study) -> tuple[NDArray[np.intp], NDA
             found[i] = column
             taken.add(column)
     own = [i for i, column in enumerate(found) if column >= 0]
-    if len(own) >= max(min(FEWEST_GENES, len(model.genes)), FEWEST_SHARED * len(model.genes)):
-        columns = [found[i] for i in own]
-        return np.array(own, dtype=np.intp), np.array(columns, dtype=np.intp)
-    has = f"{len(own)} of the {counted(len(model.genes), 'gene')} of the model"
-    of_model, of_object = (detect_species(names).species for names in (model.genes, genes))
-    if None not in {of_model, of_object} and of_model != of_object:
-        message = f"The model is of {of_model}, and the genes are of {of_object}: {has}."
-        raise ModelError(message, "Choose a model of the same species; CellTypist converts models.")
-    ours, theirs = (", ".join(f'"{g}"' for g in names[:3]) for names in (genes, model.genes))
-    message = f"The object has {has}, which is too few to label cells by."
-    raise ModelError(message, f"Its genes are named as {ours}, those of the model as {theirs}.")
-
-
-def _single(levels: Sequence[str], codes: NDArray[np.int32]) -> TextLists:
-    starts = np.concatenate([[0], np.cumsum(codes >= 0)]).astype(np.int64)
-    return TextLists(tuple(levels), starts, codes[codes >= 0])
-
-
-def _terms(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
-    resolver, ontology = Resolver(), cell_ontology()
-    terms = {label: ontology_term(resolver.term(label)) for label in labels if label != UNKNOWN}
-    return {label: (term, ontology[term].label) for label, term in terms.items() if term}
+    enough = max(min(FEWEST_GENES, len(model.genes)), FEWEST_SHARED * len(model.genes))
+    check_shared(len(own), model.genes, genes, enough=enough)
+    columns = [found[i] for i in own]
+    return np.array(own, dtype=np.intp), np.array(columns, dtype=np.intp)
 
 
 def _defining(model: CellTypistModel, labels: Sequence[str]) -> dict[str, list[str]]:

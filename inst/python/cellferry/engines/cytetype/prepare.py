@@ -79,7 +79,7 @@ def prepare(study: Study, run: Run, options: Options, events: Events) -> Prepare
     events.emit("started", 0, 0, "artifacts", "Preparing the data")
     built = None if study.normalized is None else _build(study, run, options)
     events.check()
-    client = "seurat" if run.content["provenance"].get("object") == "Seurat" else "anndata"
+    client = "seurat" if run.provenance.get("object") == "Seurat" else "anndata"
     payload = build_payload(study, options, None if built is None else built.summary, client)
     plain = cast("Mapping[str, Json]", payload)
     run.store(PAYLOAD, plain)

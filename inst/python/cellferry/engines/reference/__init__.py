@@ -17,12 +17,12 @@ import numpy as np
 from ...annotations.cells import OK, SKIPPED, UNKNOWN_STATUS, CellAnnotations
 from ...annotations.clusters import UNKNOWN
 from ...annotations.texts import TextLists, Texts
-from ...biology.recognition import detect_species
-from ...errors import EngineNeedsError, ModelError, counted
 from ...study.options import or_none
 from ...study.options import path as path_option
 from ..base import Capabilities, Plan
-from ..values import LogNormalized
+from ..models.answers import label_lists, missing, no_genes, plan_of_model
+from ..models.genes import check_shared, genes_of
+from ..models.values import LogNormalized
 from .model import ReferenceModel
 from .train import train_reference
 
@@ -44,7 +44,6 @@ FEWEST_SHARED = 0.2
 """Part of the model's genes that an object must have."""
 ALTERNATIVE = 0.1
 """Probability from which on another class is an alternative."""
-NO_GENES = "It expresses none of the genes of the model."
 
 
 class Reference:
@@ -88,11 +87,10 @@ class Reference:
         """Return a plan without calls or cost; raises where the model does not fit the object."""
         model = self._needed()
         scorer = _scorer(model, study)
-        genes = f"of whose {len(model.genes)} genes the object has {scorer.shared}"
-        note = f"{len(model.classes)} classes, {genes}."
-        logger.info("The model has %s", note)
-        n_cells = len(study.cells or ())
-        return Plan(self.name, len(study.clusters.names), notes=(note,), cells=n_cells)
+        return plan_of_model(
+            self.name, study, labels=f"{len(model.classes)} classes", genes=len(model.genes),
+            shared=scorer.shared,
+        )  # fmt: skip
 
     def run(self, study: Study, run: Run, events: Events) -> CellAnnotations:  # noqa: ARG002
         """Answer every cell, in the study's order, block by block."""
@@ -123,7 +121,7 @@ class Reference:
             )
             events.emit("progress", done=stop, total=n, unit="cell")
         named = Texts((*model.classes, UNKNOWN), label).compact()
-        error = Texts((NO_GENES,), np.where(status == SKIPPED, 0, -1).astype(np.int32))
+        error = Texts((no_genes(),), np.where(status == SKIPPED, 0, -1).astype(np.int32))
         return CellAnnotations(
             cells,
             named,
@@ -131,7 +129,7 @@ class Reference:
             confidence,
             Texts.none(n),
             error,
-            _lists(model.classes, others),
+            label_lists(model.classes, others),
             TextLists.none(n),
             confidence_kind="calibrated",
             engine=self.name,
@@ -151,30 +149,20 @@ class Reference:
 
     def _needed(self) -> ReferenceModel:
         if self._loaded is None:
-            message = 'The engine "reference" needs a model, and none is given.'
             hint = "Train one with `train_reference()`, and give its path as `model`."
-            raise EngineNeedsError(message, hint, part="model")
+            raise missing(self.name, "model", hint)
         return self._loaded
 
 
 def _scorer(model: ReferenceModel, study: Study) -> Scorer:
     """Return what scores the study's cells; refuses genes that the model does not know."""
-    source = study.normalized or study.counts
-    genes = study.genes or () if source is None else source.genes
+    genes = genes_of(study)
     scorer = model.for_genes(genes)
-    share = scorer.shared / len(model.genes)
-    if share >= FEWEST_SHARED:
-        return scorer
-    has = f"{scorer.shared} of the {counted(len(model.genes), 'gene')} of the model"
-    species, found = model.about.get("species"), detect_species(genes).species
-    if species is not None and found is not None and found != species:
-        message = f"The model is of {species}, and the genes of the object are of {found}: {has}."
-        raise ModelError(message, "Train a model on a reference of the same species.")
-    named = ", ".join(f'"{g}"' for g in model.genes[:3])
-    ours = ", ".join(f'"{g}"' for g in genes[:3])
-    message = f"The object has {has}, which is too few to label cells by."
-    hint = f"The genes of the model are named as {named}, those of the object as {ours}."
-    raise ModelError(message, hint)
+    check_shared(
+        scorer.shared, model.genes, genes, enough=FEWEST_SHARED * len(model.genes),
+        species=model.about.get("species"),
+    )  # fmt: skip
+    return scorer
 
 
 def _alternatives(
@@ -190,11 +178,6 @@ def _alternatives(
     padded = np.full((len(best), 2), -1, dtype=np.int32)
     padded[:, : min(2, ranked.shape[1])] = ranked[:, :2]
     return padded
-
-
-def _lists(levels: Sequence[str], codes: NDArray[np.int32]) -> TextLists:
-    starts = np.concatenate([[0], np.cumsum((codes >= 0).sum(axis=1))]).astype(np.int64)
-    return TextLists(tuple(levels), starts, codes[codes >= 0].astype(np.int32))
 
 
 def _defining(model: ReferenceModel, labels: Sequence[str]) -> dict[str, list[str]]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from ...errors import ModelError
 from ...files import replacing
+from ..models.genes import shared_genes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -175,15 +176,7 @@ class ReferenceModel:
             Of the object; those that the model lacks are not read, those that it has and the
             object lacks count as average.
         """
-        place: dict[str, int] = {}
-        for i, gene in enumerate(genes):
-            place.setdefault(gene, i)
-        own = [i for i, gene in enumerate(self.genes) if gene in place]
-        return Scorer(
-            self,
-            np.array(own, dtype=np.intp),
-            np.array([place[self.genes[i]] for i in own], dtype=np.intp),
-        )
+        return Scorer(self, *shared_genes(self.genes, genes))
 
 
 _UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError,

@@ -11,31 +11,29 @@ import datetime
 import hashlib
 import logging
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..._version import __version__
-from ...annotations.agreement.terms import Resolver, ontology_term
-from ...biology.ontology import cell_ontology
 from ...biology.recognition import detect_species
-from ...biology.text import says_unknown
-from ...errors import DependencyError, ModelError, OutputError, counted, in_language, listing
-from ...study.build import study_of_cells
-from ...study.inputs.objects import read_object
-from ...study.inputs.readers import path_of_r, reader_of_r
+from ...errors import DependencyError, ModelError, OutputError, in_language
 from ...study.options import flag, whole_number
-from ...study.study import Study
 from ...study.symbols import with_expression_symbols
-from ..values import LogNormalized
+from ..models.answers import terms_of
+from ..models.genes import places
+from ..models.labels import Labels, labels_of, with_labelled
+from ..models.values import LogNormalized
 from .model import ReferenceModel
 
 if TYPE_CHECKING:
     import anndata
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
+
+    from ...study.study import Study
 
 logger = logging.getLogger("cellferry")
 
@@ -114,15 +112,7 @@ def train_reference(
     def work(study: Study) -> ReferenceModel:
         return train(study, n_genes=n_genes, leave_out=leave_out)
 
-    file = path_of_r(data, assay)
-    if file is not None:
-        read = reader_of_r("reference", file)
-        model: ReferenceModel = read(file, work, group_key=labels, assay=assay)
-    elif isinstance(data, Study):
-        model = work(data)
-    else:
-        adata: Any = read_object(Path(data)) if isinstance(data, str | os.PathLike) else data
-        model = work(study_of_cells(adata, group_key=labels))
+    model = with_labelled(data, labels, work, assay=assay)
     model.save(target)
     return model
 
@@ -160,10 +150,10 @@ def train(study: Study, *, n_genes: int = 2_000, leave_out: bool = False) -> Ref
     ModelError, NotNormalizedError
     """
     study = with_expression_symbols(study)
-    labelled = _labelled(study, leave_out=leave_out)
+    labelled = labels_of(study, leave_out=leave_out, fewest=FEWEST_CELLS)
     values = LogNormalized.of(study, "reference")
     logger.info("%s", values.said)
-    genes = _first_of_each(values.source.genes)
+    genes = np.array(sorted(places(values.source.genes).values()), dtype=np.intp)
     chosen = _telling_genes(values, labelled, genes, n_genes)
     sample = _sample(study, labelled)
     matrix = _read(values, sample, chosen)
@@ -172,8 +162,6 @@ def train(study: Study, *, n_genes: int = 2_000, leave_out: bool = False) -> Ref
     dense = _standardised(matrix, means, scales)
     found = _cross_validated(dense, codes, len(labelled.names))
     fitted = _fit(dense, codes, len(labelled.names))
-    resolver, ontology = Resolver(), cell_ontology()
-    terms = {name: ontology_term(resolver.term(name)) for name in labelled.names}
     names = [values.source.genes[i] for i in chosen]
     guess = detect_species(values.source.genes)
     return ReferenceModel(
@@ -187,7 +175,7 @@ def train(study: Study, *, n_genes: int = 2_000, leave_out: bool = False) -> Ref
         calibration_p=found.calibration_p,
         calibration_share=found.calibration_share,
         threshold=found.threshold,
-        ontology={n: (t, ontology[t].label) for n, t in terms.items() if t is not None},
+        ontology=terms_of(labelled.names),
         about={
             "labels": study.group_key,
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -201,64 +189,8 @@ def train(study: Study, *, n_genes: int = 2_000, leave_out: bool = False) -> Ref
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Labelled:
-    """Classes, and the class of each cell or -1."""
-
-    names: tuple[str, ...]
-    codes: NDArray[np.intp]
-
-    @property
-    def sizes(self) -> NDArray[np.intp]:
-        return np.bincount(self.codes[self.codes >= 0], minlength=len(self.names))
-
-
-def _labelled(study: Study, *, leave_out: bool) -> _Labelled:
-    """Return the classes in alphabetical order; refuses what no model can be made of."""
-    given = study.clusters
-    if given.codes is None or study.cells is None or study.group_key is None:
-        message = "A model is trained on cells with labels, and this has none."
-        raise ModelError(message, "Give an object, and the column of its labels.")
-    column = f'"{study.group_key}"'
-    names = sorted(name for name in given.names if not says_unknown(name))
-    place = {name: i for i, name in enumerate(names)}
-    moved = np.array([*(place.get(name, -1) for name in given.names), -1], dtype=np.intp)
-    found = _Labelled(tuple(names), moved[given.codes])
-    missing = int(np.sum(found.codes < 0))
-    if missing and not leave_out:
-        message = f"{missing} of {counted(len(found.codes), 'cell')} have no label in {column}."
-        raise ModelError(message, "Leave them out with `leave_out=True`, or label them.")
-    small = [n for n, k in zip(names, found.sizes, strict=True) if 0 < k < FEWEST_CELLS]
-    if small and not leave_out:
-        sizes = dict(zip(names, found.sizes.tolist(), strict=True))
-        shown = ", ".join(f'"{n}" ({sizes[n]})' for n in small[:5])
-        message = (
-            f"{counted(len(small), 'label')} of {column} {'has' if len(small) == 1 else 'have'} "
-            f"fewer than {FEWEST_CELLS} cells: {shown}."
-        )
-        raise ModelError(message, "Leave them out with `leave_out=True`, or join them to others.")
-    kept = [n for n, k in zip(names, found.sizes, strict=True) if k >= FEWEST_CELLS]
-    if len(kept) < 2:
-        there = listing(kept) if kept else "none"
-        message = f"A model needs two labels of {FEWEST_CELLS} cells or more; {column} has {there}."
-        raise ModelError(message, "Name another column as `labels`, or give a larger reference.")
-    if missing or small:
-        logger.info("Left out: %s without a label, %s of too few cells.",
-                    counted(missing, "cell"), counted(len(small), "label"))  # fmt: skip
-    place = {name: i for i, name in enumerate(kept)}
-    moved = np.array([*(place.get(name, -1) for name in names), -1], dtype=np.intp)
-    return replace(found, names=tuple(kept), codes=moved[found.codes])
-
-
-def _first_of_each(genes: tuple[str, ...]) -> NDArray[np.intp]:
-    first: dict[str, int] = {}
-    for i, gene in enumerate(genes):
-        first.setdefault(gene, i)
-    return np.array(sorted(first.values()), dtype=np.intp)
-
-
 def _telling_genes(
-    values: LogNormalized, labelled: _Labelled, genes: NDArray[np.intp], most: int
+    values: LogNormalized, labelled: Labels, genes: NDArray[np.intp], most: int
 ) -> NDArray[np.intp]:
     """Return the genes whose means differ most between classes, for their spread within them."""
     from scipy.sparse import csr_matrix
@@ -289,7 +221,7 @@ def _telling_genes(
     return found
 
 
-def _sample(study: Study, labelled: _Labelled) -> NDArray[np.intp]:
+def _sample(study: Study, labelled: Labels) -> NDArray[np.intp]:
     """Return rows of at most :data:`MOST_CELLS` cells of each class, in the order of a hash."""
     assert study.cells is not None
     hashes = [hashlib.blake2b(cell.encode(), digest_size=8).digest() for cell in study.cells]

@@ -25,6 +25,7 @@ PURPOSES = (
     "report",
     "review",
     "several",
+    "singler",
 )
 
 _readers: dict[str, Reader] = {}

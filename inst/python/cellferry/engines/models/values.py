@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ..errors import NotNormalizedError
-from ..study.expression.kinds import NOT_LOGGED, look_at
+from ...errors import NotNormalizedError
+from ...study.expression.kinds import NOT_LOGGED, look_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
-    from ..study.expression.source import ExpressionSource
-    from ..study.study import Study
+    from ...study.expression.source import ExpressionSource
+    from ...study.study import Study
 
 TOTAL = 10_000.0
 LOOKED_AT_CELLS = 1_000
@@ -24,11 +24,12 @@ TOLERANCE = 0.01
 """How far a cell's sum may be from that of the others, as a part of it."""
 BLOCK_ROWS = 4_096
 
-How = Literal["as_is", "from_counts", "rescaled", "uneven"]
+How = Literal["as_is", "from_counts", "rescaled", "uneven", "logged"]
 SAID: dict[How, str] = {
     "as_is": "The values are read as they are: log1p of 10,000 counts per cell.",
     "from_counts": "log1p of 10,000 counts per cell is made from the counts.",
     "rescaled": "The log-normalised values are brought to 10,000 counts per cell.",
+    "logged": "The log-normalised values are read as they are.",
     "uneven": "The values do not sum up to the same in each cell, and are read as they are.",
 }
 
@@ -54,7 +55,7 @@ class LogNormalized:
         return SAID[self.how]
 
     @classmethod
-    def of(cls, study: Study, engine: str) -> LogNormalized:
+    def of(cls, study: Study, engine: str, *, exact: bool = True) -> LogNormalized:
         """Choose what is read of a study, and how.
 
         Log-normalised values of 10,000 as they are; else the counts, if it has any; else values
@@ -67,6 +68,9 @@ class LogNormalized:
             With ``normalized``, ``counts`` or both, of all genes of the object.
         engine
             Who reads it, for the message.
+        exact
+            Whether it must be 10,000. Else log-normalised values are read as they are, whatever
+            they sum up to and of whatever logarithm.
 
         Raises
         ------
@@ -79,6 +83,8 @@ class LogNormalized:
             return cls(study.counts, "from_counts")
         source: ExpressionSource = study.require("normalized", engine)
         kind = look_at(source).kind
+        if kind == "normalized" and not exact:
+            return cls(source, "logged")
         sums = _sums(source) if kind == "normalized" else None
         even = sums is not None and _is_even(sums)
         if even and sums is not None and abs(float(np.median(sums)) / TOTAL - 1) <= TOLERANCE:
@@ -104,7 +110,7 @@ class LogNormalized:
                 yield start + first, self._made(block[first : first + BLOCK_ROWS])
 
     def _made(self, block: csr_matrix) -> csr_matrix:
-        if self.how in {"as_is", "uneven"}:
+        if self.how in {"as_is", "uneven", "logged"}:
             return block.astype(np.float32)
         values = np.asarray(block.data, dtype=np.float64)
         if self.how == "rescaled":
