@@ -4,7 +4,7 @@ A type that is known from other tissues only is first made less likely (:mod:`.p
 leads all the same, the cluster is read once more with the types of the tissue alone. Their answer
 is taken where it is of the same kind and about as sure: an immature neutrophil of the lung is a
 neutrophil, an enteroendocrine cell of the lung is a neuroendocrine one. Where nothing of the
-tissue is like it, the first answer stays, for samples hold what nobody expected.
+tissue is like it, or the first is beyond doubt, it stays, for samples hold what nobody expected.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ OF_THE_SAME_KIND = 0.35
 """How much less sure an answer of the tissue may be, if it is of the same kind."""
 OF_ANOTHER_KIND = 0.0
 """The same, if it is of another kind."""
+BEYOND_DOUBT = 0.97
+"""Confidence from which a type of another tissue is there: ciliated cells in a sample of blood."""
 
 
 def of_the_tissue(knowledge: Knowledge, tissues: frozenset[str]) -> Knowledge:
@@ -89,7 +91,8 @@ class InTissue:
         """
         first = self.every.answer(cluster, column, n_cells)
         label = first["annotation"]["label"]
-        if not self._is_elsewhere(label) or first["annotation"]["mixed"]:
+        sure = _sure(first["annotation"].get("confidence"))
+        if not self._is_elsewhere(label) or first["annotation"]["mixed"] or sure >= BEYOND_DOUBT:
             return first
         second = self.confined.answer(cluster, column, n_cells)
         row = second["annotation"]
@@ -98,7 +101,7 @@ class InTissue:
         allowed = OF_ANOTHER_KIND
         if self._same_kind(str(label), str(row["label"])):
             allowed = OF_THE_SAME_KIND
-        if _sure(row["confidence"]) < _sure(first["annotation"]["confidence"]) - allowed:
+        if _sure(row.get("confidence")) < sure - allowed:
             return first
         return second
 
