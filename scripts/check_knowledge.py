@@ -2,11 +2,12 @@
 
 Prints what is wrong and ends with status 1 if anything is: ids and labels against the Cell
 Ontology, symbols against the gene tables, parents against the ontology (unless listed in
-data/knowledge_exceptions.tsv), contradictions between a type and its ancestors.
+data/knowledge_exceptions.tsv), contradictions between a type and its ancestors, and sources.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from importlib import resources
 
@@ -22,6 +23,42 @@ def exceptions() -> set[tuple[str, str]]:
     lines = file.read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
     return {(row[0], row[1]) for row in rows[1:]}
+
+
+DOI = re.compile(r"doi:10\.\d{4,9}/[^\s;]+")
+OF_LABELLED_TABLES = frozenset(
+    {
+        "10.1038/s41586-018-0590-4",  # Tabula Muris
+        "10.1016/j.celrep.2024.114804",  # NBAtlas
+        "10.3389/fimmu.2023.1162700",  # leukocytes of the dog
+    }
+)
+"""No line may come from a study by which the engine is judged."""
+
+
+def sources() -> list[tuple[str, str]]:
+    """Return the types of the packaged table that have a source of their own, and the source."""
+    file = resources.files("cellferry") / "data" / "knowledge_sources.tsv"
+    lines = [x for x in file.read_text(encoding="utf-8").splitlines() if not x.startswith("#")]
+    return [(name, source) for name, _, source in (x.partition("\t") for x in lines[1:])]
+
+
+def problems_of_sources(knowledge: Knowledge, given: list[tuple[str, str]]) -> list[str]:
+    """Return what is wrong with the table of sources."""
+    found = []
+    names = [name for name, _ in given]
+    found += [
+        f"{n}: two lines of sources" for n in sorted({n for n in names if names.count(n) > 1})
+    ]
+    for name, source in given:
+        if name not in knowledge.by_name:
+            found.append(f"{name}: has a source and is no row")
+        dois = [d.removeprefix("doi:") for d in DOI.findall(source)]
+        if len(dois) != source.count(";") + 1:
+            found.append(f"{name}: each source needs a DOI, as in {source!r}")
+        if OF_LABELLED_TABLES & {d.casefold() for d in dois}:
+            found.append(f"{name}: its source is a study by which the engine is judged")
+    return found
 
 
 def problems(knowledge: Knowledge) -> list[str]:
@@ -55,7 +92,7 @@ def main() -> None:
     knowledge = packaged_knowledge()
     if len(sys.argv) > 1:
         knowledge = knowledge.merged_with(read_types(sys.argv[1]))
-    found = problems(knowledge)
+    found = [*problems(knowledge), *problems_of_sources(knowledge, sources())]
     for line in found:
         print(line)
     answers = [t for t in knowledge.types if t.kind == "type"]

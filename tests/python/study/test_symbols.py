@@ -45,7 +45,7 @@ def test_a_table_of_which_less_than_half_is_known_is_refused():
     with pytest.raises(errors.GeneIdentifiersError):
         with_symbols(study([*B_CELL, *unknown]))
     with pytest.raises(errors.GeneIdentifiersError):
-        with_symbols(study(["ENSDARG00000054690", "ENSDARG00000054691"]))
+        with_symbols(study(["ENSXETG00000054690", "ENSXETG00000054691"]))
     with pytest.raises(errors.GeneIdentifiersError, match="Entrez"):
         with_symbols(study(["916", "931"]))
 

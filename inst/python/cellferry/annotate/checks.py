@@ -161,11 +161,17 @@ def _settle_species(study: Study, given: Study, recognised: Recognised) -> Study
     """
     from dataclasses import replace
 
-    from ..biology.recognition import detect_species
+    from ..biology.recognition import detect_species, species_in_capitals
     from ..biology.species import known_species
+    from ..study.symbols import species_of_genes
 
     stated = study.context.species
-    names = _names_of_genes(given) if stated is not None else ()
+    shown = species_of_genes(given) if stated is None else None
+    if shown is not None:
+        logger.info("The gene names are of %s.", shown)
+        context = replace(study.context, species=shown, species_from="genes")
+        return study.with_parts(context=context)
+    names = tuple(_names_of_genes(given)) if stated is not None else ()
     read = (recognised.of_object, recognised.table)
     guesses = (*map(detect_species, names), *(r.species for r in read if r is not None))
     guess = next((g for g in guesses if g.species is not None), None)
@@ -181,7 +187,9 @@ def _settle_species(study: Study, given: Study, recognised: Recognised) -> Study
         return study.with_parts(context=found)
     known = known_species(stated)
     written_like = None if known is None else known.reads
-    if written_like not in {None, guess.species}:
+    # A mouse's genes in capitals are read as what they are, and warned of as that.
+    in_capitals = any(species_in_capitals(n) == written_like for n in names)
+    if written_like not in {None, guess.species} and not in_capitals:
         message = (
             f'The species was given as "{stated}", but {100 * guess.share:.0f} % of the gene '
             f"names that differ between species are of {guess.species}."

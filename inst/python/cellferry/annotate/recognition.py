@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..biology.recognition import (
+    EXPECTED,
     Disguise,
     NoGene,
     Recognition,
     are_proteins,
     detect_species,
     recognise,
+    species_in_capitals,
 )
 from ..biology.species import species_of
 from ..errors import GenesUnrecognisedWarning, counted, in_language, listing, warn
@@ -83,7 +85,8 @@ def warn_of_genes(study: Study, found: Recognised, level: Level, tell: Tell = wa
     said: set[str] = set()
     stated = species_of(study.context.species)
     names = study.genes or (() if study.markers is None else study.markers.gene.tolist())
-    if stated is not None and detect_species(names).species not in {None, stated}:
+    other = detect_species(names).species not in {None, stated}
+    if stated is not None and other and species_in_capitals(names) != stated:
         # That the species is another is warned of as such.
         said.add("case")
     if of_object is not None and (table is None or _is_of_object(study)):
@@ -122,7 +125,7 @@ def _warn_of(tell: Tell, found: Recognition, what: str, study: Study, said: set[
     if noted:
         _warn_of_disguises(tell, found, noted, what, study)
         now |= set(noted)
-    rest = found.disguises.keys() - found.noted().keys() - {"ensembl"} - said
+    rest = found.disguises.keys() - found.noted().keys() - EXPECTED - said
     for kind in sorted(rest):
         names = found.disguises[kind]
         logger.info("%s", f"Genes of the {what}: {_disguise(kind, names, found)}.")

@@ -19,10 +19,15 @@ from typing import Literal, TypeAlias
 
 from .gene_tables import aliases, known_symbols, to_symbols
 from .genes import ENSEMBL, ENTREZ, Species
+from .orthologs import ortholog_table
 from .symbols import pair_of
 
-Disguise = Literal["prefix", "ending", "pair", "suffix", "separators", "case", "blanks", "ensembl"]
+Disguise = Literal[
+    "prefix", "ending", "pair", "suffix", "separators", "case", "blanks", "ensembl", "ortholog"
+]
 """Why a name that is read as a symbol is not written like one."""
+EXPECTED: frozenset[Disguise] = frozenset({"ensembl", "ortholog"})
+"""Of these there is no warning: nothing is wrong with such names."""
 NoGene = Literal[
     "dates", "numbers", "peaks", "proteins", "placeholders", "transcripts", "probes", "entrez"
 ]
@@ -36,6 +41,8 @@ NOTED = 0.01
 """A disguise of a smaller share of the names is usual: a handful of genes share a symbol."""
 ENOUGH_GENES = 5
 """Fewer genes that show a species are no evidence."""
+ENOUGH_IN_CAPITALS = 3
+"""Names that only the mouse has, in capitals, which show that all are of the mouse."""
 CLEAR_MAJORITY = 0.8
 """Share of the telling genes that one species needs."""
 SECOND_SPECIES = 0.2
@@ -196,10 +203,25 @@ class Recognition:
             self, read=0, readings={}, disguises={}, unknown=(*self.readings, *self.unknown)
         )
 
+    def _with_orthologs(self, found: Mapping[str, str]) -> Recognition:
+        """Add names that a table of orthologs has; most are the symbols as they are."""
+        others = {name: symbol for name, symbol in found.items() if name != symbol}
+        symbols = {*found.values(), *self.readings.values()}
+        guess = detect_species(symbols)
+        return replace(
+            self,
+            names=self.names + len(found),
+            known=self.known + len(found) - len(others),
+            read=self.read + len(others),
+            readings={**self.readings, **others},
+            disguises={**self.disguises, "ortholog": tuple(others)} if others else self.disguises,
+            species=guess if guess.species is not None else self.species,
+        )
+
     def noted(self) -> dict[Disguise, tuple[str, ...]]:
         """Return the disguises of so many names that the user should know of it."""
         least = NOTED * self.names
-        return {k: n for k, n in self.disguises.items() if k != "ensembl" and len(n) >= least}
+        return {k: n for k, n in self.disguises.items() if k not in EXPECTED and len(n) >= least}
 
     def to_dict(self) -> dict[str, object]:
         """Return the figures as plain data, for the record."""
@@ -304,6 +326,7 @@ def recognise(
     *,
     also: Set[str] = frozenset(),
     together: Together | None = None,
+    orthologs_of: str | None = None,
 ) -> Recognition:
     """Say which names are known symbols, and as what the others are read.
 
@@ -320,6 +343,9 @@ def recognise(
         R made unique when it bound tables by row (``CD3D1``), because within one table no name
         was there twice. None for the genes of an object, in which ``CD3D.1`` beside ``CD3D``
         is a second gene of that symbol.
+    orthologs_of
+        The species by whose table of orthologs the names are read first. What it does not have
+        is read by its symbol, as without.
 
     Examples
     --------
@@ -329,6 +355,11 @@ def recognise(
     True
     """
     different = [n for n in dict.fromkeys(map(str, names)) if n and not n.isspace()]
+    if orthologs_of is not None:
+        find_ortholog = ortholog_table(orthologs_of).find
+        found = {n: s for n in different if n not in also and (s := find_ortholog(n)) is not None}
+        rest = [n for n in different if n not in found]
+        return recognise(rest, species, also=also, together=together)._with_orthologs(found)
     vocabulary = _vocabulary()
     unknown = [n for n in different if n not in vocabulary and n not in also]
     n_known = len(different) - len(unknown)
@@ -461,13 +492,41 @@ def _other_letters(
     sample = different[:: max(1, total // LOOKED_AT)]
     if not few and (species or n_found > 0.97 * total or any(n != n.upper() for n in sample)):
         return None
-    bare = [_bare(n).upper() for n in sample]
-    fits = {s: sum(n in _in_capitals(s) for n in bare) for s in _OTHER}
-    more = fits["mouse"] - fits["human"]
+    n_human, n_mouse = _only_of(sample)
     if few:
         # What both have is read as human, unless clearly more are of the mouse.
-        return "mouse" if more > 0.02 * len(sample) else "human"
-    return "mouse" if more >= max(3, 0.05 * len(sample)) else None
+        return "mouse" if n_mouse - n_human > 0.02 * len(sample) else "human"
+    return "mouse" if _of_one(n_mouse, n_human) else None
+
+
+def _only_of(names: Iterable[str]) -> tuple[int, int]:
+    """Return how many names, in capitals, are of human alone, and how many of the mouse alone."""
+    human, mouse = _in_capitals("human"), _in_capitals("mouse")
+    bare = [_bare(n).upper() for n in names]
+    n_human = sum(n in human and n not in mouse for n in bare)
+    return n_human, sum(n in mouse and n not in human for n in bare)
+
+
+def _of_one(n_its: int, n_others: int) -> bool:
+    # Most names are of both; of what one alone has, a table of the other has next to nothing.
+    return n_its >= ENOUGH_IN_CAPITALS and n_its > 2 * n_others
+
+
+def species_in_capitals(names: Iterable[object]) -> Species | None:
+    """Return the species that names show whatever their letters are, None where it is not clear.
+
+    Examples
+    --------
+    >>> species_in_capitals(["H2-AA", "CD209A", "GM4951", "LY6C2", "KLRA8", "CD3E"])
+    'mouse'
+    >>> species_in_capitals(["CD3E", "CD79A"]) is None
+    True
+    """
+    different = list(dict.fromkeys(map(str, names)))
+    n_human, n_mouse = _only_of(different[:: max(1, len(different) // LOOKED_AT)])
+    if _of_one(n_mouse, n_human):
+        return "mouse"
+    return "human" if _of_one(n_human, n_mouse) else None
 
 
 def _bare(name: str) -> str:
@@ -739,7 +798,9 @@ def not_in_the_tables(names: Iterable[str]) -> frozenset[str]:
 
 
 @functools.lru_cache(maxsize=8)
-def recognise_object(names: tuple[str, ...], species: Species | None = None) -> Recognition:
+def recognise_object(
+    names: tuple[str, ...], species: Species | None = None, orthologs_of: str | None = None
+) -> Recognition:
     """Return what :func:`recognise` says of the genes of an object; the latest are kept.
 
     Parameters
@@ -748,5 +809,7 @@ def recognise_object(names: tuple[str, ...], species: Species | None = None) -> 
         All of them.
     species
         As it was stated.
+    orthologs_of
+        As of :func:`recognise`.
     """
-    return recognise(names, species)
+    return recognise(names, species, orthologs_of=orthologs_of)

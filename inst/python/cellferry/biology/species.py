@@ -25,7 +25,8 @@ class KnownSpecies:
     reads
         The species among those with gene tables whose symbols its genes are written like:
         HGNC's rules hold for most mammals and the chicken (``CD3E``), those of the mouse for the
-        rat (``Cd3e``). None where they are like neither.
+        rat (``Cd3e``); or to which a table of orthologs leads, as for the zebrafish. None where
+        there is neither.
     words
         Other names, genome assemblies, abbreviations; in small letters.
     """
@@ -97,7 +98,7 @@ KNOWN_SPECIES: tuple[KnownSpecies, ...] = (
     KnownSpecies("chicken", "Gallus gallus", 9031, "human", (
         "chick", "gga", "galgal4", "galgal5", "galgal6", "grcg6a", "grcg7b",
     )),
-    KnownSpecies("zebrafish", "Danio rerio", 7955, None, (
+    KnownSpecies("zebrafish", "Danio rerio", 7955, "human", (
         "danio", "dre", "drer", "grcz10", "grcz11", "danrer10", "danrer11",
     )),
     KnownSpecies("western clawed frog", "Xenopus tropicalis", 8364, None, (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..biology.genes import Species, identifier_kind, require_symbols
+from ..biology.orthologs import species_read
 from ..biology.recognition import Recognition, recognise, recognise_object
 from ..biology.species import species_of
 
@@ -52,18 +53,24 @@ def recognise_genes(study: Study, also: Set[str] = frozenset()) -> Recognised:
     also
         Names that are right as they are: those of the engine's own table.
     """
-    species = species_of(study.context.species)
+    species, other = species_of(study.context.species), species_of_genes(study)
     of_object = None
     if study.genes is not None:
         of_object = (
-            recognise(study.genes, species, also=also)
+            recognise(study.genes, species, also=also, orthologs_of=other)
             if also
-            else recognise_object(study.genes, species)
+            else recognise_object(study.genes, species, other)
         )
     of_table = None
     if study.markers is not None:
-        of_table = _of_table(study.markers, of_object, species, also)
+        of_table = _of_table(study.markers, of_object, species, also, other)
     return Recognised(of_table, of_object)
+
+
+def species_of_genes(study: Study) -> str | None:
+    """Return the species by whose table of orthologs the genes of a study are read, or None."""
+    names = study.genes or (() if study.markers is None else study.markers.gene.tolist())
+    return species_read(study.context.species, names)
 
 
 def _of_table(
@@ -71,6 +78,7 @@ def _of_table(
     of_object: Recognition | None,
     species: Species | None,
     also: Set[str],
+    orthologs_of: str | None,
 ) -> Recognition:
     """Recognise the genes of a table; those that its object has are read as there."""
     genes = markers.gene.tolist()
@@ -85,7 +93,7 @@ def _of_table(
                 members.setdefault(name, set()).add(cluster)
         return bool(members[one] & members[other])
 
-    return recognise(genes, species, also=also, together=together)
+    return recognise(genes, species, also=also, together=together, orthologs_of=orthologs_of)
 
 
 def with_symbols(study: Study, found: Recognised | None = None) -> Study:
@@ -172,7 +180,7 @@ def with_gene_symbols(study: Study) -> Study:
     if study.genes is None:
         return study
     species = species_of(study.context.species)
-    found = Recognised(None, recognise_object(study.genes, species))
+    found = Recognised(None, recognise_object(study.genes, species, species_of_genes(study)))
     given = study.with_parts(markers=None)
     return with_symbols(given, found).with_parts(markers=study.markers)
 
@@ -198,15 +206,19 @@ def with_expression_symbols(study: Study, found: Recognised | None = None) -> St
 
 
 def _different(genes: Sequence[str], readings: Mapping[str, str]) -> tuple[str, ...]:
-    # A name that is a symbol as it is has the first claim to it.
+    # A name that is a symbol as it is has the first claim to it, one that is in other letters the
+    # second: of two copies of a gene the one that is called like the ortholog.
     seen = {g for g in genes if g not in readings}
+    alike = {
+        readings[g]: g for g in reversed(genes) if g.casefold() == readings.get(g, "").casefold()
+    }
     made = []
     for gene in genes:
         symbol = readings.get(gene)
         if symbol is None:
             made.append(gene)
             continue
-        made.append(gene if symbol in seen else symbol)
+        made.append(gene if symbol in seen or alike.get(symbol, gene) != gene else symbol)
         seen.add(made[-1])
     return tuple(made)
 
@@ -220,7 +232,7 @@ def symbols_of(genes: Sequence[str], species: str | None = None) -> tuple[str, .
     (('CD3D', 'CD19'), ('CD3D', 'CD19'))
     """
     names = tuple(genes)
-    readings = recognise_object(names, species_of(species)).readings
+    readings = recognise_object(names, species_of(species), species_read(species, names)).readings
     return tuple(readings.get(g, g) for g in names) if readings else names
 
 

@@ -47,4 +47,5 @@ def test_children_that_are_not_known_in_a_species_are_left_out():
     assert {HUMAN.profiles.names[i] for i in HUMAN.below(HUMAN.index("NK cell"))} == {
         "CD56-dim NK cell",
         "CD56-bright NK cell",
+        "Decidual NK cell",
     }

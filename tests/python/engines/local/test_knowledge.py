@@ -1,4 +1,5 @@
 import collections
+import importlib.util
 import os
 import re
 import subprocess
@@ -9,12 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellferry.engines.local.knowledge.base import SPECIES, CellType, Knowledge, Marker
+from cellferry.engines.local.knowledge.known import known_cell_types
 from cellferry.engines.local.knowledge.packaged import packaged_knowledge
 from cellferry.engines.local.knowledge.table import KINDS
 from cellferry.errors import KnowledgeError
 from paths import ROOT
 
 PACKAGED = packaged_knowledge()
+SPEC = importlib.util.spec_from_file_location(
+    "knowledge_check", ROOT / "scripts/check_knowledge.py"
+)
+assert SPEC is not None
+assert SPEC.loader is not None
+check_knowledge = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(check_knowledge)
 
 
 # ---- the packaged table
@@ -125,9 +134,9 @@ def test_symbols_are_written_as_in_their_species():
     human = {m.name for t in PACKAGED.types for m in t.positive.get("human", ())}
     mouse = {m.name for t in PACKAGED.types for m in t.positive.get("mouse", ())}
     assert all(re.fullmatch(r"[A-Z0-9-]+|C\d+orf\d+", g) for g in human)
-    # Complement and clotting factors, MHC genes and H19 are all that have no small letter.
+    # Factors of complement and clotting, MHC genes, H19 and T (brachyury) have no small letter.
     bare = {g for g in mouse if not re.search(r"[a-z]", g)}
-    assert all(re.fullmatch(r"[CF]\d+|H2-M2|H19", g) for g in bare)
+    assert all(re.fullmatch(r"[CF]\d+|H2-M2|H19|T", g) for g in bare)
     assert {"Cd8b1", "Klrb1c", "H2-Aa", "Fcgr4", "Siglech", "Ly6c2", "Ncr1"} <= mouse
     assert not {"Gnly", "Lilra4", "Clec4c", "Fcgr3a", "Hla-dra", "Cd8b"} & mouse
 
@@ -214,3 +223,39 @@ def test_a_gene_name_with_two_meanings_is_an_error():
         Knowledge((listing("A", "ONE", "OLD"), listing("B", "TWO", "OLD")))
     with pytest.raises(KnowledgeError, match='"OLD"'):
         Knowledge((listing("A", "ONE", "OLD"), listing("B", "OLD", "TWO")))
+
+
+# ---- sources
+
+
+def test_each_source_is_of_a_type_and_has_a_doi_that_is_no_study_of_the_benchmark():
+    rows = dict(check_knowledge.sources())
+    assert len(rows) > 60
+    assert check_knowledge.problems_of_sources(PACKAGED, list(rows.items())) == []
+    given = [
+        ("No such cell", "A 2020, doi:10.1000/x"),
+        ("T cell", "A 2020"),
+        ("B cell", "A 2020, doi:10.1000/x; B 2021"),
+        ("NK cell", "Tabula Muris 2018, doi:10.1038/s41586-018-0590-4"),
+        ("Mast cell", "A 2020, doi:10.1000/x"),
+        ("Mast cell", "A 2020, doi:10.1000/x"),
+    ]
+    found = check_knowledge.problems_of_sources(PACKAGED, given)
+    assert [line.partition(":")[0] for line in found] == [
+        "Mast cell", "No such cell", "T cell", "B cell", "NK cell"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tissue", "types"),
+    [
+        ("large intestine", {"Colon crypt stem cell", "Early colonocyte", "Late colonocyte"}),
+        ("kidney", {"Peritubular capillary endothelial cell", "Nephron progenitor cell"}),
+        ("adipose tissue", {"Preadipocyte"}),
+        ("joint", {"Lining synovial fibroblast", "Sublining synovial fibroblast"}),
+        ("ear", {"Cochlear outer hair cell", "Strial marginal cell"}),
+    ],
+)
+def test_the_types_of_a_tissue_are_listed(tissue, types):
+    assert types <= set(known_cell_types(tissue).cell_type)
+    assert not types & set(known_cell_types("blood").cell_type)

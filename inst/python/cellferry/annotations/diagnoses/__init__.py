@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ...biology.orthologs import species_read
 from ...biology.recognition import FEW, recognise_object
 from ...biology.species import species_of
 from ...errors import CellsDiagnosisWarning, listing, warn
@@ -114,7 +115,9 @@ def _few_genes(found: OfCells, study: Study) -> str:
     if recognised is None:
         if study.genes is None:
             return ""
-        recognised = recognise_object(study.genes, species_of(study.context.species)).to_dict()
+        species = study.context.species
+        other = species_read(species, study.genes)
+        recognised = recognise_object(study.genes, species_of(species), other).to_dict()
     total, known, read = (int(str(recognised[k])) for k in ("names", "known", "read"))
     known += read
     of_engine = dict(found.evidence.get("genes", {})).get("recognised")

@@ -19,6 +19,7 @@ from ...errors import InvalidOptionError, KnowledgeError, RunDamagedError
 from ...study.options import flag, whole_number
 from ..base import Capabilities, Plan, Understood
 from .answer import ENGINE, Reader
+from .confined import InTissue
 from .context import SpeciesRead, read_species, understand
 from .evidence import Evidence, Prevalence, with_prevalence
 from .hierarchy import Hierarchy
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from ...study.markers.table import Markers
     from ...study.study import Study
 
-VERSION = 5
+VERSION = 6
 """Raised when the same input gives another answer, so that no old unit is reused."""
 
 EXPRESSION_FILE = "prevalence.json"
@@ -151,8 +152,15 @@ class Local:
         prevalence = self._prevalence(study, run)
         if prevalence is not None:
             evidence = with_prevalence(evidence, markers.clusters, prevalence)
-        reader = _reader(knowledge, evidence, species, tissues)
+        every = _reader(knowledge, evidence, species, tissues)
+        reader: Reader | InTissue = every
         suggested = None
+        if tissues:
+
+            def confine(types: Knowledge) -> Reader:
+                return _reader(types, evidence, species, tissues)
+
+            reader = InTissue(every, confine, knowledge, tissues)
         if not tissues:
             # What most clusters are shows the tissue, and the tissue distinguishes siblings.
             columns = sorted(set(markers.cluster.tolist()))

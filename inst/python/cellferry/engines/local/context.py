@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ...biology.gene_tables import resolve
 from ...biology.genes import Species
+from ...biology.orthologs import has_orthologs
 from ...biology.recognition import detect_species
 from ...biology.species import KNOWN_SPECIES, KnownSpecies, known_species, nearest_species
 from ...errors import CellferryWarning, SpeciesWarning, TissueWarning, listing
@@ -106,7 +107,9 @@ def understand(context: Context, knowledge: Knowledge, genes: Iterable[str]) -> 
             "names": list(read.names),
             "not_understood": list(read.unread) if read.names else [read.given],
         }
-    if (context.species or "").strip() and context.species_from == "stated":
+    known = known_species(context.species)
+    is_shown = known is not None and not known.is_own
+    if (context.species or "").strip() and (context.species_from == "stated" or is_shown):
         names = list(dict.fromkeys(map(str, genes)))
         species = read_species(context, knowledge, names)
         line, warning = _species_words(context.species or "", species, knowledge, names)
@@ -158,9 +161,12 @@ def _species_words(
         return "" if same else f"species: {_as_given(known.name, given)}.", None
     symbols = sum(resolve(gene, vocabulary) is not None for gene in genes)
     markers = len(knowledge.names_of_genes(vocabulary).keys() & set(genes))
+    by = "their symbols"
+    if has_orthologs(known.name):
+        by = f"the table of its {vocabulary} orthologs, the others by their symbols"
     text = (
         f"species: {_as_given(known.name, given)}. There are no markers of {known} of its own: its "
-        f"genes are read by their symbols, as those of {vocabulary}. {symbols:,} of "
+        f"genes are read by {by}, as those of {vocabulary}. {symbols:,} of "
         f"{len(genes):,} genes are {vocabulary} symbols, and {markers:,} of them are markers of a "
         "cell type."
     )
