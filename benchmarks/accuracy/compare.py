@@ -25,7 +25,8 @@ from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.biology.genes import Species
 from cellferry.biology.lineage import levels_of
 from cellferry.biology.ontology import cell_ontology
-from cellferry.engines.local import Local, siblings
+from cellferry.engines.local import Local
+from cellferry.engines.local.decision import siblings
 from cellferry.engines.local.knowledge.base import Knowledge
 from cellferry.engines.local.knowledge.packaged import packaged_knowledge
 from cellferry.engines.local.knowledge.types import SPECIES

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from cellferry.engines.local import Local
-from cellferry.engines.local.choose import FEW_SEEN, LEAST_SEEN
+from cellferry.engines.local.decision.confidence import FEW_SEEN
+from cellferry.engines.local.decision.floor import LEAST_SEEN
+from cellferry.engines.local.decision.seen import surprise
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.hierarchy import Hierarchy
 from cellferry.engines.local.profiles import Profiles
 from cellferry.engines.local.score import Signal
-from cellferry.engines.local.seen import surprise
 from local_tables import KNOWLEDGE, answers, listed, lists, table
 
 PROFILES = Profiles.from_knowledge(KNOWLEDGE, "human")

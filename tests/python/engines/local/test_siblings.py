@@ -6,8 +6,8 @@ import pytest
 
 from cellferry.biology.gene_tables import known_symbols
 from cellferry.engines.local import Local
+from cellferry.engines.local.decision.siblings import rules
 from cellferry.engines.local.knowledge.types import SPECIES
-from cellferry.engines.local.siblings import rules
 from local_tables import KNOWLEDGE, answers, listed, table
 
 T_CELL = ["CD3D", "CD3E", "CD3G", "TRAC", "CD2", "IL32", "TRBC1", "LCK"]

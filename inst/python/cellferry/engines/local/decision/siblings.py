@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from .score import SILENT_HALF, SUPPORT
+from ..score import SILENT_HALF, SUPPORT
 
 if TYPE_CHECKING:
-    from ...biology.genes import Species
-    from .hierarchy import Hierarchy
-    from .score import Signal
+    from ....biology.genes import Species
+    from ..hierarchy import Hierarchy
+    from ..score import Signal
 
 
 @dataclass(frozen=True)

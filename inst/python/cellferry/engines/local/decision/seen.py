@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .score import SUPPORT
+from ..score import SUPPORT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .hierarchy import Hierarchy
-    from .score import Signal
+    from ..hierarchy import Hierarchy
+    from ..score import Signal
 
 BEST_GENES = 50
 """Markers of a cluster that are looked at, by strength; all that tie at the end are in."""
