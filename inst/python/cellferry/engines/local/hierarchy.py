@@ -80,6 +80,17 @@ class Hierarchy:
         listed = (self.profiles.own > 0).astype(np.float32)
         return np.asarray(self.related.astype(np.float32) @ listed > 0)
 
+    def lineage_marks(self, i: int) -> NDArray[np.bool_]:
+        """Per gene, whether a type of the lineage of one lists it."""
+        if i not in self._lineage_marks:
+            types = self.same_lineage[i] | self.related[i]
+            self._lineage_marks[i] = np.asarray((self.profiles.own[types] > 0).any(axis=0))
+        return self._lineage_marks[i]
+
+    @functools.cached_property
+    def _lineage_marks(self) -> dict[int, NDArray[np.bool_]]:
+        return {}
+
     @functools.cached_property
     def counted(self) -> NDArray[np.bool_]:
         """Per gene, whether a packaged type lists it."""

@@ -84,11 +84,16 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
         rival, margin = closest_rival(hierarchy, scores, label, partner)
     seen = surprise(hierarchy, scores.signal, label)
     doubt = 0.0
-    if partner is None:
+    if not hierarchy.own[label] and (partner is None or not hierarchy.own[partner]):
+        # What was a second lineage by its strength must be no chance, and a weak one may be there.
         weak, other = second(hierarchy, scores, label)
-        doubt = DOUBT * max(weak - DOUBTED_SEEN, 0)
-        if weak >= MIXED_SEEN and other is not None and not hierarchy.own[label]:
-            partner, doubt = other, 0.0
+        if weak < MIXED_SEEN:
+            doubt = DOUBT * max(weak - DOUBTED_SEEN, 0)
+            if partner is not None:
+                partner = None
+                rival, margin = closest_rival(hierarchy, scores, label, None)
+        elif partner is None:
+            partner = other
     sure = confidence(fit, margin, seen, mixed=partner is not None) * (1 - min(doubt, 1))
     own = bool(hierarchy.own[label])
     unlikely = not own and seen < least_seen(scores.signal)

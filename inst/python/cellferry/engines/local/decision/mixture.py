@@ -8,7 +8,7 @@ import numpy as np
 
 from ..score import score_types
 from .floor import MIN_FIT, OWN_SIGNIFICANCE, supporters
-from .seen import unexplained
+from .seen import most_unexplained
 
 if TYPE_CHECKING:
     from ..hierarchy import Hierarchy
@@ -18,7 +18,7 @@ MIXED_FIT = 0.8
 MIXED_RATIO = 0.4
 MIXED_SIGNIFICANCE = 3.0
 MIXED_GENES = 3
-MIXED_SEEN = 8.5
+MIXED_SEEN = 6.5
 """Surprise of a second lineage, in what the first leaves, that shows it however weak it is."""
 DOUBTED_SEEN = 3.5
 """Surprise from which it takes from the confidence, as much as :data:`DOUBT` for each unit."""
@@ -44,16 +44,12 @@ def find_partner(hierarchy: Hierarchy, scores: Scores, best: int, least: float) 
 
 def second(hierarchy: Hierarchy, scores: Scores, best: int) -> tuple[float, int | None]:
     """Return the other lineage that is the largest surprise in what a type does not explain."""
-    left = residual(hierarchy, scores, best)
-    usable = ~hierarchy.same_lineage[best] & ~hierarchy.related[best]
-    usable &= ~hierarchy.state & ~hierarchy.compartment & (left.fit >= MIN_FIT)
-    usable &= left.significance >= MIXED_SIGNIFICANCE
-    others = [int(i) for i in np.flatnonzero(usable)]
-    if not others:
-        return 0.0, None
-    seen = {i: unexplained(hierarchy, scores.signal, best, i) for i in others}
-    most = max(others, key=lambda i: (seen[i], left.fit[i], -i))
-    return seen[most], _broader(hierarchy, left, most)
+    others = ~hierarchy.same_lineage[best] & ~hierarchy.compatible[best]
+    others &= ~hierarchy.state & ~hierarchy.compartment & ~hierarchy.own
+    seen, other = most_unexplained(hierarchy, scores.signal, best, others)
+    if other is None or seen < MIXED_SEEN:
+        return seen, other
+    return seen, _broader(hierarchy, residual(hierarchy, scores, best), other)
 
 
 def _broader(hierarchy: Hierarchy, scores: Scores, i: int) -> int:

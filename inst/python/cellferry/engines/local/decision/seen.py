@@ -8,6 +8,7 @@ marker genes, but few have more of them than such a list has of each.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING
 
@@ -25,14 +26,28 @@ BEST_GENES = 50
 """Markers of a cluster that are looked at, by strength; all that tie at the end are in."""
 FEWEST_GENES = 1000
 """Markers among which chance has its choice, if a table of types or a panel has fewer."""
+MANY_GENES = 200
+"""Markers that are looked at for a second lineage: of a fifth of the cells, all genes are weak."""
+WEAK = 0.05
+"""Strength from which they count."""
+LEAST_LEFT = 3
+"""Markers without which there is no second lineage."""
+SHARED = 12.0
+"""Surprise that a second lineage needs besides, if the first lists all of its markers."""
+ASKED = 12
+"""How many types are compared by the exact probability."""
 
 
 def raised_markers(strength: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the best raised genes of a cluster among those that are markers of something."""
-    raised = np.flatnonzero(strength >= SUPPORT)
-    if len(raised) > BEST_GENES:
-        least = np.sort(strength[raised])[-BEST_GENES]
-        raised = raised[strength[raised] >= least]
+    return np.flatnonzero(_best(strength, SUPPORT, BEST_GENES))
+
+
+def _best(strength: NDArray[np.float64], least: float, most: int) -> NDArray[np.bool_]:
+    """Return which genes are raised and among the best, with all that tie at the end."""
+    raised = strength >= least
+    if raised.sum() > most:
+        raised &= strength >= np.sort(strength[raised])[-most]
     return raised
 
 
@@ -51,10 +66,39 @@ def surprise(hierarchy: Hierarchy, signal: Signal, i: int, *, subtypes: bool = T
     return found
 
 
-def unexplained(hierarchy: Hierarchy, signal: Signal, best: int, other: int) -> float:
-    """Return the surprise of a type among the genes that another and its relatives do not list."""
-    free = signal.measured & ~hierarchy.marks_below[best]
-    return _surprise(hierarchy, signal.strength, hierarchy.marks[other], free)
+def most_unexplained(
+    hierarchy: Hierarchy, signal: Signal, best: int, others: NDArray[np.bool_]
+) -> tuple[float, int | None]:
+    """Return the type that is the largest surprise in what the lineage of another leaves.
+
+    No gene counts that any type of the lineage of ``best`` lists, nor a type of which few are left
+    (:data:`LEAST_LEFT`). A type that shares markers with that lineage needs more of the others:
+    for each that it shares, by the part of all that it has, :data:`SHARED` is taken away.
+
+    Parameters
+    ----------
+    others
+        Per type, whether it is asked about.
+    """
+    explained = hierarchy.lineage_marks(best)
+    free = signal.measured & ~explained & hierarchy.counted
+    raised = np.flatnonzero(_best(np.where(free, signal.strength, 0.0), WEAK, MANY_GENES))
+    total = max(int(free.sum()), FEWEST_GENES)
+    rows = np.flatnonzero(others)
+    marks = hierarchy.marks[rows]
+    found, known = marks[:, raised].sum(axis=1), (marks & free).sum(axis=1)
+    asked = np.flatnonzero(found >= LEAST_LEFT)
+    if not len(asked):
+        return 0.0, None
+    usual = known[asked] * len(raised) / total
+    asked = asked[np.argsort(-(found[asked] - usual) / np.sqrt(usual + 0.1), kind="stable")]
+    most: tuple[float, int | None] = (0.0, None)
+    for k in asked[:ASKED]:
+        shared = float((marks[k] & explained).sum() / max(marks[k].sum(), 1))
+        seen = -_tail(int(found[k]), int(known[k]), len(raised), total) - SHARED * shared
+        if seen > most[0]:
+            most = (seen, int(rows[k]))
+    return most
 
 
 def _surprise(
@@ -76,14 +120,19 @@ def _tail(shared: int, listed: int, drawn: int, total: int) -> float:
     """Return log10 P(X >= shared): ``drawn`` genes of ``total``, of which ``listed`` count."""
     if shared <= max(0, drawn + listed - total):
         return 0.0
-    ways = [
-        _choose(listed, k) + _choose(total - listed, drawn - k)
-        for k in range(shared, min(listed, drawn) + 1)
-    ]
-    most = max(ways)
-    summed = most + math.log(sum(math.exp(w - most) for w in ways))
-    return min((summed - _choose(total, drawn)) / math.log(10), 0.0)
+    k = np.arange(shared, min(listed, drawn) + 1)
+    ways = _choose(listed, k) + _choose(total - listed, drawn - k)
+    most = float(ways.max())
+    summed = most + math.log(float(np.exp(ways - most).sum()))
+    return min((summed - float(_choose(total, drawn))) / math.log(10), 0.0)
 
 
-def _choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+def _choose(n: int, k: NDArray[np.intp] | int) -> NDArray[np.float64]:
+    logs = _log_factorials(1 << max(n, 1).bit_length())
+    return np.asarray(logs[n] - logs[k] - logs[n - k], dtype=np.float64)
+
+
+@functools.cache
+def _log_factorials(most: int) -> NDArray[np.float64]:
+    """Return the logarithms of the factorials of 0 to ``most``."""
+    return np.cumsum(np.log(np.maximum(np.arange(most + 1), 1.0)))
