@@ -149,12 +149,12 @@ def agreed(hierarchy: Hierarchy, scores: Scores, unknown: Choice) -> Choice:
         return unknown
     leaders = [i for i in order if scores.fit[i] >= LEADING * scores.fit[order[0]]]
     inside = hierarchy.inside[leaders].all(axis=0) & ~hierarchy.state & ~hierarchy.compartment
-    if len(leaders) < 2 or not inside.any():
-        return unknown
-    narrowest = np.flatnonzero(inside)[np.argmin(hierarchy.inside[:, inside].sum(axis=0))]
-    label = int(narrowest)
-    seen = surprise(hierarchy, scores.signal, label)
-    if seen < least_seen(scores.signal) or hierarchy.own[label]:
-        return unknown
-    found = replace(unknown, label=label, confidence=AGREED, few=False)
-    return replace(found, rival=None, partner=None)
+    if len(leaders) < 2:
+        # One alone was not enough: what it is a kind of may be.
+        inside[leaders] = False
+    steps = np.flatnonzero(inside & ~hierarchy.own)
+    for label in sorted(steps.tolist(), key=lambda i: (int(hierarchy.inside[:, i].sum()), i)):
+        if surprise(hierarchy, scores.signal, label) >= least_seen(scores.signal):
+            found = replace(unknown, label=label, confidence=AGREED, few=False)
+            return replace(found, rival=None, partner=None)
+    return unknown
