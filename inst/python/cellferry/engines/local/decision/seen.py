@@ -27,9 +27,11 @@ BEST_GENES = 50
 FEWEST_GENES = 1000
 """Markers among which chance has its choice, if a table of types or a panel has fewer."""
 MANY_GENES = 200
-"""Markers that are looked at for a second lineage: of a fifth of the cells, all genes are weak."""
+"""Markers that are looked at besides: those of a fifth of the cells are all weak."""
 WEAK = 0.05
 """Strength from which they count."""
+SECOND_LOOK = 0.5
+"""What the second number of genes that is looked at costs."""
 LEAST_LEFT = 3
 """Markers without which there is no second lineage."""
 SHARED = 12.0
@@ -109,11 +111,16 @@ def _surprise(
 ) -> float:
     # What a user adds is no choice that chance had for the packaged types.
     which = which & (hierarchy.counted | marks)
-    raised = raised_markers(np.where(which, strength, 0.0))
-    known = marks & which
+    strength, known = np.where(which, strength, 0.0), marks & which
     # A small table, or a panel, does not make the choice smaller.
-    total = max(int(which.sum()), FEWEST_GENES)
-    return -_tail(int(known[raised].sum()), int(known.sum()), len(raised), total)
+    total, listed = max(int(which.sum()), FEWEST_GENES), int(known.sum())
+    best = raised_markers(strength)
+    seen = -_tail(int(known[best].sum()), listed, len(best), total)
+    if int((strength >= WEAK).sum()) <= BEST_GENES:
+        return seen
+    # Where thousands are raised (cell lines), markers of the type are not all among the best.
+    more = np.flatnonzero(_best(strength, WEAK, MANY_GENES))
+    return max(seen, -_tail(int(known[more].sum()), listed, len(more), total) - SECOND_LOOK)
 
 
 def _tail(shared: int, listed: int, drawn: int, total: int) -> float:
