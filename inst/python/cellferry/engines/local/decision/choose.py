@@ -35,10 +35,9 @@ from .floor import (
     states_of,
 )
 from .mixture import (
-    DOUBT,
-    DOUBTED_SEEN,
     MIXED_FIT,
     MIXED_SEEN,
+    doubt,
     find_partner,
     in_more_cells,
     second,
@@ -83,18 +82,18 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
         label = honest
         rival, margin = closest_rival(hierarchy, scores, label, partner)
     seen = surprise(hierarchy, scores.signal, label)
-    doubt = 0.0
+    doubted = 0.0
     if not hierarchy.own[label] and (partner is None or not hierarchy.own[partner]):
         # What was a second lineage by its strength must be no chance, and a weak one may be there.
         weak, other = second(hierarchy, scores, label)
         if weak < MIXED_SEEN:
-            doubt = DOUBT * max(weak - DOUBTED_SEEN, 0)
+            doubted = doubt(hierarchy, scores, label, weak)
             if partner is not None:
                 partner = None
                 rival, margin = closest_rival(hierarchy, scores, label, None)
         elif partner is None:
             partner = other
-    sure = confidence(fit, margin, seen, mixed=partner is not None) * (1 - min(doubt, 1))
+    sure = confidence(fit, margin, seen, mixed=partner is not None) * (1 - doubted)
     own = bool(hierarchy.own[label])
     unlikely = not own and seen < least_seen(scores.signal)
     few = fit < STRONG_FIT and markers_seen(hierarchy, scores, label) < needed(scores.signal)

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..score import score_types
-from .floor import MIN_FIT, OWN_SIGNIFICANCE, supporters
+from .floor import OWN_SIGNIFICANCE, supporters
 from .seen import most_unexplained
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ..hierarchy import Hierarchy
     from ..score import Scores
 
@@ -43,13 +45,40 @@ def find_partner(hierarchy: Hierarchy, scores: Scores, best: int, least: float) 
 
 
 def second(hierarchy: Hierarchy, scores: Scores, best: int) -> tuple[float, int | None]:
-    """Return the other lineage that is the largest surprise in what a type does not explain."""
-    others = ~hierarchy.same_lineage[best] & ~hierarchy.compatible[best]
-    others &= ~hierarchy.state & ~hierarchy.compartment & ~hierarchy.own
-    seen, other = most_unexplained(hierarchy, scores.signal, best, others)
+    """Return the other lineage that is the largest surprise in what a type's own leaves.
+
+    What any type of the lineage of ``best`` lists is no evidence for another lineage.
+    """
+    explained = hierarchy.lineage_marks(best)
+    others = _others(hierarchy, best)
+    seen, other = most_unexplained(hierarchy, scores.signal, explained, others, weak=True)
     if other is None or seen < MIXED_SEEN:
         return seen, other
     return seen, _broader(hierarchy, residual(hierarchy, scores, best), other)
+
+
+def doubt(hierarchy: Hierarchy, scores: Scores, best: int, weak: float) -> float:
+    """Return what genes that a type does not explain take from its confidence, 0 to 1.
+
+    Here only the genes of the type and its relatives are explained: a macrophage with many genes
+    of dendritic cells and B cells may be one, and is less sure.
+
+    Parameters
+    ----------
+    weak
+        The surprise of a second lineage (:func:`second`).
+    """
+    explained = hierarchy.marks_below[best]
+    others = _others(hierarchy, best)
+    strong, _ = most_unexplained(hierarchy, scores.signal, explained, others, weak=False)
+    return min(DOUBT * max(weak - DOUBTED_SEEN, strong - DOUBTED_SEEN, 0.0), 1.0)
+
+
+def _others(hierarchy: Hierarchy, best: int) -> NDArray[np.bool_]:
+    """Return the types of other lineages; those of a user have genes that ours have as well."""
+    others: NDArray[np.bool_] = ~hierarchy.same_lineage[best] & ~hierarchy.compatible[best]
+    others &= ~hierarchy.state & ~hierarchy.compartment & ~hierarchy.own
+    return others
 
 
 def _broader(hierarchy: Hierarchy, scores: Scores, i: int) -> int:

@@ -69,22 +69,28 @@ def surprise(hierarchy: Hierarchy, signal: Signal, i: int, *, subtypes: bool = T
 
 
 def most_unexplained(
-    hierarchy: Hierarchy, signal: Signal, best: int, others: NDArray[np.bool_]
+    hierarchy: Hierarchy,
+    signal: Signal,
+    explained: NDArray[np.bool_],
+    others: NDArray[np.bool_],
+    *,
+    weak: bool,
 ) -> tuple[float, int | None]:
-    """Return the type that is the largest surprise in what the lineage of another leaves.
-
-    No gene counts that any type of the lineage of ``best`` lists, nor a type of which few are left
-    (:data:`LEAST_LEFT`). A type that shares markers with that lineage needs more of the others:
-    for each that it shares, by the part of all that it has, :data:`SHARED` is taken away.
+    """Return the type that is the largest surprise in what is not explained.
 
     Parameters
     ----------
+    explained
+        Per gene, whether it counts for nothing. A type that lists some of them has less left to be
+        known by, and needs more of it: :data:`SHARED` times the part that is gone is taken away.
     others
         Per type, whether it is asked about.
+    weak
+        Whether weak genes count, and many of them.
     """
-    explained = hierarchy.lineage_marks(best)
+    least, most_genes, cost = (WEAK, MANY_GENES, SHARED) if weak else (SUPPORT, BEST_GENES, 0.0)
     free = signal.measured & ~explained & hierarchy.counted
-    raised = np.flatnonzero(_best(np.where(free, signal.strength, 0.0), WEAK, MANY_GENES))
+    raised = np.flatnonzero(_best(np.where(free, signal.strength, 0.0), least, most_genes))
     total = max(int(free.sum()), FEWEST_GENES)
     rows = np.flatnonzero(others)
     marks = hierarchy.marks[rows]
@@ -97,7 +103,7 @@ def most_unexplained(
     most: tuple[float, int | None] = (0.0, None)
     for k in asked[:ASKED]:
         shared = float((marks[k] & explained).sum() / max(marks[k].sum(), 1))
-        seen = -_tail(int(found[k]), int(known[k]), len(raised), total) - SHARED * shared
+        seen = -_tail(int(found[k]), int(known[k]), len(raised), total) - cost * shared
         if seen > most[0]:
             most = (seen, int(rows[k]))
     return most
