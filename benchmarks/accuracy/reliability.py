@@ -25,7 +25,7 @@ BINS = 8
 DRAWS = 2000
 BAND = (0.05, 0.95)
 FORMS = ("full table", "best 50", "best 20", "best 10")
-FOLDER = Path(__file__).resolve().parent
+PICTURE = Path(__file__).resolve().parents[2] / "man" / "figures" / "reliability.svg"
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def murphy(bins: Sequence[Bin]) -> tuple[float, float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--picture", type=Path, default=FOLDER / "reliability-band.svg")
+    parser.add_argument("--picture", type=Path, default=PICTURE)
     options = parser.parse_args()
     data = list(datasets())
     clusters = [d for d in data if d.kind in {"clusters", "labelled tables"}]

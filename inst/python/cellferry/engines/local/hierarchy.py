@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .profiles import Weights
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -73,6 +75,11 @@ class Hierarchy:
         """Types x genes: what a type lists, or one that it is a kind of."""
         listed = (self.profiles.own > 0).astype(np.float32)
         return np.asarray(self.inside.astype(np.float32) @ listed > 0)
+
+    @functools.cached_property
+    def mark_weights(self) -> Weights:
+        """``marks`` without its zeros, by which markers are counted."""
+        return Weights.of(self.marks.astype(np.float64))
 
     @functools.cached_property
     def marks_below(self) -> NDArray[np.bool_]:

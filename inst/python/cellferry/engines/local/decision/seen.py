@@ -90,20 +90,20 @@ def most_unexplained(
     """
     least, most_genes, cost = (WEAK, MANY_GENES, SHARED) if weak else (SUPPORT, BEST_GENES, 0.0)
     free = signal.measured & ~explained & hierarchy.counted
-    raised = np.flatnonzero(_best(np.where(free, signal.strength, 0.0), least, most_genes))
-    total = max(int(free.sum()), FEWEST_GENES)
+    raised = _best(np.where(free, signal.strength, 0.0), least, most_genes)
+    total, drawn = max(int(free.sum()), FEWEST_GENES), int(raised.sum())
     rows = np.flatnonzero(others)
-    marks = hierarchy.marks[rows]
-    found, known = marks[:, raised].sum(axis=1), (marks & free).sum(axis=1)
+    found, known = (hierarchy.mark_weights.count(genes)[rows] for genes in (raised, free))
     asked = np.flatnonzero(found >= LEAST_LEFT)
     if not len(asked):
         return 0.0, None
-    usual = known[asked] * len(raised) / total
+    usual = known[asked] * drawn / total
     asked = asked[np.argsort(-(found[asked] - usual) / np.sqrt(usual + 0.1), kind="stable")]
     most: tuple[float, int | None] = (0.0, None)
     for k in asked[:ASKED]:
-        shared = float((marks[k] & explained).sum() / max(marks[k].sum(), 1))
-        seen = -_tail(int(found[k]), int(known[k]), len(raised), total) - cost * shared
+        marks = hierarchy.marks[rows[k]]
+        shared = float((marks & explained).sum() / max(marks.sum(), 1))
+        seen = -_tail(int(found[k]), int(known[k]), drawn, total) - cost * shared
         if seen > most[0]:
             most = (seen, int(rows[k]))
     return most
