@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cellferry.engines.local import Local
-from cellferry.engines.local.choose import features
+from cellferry.engines.local.decision.confidence import features
 from cellferry.engines.local.knowledge.base import Knowledge
 from cellferry.engines.local.knowledge.packaged import packaged_knowledge
 from cellferry.runs.worker import Events

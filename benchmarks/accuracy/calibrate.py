@@ -1,10 +1,10 @@
 """Fit the confidence to labelled answers: ``python -m benchmarks.accuracy.calibrate``.
 
 A logistic regression of "right" (full or half right) on the features of
-:mod:`cellferry.engines.local.choose`: real clusters, whole and cut, and published lists, half of
-the weight each. What it prints are the constants of that module, and the Brier score where each
-study is left out in turn. There are too few mixtures to fit what they take from the confidence:
-that constant is given.
+:mod:`cellferry.engines.local.decision.confidence`: real clusters, whole and cut, and published
+lists, half of the weight each. What it prints are the constants of that module, and the Brier
+score where each study is left out in turn. There are too few mixtures to fit what they take from
+the confidence: that constant is given.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cellferry.engines.local.choose import MIXED, features
+from cellferry.engines.local.decision.confidence import MIXED, features
 
 from .compare import VARIANTS, judged, run
 from .dataset import Dataset

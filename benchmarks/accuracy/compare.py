@@ -25,7 +25,8 @@ from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.biology.genes import Species
 from cellferry.biology.lineage import levels_of
 from cellferry.biology.ontology import cell_ontology
-from cellferry.engines.local import Local, siblings
+from cellferry.engines.local import Local
+from cellferry.engines.local.decision import siblings
 from cellferry.engines.local.knowledge.base import Knowledge
 from cellferry.engines.local.knowledge.packaged import packaged_knowledge
 from cellferry.engines.local.knowledge.types import SPECIES
@@ -53,6 +54,7 @@ DRAWS = 1000
 COVERAGES = (1.0, 0.9, 0.8)
 LENGTHS = (2, 10, 50, 200)
 RATIOS = (0.5, 0.8)
+PANELS = (300, 500, 1000, 5000)
 SURE = 0.9
 
 
@@ -191,7 +193,7 @@ VARIANTS: dict[str, Callable[[Dataset], Dataset]] = {
     "no prevalences": without_prevalence,
     "20 % noise": lambda d: noisy(d, 0.2),
     "50 % noise": lambda d: noisy(d, 0.5),
-    **{f"panel of {n}": (lambda d, n=n: panel(d, n)) for n in (300, 1000)},  # type: ignore[misc]
+    **{f"panel of {n}": (lambda d, n=n: panel(d, n)) for n in PANELS},  # type: ignore[misc]
 }
 
 

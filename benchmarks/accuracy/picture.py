@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .reliability import Bin
 
 SIDE, MARGIN = 300, 48
 COLOURS = ("#8a8f98", "#1f6f8b")
@@ -19,6 +23,36 @@ def draw(curves: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> Non
     curves
         Name -> bins as of :func:`~benchmarks.accuracy.measures.reliability`.
     """
+    parts = _frame()
+    most = max((b["answers"] for bins in curves.values() for b in bins), default=1)
+    for position, ((name, bins), colour) in enumerate(zip(curves.items(), COLOURS, strict=False)):
+        parts += _curve(bins, colour, most)
+        parts += _name(name, sum(b["answers"] for b in bins), position, colour)
+    path.write_text("\n".join([*parts, "</svg>"]) + "\n", encoding="utf-8")
+
+
+def draw_with_band(curves: Mapping[str, Sequence[Bin]], path: Path) -> None:
+    """Write the same with the band in which a perfectly calibrated engine lies.
+
+    Parameters
+    ----------
+    curves
+        Name -> bins as of :func:`~benchmarks.accuracy.reliability.bins_of`.
+    """
+    parts = _frame()
+    most = max((b.answers for bins in curves.values() for b in bins), default=1)
+    for bins, colour in zip(curves.values(), COLOURS, strict=False):
+        edge = [(b.stated, b.low) for b in bins] + [(b.stated, b.high) for b in reversed(bins)]
+        points = " ".join(f"{_x(x):.1f},{_y(y):.1f}" for x, y in edge)
+        parts.append(f'<polygon points="{points}" fill="{colour}" fill-opacity="0.2"/>')
+    for position, ((name, bins), colour) in enumerate(zip(curves.items(), COLOURS, strict=False)):
+        shares = [{"confidence": b.stated, "right": b.right, "answers": b.answers} for b in bins]
+        parts += _curve(shares, colour, most)
+        parts += _name(name, sum(b.answers for b in bins), position, colour)
+    path.write_text("\n".join([*parts, "</svg>"]) + "\n", encoding="utf-8")
+
+
+def _frame() -> list[str]:
     width, height = SIDE + 2 * MARGIN, SIDE + 1.8 * MARGIN
     parts = [
         (
@@ -36,20 +70,21 @@ def draw(curves: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> Non
     for tick in (0, 0.2, 0.4, 0.6, 0.8, 1):
         parts.append(f'<text x="{_x(tick)}" y="{_y(0) + 16}" text-anchor="middle">{tick:g}</text>')
         parts.append(f'<text x="{_x(0) - 6}" y="{_y(tick) + 4}" text-anchor="end">{tick:g}</text>')
-    most = max((b["answers"] for bins in curves.values() for b in bins), default=1)
-    for position, ((name, bins), colour) in enumerate(zip(curves.items(), COLOURS, strict=False)):
-        parts += _curve(bins, colour, most)
-        answers = sum(b["answers"] for b in bins)
-        y = _y(1) + 18 + 18 * position
-        parts.append(f'<circle cx="{_x(0.05):.0f}" cy="{y - 4}" r="5" fill="{colour}"/>')
-        parts.append(f'<text x="{_x(0.08):.0f}" y="{y}">{name}, {answers:.0f} answers</text>')
     bottom = f'y="{height - 8:.0f}" text-anchor="middle"'
     parts.append(f'<text x="{_x(0.5)}" {bottom}>confidence</text>')
     parts.append(
         f'<text transform="translate(12 {_y(0.5)}) rotate(-90)" text-anchor="middle">'
         "share of right answers</text>"
     )
-    path.write_text("\n".join([*parts, "</svg>"]) + "\n", encoding="utf-8")
+    return parts
+
+
+def _name(name: str, answers: float, position: int, colour: str) -> list[str]:
+    y = _y(1) + 18 + 18 * position
+    return [
+        f'<circle cx="{_x(0.05):.0f}" cy="{y - 4}" r="5" fill="{colour}"/>',
+        f'<text x="{_x(0.08):.0f}" y="{y}">{name}, {answers:.0f} answers</text>',
+    ]
 
 
 def _x(value: float) -> float:

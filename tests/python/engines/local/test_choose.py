@@ -1,6 +1,8 @@
 import pytest
 
-from cellferry.engines.local.choose import choose, residual, supporters
+from cellferry.engines.local.decision.choose import choose
+from cellferry.engines.local.decision.floor import supporters
+from cellferry.engines.local.decision.mixture import residual
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.hierarchy import Hierarchy
 from cellferry.engines.local.knowledge.base import CellType, Knowledge, Marker

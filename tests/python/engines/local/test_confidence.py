@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellferry.engines.local import Local
-from cellferry.engines.local.choose import FURTHEST, LEAST_FIT, confidence, features
+from cellferry.engines.local.decision.confidence import FURTHEST, LEAST_FIT, confidence, features
 from local_tables import answers, lists, table
 
 B_CELL = ["CD79A", "MS4A1", "CD19", "BANK1", "CD22", "CD79B", "PAX5", "FCRLA"]

@@ -138,3 +138,17 @@ def test_the_order_of_rows_changes_nothing(random):
     assert one.genes == other.genes
     for name in ("strength", "fold", "prevalence", "mean", "deviation", "listed"):
         assert np.array_equal(getattr(one, name), getattr(other, name), equal_nan=True)
+
+
+@given(st.lists(st.floats(0.3, 6), min_size=60, max_size=90), st.integers(1, 200))
+def test_lowered_genes_take_no_rank_from_raised_ones(folds, lowered):
+    raised = np.array(folds)
+    n = len(raised)
+    both = one_cluster(
+        avg_log2fc=[*raised, *([-8.0] * lowered)],
+        pct_1=[*([0.6] * n), *([0.0] * lowered)],
+        pct_2=[*([0.2] * n), *([0.9] * lowered)],
+    )
+    alone = one_cluster(avg_log2fc=raised, pct_1=[0.6] * n, pct_2=[0.2] * n)
+    assert strength(both)[:n] == pytest.approx(strength(alone))
+    assert all(s < 0 for s in strength(both)[n:])

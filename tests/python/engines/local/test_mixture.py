@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 
 from cellferry.engines.local import Local
 from cellferry.study.markers.table import Markers
-from local_tables import answers, listed, table
+from local_tables import KNOWLEDGE, answers, listed, table
 
 T_CELL = listed("T cell", least_tier=2)
 B_CELL = listed("B cell", least_tier=2)
@@ -45,3 +46,47 @@ def test_of_a_mixture_the_part_in_more_cells_is_the_label():
         found = answers(Local(), both)["0"]
         assert found.label == label
         assert set(found.mixed) == {"T cell", "Platelet"}
+
+
+def joined(*tables):
+    """One cluster with the rows of several tables."""
+    columns = ("cluster", "gene", "avg_log2fc", "p_val_adj", "pct_1", "pct_2")
+    values = {c: np.concatenate([getattr(t, c) for t in tables]) for c in columns}
+    return Markers(clusters=("0",), **values)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("T cell", "B cell"), ("Hepatocyte", "Neutrophil"), ("B cell", "Fibroblast")]
+)
+def test_a_second_lineage_in_a_fifth_of_the_cells_is_named(one, other):
+    many = table({"0": listed(one)}, 3.0, 0.7, 0.1)
+    few = table({"0": listed(other)}, 0.8, 0.18, 0.05, filler=0)
+    found = answers(Local(), joined(many, few))["0"]
+    assert len(found.mixed) == 2
+    assert one in {found.label, *KNOWLEDGE.ancestors[found.label]}
+    second = found.mixed[1]
+    assert (
+        second == other
+        or other in KNOWLEDGE.ancestors[second]
+        or second in KNOWLEDGE.ancestors[other]
+    )
+
+
+def with_inherited(name):
+    above = sorted(KNOWLEDGE.ancestors[name], key=lambda n: KNOWLEDGE.ancestors[name][n])
+    rows = [n for n in (name, *above) if KNOWLEDGE.by_name[n].kind == "type"]
+    return list(dict.fromkeys(g for n in rows for g in listed(n)))
+
+
+@pytest.mark.parametrize(
+    "name", ["Plasmacytoid dendritic cell", "Plasmablast", "MAIT cell", "Mesothelial cell"]
+)
+def test_types_of_two_programmes_are_no_mixture(name):
+    assert answers(Local(), table({"0": with_inherited(name)}))["0"].mixed == ()
+
+
+@pytest.mark.parametrize("name", ["T cell", "Fibroblast", "Macrophage", "B cell"])
+def test_cycling_cells_are_no_mixture(name):
+    found = answers(Local(), table({"0": [*with_inherited(name), *listed("Cycling")]}))["0"]
+    assert found.mixed == ()
+    assert found.state == "Cycling"

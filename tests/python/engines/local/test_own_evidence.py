@@ -1,6 +1,6 @@
 import pytest
 
-from cellferry.engines.local.choose import (
+from cellferry.engines.local.decision.depth import (
     has_evidence,
     has_own_evidence,
     nearest_with_evidence,

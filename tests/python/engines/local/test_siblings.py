@@ -6,10 +6,16 @@ import pytest
 
 from cellferry.biology.gene_tables import known_symbols
 from cellferry.engines.local import Local
+from cellferry.engines.local.decision.siblings import rules, shown_below
+from cellferry.engines.local.evidence import Evidence
+from cellferry.engines.local.hierarchy import Hierarchy
 from cellferry.engines.local.knowledge.types import SPECIES
-from cellferry.engines.local.siblings import rules
+from cellferry.engines.local.profiles import Profiles
+from cellferry.engines.local.score import Signal
 from local_tables import KNOWLEDGE, answers, listed, table
 
+PROFILES = Profiles.from_knowledge(KNOWLEDGE, "human")
+HIERARCHY = Hierarchy.build(KNOWLEDGE, PROFILES)
 T_CELL = ["CD3D", "CD3E", "CD3G", "TRAC", "CD2", "IL32", "TRBC1", "LCK"]
 VESSEL = ["PECAM1", "CDH5", "CLDN5", "EGFL7", "ESAM", "FLT1", "RAMP2"]
 OTHERS = {"b": listed("B cell"), "mono": listed("Classical monocyte")}
@@ -80,3 +86,16 @@ def test_lines_that_a_table_prompted_are_named():
     prompted = {r.name for s in SPECIES for r in rules(s) if r.prompted_by}
     assert prompted == {"CD8 T cell", "Regulatory T cell", "Naive B cell"}
     assert all(any(r.prompted_by == () for r in rules(s)) for s in SPECIES)
+
+
+def test_what_a_panel_does_not_have_is_not_silent():
+    genes = [*T_CELL, "CD40LG", *listed("B cell"), *listed("Classical monocyte")]
+    markers = table({"0": [*T_CELL, "CD40LG"], **OTHERS}, filler=0)
+    measured = tuple(dict.fromkeys([*genes, *map(str, markers.gene)]))
+    found = {}
+    for panel in (measured, (*measured, "CD8A")):
+        evidence = Evidence.from_markers(markers, 50, panel)
+        signal = Signal.read(PROFILES, evidence, 0)
+        found[panel] = shown_below(HIERARCHY, signal, HIERARCHY.index("T cell"))
+    cd4 = HIERARCHY.index("CD4 T cell")
+    assert list(found.values()) == [None, cd4]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from cellferry.engines.local import Local
+from cellferry.engines.local.decision.silence import is_silent, without_silence
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.hierarchy import Hierarchy
 from cellferry.engines.local.knowledge.base import Knowledge
 from cellferry.engines.local.profiles import Profiles
 from cellferry.engines.local.score import Signal, score_types
-from cellferry.engines.local.silence import is_silent, without_silence
 from local_tables import KNOWLEDGE, answers, listed, table
 
 PROFILES = Profiles.from_knowledge(KNOWLEDGE, "human")

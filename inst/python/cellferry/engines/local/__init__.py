@@ -1,7 +1,7 @@
 """The embedded engine: cell types from a marker table alone, offline and deterministic.
 
 ``knowledge_table`` reads tables of cell types into ``knowledge``, ``evidence`` reads the
-marker table, ``score`` fits one to the other, ``choose`` decides with the ``hierarchy``,
+marker table, ``score`` fits one to the other, ``decision`` decides with the ``hierarchy``,
 ``answer`` explains.
 """
 

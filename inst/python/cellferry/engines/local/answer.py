@@ -12,13 +12,15 @@ from ...annotations.clusters import UNKNOWN
 from ...errors import counted
 from ...files import Json
 from ..base import Payload
-from .choose import MIN_FIT, MIN_SIGNIFICANCE, OWN_SIGNIFICANCE, choose, residual, supporters
+from .decision.choose import choose
+from .decision.floor import MIN_FIT, MIN_SIGNIFICANCE, OWN_SIGNIFICANCE, supporters
+from .decision.mixture import residual
 from .score import SUPPORT, Lookup, Signal, score_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .choose import Choice
+    from .decision.choice import Choice
     from .evidence import Evidence
     from .hierarchy import Hierarchy
     from .score import Scores

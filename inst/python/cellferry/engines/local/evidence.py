@@ -182,10 +182,17 @@ def _rank(value: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _rank_discount(strength: NDArray[np.float64], n_genes: int) -> NDArray[np.float64]:
+    """Return the factor for ranks beyond ``n_genes``, raised and lowered genes each by themselves.
+
+    What is lower in a cluster must not take the ranks of what is higher: tables with and without
+    lowered genes (``only.pos``) would give other answers.
+    """
     discount = np.ones_like(strength)
     for cluster in range(strength.shape[1]):
-        rank = _rank(np.abs(strength[:, cluster])) + 1
-        discount[:, cluster] = np.minimum(1, np.sqrt(n_genes / rank))
+        for sign in (1, -1):
+            which = strength[:, cluster] * sign > 0
+            rank = _rank(np.abs(strength[which, cluster])) + 1
+            discount[which, cluster] = np.minimum(1, np.sqrt(n_genes / rank))
     return discount
 
 

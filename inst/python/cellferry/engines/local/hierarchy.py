@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .profiles import Weights
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -75,10 +77,26 @@ class Hierarchy:
         return np.asarray(self.inside.astype(np.float32) @ listed > 0)
 
     @functools.cached_property
+    def mark_weights(self) -> Weights:
+        """``marks`` without its zeros, by which markers are counted."""
+        return Weights.of(self.marks.astype(np.float64))
+
+    @functools.cached_property
     def marks_below(self) -> NDArray[np.bool_]:
         """Types x genes: the same, and what its subtypes list."""
         listed = (self.profiles.own > 0).astype(np.float32)
         return np.asarray(self.related.astype(np.float32) @ listed > 0)
+
+    def lineage_marks(self, i: int) -> NDArray[np.bool_]:
+        """Per gene, whether a type of the lineage of one lists it."""
+        if i not in self._lineage_marks:
+            types = self.same_lineage[i] | self.related[i]
+            self._lineage_marks[i] = np.asarray((self.profiles.own[types] > 0).any(axis=0))
+        return self._lineage_marks[i]
+
+    @functools.cached_property
+    def _lineage_marks(self) -> dict[int, NDArray[np.bool_]]:
+        return {}
 
     @functools.cached_property
     def counted(self) -> NDArray[np.bool_]:

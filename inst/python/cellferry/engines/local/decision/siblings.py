@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from .score import SILENT_HALF, SUPPORT
+from ..score import SILENT_HALF, SUPPORT
 
 if TYPE_CHECKING:
-    from ...biology.genes import Species
-    from .hierarchy import Hierarchy
-    from .score import Signal
+    from ....biology.genes import Species
+    from ..hierarchy import Hierarchy
+    from ..score import Signal
 
 
 @dataclass(frozen=True)
@@ -118,12 +118,16 @@ def shown_below(hierarchy: Hierarchy, signal: Signal, label: int) -> int | None:
 
 
 def _holds(hierarchy: Hierarchy, signal: Signal, rule: Rule) -> bool:
-    raised = hierarchy.gene_positions
+    columns = hierarchy.gene_positions
 
     def is_raised(gene: str) -> bool:
-        j = raised.get(gene)
+        j = columns.get(gene)
         return j is not None and bool(signal.strength[j] >= SUPPORT)
 
+    # Of genes that a panel does not have, none is silent; one of them stands for all.
+    silent = [columns[g] for g in rule.silent if g in columns]
+    if silent and not signal.measured[silent].any():
+        return False
     return all(sum(map(is_raised, genes)) >= count for count, genes in rule.shown) and not any(
         map(is_raised, rule.silent)
     )

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .profiles import TIER_WEIGHT
-from .score import SILENT_HALF, SUPPORT
+from ..profiles import TIER_WEIGHT
+from ..score import SILENT_HALF, SUPPORT
 
 if TYPE_CHECKING:
-    from .hierarchy import Hierarchy
-    from .score import Scores
+    from ..hierarchy import Hierarchy
+    from ..score import Scores
 
 TIE = 0.02
 """Margin below which neither of two types is the answer."""

@@ -1,0 +1,114 @@
+"""What an answer needs at least: genes, a fit, a significance, and more than chance would give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..score import SILENT_HALF, SUPPORT
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..hierarchy import Hierarchy
+    from ..profiles import Profiles
+    from ..score import Scores, Signal
+
+MIN_FIT = 0.25
+"""Below this fit nothing is named: one defining marker of average strength reaches it, but
+the several genes that are needed besides make it a weak call and no lucky one."""
+MIN_SIGNIFICANCE = 3.0
+MIN_GENES = 2
+"""Supporting genes without which nothing is named."""
+OWN_SIGNIFICANCE = 2.0
+"""Evidence of its own that a type needs to be considered beside its ancestors."""
+OWN_RATIO = 0.8
+"""Part of the best fit at which a type that the user added comes before a packaged one."""
+LEAST_SEEN = 3.7
+"""Surprise (:mod:`.seen`) below which a list of random markers would have done as well."""
+LEAST_SEEN_SHORT = 3.4
+"""The same for a list of ten; lists between ten and sixty are between."""
+LEAST_CONFIDENCE = 0.4
+"""Confidence below which the answer is Unknown."""
+STRONG_FIT = 0.8
+"""Fit that a few markers reach only if they are defining ones, strongly raised."""
+SHORT_LIST = 10
+"""Length of a list that was cut to its best genes, and may have only as many."""
+MORE_GENES = 3
+"""How many more a long list must have.
+
+On the tables of six labelled studies no right answer has fewer, in all raised genes or the best 50.
+"""
+STATE_FIT = 1.0
+STATE_GENES = 4
+
+
+def begin(hierarchy: Hierarchy, scores: Scores) -> int | None:
+    """Return the best fit that has evidence of its own; None: there is none."""
+    usable = ~hierarchy.state & ~hierarchy.compartment
+    usable &= scores.own_significance >= OWN_SIGNIFICANCE
+    usable &= own_genes(hierarchy, scores) >= MIN_GENES
+    if not usable.any():
+        return None
+    best = float(scores.fit[usable].max())
+    given = usable & hierarchy.own & (scores.fit >= OWN_RATIO * best)
+    return int(np.argmax(np.where(given if given.any() else usable, scores.fit, -np.inf)))
+
+
+def own_genes(hierarchy: Hierarchy, scores: Scores) -> NDArray[np.intp]:
+    """Return per type how many of the genes that it lists itself support it."""
+    raised = scores.signal.strength >= SUPPORT
+    of_state = hierarchy.profiles.of_state
+    raised = raised if of_state is None else raised & ~of_state
+    return hierarchy.profiles.own_weights.count(raised)
+
+
+def enough(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:
+    """Whether a type has the fit, the significance and the genes that any answer needs."""
+    genes = supporters(hierarchy.profiles, scores, i)
+    strong = scores.fit[i] >= MIN_FIT and scores.significance[i] >= MIN_SIGNIFICANCE
+    return bool(strong and len(genes) >= MIN_GENES)
+
+
+def supporters(profiles: Profiles, scores: Scores, i: int) -> NDArray[np.intp]:
+    """Return the genes that support a type, strongest contribution first."""
+    contribution = profiles.positive[i] * scores.signal.strength
+    found = np.flatnonzero((profiles.positive[i] > 0) & (scores.signal.strength >= SUPPORT))
+    # Ties go by gene, and genes are sorted: the order never depends on the input's.
+    return found[np.argsort(-contribution[found], kind="stable")]
+
+
+def states_of(hierarchy: Hierarchy, scores: Scores) -> tuple[int, ...]:
+    """Return the states that are clearly there, the strongest first."""
+    found = [
+        int(i)
+        for i in np.flatnonzero(hierarchy.state)
+        if scores.fit[i] >= STATE_FIT
+        and scores.significance[i] >= MIN_SIGNIFICANCE
+        and len(supporters(hierarchy.profiles, scores, int(i))) >= STATE_GENES
+    ]
+    return tuple(sorted(found, key=lambda i: (-scores.fit[i], i)))
+
+
+def least_seen(signal: Signal) -> float:
+    """Return the surprise that an answer needs: a long list has more of them by chance."""
+    longer = min(max(signal.listed - SHORT_LIST, 0) / SILENT_HALF, 1)
+    return LEAST_SEEN_SHORT + (LEAST_SEEN - LEAST_SEEN_SHORT) * longer
+
+
+def markers_seen(hierarchy: Hierarchy, scores: Scores, label: int) -> int:
+    """Return how many markers of a type, its ancestors and its subtypes are raised."""
+    listed = (hierarchy.profiles.own[hierarchy.related[label]] > 0).any(axis=0)
+    return int((listed & (scores.signal.strength >= SUPPORT)).sum())
+
+
+def needed(signal: Signal) -> float:
+    """Return how many markers of a type a list of this length has at least.
+
+    Ten best genes may have two of them; a long list of all that is raised in a cluster has many.
+    One that has few was chosen by what the genes are (transcription factors, receptors), and
+    two genes of a type that is not there are easily among a hundred such.
+    """
+    longer = max(signal.listed - SHORT_LIST, 0)
+    return MIN_GENES + MORE_GENES * longer / (longer + SILENT_HALF)
