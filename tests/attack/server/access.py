@@ -81,7 +81,8 @@ def reports(server, scale):
     job = submit(server, {"0": ["CD79A", "MS4A1"], "1": ["CD3D", "CD3E"]})
     server.wait_for(job)
     plain.feed(server.client.get(f"/report/{job}").text)
-    assert plain.scripts and not plain.found, plain.found
+    assert plain.scripts
+    assert not plain.found, plain.found
     for text in HOSTILE[: max(2, round(len(HOSTILE) * scale))]:
         for _ in range(4):
             other = draw.choice(HOSTILE)
