@@ -181,16 +181,6 @@ BackendInfo <- function() {
   invisible(info)
 }
 
-r_versions <- function(packages) {
-  vapply(packages, function(package) {
-    if (nzchar(system.file(package = package))) {
-      as.character(utils::packageVersion(package))
-    } else {
-      NA_character_
-    }
-  }, "")
-}
-
 # R CMD INSTALL of a folder runs no vignette, and vignette() then says that there is none.
 where_vignettes_are <- function() {
   if (nzchar(system.file("doc", "get-started.html", package = "cellferry"))) {

@@ -37,6 +37,16 @@ session_versions <- function() {
   list(versions = lapply(as.list(versions[!is.na(versions)]), json_text))
 }
 
+r_versions <- function(packages) {
+  vapply(packages, function(package) {
+    if (nzchar(system.file(package = package))) {
+      as.character(utils::packageVersion(package))
+    } else {
+      NA_character_
+    }
+  }, "")
+}
+
 missing_dependencies <- function(described) {
   found <- vapply(described$dependencies, is.null, NA)
   names(found)[found]
