@@ -174,3 +174,12 @@ are_as_wanted <- function(parts, cells, genes) {
   }, NA)
   all(as_they_are) && identical(unlist(lapply(parts, function(part) part$cells)), cells)
 }
+
+# The sparse matrix of these slots, whose rows are called "g1", "g2", ...
+sparse_columns <- function(indptr, indices, values, n_rows) {
+  methods::new(
+    "dgCMatrix",
+    i = indices, p = indptr, x = values, Dim = c(as.integer(n_rows), length(indptr) - 1L),
+    Dimnames = list(paste0("g", seq_len(n_rows)), NULL)
+  )
+}

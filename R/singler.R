@@ -149,12 +149,7 @@ answer_singler <- function(question) {
 
 # Cells x genes by rows are genes x cells by columns.
 singler_matrix <- function(array, n_genes) {
-  methods::new(
-    "dgCMatrix",
-    i = array("indices"), p = array("indptr"), x = array("data"),
-    Dim = c(as.integer(n_genes), length(array("indptr")) - 1L),
-    Dimnames = list(paste0("g", seq_len(n_genes)), NULL)
-  )
+  sparse_columns(array("indptr"), array("indices"), array("data"), n_genes)
 }
 
 train_singler <- function(question, array) {
@@ -191,9 +186,8 @@ classify_singler <- function(question, array, outgoing, known) {
 prune_singler <- function(question, array, outgoing) {
   names <- as.character(unlist(question$names))
   scores <- matrix(array("scores"), ncol = length(names), dimnames = list(NULL, names))
-  found <- S4Vectors::DataFrame(
-    scores = I(scores), labels = names[array("codes") + 1L], delta.next = array("following")
-  )
+  found <- data.frame(labels = names[array("codes") + 1L], delta.next = array("following"))
+  found$scores <- scores
   if (anyNA(found$delta.next)) found$delta.next <- NULL
   list(pruned = pack_whole(outgoing, as.integer(SingleR::pruneScores(found))))
 }

@@ -6,7 +6,8 @@ singles <- c(
   "addins.R", "annotations.R", "artifacts.R", "backend.R", "cellferry-package.R", "checks.R",
   "companions.R", "conditions.R", "consensus.R", "decisions.R", "engines.R", "find-markers.R",
   "known.R", "label-colors.R", "labels.R", "markers.R", "merge.R", "pages.R", "plots.R",
-  "progress.R", "pseudobulk.R", "reference.R", "review.R", "runs.R", "secrets.R", "stored.R",
+  "progress.R", "pseudobulk.R", "reference.R", "review.R", "runs.R", "secrets.R", "singler.R",
+  "stored.R",
   "tables.R"
 )
 

@@ -6,7 +6,6 @@ touches no network and no global state.
 """
 
 # No `from __future__ import annotations` here: it would hide the module of that name.
-import functools
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -150,20 +149,10 @@ _READ_FILES = {
 }
 
 
-@functools.cache
 def _give_readers() -> None:
     """Let the verbs read files of R and ask it, by the bridge, which stands above them."""
-
     readers = importlib.import_module(".study.inputs.readers", __name__)
-
-    def reader(purpose: str) -> Any:
-        def read(*arguments: Any, **options: Any) -> Any:
-            found = importlib.import_module(".bridge.rds.readers", __name__)
-            return found.READERS[purpose](*arguments, **options)
-
-        return read
-
-    readers.give_readers({purpose: reader(purpose) for purpose in readers.PURPOSES})
+    readers.give_readers_of(f"{__name__}.bridge.rds.readers")
 
 
 def __getattr__(name: str) -> Any:

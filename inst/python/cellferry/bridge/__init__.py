@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 
-from .. import _give_readers
 from ..errors import (
     ISSUE_URL,
     CellferryError,
@@ -24,6 +23,7 @@ from ..errors import (
     spelled,
 )
 from ..runs.worker import Caller
+from ..study.inputs.readers import give_readers_of
 from . import wire
 from .callbacks import INTERRUPTED, Callback, notify, session
 from .calls import CALLS
@@ -54,7 +54,7 @@ def call(
     Never raises: the answer is ``{"ok": true, "value"}`` or ``{"ok": false, "error"}``, with
     the warnings and messages that arose.
     """
-    _give_readers()
+    give_readers_of(f"{__name__}.rds.readers")
     out = wire.Outgoing()
     messages: list[str] = []
     handler = _Collect(messages)

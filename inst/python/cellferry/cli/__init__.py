@@ -10,9 +10,9 @@ import warnings
 
 import click
 
-from .. import _give_readers
 from .._version import __version__
 from ..errors import ISSUE_URL, CellferryError, CellferryWarning, InternalError, language
+from ..study.inputs.readers import give_readers_of
 from .annotate import annotate
 from .artifacts import artifacts
 from .companions import embed, export_markers
@@ -94,7 +94,7 @@ def main() -> None:
     warnings.showwarning = show_warning
     warnings.simplefilter("always", CellferryWarning)
     language.set("cli")
-    _give_readers()
+    give_readers_of("cellferry.bridge.rds.readers")
     with stopped_by_signals():
         try:
             code = _run(console)

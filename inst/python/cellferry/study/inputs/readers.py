@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -40,6 +41,24 @@ def give_readers(readers: Mapping[str, Reader]) -> None:
         What is done with the file, one of :data:`PURPOSES`, -> what does it.
     """
     _readers.update(readers)
+
+
+def give_readers_of(module: str) -> None:
+    """Say which module has the readers, as ``READERS``; it is imported when one is called.
+
+    Parameters
+    ----------
+    module
+        Its whole name.
+    """
+
+    def reader(purpose: str) -> Reader:
+        def read(*arguments: Any, **options: Any) -> Any:
+            return importlib.import_module(module).READERS[purpose](*arguments, **options)
+
+        return read
+
+    give_readers({purpose: reader(purpose) for purpose in PURPOSES})
 
 
 def reader_of_r(purpose: str, path: str | os.PathLike[str]) -> Reader:
