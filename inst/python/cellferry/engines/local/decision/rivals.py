@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..score import SHRINKAGE
-from .floor import MIN_FIT, OWN_RATIO, OWN_SIGNIFICANCE, least_seen
+from .floor import MIN_FIT, MIN_SIGNIFICANCE, OWN_RATIO, OWN_SIGNIFICANCE, least_seen
 from .mixture import find_partner
 from .seen import surprise
 
@@ -146,6 +146,9 @@ def agreed(hierarchy: Hierarchy, scores: Scores, unknown: Choice) -> Choice:
     usable &= scores.own_significance >= OWN_SIGNIFICANCE
     order = [int(i) for i in np.argsort(-scores.fit, kind="stable")[:LEADERS] if usable[i]]
     if not order or scores.fit[order[0]] < MIN_FIT:
+        return unknown
+    if scores.significance[order[0]] < MIN_SIGNIFICANCE:
+        # Of a dozen genes that were measured, chance has as many.
         return unknown
     leaders = [i for i in order if scores.fit[i] >= LEADING * scores.fit[order[0]]]
     inside = hierarchy.inside[leaders].all(axis=0) & ~hierarchy.state & ~hierarchy.compartment
