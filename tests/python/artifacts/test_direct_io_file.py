@@ -29,13 +29,13 @@ def test_hdf5_reads_back_what_it_wrote(tmp_path):
 @pytest.mark.parametrize("after", [0, 1, 3, 20])
 def test_a_disk_that_fills_up_is_an_error_and_no_crash(tmp_path, monkeypatch, after):
     written = []
-    real = os.write
+    real = os.pwrite
 
-    def limited(descriptor, data):
+    def limited(descriptor, data, place):
         if len(written) >= after:
             raise OSError(errno.ENOSPC, "No space left on device")
         written.append(len(data))
-        return real(descriptor, data)
+        return real(descriptor, data, place)
 
     def build():
         with new_hdf5(tmp_path / "f.h5") as (file, under):
@@ -44,7 +44,7 @@ def test_a_disk_that_fills_up_is_an_error_and_no_crash(tmp_path, monkeypatch, af
                 under.check()
 
     with monkeypatch.context() as patch:
-        patch.setattr(direct_io.os, "write", limited)
+        patch.setattr(direct_io.os, "pwrite", limited)
         with pytest.raises(OSError, match="No space left") as error:
             build()
     assert error.value.errno == errno.ENOSPC
@@ -118,15 +118,15 @@ def write_large(file):
 
 def writing(monkeypatch, error_of):
     """Let writes past the cache fail, and return which descriptors were written to."""
-    seen, real = [], os.write
+    seen, real = [], os.pwrite
 
-    def write(descriptor, data):
+    def write(descriptor, data, place):
         seen.append(descriptor)
         if error := error_of(descriptor):
             raise OSError(error, os.strerror(error))
-        return real(descriptor, data)
+        return real(descriptor, data, place)
 
-    monkeypatch.setattr(direct_io.os, "write", write)
+    monkeypatch.setattr(direct_io.os, "pwrite", write)
     return seen
 
 
@@ -147,7 +147,7 @@ def test_a_file_system_that_takes_nothing_past_the_cache_is_written_as_usual(tmp
         uncached = file._uncached
         writing(monkeypatch, lambda descriptor: errno.EINVAL if descriptor == uncached else 0)
         written = write_large(file)
-        assert file._uncached is None
+        assert not file._takes_uncached
         file.check()
     assert (tmp_path / "f").read_bytes() == written
 
@@ -167,3 +167,46 @@ def test_without_such_a_descriptor_all_goes_as_usual(tmp_path, monkeypatch):
         written = write_large(file)
         file.check()
     assert (tmp_path / "f").read_bytes() == written
+
+
+def test_kept_memory_is_written_later_and_given_back_once(tmp_path):
+    path, truth, given_back = tmp_path / "f", b"", []
+    with DirectIOFile(path) as file:
+        for number in range(direct_io.MOST_LATER * 2):
+            buffer = pages(LARGE + 10)
+            buffer[:] = number % 251
+            truth += buffer.tobytes()
+            with file.kept(buffer, lambda number=number: given_back.append(number)):
+                file.write(buffer)
+        file.finish()
+        found = bytearray(len(truth))
+        file.seek(0)
+        file.readinto(found)
+        assert found == truth
+    assert sorted(given_back) == list(range(direct_io.MOST_LATER * 2))
+    assert path.read_bytes() == truth
+
+
+def test_memory_that_is_not_kept_is_written_at_once(tmp_path):
+    with DirectIOFile(tmp_path / "f") as file:
+        kept, other, done = pages(LARGE), pages(LARGE), []
+        other[:] = 1
+        with file.kept(kept, lambda: done.append(1)):
+            file.write(other)
+            other[:] = 2
+        assert done == [1]
+    assert (tmp_path / "f").read_bytes() == b"\1" * LARGE
+
+
+def test_what_fails_later_is_raised_at_the_end(tmp_path, monkeypatch):
+    def build():
+        with new_hdf5(tmp_path / "f.h5") as (_, under):
+            buffer = pages(LARGE)
+            with under.kept(buffer, lambda: done.append(True)):
+                under.write(buffer)
+
+    done: list[bool] = []
+    writing(monkeypatch, lambda _: errno.ENOSPC)
+    with pytest.raises(OSError, match="No space left"):
+        build()
+    assert done == [True]

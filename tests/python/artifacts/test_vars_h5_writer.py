@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 
 from artifact_data import counts_matrix, log_normalised, make_adata, read_group
+from cellferry.artifacts import by_gene
 from cellferry.artifacts.inputs import Candidate, Inputs, open_inputs
 from cellferry.artifacts.vars_h5 import transpose
 from cellferry.artifacts.vars_h5 import writer as module
@@ -70,6 +71,19 @@ def test_every_form_in_every_place_gives_the_same_file(form, where, tmp_path, mo
     for code in range(3):
         expected = np.round(100 * (truth["vars"][groups == code] != 0).mean(axis=0), 2)
         np.testing.assert_allclose(statistics.percentages()[code], expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("form", ["csr", "csr64", "float64"])
+def test_several_passes_give_the_same_file(form, tmp_path, monkeypatch):
+    monkeypatch.setattr(transpose, "GROUP_VALUES", 20)
+    write(make_adata(form=FORMS[form]), tmp_path)
+    once = (tmp_path / "vars.h5").read_bytes()
+    monkeypatch.setattr(by_gene, "FEW_VALUES", 0)
+    path, _, statistics = write(make_adata(form=FORMS[form]), tmp_path)
+    truth = make_adata().X.toarray()
+    np.testing.assert_array_equal(read_group(path, "vars"), truth)
+    assert path.read_bytes() == once
+    assert statistics.expressed.sum() == np.count_nonzero(truth)
 
 
 def test_the_layout_is_the_documented_one(tmp_path):
@@ -215,8 +229,8 @@ def test_blocks_from_r_are_written(tmp_path):
 
 
 def test_progress_is_told_and_an_interrupt_is_seen(tmp_path):
-    events, seen = Events(), []
-    write(make_adata(), tmp_path, events=events)
+    events, seen, again = Events(), [], []
+    write(make_adata(form=np.asarray), tmp_path, events=events)
     events.drain(seen.append)
     assert {e.text for e in seen} == {
         "Reading the normalised values", "Writing the normalised values",
@@ -225,9 +239,15 @@ def test_progress_is_told_and_an_interrupt_is_seen(tmp_path):
     read = [e.done for e in seen if e.text == "Reading the normalised values"]
     assert read == sorted(read)
     assert read[-1] == 30
+    write(make_adata(), tmp_path, events=events)
+    events.drain(again.append)
+    assert {e.text for e in again} == {
+        "Writing the normalised values", "Reading the raw counts", "Writing the raw counts",
+    }  # fmt: skip
     events.cancel()
-    with pytest.raises(CancelledWork):
-        write(make_adata(), tmp_path, events=events)
+    for form in (sparse.csr_matrix, np.asarray):
+        with pytest.raises(CancelledWork):
+            write(make_adata(form=form), tmp_path, events=events)
 
 
 def test_blocks_never_exceed_the_limit_of_values(monkeypatch):

@@ -28,9 +28,8 @@ from ..errors import (
 from ..files import check_room, replacing
 from ..study.build import GRAPH, study_of_cells
 from ..study.embeddings import embedding_of
-from ..study.h5ad import read_graph
 from ..study.inputs.kinds import FileKind, file_error, file_kind
-from ..study.inputs.objects import check_has_clusters, opened_object, read_object
+from ..study.inputs.objects import check_has_clusters, opened_object, read_graph_of, read_object
 from ..study.inputs.readers import reader_of_r
 from ..study.markers.read import read_markers
 from .request import AnnotateRequest, is_anndata
@@ -167,7 +166,8 @@ def opened_input(
         return
     path = request.path
     kind = file_kind(path)
-    if kind.name == "h5ad" and kind.is_anndata and request.engine.capabilities.from_file:
+    by_blocks = kind.is_anndata and kind.name != "tenx_folder"
+    if by_blocks and request.engine.capabilities.from_file:
         with opened_object(path, [STORE]) as in_file:
             yield _cells_in_file(request, in_file)
     elif kind.is_anndata:
@@ -220,7 +220,7 @@ def _cells_in_file(request: AnnotateRequest, opened: AnnDataLike) -> Input:
     request.check_object(metadata)
     study = study_of_cells(opened, group_key=request.group_key, context=request.context)
     if "graph" in request.engine.capabilities.uses:
-        graph = read_graph(request.path, GRAPH)
+        graph = read_graph_of(request.path, GRAPH)
         study = replace(study, graph=None if graph is None else (GRAPH, graph))
     labelled = InFile(metadata, study, request.key, path=request.path)
     provenance = replace(request, data=metadata).provenance

@@ -2,15 +2,16 @@
 
 A matrix that is kept by gene is cut as it is. One that is kept by cell is transposed: in memory in
 several passes over parts of the genes, so that the transposed part is a fraction of the matrix;
-from a file or from R in one pass, whose pieces wait on disk.
+from a file or from R in one pass, whose pieces wait on disk. While the genes of one pass are given
+away those of the next are transposed, into memory that was used before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -20,7 +21,7 @@ from ..runs.parallel import bounded_map
 from ..study.expression.blocks import BLOCK_VALUES, canonical, row_ranges, sparse_view
 from ..study.expression.source import BlockRun
 from .machine import available_memory, processors
-from .vars_h5.transpose import Piece, Pieces, Transposed
+from .vars_h5.transpose import MOST_VALUES, Piece, Pieces, SharedArrays, Transposed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,6 +58,9 @@ class GeneReader:
         Most cells that are taken at once.
     events
         Receives progress; stops the work when the user interrupts.
+    on_cells
+        Called, in threads of the pool, with the first cell of each block and its values as they
+        are read, cells x genes; not where the matrix is kept by gene.
     """
 
     source: ExpressionSource
@@ -64,22 +68,39 @@ class GeneReader:
     pool: ThreadPoolExecutor
     batch: int
     events: Events
+    on_cells: Callable[[int, Block], None] | None = None
 
     def __iter__(self) -> Iterator[tuple[int, Block]]:
         """Yield ``(first gene, block)``: columns of cells x genes, in order, each gene once."""
         if self.source.axis == "genes":
             yield from self._as_kept()
             return
-        n_genes, stored = self.source.shape[1], self.source.stored_values
+        stored = self.source.stored_values
         several = self.source.in_memory and self.source.rereadable
         few = stored is not None and stored <= FEW_VALUES
         most = PASSES if stored is not None else PASSES_OF_DENSE
-        passes = most if several and not few else 1
-        bounds = np.linspace(0, n_genes, passes + 1).astype(int).tolist()
+        yield from self._in_passes(most if several and not few else 1)
+
+    def _in_passes(self, n: int) -> Iterator[tuple[int, Block]]:
+        """Transpose the genes of each pass while those of the pass before are given away."""
+        bounds = np.unique(np.linspace(0, self.source.shape[1], n + 1).astype(int)).tolist()
         parts = _Parts(bounds)
-        for number, (start, stop) in enumerate(pairwise(bounds)):
-            if stop > start:
-                yield from self._transposed(parts, number)
+        arrays: list[SharedArrays] = []
+        passes = (self._begun(parts, number, arrays) for number in range(len(bounds) - 1))
+        following = next(passes, None)
+        while following is not None:
+            current = following
+            for _ in current.steps:
+                pass
+            following = next(passes, None)
+            given = 0
+            for first, block in current.blocks(self.pool):
+                yield first, block
+                given += block.nnz
+                while following is not None and following.done < given:
+                    if next(following.steps, None) is None:
+                        break
+            current.file.unlink(missing_ok=True)
 
     def _as_kept(self) -> Iterator[tuple[int, Block]]:
         for start, given in self.source.blocks(BLOCK_VALUES):
@@ -88,40 +109,41 @@ class GeneReader:
             for first, last in row_ranges(block.indptr, SHARE_VALUES, int(block.shape[1])):
                 yield start + first, _columns(block, first, last)
 
-    def _transposed(self, parts: _Parts, number: int) -> Iterator[tuple[int, Block]]:
-        n_cells = self.source.shape[0]
+    def _begun(self, parts: _Parts, number: int, arrays: list[SharedArrays]) -> _Pass:
+        """Return a pass whose blocks are still to be transposed.
+
+        Its arrays are those of the last pass but one, if they are in ``arrays``.
+        """
         start, stop = parts.bounds[number : number + 2]
-        passes = len(parts.bounds) - 1
-        whole = passes == 1
+        passes, n_cells = len(parts.bounds) - 1, self.source.shape[0]
+        blocks = self._blocks(number, passes)
+        first = next(blocks, None)
+        dtype = np.dtype(np.float32) if first is None else canonical(first[1]).dtype
+        values = self.source.stored_values if self.source.in_memory else None
+        if passes > 1 and values is not None and values <= MOST_VALUES and len(arrays) < 2:
+            # The system gives the memory that is written to, which is that of one pass.
+            arrays.append(SharedArrays(values, dtype))
+        shared = arrays[number % 2] if arrays else None
+        if shared is not None:
+            shared.clear()
         memory = available_memory() // 3
         memory = memory if self.source.in_memory else min(memory, PIECES_OF_A_FILE)
         file = self.folder / f"genes-{start}.pieces"
-        values = self.source.stored_values if whole and self.source.in_memory else None
-        blocks = self._blocks(number, passes)
-        following = next(blocks, None)
-        if following is None:
-            return
-        pieces = Pieces(memory, file, values)
-        dtype = canonical(following[1]).dtype
+        pieces = Pieces(memory, file, values if passes == 1 else None, shared)
         turned = Transposed((stop - start, n_cells), dtype, pieces)
 
         def turn(item: tuple[int, Block | BlockRun]) -> list[Piece]:
             row, block = item
-            if whole:
+            if self.on_cells is not None and number == 0:
+                block = canonical(block)
+                self.on_cells(row, block)
+            if passes == 1:
                 return turned.turned(cast("csr_matrix", canonical(block)))
             return turned.turned(parts.part(row, block, number))
 
-        for made in bounded_map(
-            turn, chain([following], blocks), self.pool, self.events, ahead=processors() + 1
-        ):
-            turned.add(made)
-        first = 0
-        for last, indices, data in turned.groups(self.pool):
-            pointers = turned.indptr[first : last + 1] - turned.indptr[first]
-            arrays = (data, indices, pointers)
-            yield start + first, sparse_view(arrays, (n_cells, last - first), "genes")
-            first = last
-        file.unlink(missing_ok=True)
+        items = () if first is None else chain([first], blocks)
+        made = bounded_map(turn, items, self.pool, self.events, ahead=processors() + 1)
+        return _Pass(start, n_cells, turned, made, file)
 
     def _blocks(self, number: int, passes: int) -> Iterator[tuple[int, Block | BlockRun]]:
         n_cells = self.source.shape[0]
@@ -130,6 +152,41 @@ class GeneReader:
                 "progress", number * n_cells + row, passes * n_cells, "cells", "Reading the values"
             )
             yield row, block
+
+
+class _Pass:
+    """Some genes of all cells: transposed block by block, and then given away."""
+
+    def __init__(
+        self,
+        start: int,
+        n_cells: int,
+        turned: Transposed,
+        made: Iterator[list[Piece]],
+        file: Path,
+    ) -> None:
+        self._start, self._n_cells, self._turned = start, n_cells, turned
+        self.file = file
+        self.done = 0
+        """Values that were transposed."""
+        self.steps = self._steps(made)
+        """Each takes a block that was transposed."""
+
+    def _steps(self, made: Iterator[list[Piece]]) -> Iterator[bool]:
+        for pieces in made:
+            self._turned.add(pieces)
+            self.done += sum(int(piece.indptr[-1]) for piece in pieces)
+            yield True
+
+    def blocks(self, pool: ThreadPoolExecutor) -> Iterator[tuple[int, Block]]:
+        """Yield ``(first gene, block)`` after all steps."""
+        first = 0
+        for last, indices, data in self._turned.groups(pool):
+            pointers = self._turned.indptr[first : last + 1] - self._turned.indptr[first]
+            block = sparse_view((data, indices, pointers), (self._n_cells, last - first), "genes")
+            block.has_canonical_format = True
+            yield self._start + first, block
+            first = last
 
 
 def _columns(block: Block, start: int, stop: int) -> Block:

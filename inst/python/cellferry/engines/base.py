@@ -52,7 +52,7 @@ class Capabilities:
     companions
         What the service is said to offer beside annotation, by name; see :class:`Companion`.
     from_file
-        Whether the values of an .h5ad are to stay in the file, from which workers read them.
+        Whether values are to stay in their file, from which blocks, or workers, are read.
     """
 
     answers: frozenset[str] = frozenset({"clusters"})

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..machine import processors
 from . import lz4
-from .file import pages
+from .file import DirectIOFile, pages
 
 if TYPE_CHECKING:
     import h5py
@@ -40,15 +42,22 @@ class ChunkedArray:
         Where the dataset is made, and of what.
     pool
         Compresses; only the caller's thread touches HDF5.
+    under
+        The file that HDF5 writes to; None where it is any other.
 
     Pieces are kept as they are until their chunk is written: do not change them.
     """
 
     def __init__(
-        self, group: h5py.Group, name: str, dtype: DTypeLike, pool: ThreadPoolExecutor
+        self,
+        group: h5py.Group,
+        name: str,
+        dtype: DTypeLike,
+        pool: ThreadPoolExecutor,
+        under: DirectIOFile | None = None,
     ) -> None:
         self._group, self._name, self._dtype = group, name, np.dtype(dtype)
-        self._pool = pool
+        self._pool, self._under = pool, under
         self._dataset: h5py.Dataset | None = None
         self._pieces: list[NDArray[np.number]] = []
         self._held = 0
@@ -114,9 +123,7 @@ class ChunkedArray:
         while len(self._waiting) >= self._ahead:
             self._write_oldest()
         size = lz4.largest_size(chunk * self._dtype.itemsize)
-        while len(self._buffers) < len(batch):
-            self._buffers.append(pages(size))
-        buffers = [self._buffers.pop() for _ in batch]
+        buffers = [self._buffers.pop() if self._buffers else pages(size) for _ in batch]
         self._waiting.append((start, self._pool.submit(_compressed, batch, chunk, buffers)))
 
     def _write_oldest(self) -> None:
@@ -127,8 +134,11 @@ class ChunkedArray:
         if start + len(batch) * step > dataset.shape[0]:
             dataset.resize((start + max(GROWTH, len(batch)) * step,))
         for place, (chunk, buffer) in enumerate(batch):
-            dataset.id.write_direct_chunk((start + place * step,), chunk)
-            self._buffers.append(buffer)
+            again = partial(self._buffers.append, buffer)
+            with nullcontext() if self._under is None else self._under.kept(buffer, again):
+                dataset.id.write_direct_chunk((start + place * step,), chunk)
+            if self._under is None:
+                again()
 
 
 _Batch = list[tuple[memoryview, NDArray[np.uint8]]]

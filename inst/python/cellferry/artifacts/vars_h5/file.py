@@ -7,7 +7,8 @@ which keeps the first error, lets HDF5 believe that all went well, and raises it
 Large pieces go past the system's page cache, where the system can. What is written once and
 read later by somebody else needs no copy there: making it takes a fifth of the processor time
 of a build, drives out what the session has cached, and leaves all of the file to be waited for
-when it is made durable.
+when it is made durable. What waits for the device is written by a thread of its own, so that
+whoever gives out work need not.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import errno
 import io
 import mmap
 import os
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +37,9 @@ page of the machine, which may be larger, but what devices want."""
 LARGE = 64 << 10
 """Bytes of a piece that goes past the cache; smaller ones are slower without it."""
 
+MOST_LATER = 32
+"""Pieces of :meth:`DirectIOFile.kept` memory that wait to be written."""
+
 
 def pages(size: int) -> NDArray[np.uint8]:
     """Return memory that begins at a page, of at least so many bytes."""
@@ -47,12 +53,48 @@ class DirectIOFile(io.RawIOBase):
         super().__init__()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | _BINARY, 0o666)
         self._uncached = _open_uncached(path)
+        self._takes_uncached = True
         self._place = 0
         self._size = 0
         self._error: OSError | None = None
+        self._kept: NDArray[np.uint8] | None = None
+        self._is_later = False
+        self._later: deque[Future[None]] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cellferry-write")
+
+    @contextmanager
+    def kept(self, buffer: NDArray[np.uint8], done: Callable[[], object]) -> Iterator[None]:
+        """Let what is written of a buffer be written later.
+
+        Parameters
+        ----------
+        buffer
+            Whoever owns it leaves it as it is until ``done`` is called.
+        done
+            Called once, in any thread.
+        """
+        self._kept, self._is_later = buffer, False
+        try:
+            yield
+        finally:
+            self._kept = None
+            if self._is_later:
+                self._later[-1].add_done_callback(lambda _: done())
+            else:
+                done()
+
+    def _wait(self, most: int = 0) -> None:
+        """Wait until at most so many pieces are still to be written."""
+        while len(self._later) > most:
+            self._later.popleft().result()
+
+    def finish(self) -> None:
+        """Wait for what is written later, and raise the first error of writing."""
+        self._wait()
+        self.check()
 
     def check(self) -> None:
-        """Raise the first error of writing, if there was one."""
+        """Raise the first error of writing that is known, if there was one."""
         if self._error is not None:
             raise self._error
 
@@ -69,6 +111,7 @@ class DirectIOFile(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill a buffer; what was never written reads as zeros, as in a sparse file."""
         view = memoryview(buffer).cast("B")
+        self._wait()
         os.lseek(self._descriptor, self._place, os.SEEK_SET)
         found = os.read(self._descriptor, len(view))
         view[: len(found)] = found
@@ -79,43 +122,60 @@ class DirectIOFile(io.RawIOBase):
     def write(self, data: ReadableBuffer) -> int:
         """Write all of the data, or remember why not."""
         view = memoryview(data).cast("B")
-        if self._error is None:
-            try:
-                done = self._write_uncached(view)
-                self._write(self._descriptor, view[done:], self._place + done)
-            except OSError as error:
-                self._error = error
+        address = np.frombuffer(view, np.uint8).ctypes.data if len(view) >= LARGE else 0
+        offset = -1 if self._kept is None else address - self._kept.ctypes.data
+        if self._kept is not None and 0 <= offset < self._kept.nbytes and _AT_ONCE:
+            # A view of HDF5's ends with the call; the memory does not.
+            own = self._kept[offset : offset + len(view)].data
+            self._wait(MOST_LATER - 1)
+            self._later.append(self._thread.submit(self._write_whole, own, self._place))
+            self._is_later = True
+        else:
+            self._write_whole(view, self._place)
         self._place += len(view)
         self._size = max(self._size, self._place)
         return len(view)
 
-    def _write_uncached(self, view: memoryview) -> int:
+    def _write_whole(self, view: memoryview, place: int) -> None:
+        """Write all of a view, or remember why not; on any thread."""
+        if self._error is not None:
+            return
+        try:
+            done = self._write_uncached(view, place)
+            self._write(self._descriptor, view[done:], place + done)
+        except OSError as error:
+            self._error = error
+
+    def _write_uncached(self, view: memoryview, place: int) -> int:
         """Write whole pages past the cache, and return how many bytes that were."""
-        address = np.frombuffer(view, np.uint8).ctypes.data
-        if self._uncached is None or len(view) < LARGE or self._place % PAGE or address % PAGE:
+        if not self._takes_uncached or self._uncached is None or len(view) < LARGE:
+            return 0
+        if place % PAGE or np.frombuffer(view, np.uint8).ctypes.data % PAGE:
             return 0
         whole = len(view) - len(view) % PAGE
         try:
-            self._write(self._uncached, view[:whole], self._place)
+            self._write(self._uncached, view[:whole], place)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
             # A file system that opens a file so and takes nothing, or part of a page.
-            os.close(self._uncached)
-            self._uncached = None
+            self._takes_uncached = False
             return 0
         return whole
 
     @staticmethod
     def _write(descriptor: int, view: memoryview, place: int) -> None:
-        # Not pwrite(), which Windows lacks.
-        os.lseek(descriptor, place, os.SEEK_SET)
         done = 0
         while done < len(view):
-            done += os.write(descriptor, view[done:])
+            if _AT_ONCE:
+                done += os.pwrite(descriptor, view[done:], place + done)
+            else:
+                os.lseek(descriptor, place + done, os.SEEK_SET)
+                done += os.write(descriptor, view[done:])
 
     def truncate(self, size: int | None = None) -> int:
         """Set the length, or remember why not."""
+        self._wait()
         self._size = self._place if size is None else size
         if self._error is None:
             try:
@@ -140,11 +200,16 @@ class DirectIOFile(io.RawIOBase):
         """Close the file; HDF5 has closed its own before."""
         if not self.closed:
             super().close()
+            self._wait()
+            self._thread.shutdown()
             os.close(self._descriptor)
             if self._uncached is not None:
                 os.close(self._uncached)
 
 
+_AT_ONCE = hasattr(os, "pwrite")
+"""Whether a place and what is written there are one call, so that several threads can write; not
+on Windows."""
 _BINARY = getattr(os, "O_BINARY", 0)  # Windows
 
 
@@ -175,6 +240,6 @@ def new_hdf5(path: Path) -> Iterator[tuple[h5py.File, DirectIOFile]]:
             with h5py.File(under, "w", **large) as file:
                 yield file, under
         except Exception:
-            under.check()
+            under.finish()
             raise
-        under.check()
+        under.finish()

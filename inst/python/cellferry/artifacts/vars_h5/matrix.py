@@ -16,6 +16,7 @@ from ...study.expression.blocks import sparse_view
 from ...study.expression.source import Axis, Block
 from ..machine import processors
 from .chunks import ChunkedArray
+from .file import DirectIOFile
 from .transpose import Piece, Pieces, Transposed
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class MatrixWriter:
     on_genes
         Of a matrix that is written by gene and read by cell: called, in threads of the pool, with
         the first gene of each run of genes and their values as they were read, cells x genes.
+    under
+        The file that HDF5 writes to, if it can write later.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class MatrixWriter:
         pieces: Pieces,
         pool: ThreadPoolExecutor,
         on_genes: Callable[[int, Block], None] | None = None,
+        under: DirectIOFile | None = None,
     ) -> None:
         if max(shape) > MOST:
             message = f"The matrix is {shape[0]} x {shape[1]}, and vars.h5 counts to {MOST}."
@@ -82,8 +86,8 @@ class MatrixWriter:
         across = shape if axis == "cells" else shape[::-1]
         self.length = across[0]
         dtype = convert(np.empty(0, dtype=np.float32)).dtype
-        self._indices = ChunkedArray(group, "indices", np.int32, pool)
-        self._data = ChunkedArray(group, "data", dtype, pool)
+        self._indices = ChunkedArray(group, "indices", np.int32, pool, under)
+        self._data = ChunkedArray(group, "data", dtype, pool, under)
         self._ends: list[NDArray[np.integer]] = [np.zeros(1, dtype=np.int64)]
         self._across, self._pieces, self._on_genes = across, pieces, on_genes
         self._dtype = None if on_genes else dtype

@@ -48,12 +48,13 @@ class Pieces:
     """Where pieces wait: ``memory`` bytes in memory, the others in ``file``.
 
     The file is made when it is needed and left to the owner of its folder. ``values`` is how
-    many there are at most, where that is known.
+    many there are at most, where that is known; ``shared`` are arrays that are used again.
     """
 
     memory: int
     file: Path
     values: int | None = None
+    shared: SharedArrays | None = None
 
 
 @dataclass(frozen=True)
@@ -68,12 +69,22 @@ class Piece:
     """In the one array, if there is one."""
 
 
-class _SharedArrays:
-    """One array for all pieces; each takes its place on the thread that makes it."""
+class SharedArrays:
+    """One array for all pieces; each takes its place on the thread that makes it.
+
+    Parameters
+    ----------
+    values, dtype
+        How many fit, and of what type.
+    """
 
     def __init__(self, values: int, dtype: np.dtype) -> None:
         self._values, self._dtype = values, dtype
         self._used, self._lock = 0, threading.Lock()
+
+    def clear(self) -> None:
+        """Use the arrays again: fresh memory costs more than all that is done in it."""
+        self._used = 0
 
     @functools.cached_property
     def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.number]]:
@@ -81,6 +92,7 @@ class _SharedArrays:
         return np.empty(self._values, np.int32), np.empty(self._values, self._dtype)
 
     def take(self, values: int) -> tuple[int, tuple[NDArray[np.int32], NDArray[np.number]]]:
+        """Return where so many values may be put, and the arrays."""
         with self._lock:
             place, self._used = self._used, self._used + values
             if self._used > self._values:
@@ -109,7 +121,9 @@ class Transposed:
         self._memory, self._file = pieces.memory, pieces.file
         size = (pieces.values or 0) * (self._dtype.itemsize + 4)
         fits = pieces.values is not None and pieces.values <= MOST_VALUES and size <= self._memory
-        self._shared = _SharedArrays(pieces.values or 0, self._dtype) if fits else None
+        self._shared = pieces.shared
+        if self._shared is None and fits:
+            self._shared = SharedArrays(pieces.values or 0, self._dtype)
         self._pieces: list[Piece] = []
         self._written = 0
         self.indptr = np.zeros(self._length + 1, dtype=np.int64)

@@ -8,6 +8,7 @@ one read gives both.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from ...runs.worker import Events
 from ...study.expression.blocks import canonical
 from ...study.expression.source import Axis, Block, BlockRun, ExpressionSource
 from ...study.expression.statistics import BlockStatistics, ExpressionStatistics
+from ..by_gene import GeneReader
 from ..inputs import Candidate, Inputs
 from ..machine import available_memory, processors
 from .counts import CountsVerdict, NotCountsError, as_counts, judge
@@ -101,7 +103,7 @@ class VarsWriter:
             try:
                 first = candidates[0] if candidates else None
                 shared = first if first is not None and first.source is normalized else None
-                refused = None
+                refused: NotCountsError | None = None
                 if self.far is None:
                     refused = self._normalized(file, normalized, shared)
                 else:
@@ -117,7 +119,9 @@ class VarsWriter:
                 raise
         return verdicts
 
-    def _writer(self, file: h5py.File, name: str, source: ExpressionSource) -> MatrixWriter:
+    def _writer(
+        self, file: h5py.File, name: str, source: ExpressionSource, blocks: Axis | None = None
+    ) -> MatrixWriter:
         axis: Axis = "genes" if name == "vars" else "cells"
         convert = as_counts if name == "raw" else _as_float32
         memory = available_memory() // 3
@@ -125,8 +129,9 @@ class VarsWriter:
         pieces = Pieces(memory, self.folder / f"{name}.pieces", source.stored_values)
         group = file.create_group(name)
         return MatrixWriter(
-            group, source.shape, axis, source.axis, convert, pieces=pieces, pool=self._pool,
-            on_genes=self.on_genes if name == "vars" else None,
+            group, source.shape, axis, blocks or source.axis, convert, pieces=pieces,
+            pool=self._pool, under=self._under,
+            on_genes=self.on_genes if name == "vars" and blocks is None else None,
         )  # fmt: skip
 
     def _normalized(
@@ -134,6 +139,10 @@ class VarsWriter:
     ) -> NotCountsError | None:
         """Write ``vars``, and ``raw`` from the same read if it is the same matrix."""
         axis = source.axis
+        stored = source.stored_values
+        if shared is None and axis == "cells" and source.in_memory and stored is not None:
+            self._normalized_in_passes(file, source)
+            return None
         values = self._writer(file, "vars", source)
         counts = None if shared is None else self._writer(file, "raw", source)
         refused: NotCountsError | None = None
@@ -169,6 +178,31 @@ class VarsWriter:
         elif counts is not None:
             del file["raw"]
         return refused
+
+    def _normalized_in_passes(self, file: h5py.File, source: ExpressionSource) -> None:
+        """Write ``vars`` of a matrix in memory, without a second copy of it."""
+        values = self._writer(file, "vars", source, "genes")
+        adding = threading.Lock()
+
+        def add(start: int, block: Block) -> None:
+            found = self.statistics.of_block(start, block, "cells")
+            with adding:
+                self.statistics.add(found)
+
+        def work(item: tuple[int, Block]) -> tuple[int, Prepared]:
+            first, block = item
+            if self.on_genes is not None:
+                self.on_genes(first, block)
+            return first + _length(block, "genes"), values.prepare(block)
+
+        report = self._progress(values.length, "genes", "Writing the normalised values")
+        reader = GeneReader(source, self.folder, self._pool, self.batch, Events(), add)
+        for stop, prepared in bounded_map(
+            work, reader, self._pool, self.events, ahead=processors() + 1
+        ):
+            values.add(prepared)
+            report(stop)
+        values.finish(report)
 
     def _counts(
         self,

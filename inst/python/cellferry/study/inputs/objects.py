@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +15,10 @@ from ...errors import (
     in_language,
     listing,
 )
-from ..h5ad import open_h5ad, read_h5ad
+from ..h5ad import open_h5ad, read_graph, read_h5ad
 from ..layers import OpenH5ad, OpenRaw, is_named_layer
 from .kinds import FileKind, file_error, file_kind
-from .tenx import read_10x_folder, read_10x_h5
+from .tenx import opened_10x_h5, read_10x_folder, read_10x_h5
 
 if TYPE_CHECKING:
     import anndata
@@ -123,7 +123,7 @@ def _table(data: Any) -> Any:
 
 @contextmanager
 def opened_object(path: Path, uns: Collection[str] = ()) -> Iterator[AnnDataLike]:
-    """Yield an AnnData of a file; matrices of an .h5ad and of zarr stay there until they are read.
+    """Yield an AnnData of a file; matrices stay there until they are read, but of a 10x folder.
 
     Parameters
     ----------
@@ -144,8 +144,44 @@ def opened_object(path: Path, uns: Collection[str] = ()) -> Iterator[AnnDataLike
     elif kind.is_anndata and kind.name.startswith("zarr"):
         with _opened_zarr(path, kind, uns) as in_zarr:
             yield in_zarr
+    elif kind.name == "tenx_h5":
+        with ExitStack() as stack:
+            with _unreadable(path, kind):
+                of_10x = stack.enter_context(opened_10x_h5(path))
+            yield of_10x
     else:
         yield read_object(path, kind)
+
+
+def read_graph_of(path: Path, name: str) -> Any:
+    """Read one matrix of cells x cells of ``obsp``; None where there is none of that name.
+
+    Parameters
+    ----------
+    path
+        As of :func:`read_object`.
+    name
+        In ``obsp``.
+
+    Raises
+    ------
+    InputError, DependencyError
+        As of :func:`read_object`.
+    """
+    kind = file_kind(path)
+    if kind.name == "h5ad":
+        return read_graph(path, name)
+    if not kind.name.startswith("zarr"):
+        return None
+    from anndata.io import read_elem
+
+    store = _zarr_store(path, zipped=kind.name == "zarr_zip")
+    import zarr
+
+    with _unreadable(path, kind):
+        group: Any = zarr.open_group(store, mode="r")
+        place = f"obsp/{name}"
+        return read_elem(group[place]) if place in group else None
 
 
 def read_metadata(path: Path, uns: Collection[str] = ()) -> anndata.AnnData:

@@ -6,14 +6,20 @@ The layouts are those of the Cell Ranger documentation, "Feature-Barcode Matrice
 from __future__ import annotations
 
 import gzip
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...errors import InputError, listing
+from ..layers import OpenH5ad
 
 if TYPE_CHECKING:
     import anndata
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
 GENES = "Gene Expression"
 
@@ -93,27 +99,77 @@ def read_10x_h5(path: Path) -> anndata.AnnData:
     InputError
         There are several genomes with different cells.
     """
+    import anndata
+
+    with opened_10x_h5(path) as opened:
+        return anndata.AnnData(opened.X[:], obs=opened.obs, var=opened.var)
+
+
+@contextmanager
+def opened_10x_h5(path: Path) -> Iterator[OpenH5ad]:
+    """Yield the parts of an .h5, whose counts stay in the file until they are read.
+
+    Raises
+    ------
+    InputError
+        There are several genomes with different cells.
+    """
     import h5py
-    import numpy as np
     import pandas as pd
-    from scipy.sparse import csr_matrix, hstack
 
     with h5py.File(path, "r") as file:
         groups = [file[key] for key in file if "indptr" in file[key]]
-        parts, frames, cells = [], [], None
+        cells: list[str] | None = None
         for group in groups:
-            n_features, n_cells = (int(n) for n in group["shape"][:])
-            arrays = (group["data"][:], group["indices"][:], group["indptr"][:])
-            # Compressed by cells: columns of features x cells are rows of cells x features.
-            parts.append(csr_matrix(arrays, shape=(n_cells, n_features)))
             names = _texts(group["barcodes"])
             if cells is not None and names != cells:
                 message = f'"{path}" has genomes with different cells: {listing(list(file))}.'
                 raise InputError(message, 'Read one: scanpy.read_10x_h5(path, genome="...").')
             cells = names
-            frames.append(_features(group))
-    matrix = parts[0] if len(parts) == 1 else hstack(parts, format="csr")
-    return _anndata(csr_matrix(matrix, dtype=np.float32), cells or [], pd.concat(frames))
+        var = pd.concat([_features(group) for group in groups])
+        kept, var = _genes(var)
+        obs = pd.DataFrame(index=pd.Index(cells or [], dtype=object))
+        yield OpenH5ad(CountsOf10x(groups, kept), None, {}, obs, var, {}, {})
+
+
+class CountsOf10x:
+    """Cells x genes of the groups of a 10x .h5, read by cells.
+
+    Parameters
+    ----------
+    groups
+        Of h5py, one for each genome, of the same cells.
+    genes
+        Positions of the features that are genes; None is all.
+    """
+
+    format = "csr"
+
+    def __init__(self, groups: Sequence[Any], genes: NDArray[np.intp] | None) -> None:
+        self._groups, self._genes = groups, genes
+        self._indptr = [group["indptr"][:] for group in groups]
+        features = sum(int(group["shape"][0]) for group in groups)
+        n_cells = len(self._indptr[0]) - 1
+        self.shape = (n_cells, features if genes is None else len(genes))
+        self.dtype = np.dtype(np.float32)
+        self.group = {"indptr": sum(self._indptr), "data": groups[0]["data"]}
+        """Where values may be looked at, and how many each cell has."""
+
+    def __getitem__(self, cells: slice) -> csr_matrix:
+        """Return some cells that follow each other."""
+        from scipy.sparse import csr_matrix, hstack
+
+        start, stop, _ = cells.indices(self.shape[0])
+        parts = []
+        for group, indptr in zip(self._groups, self._indptr, strict=True):
+            pointers = indptr[start : stop + 1]
+            here = slice(int(pointers[0]), int(pointers[-1]))
+            # Compressed by cells: columns of features x cells are rows of cells x features.
+            arrays = (group["data"][here], group["indices"][here], pointers - pointers[0])
+            parts.append(csr_matrix(arrays, shape=(stop - start, int(group["shape"][0]))))
+        whole = parts[0] if len(parts) == 1 else hstack(parts, format="csr")
+        made = csr_matrix(whole, dtype=np.float32)
+        return made if self._genes is None else made[:, self._genes]
 
 
 def _features(group: Any) -> Any:
@@ -136,11 +192,23 @@ def _anndata(matrix: Any, cells: list[str], var: Any) -> anndata.AnnData:
     import anndata
     import pandas as pd
 
+    kept, var = _genes(var)
+    obs = pd.DataFrame(index=pd.Index(cells, dtype=object))
+    return anndata.AnnData(matrix if kept is None else matrix[:, kept], obs=obs, var=var)
+
+
+def _genes(var: Any) -> tuple[NDArray[np.intp] | None, Any]:
+    """Return which features are genes, None for all, and the table of them with unique names."""
+    import anndata
+    import pandas as pd
+
+    found = None
     if "feature_types" in var:
         # Antibodies and guides are no genes.
         kept = (var["feature_types"] == GENES).to_numpy()
+        if kept.any() and not kept.all():
+            found = np.flatnonzero(kept)
         if kept.any():
-            matrix, var = matrix[:, kept], var.iloc[kept].copy()
-    obs = pd.DataFrame(index=pd.Index(cells, dtype=object))
+            var = var.iloc[kept].copy()
     var.index = anndata.utils.make_index_unique(pd.Index(var.index, dtype=object))
-    return anndata.AnnData(matrix, obs=obs, var=var)
+    return found, var

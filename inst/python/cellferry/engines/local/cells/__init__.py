@@ -109,7 +109,7 @@ class LocalCells:
             ),
             # Seurat 5 has no layer of values before NormalizeData(), where Seurat 4 has the counts.
             one_of=("normalized", "counts"),
-            from_file=self.scheduler is not None,
+            from_file=True,
             genes=tuple(dict.fromkeys(g for s in SPECIES for g in table.names_of_genes(s))),
         )
 
