@@ -44,7 +44,7 @@ def test_labels_come_back_with_one_row_for_each_cell():
     answer = asked("set_labels", **target(), clusters=["0"], labels=["B cell"], by="AB")
     assert answer["ok"], answer
     assert column(answer, "cluster")["values"] == CELLS
-    assert column(answer, "type")["levels"] == ["B cell", "B"]
+    assert column(answer, "type")["levels"] == ["B", "B cell"]
     found = Annotations.from_json(answer["value"]["json"])
     assert [row.label for row in found] == ["B cell", "B"]
     assert answer["messages"] == ['1 decision: cluster "0": B cell.']
