@@ -59,13 +59,16 @@ new_engine <- function(name, options = list()) {
 #'   Genes that are no known symbols are a warning. The types are merged with the packaged ones; one
 #'   of the same name replaces ours, and yours win where both fit alike.
 #' @param knowledge_only Whether your types are used alone.
+#' @param measured All genes that were measured, for the marker table of a panel (Xenium, CosMx,
+#'   MERFISH): names, or the path of a text file with one on each line. A gene that was not measured
+#'   is never taken for silent. Of an object they are read without it.
 #' @export
 LocalEngine <- function(n_genes = 50L, tissue_only = FALSE, knowledge = NULL,
-                        knowledge_only = FALSE) {
+                        knowledge_only = FALSE, measured = NULL) {
   Engine(
     "local",
     n_genes = n_genes, tissue_only = tissue_only, knowledge = knowledge,
-    knowledge_only = knowledge_only
+    knowledge_only = knowledge_only, measured = measured
   )
 }
 

@@ -96,3 +96,17 @@ test_that("what an engine finished is not asked again by ResumeAnnotation()", {
   expect_length(intersect(tokens(later), tokens(requests(server)[seq_len(before)])), 0)
   expect_gt(sum(Annotations(whole)$status != "skipped"), sum(status != "skipped"))
 })
+
+test_that("the genes of a panel are given beside a marker table", {
+  skip_without_backend()
+  markers <- list(a = c("CD79A", "MS4A1", "CD79B", "BANK1"))
+  panel <- withr::local_tempfile(fileext = ".txt", lines = c("gene", unlist(markers), "CD3D"))
+  of <- function(measured) {
+    found <- AnnotateClusters(
+      ReadMarkers(markers), engine = LocalEngine(measured = measured), verbose = FALSE
+    )
+    Annotations(found)[, c("label", "confidence")]
+  }
+  expect_identical(of(panel), of(c(markers$a, "CD3D")))
+  expect_error(of(c("LYZ", "EPCAM")), "marker table", class = "cellferry_invalid_option_error")
+})

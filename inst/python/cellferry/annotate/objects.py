@@ -145,7 +145,7 @@ def annotate_clusters(
         Options of the engine; its class says what they mean, for example
         ``help(cellferry.engines.engine_class("local"))``. With their defaults:
 
-        ``"local"``: n_genes=50, tissue_only=False, knowledge, knowledge_only=False.
+        ``"local"``: n_genes=50, tissue_only=False, knowledge, knowledge_only=False, measured.
 
         ``"llm"``: provider='openrouter', model, base_url, api_key, api_key_env, llm_configs,
         output_name, overwrite_files=False, n_genes=50, ranking_method='avg_log2FC', ascending,

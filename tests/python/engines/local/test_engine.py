@@ -23,8 +23,11 @@ def test_options_are_those_of_the_registry_and_make_the_same_engine_again():
         "tissue_only",
         "knowledge",
         "knowledge_only",
+        "measured",
     ]
-    engine = create_engine("local", {"n_genes": 30, "tissue_only": True})
+    engine = create_engine(
+        "local", {"n_genes": 30, "tissue_only": True, "measured": ["CD3D", "CD3E"]}
+    )
     assert dict(create_engine("local", engine.describe()).describe()) == dict(engine.describe())
     with pytest.raises(UnknownOptionError, match="n_gene"):
         create_engine("local", {"n_gene": 30})

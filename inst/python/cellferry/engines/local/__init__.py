@@ -29,6 +29,7 @@ from .knowledge.sources import plain, read_knowledge
 from .knowledge.suggest import suggested_tissue
 from .knowledge.tissues import tissues_of
 from .knowledge.types import SPECIES
+from .panel import check_listed, given_genes, measured_genes
 from .profiles import Profiles
 
 if TYPE_CHECKING:
@@ -65,6 +66,10 @@ class Local:
         and yours win where both fit alike.
     knowledge_only
         Use your table alone.
+    measured
+        All genes that were measured, for the marker table of a panel (Xenium, CosMx, MERFISH):
+        names, or the path of a text file with one on each line. A gene that was not measured is
+        never taken for silent. Of an object they are read without it.
 
     Raises
     ------
@@ -85,6 +90,7 @@ class Local:
         tissue_only: bool = False,
         knowledge: object = None,
         knowledge_only: bool = False,
+        measured: object = None,
     ) -> None:
         self.n_genes = whole_number("n_genes", n_genes, 1)
         self.tissue_only = flag("tissue_only", tissue_only)
@@ -93,6 +99,7 @@ class Local:
             message = "`knowledge_only` needs a table of your own, and none is given."
             raise InvalidOptionError(message, "Give it as `knowledge`.", option="knowledge")
         self.knowledge = None if knowledge is None else plain(knowledge)
+        self.measured = given_genes(measured)
         self._table = self._read()
 
     def _read(self) -> Knowledge:
@@ -127,12 +134,14 @@ class Local:
             "tissue_only": self.tissue_only,
             "knowledge": self.knowledge,
             "knowledge_only": self.knowledge_only,
+            "measured": list(m) if isinstance(m := self.measured, tuple) else m,
         }
 
     def plan(self, study: Study) -> Plan:
         """Return a plan without calls or cost; raises where an option does not fit the study."""
         markers: Markers = study.require("markers", self.name)
         species = self._species(study, markers)
+        check_listed(self._measured(study), markers.gene)
         known = self._knowledge_for(study).types
         types = sum(species.vocabulary in t.positive for t in known)
         return Plan(
@@ -148,7 +157,8 @@ class Local:
         read = self._species(study, markers)
         species = read.vocabulary
         tissues = self._tissues(study)
-        evidence = Evidence.from_markers(markers, self.n_genes, study.genes)
+        measured = self._measured(study)
+        evidence = Evidence.from_markers(markers, self.n_genes, measured)
         prevalence = self._prevalence(study, run)
         if prevalence is not None:
             evidence = with_prevalence(evidence, markers.clusters, prevalence)
@@ -169,7 +179,7 @@ class Local:
             if suggested is not None:
                 tissues = tissues_of(suggested)
                 reader = _reader(knowledge, evidence, species, tissues)
-        key = self._key(study, markers, knowledge, species, prevalence)
+        key = self._key(study, markers, knowledge, (species, measured), prevalence)
         finished = run.finished()
         sizes = study.clusters.counts() or {}
         with_rows = {markers.clusters[i] for i in set(markers.cluster.tolist())}
@@ -225,6 +235,9 @@ class Local:
     def _species(self, study: Study, markers: Markers) -> SpeciesRead:
         return read_species(study.context, self._table, map(str, markers.gene))
 
+    def _measured(self, study: Study) -> tuple[str, ...] | None:
+        return measured_genes(self.measured, study.genes, study.context.species)
+
     def _tissues(self, study: Study) -> frozenset[str]:
         return tissues_of(study.context.tissue or "", self._table.tissues)
 
@@ -249,7 +262,7 @@ class Local:
         study: Study,
         markers: Markers,
         knowledge: Knowledge,
-        species: str,
+        read: tuple[str, tuple[str, ...] | None],
         prevalence: Prevalence | None,
     ) -> str:
         """Hash everything that determines the answers; no order of rows or clusters in it."""
@@ -258,9 +271,9 @@ class Local:
             "options": self.n_genes,
             "tissues": sorted(self._tissues(study)),
             "knowledge": knowledge.digest,
-            "species": species,
+            "species": read[0],
             "expression": None if prevalence is None else prevalence.digest(),
-            "genes": sorted(study.genes) if study.genes is not None else None,
+            "genes": sorted(read[1]) if read[1] is not None else None,
             "sizes": study.clusters.counts(),
             "markers": {c: markers.fingerprint(c) for c in markers.clusters},
         }
