@@ -35,7 +35,7 @@ from ...errors import (
 )
 from ...study.options import flag, one_of
 from ..base import Capabilities, Plan
-from ..models.answers import no_genes, terms_of
+from ..models.answers import no_genes, of_cells, terms_of
 from ..models.genes import genes_of
 from ..models.units import BlockUnit
 from ..models.values import LogNormalized
@@ -88,11 +88,7 @@ class Azimuth:
     @property
     def capabilities(self) -> Capabilities:
         """It answers cells from expression; nothing leaves the machine."""
-        return Capabilities(
-            answers=frozenset({"cells"}),
-            needs=frozenset({"cells"}),
-            uses=frozenset({"normalized", "counts"}),
-        )
+        return of_cells()
 
     def describe(self) -> Mapping[str, object]:
         """Return the options, from which the same engine can be made again."""

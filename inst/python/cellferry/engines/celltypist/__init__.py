@@ -22,7 +22,7 @@ from ...study.options import flag, number, one_of, or_none, text
 from ...study.options import path as path_option
 from ...study.symbols import symbols_of
 from ..base import Capabilities, Plan
-from ..models.answers import label_lists, missing, no_genes, plan_of_model, terms_of
+from ..models.answers import label_lists, missing, no_genes, of_cells, plan_of_model, terms_of
 from ..models.genes import check_shared, genes_of, places
 from ..models.values import LogNormalized
 from .model import CellTypistModel
@@ -97,10 +97,7 @@ class CellTypist:
     @property
     def capabilities(self) -> Capabilities:
         """It answers cells from expression; nothing leaves the machine."""
-        uses = {"normalized", "counts"} | ({"obs"} if self.over_clustering else set())
-        return Capabilities(
-            answers=frozenset({"cells"}), needs=frozenset({"cells"}), uses=frozenset(uses)
-        )
+        return of_cells({"obs"} if self.over_clustering else ())
 
     def describe(self) -> Mapping[str, object]:
         """Return the options, from which the same engine can be made again."""

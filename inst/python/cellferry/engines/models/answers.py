@@ -13,7 +13,7 @@ from ...annotations.clusters import UNKNOWN
 from ...annotations.texts import TextLists
 from ...biology.ontology import cell_ontology
 from ...errors import EngineNeedsError
-from ..base import Plan
+from ..base import Capabilities, Plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +21,21 @@ if TYPE_CHECKING:
     from ...study.study import Study
 
 logger = logging.getLogger("cellferry")
+
+
+def of_cells(also: Iterable[str] = ()) -> Capabilities:
+    """Return what engines of a model say of themselves: cells, from expression, on this machine.
+
+    Parameters
+    ----------
+    also
+        Parts of a study that are read besides.
+    """
+    return Capabilities(
+        answers=frozenset({"cells"}),
+        needs=frozenset({"cells"}),
+        uses=frozenset({"normalized", "counts", *also}),
+    )
 
 
 def no_genes(what: str = "model") -> str:

@@ -20,7 +20,7 @@ from ...annotations.texts import TextLists, Texts
 from ...study.options import or_none
 from ...study.options import path as path_option
 from ..base import Capabilities, Plan
-from ..models.answers import label_lists, missing, no_genes, plan_of_model
+from ..models.answers import label_lists, missing, no_genes, of_cells, plan_of_model
 from ..models.genes import check_shared, genes_of
 from ..models.values import LogNormalized
 from .model import ReferenceModel
@@ -69,11 +69,7 @@ class Reference:
     @property
     def capabilities(self) -> Capabilities:
         """It answers cells from expression; nothing leaves the machine."""
-        return Capabilities(
-            answers=frozenset({"cells"}),
-            needs=frozenset({"cells"}),
-            uses=frozenset({"normalized", "counts"}),
-        )
+        return of_cells()
 
     def describe(self) -> Mapping[str, object]:
         """Return the options, from which the same engine can be made again."""

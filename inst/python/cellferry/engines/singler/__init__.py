@@ -19,7 +19,7 @@ from ...annotations.clusters import UNKNOWN
 from ...annotations.texts import TextLists, Texts
 from ...study.options import flag, number, one_of, or_none, text, whole_number
 from ..base import Capabilities, Plan
-from ..models.answers import label_lists, missing, no_genes, plan_of_model, terms_of
+from ..models.answers import label_lists, missing, no_genes, of_cells, plan_of_model, terms_of
 from ..models.genes import check_shared, genes_of, shared_genes
 from ..models.values import LogNormalized
 from .asking import Answered, ask_of_blocks, check_installed
@@ -118,11 +118,7 @@ class SingleR:
     @property
     def capabilities(self) -> Capabilities:
         """It answers cells from expression; nothing leaves the machine."""
-        return Capabilities(
-            answers=frozenset({"cells"}),
-            needs=frozenset({"cells"}),
-            uses=frozenset({"normalized", "counts"}),
-        )
+        return of_cells()
 
     def describe(self) -> Mapping[str, object]:
         """Return the options, from which the same engine can be made again."""
