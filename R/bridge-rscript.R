@@ -24,7 +24,7 @@ condition_message <- function(cnd) {
 }
 
 do_task <- function(task) {
-  if (task$verb == "singler") {
+  if (identical(task$verb, "singler")) {
     # Python asks until it has no more to ask.
     return(invisible(bridge_call("singler", callback = function(bytes) {
       answer_singler(from_json_bytes(bytes))

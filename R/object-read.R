@@ -61,7 +61,7 @@ stop_path <- function(path) {
 }
 
 stop_unsupported <- function(object) {
-  if (is_path(object)) stop_path(object)
+  if (is.character(object) && length(object) == 1L) stop_path(object)
   if (inherits(object, "seurat")) stop_outdated("It was made by Seurat 2.")
   cellferry_stop(
     "unsupported_object",

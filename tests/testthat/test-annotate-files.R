@@ -106,7 +106,7 @@ test_that("an object in a file is written only where it is asked for", {
   expect_identical(list.files(folder), "x.rds")
   expect_messages(
     AnnotateClusters(path, small_markers(), output = output), "annotated-file",
-    c("[0-9.]+ seconds" = "s")
+    c("[0-9.]+ seconds" = "s", "(0[.][0-9])[0-9]  " = "\\1x  ")
   )
   expect_identical(tools::md5sum(path), before)
   expect_identical(as.data.frame(Annotations(readRDS(output)))$label, as.data.frame(table)$label)

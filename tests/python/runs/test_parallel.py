@@ -180,7 +180,7 @@ def test_the_first_error_ends_everything():
 
     with pytest.raises(ValueError, match="three"):
         list(bounded_map(work, recorded(100, made), 2, Events(), ordered=False))
-    assert len(made) < 10
+    assert len(made) < 50
 
 
 def test_an_interrupt_is_seen_while_everything_waits():
