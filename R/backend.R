@@ -94,7 +94,9 @@ pip_arguments <- function(lock = NULL, wheels = NULL, platform = R.version$platf
     packages
   }
   c(
-    "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
+    # Isolated: in a session in which Python ran, reticulate has left a PYTHONPATH, by which all that is
+    # wanted would be there.
+    "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
     if (!is.null(wheels)) c("--no-index", "--find-links", normalizePath(wheels)),
     wanted
   )
@@ -226,7 +228,7 @@ create_environment <- function(envname, python) {
   made <- reticulate::virtualenv_python(envname)
   with_clean_library_path({
     has_pip <- file.exists(made) && system2(
-      made, c("-c", shQuote("import pip")),
+      made, c("-I", "-c", shQuote("import pip")),
       stdout = FALSE, stderr = FALSE
     ) == 0L
     if (!has_pip) {
@@ -236,7 +238,7 @@ create_environment <- function(envname, python) {
       clear <- if (file.exists(file.path(folder, "pyvenv.cfg"))) "--clear"
       said <- tryCatch(
         suppressWarnings(system2(
-          python, c("-m", "venv", clear, shQuote(folder)),
+          python, c("-I", "-m", "venv", clear, shQuote(folder)),
           stdout = TRUE, stderr = TRUE
         )),
         error = function(cnd) structure(conditionMessage(cnd), status = 127L)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cellferry
+from cell_data import cells
 from cellferry import errors
 from cellferry.biology.gene_tables import known_symbols
 from cellferry.engines import Local
@@ -98,5 +99,10 @@ def test_another_panel_is_refused():
     )
     with pytest.raises(errors.InvalidOptionError, match=message):
         annotated(measured=["LYZ", "EPCAM"])
-    check_listed(None, LISTED)
     check_listed(PANEL, LISTED)
+
+
+def test_an_object_may_have_other_genes_than_the_table():
+    study = cells(30)
+    found = cellferry.annotate_clusters(study, BLOOD, group_key="leiden", progress=False)
+    assert len(found) == len(BLOOD)

@@ -141,7 +141,8 @@ class Local:
         """Return a plan without calls or cost; raises where an option does not fit the study."""
         markers: Markers = study.require("markers", self.name)
         species = self._species(study, markers)
-        check_listed(self._measured(study), markers.gene)
+        if self.measured is not None:
+            check_listed(self._measured(study) or (), markers.gene)
         known = self._knowledge_for(study).types
         types = sum(species.vocabulary in t.positive for t in known)
         return Plan(

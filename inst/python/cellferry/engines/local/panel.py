@@ -61,7 +61,7 @@ def measured_genes(
     return symbols_of(_names_in(Path(given)) if isinstance(given, str) else given, species)
 
 
-def check_listed(measured: Sequence[str] | None, listed: Iterable[str]) -> None:
+def check_listed(measured: Sequence[str], listed: Iterable[str]) -> None:
     """Refuse genes that were measured and do not have those of the marker table.
 
     Raises
@@ -69,8 +69,6 @@ def check_listed(measured: Sequence[str] | None, listed: Iterable[str]) -> None:
     InvalidOptionError
         Fewer than half of them are there: these are other names, or another panel.
     """
-    if measured is None:
-        return
     known, there = set(measured), {str(g) for g in listed}
     absent = sorted(there - known)
     if len(absent) > (1 - FEWEST_LISTED) * len(there):
