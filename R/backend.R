@@ -94,8 +94,8 @@ pip_arguments <- function(lock = NULL, wheels = NULL, platform = R.version$platf
     packages
   }
   c(
-    # Isolated: in a session in which Python ran, reticulate has left a PYTHONPATH, by which all that is
-    # wanted would be there.
+    # Isolated: in a session in which Python ran, reticulate has left a PYTHONPATH, by which all
+    # that is wanted would be there.
     "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
     if (!is.null(wheels)) c("--no-index", "--find-links", normalizePath(wheels)),
     wanted
