@@ -7,11 +7,11 @@ import pytest
 
 from cellferry.errors import language
 
-# A package of somebody else, whose tests run where it is installed: test_installed.py.
 # A deadline would say how busy the machine is.
 hypothesis.settings.register_profile("cellferry", deadline=None)
 hypothesis.settings.load_profile("cellferry")
 
+# A package of somebody else, whose tests run where it is installed: test_installed.py.
 collect_ignore = ["engines/stranger"]
 NAMES_DO_NOT_COUNT = {"cytetype", "llm", "cellatlas", "test_cytetype.py", "test_signed.py"}
 UNKNOWN_GENES = "ignore::cellferry.errors.GenesUnrecognisedWarning"
