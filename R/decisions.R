@@ -27,7 +27,8 @@
 #'   tsv or xlsx with these. With `cells` it is the one label for them.
 #' @param cells Names of cells that get the label, in the place of clusters.
 #' @param from Metadata column whose labels become decisions: your own edits of `<key>`, or the
-#'   labels of another tool; `"ident"` is the active identity, as after `RenameIdents()`.
+#'   labels of another tool; `"ident"` is the active identity, as after `RenameIdents()`. Cells
+#'   without a value stay as they are, but in `<key>` itself: a label that you took away is Unknown.
 #' @param key Key of the annotations; `NULL` is the newest of clusters, else of cells.
 #' @param decision `"accepted"`, `"unknown"` or `"needs_work"`, for the clusters that `clusters`
 #'   names, or for `cells`: these take no label.
@@ -43,16 +44,19 @@
 #'
 #' @return The object, or the table, with the labels in force.
 #' @family decisions
-#' @examples
-#' \dontrun{
-#' x <- AnnotateClusters(SeuratObject::pbmc_small)
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
 #' x <- SetLabels(x, "0" = "CD8 T cell", "2" = "Memory B cell", reason = "CD27 is high", by = "AB")
-#' x <- SetLabels(x, "labels.csv")
 #' x <- SetLabels(x, clusters = "1", decision = "needs_work")
-#' x <- SetLabels(x, "Plasma cell", cells = Seurat::CellSelector(plot))
-#' x$cell_type[x$nCount_RNA < 50] <- NA
+#' x$cell_type[1:3] <- NA
 #' x <- SetLabels(x, from = "cell_type", reason = "edited by hand")
 #' Decisions(x)
+#' @examples
+#' \dontrun{
+#' x <- SetLabels(x, "labels.csv")
+#' x <- SetLabels(x, "Plasma cell", cells = Seurat::CellSelector(plot))
 #' }
 #' @export
 SetLabels <- function(object, ..., cells = NULL, from = NULL, key = NULL, decision = NULL,
@@ -98,10 +102,12 @@ SetLabels <- function(object, ..., cells = NULL, from = NULL, key = NULL, decisi
 #'
 #' @return The object, or the table, with the labels in force.
 #' @family decisions
-#' @examples
-#' \dontrun{
-#' x <- WithdrawDecision(x, "3", reason = "CD14 was ambient")
-#' }
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' x <- SetLabels(x, "1" = "CD14-positive monocyte")
+#' x <- WithdrawDecision(x, "1", reason = "CD14 was ambient")
 #' @export
 WithdrawDecision <- function(object, clusters = NULL, cells = NULL, key = NULL, reason = NULL,
                              by = NULL, verbose = TRUE) {
@@ -136,11 +142,12 @@ WithdrawDecision <- function(object, clusters = NULL, cells = NULL, key = NULL, 
 #'   cells), `n_cells`, `decision`, `label`, `ontology_id`, `by`, `reason`, `state` (in force,
 #'   replaced, withdrawn, stale), `run` and `id`.
 #' @family decisions
-#' @examples
-#' \dontrun{
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' x <- SetLabels(x, "1" = "CD14-positive monocyte")
 #' Decisions(x)
-#' Decisions(x, file = "decisions.json")
-#' }
 #' @export
 Decisions <- function(object, key = NULL, file = NULL) {
   check_text(file, "file", null = TRUE)
@@ -168,11 +175,17 @@ Decisions <- function(object, key = NULL, file = NULL) {
 #' @return The object, or the table, with the labels in force. Where no decision is about cells of a
 #'   cluster of the object it is the error `decisions_mismatch`, and nothing is changed.
 #' @family decisions
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' copy <- x
+#' x <- SetLabels(x, "1" = "CD14-positive monocyte")
+#' file <- tempfile(fileext = ".json")
+#' decided <- Decisions(x, file = file)
+#' copy <- ApplyDecisions(copy, file)
 #' @examples
 #' \dontrun{
-#' Decisions(x, file = "decisions.json")
-#' copy <- ApplyDecisions(copy, "decisions.json")
-#'
 #' review <- ReviewAnnotation(x)
 #' x <- ApplyDecisions(x, review)
 #' }
@@ -208,11 +221,18 @@ ApplyDecisions <- function(object, decisions, key = NULL, verbose = TRUE) {
 #'
 #' @return The object with the labels in force.
 #' @family decisions
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' x <- SetLabels(x, "0" = "CD8 T cell")
+#' # Other clusters, of which one has most of these cells, and more: the decision is stale there.
+#' x$coarse <- ifelse(SeuratObject::Idents(x) == "2", "b", "a")
+#' x <- AnnotateClusters(x, group.by = "coarse", overwrite = TRUE, verbose = FALSE)
+#' Decisions(x)
+#' x <- CarryDecisions(x)
 #' @examples
 #' \dontrun{
-#' x <- Seurat::FindClusters(x, resolution = 2)
-#' x <- AnnotateClusters(x)
-#' x <- CarryDecisions(x)
 #' y <- CarryDecisions(y, from = x)
 #' }
 #' @export

@@ -152,6 +152,33 @@ def test_edits_of_a_whole_cluster_are_a_decision_about_it(labelled):
     assert made[name].decision == "relabelled"
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_labels_that_were_taken_away_are_unknown(labelled, whole):
+    """The line that the refusal names must end the refusal."""
+    name = cluster(labelled)
+    cells = of(labelled, name).index if whole else of(labelled, name).index[:7]
+    labelled.obs.loc[cells, KEY] = None
+    with pytest.raises(errors.LabelsEditedError, match=f"{len(cells)} cells"):
+        cellferry.annotate_clusters(labelled, group_key="louvain", progress=False)
+    made = cellferry.set_labels(labelled, from_column=KEY)
+    assert set(labelled.obs.loc[cells, KEY]) == {"Unknown"}
+    assert made[name].decision == ("unknown" if whole else None)
+    assert made[name].n_decided == (None if whole else 7)
+    found = cellferry.annotate_clusters(labelled, group_key="louvain", progress=False)
+    assert set(labelled.obs.loc[cells, KEY]) == {"Unknown"}
+    assert (found[name].label == "Unknown") == whole
+
+
+def test_cells_without_a_value_in_another_column_stay(labelled, caplog):
+    before = labelled.obs[KEY].tolist()
+    labelled.obs["other"] = labelled.obs[KEY].astype(object)
+    labelled.obs.loc[labelled.obs.index[:9], "other"] = None
+    with caplog.at_level("INFO"):
+        cellferry.set_labels(labelled, from_column="other")
+    assert "All cells with a value have the labels of the column already" in caplog.text
+    assert labelled.obs[KEY].tolist() == before
+
+
 def test_edits_elsewhere_are_not_touched_by_a_decision(labelled):
     one, two = cluster(labelled), cluster(labelled, 1)
     labelled.obs[KEY] = labelled.obs[KEY].cat.add_categories(["mine"])

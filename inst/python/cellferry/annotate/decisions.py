@@ -81,6 +81,8 @@ def set_labels(
         Names of cells that get the label, in the place of clusters.
     from_column
         Column of ``obs`` whose labels become decisions: edits by hand, another tool's labels.
+        Cells without a value stay as they are, but in the column of the labels itself: a label
+        that was taken away is Unknown.
     key
         Name of the label column; None is the newest of clusters, else of cells.
     decision

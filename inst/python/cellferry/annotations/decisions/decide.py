@@ -25,6 +25,7 @@ from ...errors import (
     nearest,
     warn,
 )
+from ..clusters import UNKNOWN
 from ..labelling import (
     Labels,
     Written,
@@ -34,6 +35,7 @@ from ..labelling import (
     edited_error,
     equals,
 )
+from ..texts import Texts
 from .carry import Groups
 from .decision import (
     Action,
@@ -60,7 +62,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..clusters import Annotation, Annotations
-    from ..texts import Texts
 
 logger = logging.getLogger("cellferry")
 
@@ -256,7 +257,8 @@ def adopt(labels: Labels, column: Texts, by: str | None, reason: str | None) -> 
 
     A cluster whose cells all have one label is decided as a whole; cells that differ from the
     label in force of their cluster are decided by themselves, one decision for each label. Cells
-    without a value, and cells that have the label already, stay as they are.
+    that have the label already stay as they are, and so do cells without a value: but in the
+    column of the labels itself, where who took a label away says that it is not known.
 
     Parameters
     ----------
@@ -269,21 +271,33 @@ def adopt(labels: Labels, column: Texts, by: str | None, reason: str | None) -> 
     """
     said = Wanted(reason=reason, by=by)
     expected = labels.expected
+    assert expected is not None
+    if not differing(column, labels.column("")).any():
+        column = _removed_as_unknown(column, expected[""])
     if labels.of_cells:
-        assert expected is not None
         new = _by_label(labels, column, expected[""], np.arange(len(labels.cells)), said)
     else:
         groups = groups_of(labels)
-        assert expected is not None
         whole, rest = _whole_clusters(labels, groups, column, said)
         new = _of_clusters(labels, whole) if whole else []
         new += _by_label(labels, column, expected[""], rest, said)
     if not new:
-        message = "All cells have the labels of the column already: there is nothing to adopt."
+        these = "All cells" if (column.codes >= 0).all() else "All cells with a value"
+        message = f"{these} have the labels of the column already: there is nothing to adopt."
         logger.info("%s", message)
         return Decided((), labels.record)
     affected = np.ones(len(labels.cells), dtype=bool)
     return _decided(labels, new, affected, overwrite=True)
+
+
+def _removed_as_unknown(column: Texts, in_force: Any) -> Texts:
+    """Return a column in which labels that were taken away are "Unknown"."""
+    removed = (column.codes < 0) & differing(column, in_force)
+    if not removed.any():
+        return column
+    place = Texts.of([*column.levels, UNKNOWN])
+    unknown = place.levels.index(UNKNOWN)
+    return Texts(place.levels, np.where(removed, unknown, column.codes).astype(np.int32))
 
 
 def _whole_clusters(
