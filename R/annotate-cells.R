@@ -34,13 +34,11 @@
 #' @return The object with the new columns. After a dry run a list with the plan, of class
 #'   `cellferry_plan`.
 #' @family annotation
-#' @examples
-#' \dontrun{
-#' library(SeuratObject)
-#' x <- AnnotateCells(pbmc_small)
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateCells(SeuratObject::pbmc_small, verbose = FALSE)
 #' table(x$cell_type_cell, x$cell_type_cell_majority)
-#' AnnotateCells(pbmc_small, engine = CellAtlasEngine(), dry.run = TRUE)
-#' }
 #' @export
 AnnotateCells <- function(object, engine = "local", key = "cell_type_cell", group.by = "ident",
                           tissue = NULL, species = NULL, study.context = NULL, assay = NULL,

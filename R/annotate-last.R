@@ -25,11 +25,11 @@ remember_annotated <- function(run, key) {
 #'
 #' @return The object.
 #' @family results
-#' @examples
-#' \dontrun{
-#' pbmc <- AnnotateClusters(SeuratObject::pbmc_small)
+#' @examplesIf cellferry:::has_backend() && requireNamespace("Seurat", quietly = TRUE)
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
 #' Seurat::DimPlot(LastAnnotated(), group.by = "cell_type", label = TRUE)
-#' }
 #' @export
 LastAnnotated <- function(envir = parent.frame()) {
   if (!is.environment(envir)) invalid_argument(envir, "envir", "an environment")

@@ -23,11 +23,11 @@
 #'
 #' @return The path, invisibly.
 #' @family results
-#' @examples
-#' \dontrun{
-#' AnnotationReport(x, "report.html")
-#' AnnotationReport(x, "report.html", coordinates.key = "umap.cca", obs.columns = "sample")
-#' }
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' AnnotationReport(x, file.path(tempdir(), "report.html"), browse = FALSE)
 #' @export
 AnnotationReport <- function(object, file, key = NULL, coordinates.key = NULL, obs.columns = NULL,
                              expression = TRUE, cell.values = TRUE, report.mb = 15,
@@ -104,13 +104,15 @@ report_object <- function(object, found, drawn, columns, expression, options, ve
 #'
 #' @return The paths, invisibly; the labels are the first.
 #' @family results
-#' @examples
-#' \dontrun{
-#' WriteAnnotations(x, "labels.xlsx", sample.by = "orig.ident")
-#' WriteAnnotations(x, "labels.csv")
-#' WriteAnnotations(x, "deposit.csv", format = "cellxgene")
-#' WriteAnnotations(x, "pbmc.json", format = "cas", title = "Blood", author = "Jane Doe")
-#' }
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' folder <- tempfile()
+#' dir.create(folder)
+#' WriteAnnotations(x, file.path(folder, "labels.xlsx"), sample.by = "orig.ident")
+#' WriteAnnotations(x, file.path(folder, "labels.csv"))
+#' WriteAnnotations(x, file.path(folder, "deposit.csv"), format = "cellxgene")
 #' @export
 WriteAnnotations <- function(object, file, format = NULL, key = NULL, sample.by = NULL,
                              overwrite = FALSE, verbose = TRUE, title = NULL, author = NULL) {

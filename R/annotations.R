@@ -178,10 +178,14 @@ labels_only_error <- function(what) {
 #'   ready for Seurat's `DotPlot(features = )`. Clusters without a label are left out, and labels
 #'   without cells, as after `subset()`. [SupportingMarkersPlot()] draws them.
 #' @family results
-#' @examples
-#' \dontrun{
+#' @examplesIf cellferry:::has_backend() && requireNamespace("ggplot2", quietly = TRUE)
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
 #' SupportingMarkers(x)
 #' SupportingMarkersPlot(x)
+#' @examples
+#' \dontrun{
 #' # With Seurat, as one list, so that names of labels do not overlap:
 #' DotPlot(x, features = unlist(SupportingMarkers(x), FALSE, FALSE), group.by = "cell_type") +
 #'   RotatedAxis()

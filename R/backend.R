@@ -149,10 +149,8 @@ backend_requirements <- function(of = "") {
 #'   core), `packages` (version by Python package, `NA` where it is missing), `r_packages`,
 #'   `vignettes` (where they are read), `problem` and `fix`.
 #' @family backend
-#' @examples
-#' \dontrun{
+#' @examplesIf cellferry:::has_backend()
 #' BackendInfo()
-#' }
 #' @export
 BackendInfo <- function() {
   rule <- choose_python()

@@ -20,10 +20,13 @@
 #' @return A data frame with the columns of `FindAllMarkers()`, best first.
 #' @family markers
 #' @seealso [EmbedCells()], [FindClusterMarkers()]
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateCells(SeuratObject::pbmc_small, verbose = FALSE)
+#' head(ExportMarkers(x, group.by = "cell_type_cell", verbose = FALSE))
 #' @examples
 #' \dontrun{
-#' x <- AnnotateCells(x)
-#' markers <- ExportMarkers(x, group.by = "cell_type_cell")
 #' service <- CellAtlasEngine(api_url = "http://127.0.0.1:8000/v1/singlecell/annotate")
 #' markers <- ExportMarkers(x, group.by = "cell_type_cell", engine = service)
 #' }
@@ -67,9 +70,13 @@ ExportMarkers <- function(object, group.by = "ident", engine = "local", assay = 
 #'   x dimensions.
 #' @family annotation
 #' @seealso [ExportMarkers()]
+#' @examplesIf cellferry:::has_backend() && requireNamespace("Seurat", quietly = TRUE)
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- EmbedCells(SeuratObject::pbmc_small, verbose = FALSE)
+#' x[["cellferry"]]
 #' @examples
 #' \dontrun{
-#' x <- EmbedCells(x)
 #' x <- Seurat::RunUMAP(x, reduction = "cellferry", dims = 1:50)
 #' }
 #' @export

@@ -44,10 +44,17 @@
 #'   `labels` they have, how many of these are `unresolved` (no term), and how many `cells` have
 #'   one.
 #' @family results
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' x$SingleR.labels <- c("0" = "CD4+ T cells", "1" = "Monocytes", "2" = "B cells")[as.character(
+#'   SeuratObject::Idents(x)
+#' )]
+#' x <- ConsensusLabels(x, from = c("cell_type", "SingleR.labels"), verbose = FALSE)
+#' table(x$consensus)
 #' @examples
 #' \dontrun{
-#' ConsensusLabels(x)
-#' x <- ConsensusLabels(x, from = c("cell_type", "celltypist", "SingleR.labels"))
 #' x <- ConsensusLabels(x, c("azimuth", "singler"), mapping = c("Mono2" = "CL:0000576"))
 #' }
 #' @export
@@ -152,12 +159,13 @@ votes_found <- function(answer, verbose) {
 #'   cell), `confusion` (a matrix of cells, labels x other labels) and `adjusted_rand` (Hubert and
 #'   Arabie 1985).
 #' @family results
-#' @examples
-#' \dontrun{
-#' found <- CompareLabels(x, "cell_type", with = "author_cell_type")
-#' subset(found$clusters, nzchar(look))
-#' LabelComparisonPlot(x, "author_cell_type", "cell_type")
-#' }
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' x$author <- c("0" = "T", "1" = "Mono", "2" = "B")[as.character(SeuratObject::Idents(x))]
+#' found <- CompareLabels(x, "cell_type", with = "author", verbose = FALSE)
+#' found$clusters
 #' @export
 CompareLabels <- function(object, key = NULL, with, mapping = NULL, verbose = TRUE) {
   check_text(key, "key", null = TRUE)

@@ -45,13 +45,11 @@
 #'   (Bonferroni over all genes of the layer), `cluster` (a factor) and `gene`.
 #' @references Lehmann, E. L. (1975) Nonparametrics: Statistical Methods Based on Ranks.
 #' @family markers
-#' @examples
-#' \dontrun{
-#' library(SeuratObject)
-#' markers <- FindClusterMarkers(pbmc_small, only.pos = TRUE)
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' markers <- FindClusterMarkers(SeuratObject::pbmc_small, only.pos = TRUE, verbose = FALSE)
 #' head(markers)
-#' AnnotateClusters(pbmc_small, markers)
-#' }
 #' @export
 FindClusterMarkers <- function(object, group.by = "ident", ident.1 = NULL, ident.2 = NULL,
                                within = NULL, sample.by = NULL, assay = NULL, rules = NULL,

@@ -17,11 +17,12 @@
 #' @return A named vector of labels and colours, in lineage order, for `cols =` of `DimPlot()`,
 #'   also with labels that no cell has any more. With `colors`, the object that keeps them.
 #' @family plots
-#' @examples
-#' \dontrun{
-#' DimPlot(x, group.by = "cell_type", cols = LabelColors(x))
-#' x <- LabelColors(x, colors = c("B cell" = "#123456"))
-#' }
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' LabelColors(x)
+#' x <- LabelColors(x, colors = c("Monocyte" = "#123456"))
 #' @export
 LabelColors <- function(object, key = NULL, colors = NULL, dark = FALSE) {
   check_text(key, "key", null = TRUE)

@@ -140,10 +140,11 @@ cosg_table <- function(x) {
 #' @return A data frame with the columns of `FindAllMarkers()`; `cluster` is a factor in the order
 #'   of the clusters.
 #' @family markers
-#' @examples
-#' \dontrun{
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
 #' head(Markers(x))
-#' }
 #' @export
 Markers <- function(object, key = NULL) {
   check_text(key, "key", null = TRUE)

@@ -35,17 +35,19 @@
 #'
 #' @return The object with the labels of the parts; of a path what [Annotations()] returns.
 #' @family results
+#' @examplesIf cellferry:::has_backend() && requireNamespace("Seurat", quietly = TRUE)
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' t_cells <- subset(x, cell_type == "T cell")
+#' t_cells <- Seurat::FindNeighbors(t_cells, dims = 1:5, k.param = 5, verbose = FALSE)
+#' t_cells <- Seurat::FindClusters(t_cells, verbose = FALSE)
+#' t_cells <- AnnotateClusters(t_cells, key = "subtype", verbose = FALSE)
+#' x <- MergeAnnotations(x, T = t_cells, verbose = FALSE)
 #' @examples
 #' \dontrun{
-#' t_cells <- subset(x, cell_type == "T cell")
-#' t_cells <- FindClusters(FindNeighbors(RunPCA(t_cells)))
-#' t_cells <- AnnotateClusters(t_cells, key = "subtype")
-#' x <- MergeAnnotations(x, T = t_cells)
-#'
 #' both <- merge(a, b, add.cell.ids = c("A", "B"))
 #' both <- MergeAnnotations(both, a, b, add.cell.ids = c("A", "B"))
-#'
-#' MergeAnnotations("whole.rds", T = "t_cells.h5ad", output = "merged.rds")
 #' }
 #' @export
 MergeAnnotations <- function(object, ..., add.cell.ids = NULL, key = NULL, verbose = TRUE,

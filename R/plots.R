@@ -15,11 +15,11 @@
 #'
 #' @return A ggplot object.
 #' @family plots
-#' @examples
-#' \dontrun{
-#' LabelPlot(x)
-#' LabelPlot(x, "cell_type", reduction = "umap") + ggplot2::ggtitle("Blood")
-#' }
+#' @examplesIf cellferry:::has_backend() && requireNamespace("ggplot2", quietly = TRUE)
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' LabelPlot(x) + ggplot2::ggtitle("Blood")
 #' @export
 LabelPlot <- function(object, key = NULL, reduction = NULL, legend = "auto", pt.size = NULL,
                       dark = FALSE) {
@@ -62,10 +62,11 @@ LabelPlot <- function(object, key = NULL, reduction = NULL, legend = "auto", pt.
 #' @inheritParams LabelPlot
 #' @inherit LabelPlot return
 #' @family plots
-#' @examples
-#' \dontrun{
+#' @examplesIf cellferry:::has_backend() && requireNamespace("ggplot2", quietly = TRUE)
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
 #' ConfidencePlot(x)
-#' }
 #' @export
 ConfidencePlot <- function(object, key = NULL, reduction = NULL, pt.size = NULL, dark = FALSE) {
   check_plot(key, dark)
@@ -103,10 +104,11 @@ ConfidencePlot <- function(object, key = NULL, reduction = NULL, pt.size = NULL,
 #' @param assay Assay with the values; `NULL` is the default assay.
 #' @inherit LabelPlot return
 #' @family plots
-#' @examples
-#' \dontrun{
+#' @examplesIf cellferry:::has_backend() && requireNamespace("ggplot2", quietly = TRUE)
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
 #' SupportingMarkersPlot(x)
-#' }
 #' @export
 SupportingMarkersPlot <- function(object, key = NULL, n = 3, assay = NULL, dark = FALSE) {
   check_plot(key, dark)
@@ -194,10 +196,11 @@ shaded_genes <- function(supporting, genes, text) {
 #' @param with Metadata column with the labels in columns.
 #' @inherit LabelPlot return
 #' @family plots
-#' @examples
-#' \dontrun{
-#' LabelComparisonPlot(x, "seurat_annotations", with = "cell_type")
-#' }
+#' @examplesIf cellferry:::has_backend() && requireNamespace("ggplot2", quietly = TRUE)
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' LabelComparisonPlot(x, "RNA_snn_res.1", with = "cell_type")
 #' @export
 LabelComparisonPlot <- function(object, key, with, dark = FALSE) {
   check_plot(key, dark, null = FALSE)
@@ -232,10 +235,11 @@ LabelComparisonPlot <- function(object, key, with, dark = FALSE) {
 #' @param counts Whether bars are numbers of cells; else they are shares.
 #' @inherit LabelPlot return
 #' @family plots
-#' @examples
-#' \dontrun{
-#' CompositionPlot(x, sample.by = "orig.ident")
-#' }
+#' @examplesIf cellferry:::has_backend() && requireNamespace("ggplot2", quietly = TRUE)
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' CompositionPlot(x, sample.by = "groups")
 #' @export
 CompositionPlot <- function(object, key = NULL, sample.by, counts = FALSE, dark = FALSE) {
   check_plot(key, dark)

@@ -18,9 +18,15 @@
 #' @return A list: `counts`, an integer-valued matrix of genes x columns, and `samples`, a data
 #'   frame with one row for each column: `cluster`, `sample`, `n_cells` and `columns`.
 #' @family markers
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' sums <- PseudobulkCounts(x, group.by = "cell_type", sample.by = "groups")
+#' dim(sums$counts)
+#' sums$samples
 #' @examples
 #' \dontrun{
-#' sums <- PseudobulkCounts(x, group.by = "cell_type", sample.by = "donor", columns = "condition")
 #' is_t <- sums$samples$cluster == "T cell"
 #' DESeq2::DESeqDataSetFromMatrix(sums$counts[, is_t], sums$samples[is_t, ], ~condition)
 #' }

@@ -35,11 +35,12 @@ ListRuns <- function() {
 #' @return A data frame, invisibly: `run`, `folder`, the `bytes` that it took, and what was `kept`
 #'   in its folder.
 #' @family runs
-#' @examples
-#' \dontrun{
-#' DeleteRun(ListRuns()$run[1])
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
 #' PruneRuns(older.than = "30d", dry.run = TRUE)
-#' }
+#' DeleteRun(ListRuns()$run[1])
 #' @export
 DeleteRun <- function(run, dry.run = FALSE) {
   check_texts(run, "run")
@@ -89,9 +90,13 @@ delete_runs <- function(message) {
 #'
 #' @return The object with the new columns, or what [Annotations()] returns.
 #' @family runs
+#' @examplesIf cellferry:::has_backend()
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' x <- ResumeAnnotation(x, overwrite = TRUE, verbose = FALSE)
 #' @examples
 #' \dontrun{
-#' x <- ResumeAnnotation(x)
 #' ResumeAnnotation("pbmc.h5ad", output = "labelled.h5ad")
 #' }
 #' @export

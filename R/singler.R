@@ -32,9 +32,14 @@
 #' @return An object of class `cellferry_engine`.
 #' @family annotation
 #' @seealso `vignette("engines")`
+#' @examplesIf cellferry:::has_backend() && requireNamespace("SingleR", quietly = TRUE)
+#' # Runs are kept in the user's data folder; here in a temporary one.
+#' Sys.setenv(CELLFERRY_HOME = file.path(tempdir(), "cellferry"))
+#' atlas <- AnnotateClusters(SeuratObject::pbmc_small, verbose = FALSE)
+#' engine <- SingleREngine(atlas, labels = "cell_type")
+#' x <- AnnotateClusters(SeuratObject::pbmc_small, engine = engine, verbose = FALSE)
 #' @examples
 #' \dontrun{
-#' x <- AnnotateCells(x, engine = SingleREngine(atlas, labels = "cell_type"))
 #' blood <- celldex::MonacoImmuneData()
 #' x <- AnnotateClusters(x, engine = SingleREngine(blood, labels = "label.main"))
 #' }

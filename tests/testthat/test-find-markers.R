@@ -95,6 +95,7 @@ test_that("split layers need no JoinLayers()", {
 test_that("two groups are those of FindMarkers()", {
   skip_without_backend()
   skip_if_not_installed("Seurat")
+  skip_if_not_installed("limma")
   object <- suppressMessages(marker_objects$awkward())
   for (second in list(NULL, "3", c("3", "10"))) {
     expected <- suppressWarnings(suppressMessages(
