@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+import cellferry
 from cellferry import annotate_clusters, errors, find_markers
 from cellferry.annotate import checks
 from cellferry.annotate.request import build_study
@@ -68,6 +69,28 @@ def test_markers_are_not_made_of_data_that_cannot_give_them(x, groups, words):
     with pytest.raises(errors.MarkersRequiredError, match=words) as caught:
         build_study(adata, group_key="leiden")
     assert "`markers`" in caught.value.hint
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_genes_without_names_are_no_identifiers_and_are_refused_before_the_search(first, caplog):
+    _, logged, groups = expression()
+    adata = small(logged, g=groups)
+    adata.var_names = [str(first + i) for i in range(3)]
+    said = f"no names: they are numbered from {first} to {first + 2}"
+    with caplog.at_level(logging.INFO, "cellferry"):
+        with pytest.raises(errors.GeneIdentifiersError, match=said) as caught:
+            annotate_clusters(adata, group_key="g")
+        with pytest.raises(errors.GeneIdentifiersError, match=said):
+            cellferry.annotate_cells(adata)
+    assert "Wilcoxon" not in caplog.text
+    adata.var["gene_symbols"] = ["CD3E", "MS4A1", "LYZ"]
+    line = caught.value.hint.removeprefix("Name them: ")
+    exec(line, {"adata": adata})
+    assert list(adata.var_names) == ["CD3E", "MS4A1", "LYZ"]
+    # Numbers in another order are identifiers.
+    adata.var_names = ["915", "931", "4069"]
+    with pytest.raises(errors.GeneIdentifiersError, match="Entrez"):
+        annotate_clusters(adata, group_key="g", progress=False)
 
 
 def test_computing_needs_cells():

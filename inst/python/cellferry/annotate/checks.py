@@ -80,10 +80,13 @@ def check_study(study: Study, level: Level = "clusters", genes: Iterable[str] = 
 
 def _with_symbols(study: Study, level: Level, genes: Iterable[str]) -> tuple[Study, Recognised]:
     """Return the study with symbols, once the user was told what is read as what."""
+    from ..biology.genes import require_names
     from ..biology.recognition import not_in_the_tables
     from ..study.symbols import recognise_genes, with_expression_symbols, with_symbols
     from .recognition import warn_of_genes
 
+    if study.markers is None:
+        require_names(study.genes or ())
     found = recognise_genes(study, not_in_the_tables(genes))
     # Identifiers that cannot be read are refused; nothing else is then worth a warning.
     read = with_symbols(study, found) if level == "clusters" or study.markers is not None else None

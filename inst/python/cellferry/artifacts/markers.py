@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..biology.genes import require_names
 from ..errors import (
     ClustersWithoutMarkersWarning,
     InvalidOptionError,
@@ -276,7 +277,10 @@ def with_markers(
     ------
     MarkersRequiredError
         They cannot be computed, or there are none; says why, and what to do.
+    GeneIdentifiersError
+        The genes have no names.
     """
+    require_names(study.genes or ())
     names = study.clusters.names
     if len(names) < 2:
         message = "Markers compare clusters, and there is only one cluster."

@@ -6,10 +6,10 @@ Which names are known symbols, and of which species, says :mod:`cellferry.biolog
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from ..errors import GeneIdentifiersError, listing
+from ..errors import GeneIdentifiersError, in_language, listing
 
 IdentifierKind = Literal["symbol", "ensembl", "entrez"]
 Species = Literal["human", "mouse"]
@@ -92,6 +92,39 @@ def require_symbols(genes: Iterable[object], what: str) -> None:
         "genes again."
     )
     raise GeneIdentifiersError(message, hint, kind=kind, examples=found[:3])
+
+
+def require_names(genes: Sequence[str], what: str = "object") -> None:
+    """Refuse the genes of an object that has no names for them, so that they are its row numbers.
+
+    Parameters
+    ----------
+    genes
+        All of the object, in its order.
+    what
+        What it is, for the message.
+
+    Raises
+    ------
+    GeneIdentifiersError
+        They are counted from 0 or 1; says how to name them.
+    """
+    if len(genes) < 2 or genes[0] not in {"0", "1"}:
+        return
+    first = int(genes[0])
+    if any(name != str(i) for i, name in enumerate(genes, first)):
+        return
+    message = (
+        f"The genes of the {what} have no names: they are numbered from {genes[0]} to {genes[-1]}, "
+        "and gene symbols such as CD3E are needed."
+    )
+    hint = in_language(
+        python='Name them: adata.var_names = adata.var["gene_symbols"].astype(str); '
+        "adata.var_names_make_unique()",
+        r="Name them: rownames(x) <- make.unique(SummarizedExperiment::rowData(x)$Symbol)",
+        cli='Name them in Python: adata.var_names = adata.var["gene_symbols"].astype(str)',
+    )
+    raise GeneIdentifiersError(message, hint, kind="numbered", examples=list(genes[:3]))
 
 
 def _names(genes: Iterable[object]) -> list[str]:

@@ -47,6 +47,12 @@ def test_cells_without_a_label_are_refused(labelled, tmp_path):
     assert error.hint == "Leave them out with `leave_out=True`, or label them."
 
 
+def test_genes_without_names_are_refused(labelled, tmp_path):
+    labelled.var_names = [str(i) for i in range(labelled.n_vars)]
+    said = "genes of the model have no names: they are numbered from 0"
+    refused(said, labelled, path=tmp_path / "m.npz", kind=errors.GeneIdentifiersError)
+
+
 def test_a_label_of_three_cells_is_refused(labelled, tmp_path):
     labelled.obs["label"] = labelled.obs["label"].astype(str)
     labelled.obs.iloc[:3, labelled.obs.columns.get_loc("label")] = "Rare cell"

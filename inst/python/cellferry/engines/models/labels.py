@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ...biology.genes import require_names
 from ...biology.text import says_unknown
 from ...errors import ModelError, counted, listing
 from ...study.build import study_of_cells
@@ -98,7 +99,10 @@ def labels_of(
     ------
     ModelError
         There are no labels, some are missing, there is one class, or too few cells of one.
+    GeneIdentifiersError
+        The genes have no names, by which it could be applied to other cells.
     """
+    require_names(study.genes or (), what)
     given = study.clusters
     if given.codes is None or study.cells is None or study.group_key is None:
         message = f"A {what} is made of cells with labels, and this has none."
