@@ -5,6 +5,7 @@ from contextlib import nullcontext
 
 import anndata
 import numpy as np
+import pandas as pd
 import pytest
 
 from blood_halves import LABELS, halves
@@ -248,7 +249,7 @@ def test_bulk_samples_are_known_by_their_values(tmp_path):
     random = np.random.default_rng(0)
     bulk = anndata.AnnData(
         random.gamma(2, 2, (6, 1200)), obs={"kind": [f"type {i % 3}" for i in range(6)]},
-        var={"gene": [f"GENE{i}" for i in range(1200)]},
+        var=pd.DataFrame(index=[f"GENE{i}" for i in range(1200)]),
     )  # fmt: skip
     path = tmp_path / "bulk.h5ad"
     bulk.write_h5ad(path)
