@@ -10,7 +10,7 @@ import pytest
 import cellferry
 from cellferry import errors
 from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.annotations.labelling import attach
+from cellferry.annotations.labelling.objects import attach
 from cellferry.annotations.report import render
 from cellferry.study.clusters import Clusters
 

@@ -13,7 +13,7 @@ import cellferry
 from cellferry import errors
 from cellferry.annotations.clusters import Annotation
 from cellferry.annotations.decisions.decision import from_file, near_terms, term_of
-from cellferry.annotations.labelling import attach
+from cellferry.annotations.labelling.objects import attach
 from cellferry.study.clusters import Clusters
 
 KEY = "cell_type"

@@ -14,7 +14,7 @@ from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.annotations.decisions.decision import Decision, identity, names_hash
 from cellferry.annotations.decisions.history import history
 from cellferry.annotations.decisions.of_cells import chosen_by_hand, placed
-from cellferry.annotations.labelling import attach
+from cellferry.annotations.labelling.objects import attach
 from cellferry.study.clusters import Clusters
 
 CELLS = tuple(f"c{i}" for i in range(8))

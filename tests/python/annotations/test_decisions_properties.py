@@ -10,7 +10,7 @@ import pytest
 import cellferry
 from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.annotations.decisions.decision import names_hash
-from cellferry.annotations.labelling import attach
+from cellferry.annotations.labelling.objects import attach
 from cellferry.errors import CellferryError
 from cellferry.study.clusters import Clusters
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellferry.annotations import delivery, labelling
+from cellferry.annotations import delivery
 from cellferry.annotations.clusters import Annotation, Annotations
+from cellferry.annotations.labelling.objects import attach
 from cellferry.errors import ColumnExistsError, InvalidKeyError, RecordLostWarning
 from cellferry.study.study import Clusters
 
@@ -36,7 +37,7 @@ def test_every_cell_gets_exactly_the_answer_of_its_cluster(names, data):
     adata = anndata.AnnData(
         np.zeros((len(values), 1)), obs=pd.DataFrame(index=[f"c{i}" for i in range(len(values))])
     )
-    labelling.attach(adata, found, clusters, "cell_type")
+    attach(adata, found, clusters, "cell_type")
     labels = found.labels()
     got = adata.obs["cell_type"].astype(object).where(adata.obs["cell_type"].notna(), None)
     assert list(got) == [None if v is None else labels[v] for v in values]
@@ -90,7 +91,7 @@ def labelled_without_record(statuses=("ok", "unknown", "failed")):
     ]  # fmt: skip
     adata = anndata.AnnData(np.zeros((6, 1)))
     clusters = Clusters(("0", "1", "2"), np.array([0, 0, 1, 1, 2, 2], dtype=np.int32))
-    labelling.attach(adata, Annotations(tuple(rows)), clusters, "cell_type")
+    attach(adata, Annotations(tuple(rows)), clusters, "cell_type")
     del adata.uns["cellferry"]
     return adata
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from cell_data import answer
 from cellferry.annotations.delivery import columns, has_clusters
-from cellferry.annotations.labelling import attach
+from cellferry.annotations.labelling.objects import attach
 from cellferry.errors import InternalError
 from cellferry.study.study import Clusters
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import cellferry
 from cellferry import errors
 from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.annotations.labelling import attach
+from cellferry.annotations.labelling.objects import attach
 from cellferry.annotations.write.cas import cas_text
 from cellferry.annotations.write.cellxgene import FORBIDDEN, NO_TERM, valid_term
 from cellferry.biology.ontology import cell_ontology

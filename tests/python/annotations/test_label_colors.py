@@ -12,7 +12,7 @@ import pytest
 import cellferry
 from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.annotations.label_colors import keep_colors, uns_colors, with_colors
-from cellferry.annotations.labelling import attach
+from cellferry.annotations.labelling.objects import attach
 from cellferry.errors import AnnotationsMissingError, InvalidOptionError
 from cellferry.study.clusters import Clusters
 

@@ -11,7 +11,7 @@ import pytest
 import cellferry
 from cellferry.annotations.clusters import Annotation, Annotations
 from cellferry.annotations.decisions.decision import names_hash
-from cellferry.annotations.labelling import attach
+from cellferry.annotations.labelling.objects import attach
 from cellferry.annotations.stored import stored_annotations
 from cellferry.errors import (
     CellsUnmatchedWarning,
@@ -194,8 +194,8 @@ def test_edits_by_hand_are_never_replaced_unasked():
     cellferry.merge_annotations(edited, part)
     assert edited.obs["cell_type"].tolist()[0] == "mine"
     with pytest.raises(LabelsEditedError):
-        cellferry.annotations.labelling.check_unedited(
-            cellferry.annotations.labelling.stored_labels(edited, "cell_type")
+        cellferry.annotations.labelling.edited.check_unedited(
+            cellferry.annotations.labelling.objects.stored_labels(edited, "cell_type")
         )
     part.obs["cell_type"] = "other"
     with pytest.raises(MergeError, match='of the part "part1" have another label'):

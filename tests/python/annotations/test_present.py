@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cellferry import annotation_report, errors, read_annotations
 from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.annotations.labelling import attach
+from cellferry.annotations.labelling.objects import attach
 from cellferry.annotations.present import present
 from cellferry.study.clusters import Clusters
 

@@ -14,7 +14,7 @@ import cellferry
 from browser_page import CHROMIUM, chromium, opened, saved
 from cellferry import errors
 from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.annotations.labelling import attach
+from cellferry.annotations.labelling.objects import attach
 from cellferry.annotations.report.relations import relations_of, terms_of
 from cellferry.study.clusters import Clusters
 

@@ -412,7 +412,7 @@ def test_a_hundred_thousand_cells_are_decided(work):
     found = cellferry.annotate_clusters(
         {"0": ["CD79A", "MS4A1", "CD79B"], "1": ["CD3D", "CD3E", "CD3G"]}
     )
-    from cellferry.annotations.labelling import attach
+    from cellferry.annotations.labelling.objects import attach
     from cellferry.study.clusters import Clusters
 
     attach(adata, found, Clusters.from_column(obs["leiden"]), "cell_type")

@@ -14,7 +14,7 @@ import pytest
 import cellferry
 from cellferry import plots
 from cellferry.annotations.clusters import Annotation, Annotations
-from cellferry.annotations.labelling import attach
+from cellferry.annotations.labelling.objects import attach
 from cellferry.biology.lineage import named, rows
 from cellferry.errors import AnnotationsMissingError, GroupMissingError, InvalidOptionError
 from cellferry.plots.texts import Box, placed

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from ..annotations.decisions import decide
 from ..annotations.decisions.decide import Decided
 from ..annotations.decisions.decision import Decision, Wanted
-from ..annotations.labelling import Labels, Written, texts_of, write_columns
+from ..annotations.labelling.columns import texts_of
+from ..annotations.labelling.labels import Labels, Written
+from ..annotations.labelling.objects import write_columns
 from ..annotations.texts import Texts
 from ..errors import GroupMissingError, UnsupportedObjectError, listing, nearest
 

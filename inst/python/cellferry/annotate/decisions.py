@@ -16,7 +16,8 @@ from ..annotations.decisions import decide
 from ..annotations.decisions.decision import Decision, Wanted, from_file
 from ..annotations.decisions.history import HISTORY, decisions_text, history
 from ..annotations.labelled import labelled
-from ..annotations.labelling import Labels, stored_labels, write_into
+from ..annotations.labelling.labels import Labels
+from ..annotations.labelling.objects import stored_labels, write_into
 from ..annotations.stored import refuse_path, stored_annotations
 from ..errors import (
     CellferryError,

@@ -13,13 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ..annotations.delivery import STORE
-from ..annotations.labelling import (
-    Written,
-    attach,
-    labelled,
-    previous_labels,
-    with_previous,
-)
+from ..annotations.labelling.labels import Written
+from ..annotations.labelling.objects import attach, previous_labels, with_previous
+from ..annotations.labelling.written import labelled
 from ..errors import (
     InvalidOptionError,
     OutputError,

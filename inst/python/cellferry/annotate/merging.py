@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from ..annotations.clusters import Annotations
 from ..annotations.delivery import STORE
 from ..annotations.labelled import labelled
-from ..annotations.labelling import write_into
+from ..annotations.labelling.objects import write_into
 from ..annotations.merging.merge import merge
 from ..annotations.merging.parts import Source
 from ..errors import InvalidOptionError, OutputError, UnsupportedObjectError
@@ -92,7 +92,7 @@ def merge_annotations(
     --------
     >>> import anndata, numpy as np, pandas as pd
     >>> from cellferry.annotations.clusters import Annotation, Annotations
-    >>> from cellferry.annotations.labelling import attach
+    >>> from cellferry.annotations.labelling.objects import attach
     >>> from cellferry.study.clusters import Clusters
     >>> whole = anndata.AnnData(np.zeros((3, 1)), pd.DataFrame(index=["a", "b", "c"]))
     >>> part = whole[["b", "c"]].copy()

@@ -167,7 +167,7 @@ def annotation_report(
 def own_columns(obs: pd.DataFrame, key: str) -> list[str]:
     """Return the columns that cellferry wrote under a key."""
     from ..annotations.delivery import COLUMN_SOURCES
-    from ..annotations.labelling import CLUSTER, DECISION
+    from ..annotations.labelling.labels import CLUSTER, DECISION
     from ..annotations.levels import SUFFIXES
 
     wanted = {key + suffix for suffix in (*COLUMN_SOURCES, *SUFFIXES, CLUSTER, DECISION)}

@@ -112,7 +112,7 @@ def reannotate(
     cellferry.errors.EngineNeedsError: The engine "local" takes no remarks: it asks no model...
     """
     from ..annotations import delivery
-    from ..annotations.labelling import attach
+    from ..annotations.labelling.objects import attach
     from ..annotations.stored import read_annotations
     from ..runs.progress import progress_events
     from .request import AnnotateRequest, is_anndata

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from ..annotations import delivery
-from ..annotations.labelling import check_unedited, stored_labels
+from ..annotations.labelling.edited import check_unedited
+from ..annotations.labelling.objects import stored_labels
 from ..engines.base import AnyEngine
 from ..errors import InvalidOptionError, RunMismatchError, UnsupportedObjectError
 from ..study.inputs.kinds import file_kind

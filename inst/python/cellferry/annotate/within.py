@@ -15,7 +15,9 @@ import numpy as np
 from ..annotations.clusters import UNKNOWN, Annotation, Annotations, kept_markers
 from ..annotations.decisions.in_force import engine_row
 from ..annotations.decisions.of_cells import positions
-from ..annotations.labelling import Labels, stored_labels, texts_of
+from ..annotations.labelling.columns import texts_of
+from ..annotations.labelling.labels import Labels
+from ..annotations.labelling.objects import stored_labels
 from ..artifacts.marker_sums import OF_ANNOTATION
 from ..artifacts.markers import markers_of_sisters
 from ..biology.label_names import term_named

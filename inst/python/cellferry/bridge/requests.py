@@ -11,7 +11,9 @@ from ..annotate.checks import check_consent
 from ..annotate.within import Earlier, check_within
 from ..annotations import delivery
 from ..annotations.clusters import Annotations
-from ..annotations.labelling import Labels, check_unedited, with_others
+from ..annotations.labelling.edited import check_unedited
+from ..annotations.labelling.labels import Labels
+from ..annotations.labelling.objects import with_others
 from ..engines import create_engine
 from ..engines.base import AnyEngine, Estimates, Extent, Plan, Prepares
 from ..engines.service.secrets import wrapped

@@ -11,7 +11,8 @@ import numpy as np
 from ..annotations import delivery
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
-from ..annotations.labelling import Labels, Written, labelled
+from ..annotations.labelling.labels import Labels, Written
+from ..annotations.labelling.written import labelled
 from ..annotations.texts import Texts
 from ..study.clusters import Clusters
 from . import wire

@@ -12,7 +12,8 @@ from ...annotations.agreement.request import Asked, comparison_of, consensus_of,
 from ...annotations.agreement.sources import Labelled
 from ...annotations.delivery import STORE
 from ...annotations.labelled import labelled
-from ...annotations.labelling import attach, check_unedited, stored_labels
+from ...annotations.labelling.edited import check_unedited
+from ...annotations.labelling.objects import attach, stored_labels
 from ...annotations.stored import stored_annotations
 from ...errors import InvalidOptionError, UnsupportedObjectError
 from ...study.inputs.kinds import file_kind

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ...annotations import delivery
 from ...annotations.agreement.request import consensus_of_tables
 from ...annotations.clusters import Annotations
-from ...annotations.labelling import attach
+from ...annotations.labelling.objects import attach
 from ...engines import create_engine
 from ...engines.base import Engine, Plan, Prepares
 from ...errors import CellferryError, InvalidOptionError, in_language, listing

@@ -20,7 +20,8 @@ from ...errors import (
     nearest,
 )
 from ..clusters import Annotations
-from ..labelling import Labels, texts_of
+from ..labelling.columns import texts_of
+from ..labelling.labels import Labels
 from ..present import present
 from ..stored import readable_records
 from ..texts import Texts

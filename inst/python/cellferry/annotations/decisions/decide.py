@@ -26,15 +26,10 @@ from ...errors import (
     warn,
 )
 from ..clusters import UNKNOWN
-from ..labelling import (
-    Labels,
-    Written,
-    before_of,
-    decided,
-    differing,
-    edited_error,
-    equals,
-)
+from ..labelling.columns import differing, equals
+from ..labelling.edited import edited_error
+from ..labelling.labels import Labels, Written
+from ..labelling.written import before_of, decided
 from ..texts import Texts
 from .carry import Groups
 from .decision import (

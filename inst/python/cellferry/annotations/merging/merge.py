@@ -41,19 +41,10 @@ from ..delivery import (
     claimed_columns,
     looks_written,
 )
-from ..labelling import (
-    CLUSTER,
-    Labels,
-    Written,
-    by_row,
-    counts_by_hand,
-    differing,
-    in_force,
-    of_engine,
-    put_from,
-    to_adopt,
-    written,
-)
+from ..labelling.columns import by_row, differing, put_from
+from ..labelling.edited import to_adopt
+from ..labelling.labels import CLUSTER, Labels, Written, in_force, of_engine
+from ..labelling.written import counts_by_hand, written
 from ..texts import Texts
 from .names import Affix, affixes
 from .parts import Source, chosen_keys, level_of

@@ -11,7 +11,7 @@ from ...errors import InvalidOptionError, MergeError, in_language, listing
 from ..clusters import Annotation, Annotations, Level
 from ..decisions.in_force import engine_row
 from ..delivery import DEFAULT_KEYS
-from ..labelling import Labels
+from ..labelling.labels import Labels
 from ..stored import readable_records
 
 if TYPE_CHECKING:

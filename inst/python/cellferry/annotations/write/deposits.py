@@ -21,7 +21,7 @@ from ...errors import (
 from ...files import replacing
 from ..cells import CellAnnotations
 from ..clusters import Annotations
-from ..labelling import texts_of
+from ..labelling.columns import texts_of
 from ..levels import SUFFIXES
 from ..stored import read_annotations, stored_annotations
 from ..texts import Texts

@@ -28,7 +28,10 @@ from ...annotations.agreement.sources import (
     needed_columns,
 )
 from ...annotations.clusters import Annotations
-from ...annotations.labelling import Labels, Written, as_written, check_unedited, labelled
+from ...annotations.labelling.edited import check_unedited
+from ...annotations.labelling.labels import Labels, Written
+from ...annotations.labelling.objects import as_written
+from ...annotations.labelling.written import labelled
 from ...annotations.present import present
 from ...errors import AnnotationsFormatError
 from .. import wire

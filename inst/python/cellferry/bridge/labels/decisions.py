@@ -17,7 +17,8 @@ from ...annotations.decisions import decide
 from ...annotations.decisions.decision import Wanted
 from ...annotations.decisions.decision import described as in_words
 from ...annotations.decisions.history import HISTORY, decisions_text, history
-from ...annotations.labelling import Labels, texts_of
+from ...annotations.labelling.columns import texts_of
+from ...annotations.labelling.labels import Labels
 from ...errors import AnnotationsError, counted, enumerated
 from ...files import write_whole
 from .. import wire

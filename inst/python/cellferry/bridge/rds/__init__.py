@@ -16,7 +16,8 @@ from ...annotate.verb import OnEvent
 from ...annotations import delivery
 from ...annotations.cells import CellAnnotations
 from ...annotations.clusters import Annotations
-from ...annotations.labelling import Labels, Written, with_previous, write_columns
+from ...annotations.labelling.labels import Labels, Written
+from ...annotations.labelling.objects import with_previous, write_columns
 from ...artifacts import Artifacts, BuildOptions, warn_of_values
 from ...engines.base import AnyEngine
 from ...runs.progress import progress_events

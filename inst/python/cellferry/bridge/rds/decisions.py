@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from ...annotations.labelling import Labels, Written
+from ...annotations.labelling.labels import Labels, Written
 from ...errors import AnnotationsFormatError
 from .. import wire
 from ..requests import previous_labels

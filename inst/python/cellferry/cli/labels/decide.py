@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...annotate.deciding import Asked
     from ...annotations.clusters import Annotations
     from ...annotations.decisions.decide import Decided
-    from ...annotations.labelling import Labels, Written
+    from ...annotations.labelling.labels import Labels, Written
     from ...runs.run import Run
 
 ACTIONS = ("accepted", "needs_work", "unknown", "withdrawn")
@@ -377,7 +377,7 @@ class _OfAnnData:
 
     def target(self) -> Labels | Annotations:
         from ...annotations.delivery import STORE
-        from ...annotations.labelling import stored_labels
+        from ...annotations.labelling.objects import stored_labels
 
         store = {str(k): str(v) for k, v in dict(self._adata.uns.get(STORE, {})).items()}
         self._key = self._choose(store)
@@ -387,7 +387,7 @@ class _OfAnnData:
 
     def writers(self, base: Path, made: Decided) -> dict[Path, Callable[[Path], object]]:
         from ...annotate.files import write_h5ad
-        from ...annotations.labelling import write_into
+        from ...annotations.labelling.objects import write_into
 
         def write(path: Path) -> None:
             if made.written is not None:
@@ -422,7 +422,7 @@ class _OfR:
         return {base.with_name(f"{base.name}.rds"): write}
 
     def _as_it_is(self) -> Written:
-        from ...annotations.labelling import Written
+        from ...annotations.labelling.labels import Written
 
         assert self._labels is not None
         return Written(self._labels.record, ())
