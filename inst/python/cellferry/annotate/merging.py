@@ -12,7 +12,7 @@ from ..annotations.delivery import STORE
 from ..annotations.labelled import labelled
 from ..annotations.labelling.objects import write_into
 from ..annotations.merging.merge import merge
-from ..annotations.merging.parts import Source
+from ..annotations.merging.sources import Source
 from ..errors import InvalidOptionError, OutputError, UnsupportedObjectError
 from ..files import replacing
 from ..study.inputs.objects import read_object

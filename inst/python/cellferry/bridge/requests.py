@@ -26,7 +26,7 @@ from .wire import Message
 if TYPE_CHECKING:
     from ..annotations.delivery import Level
     from ..annotations.merging.merge import Merged
-    from ..annotations.merging.parts import Source
+    from ..annotations.merging.sources import Source
 
 logger = logging.getLogger("cellferry")
 
@@ -236,7 +236,7 @@ def merged_source(sent: Message) -> Source:
         As :func:`merged_parts` has it.
     """
     from ..annotate.merging import source_of
-    from ..annotations.merging.parts import Source
+    from ..annotations.merging.sources import Source
 
     name = str(sent.get("name") or "")
     if sent.get("path") is not None:
