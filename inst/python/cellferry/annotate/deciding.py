@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from ..annotations.decisions import decide
-from ..annotations.decisions.decide import Decided
+from ..annotations.decisions import decide, transfer
+from ..annotations.decisions.adopted import adopt
 from ..annotations.decisions.decision import Decision, Wanted
+from ..annotations.decisions.made import Decided
 from ..annotations.labelling.columns import texts_of
 from ..annotations.labelling.labels import Labels, Written
 from ..annotations.labelling.objects import write_columns
@@ -101,7 +102,7 @@ def decide_all(target: Labels | Annotations, asked: Asked) -> Decided:
             target = made.table
 
     if asked.applied is not None:
-        step(decide.apply(target, asked.applied, asked.run))
+        step(transfer.apply(target, asked.applied, asked.run))
     if asked.withdrawn:
         step(decide.withdraw(target, list(asked.withdrawn), (), asked.by, asked.reason))
     if asked.wanted:
@@ -114,9 +115,9 @@ def decide_all(target: Labels | Annotations, asked: Asked) -> Decided:
     if asked.from_column is not None:
         labels = of_object(target)
         column = column_of(labels.obs, asked.from_column)
-        step(decide.adopt(labels, column, asked.by, asked.reason))
+        step(adopt(labels, column, asked.by, asked.reason))
     if asked.carry:
-        step(decide.carry(of_object(target), None, None, asked.by))
+        step(transfer.carry(of_object(target), None, None, asked.by))
     return so_far
 
 

@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..annotations.clusters import Annotations
-from ..annotations.decisions import decide
+from ..annotations.decisions import decide, transfer
+from ..annotations.decisions.adopted import adopt
 from ..annotations.decisions.decision import Decision, Wanted, from_file
 from ..annotations.decisions.history import HISTORY, decisions_text, history
+from ..annotations.decisions.made import Decided
 from ..annotations.labelled import labelled
 from ..annotations.labelling.labels import Labels
 from ..annotations.labelling.objects import stored_labels, write_into
@@ -125,7 +127,7 @@ def set_labels(
         raise InvalidOptionError(message, "Give one of them.")
     if from_column is not None:
         whole = of_object(target)
-        made = decide.adopt(whole, column_of(whole.obs, from_column), want.by, reason)
+        made = adopt(whole, column_of(whole.obs, from_column), want.by, reason)
     elif cells is not None:
         if not isinstance(labels, str | None):
             message = "With `cells` there is one label."
@@ -221,7 +223,7 @@ def apply_decisions(
     if not read and is_review(decisions):
         logger.info("Nothing was decided on the page yet.")
         return target.record if isinstance(target, Labels) else target
-    return _finish(data, target, decide.apply(target, read, run))
+    return _finish(data, target, transfer.apply(target, read, run))
 
 
 def carry_decisions(
@@ -255,7 +257,7 @@ def carry_decisions(
     """
     target = of_object(_target(data, key))
     other = None if from_ is None else of_object(_target(from_, key))
-    made = decide.carry(target, other, clusters, by or reviewer())
+    made = transfer.carry(target, other, clusters, by or reviewer())
     return _finish(data, target, made)
 
 
@@ -465,7 +467,7 @@ def _target(data: anndata.AnnData | Annotations, key: str | None) -> Labels | An
 
 
 def _finish(
-    data: anndata.AnnData | Annotations, target: Labels | Annotations, made: decide.Decided
+    data: anndata.AnnData | Annotations, target: Labels | Annotations, made: Decided
 ) -> Annotations:
     if made.written is not None and isinstance(target, Labels):
         write_into(data, made.written, target.key)
@@ -473,7 +475,7 @@ def _finish(
     return made.table
 
 
-def remember(made: decide.Decided) -> None:
+def remember(made: Decided) -> None:
     """Keep new decisions with their run; where that cannot be they are in the object only.
 
     Parameters
@@ -492,7 +494,7 @@ def remember(made: decide.Decided) -> None:
         warn(DecisionsWarning(message, f"{error.hint} They are in the object all the same."))
 
 
-def lines_of(made: decide.Decided) -> list[dict[str, Any]]:
+def lines_of(made: Decided) -> list[dict[str, Any]]:
     """Return new decisions as a run keeps them.
 
     Parameters

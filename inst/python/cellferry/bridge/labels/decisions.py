@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 from ...annotate.deciding import of_object
 from ...annotate.decisions import is_review, read_decisions, remember, wanted_of
 from ...annotations.clusters import Annotations
-from ...annotations.decisions import decide
+from ...annotations.decisions import decide, transfer
+from ...annotations.decisions.adopted import adopt
 from ...annotations.decisions.decision import Wanted
 from ...annotations.decisions.decision import described as in_words
 from ...annotations.decisions.history import HISTORY, decisions_text, history
+from ...annotations.decisions.made import Decided
 from ...annotations.labelling.columns import texts_of
 from ...annotations.labelling.labels import Labels
 from ...errors import AnnotationsError, counted, enumerated
@@ -45,7 +47,7 @@ def set_labels(message: Message, out: wire.Outgoing, _callback: Callback | None)
     overwrite = bool(message.get("overwrite"))
     if message.get("column") is not None:
         column = texts_of(wire.frame_from_wire(message["column"]).iloc[:, 0])
-        made = decide.adopt(of_object(target), column, want.by, want.reason)
+        made = adopt(of_object(target), column, want.by, want.reason)
     elif message.get("cells") is not None:
         one = Wanted(message.get("label"), want.action, want.ontology_id, want.reason, want.by)
         made = decide.set_cells(of_object(target), message["cells"], one, overwrite=overwrite)
@@ -77,14 +79,14 @@ def apply(message: Message, out: wire.Outgoing, _callback: Callback | None) -> M
         logger.info("Nothing was decided on the page yet.")
         return {"unchanged": True}
     target = _target(message)
-    return _answer(target, decide.apply(target, read, run), out)
+    return _answer(target, transfer.apply(target, read, run), out)
 
 
 def carry(message: Message, out: wire.Outgoing, _callback: Callback | None) -> Message:
     """Take decisions over that hold for no cluster of now, or those of another object."""
     target = of_object(_target(message))
     other = None if message.get("other") is None else of_object(_target(message["other"]))
-    made = decide.carry(target, other, message.get("clusters"), message.get("by"))
+    made = transfer.carry(target, other, message.get("clusters"), message.get("by"))
     return _answer(target, made, out)
 
 
@@ -125,7 +127,7 @@ def _given(message: Message) -> Any:
     return dict(zip(clusters, labels, strict=True))
 
 
-def _answer(target: Labels | Annotations, made: decide.Decided, out: wire.Outgoing) -> Message:
+def _answer(target: Labels | Annotations, made: Decided, out: wire.Outgoing) -> Message:
     if made.new:
         said = [in_words(d) for d in made.new]
         logger.info("%s: %s.", counted(len(said), "decision"), enumerated(said, MOST_SAID))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ...annotate.deciding import Asked
     from ...annotations.clusters import Annotations
-    from ...annotations.decisions.decide import Decided
+    from ...annotations.decisions.made import Decided
     from ...annotations.labelling.labels import Labels, Written
     from ...runs.run import Run
 

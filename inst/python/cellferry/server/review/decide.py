@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import Field
 
 from ...annotate.decisions import lines_of, reviewer
-from ...annotations.decisions.decide import Decided, about_cells, about_cluster
 from ...annotations.decisions.decision import (
     ACTIONS,
     LONGEST_REASON,
@@ -18,6 +17,7 @@ from ...annotations.decisions.decision import (
     last_decisions,
 )
 from ...annotations.decisions.in_force import with_decisions
+from ...annotations.decisions.made import Decided, about_cells, about_cluster
 from ...annotations.decisions.of_cells import by_hand
 from ...errors import InvalidOptionError, OutputError
 from ...runs.decisions import append_to
