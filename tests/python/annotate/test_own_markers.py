@@ -93,6 +93,27 @@ def test_genes_without_names_are_no_identifiers_and_are_refused_before_the_searc
         annotate_clusters(adata, group_key="g", progress=False)
 
 
+def test_counts_in_a_layer_beside_an_empty_x_are_named_and_the_cure_works():
+    counts, _, groups = expression()
+    adata = anndata.AnnData(
+        None, obs=pd.DataFrame({"g": groups}, index=[f"c{i}" for i in range(60)]),
+        var=pd.DataFrame(index=["CD3E", "MS4A1", "LYZ"]), layers={"counts": counts},
+    )  # fmt: skip
+    with pytest.raises(
+        errors.MarkersRequiredError, match=r'raw counts \(layers\["counts"\]\)'
+    ) as e:
+        annotate_clusters(adata, group_key="g", progress=False)
+    run_cure(e.value.hint, adata)
+    assert len(annotate_clusters(adata, group_key="g", progress=False)) == 2
+
+
+def test_half_precision_is_read_as_single():
+    _, logged, groups = expression()
+    half = small(logged.astype(np.float16), g=groups)
+    single = small(logged.astype(np.float16).astype(np.float32), g=groups)
+    assert find_markers(half, "g").to_dict() == find_markers(single, "g").to_dict()
+
+
 def test_computing_needs_cells():
     with pytest.raises(errors.MarkersRequiredError, match="no expression"):
         with_markers(Study(Clusters(("a", "b"))))

@@ -117,6 +117,9 @@ def _compressed(part: Matrix, axis: Axis) -> Block:
 
     if hasattr(part, "compute"):
         part = part.compute()
+    if part.dtype == np.float16:
+        # SciPy has no sparse matrix of these.
+        part = part.astype(np.float32)
     block = csr_matrix(part) if axis == "cells" else csc_matrix(part)
     block.sum_duplicates()
     return block

@@ -8,6 +8,7 @@ from ...errors import MarkersRequiredError, in_language
 from ..expression.kinds import look_at
 
 if TYPE_CHECKING:
+    from ..expression.kinds import Look
     from ..expression.source import ExpressionSource
 
 LOG = "scanpy.pp.log1p(adata)"
@@ -44,12 +45,27 @@ def check_testable(
         if for_labels
         else ("Markers cannot be computed")
     )
-    if source is None:
+    if source is None and counts_in is None:
         message = f"{why}: there is no expression."
         raise MarkersRequiredError(message, "Pass the object itself, or a marker table.")
-    seen = look_at(source)
-    if seen.kind == "normalized":
+    seen = None if source is None else look_at(source)
+    if seen is not None and seen.kind == "normalized":
         return
+    problem, cure = _problem(seen, counts_in)
+    message = f"{why}: {problem}."
+    hint = in_language(
+        python=f"{cure}, and {'annotate' if for_labels else 'try'} again.",
+        r="Normalise the counts first: x <- NormalizeData(x)",
+        cli=f"In Python: {cure}; adata.write_h5ad(FILE).",
+    )
+    raise MarkersRequiredError(message, f"{hint} Or pass `markers`." if for_labels else hint)
+
+
+def _problem(seen: Look | None, counts_in: str | None) -> tuple[str, str]:
+    """Return what is wrong with values, or that there are none, and its cure in Python."""
+    if seen is None:
+        problem = f"there are raw counts ({counts_in}), and no log-normalised values"
+        return problem, f"Normalise them: {_taking(str(counts_in))}{NORMALISE}"
     cures: dict[str, tuple[str, str]] = {
         "counts": (
             "the data look like raw counts (all values are whole numbers)",
@@ -79,13 +95,7 @@ def check_testable(
         )
     else:
         problem, cure = cures[seen.kind]
-    message = f"{why}: {problem}."
-    hint = in_language(
-        python=f"{cure}, and {'annotate' if for_labels else 'try'} again.",
-        r="Normalise the counts first: x <- NormalizeData(x)",
-        cli=f"In Python: {cure}; adata.write_h5ad(FILE).",
-    )
-    raise MarkersRequiredError(message, f"{hint} Or pass `markers`." if for_labels else hint)
+    return problem, cure
 
 
 def _taking(counts_in: str) -> str:
