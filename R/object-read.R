@@ -66,9 +66,14 @@ stop_unsupported <- function(object) {
   cellferry_stop(
     "unsupported_object",
     paste0("cellferry can't read an object of class ", class(object)[1], "."),
-    paste0(
-      "Valid: a Seurat object, a SingleCellExperiment, a marker table (a data frame, or a named ",
-      "list of genes or of data frames, one for each cluster), or the path of a file."
+    c(
+      paste0(
+        "Valid: a Seurat object, a SingleCellExperiment, a marker table (a data frame, or a named ",
+        "list of genes or of data frames, one for each cluster), or the path of a file."
+      ),
+      if (length(dim(object)) == 2L && !is.data.frame(object)) {
+        "Of a matrix of counts, genes x cells: x <- NormalizeData(CreateSeuratObject(counts))"
+      }
     )
   )
 }

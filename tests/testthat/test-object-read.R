@@ -67,6 +67,7 @@ test_that("objects that can't be read rightly are refused with the recipe", {
   object <- small_object()
   expect_silent(check_object(object))
   expect_messages(check_object(1), "object-unsupported")
+  expect_messages(check_object(matrix(1, 2, 2)), "object-matrix")
   doubled <- object
   rownames(doubled@meta.data) <- NULL
   attr(doubled@meta.data, "row.names") <- c("a", "a", extract_cells(object)[-(1:2)])

@@ -150,6 +150,11 @@ def test_a_marker_table_alone_gives_a_table(tmp_path):
         annotate_clusters(tmp_path / "m.csv", tmp_path / "m.csv")
     with pytest.raises(errors.UnsupportedObjectError, match="type int"):
         annotate_clusters(3)
+    with pytest.raises(errors.UnsupportedObjectError, match="type ndarray") as caught:
+        annotate_clusters(np.ones((2, 3)))
+    made = {"x": np.ones((2, 3)), "cells": ["c1", "c2"], "genes": ["CD3E", "CD19", "LYZ"]}
+    exec(caught.value.hint.partition("genes: ")[2], {"anndata": anndata}, made)
+    assert made["adata"].shape == (2, 3)
 
 
 class Probe:

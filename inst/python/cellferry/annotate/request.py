@@ -252,15 +252,25 @@ def build_study(
     if level == "cells":
         message = f"cellferry cannot annotate the cells of an object of {type(data).__name__}."
         hint = "Valid: AnnData. Clusters of a marker table: `annotate_clusters()`."
-        raise UnsupportedObjectError(message, hint)
+        raise UnsupportedObjectError(message, hint + _made_of_matrix(data))
     if markers is not None:
         message = "`data` is itself a marker table, so `markers` cannot be given beside it."
         raise InvalidOptionError(message, "Pass an AnnData as `data`, or leave `markers` out.")
     if not _is_source(data):
         message = f"cellferry cannot read an object of type {type(data).__name__}."
         hint = "Valid: AnnData, a marker table (DataFrame, dict of lists), or the path of either."
-        raise UnsupportedObjectError(message, hint)
+        raise UnsupportedObjectError(message, hint + _made_of_matrix(data))
     return study_from_markers(data, group_key=group_key, context=context)
+
+
+def _made_of_matrix(data: object) -> str:
+    """Return how an AnnData is made of a matrix, after a hint; of anything else nothing."""
+    if len(getattr(data, "shape", ())) != 2:
+        return ""
+    return (
+        "\nOf a matrix of cells x genes: adata = anndata.AnnData(x); adata.obs_names = cells; "
+        "adata.var_names = genes"
+    )
 
 
 def is_anndata(data: object) -> TypeGuard[anndata.AnnData]:
