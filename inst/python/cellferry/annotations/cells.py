@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -76,6 +76,8 @@ class CellAnnotations:
         What persons decided beside the run of the answer; in force once an object is labelled.
     raw
         The label of each cell by itself, where ``label`` also counts its surroundings.
+    voted
+        What most cells of a small group of neighbours are, where there was a vote.
 
     Examples
     --------
@@ -104,12 +106,13 @@ class CellAnnotations:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
     raw: Texts | None = None
+    voted: Texts | None = None
 
     def __post_init__(self) -> None:
         n = len(self.cells)
-        columns = (self.label, self.status, self.confidence, self.detail, self.error)
-        raw = () if self.raw is None else (self.raw,)
-        if any(len(c) != n for c in (*columns, *raw, self.alternatives, self.supporting)):
+        columns: list[Sized | None] = [self.label, self.status, self.confidence, self.detail]
+        columns += [self.error, self.alternatives, self.supporting, self.raw, self.voted]
+        if any(column is not None and len(column) != n for column in columns):
             message = f"A column of the answer does not have one value for each of {n} cells."
             raise InternalError(message)
         problem = self._problem()
@@ -227,6 +230,16 @@ class CellAnnotations:
         found: Annotations = latest["majority"]
         return found
 
+    def most(self, clusters: Clusters) -> NDArray[np.int32]:
+        """Return for each cluster what most of its cells are, as a code of ``label``.
+
+        It is the label of :meth:`majority`, without the evidence; -1 where no cell was answered.
+        """
+        counts, kinds = _table(self, clusters), _kinds(self)
+        support = counts @ kinds.T
+        chosen = (_chosen(c, s, self.label.levels) for c, s in zip(counts, support, strict=True))
+        return np.array([-1 if x is None else x[0] for x in chosen], dtype=np.int32)
+
     @functools.cached_property
     def _latest(self) -> dict[str, Any]:
         """The clusters that were asked for last, and their majority."""
@@ -312,8 +325,10 @@ class CellAnnotations:
             ),
             "error": _categorical(self.error),
         }
-        if self.raw is not None:
-            made["raw"] = _categorical(self.raw)
+        for name in _OPTIONAL:
+            beside: Texts | None = getattr(self, name)
+            if beside is not None:
+                made[name] = _categorical(beside)
         if lists:
             made["alternatives"] = self.alternatives.values()
             made["supporting"] = self.supporting.values()
@@ -334,7 +349,9 @@ class CellAnnotations:
             name: Texts.joined([getattr(self, name), Texts.none(n)]) for name in ("label", "detail")
         }
         more["error"] = Texts.joined([self.error, Texts((error,), np.zeros(n, dtype=np.int32))])
-        more["raw"] = None if self.raw is None else Texts.joined([self.raw, Texts.none(n)])
+        for name in _OPTIONAL:
+            column: Texts | None = getattr(self, name)
+            more[name] = None if column is None else Texts.joined([column, Texts.none(n)])
         for name in _LISTS:
             lists: TextLists = getattr(self, name)
             ends = np.full(n, lists.starts[-1], dtype=lists.starts.dtype)
@@ -408,7 +425,7 @@ class CellAnnotations:
 
 _UNREADABLE = (OSError, EOFError, ValueError, KeyError, InternalError, zipfile.BadZipFile)
 _TEXTS = ("label", "detail", "error")
-_OPTIONAL = ("raw",)
+_OPTIONAL = ("raw", "voted")
 _LISTS = ("alternatives", "supporting")
 
 
@@ -466,16 +483,12 @@ def _majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
     labels = found.label.levels
     for k, name in enumerate(clusters.names):
         answered = int(counts[k].sum())
-        order = sorted(
-            (i for i in range(len(labels)) if counts[k, i]),
-            key=lambda i: (-int(counts[k, i]), labels[i] == UNKNOWN, labels[i]),
-        )
-        if not order:
+        chosen = _chosen(counts[k], support[k], labels)
+        if chosen is None:
             error = "None of its cells was answered."
             rows.append(Annotation(name, "skipped", n_cells=sizes.get(name), error=error))
             continue
-        most = [i for i in order if support[k, i] > DISAGREES * answered]
-        best = min(most, key=lambda i: (int(support[k, i]), order.index(i)), default=order[0])
+        best, order = chosen
         share = int(support[k, best]) / answered
         assert clusters.codes is not None
         inside = (clusters.codes == k) & np.append(kinds[best], False)[found.label.codes]
@@ -498,6 +511,25 @@ def _majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
             "labels": {labels[i]: int(counts[k, i]) for i in order},
         }
     return Annotations(tuple(rows), evidence, found.provenance)
+
+
+def _chosen(
+    counts: NDArray[np.int64], support: NDArray[np.int64], labels: Sequence[str]
+) -> tuple[int, list[int]] | None:
+    """Return the label of a cluster, and its labels with most cells first; None without a cell.
+
+    ``support`` also counts the cells of labels that are kinds of each. Of labels with as many
+    cells Unknown is the last, and the first by name the first.
+    """
+    order = sorted(
+        np.flatnonzero(counts).tolist(),
+        key=lambda i: (-int(counts[i]), labels[i] == UNKNOWN, labels[i]),
+    )
+    if not order:
+        return None
+    most = [i for i in order if support[i] > DISAGREES * counts.sum()]
+    best = min(most, key=lambda i: (int(support[i]), order.index(i)), default=order[0])
+    return best, order
 
 
 def _row(
