@@ -236,9 +236,7 @@ class CellAnnotations:
         It is the label of :meth:`majority`, without the evidence; -1 where no cell was answered.
         """
         counts, kinds = _table(self, clusters), _kinds(self)
-        support = counts @ kinds.T
-        chosen = (_chosen(c, s, self.label.levels) for c, s in zip(counts, support, strict=True))
-        return np.array([-1 if x is None else x[0] for x in chosen], dtype=np.int32)
+        return _most(counts, _support(counts, kinds), self.label.levels)
 
     @functools.cached_property
     def _latest(self) -> dict[str, Any]:
@@ -477,18 +475,22 @@ def _summary(found: CellAnnotations) -> Annotations:
 def _majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
     counts = _table(found, clusters)
     kinds = _kinds(found)
-    support = counts @ kinds.T
+    support = _support(counts, kinds)
     rows, evidence = [], {}
     sizes = clusters.counts() or {}
     labels = found.label.levels
+    chosen = _most(counts, support, labels)
     for k, name in enumerate(clusters.names):
         answered = int(counts[k].sum())
-        chosen = _chosen(counts[k], support[k], labels)
-        if chosen is None:
+        best = int(chosen[k])
+        if best < 0:
             error = "None of its cells was answered."
             rows.append(Annotation(name, "skipped", n_cells=sizes.get(name), error=error))
             continue
-        best, order = chosen
+        order = sorted(
+            np.flatnonzero(counts[k]).tolist(),
+            key=lambda i: (-int(counts[k, i]), labels[i] == UNKNOWN, labels[i]),
+        )
         share = int(support[k, best]) / answered
         assert clusters.codes is not None
         inside = (clusters.codes == k) & np.append(kinds[best], False)[found.label.codes]
@@ -513,23 +515,34 @@ def _majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
     return Annotations(tuple(rows), evidence, found.provenance)
 
 
-def _chosen(
-    counts: NDArray[np.int64], support: NDArray[np.int64], labels: Sequence[str]
-) -> tuple[int, list[int]] | None:
-    """Return the label of a cluster, and its labels with most cells first; None without a cell.
+def _support(counts: NDArray[np.int64], kinds: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the cells of each cluster that have a label or a kind of it (clusters x labels)."""
+    # Whole numbers of this size are exact, and only floats are multiplied fast.
+    return np.asarray(counts.astype(np.float64) @ kinds.T.astype(np.float64)).astype(np.int64)
 
-    ``support`` also counts the cells of labels that are kinds of each. Of labels with as many
-    cells Unknown is the last, and the first by name the first.
+
+def _most(
+    counts: NDArray[np.int64], support: NDArray[np.int64], labels: Sequence[str]
+) -> NDArray[np.int32]:
+    """Return the label of each cluster, -1 without a cell.
+
+    Of labels with as many cells Unknown is the last, and the first by name the first.
     """
-    order = sorted(
-        np.flatnonzero(counts).tolist(),
-        key=lambda i: (-int(counts[i]), labels[i] == UNKNOWN, labels[i]),
-    )
-    if not order:
-        return None
-    most = [i for i in order if support[i] > DISAGREES * counts.sum()]
-    best = min(most, key=lambda i: (int(support[i]), order.index(i)), default=order[0])
-    return best, order
+    if not len(labels):
+        return np.full(len(counts), -1, dtype=np.int32)
+    place = np.empty(len(labels), dtype=np.int64)
+    by_name = sorted(range(len(labels)), key=lambda i: (labels[i] == UNKNOWN, labels[i]))
+    place[by_name] = np.arange(len(labels))
+    answered = counts.sum(axis=1)
+    size, never = int(answered.max(initial=0)) + 1, np.iinfo(np.int64).max
+    there = counts > 0
+    # One number has it all: the fewest cells of a label and its kinds, then the most of the label.
+    often = (size - 1 - counts) * len(labels) + place
+    enough = there & (support > DISAGREES * answered[:, None])
+    narrow = np.where(enough, support * (size * len(labels)) + often, never).argmin(axis=1)
+    first = np.where(there, often, never).argmin(axis=1)
+    best = np.where(enough.any(axis=1), narrow, first)
+    return np.where(there.any(axis=1), best, -1).astype(np.int32)
 
 
 def _row(
