@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import block_diag, csr_matrix
@@ -13,6 +14,7 @@ from scipy.sparse import block_diag, csr_matrix
 from cell_data import cells
 from cellferry import annotate_cells
 from cellferry.annotations.cells import CellAnnotations
+from cellferry.cli import group
 from cellferry.engines.local.cells.groups import FEWEST, near_on_map, over_clustering
 from cellferry.engines.local.cells.voting import votes_over, with_votes
 from cellferry.study.study import Clusters, Study
@@ -230,3 +232,16 @@ def test_votes_are_of_the_call_of_each_cell(context):
     study = study_of(120, coordinates=("X_umap", adata.obsm["X_umap"]))
     study = study.with_parts(cells=alone.cells)
     assert found.voted.values().tolist() == with_votes(alone, study).voted.values().tolist()
+
+
+@pytest.mark.parametrize("vote", [True, False])
+def test_the_command_line_writes_the_column(tmp_path, vote):
+    adata = cells(60, clusters=False)
+    adata.obsp["connectivities"] = csr_matrix(complete(60))
+    adata.write_h5ad(tmp_path / "cells.h5ad")
+    command = ["annotate", str(tmp_path / "cells.h5ad"), "--cells", "--out", str(tmp_path / "out")]
+    command += [] if vote else ["--option", "majority_voting=false"]
+    result = CliRunner().invoke(group, command)
+    assert result.exit_code == 0, result.output
+    header = (tmp_path / "out_cells.csv").read_text().splitlines()[0].split(",")
+    assert ("cell_type_cell_voted" in header) == vote
