@@ -15,7 +15,9 @@
 #' at all calls once more, with the clusters and the graph of [Seurat::FindNeighbors()] where the
 #' object has them: a type that nothing around supports is not answered, and a rare label becomes
 #' the type that it is a kind of, unless the cells are sure. The call of each cell by itself is in
-#' `<key>_raw`; `context = FALSE` gives it as the label. `smooth = TRUE` averages the scores over
+#' `<key>_raw`; `context = FALSE` gives it as the label. What most cells of a small group of
+#' neighbours were called is in `<key>_voted`: by the graph, else the UMAP or t-SNE of the object;
+#' `majority_voting = FALSE` leaves it out. `smooth = TRUE` averages the scores over
 #' the neighbours. [CellAtlasEngine()] sends the counts to a service, in chunks; a run that was
 #' stopped goes on with [ResumeAnnotation()] at the first chunk that is missing. An error or an
 #' interrupt while the object is read, in R, comes as what it is, and leaves the same run.

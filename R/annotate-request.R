@@ -128,7 +128,7 @@ json_labelled <- function(outgoing, object, key, more = NULL, always = FALSE) {
 # The names of the cells, and the columns of some keys and of their clusters.
 json_label_columns <- function(outgoing, object, keys, more = NULL) {
   metadata <- extract_metadata(object)
-  suffixes <- c(names(written_columns), "raw", "decision", "cluster")
+  suffixes <- c(names(written_columns), "raw", "voted", "decision", "cluster")
   suffixes <- ifelse(nzchar(suffixes), paste0("_", suffixes), "")
   names <- as.vector(outer(suffixes, keys, function(suffix, key) paste0(key, suffix)))
   columns <- as.list(metadata[intersect(c(names, more), names(metadata))])

@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.sparse import csr_matrix
+from scipy.spatial import cKDTree
 
 from cellferry.engines.local.knowledge.packaged import packaged_knowledge
 from cellferry.study.expression.source import ExpressionSource
@@ -43,6 +44,19 @@ class Generated(ExpressionSource):
             block = csr_matrix((values, columns.ravel().astype(np.int32), pointers), (n, GENES))
             block.has_canonical_format = True
             yield start, block
+
+    def places(self):
+        """A map of the cells, by its name."""
+        return "umap", np.random.default_rng(4).normal(size=(self.shape[0], 2))
+
+    def neighbours(self):
+        """A graph with the 15 nearest cells of each on the map, weighted at random."""
+        places = self.places()[1]
+        _, near = cKDTree(places).query(places, k=16)
+        n = len(places)
+        weights = np.random.default_rng(5).random(15 * n, dtype=np.float32) + 0.01
+        rows = np.repeat(np.arange(n), 15)
+        return "connectivities", csr_matrix((weights, (rows, near[:, 1:].ravel())), shape=(n, n))
 
 
 def study(n_cells, *, counts, source=None):

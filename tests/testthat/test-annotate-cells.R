@@ -30,6 +30,25 @@ test_that("the call of each cell by itself stays beside a label in context", {
   expect_false("cell_type_cell_raw" %in% names(methods::slot(alone, "meta.data")))
 })
 
+test_that("what most cells of a small group are stands beside the label", {
+  skip_without_backend()
+  x <- known_cells(60L)
+  places <- cbind(ifelse(x$truth == "B cell", 0, 100) + seq_len(60), seq_len(60) %% 7)
+  dimnames(places) <- list(colnames(x), c("UMAP_1", "UMAP_2"))
+  x[["umap"]] <- SeuratObject::CreateDimReducObject(places, key = "UMAP_", assay = "RNA")
+  on.map <- AnnotateCells(x, verbose = FALSE)
+  expect_s3_class(on.map$cell_type_cell_voted, "factor")
+  expect_identical(as.character(on.map$cell_type_cell_voted), unname(x$truth))
+  x <- Seurat::FindNeighbors(x, reduction = "umap", dims = 1:2, verbose = FALSE)
+  by.graph <- AnnotateCells(x, verbose = FALSE)
+  expect_identical(as.character(by.graph$cell_type_cell_voted), unname(x$truth))
+  # The order of the cells changes nothing, and what is not asked for is taken away.
+  other <- AnnotateCells(x[, rev(colnames(x))], verbose = FALSE)
+  expect_identical(other$cell_type_cell_voted[colnames(x)], by.graph$cell_type_cell_voted)
+  without <- AnnotateCells(by.graph, majority_voting = FALSE, verbose = FALSE)
+  expect_false("cell_type_cell_voted" %in% names(methods::slot(without, "meta.data")))
+})
+
 test_that("the join is by the name of the cell", {
   skip_without_backend()
   x <- known_cells()

@@ -2,15 +2,21 @@
 
 import warnings
 
+import numpy as np
 import orjson
 import pytest
 
+import cellferry
 from cellferry.annotations.clusters import Annotations
+from cellferry.biology.orthologs import ortholog_table
 from cellferry.runs.run import home
 from cellferry.server.jobs.engines import engine_of
 from cellferry.server.jobs.evidence import Evidence
+from cellferry.server.jobs.orthologs import ByOwnNames
 from cellferry.server.jobs.payload import JobInput
+from cellferry.server.jobs.study import check_job
 from cellferry.server.jobs.work import answer
+from cellferry.study.expression.lookup import Figures
 from server_engine import SlowModel
 from server_process import MARKERS
 
@@ -88,3 +94,60 @@ def test_a_stopped_job_asks_only_for_the_rest(tmp_path, monkeypatch):
 def test_the_users_own_runs_are_not_cluttered(tmp_path):
     work(tmp_path)
     assert not (home() / "runs").exists()
+
+
+def of_species(species, *, identifiers):
+    """The markers as a client of another species has them: gene of the table -> its own."""
+    table = ortholog_table(species)
+    own = {target: name for name, target in sorted(table.by_symbol.items(), reverse=True)}
+    if identifiers:
+        own = {t: f"{table.prefix}{n:011}" for n, t in table.by_number.items()}
+    return {c: [own[g] for g in genes if g in own] for c, genes in MARKERS.items()}
+
+
+@pytest.mark.parametrize(
+    ("species", "identifiers"), [("zebrafish", False), ("pig", True), ("dog", False)]
+)
+def test_a_job_of_another_species_is_answered_by_its_orthologs(tmp_path, species, identifiers):
+    markers = of_species(species, identifiers=identifiers)
+    tags = {"tissue": "blood"} if identifiers else {"tissue": "blood", "species": species}
+    job = JobInput("context", tags, {name: name for name in markers}, markers)
+    check_job(job, engine_of((), 1))
+    evidence = Evidence(None, {}, job)
+    found = answer(
+        job, engine_of((), 1), evidence, tmp_path, parallel=2, on_event=lambda _event: None
+    )
+    theirs = cellferry.annotate_clusters(
+        markers, species=tags.get("species"), tissue="blood", progress=False
+    )
+    assert found.labels() == theirs.labels()
+    assert "B cell" in found.labels().values()
+    assert found.provenance["species"] == species
+    # Whoever asked reads the names that it sent.
+    sent = {gene for genes in markers.values() for gene in genes}
+    for row in found:
+        assert row.supporting
+        assert set(row.supporting) <= sent
+    results = orjson.loads((tmp_path / "results.json").read_bytes())
+    assert f"The genes of {species}" in results["summary"]["notes"][0]
+    assert "read by the table of their human orthologs" in results["summary"]["notes"][0]
+
+
+def test_figures_are_looked_up_by_the_names_of_the_client():
+    class Known:
+        def figures(self, genes):
+            self.asked = genes
+            one = np.ones((len(genes), 1))
+            return Figures(genes, ("0",), np.ones(1, dtype=np.int64), one.astype(np.int64), one)
+
+        def composition(self, column):
+            return column
+
+    own = {"CD79A": "cd79a", "PAX5": "pax5"}
+    known = Known()
+    lookup = ByOwnNames(known, own)
+    assert lookup.figures(("PAX5", "CD79A", "other")).genes == ("PAX5", "CD79A", "other")
+    assert known.asked == ("pax5", "cd79a", "other")
+    assert lookup.composition("sex") == "sex"
+    known.figures = lambda genes: None
+    assert lookup.figures(("PAX5",)) is None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from .._version import software
 from ..annotations import delivery
-from ..annotations.cells import CellAnnotations
 from ..engines import package_of
 from ..runs.figures import keep_figures
 
@@ -74,8 +73,7 @@ def complete(found: Answer, study: Study, engine: Engine[object], run: Run) -> A
     InternalError
         A cluster or a cell was not answered in its place.
     """
-    raw = isinstance(found, CellAnnotations) and found.raw is not None
-    provenance = _provenance(study, engine, run, found.level, raw=raw)
+    provenance = _provenance(study, engine, run, found.level, delivery.beside_label(found))
     answered = found.completed(study, engine.name, provenance)
     answered.keep(run.folder)
     if study.figures is not None:
@@ -85,10 +83,11 @@ def complete(found: Answer, study: Study, engine: Engine[object], run: Run) -> A
 
 
 def _provenance(
-    study: Study, engine: Engine[object], run: Run, level: Level, *, raw: bool
+    study: Study, engine: Engine[object], run: Run, level: Level, beside: Sequence[str]
 ) -> dict[str, object]:
     key = str(run.provenance.get("key", ""))
     compared = delivery.has_clusters(study.clusters)
+    columns = delivery.column_names(key, level, compared=compared, beside=beside)
     package = package_of(engine.name, level)
     return {
         "run": run.id,
@@ -102,7 +101,7 @@ def _provenance(
         "species": study.context.species,
         "study_context": study.context.study_context,
         **({"genes": dict(study.recognised)} if study.recognised else {}),
-        "columns": delivery.column_names(key, level, compared=compared, raw=raw) if key else [],
+        "columns": columns if key else [],
         "versions": software(dict([package] if package else [])),
         **run.provenance,
     }

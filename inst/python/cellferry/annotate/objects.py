@@ -278,8 +278,9 @@ def annotate_cells(
     key
         Name of the label column; ``<key>_detail``, ``_confidence``, ``_ontology_id`` and
         ``_status`` go beside it, and ``_raw``, the call of each cell by itself, where the label
-        also counts its surroundings; the summary to ``adata.uns["cellferry"][key]``, and the
-        evidence of each cell to ``cells.npz`` of the run.
+        also counts its surroundings, and ``_voted``, what most cells of a small group of
+        neighbours are, where there is a graph or a map; the summary to
+        ``adata.uns["cellferry"][key]``, and the evidence of each cell to ``cells.npz`` of the run.
     tissue, species, study_context
         What is known of the sample. Species None is found by the gene names.
     overwrite
@@ -298,8 +299,8 @@ def annotate_cells(
         Options of the engine; its class says what they mean, for example
         ``help(cellferry.engines.engine_class("local", "cells"))``. With their defaults:
 
-        ``"local"``: smooth=False, context=True, tissue_only=False, knowledge, knowledge_only=False,
-        scheduler.
+        ``"local"``: smooth=False, context=True, majority_voting=True, tissue_only=False, knowledge,
+        knowledge_only=False, scheduler.
 
         ``"cellatlas"``: api_url, api_key, model='geneformer', reference_atlas='human-core-2026',
         timeout=300, chunk_size=50000, chunk_bytes=25165824, parallel=2, compress, values='auto',

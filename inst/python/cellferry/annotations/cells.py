@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -76,6 +76,8 @@ class CellAnnotations:
         What persons decided beside the run of the answer; in force once an object is labelled.
     raw
         The label of each cell by itself, where ``label`` also counts its surroundings.
+    voted
+        What most cells of a small group of neighbours are, where there was a vote.
 
     Examples
     --------
@@ -104,12 +106,13 @@ class CellAnnotations:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     decisions: tuple[Decision, ...] = ()
     raw: Texts | None = None
+    voted: Texts | None = None
 
     def __post_init__(self) -> None:
         n = len(self.cells)
-        columns = (self.label, self.status, self.confidence, self.detail, self.error)
-        raw = () if self.raw is None else (self.raw,)
-        if any(len(c) != n for c in (*columns, *raw, self.alternatives, self.supporting)):
+        columns: list[Sized | None] = [self.label, self.status, self.confidence, self.detail]
+        columns += [self.error, self.alternatives, self.supporting, self.raw, self.voted]
+        if any(column is not None and len(column) != n for column in columns):
             message = f"A column of the answer does not have one value for each of {n} cells."
             raise InternalError(message)
         problem = self._problem()
@@ -227,6 +230,14 @@ class CellAnnotations:
         found: Annotations = latest["majority"]
         return found
 
+    def most(self, clusters: Clusters) -> NDArray[np.int32]:
+        """Return for each cluster what most of its cells are, as a code of ``label``.
+
+        It is the label of :meth:`majority`, without the evidence; -1 where no cell was answered.
+        """
+        counts, kinds = _table(self, clusters), _kinds(self)
+        return _most(counts, _support(counts, kinds), self.label.levels)
+
     @functools.cached_property
     def _latest(self) -> dict[str, Any]:
         """The clusters that were asked for last, and their majority."""
@@ -312,8 +323,10 @@ class CellAnnotations:
             ),
             "error": _categorical(self.error),
         }
-        if self.raw is not None:
-            made["raw"] = _categorical(self.raw)
+        for name in _OPTIONAL:
+            beside: Texts | None = getattr(self, name)
+            if beside is not None:
+                made[name] = _categorical(beside)
         if lists:
             made["alternatives"] = self.alternatives.values()
             made["supporting"] = self.supporting.values()
@@ -334,7 +347,9 @@ class CellAnnotations:
             name: Texts.joined([getattr(self, name), Texts.none(n)]) for name in ("label", "detail")
         }
         more["error"] = Texts.joined([self.error, Texts((error,), np.zeros(n, dtype=np.int32))])
-        more["raw"] = None if self.raw is None else Texts.joined([self.raw, Texts.none(n)])
+        for name in _OPTIONAL:
+            column: Texts | None = getattr(self, name)
+            more[name] = None if column is None else Texts.joined([column, Texts.none(n)])
         for name in _LISTS:
             lists: TextLists = getattr(self, name)
             ends = np.full(n, lists.starts[-1], dtype=lists.starts.dtype)
@@ -408,7 +423,7 @@ class CellAnnotations:
 
 _UNREADABLE = (OSError, EOFError, ValueError, KeyError, InternalError, zipfile.BadZipFile)
 _TEXTS = ("label", "detail", "error")
-_OPTIONAL = ("raw",)
+_OPTIONAL = ("raw", "voted")
 _LISTS = ("alternatives", "supporting")
 
 
@@ -460,22 +475,22 @@ def _summary(found: CellAnnotations) -> Annotations:
 def _majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
     counts = _table(found, clusters)
     kinds = _kinds(found)
-    support = counts @ kinds.T
+    support = _support(counts, kinds)
     rows, evidence = [], {}
     sizes = clusters.counts() or {}
     labels = found.label.levels
+    chosen = _most(counts, support, labels)
     for k, name in enumerate(clusters.names):
         answered = int(counts[k].sum())
-        order = sorted(
-            (i for i in range(len(labels)) if counts[k, i]),
-            key=lambda i: (-int(counts[k, i]), labels[i] == UNKNOWN, labels[i]),
-        )
-        if not order:
+        best = int(chosen[k])
+        if best < 0:
             error = "None of its cells was answered."
             rows.append(Annotation(name, "skipped", n_cells=sizes.get(name), error=error))
             continue
-        most = [i for i in order if support[k, i] > DISAGREES * answered]
-        best = min(most, key=lambda i: (int(support[k, i]), order.index(i)), default=order[0])
+        order = sorted(
+            np.flatnonzero(counts[k]).tolist(),
+            key=lambda i: (-int(counts[k, i]), labels[i] == UNKNOWN, labels[i]),
+        )
         share = int(support[k, best]) / answered
         assert clusters.codes is not None
         inside = (clusters.codes == k) & np.append(kinds[best], False)[found.label.codes]
@@ -498,6 +513,36 @@ def _majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
             "labels": {labels[i]: int(counts[k, i]) for i in order},
         }
     return Annotations(tuple(rows), evidence, found.provenance)
+
+
+def _support(counts: NDArray[np.int64], kinds: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the cells of each cluster that have a label or a kind of it (clusters x labels)."""
+    # Whole numbers of this size are exact, and only floats are multiplied fast.
+    return np.asarray(counts.astype(np.float64) @ kinds.T.astype(np.float64)).astype(np.int64)
+
+
+def _most(
+    counts: NDArray[np.int64], support: NDArray[np.int64], labels: Sequence[str]
+) -> NDArray[np.int32]:
+    """Return the label of each cluster, -1 without a cell.
+
+    Of labels with as many cells Unknown is the last, and the first by name the first.
+    """
+    if not len(labels):
+        return np.full(len(counts), -1, dtype=np.int32)
+    place = np.empty(len(labels), dtype=np.int64)
+    by_name = sorted(range(len(labels)), key=lambda i: (labels[i] == UNKNOWN, labels[i]))
+    place[by_name] = np.arange(len(labels))
+    answered = counts.sum(axis=1)
+    size, never = int(answered.max(initial=0)) + 1, np.iinfo(np.int64).max
+    there = counts > 0
+    # One number has it all: the fewest cells of a label and its kinds, then the most of the label.
+    often = (size - 1 - counts) * len(labels) + place
+    enough = there & (support > DISAGREES * answered[:, None])
+    narrow = np.where(enough, support * (size * len(labels)) + often, never).argmin(axis=1)
+    first = np.where(there, often, never).argmin(axis=1)
+    best = np.where(enough.any(axis=1), narrow, first)
+    return np.where(there.any(axis=1), best, -1).astype(np.int32)
 
 
 def _row(

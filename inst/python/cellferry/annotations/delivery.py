@@ -71,15 +71,23 @@ RECORD_LOST = "merge(), concat(), conversions and DietSeurat(misc = FALSE) drop 
 
 UNKNOWN_STATUS = "unknown"
 
-RAW_SUFFIX = "_raw"
-"""Suffix of the column with what each cell is by itself, where the label counts more than that."""
+BESIDE_SUFFIXES: dict[str, str] = {"raw": "_raw", "voted": "_voted"}
+"""Column of the annotations of cells -> suffix of its column, where the answer has it.
+
+What each cell is by itself, where the label counts more than that; what most cells of its small
+group are.
+"""
 
 COMPARED_SUFFIXES: tuple[str, ...] = ("_majority", "_majority_share", "_disagrees")
 """Suffixes of the columns that compare cells with their clusters, where there are clusters."""
 
 
 def column_names(
-    key: str, level: Level = "clusters", *, compared: bool = True, raw: bool = False
+    key: str,
+    level: Level = "clusters",
+    *,
+    compared: bool = True,
+    beside: Collection[str] = (),
 ) -> list[str]:
     """Return the metadata columns that are written under a key.
 
@@ -87,8 +95,8 @@ def column_names(
     ----------
     compared
         Whether there are clusters with which the labels of cells are compared.
-    raw
-        Whether cells also have the label of each by itself.
+    beside
+        What cells also have of :data:`BESIDE_SUFFIXES`.
 
     Examples
     --------
@@ -96,8 +104,13 @@ def column_names(
     ['cell_type', 'cell_type_detail']
     """
     others = COMPARED_SUFFIXES if level == "cells" and compared else ()
-    alone = (RAW_SUFFIX,) if level == "cells" and raw else ()
-    return [key + suffix for suffix in (*COLUMN_SOURCES, *alone, *others)]
+    more = [end for name, end in BESIDE_SUFFIXES.items() if level == "cells" and name in beside]
+    return [key + suffix for suffix in (*COLUMN_SOURCES, *more, *others)]
+
+
+def beside_label(found: object) -> list[str]:
+    """Return which columns of :data:`BESIDE_SUFFIXES` an answer has."""
+    return [name for name in BESIDE_SUFFIXES if getattr(found, name, None) is not None]
 
 
 def claimed_columns(key: str, level: Level = "clusters", *, levels: bool = False) -> list[str]:
@@ -113,7 +126,7 @@ def claimed_columns(key: str, level: Level = "clusters", *, levels: bool = False
         Whether the broader labels of them are written too.
     """
     more = [key + suffix for suffix in SUFFIXES] if levels else []
-    return [*column_names(key, level, raw=True), f"{key}_decision", *more]
+    return [*column_names(key, level, beside=BESIDE_SUFFIXES), f"{key}_decision", *more]
 
 
 def check_key(
@@ -311,8 +324,7 @@ def columns(
     """
     made = [Column(key + end, found.values(source)) for end, (source, _) in COLUMN_SOURCES.items()]
     made[0] = Column(key, by_lineage(found.values("label"), found.values("ontology_id")))
-    if isinstance(found, CellAnnotations) and found.raw is not None:
-        made.append(Column(key + RAW_SUFFIX, found.values("raw")))
+    made += [Column(key + BESIDE_SUFFIXES[x], found.values(x)) for x in beside_label(found)]
     if isinstance(found, CellAnnotations) and clusters is not None and has_clusters(clusters):
         made += _compared(found, key, clusters)
     return made

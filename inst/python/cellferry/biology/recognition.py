@@ -255,7 +255,12 @@ def detect_species(genes: Iterable[object]) -> SpeciesGuess:
     >>> detect_species(f"Gene{i}" for i in range(20)).share
     0.0
     """
-    names = {str(g).strip() for g in genes}
+    return _guessed(frozenset(str(g).strip() for g in genes))
+
+
+@functools.lru_cache(maxsize=4)
+def _guessed(names: frozenset[str]) -> SpeciesGuess:
+    """Return the guess; a table and its object are asked about several times in one call."""
     found: dict[str, int] = {s: sum(map(_shows, names & _own(s))) for s in _OTHER}
     other = 0
     for name in names - _vocabulary():

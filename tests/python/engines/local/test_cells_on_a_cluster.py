@@ -51,6 +51,7 @@ def digest(found):
     parts = [
         found.cells, found.label.levels, found.label.codes.tobytes(), found.confidence.tobytes(),
         found.detail.codes.tobytes(), found.supporting.codes.tobytes(),
+        found.raw.codes.tobytes(), found.voted.codes.tobytes(), found.voted.levels,
         found.alternatives.codes.tobytes(), json.dumps(stored, sort_keys=True, default=str),
     ]  # fmt: skip
     return hashlib.sha256(repr(parts).encode()).hexdigest()

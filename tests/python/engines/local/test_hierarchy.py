@@ -1,6 +1,7 @@
 import numpy as np
 
 from cellferry.engines.local.hierarchy import Hierarchy
+from cellferry.engines.local.knowledge.packaged import packaged_knowledge
 from cellferry.engines.local.profiles import Profiles
 from local_tables import KNOWLEDGE
 
@@ -49,3 +50,26 @@ def test_children_that_are_not_known_in_a_species_are_left_out():
         "CD56-bright NK cell",
         "Decidual NK cell",
     }
+
+
+def test_another_tissue_is_as_if_it_were_built_for_it():
+    knowledge, blood = packaged_knowledge(), frozenset({"blood"})
+    anywhere = Hierarchy.build(knowledge, Profiles.from_knowledge(knowledge, "human"))
+    built = Hierarchy.build(knowledge, Profiles.from_knowledge(knowledge, "human", blood))
+    made = [anywhere.in_tissues(blood)]
+    # Whatever was worked out before.
+    assert anywhere.marks.any()
+    assert anywhere.profiles.own_weights.value.any()
+    assert anywhere.lineage_marks(5).any()
+    made.append(anywhere.in_tissues(blood))
+    for one in made:
+        assert (one.profiles.prior == built.profiles.prior).all()
+        assert (one.profiles.prior < 1).any()
+        for name in ("marks", "marks_below", "counted", "inside", "same_lineage"):
+            assert (getattr(one, name) == getattr(built, name)).all()
+        assert (one.lineage_marks(5) == built.lineage_marks(5)).all()
+        for name in ("own_weights", "positive_weights", "negative_weights"):
+            for part in ("row", "column", "value"):
+                mine, theirs = (getattr(getattr(h.profiles, name), part) for h in (one, built))
+                assert (mine == theirs).all()
+    assert (anywhere.profiles.prior == 1).all()

@@ -21,7 +21,15 @@ from ..decisions.carry import Before, Groups, held, moved_cells
 from ..decisions.decision import LABELLING, Decision, open_offers
 from ..decisions.in_force import with_decisions
 from ..decisions.of_cells import by_hand, index_of, placed
-from ..delivery import COLUMN_SOURCES, RAW_SUFFIX, Column, Values, by_lineage, columns, level_texts
+from ..delivery import (
+    BESIDE_SUFFIXES,
+    COLUMN_SOURCES,
+    Column,
+    Values,
+    by_lineage,
+    columns,
+    level_texts,
+)
 from ..levels import SUFFIXES
 from ..texts import Texts
 from .columns import by_row, equals, put_from
@@ -89,10 +97,10 @@ def labelled(
     finished = written(record, key, cells, made)
     if previous is None:
         return finished
-    # What the earlier labels had of levels, rows, and of each cell alone is not of these.
+    # What the earlier labels had of levels, rows, and beside the label is not of these.
     old = [key + suffix for suffix in SUFFIXES if not record.provenance.get("levels")]
     new = {column.name for column in finished.columns}
-    old += [name for name in (key + RAW_SUFFIX,) if name not in new]
+    old += [key + end for end in BESIDE_SUFFIXES.values() if key + end not in new]
     owned = set(previous.record.provenance.get("columns", ())) & set(previous.obs.columns)
     gone = [name for name in old if name in owned]
     if _had_rows(previous) and key + CLUSTER != record.provenance.get("group_key"):

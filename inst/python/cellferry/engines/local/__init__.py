@@ -17,7 +17,7 @@ from ...annotations.clusters import Annotation, Annotations
 from ...biology.gene_tables import aliases
 from ...errors import InvalidOptionError, KnowledgeError, RunDamagedError
 from ...study.options import flag, whole_number
-from ..base import Capabilities, Plan, Understood
+from ..base import Capabilities, Payload, Plan, Understood
 from .answer import ENGINE, Reader
 from .confined import InTissue
 from .context import SpeciesRead, read_species, understand
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ...study.markers.table import Markers
     from ...study.study import Study
 
-VERSION = 6
+VERSION = 7
 """Raised when the same input gives another answer, so that no old unit is reused."""
 
 EXPRESSION_FILE = "prevalence.json"
@@ -166,6 +166,7 @@ class Local:
         every = _reader(knowledge, evidence, species, tissues)
         reader: Reader | InTissue = every
         suggested = None
+        first: dict[int, Payload] = {}
         if tissues:
 
             def confine(types: Knowledge) -> Reader:
@@ -175,11 +176,12 @@ class Local:
         if not tissues:
             # What most clusters are shows the tissue, and the tissue distinguishes siblings.
             columns = sorted(set(markers.cluster.tolist()))
-            first = [reader.answer(markers.clusters[c], c, None)["annotation"] for c in columns]
-            suggested = suggested_tissue(map(Annotation.from_dict, first), knowledge)
+            first = {c: every.answer(markers.clusters[c], c, None) for c in columns}
+            rows_of = (Annotation.from_dict(found["annotation"]) for found in first.values())
+            suggested = suggested_tissue(rows_of, knowledge)
             if suggested is not None:
-                tissues = tissues_of(suggested)
-                reader = _reader(knowledge, evidence, species, tissues)
+                tissues, first = tissues_of(suggested), {}
+                reader = every.in_tissues(tissues)
         key = self._key(study, markers, knowledge, (species, measured), prevalence)
         finished = run.finished()
         sizes = study.clusters.counts() or {}
@@ -193,8 +195,9 @@ class Local:
                 unit = hashlib.sha256(f"{key}\x1f{cluster}".encode()).hexdigest()
                 payload = finished.get(unit)
                 if payload is None:
-                    column = markers.clusters.index(cluster)
-                    payload = reader.answer(cluster, column, sizes.get(cluster))
+                    column, size = markers.clusters.index(cluster), sizes.get(cluster)
+                    payload = first.get(column) or reader.answer(cluster, column, size)
+                    payload["annotation"]["n_cells"] = size
                     run.record(cluster, unit, payload)
                 rows.append(Annotation.from_dict(payload["annotation"]))
                 details[cluster] = payload["evidence"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +49,18 @@ class Reader:
     def lookup(self) -> Lookup:
         """Where the genes of the profiles are in the evidence."""
         return Lookup.build(self.hierarchy.profiles, self.evidence)
+
+    def in_tissues(self, tissues: frozenset[str]) -> Reader:
+        """Return the same for a sample of tissues.
+
+        Parameters
+        ----------
+        tissues
+            As of :meth:`.profiles.Profiles.from_knowledge`.
+        """
+        made = replace(self, hierarchy=self.hierarchy.in_tissues(tissues))
+        made.__dict__["lookup"] = self.lookup
+        return made
 
     def answer(self, cluster: str, column: int, n_cells: int | None) -> Payload:
         """Return the row and the evidence of a cluster as plain data.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -73,8 +73,7 @@ class Hierarchy:
     @functools.cached_property
     def marks(self) -> NDArray[np.bool_]:
         """Types x genes: what a type lists, or one that it is a kind of."""
-        listed = (self.profiles.own > 0).astype(np.float32)
-        return np.asarray(self.inside.astype(np.float32) @ listed > 0)
+        return _any_listed(self.inside, self.profiles)
 
     @functools.cached_property
     def mark_weights(self) -> Weights:
@@ -84,8 +83,7 @@ class Hierarchy:
     @functools.cached_property
     def marks_below(self) -> NDArray[np.bool_]:
         """Types x genes: the same, and what its subtypes list."""
-        listed = (self.profiles.own > 0).astype(np.float32)
-        return np.asarray(self.related.astype(np.float32) @ listed > 0)
+        return _any_listed(self.related, self.profiles)
 
     def lineage_marks(self, i: int) -> NDArray[np.bool_]:
         """Per gene, whether a type of the lineage of one lists it."""
@@ -113,6 +111,19 @@ class Hierarchy:
         """Gene -> its column in the profiles."""
         return {gene: j for j, gene in enumerate(self.profiles.genes)}
 
+    def in_tissues(self, tissues: frozenset[str]) -> Hierarchy:
+        """Return the same for a sample of tissues; what is worked out already is kept.
+
+        Parameters
+        ----------
+        tissues
+            As of :meth:`.profiles.Profiles.from_knowledge`.
+        """
+        made = replace(self, profiles=self.profiles.in_tissues(self.knowledge, tissues))
+        # None of it depends on where a type occurs.
+        made.__dict__.update({k: v for k, v in self.__dict__.items() if k not in made.__dict__})
+        return made
+
     def index(self, name: str) -> int:
         """Return the row of a type in the profiles."""
         return self.profiles.names.index(name)
@@ -126,6 +137,12 @@ class Hierarchy:
         """Return the rows of its children."""
         children = self.knowledge.children[self.profiles.names[i]]
         return [self.index(c) for c in children if c in self.profiles.names]
+
+
+def _any_listed(which: NDArray[np.bool_], profiles: Profiles) -> NDArray[np.bool_]:
+    """Return per row and gene whether any of the row's types lists the gene."""
+    listed = profiles.own > 0
+    return np.array([listed[types].any(axis=0) for types in which])
 
 
 def _members(rows: Sequence[Iterable[str]], column: Mapping[str, int]) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ evidence of its own therefore fits worse than its parent.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +19,12 @@ from ...biology.genes import Species
 from .knowledge.tissues import occurs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from .knowledge.base import Knowledge
+    from .knowledge.types import CellType
 
 TIER_WEIGHT: dict[int, float] = {3: 1.0, 2: 0.7, 1: 0.4}
 INHERITANCE = 0.3
@@ -160,11 +163,31 @@ class Profiles:
             positive,
             negative,
             specificity,
-            np.array([1.0 if occurs(t.tissues, tissues) else ELSEWHERE for t in types]),
+            _prior(types, tissues),
             new,
             species,
             of_state,
         )
+
+    def in_tissues(self, knowledge: Knowledge, tissues: frozenset[str]) -> Profiles:
+        """Return the same for a sample of tissues; what is worked out already is kept.
+
+        Parameters
+        ----------
+        knowledge
+            That they were made of.
+        tissues
+            As of :meth:`from_knowledge`.
+        """
+        prior = _prior([knowledge.by_name[name] for name in self.names], tissues)
+        made = replace(self, prior=prior)
+        made.__dict__.update({k: v for k, v in self.__dict__.items() if k not in made.__dict__})
+        return made
+
+
+def _prior(types: Sequence[CellType], tissues: frozenset[str]) -> NDArray[np.float64]:
+    """Return what the fit of each type is multiplied with."""
+    return np.array([1.0 if occurs(t.tissues, tissues) else ELSEWHERE for t in types])
 
 
 _HOLDERS = ("group", "compartment")

@@ -10,13 +10,14 @@ from ...annotate.checks import check_needs
 from ...annotate.recognition import warn_of_genes
 from ...annotations.clusters import Annotations
 from ...biology.genes import require_symbols
+from ...biology.orthologs import species_shown
 from ...biology.recognition import detect_species
 from ...biology.species import known_species
 from ...errors import CellferryError, GenesUnrecognisedWarning
 from ...study.clusters import Clusters
 from ...study.markers.read import read_markers
 from ...study.study import Context, Study
-from ...study.symbols import Recognised, recognise_genes
+from ...study.symbols import Recognised, recognise_genes, species_of_genes
 from ..failures import fail
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ MOSTLY = 0.95
 """Part of the listed genes that must be among the measured ones."""
 
 READ = "Genes are read as they are written: send symbols such as CD3E (human) or Cd3e (mouse)."
+BY_ORTHOLOGS = (
+    "The genes of {species} are read by the table of their {read} orthologs, the others by their "
+    "symbols."
+)
 
 _SPECIES_TAGS = ("species", "organism")
 _TISSUE_TAGS = ("tissue", "organ")
@@ -59,7 +64,7 @@ def study_of(job: JobInput, sizes: Mapping[str, int] | None = None) -> Study:
         markers=read_markers(dict(job.markers)),
         context=Context(
             tissue=_tag(job.tags, _TISSUE_TAGS) or None,
-            species=detect_species(seen).species if stated is None else stated.name,
+            species=_species_of(seen) if stated is None else stated.name,
             species_from="genes" if stated is None else "stated",
             study_context=job.study_info,
             metadata=job.tags,
@@ -70,8 +75,8 @@ def study_of(job: JobInput, sizes: Mapping[str, int] | None = None) -> Study:
 def gene_notes(study: Study) -> list[str]:
     """Return what the client should know of the genes of a job; nothing where they are known.
 
-    It is what a user in process is warned of. Names are not read as other symbols here: answers
-    and figures are looked up in the client's files by the names that it sent.
+    It is what a user in process is warned of. But for orthologs names are not read as other
+    symbols here: figures are looked up in the client's files by the names that it sent.
 
     Parameters
     ----------
@@ -79,6 +84,11 @@ def gene_notes(study: Study) -> list[str]:
         That of the job.
     """
     found, told = recognise_genes(study), list[GenesUnrecognisedWarning]()
+    other = known_species(species_of_genes(study))
+    if other is not None:
+        warn_of_genes(study, found, "clusters", told.append)
+        by = BY_ORTHOLOGS.format(species=other, read=other.reads)
+        return [by, *(warning.message for warning in told)]
     table, of_object = (
         None if part is None else part.as_written() for part in (found.table, found.of_object)
     )
@@ -89,11 +99,19 @@ def gene_notes(study: Study) -> list[str]:
 def check_job(job: JobInput, engine: Engine[Annotations]) -> None:
     """Raise :class:`~..failures.Failure` if no engine could make anything of the job."""
     genes = [gene for of_cluster in job.markers.values() for gene in of_cluster]
+    study = study_of(job)
     try:
-        require_symbols(genes, "job")
-        check_needs(engine, study_of(job))
+        # Identifiers of a species with a table of orthologs are read by it.
+        if species_of_genes(study) is None:
+            require_symbols(genes, "job")
+        check_needs(engine, study)
     except CellferryError as error:
         fail(error.message, error)
+
+
+def _species_of(genes: Sequence[str]) -> str | None:
+    """Return the species that the names of genes show."""
+    return species_shown(genes) or detect_species(genes).species
 
 
 def _tag(tags: Mapping[str, str], names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from ...annotations.clusters import Annotations
 from ...files import write_whole
 from ...runs.run import Run
 from ...runs.worker import Event
+from .orthologs import read_by_orthologs, with_own_names
 from .remarks import history_of, kept, remarks_of
 from .results import results_of
 from .study import gene_notes, payload_markers, study_of
@@ -55,8 +56,10 @@ def answer(
         Called in this thread; may raise to stop.
     """
     study = study_of(job, evidence.sizes).with_parts(lookup=evidence.lookup)
+    read = read_by_orthologs(study)
     again = list(remarks_of(folder))
-    found = kept(execute(_run(folder / "run", engine), study, engine, on_event), folder, again)
+    answered = execute(_run(folder / "run", engine), read, engine, on_event)
+    found = kept(with_own_names(answered, read), folder, again)
     expression = evidence.of(found, parallel, lambda: on_event(Event("message")))
     results = results_of(
         found,

@@ -289,9 +289,10 @@ class Markers:
         for i, values in enumerate(statistics.values()):
             table[:, i] = values[rows] + 0.0  # -0.0 and 0.0 are one number
         table[np.isnan(table)] = np.nan  # and NaN has one pattern of bits
+        digits, width = table.tobytes().hex().encode(), 16 * len(statistics)
         lines = [
-            gene.encode("utf-8", "surrogatepass") + b"\x1f" + line.tobytes().hex().encode()
-            for gene, line in zip(self.gene[rows], table, strict=True)
+            gene.encode("utf-8", "surrogatepass") + b"\x1f" + digits[i * width : (i + 1) * width]
+            for i, gene in enumerate(self.gene[rows].tolist())
         ]
         head = json.dumps([SCHEMA, cluster, self.source, list(statistics)])
         ordered = lines if self.source == "list" else sorted(lines)

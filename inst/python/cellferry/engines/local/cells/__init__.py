@@ -20,6 +20,7 @@ from ..knowledge.types import SPECIES
 from .answer import CellScorer, Fits, row_blocks
 from .context import in_context
 from .ranges import choices_of_ranges
+from .voting import votes_over, with_votes, without_votes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,10 @@ class LocalCells:
         object has (see :mod:`.context`): a type that nothing around supports is not answered, and
         a rare one becomes what it is a kind of, unless the cell is sure. False gives
         the call of each cell by itself, which is kept as ``raw`` otherwise.
+    majority_voting
+        Put what most cells of a small group of neighbours are beside the label, as ``voted``: by
+        the neighbour graph of the object, else its UMAP or t-SNE; see :mod:`.voting`. Without
+        either there is no vote, which is said. The label is not changed by it.
     tissue_only
         Consider only types that occur in the study's tissue.
     knowledge, knowledge_only
@@ -82,6 +87,7 @@ class LocalCells:
         *,
         smooth: bool = False,
         context: bool = True,
+        majority_voting: bool = True,
         tissue_only: bool = False,
         knowledge: str | os.PathLike[str] | None = None,
         knowledge_only: bool = False,
@@ -96,17 +102,17 @@ class LocalCells:
         )
         self.smooth = flag("smooth", smooth)
         self.context = flag("context", context)
+        self.majority_voting = flag("majority_voting", majority_voting)
 
     @property
     def capabilities(self) -> Capabilities:
         """It answers cells from expression; nothing leaves the machine."""
         table = self._local._table
+        by_graph = self.smooth or self.context or self.majority_voting
         return Capabilities(
             answers=frozenset({"cells"}),
             needs=frozenset({"cells"}),
-            uses=frozenset(
-                {"normalized", "counts"} | ({"graph"} if self.smooth or self.context else set())
-            ),
+            uses=frozenset({"normalized", "counts"} | ({"graph"} if by_graph else set())),
             # Seurat 5 has no layer of values before NormalizeData(), where Seurat 4 has the counts.
             one_of=("normalized", "counts"),
             from_file=True,
@@ -119,6 +125,7 @@ class LocalCells:
         return {
             "smooth": self.smooth,
             "context": self.context,
+            "majority_voting": self.majority_voting,
             "tissue_only": local.tissue_only,
             "knowledge": local.knowledge,
             "knowledge_only": local.knowledge_only,
@@ -143,7 +150,7 @@ class LocalCells:
         choices: list[CellChoice] = []
         if self.scheduler is not None:
             # What follows the calls of all cells is no part of a range.
-            after = {"smooth", "context"}
+            after = {"smooth", "context", "majority_voting"}
             shared = {
                 "options": {k: v for k, v in self.describe().items() if k not in after},
                 "tissue": study.context.tissue,
@@ -168,6 +175,8 @@ class LocalCells:
             "read": kind if kind in NOT_LOGGED else "normalized",
         }
         found = scorer.answer(cells, choices, provenance)
+        if self.majority_voting:
+            found = with_votes(found, study)
         if self.context:
             graph = None if study.graph is None else study.graph[1]
             found = in_context(found, scorer.hierarchy, study.clusters, graph)
@@ -241,10 +250,12 @@ class LocalCells:
     def understand(self, study: Study) -> Understood:
         """Return what is made of the tissue and the species that the study states."""
         found = understand(study.context, self._local._table, study.genes or ())
-        if self._local.tissue_only or not found.lines or not found.lines[0].startswith("tissue"):
-            return found
-        unused = "Cells are judged by their genes alone, unless tissue_only is TRUE."
-        return replace(found, lines=(f"{found.lines[0]} {unused}", *found.lines[1:]))
+        lines = list(found.lines)
+        if lines and lines[0].startswith("tissue") and not self._local.tissue_only:
+            lines[0] += " Cells are judged by their genes alone, unless tissue_only is TRUE."
+        if self.majority_voting and votes_over(study) is None:
+            lines.append(without_votes())
+        return replace(found, lines=tuple(lines))
 
     def _species(self, study: Study) -> SpeciesRead:
         return read_species(study.context, self._local._table, study.genes or ())

@@ -3,7 +3,8 @@
 1. The best fit that has evidence of its own begins; below a floor the answer is Unknown.
    Unknown is also what is more likely wrong than right in the end (:func:`.confidence.confidence`).
 2. What its lineage does not explain is scored again: a second, unrelated lineage with
-   strong evidence of its own makes the cluster a mixture, and both are named.
+   strong evidence of its own makes the cluster a mixture, and both are named. So do genes of T
+   cells beside genes of NK cells (:mod:`.exclusive`).
 3. A type whose own markers, those that its parents do not have, are mostly silent gives
    way to its parent; it remains as the detail.
 4. While another type that is neither ancestor nor descendant fits nearly as well, the
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING
 from .choice import Choice
 from .confidence import confidence
 from .depth import both, deeper, detail_of, nearest_with_evidence
+from .exclusive import not_of_both
 from .floor import (
     LEAST_CONFIDENCE,
     MIN_FIT,
@@ -86,13 +88,15 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     if not hierarchy.own[label] and (partner is None or not hierarchy.own[partner]):
         # What was a second lineage by its strength must be no chance, and a weak one may be there.
         weak, other = second(hierarchy, scores, label)
-        if weak < MIXED_SEEN:
+        if weak < MIXED_SEEN or (other is None and partner is None):
             doubted = doubt(hierarchy, scores, label, weak)
             if partner is not None:
                 partner = None
                 rival, margin = closest_rival(hierarchy, scores, label, None)
         elif partner is None:
             partner = other
+        if partner is None:
+            partner = not_of_both(hierarchy, scores.signal, label)
     sure = confidence(fit, margin, seen, mixed=partner is not None) * (1 - doubted)
     own = bool(hierarchy.own[label])
     unlikely = not own and seen < least_seen(scores.signal)

@@ -21,7 +21,9 @@ MIXED_RATIO = 0.4
 MIXED_SIGNIFICANCE = 3.0
 MIXED_GENES = 3
 MIXED_SEEN = 6.5
-"""Surprise of a second lineage, in what the first leaves, that shows it however weak it is."""
+"""Surprise of a second lineage, in what the first leaves, that shows it if it fits as well."""
+SEEN_ALONE = 7.0
+"""Surprise that shows it however weak it is."""
 DOUBTED_SEEN = 3.5
 """Surprise from which it takes from the confidence, as much as :data:`DOUBT` for each unit."""
 DOUBT = 0.06
@@ -45,16 +47,20 @@ def find_partner(hierarchy: Hierarchy, scores: Scores, best: int, least: float) 
 
 
 def second(hierarchy: Hierarchy, scores: Scores, best: int) -> tuple[float, int | None]:
-    """Return the other lineage that is the largest surprise in what a type's own leaves.
+    """Return how large a surprise another lineage is in what a type's own leaves, and which.
 
-    What any type of the lineage of ``best`` lists is no evidence for another lineage.
+    What any type of the lineage of ``best`` lists is no evidence for another lineage. None where
+    it is neither a large surprise nor a good fit: neurons have much that endocrine cells have too.
     """
     explained = hierarchy.lineage_marks(best)
     others = _others(hierarchy, best)
     seen, other = most_unexplained(hierarchy, scores.signal, explained, others, weak=True)
     if other is None or seen < MIXED_SEEN:
         return seen, other
-    return seen, _broader(hierarchy, residual(hierarchy, scores, best), other)
+    left = residual(hierarchy, scores, best)
+    if seen < SEEN_ALONE and left.fit[other] < MIXED_RATIO * scores.fit[best]:
+        return seen, None
+    return seen, _broader(hierarchy, left, other)
 
 
 def doubt(hierarchy: Hierarchy, scores: Scores, best: int, weak: float) -> float:
