@@ -129,7 +129,7 @@ def spelling_of(command: click.Command) -> Spell:
         plain = name.replace(".", "_")
         parameter = parameters.get(_OTHER_NAMES.get(plain, plain))
         if isinstance(parameter, click.Argument):
-            return parameter.human_readable_name
+            return parameter.human_readable_name.rstrip(".")
         if isinstance(parameter, click.Option):
             return _option(parameter, value)
         if value is not None and "options" in parameters and plain in _engine_options():
