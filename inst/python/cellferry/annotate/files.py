@@ -25,13 +25,14 @@ from ..errors import (
     UnsupportedObjectError,
 )
 from ..files import check_room, replacing
-from ..study.build import GRAPH, study_from_anndata, study_of_cells
+from ..study.build import GRAPH, RANKING, study_from_anndata, study_of_cells
 from ..study.embeddings import embedding_of
+from ..study.inputs.address import Address, graph_at
 from ..study.inputs.kinds import FileKind, file_error, file_kind
 from ..study.inputs.lazy import graph_of_lazy, is_lazy_anndata, read_of_lazy, write_into_lazy
 from ..study.inputs.objects import check_has_clusters, opened_object, read_graph_of, read_object
 from ..study.inputs.readers import reader_of_r
-from ..study.inputs.several import Files, opened_place, place_of, read_place
+from ..study.inputs.several import Files, Where, opened_place, place_of, read_place
 from ..study.markers.read import read_markers
 from .request import AnnotateRequest, is_anndata
 from .verb import OnEvent
@@ -157,8 +158,8 @@ def opened_input(
         It is nothing that is read here, has no cells and they are to be annotated, or labels
         cannot be written into it; a package that reads it, or R, is missing.
     """
-    if isinstance(request.data, Files):
-        with opened_place(request.data) as together:
+    if isinstance(request.data, Files | Address):
+        with opened_place(request.data, [STORE, RANKING]) as together:
             yield _by_parts(request, together, finding)
         return
     if is_lazy_anndata(request.data):
@@ -231,7 +232,7 @@ def _by_parts(request: AnnotateRequest, opened: AnnDataLike, finding: Finding) -
     if request.within is not None:
         message = "`within` needs an object in memory, or one file."
         raise InvalidOptionError(message, "Leave it out, or write the cells as one .h5ad.")
-    if isinstance(request.data, Files):
+    if isinstance(request.data, Files | Address):
         check_has_clusters(opened, request.data)
     metadata = _metadata_of(opened)
     asked = replace(request, data=metadata)
@@ -256,6 +257,12 @@ def _labelled(request: AnnotateRequest, metadata: anndata.AnnData, study: Study)
     return InFile(metadata, study, request.key, path=place)
 
 
+def _graph_of(data: object) -> Any:
+    if isinstance(data, Address):
+        return graph_at(data, GRAPH)
+    return read_graph_of(data, GRAPH) if isinstance(data, Path) else graph_of_lazy(data, GRAPH)
+
+
 def _metadata_of(opened: AnnDataLike) -> anndata.AnnData:
     """Return an object without values, which is labelled in the place of a file's."""
     import anndata
@@ -270,8 +277,7 @@ def _cells_in_file(request: AnnotateRequest, opened: AnnDataLike) -> Input:
     request.check_object(metadata)
     study = study_of_cells(opened, group_key=request.group_key, context=request.context)
     if "graph" in request.engine.capabilities.uses and not isinstance(request.data, Files):
-        in_file = isinstance(request.data, Path)
-        graph = (read_graph_of if in_file else graph_of_lazy)(request.data, GRAPH)  # type: ignore[arg-type]
+        graph = _graph_of(request.data)
         study = replace(study, graph=None if graph is None else (GRAPH, graph))
     labelled = _labelled(request, metadata, study)
     provenance = replace(request, data=metadata).provenance
@@ -312,7 +318,7 @@ class AnnDataObject:
 class InFile(AnnDataObject):
     """An AnnData of which only the metadata was read; the values are in its file, or files."""
 
-    path: Path | Files = Path()
+    path: Where = Path()
     found: Annotations | CellAnnotations | None = field(default=None, init=False)
 
     def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:

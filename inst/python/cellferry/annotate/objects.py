@@ -18,6 +18,7 @@ from ..engines.base import AnyEngine, Engine, Plan
 from ..engines.service.secrets import wrapped
 from ..errors import InvalidOptionError, RunMismatchError
 from ..runs.run import Run
+from ..study.inputs.address import Address
 from ..study.inputs.objects import anndata_of
 from ..study.inputs.several import Files
 from ..study.study import Context
@@ -186,6 +187,9 @@ def annotate_clusters(
         if resume is not None:
             message = "`resume` is for one engine, and there are several."
             raise InvalidOptionError(message, "Leave it out; each engine has a run of its own.")
+        if isinstance(as_path(data), Address):
+            message = "What is at an address is annotated by one engine, and there are several."
+            raise InvalidOptionError(message, "Copy it here, or name one engine.")
         if isinstance(as_path(data), Files):
             message = "Several files are annotated by one engine, and there are several engines."
             raise InvalidOptionError(message, "Write the files as one, or name one engine.")
@@ -272,7 +276,8 @@ def annotate_cells(
     ----------
     data
         AnnData (cells x genes) with log-normalised values or raw counts; never made dense. Or
-        the path of a file: .h5ad, zarr, a 10x .h5 or folder, or .rds. Or a list of paths (but
+        the path of a file: .h5ad, zarr (also at an address: ``https://host/x.zarr``), a 10x .h5 or
+        folder, or .rds. Or a list of paths (but
         .rds), read as one object: cells one after the other, each name with ``_1``, ``_2``, ...
         where a name is in two files; the genes that all have, by name, in the order of the first
         (others were not measured everywhere and are left out, with a warning); columns of ``obs``
@@ -508,7 +513,7 @@ def _annotate(
         if opened.object is not None:
             found = opened.object.in_force(found)
         # An object of a file that is not written is not labelled either.
-        in_file = isinstance(request.data, Path | Files)
+        in_file = isinstance(request.data, Path | Address | Files)
         if opened.object is not None and (target is not None or not in_file):
             opened.object.deliver(found)
             if target is not None:

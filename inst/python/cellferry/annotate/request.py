@@ -12,6 +12,7 @@ from ..annotations import delivery
 from ..annotations.labelling import check_unedited, stored_labels
 from ..engines.base import AnyEngine
 from ..errors import InvalidOptionError, RunMismatchError, UnsupportedObjectError
+from ..study.inputs.address import Address
 from ..study.inputs.kinds import file_kind
 from ..study.inputs.objects import anndata_of
 from ..study.inputs.several import Files
@@ -180,7 +181,7 @@ class AnnotateRequest:
             raise RunMismatchError(message, "Leave `key` out, or annotate anew.")
         kind = file_kind(self.data) if isinstance(self.data, Path) else None
         in_file = kind is not None and (kind.is_anndata or kind.is_of_r)
-        in_file = in_file or isinstance(self.data, Files)
+        in_file = in_file or isinstance(self.data, Address | Files)
         with_markers = is_anndata(self.data) or in_file
         return replace(
             self,

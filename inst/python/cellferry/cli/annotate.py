@@ -25,7 +25,7 @@ from .inputs import (
 )
 from .known import complete_engines, complete_options
 from .labels.several import annotate_by_several, engines_of
-from .options import FilePath
+from .options import FilePath, InputPath
 from .output import one_at_a_time, output_paths, run_folder, table, write_all
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from ..errors import CellferryError
     from ..runs.run import Run
     from ..runs.worker import Event
-    from ..study.inputs.several import Files
+    from ..study.inputs.several import Where
 
 _NAMES = f"{', '.join(engine_names())}; for cells {', '.join(engine_names('cells'))}"
 
@@ -61,7 +61,7 @@ def engine_options_of(
 
 @click.command()
 @click.argument(
-    "input_file", metavar="INPUT...", type=FilePath(), nargs=-1, required=True,
+    "input_file", metavar="INPUT...", type=InputPath(), nargs=-1, required=True,
     callback=place_given,
 )  # fmt: skip
 @click.option(
@@ -109,7 +109,7 @@ def engine_options_of(
     help="An option, see cellferry engines; of several engines NAME.OPTION=VALUE. Repeatable.",
 )  # fmt: skip
 def annotate(  # noqa: PLR0917 - click passes every option by name
-    input_file: Path | Files,
+    input_file: Where,
     engines: Sequence[str],
     out: Path | None,
     markers: Path | None,
@@ -137,7 +137,8 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     is seen by its content, not by its name. The INPUT "-" is a marker table on standard input,
     which may be gzipped; its table goes to standard output unless --out is given. Several INPUT
     (.h5ad, zarr, 10x) are read as one object: the cells of one after those of the other, with the
-    genes and columns that all have.
+    genes and columns that all have. An AnnData in zarr may be at an address, such as
+    https://host/x.zarr.
 
     Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an object also
     OUT_cells.csv and, if --out is given, OUT.h5ad or OUT.rds with the labels. The run is kept in
@@ -186,7 +187,9 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     several = None
     if len(engines) > 1:
         if not isinstance(input_file, Path):
-            message = "Several files are annotated by one engine, and there are several engines."
+            message = (
+                "Several files, or an address, are annotated by one engine; there are several."
+            )
             raise click.UsageError(message)
         for option, given in (("--cells", cells), ("--within", within is not None)):
             if given:
@@ -227,7 +230,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
         annotate_file(request, base, source=source, dry_run=dry_run, with_object=out is not None)
 
 
-def default_base(input_file: Path | Files) -> Path:
+def default_base(input_file: Where) -> Path:
     """Return the base name of the files, in the working folder, where none is given.
 
     What comes on standard input goes to standard output.
@@ -266,7 +269,7 @@ def annotate_file(
     base: Path,
     run: Run | None = None,
     *,
-    source: Path | Files | None = None,
+    source: Where | None = None,
     dry_run: bool = False,
     with_object: bool = True,
 ) -> None:
@@ -333,7 +336,7 @@ class _Work:
     request: AnnotateRequest
     console: Console
     run: Run | None
-    source: Path | Files | None
+    source: Where | None
     base: Path | None
     with_object: bool = True
 
@@ -410,11 +413,12 @@ class _Work:
             return found
 
 
-def _resolved(place: Path | Files) -> str | list[str]:
-    """Return what a run remembers of a path, or of several."""
+def _resolved(place: Where) -> str | list[str]:
+    """Return what a run remembers of a path or an address, or of several."""
     if isinstance(place, Path):
         return str(place.resolve())
-    return [str(path.resolve()) for path in place.paths]
+    several = getattr(place, "paths", None)
+    return str(place) if several is None else [str(_resolved(path)) for path in several]
 
 
 def annotate_table(

@@ -11,11 +11,11 @@ import click
 
 from .console import plain, the_console
 from .inputs import place_given
-from .options import FilePath
+from .options import FilePath, InputPath
 
 if TYPE_CHECKING:
     from ..artifacts import Artifacts
-    from ..study.inputs.several import Files
+    from ..study.inputs.several import Where
 
 
 @click.group()
@@ -30,7 +30,7 @@ def artifacts() -> None:
 
 @artifacts.command()
 @click.argument(
-    "input_file", metavar="INPUT...", type=FilePath(), nargs=-1, required=True,
+    "input_file", metavar="INPUT...", type=InputPath(), nargs=-1, required=True,
     callback=place_given,
 )  # fmt: skip
 @click.option(
@@ -57,7 +57,7 @@ def artifacts() -> None:
 @click.option("--resume", metavar="RUN", help="Run whose cluster was lost: go on with it.")
 @click.option("--overwrite", is_flag=True, help="Replace files of another kind.")
 def build(  # noqa: PLR0917 - click passes every option by name
-    input_file: Path | Files,
+    input_file: Where,
     group_key: str | None,
     assay: str | None,
     vars_h5: Path,
@@ -76,6 +76,7 @@ def build(  # noqa: PLR0917 - click passes every option by name
     from layers["counts"], raw.X or X, the first that has whole numbers. An .rds with a Seurat
     object or a SingleCellExperiment is read by Rscript. Several INPUT (but .rds) are read as one
     object: the cells of one after those of the other, with the genes and columns that all have.
+    Zarr may be at an address, such as https://host/x.zarr.
 
     \b
     Examples:
@@ -121,7 +122,7 @@ class _Options(TypedDict):
 
 
 def _built(
-    path: Path | Files,
+    path: Where,
     group_key: str | None,
     assay: str | None,
     coordinates_key: str | None,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..annotate.files import Input
     from ..annotate.request import AnnotateRequest
     from ..annotate.verb import OnEvent
-    from ..study.inputs.several import Files
+    from ..study.inputs.several import Where
     from .console import Console
 
 STANDARD_INPUT = Path("-")
@@ -95,7 +95,7 @@ def is_standard_input(path: object) -> bool:
 
 
 @contextmanager
-def with_standard_input(path: Path | Files | None) -> Iterator[Any]:
+def with_standard_input(path: Where | None) -> Iterator[Any]:
     """Return a path as it is, or of ``-`` a file with all that comes on standard input.
 
     It is a file, so that it may be as large as files may, and R can read it.

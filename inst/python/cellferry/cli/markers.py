@@ -10,7 +10,7 @@ import click
 from ..files import write_whole
 from .console import the_console
 from .inputs import is_standard_input, let_r_read, place_given
-from .options import FilePath
+from .options import FilePath, InputPath
 
 if TYPE_CHECKING:
     from ..study.markers.table import Markers
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument(
-    "input_file", metavar="INPUT...", type=FilePath(), nargs=-1, required=True,
+    "input_file", metavar="INPUT...", type=InputPath(), nargs=-1, required=True,
     callback=place_given,
 )  # fmt: skip
 @click.option(
@@ -51,7 +51,7 @@ def markers(input_file: Any, out: Path, overwrite: bool, **options: Any) -> None
     """Find the markers of the clusters of INPUT, an .h5ad, a zarr folder or an .rds.
 
     Several INPUT (but .rds) are read as one object: the cells of one after those of the other, with
-    the genes and columns that all have.
+    the genes and columns that all have. Zarr may be at an address, such as https://host/x.zarr.
 
     The table is the one of Seurat's FindAllMarkers(): a Wilcoxon test of every gene between each
     cluster and all other cells. Its p-values rank genes, they test nothing.
@@ -116,7 +116,7 @@ def _text(found: Markers, out: Path) -> str:
 
 @click.command()
 @click.argument(
-    "input_file", metavar="INPUT...", type=FilePath(), nargs=-1, required=True,
+    "input_file", metavar="INPUT...", type=InputPath(), nargs=-1, required=True,
     callback=place_given,
 )  # fmt: skip
 @click.option(

@@ -14,11 +14,12 @@ import click
 from .annotate import engine_options_of
 from .console import plain, the_console
 from .known import complete_options_of_run
-from .options import FilePath
+from .options import FilePath, InputPath
 from .output import aligned, in_bytes, table
 
 if TYPE_CHECKING:
     from ..runs import Deleted
+    from ..study.inputs.address import Address
 
 
 @click.group()
@@ -82,7 +83,7 @@ def show(run: str) -> None:
 @runs.command()
 @click.argument("run")
 @click.option(
-    "--input", "input_files", type=FilePath(), multiple=True,
+    "--input", "input_files", type=InputPath(), multiple=True,
     help="The object or marker table that was annotated.  [default: the file that the run read]",
 )  # fmt: skip
 @click.option(
@@ -98,7 +99,7 @@ def show(run: str) -> None:
 )  # fmt: skip
 def resume(  # noqa: PLR0917 - click passes every option by name
     run: str,
-    input_files: Sequence[Path],
+    input_files: Sequence[Path | Address],
     out: Path | None,
     overwrite: bool,
     allow_upload: bool,

@@ -15,10 +15,12 @@ from ...errors import (
     in_language,
     listing,
 )
+from ..expression.zarr_groups import opened_group
 from ..h5ad import open_h5ad, read_graph, read_h5ad
-from ..layers import OpenH5ad, OpenRaw, is_named_layer
+from ..layers import OpenH5ad
 from .kinds import FileKind, file_error, file_kind
 from .tenx import opened_10x_folder, opened_10x_h5, read_10x_folder, read_10x_h5
+from .zarr_parts import parts_of_group
 
 if TYPE_CHECKING:
     import anndata
@@ -238,7 +240,9 @@ def check_has_clusters(adata: AnnDataLike, place: object) -> None:
         return
     first = "Cluster the cells first"
     if not isinstance(place, Path):
-        message = f"{place} have no column of obs in common, so there are no clusters."
+        message = f"There are no clusters: the obs of {place} has no columns."
+        if hasattr(place, "paths"):
+            message = f"{place} have no column of obs in common, so there are no clusters."
         hint = f"{first}, or annotate each cell: `annotate_cells()`"
         raise GroupMissingError(message, hint)
     message = (
@@ -262,38 +266,12 @@ def _read_zarr(path: Path, *, zipped: bool) -> anndata.AnnData:
 @contextmanager
 def _opened_zarr(path: Path, kind: FileKind, uns: Collection[str]) -> Iterator[OpenH5ad]:
     """Yield the parts of an AnnData in zarr; metadata and embeddings are read, matrices are not."""
-    from anndata.io import read_elem
-
-    store = _zarr_store(path, zipped=kind.name == "zarr_zip")
-    import zarr
-
-    try:
+    with ExitStack() as stack:
         with _unreadable(path, kind):
-            group: Any = zarr.open_group(store, mode="r")
-            layers, stored = group.get("layers") or {}, group.get("uns") or {}
-            raw = None
-            if "raw/X" in group:
-                raw = OpenRaw(_left_in_zarr(group["raw/X"]), read_elem(group["raw/var"]))
-            opened = OpenH5ad(
-                X=_left_in_zarr(group["X"]) if "X" in group else None,
-                raw=raw,
-                layers={key: _left_in_zarr(layers[key]) for key in layers if is_named_layer(key)},
-                obs=read_elem(group["obs"]),
-                var=read_elem(group["var"]),
-                obsm=read_elem(group["obsm"]) if "obsm" in group else {},
-                uns={key: read_elem(stored[key]) for key in uns if key in stored},
-            )
+            zipped = kind.name == "zarr_zip"
+            group = stack.enter_context(opened_group(path, zipped=zipped))
+            opened = parts_of_group(group, uns)
         yield opened
-    finally:
-        if hasattr(store, "close"):
-            store.close()
-
-
-def _left_in_zarr(item: Any) -> Any:
-    """Return a matrix that stays where it is: sparse, or a dense array."""
-    from anndata.io import sparse_dataset
-
-    return item if hasattr(item, "chunks") else sparse_dataset(item)
 
 
 def _zarr_metadata(

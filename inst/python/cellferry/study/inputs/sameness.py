@@ -9,27 +9,31 @@ from pathlib import Path
 from ...errors import InputError
 from ..expression.origin import fingerprint_of
 from ..expression.source import spread
+from .address import Address
 
 _FILES = 32
 """Files of a folder that are looked at."""
 
 
-def check_different(paths: Sequence[Path]) -> None:
+def check_different(paths: Sequence[Path | Address]) -> None:
     """Raise :class:`InputError` where a file is among the paths twice, or a copy of another.
 
     Parameters
     ----------
     paths
-        Of files and folders that are there. Copies are known by their size and pieces of them.
+        Of files and folders that are there, and addresses. Copies of files are known by their size
+        and pieces of them.
     """
-    places: dict[Path, Path] = {}
+    places: dict[str, Path | Address] = {}
     contents: dict[str, Path] = {}
     for path in paths:
-        place = path.resolve()
-        other = places.setdefault(place, path)
+        place = path.resolve() if isinstance(path, Path) else path
+        other = places.setdefault(str(place).rstrip("/"), path)
         if other is not path:
             message = f'The file "{path}" is given twice: its cells would count twice.'
             raise InputError(message, "Name each file once.")
+        if not isinstance(place, Path) or not isinstance(path, Path):
+            continue
         first = contents.setdefault(_content_of(place), path)
         if first is not path:
             message = f'"{first}" and "{path}" are copies of one file.'

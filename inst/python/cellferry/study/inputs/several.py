@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from ..expression.kinds import Kind
 from ..expression.spilled import LateMatrix, spilled
 from ..expression.stacked import StackedMatrix
 from ..layers import OpenH5ad, OpenRaw, Place, choose_matrices, places_of
+from .address import Address, address_of, opened_address, read_address
 from .joining import joined_frames, joined_names
 from .kinds import file_error, file_kind
 from .objects import WANTED, opened_object, read_object
@@ -62,7 +63,7 @@ class Files:
         At least two; the cells are in their order.
     """
 
-    paths: tuple[Path, ...]
+    paths: tuple[Path | Address, ...]
 
     def __str__(self) -> str:
         """Name them."""
@@ -74,13 +75,17 @@ class Files:
         return self.paths[0].name
 
 
-def place_of(data: object) -> Path | Files | None:
-    """Return the path or the paths that something is; None of all else.
+Where: TypeAlias = Path | Address | Files
+"""Where an object is."""
+
+
+def place_of(data: object) -> Where | None:
+    """Return the path, the address or the paths that something is; None of all else.
 
     Parameters
     ----------
     data
-        A path, or a list or tuple of paths. A list of one is that path.
+        A path, an address, or a list or tuple of them. A list of one is that path.
 
     Examples
     --------
@@ -91,26 +96,33 @@ def place_of(data: object) -> Path | Files | None:
     """
     if isinstance(data, Files):
         return data
-    if isinstance(data, str | os.PathLike):
-        return Path(data).expanduser()
-    if not isinstance(data, list | tuple) or not data:
-        return None
-    if not all(isinstance(one, str | os.PathLike) for one in data):
-        return None
-    paths = tuple(Path(one).expanduser() for one in data)
-    return paths[0] if len(paths) == 1 else Files(paths)
+    if isinstance(data, list | tuple):
+        paths = [_one(one) for one in data]
+        known = tuple(path for path in paths if path is not None)
+        if not known or len(known) < len(paths):
+            return None
+        return known[0] if len(known) == 1 else Files(known)
+    return _one(data)
 
 
-def paths_of(place: Path | Files | None) -> tuple[Path, ...]:
-    """Return the paths of what :func:`place_of` returned."""
+def _one(data: object) -> Path | Address | None:
+    address = address_of(data)
+    if address is not None:
+        return address
+    return Path(data).expanduser() if isinstance(data, str | os.PathLike) else None
+
+
+def paths_of(place: Where | None) -> tuple[Path, ...]:
+    """Return the paths, without addresses, of what :func:`place_of` returned."""
     if place is None:
         return ()
-    return (place,) if isinstance(place, Path) else place.paths
+    several = place.paths if isinstance(place, Files) else (place,)
+    return tuple(path for path in several if isinstance(path, Path))
 
 
 @contextmanager
-def opened_place(place: Path | Files, uns: Collection[str] = ()) -> Iterator[AnnDataLike]:
-    """Yield the AnnData of a file, or of several as one, whose matrices stay where they are.
+def opened_place(place: Where, uns: Collection[str] = ()) -> Iterator[AnnDataLike]:
+    """Yield the AnnData of a file, of an address, or of several, whose matrices stay there.
 
     Of several:
 
@@ -126,7 +138,7 @@ def opened_place(place: Path | Files, uns: Collection[str] = ()) -> Iterator[Ann
     Parameters
     ----------
     place
-        The path or the paths.
+        The path, the address or the paths.
     uns
         What is read of ``uns``; of several files nothing is.
 
@@ -138,11 +150,15 @@ def opened_place(place: Path | Files, uns: Collection[str] = ()) -> Iterator[Ann
     UnsupportedObjectError
         One of several is an .rds, or something else that has no cells here.
     """
+    if isinstance(place, Address):
+        with opened_address(place, uns) as at_address:
+            yield at_address
+        return
     if isinstance(place, Path):
         with opened_object(place, uns) as opened:
             yield opened
         return
-    for path in place.paths:
+    for path in paths_of(place):
         kind = file_kind(path)
         if kind.is_of_r:
             message = f'"{path}" is an R object (.rds), which is not read as one of several files.'
@@ -152,12 +168,12 @@ def opened_place(place: Path | Files, uns: Collection[str] = ()) -> Iterator[Ann
             raise file_error(path, kind, WANTED)
     check_different(place.paths)
     with ExitStack() as stack:
-        parts = [stack.enter_context(opened_object(path)) for path in place.paths]
+        parts = [stack.enter_context(opened_place(path)) for path in place.paths]
         yield _joined(parts, place)
 
 
-def read_place(place: Path | Files) -> anndata.AnnData:
-    """Read the AnnData of a file whole, or of several as one.
+def read_place(place: Where) -> anndata.AnnData:
+    """Read the AnnData of a file or an address whole, or of several as one.
 
     Parameters
     ----------
@@ -171,6 +187,8 @@ def read_place(place: Path | Files) -> anndata.AnnData:
     """
     import anndata
 
+    if isinstance(place, Address):
+        return read_address(place)
     if isinstance(place, Path):
         return read_object(place)
     with warnings.catch_warnings():
