@@ -24,10 +24,13 @@
 #'
 #' @inheritParams AnnotateClusters
 #' @param object A Seurat object, a SingleCellExperiment or SummarizedExperiment, a named list of
-#'   such objects, or the path of a file with one (`.rds`,
-#'   `.h5ad`, a zarr folder, or what 10x Genomics writes), for which the answer is a table. An
-#'   object of this session goes to the engine block by block, each
-#'   time that it reads it: nothing is transposed, copied as a whole, or made dense.
+#'   such objects, or the path of a file with one (`.rds`, `.h5ad`, a zarr folder or its address, or
+#'   what 10x Genomics writes), for which the answer is a table. Several paths (but `.rds`) are read
+#'   as one object: cells one after the other, each name with `_1`, `_2`, ... where a name is in two
+#'   files, the genes that all have, by name (a gene that a file lacks was not measured there, and
+#'   is left out with a warning), and the columns that all have. An object of this session goes to
+#'   the engine block by block, each time that it reads it: nothing is transposed, copied as a
+#'   whole, or made dense.
 #' @param engine Name of an engine that answers cells, or an engine such as [CellAtlasEngine()].
 #' @param group.by Metadata column with clusters to compare with; `"ident"` is the active identity,
 #'   if there is one.
@@ -79,7 +82,7 @@ AnnotateCells.character <- function(object, engine = "local", key = "cell_type_c
                                     study.context = NULL, assay = NULL, overwrite = FALSE,
                                     allow.upload = FALSE, verbose = TRUE, dry.run = FALSE,
                                     levels = FALSE, output = NULL, ...) {
-  check_text(object, "object")
+  check_paths(object, "object")
   check_text(output, "output", null = TRUE)
   request <- new_request(
     engine, list(...), group.by, key, tissue, species, study.context, assay, overwrite,

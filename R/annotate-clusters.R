@@ -54,7 +54,8 @@
 #'   named list as [ReadMarkers()] reads it), for which the answer is a table. In a table,
 #'   `group.by` names the column with the clusters if it is not to be detected. Or the path of a
 #'   file with any of them (`.rds`, `.h5ad`, a zarr folder, CSV, TSV), for which the answer is a
-#'   table too: what is in a file is seen by its content, and it stays as it is.
+#'   table too: what is in a file is seen by its content, and it stays as it is. Several paths of
+#'   objects (but `.rds`) are read as one, see [AnnotateCells()].
 #' @param markers Marker table of these clusters: the result of `FindAllMarkers()`, a path, a
 #'   named list of genes; see [ReadMarkers()]. `NULL`: found as [FindClusterMarkers()] does with
 #'   `only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, rules = "5.0.1"`, whatever Seurat is
@@ -185,9 +186,10 @@ AnnotateClusters.character <- function(object, markers = NULL, engine = "local",
                                        overwrite = FALSE, allow.upload = FALSE, verbose = TRUE,
                                        dry.run = FALSE, within = NULL, levels = FALSE,
                                        output = NULL, ...) {
-  check_text(object, "object")
+  check_paths(object, "object")
   check_text(output, "output", null = TRUE)
   if (is_several(engine)) {
+    check_one_path(object)
     check_alone(list(...), within)
     asked <- list(
       markers = markers, engine = engine, group.by = group.by, key = key, tissue = tissue,

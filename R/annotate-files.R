@@ -4,8 +4,16 @@
 # A path has one piece of text; all else that is text is refused as no object.
 is_path <- function(object) rlang::is_string(object) && nzchar(object)
 
-# The object of an .rds. NULL for all other files and folders, which Python reads.
+# Several paths of files that Python reads as one object.
+is_several_paths <- function(object) {
+  rlang::is_character(object) && length(object) > 1L && !anyNA(object) && all(nzchar(object))
+}
+
+# The object of an .rds. NULL for all other files and folders, and for several, which Python reads.
 object_of_path <- function(path) {
+  if (length(path) > 1L) {
+    return(NULL)
+  }
   path <- path.expand(path)
   kind <- bridge_call("file_kind", list(path = json_text(path)))$value
   if (isTRUE(kind$is_of_r)) read_rds(path)
@@ -91,7 +99,7 @@ annotate_file <- function(path, request, output = NULL, markers = NULL) {
   message <- c(
     asked, json_context(request),
     list(
-      path = json_text(path),
+      path = json_paths(path),
       within = json_text(request$within), markers = json_text(request$markers),
       group_key = if (request$group.by != "ident") json_text(request$group.by),
       output = json_text(output)

@@ -122,6 +122,17 @@ plan_of_several <- function(object, engines, keys, request_of, ask) {
 }
 
 # The object of an .rds is labelled here; all other files are read in Python.
+# Several files are one object only where one engine reads them.
+check_one_path <- function(object) {
+  if (length(object) > 1L) {
+    cellferry_stop(
+      "invalid_option",
+      "Several files are annotated by one engine, and there are several engines.",
+      "Write the files as one, or name one engine."
+    )
+  }
+}
+
 annotate_path_by_several <- function(path, asked, output) {
   found <- object_of_path(path)
   if (is.null(found)) {

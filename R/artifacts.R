@@ -16,7 +16,8 @@
 #'
 #' @inheritParams AnnotateClusters
 #' @param object A Seurat object or a SingleCellExperiment, or the path of a file with one (`.rds`,
-#'   `.h5ad`, or a zarr folder; in the latter two `group.by` must name a column of `obs`).
+#'   `.h5ad`, or a zarr folder; in the latter two `group.by` must name a column of `obs`), or
+#'   several paths (but `.rds`), which are read as one object, see [AnnotateCells()].
 #' @param assay Assay to read; `NULL` is the default assay (`logcounts` in a
 #'   SingleCellExperiment). It must contain log-normalised values.
 #' @param vars_h5_path,obs_duckdb_path Where the files go. Earlier artifacts are replaced.
@@ -113,7 +114,7 @@ BuildArtifacts.character <- function(object, group.by = "ident", assay = NULL,
                                      cell_names = TRUE, require_artifacts = TRUE,
                                      overwrite = FALSE, markers = FALSE, verbose = TRUE,
                                      scheduler = NULL, resume = NULL, ...) {
-  check_text(object, "object")
+  check_paths(object, "object")
   check_text(scheduler, "scheduler", null = TRUE)
   check_text(resume, "resume", null = TRUE)
   call <- as.list(environment())
@@ -128,7 +129,7 @@ BuildArtifacts.character <- function(object, group.by = "ident", assay = NULL,
   }
   options <- artifact_options(call, list(...))
   message <- list(
-    path = json_text(path), group_key = if (group.by != "ident") json_text(group.by),
+    path = json_paths(path), group_key = if (group.by != "ident") json_text(group.by),
     coordinates_key = json_text(coordinates_key),
     options = json_record(lapply(options, json_value)),
     scheduler = json_text(scheduler), resume = json_text(resume)

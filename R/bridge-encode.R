@@ -52,6 +52,9 @@ json_text <- function(x) {
   if (is.null(x)) NULL else jsonlite::unbox(as_utf8(x))
 }
 
+# A path, or several that are read as one object.
+json_paths <- function(x) if (length(x) > 1L) json_texts(x) else json_text(x)
+
 json_flag <- function(x) jsonlite::unbox(as.logical(x))
 
 json_texts <- function(x) {

@@ -9,6 +9,11 @@ check_text <- function(x, name, null = FALSE) {
   }
 }
 
+# A path, or several that are read as one object.
+check_paths <- function(x, name) {
+  if (rlang::is_character(x) && length(x) > 1L) check_texts(x, name) else check_text(x, name)
+}
+
 check_flag <- function(x, name) {
   if (!rlang::is_bool(x)) {
     invalid_argument(x, name, "TRUE or FALSE")

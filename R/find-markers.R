@@ -18,7 +18,8 @@
 #'
 #' @inheritParams AnnotateClusters
 #' @param object A Seurat object or a SingleCellExperiment, log-normalised, or the path of a file
-#'   with one (`.rds`, `.h5ad` or a zarr folder; in the latter two cells are drawn by NumPy).
+#'   with one (`.rds`, `.h5ad` or a zarr folder; in the latter two cells are drawn by NumPy), or
+#'   several paths (but `.rds`), which are read as one object, see [AnnotateCells()].
 #' @param group.by Metadata column with the clusters; `"ident"` is the active identity.
 #' @param ident.1,ident.2 Only the cells of these clusters against those of `ident.2`, or against
 #'   all others, as `FindMarkers()`; `return.thresh` is not used then.
@@ -98,7 +99,7 @@ FindClusterMarkers.character <- function(object, group.by = "ident", ident.1 = N
                                          pseudocount.use = 1, base = 2, return.thresh = 0.01,
                                          verbose = TRUE, scheduler = NULL, resume = NULL, ...) {
   check_dots(list(...), "FindClusterMarkers")
-  check_text(object, "object")
+  check_paths(object, "object")
   check_text(scheduler, "scheduler", null = TRUE)
   check_text(resume, "resume", null = TRUE)
   options <- marker_options(as.list(environment()))
@@ -151,7 +152,7 @@ find_markers_of_file <- function(path, group.by, assay, options, compared, verbo
   shown <- draws_progress(verbose)
   on.exit(if (shown) clear_progress())
   message <- list(
-    path = json_text(path.expand(path)), assay = json_text(assay),
+    path = json_paths(path.expand(path)), assay = json_text(assay),
     group_key = if (group.by != "ident") json_text(group.by),
     options = json_record(lapply(options, json_option)),
     ident_1 = json_idents(compared$ident.1), ident_2 = json_idents(compared$ident.2),

@@ -6,7 +6,7 @@
 #'
 #' @inheritParams AnnotateClusters
 #' @param object A Seurat object or a SingleCellExperiment with raw counts, or the path of a file
-#'   (`.rds`, `.h5ad` or a zarr folder).
+#'   (`.rds`, `.h5ad` or a zarr folder), or several paths (but `.rds`), which are read as one.
 #' @param group.by Metadata column with clusters, labels, or a level of labels; `"ident"` is the
 #'   active identity.
 #' @param sample.by Metadata column with the samples; `NULL` is one column for each cluster.
@@ -41,10 +41,11 @@ PseudobulkCounts <- function(object, group.by = "ident", sample.by = NULL, colum
   check_count(min.cells, "min.cells")
   kept <- new_kept()
   on.exit(discard(kept))
-  found <- if (is_path(object)) object_of_path(object) else object
+  is_file <- is_path(object) || is_several_paths(object)
+  found <- if (is_file) object_of_path(object) else object
   from <- if (is.null(found)) {
     list(
-      path = json_text(path.expand(object)), assay = json_text(assay),
+      path = json_paths(path.expand(object)), assay = json_text(assay),
       group_key = if (group.by != "ident") json_text(group.by)
     )
   } else {

@@ -86,6 +86,7 @@ warning_codes <- c(
   coordinates = "There is no usable embedding, or another one is used.",
   counts = "Values that looked like raw counts are not, and are left out.",
   decisions = "Decisions that do not hold any more, or could not all be applied or kept.",
+  genes_left_out = "Genes that some of several files do not have are left out.",
   genes_unrecognised = "Few of the genes are known to the engine.",
   knowledge = "Genes of the user's own knowledge are no known symbols.",
   label_free_text = "A label of a person is no term of the Cell Ontology.",

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "THIRD_PARTY.md"
-EXTRAS = ("", "artifacts", "server", "llm", "demo", "distributed", "r", "docs", "dev")
+EXTRAS = ("", "artifacts", "server", "llm", "demo", "distributed", "remote", "r", "docs", "dev")
 # These say nothing in their metadata, or are needed on another Python than this file is made on.
 SAID_ELSEWHERE = {
     "fast-array-utils": "MPL-2.0",

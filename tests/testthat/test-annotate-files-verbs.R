@@ -186,3 +186,45 @@ test_that("what workers of a cluster can't do is said", {
     "from a file", class = "cellferry_unsupported_object_error"
   )
 })
+
+test_that("several paths are one object, and give what it gives", {
+  skip_without_backend()
+  local_home()
+  folder <- withr::local_tempdir()
+  files <- suppressWarnings(small_files(folder))
+  parts <- file.path(folder, c("part1.h5ad", "part2.h5ad"))
+  reticulate::py_run_string(paste0(
+    "import anndata\nadata = anndata.read_h5ad('", files$others[[1]], "')\n",
+    "adata[:30].copy().write_h5ad('", parts[1], "')\n",
+    "adata[30:].copy().write_h5ad('", parts[2], "')\n"
+  ))
+  quiet <- function(code) suppressWarnings(suppressMessages(code))
+  whole <- files$others[[1]]
+  find <- function(x) FindClusterMarkers(x, "clusters", rules = "5.0.1", verbose = FALSE)
+  expect_identical(find(parts), find(whole))
+  sums <- PseudobulkCounts(whole, "clusters", "groups")
+  expect_identical(PseudobulkCounts(parts, "clusters", "groups"), sums)
+  same <- c("cluster", "label", "status", "confidence")
+  cells <- function(x) as.data.frame(quiet(AnnotateCells(x, verbose = FALSE)))[same]
+  expect_identical(cells(parts), cells(whole))
+  clusters <- function(x) {
+    as.data.frame(quiet(AnnotateClusters(x, group.by = "clusters", verbose = FALSE)))[same]
+  }
+  expect_identical(clusters(parts), clusters(whole))
+  build <- function(x, name) {
+    built <- quiet(BuildArtifacts(
+      x, group.by = "clusters", vars_h5_path = file.path(folder, paste0(name, ".h5")),
+      obs_duckdb_path = file.path(folder, paste0(name, ".duckdb")), verbose = FALSE
+    ))
+    unname(tools::md5sum(built$vars_h5))
+  }
+  expect_identical(build(parts, "far"), build(whole, "near"))
+  expect_error(
+    FindClusterMarkers(c(parts, files$rds), "clusters", verbose = FALSE),
+    "not read as one of several files", class = "cellferry_unsupported_object_error"
+  )
+  expect_error(
+    AnnotateClusters(parts, engine = c("local", "local"), group.by = "clusters"),
+    "annotated by one engine", class = "cellferry_invalid_option_error"
+  )
+})

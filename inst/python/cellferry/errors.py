@@ -41,7 +41,8 @@ react to the same thing. The tree::
     ├── ClustersWithoutMarkersWarning, MarkersUnknownClustersWarning
     ├── CellsWithoutClusterWarning, CellsWithoutExpressionWarning
     ├── SpeciesWarning, TissueWarning, KnowledgeWarning, GenesUnrecognisedWarning
-    ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning
+    ├── NormalisationWarning, CoordinatesWarning, CountsWarning, ColumnsRenamedWarning,
+    │   GenesLeftOutWarning
     ├── ClustersChangedWarning, RecordLostWarning, DecisionsWarning, FreeTextLabelWarning,
     │   LabelsUnresolvedWarning, TermsReplacedWarning
     ├── CellsUnmatchedWarning, WithinWarning
@@ -661,6 +662,12 @@ class GenesUnrecognisedWarning(CellferryWarning):
     """Few of the genes are known to the engine."""
 
     code = "genes_unrecognised"
+
+
+class GenesLeftOutWarning(CellferryWarning):
+    """Genes that some of several files do not have are left out."""
+
+    code = "genes_left_out"
 
 
 class NormalisationWarning(CellferryWarning):

@@ -177,6 +177,9 @@ def test_the_examples_of_help_work(work, command):
     assert len(examples) >= 2
     run("annotate", "markers.csv", "--out", "pbmc")
     Run.open("pbmc_run").update(status="interrupted")
+    whole = cells(30)
+    for number, part in enumerate((whole[:14], whole[14:]), 1):
+        part.write_h5ad(f"donor{number}.h5ad")
     found = cellferry.annotate_cells(cells(30), progress=False)
     (work / "cells_run").symlink_to(Run.open(found.provenance["run"]).folder)
     for example in examples:

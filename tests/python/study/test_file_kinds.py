@@ -234,7 +234,7 @@ def test_a_10x_h5_is_read_without_what_are_no_genes(tmp_path, version):
         ("cli", "--cells"),
     ):
         with speaking(spoken), pytest.raises(GroupMissingError, match="no clusters") as caught:
-            check_has_clusters(found, tmp_path / "x.h5", file_kind(tmp_path / "x.h5"))
+            check_has_clusters(found, tmp_path / "x.h5")
         assert line in caught.value.hint
 
 

@@ -5,12 +5,11 @@ The command line, Python and R read files here and nowhere else.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..annotations.delivery import STORE
 from ..annotations.labelling.labels import Written
@@ -22,11 +21,14 @@ from ..errors import (
     UnsupportedObjectError,
 )
 from ..files import check_room, replacing
-from ..study.build import GRAPH, study_of_cells
+from ..study.build import GRAPH, RANKING, study_from_anndata, study_of_cells
 from ..study.embeddings import embedding_of
+from ..study.inputs.address import Address, graph_at
 from ..study.inputs.kinds import FileKind, file_error, file_kind
+from ..study.inputs.lazy import graph_of_lazy, is_lazy_anndata, read_of_lazy, write_into_lazy
 from ..study.inputs.objects import check_has_clusters, opened_object, read_graph_of, read_object
 from ..study.inputs.readers import reader_of_r
+from ..study.inputs.several import Files, Where, opened_place, place_of, read_place
 from ..study.markers.read import read_markers
 from .request import AnnotateRequest, is_anndata
 from .verb import OnEvent
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from ..annotations.cells import CellAnnotations
     from ..annotations.clusters import Annotations
     from ..study.layers import AnnDataLike
+    from ..study.markers.read import Source
     from ..study.study import Study
 
 
@@ -109,7 +112,7 @@ OpenOfR = Callable[[AnnotateRequest, Finding], AbstractContextManager[Input]]
 
 
 def as_path(data: object) -> object:
-    """Return a path for text and for whatever is one; anything else as it is.
+    """Return a path for text and whatever is one, or several paths; anything else as it is.
 
     Parameters
     ----------
@@ -121,7 +124,8 @@ def as_path(data: object) -> object:
     >>> as_path("pbmc.h5ad").name, as_path({"0": ["CD3D"]})
     ('pbmc.h5ad', {'0': ['CD3D']})
     """
-    return Path(data).expanduser() if isinstance(data, str | os.PathLike) else data
+    place = place_of(data)
+    return data if place is None else place
 
 
 @contextmanager
@@ -138,7 +142,7 @@ def opened_input(
     Parameters
     ----------
     request
-        Its ``data`` is an object, a marker table, or the path of a file or folder.
+        Its ``data`` is an object, a marker table, or the path of a file or folder, or of several.
     open_of_r
         Opens an .rds; None is what the package has given.
     finding
@@ -150,6 +154,13 @@ def opened_input(
         It is nothing that is read here, has no cells and they are to be annotated, or labels
         cannot be written into it; a package that reads it, or R, is missing.
     """
+    if isinstance(request.data, Files | Address):
+        with opened_place(request.data, [STORE, RANKING]) as together:
+            yield _by_parts(request, together, finding)
+        return
+    if is_lazy_anndata(request.data):
+        yield _by_parts(request, read_of_lazy(request.data), finding)
+        return
     if not isinstance(request.data, Path):
         if is_anndata(request.data):
             request = request.keyed(request.data)
@@ -162,8 +173,7 @@ def opened_input(
         return
     path = request.path
     kind = file_kind(path)
-    by_blocks = kind.is_anndata and kind.name != "tenx_folder"
-    if by_blocks and request.engine.capabilities.from_file:
+    if kind.is_anndata and request.engine.capabilities.from_file:
         with opened_object(path, [STORE]) as in_file:
             yield _cells_in_file(request, in_file)
     elif kind.is_anndata:
@@ -194,31 +204,78 @@ def _anndata(request: AnnotateRequest, kind: FileKind, finding: Finding) -> Inpu
     """Read the object, check the key against its columns, build the study."""
     adata = read_object(request.path, kind)
     if request.level == "clusters":
-        check_has_clusters(adata, request.path, kind)
-    markers = request.markers
-    if markers is not None and (request.cluster_column or request.gene_column):
-        markers = read_markers(
-            markers, cluster_column=request.cluster_column, gene_column=request.gene_column
-        )
-    asked = replace(request, data=adata, markers=markers).keyed(adata)
+        check_has_clusters(adata, request.path)
+    asked = replace(request, data=adata, markers=_markers_of(request)).keyed(adata)
     with finding() as on_event:
         study = asked.study(on_event)
     labelled = AnnDataObject(adata, study, asked.key)
     return Input(study, asked.provenance, labelled, study.coordinates or embedding_of(adata))
 
 
-def _cells_in_file(request: AnnotateRequest, opened: AnnDataLike) -> Input:
-    """Build the study of cells whose values stay in their file."""
+def _markers_of(request: AnnotateRequest) -> Source | None:
+    """Return the marker table of a request, read where its columns are named."""
+    if request.markers is None or not (request.cluster_column or request.gene_column):
+        return request.markers
+    return read_markers(
+        request.markers, cluster_column=request.cluster_column, gene_column=request.gene_column
+    )
+
+
+def _by_parts(request: AnnotateRequest, opened: AnnDataLike, finding: Finding) -> Input:
+    """Build the study of several files, or of a lazy AnnData, whose values stay where they are."""
+    if request.level == "cells":
+        return _cells_in_file(request, opened)
+    if request.within is not None:
+        message = "`within` needs an object in memory, or one file."
+        raise InvalidOptionError(message, "Leave it out, or write the cells as one .h5ad.")
+    if isinstance(request.data, Files | Address):
+        check_has_clusters(opened, request.data)
+    metadata = _metadata_of(opened)
+    asked = replace(request, data=metadata)
+    asked.check_object(metadata)
+    study = study_from_anndata(
+        opened, _markers_of(request), group_key=request.group_key, context=request.context,
+        reading=request.engine.capabilities.reading,
+    )  # fmt: skip
+    if study.markers is None:
+        from ..artifacts.markers import with_markers
+
+        with finding() as on_event:
+            study = with_markers(study, on_event)
+    labelled = _labelled(request, metadata, study)
+    return Input(study, asked.provenance, labelled, study.coordinates or embedding_of(metadata))
+
+
+def _labelled(request: AnnotateRequest, metadata: anndata.AnnData, study: Study) -> AnnDataObject:
+    place = place_of(request.data)
+    if place is None:
+        return Lazy(metadata, study, request.key, lazy=request.data)
+    return InFile(metadata, study, request.key, path=place)
+
+
+def _graph_of(data: object) -> Any:
+    if isinstance(data, Address):
+        return graph_at(data, GRAPH)
+    return read_graph_of(data, GRAPH) if isinstance(data, Path) else graph_of_lazy(data, GRAPH)
+
+
+def _metadata_of(opened: AnnDataLike) -> anndata.AnnData:
+    """Return an object without values, which is labelled in the place of a file's."""
     import anndata
 
     drawn = {k: v for k, v in opened.obsm.items() if getattr(v, "ndim", 0) == 2}
-    metadata = anndata.AnnData(obs=opened.obs.copy(), obsm=drawn, uns=dict(opened.uns))
+    return anndata.AnnData(obs=opened.obs.copy(), obsm=drawn, uns=dict(opened.uns))
+
+
+def _cells_in_file(request: AnnotateRequest, opened: AnnDataLike) -> Input:
+    """Build the study of cells whose values stay in their file."""
+    metadata = _metadata_of(opened)
     request.check_object(metadata)
     study = study_of_cells(opened, group_key=request.group_key, context=request.context)
-    if "graph" in request.engine.capabilities.uses:
-        graph = read_graph_of(request.path, GRAPH)
+    if "graph" in request.engine.capabilities.uses and not isinstance(request.data, Files):
+        graph = _graph_of(request.data)
         study = replace(study, graph=None if graph is None else (GRAPH, graph))
-    labelled = InFile(metadata, study, request.key, path=request.path)
+    labelled = _labelled(request, metadata, study)
     provenance = replace(request, data=metadata).provenance
     return Input(study, provenance, labelled, study.coordinates or embedding_of(metadata))
 
@@ -255,9 +312,9 @@ class AnnDataObject:
 
 @dataclass
 class InFile(AnnDataObject):
-    """An AnnData of which only the metadata was read; the values are in its file."""
+    """An AnnData of which only the metadata was read; the values are in its file, or files."""
 
-    path: Path = Path()
+    path: Where = Path()
     found: Annotations | CellAnnotations | None = field(default=None, init=False)
 
     def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
@@ -267,10 +324,27 @@ class InFile(AnnDataObject):
 
     def save(self, path: Path) -> None:
         """Write the whole object, which is read only now."""
-        whole = read_object(self.path)
+        whole = read_place(self.path)
         if self.found is not None:
             attach(whole, self.found, self.study.clusters, self.key)
         write_h5ad(whole, path)
+
+
+@dataclass
+class Lazy(AnnDataObject):
+    """An AnnData whose values and metadata are read when they are asked for."""
+
+    lazy: Any = None
+
+    def deliver(self, found: Annotations | CellAnnotations) -> pd.DataFrame:
+        """Write the columns and the record into it; its file stays as it is."""
+        columns = super().deliver(found)
+        write_into_lazy(self.lazy, self.adata)
+        return columns
+
+    def save(self, path: Path) -> None:
+        """Write the whole object, which is read only now."""
+        write_h5ad(self.lazy.to_memory(), path)
 
 
 def write_h5ad(adata: anndata.AnnData, path: Path) -> None:

@@ -18,7 +18,9 @@ from ..engines.base import AnyEngine, Engine, Plan
 from ..engines.service.secrets import wrapped
 from ..errors import InvalidOptionError, RunMismatchError
 from ..runs.run import Run
+from ..study.inputs.address import Address
 from ..study.inputs.objects import anndata_of
+from ..study.inputs.several import Files
 from ..study.study import Context
 from . import verb
 from .agreement.several import annotate_by_several, is_several
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
 @overload
 def annotate_clusters(
-    data: anndata.AnnData | Study | Source,
+    data: anndata.AnnData | Study | Source | Sequence[str | os.PathLike[str]],
     markers: Source | None = None,
     *,
     dry_run: Literal[True],
@@ -55,7 +57,7 @@ def annotate_clusters(
 
 @overload
 def annotate_clusters(
-    data: anndata.AnnData | Study | Source,
+    data: anndata.AnnData | Study | Source | Sequence[str | os.PathLike[str]],
     markers: Source | None = None,
     *,
     dry_run: Literal[False] = False,
@@ -69,7 +71,7 @@ def annotate_clusters(
 
 
 def annotate_clusters(
-    data: anndata.AnnData | Study | Source,
+    data: anndata.AnnData | Study | Source | Sequence[str | os.PathLike[str]],
     markers: Source | None = None,
     *,
     engine: Engines = "local",
@@ -96,7 +98,7 @@ def annotate_clusters(
         AnnData (cells x genes; of a MuData the modality ``rna``, of a SpatialData its table, which
         is labelled in there), a marker table (DataFrame, dict of lists), or the path of
         either: CSV or TSV, .h5ad, zarr, or .rds. What is in a file is seen by its content; the
-        file stays as it is.
+        file stays as it is. A list of paths is read as one object, as by :func:`annotate_cells`.
     markers
         Marker table for an AnnData. None: its stored ranking with fold changes, else those of
         :func:`cellferry.find_markers` with ``only_pos=True, logfc_threshold=0.25, min_pct=0.1``.
@@ -185,6 +187,12 @@ def annotate_clusters(
         if resume is not None:
             message = "`resume` is for one engine, and there are several."
             raise InvalidOptionError(message, "Leave it out; each engine has a run of its own.")
+        if isinstance(as_path(data), Address):
+            message = "What is at an address is annotated by one engine, and there are several."
+            raise InvalidOptionError(message, "Copy it here, or name one engine.")
+        if isinstance(as_path(data), Files):
+            message = "Several files are annotated by one engine, and there are several engines."
+            raise InvalidOptionError(message, "Write the files as one, or name one engine.")
         several: Any = engine
         asked = AnnotateRequest(
             data, "local", key or delivery.DEFAULT_KEYS["clusters"], markers, group_key,  # type: ignore[arg-type]
@@ -218,7 +226,7 @@ def annotate_clusters(
 
 @overload
 def annotate_cells(
-    data: anndata.AnnData | Study | str | os.PathLike[str],
+    data: anndata.AnnData | Study | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     dry_run: Literal[True],
     engine: str | Engine[CellAnnotations] = "local", group_key: str | None = None,
@@ -232,7 +240,7 @@ def annotate_cells(
 
 @overload
 def annotate_cells(
-    data: anndata.AnnData | Study | str | os.PathLike[str],
+    data: anndata.AnnData | Study | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     dry_run: Literal[False] = False,
     engine: str | Engine[CellAnnotations] = "local", group_key: str | None = None,
@@ -245,7 +253,7 @@ def annotate_cells(
 
 
 def annotate_cells(
-    data: anndata.AnnData | Study | str | os.PathLike[str],
+    data: anndata.AnnData | Study | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     engine: str | Engine[CellAnnotations] = "local",
     group_key: str | None = None,
@@ -268,7 +276,12 @@ def annotate_cells(
     ----------
     data
         AnnData (cells x genes) with log-normalised values or raw counts; never made dense. Or
-        the path of a file: .h5ad, zarr, a 10x .h5 or folder, or .rds.
+        the path of a file: .h5ad, zarr (also at an address: ``https://host/x.zarr``), a 10x .h5 or
+        folder, or .rds. Or a list of paths (but
+        .rds), read as one object: cells one after the other, each name with ``_1``, ``_2``, ...
+        where a name is in two files; the genes that all have, by name, in the order of the first
+        (others were not measured everywhere and are left out, with a warning); columns of ``obs``
+        and embeddings that all have; matrices that all have with the same kind of values.
     engine
         Name of an engine that answers cells, or such an engine.
     group_key
@@ -501,7 +514,8 @@ def _annotate(
         if opened.object is not None:
             found = opened.object.in_force(found)
         # An object of a file that is not written is not labelled either.
-        if opened.object is not None and (target is not None or not isinstance(request.data, Path)):
+        in_file = isinstance(request.data, Path | Address | Files)
+        if opened.object is not None and (target is not None or not in_file):
             opened.object.deliver(found)
             if target is not None:
                 write_object(opened.object, target)

@@ -13,8 +13,10 @@ from ..annotations.labelling.edited import check_unedited
 from ..annotations.labelling.objects import stored_labels
 from ..engines.base import AnyEngine
 from ..errors import InvalidOptionError, RunMismatchError, UnsupportedObjectError
+from ..study.inputs.address import Address
 from ..study.inputs.kinds import file_kind
 from ..study.inputs.objects import anndata_of
+from ..study.inputs.several import Files
 from ..study.markers.table import Markers
 from ..study.study import Context, Study
 from .verb import OnEvent, level_of
@@ -45,7 +47,7 @@ class AnnotateRequest:
     Attributes
     ----------
     data
-        AnnData, marker table or study, or the path of a file or folder.
+        AnnData, marker table or study, or the path of a file or folder, or several paths.
     engine
         Its level, clusters or cells, is that of the request.
     key
@@ -180,6 +182,7 @@ class AnnotateRequest:
             raise RunMismatchError(message, "Leave `key` out, or annotate anew.")
         kind = file_kind(self.data) if isinstance(self.data, Path) else None
         in_file = kind is not None and (kind.is_anndata or kind.is_of_r)
+        in_file = in_file or isinstance(self.data, Address | Files)
         with_markers = is_anndata(self.data) or in_file
         return replace(
             self,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def build_artifacts(
-    data: anndata.AnnData | str | os.PathLike[str] | Study,
+    data: anndata.AnnData | str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Study,
     *,
     group_key: str | None = None,
     vars_h5_path: str | Path = "vars.h5",
@@ -69,9 +69,10 @@ def build_artifacts(
     data
         AnnData (in memory, or opened with ``backed="r"``), the path of an .h5ad (read piece
         by piece), of a zarr folder or of an .rds (read by Rscript; ``group_key`` None is its
-        active identity), or a :class:`cellferry.Study`. Log-normalised values are read from ``X``,
-        or from ``raw`` where X is scaled or has fewer genes, or from a layer of a usual name
-        (``log1p``, ...); the object is not changed.
+        active identity), a list of paths (but .rds), which are read as one object as by
+        :func:`cellferry.annotate_cells`, or a :class:`cellferry.Study`. Log-normalised values are
+        read from ``X``, or from ``raw`` where X is scaled or has fewer genes, or from a layer of a
+        usual name (``log1p``, ...); the object is not changed.
     group_key
         Column of ``obs`` with the clusters.
     vars_h5_path, obs_duckdb_path

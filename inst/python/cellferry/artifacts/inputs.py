@@ -7,8 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import (
     CoordinatesWarning,
@@ -27,8 +26,9 @@ from ..study.clusters import cluster_text
 from ..study.embeddings import choose_embedding
 from ..study.expression.kinds import Look
 from ..study.expression.source import ExpressionSource
-from ..study.inputs.kinds import file_kind
-from ..study.inputs.objects import anndata_of, check_has_clusters, opened_object
+from ..study.inputs.lazy import read_of_lazy
+from ..study.inputs.objects import anndata_of, check_has_clusters
+from ..study.inputs.several import Files, opened_place, place_of
 from ..study.layers import AnnDataLike, Matrices, Place, choose_matrices
 from ..study.markers.read import Ranking, is_ranking
 from ..study.study import Study
@@ -76,13 +76,13 @@ class Inputs:
 
 @contextmanager
 def open_inputs(
-    data: AnnDataLike | str | os.PathLike[str] | Study | Inputs,
+    data: AnnDataLike | str | os.PathLike[str] | Files | Sequence[Any] | Study | Inputs,
     *,
     group_key: str | None,
     coordinates_key: str,
     rank_key: str,
 ) -> Iterator[Inputs]:
-    """Yield the inputs of an AnnData, of the path of one (an .h5ad is read piece by piece), of
+    """Yield the inputs of an AnnData, of the path of one (read piece by piece) or several, of
     a :class:`Study`, or the inputs themselves.
 
     Parameters
@@ -100,15 +100,14 @@ def open_inputs(
     ------
     UnsupportedObjectError, InvalidObjectError, GroupMissingError, GroupEmptyError, InputError
     """
-    data = anndata_of(data)
+    data = read_of_lazy(anndata_of(data))
     if isinstance(data, Inputs):
         yield data
     elif isinstance(data, Study):
         yield _from_study(data, group_key)
-    elif isinstance(data, str | os.PathLike):
-        path = Path(data).expanduser()
-        with opened_object(path, [rank_key]) as opened:
-            check_has_clusters(opened, path, file_kind(path))
+    elif (place := place_of(data)) is not None:
+        with opened_place(place, [rank_key]) as opened:
+            check_has_clusters(opened, place)
             yield _from_anndata(opened, group_key, coordinates_key, rank_key)
     elif all(hasattr(data, name) for name in ("obs", "var", "obsm", "layers", "X")):
         yield _from_anndata(data, group_key, coordinates_key, rank_key)

@@ -8,7 +8,6 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..biology.genes import require_names
@@ -25,9 +24,10 @@ from ..runs.worker import run_in_worker
 from ..study.build import RANKING, assemble_study, group_key_of
 from ..study.clustering import metadata_column
 from ..study.clusters import Clusters
-from ..study.inputs.kinds import file_kind
-from ..study.inputs.objects import anndata_of, check_has_clusters, opened_object
+from ..study.inputs.lazy import read_of_lazy
+from ..study.inputs.objects import anndata_of, check_has_clusters
 from ..study.inputs.readers import path_of_r, reader_of_r
+from ..study.inputs.several import opened_place, place_of
 from ..study.layers import AnnDataLike, choose_matrices
 from ..study.markers.contrasts import Contrast, one_against_rest, two_groups, within_parents
 from ..study.markers.rules import MarkerOptions
@@ -53,7 +53,7 @@ SLOW_VALUES = 200_000_000
 
 
 def find_markers(
-    data: anndata.AnnData | str | os.PathLike[str] | Study,
+    data: anndata.AnnData | str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Study,
     group_key: str | None = None,
     *,
     rules: str | None = None,
@@ -89,7 +89,8 @@ def find_markers(
     ----------
     data
         AnnData (in memory or backed), a :class:`cellferry.Study`, or the path of a file: an .h5ad,
-        which is read piece by piece, zarr, or an .rds, which R reads. Cells x genes,
+        which is read piece by piece, zarr, or an .rds, which R reads; or a list of paths (but
+        .rds), which are read as one object as by :func:`cellferry.annotate_cells`. Cells x genes,
         log-normalised (natural logarithm): ``X``, or ``raw`` where X is scaled, or a layer of a
         usual name.
     group_key
@@ -202,7 +203,7 @@ def find_markers(
 
 
 def pseudobulk(
-    data: anndata.AnnData | str | os.PathLike[str] | Study,
+    data: anndata.AnnData | str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Study,
     group_key: str | None = None,
     *,
     sample_key: str | None = None,
@@ -215,8 +216,8 @@ def pseudobulk(
     Parameters
     ----------
     data
-        AnnData, a study, or the path of a file (.h5ad, zarr, .rds): cells x genes, with raw
-        counts in ``layers["counts"]``, ``raw`` or ``X``.
+        AnnData, a study, or the path of a file (.h5ad, zarr, .rds) or a list of paths: cells x
+        genes, with raw counts in ``layers["counts"]``, ``raw`` or ``X``.
     group_key
         Column of ``obs``: clusters, labels, or a level of labels. None as in :func:`find_markers`.
     sample_key, columns, min_cells
@@ -370,24 +371,24 @@ def _none_found(found: MarkerTable, group_key: str | None) -> MarkersRequiredErr
 
 @contextmanager
 def opened_study(
-    data: anndata.AnnData | str | os.PathLike[str] | Study, group_key: str | None
+    data: anndata.AnnData | str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | Study,
+    group_key: str | None,
 ) -> Iterator[Study]:
     """Yield the study of what is given, with clusters, values and metadata; a file is closed after.
 
     Parameters
     ----------
     data
-        AnnData, a study, or the path of a file that an AnnData is read from.
+        AnnData, a study, or the path of a file that an AnnData is read from, or several paths.
     group_key
         Column of ``obs`` with the clusters.
     """
-    data = anndata_of(data)
+    data = read_of_lazy(anndata_of(data))
     if isinstance(data, Study):
         yield data
-    elif isinstance(data, str | os.PathLike):
-        path = Path(data).expanduser()
-        with opened_object(path, [RANKING]) as opened:
-            check_has_clusters(opened, path, file_kind(path))
+    elif (place := place_of(data)) is not None:
+        with opened_place(place, [RANKING]) as opened:
+            check_has_clusters(opened, place)
             yield _study_of(opened, group_key)
     else:
         yield _study_of(data, group_key)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from .._version import __version__, called_from_r
 from ..annotate import verb
 from ..annotate.agreement.several import annotate_by_several
-from ..annotate.files import check_output, opened_input, write_object
+from ..annotate.files import as_path, check_output, opened_input, write_object
 from ..annotate.reannotate import ask_again
 from ..annotate.request import AnnotateRequest
 from ..annotations.cells import CellAnnotations
@@ -148,7 +148,7 @@ def _annotate_file(message: Message, out: wire.Outgoing, callback: Callback | No
     handle = message.get("markers")
     run = None if message.get("run") is None else Run.open(message["run"])
     request = AnnotateRequest(
-        Path(message["path"]),
+        as_path(message["path"]),
         engine_of(message, run),
         message.get("key") or DEFAULT_KEYS["clusters"],
         None if handle is None else take(handle, Markers),

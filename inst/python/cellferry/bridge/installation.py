@@ -109,6 +109,7 @@ EXTRAS = {
     "llm": ("pydantic-ai-slim",),
     "plots": ("matplotlib",),
     "zarr": ("zarr",),
+    "remote": ("aiohttp", "fsspec", "zarr"),
 }
 """Extra -> the packages by which it is known to be there."""
 

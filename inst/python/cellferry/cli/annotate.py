@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING
 import click
 
 from ..engines import engine_names
-from ..errors import counted
+from ..errors import counted, listing
 from .console import Console, plain, the_console
 from .exits import EXIT_FAILED_CLUSTERS, EXIT_OK
-from .inputs import STANDARD_INPUT, is_standard_input, opened_input, with_standard_input
+from .inputs import (
+    STANDARD_INPUT,
+    is_standard_input,
+    opened_input,
+    place_given,
+    with_standard_input,
+)
 from .known import complete_engines, complete_options
 from .labels.several import annotate_by_several, engines_of
-from .options import FilePath
+from .options import FilePath, InputPath
 from .output import one_at_a_time, output_paths, run_folder, table, write_all
 
 if TYPE_CHECKING:
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
     from ..errors import CellferryError
     from ..runs.run import Run
     from ..runs.worker import Event
+    from ..study.inputs.several import Where
 
 _NAMES = f"{', '.join(engine_names())}; for cells {', '.join(engine_names('cells'))}"
 
@@ -53,7 +60,10 @@ def engine_options_of(
 
 
 @click.command()
-@click.argument("input_file", metavar="INPUT", type=FilePath())
+@click.argument(
+    "input_file", metavar="INPUT...", type=InputPath(), nargs=-1, required=True,
+    callback=place_given,
+)  # fmt: skip
 @click.option(
     "--engine", "engines", multiple=True, metavar="[NAME=]ENGINE",
     help=f"One of: {_NAMES}; again for more, which vote.  [default: local]",
@@ -99,7 +109,7 @@ def engine_options_of(
     help="An option, see cellferry engines; of several engines NAME.OPTION=VALUE. Repeatable.",
 )  # fmt: skip
 def annotate(  # noqa: PLR0917 - click passes every option by name
-    input_file: Path,
+    input_file: Where,
     engines: Sequence[str],
     out: Path | None,
     markers: Path | None,
@@ -125,7 +135,10 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     With --cells, every cell of an .h5ad, zarr, .rds, or 10x .h5 or folder instead. Without it an
     engine that answers cells names each cluster after most of its cells. What INPUT is
     is seen by its content, not by its name. The INPUT "-" is a marker table on standard input,
-    which may be gzipped; its table goes to standard output unless --out is given.
+    which may be gzipped; its table goes to standard output unless --out is given. Several INPUT
+    (.h5ad, zarr, 10x) are read as one object: the cells of one after those of the other, with the
+    genes and columns that all have. An AnnData in zarr may be at an address, such as
+    https://host/x.zarr.
 
     Writes OUT_annotations.csv, OUT_annotations.json and OUT_report.html; for an object also
     OUT_cells.csv and, if --out is given, OUT.h5ad or OUT.rds with the labels. The run is kept in
@@ -151,6 +164,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
       cellferry annotate markers.csv --out pbmc --json --log-file pbmc.log
       zcat markers.csv.gz | cellferry annotate - --tissue blood > annotations.csv
       cellferry annotate pbmc.h5ad --cells --dry-run
+      cellferry annotate donor1.h5ad donor2.h5ad --cells --out both
       cellferry annotate seurat.rds --cells --out pbmc_cells
       cellferry annotate pbmc.h5ad --cells --engine cellatlas --allow-upload --option qc=filter
     """
@@ -172,6 +186,11 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
     named = {option: value for option, value in named.items() if value is not None}
     several = None
     if len(engines) > 1:
+        if not isinstance(input_file, Path):
+            message = (
+                "Several files, or an address, are annotated by one engine; there are several."
+            )
+            raise click.UsageError(message)
         for option, given in (("--cells", cells), ("--within", within is not None)):
             if given:
                 message = f"{option} is for one engine, and there are several."
@@ -211,7 +230,7 @@ def annotate(  # noqa: PLR0917 - click passes every option by name
         annotate_file(request, base, source=source, dry_run=dry_run, with_object=out is not None)
 
 
-def default_base(input_file: Path) -> Path:
+def default_base(input_file: Where) -> Path:
     """Return the base name of the files, in the working folder, where none is given.
 
     What comes on standard input goes to standard output.
@@ -250,7 +269,7 @@ def annotate_file(
     base: Path,
     run: Run | None = None,
     *,
-    source: Path | None = None,
+    source: Where | None = None,
     dry_run: bool = False,
     with_object: bool = True,
 ) -> None:
@@ -259,7 +278,7 @@ def annotate_file(
     Parameters
     ----------
     request
-        Its ``data`` is the path of the file.
+        Its ``data`` is the path of the file, or several.
     base
         Base name of the files that are written; ``-`` writes none, and the table to standard
         output.
@@ -317,7 +336,7 @@ class _Work:
     request: AnnotateRequest
     console: Console
     run: Run | None
-    source: Path | None
+    source: Where | None
     base: Path | None
     with_object: bool = True
 
@@ -382,7 +401,7 @@ class _Work:
                     on_event=on_event,
                 )
             files = {"input": self.source, "base": self.base}
-            kept = {k: str(path.resolve()) for k, path in files.items() if path is not None}
+            kept = {k: _resolved(place) for k, place in files.items() if place is not None}
             found: Annotations | CellAnnotations = verb.annotate(
                 opened.study,
                 request.engine,
@@ -392,6 +411,14 @@ class _Work:
                 on_event=on_event,
             )
             return found
+
+
+def _resolved(place: Where) -> str | list[str]:
+    """Return what a run remembers of a path or an address, or of several."""
+    if isinstance(place, Path):
+        return str(place.resolve())
+    several = getattr(place, "paths", None)
+    return str(place) if several is None else [str(_resolved(path)) for path in several]
 
 
 def annotate_table(
@@ -441,7 +468,8 @@ def annotate_table(
     source = run.provenance.get("input")
     if source is not None:
         # Not all that the command was to write: that is said first.
-        console.note(f'"{source}" is not there any more: no object was labelled.', logging.WARNING)
+        named = source if isinstance(source, str) else listing(source, 3).strip('"')
+        console.note(f'"{named}" is not there any more: no object was labelled.', logging.WARNING)
         console.note(f"  Label it with: cellferry runs resume {run.id} --input FILE")
         console.note(f"  Its other files are there: {', '.join(map(str, written))}")
     else:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, TypedDict
 import click
 
 from .console import plain, the_console
-from .options import FilePath
+from .inputs import place_given
+from .options import FilePath, InputPath
 
 if TYPE_CHECKING:
     from ..artifacts import Artifacts
+    from ..study.inputs.several import Where
 
 
 @click.group()
@@ -27,7 +29,10 @@ def artifacts() -> None:
 
 
 @artifacts.command()
-@click.argument("input_file", metavar="INPUT", type=FilePath())
+@click.argument(
+    "input_file", metavar="INPUT...", type=InputPath(), nargs=-1, required=True,
+    callback=place_given,
+)  # fmt: skip
 @click.option(
     "--group-key",
     help="Column of the metadata with the clusters.  [default for .rds: the active identity]",
@@ -52,7 +57,7 @@ def artifacts() -> None:
 @click.option("--resume", metavar="RUN", help="Run whose cluster was lost: go on with it.")
 @click.option("--overwrite", is_flag=True, help="Replace files of another kind.")
 def build(  # noqa: PLR0917 - click passes every option by name
-    input_file: Path,
+    input_file: Where,
     group_key: str | None,
     assay: str | None,
     vars_h5: Path,
@@ -69,12 +74,15 @@ def build(  # noqa: PLR0917 - click passes every option by name
 
     An .h5ad is read piece by piece: X must contain log-normalised values, and raw counts are taken
     from layers["counts"], raw.X or X, the first that has whole numbers. An .rds with a Seurat
-    object or a SingleCellExperiment is read by Rscript.
+    object or a SingleCellExperiment is read by Rscript. Several INPUT (but .rds) are read as one
+    object: the cells of one after those of the other, with the genes and columns that all have.
+    Zarr may be at an address, such as https://host/x.zarr.
 
     \b
     Examples:
       cellferry artifacts build pbmc.h5ad --group-key leiden
       cellferry artifacts build pbmc.h5ad --group-key leiden --obs-column donor --vars-h5 out.h5
+      cellferry artifacts build donor1.h5ad donor2.h5ad --group-key leiden
       cellferry artifacts build pbmc.rds
     """
     console = the_console()
@@ -114,7 +122,7 @@ class _Options(TypedDict):
 
 
 def _built(
-    path: Path,
+    path: Where,
     group_key: str | None,
     assay: str | None,
     coordinates_key: str | None,
@@ -125,23 +133,26 @@ def _built(
     progress = not the_console().quiet
     from ..study.inputs.kinds import file_error, file_kind
 
-    kind = file_kind(path)
-    if kind.is_of_r and not any(cluster.values()):
-        from ..bridge.rds import build_artifacts_of_rds
+    is_of_r = False
+    if isinstance(path, Path):
+        kind = file_kind(path)
+        is_of_r = kind.is_of_r
+        if not kind.is_anndata and not is_of_r:
+            from ..errors import UnsupportedObjectError
 
-        return build_artifacts_of_rds(
-            path,
-            group_key=group_key,
-            assay=assay,
-            coordinates_key=coordinates_key,
-            progress=progress,
-            **options,
-        )
-    if not kind.is_anndata and not kind.is_of_r:
-        from ..errors import UnsupportedObjectError
+            raise file_error(path, kind, "an object with cells", UnsupportedObjectError)
+        if is_of_r and not any(cluster.values()):
+            from ..bridge.rds import build_artifacts_of_rds
 
-        raise file_error(path, kind, "an object with cells", UnsupportedObjectError)
-    if not kind.is_of_r and (group_key is None or assay is not None):
+            return build_artifacts_of_rds(
+                path,
+                group_key=group_key,
+                assay=assay,
+                coordinates_key=coordinates_key,
+                progress=progress,
+                **options,
+            )
+    if not is_of_r and (group_key is None or assay is not None):
         usage = "An .h5ad needs --group-key." if group_key is None else "--assay is for .rds."
         raise click.UsageError(usage)
     from ..artifacts import build_artifacts

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,13 +19,26 @@ if TYPE_CHECKING:
     from ..annotate.files import Input
     from ..annotate.request import AnnotateRequest
     from ..annotate.verb import OnEvent
+    from ..study.inputs.several import Where
     from .console import Console
 
 STANDARD_INPUT = Path("-")
+
+
+def place_given(_context: click.Context, _parameter: click.Parameter, given: Sequence[Path]) -> Any:
+    """Return the path that was given, or several, which are read as one object."""
+    from ..study.inputs.several import place_of
+
+    if len(given) > 1 and STANDARD_INPUT in given:
+        message = '"-" is a marker table, and no file among several.'
+        raise click.BadParameter(message)
+    return place_of(given) if len(given) > 1 else given[0]
+
+
 _GZIP = b"\x1f\x8b"
 
 
-def let_r_read(path: str | os.PathLike[str]) -> bool:
+def let_r_read(path: object) -> bool:
     """Let the verbs read an .rds, if this is one: by the bridge, which is imported only then.
 
     Returns whether it is one.
@@ -34,7 +46,7 @@ def let_r_read(path: str | os.PathLike[str]) -> bool:
     Parameters
     ----------
     path
-        Of any file or folder.
+        Of any file or folder, or what names several.
     """
     from ..study.inputs.readers import give_readers, path_of_r
 
@@ -77,13 +89,13 @@ def opened_input(
     return files.opened_input(request, open_of_r, finding=finding)
 
 
-def is_standard_input(path: Path | None) -> bool:
+def is_standard_input(path: object) -> bool:
     """Whether this is ``-``."""
     return path == STANDARD_INPUT
 
 
 @contextmanager
-def with_standard_input(path: Path | None) -> Iterator[Path | None]:
+def with_standard_input(path: Where | None) -> Iterator[Any]:
     """Return a path as it is, or of ``-`` a file with all that comes on standard input.
 
     It is a file, so that it may be as large as files may, and R can read it.

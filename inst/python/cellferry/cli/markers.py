@@ -9,15 +9,18 @@ import click
 
 from ..files import write_whole
 from .console import the_console
-from .inputs import is_standard_input, let_r_read
-from .options import FilePath
+from .inputs import is_standard_input, let_r_read, place_given
+from .options import FilePath, InputPath
 
 if TYPE_CHECKING:
     from ..study.markers.table import Markers
 
 
 @click.command()
-@click.argument("input_file", metavar="INPUT", type=FilePath())
+@click.argument(
+    "input_file", metavar="INPUT...", type=InputPath(), nargs=-1, required=True,
+    callback=place_given,
+)  # fmt: skip
 @click.option(
     "--group-key",
     help="Column of the metadata with the clusters.  [default for .rds: the active identity]",
@@ -44,8 +47,11 @@ if TYPE_CHECKING:
 @click.option("--scheduler", metavar="ADDRESS", help="Cluster of dask that reads it, or local.")
 @click.option("--resume", metavar="RUN", help="Run whose cluster was lost: go on with it.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing table.")
-def markers(input_file: Path, out: Path, overwrite: bool, **options: Any) -> None:
+def markers(input_file: Any, out: Path, overwrite: bool, **options: Any) -> None:
     """Find the markers of the clusters of INPUT, an .h5ad, a zarr folder or an .rds.
+
+    Several INPUT (but .rds) are read as one object: the cells of one after those of the other, with
+    the genes and columns that all have. Zarr may be at an address, such as https://host/x.zarr.
 
     The table is the one of Seurat's FindAllMarkers(): a Wilcoxon test of every gene between each
     cluster and all other cells. Its p-values rank genes, they test nothing.
@@ -55,6 +61,7 @@ def markers(input_file: Path, out: Path, overwrite: bool, **options: Any) -> Non
       cellferry markers pbmc.h5ad --group-key leiden --out markers.csv
       cellferry markers pbmc.rds --only-pos --out markers.csv
       cellferry markers pbmc.h5ad --group-key leiden --ident-1 3 --ident-2 5 --out 3-5.csv
+      cellferry markers donor1.h5ad donor2.h5ad --group-key leiden --out markers.csv
       cellferry markers atlas.h5ad --scheduler tcp://node1:8786 --out markers.csv
     """
     from ..artifacts.markers import find_markers
@@ -108,7 +115,10 @@ def _text(found: Markers, out: Path) -> str:
 
 
 @click.command()
-@click.argument("input_file", metavar="INPUT", type=FilePath())
+@click.argument(
+    "input_file", metavar="INPUT...", type=InputPath(), nargs=-1, required=True,
+    callback=place_given,
+)  # fmt: skip
 @click.option(
     "--group-key",
     help="Column with clusters or labels.  [default for .rds: the active identity]",
@@ -122,10 +132,10 @@ def _text(found: Markers, out: Path) -> str:
 @click.option("--assay", help="Of an .rds.  [default: its default assay]")
 @click.option("--min-cells", type=int, default=1, show_default=True, help="Least cells of a sum.")
 @click.option("--overwrite", is_flag=True, help="Replace existing tables.")
-def pseudobulk(input_file: Path, out: Path, overwrite: bool, **options: Any) -> None:
+def pseudobulk(input_file: Any, out: Path, overwrite: bool, **options: Any) -> None:
     """Sum the raw counts of the clusters of INPUT, apart for each sample.
 
-    INPUT is an .h5ad, a zarr folder or an .rds.
+    INPUT is an .h5ad, a zarr folder or an .rds; several (but .rds) are read as one object.
 
     OUT_counts.csv has the sums, genes x columns; OUT_samples.csv has one row for each column:
     cluster, sample, n_cells and what --column names. They are the sums, not the test.

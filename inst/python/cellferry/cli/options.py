@@ -53,6 +53,20 @@ class FilePath(click.Path):
         return found
 
 
+class InputPath(FilePath):
+    """A path, or an address (``https://...``), which is left as it is written."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path or the address."""
+        if "://" in str(value):
+            from ..study.inputs.address import address_of
+
+            address = address_of(value)
+            if address is not None:
+                return address
+        return super().convert(value, param, ctx)
+
+
 def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
     """Yield each command that does something, with its name, such as ``"runs show"``."""
     if isinstance(command, click.Group):
@@ -129,7 +143,7 @@ def spelling_of(command: click.Command) -> Spell:
         plain = name.replace(".", "_")
         parameter = parameters.get(_OTHER_NAMES.get(plain, plain))
         if isinstance(parameter, click.Argument):
-            return parameter.human_readable_name
+            return parameter.human_readable_name.rstrip(".")
         if isinstance(parameter, click.Option):
             return _option(parameter, value)
         if value is not None and "options" in parameters and plain in _engine_options():

@@ -64,7 +64,7 @@ def reannotate(  # noqa: PLR0917 - click passes every option by name
     context.invoke(
         resume,
         run=run,
-        input_file=input_file,
+        input_files=() if input_file is None else (input_file,),
         out=out,
         overwrite=overwrite,
         allow_upload=allow_upload,

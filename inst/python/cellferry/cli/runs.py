@@ -14,11 +14,12 @@ import click
 from .annotate import engine_options_of
 from .console import plain, the_console
 from .known import complete_options_of_run
-from .options import FilePath
+from .options import FilePath, InputPath
 from .output import aligned, in_bytes, table
 
 if TYPE_CHECKING:
     from ..runs import Deleted
+    from ..study.inputs.address import Address
 
 
 @click.group()
@@ -82,7 +83,7 @@ def show(run: str) -> None:
 @runs.command()
 @click.argument("run")
 @click.option(
-    "--input", "input_file", type=FilePath(),
+    "--input", "input_files", type=InputPath(), multiple=True,
     help="The object or marker table that was annotated.  [default: the file that the run read]",
 )  # fmt: skip
 @click.option(
@@ -98,7 +99,7 @@ def show(run: str) -> None:
 )  # fmt: skip
 def resume(  # noqa: PLR0917 - click passes every option by name
     run: str,
-    input_file: Path | None,
+    input_files: Sequence[Path | Address],
     out: Path | None,
     overwrite: bool,
     allow_upload: bool,
@@ -107,8 +108,9 @@ def resume(  # noqa: PLR0917 - click passes every option by name
     """Finish RUN (an id or a folder); only what is missing is done.
 
     A run of this command reads its input again, labels the object and writes the files. A run of
-    Python or R does so with --input; without it, clusters are finished from what the run keeps,
-    and the table is printed. Cells need their object: expression is never kept in a run.
+    Python or R does so with --input, which is given again for each of several files; without it,
+    clusters are finished from what the run keeps, and the table is printed. Cells need their
+    object: expression is never kept in a run.
 
     \b
     Examples:
@@ -122,15 +124,18 @@ def resume(  # noqa: PLR0917 - click passes every option by name
     from ..errors import EngineNeedsError
     from ..runs.progress import progress_events
     from ..runs.run import Run
+    from ..study.inputs.several import paths_of, place_of
     from .annotate import annotate_file, annotate_table, default_base, show
 
     opened = Run.open(run)
     kept = opened.provenance
     level = level_of_run(opened)
+    input_file = place_of(input_files)
     if input_file is None and "input" in kept:
-        known = Path(kept["input"])
+        known = place_of(kept["input"])
+        there = all(path.exists() for path in paths_of(known))
         # A run about clusters keeps what it needs.
-        input_file = known if level == "cells" or known.exists() else None
+        input_file = known if level == "cells" or there else None
     if input_file is not None:
         base = out or (Path(kept["base"]) if "base" in kept else default_base(input_file))
         request = AnnotateRequest(

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
 
@@ -379,6 +379,26 @@ def _on_worker(error: CellferryError, address: str) -> CellferryError:
 # --- on the workers ---------------------------------------------------------------------
 
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _that_travels(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Raise errors of ours without what they came from, which may be nothing that can be sent."""
+
+    @functools.wraps(function)
+    def called(*arguments: _P.args, **options: _P.kwargs) -> _R:
+        try:
+            return function(*arguments, **options)
+        except CellferryError as error:
+            found = error
+        found.__cause__ = found.__context__ = None
+        raise found
+
+    return called
+
+
+@_that_travels
 def _looked_at(check: str | None, where: str, expected: Mapping[str, str]) -> None:
     """Raise what keeps this worker from working."""
     check_versions(expected)
@@ -397,6 +417,7 @@ def check_versions(expected: Mapping[str, str]) -> None:
         raise SchedulerError(message, hint, problem="versions")
 
 
+@_that_travels
 def _done(content: str, arguments: str, expected: Mapping[str, str]) -> bytes:
     """Do one unit; a worker may have come after all others were looked at."""
     check_versions(expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from .markers.table import Markers
 from .study import Context, Study
 
 if TYPE_CHECKING:
-    import anndata
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -89,7 +88,7 @@ def study_from_markers(
 
 
 def study_from_anndata(
-    adata: anndata.AnnData,
+    adata: AnnDataLike,
     markers: Source | None = None,
     *,
     group_key: str | None = None,
@@ -126,7 +125,7 @@ def study_from_anndata(
         adata,
         key,
         matrices,
-        coordinates=choose_embedding(adata.obsm, adata.n_obs, wishes.coordinates_key),
+        coordinates=choose_embedding(adata.obsm, len(adata.obs), wishes.coordinates_key),
         context=context,
     )
     given = None if markers is None else read_markers(markers)
@@ -290,7 +289,7 @@ def _with_symbols(study: Study, column: str | None) -> Study:
     )
 
 
-def group_key_of(adata: anndata.AnnData, group_key: str | None, rank_key: str = RANKING) -> str:
+def group_key_of(adata: AnnDataLike, group_key: str | None, rank_key: str = RANKING) -> str:
     """Return the column of clusters: the one given, that of the ranking, or a usual one.
 
     Parameters
@@ -348,7 +347,7 @@ def group_key_missing(columns: Sequence[str], usual: Sequence[str] = ()) -> Grou
     return GroupMissingError(message, 'For example `group_key="leiden"`.')
 
 
-def _ranking_group(adata: anndata.AnnData, rank_key: str) -> str | None:
+def _ranking_group(adata: AnnDataLike, rank_key: str) -> str | None:
     stored = adata.uns.get(rank_key)
     if not isinstance(stored, Mapping):
         return None
@@ -356,25 +355,27 @@ def _ranking_group(adata: anndata.AnnData, rank_key: str) -> str | None:
     return None if found is None else str(found)
 
 
-def _stored_markers(adata: anndata.AnnData, group_key: str | None, rank_key: str) -> Markers | None:
+def _stored_markers(adata: AnnDataLike, group_key: str | None, rank_key: str) -> Markers | None:
     """Return the stored ranking of this group, if it is one of genes by their fold changes."""
     from .markers.read import markers_from_ranking
 
     if _ranking_group(adata, rank_key) != group_key or _of_counts(adata, rank_key):
         return None
+    ranking: Any = adata.uns[rank_key]
     try:
-        stored = markers_from_ranking(adata.uns[rank_key])
+        stored = markers_from_ranking(ranking)
     except MarkersStatisticError:
         return None
     return stored if stored.avg_log2fc is not None else None
 
 
-def _of_counts(adata: anndata.AnnData, rank_key: str) -> bool:
+def _of_counts(adata: AnnDataLike, rank_key: str) -> bool:
     """Whether the stored ranking compares raw counts, and say so.
 
     scanpy ranks ``raw`` unasked where there is one, and in files of CELLxGENE it has the counts.
     """
-    parameters = adata.uns[rank_key].get("params", {})
+    ranking: Any = adata.uns[rank_key]
+    parameters = ranking.get("params", {})
     layer = parameters.get("layer")
     if layer is not None and layer in adata.layers:
         name, of, cure = f'layers["{layer}"]', Place("", "", adata.layers[layer], adata.var), ""

@@ -99,12 +99,15 @@ class Place:
         Cells x genes, in memory or not.
     var
         Metadata of its genes.
+    layer
+        Its name, if it is a layer.
     """
 
     name: str
     owner: str
     matrix: Matrix
     var: pd.DataFrame
+    layer: str | None = None
 
     @cached_property
     def genes(self) -> tuple[str, ...]:
@@ -175,11 +178,7 @@ def choose_matrices(adata: AnnDataLike, *, any_kind: bool = False) -> Matrices:
         scaled values. Else only such values do as can be normalised, and counts only count as
         counts.
     """
-    x = None if adata.X is None else Place("X", "X", adata.X, adata.var)
-    stored = adata.raw
-    raw = None
-    if stored is not None and stored.X is not None:
-        raw = Place("raw.X", "raw", stored.X, stored.var)
+    x, raw = _main(adata)
     for_counts = (*_layers(adata, COUNTS_LAYERS), *_present(raw, x))
     counts = next((p for p in for_counts if p.look.kind == "counts"), None)
     places = (*_present(x, raw), *_layers(adata, NORMALIZED_LAYERS))
@@ -193,6 +192,26 @@ def choose_matrices(adata: AnnDataLike, *, any_kind: bool = False) -> Matrices:
     return Matrices(normalized, counts, for_counts)
 
 
+def places_of(adata: AnnDataLike) -> dict[str, Place]:
+    """Return the matrices of an AnnData that may be read, by their names, ``X`` first.
+
+    Parameters
+    ----------
+    adata
+        As of :func:`choose_matrices`.
+    """
+    named = _layers(adata, (*COUNTS_LAYERS, *NORMALIZED_LAYERS))
+    return {place.name: place for place in (*_present(*_main(adata)), *named)}
+
+
+def _main(adata: AnnDataLike) -> tuple[Place | None, Place | None]:
+    x = None if adata.X is None else Place("X", "X", adata.X, adata.var)
+    stored = adata.raw
+    if stored is None or stored.X is None:
+        return x, None
+    return x, Place("raw.X", "raw", stored.X, stored.var)
+
+
 def _present(*places: Place | None) -> tuple[Place, ...]:
     return tuple(place for place in places if place is not None)
 
@@ -203,7 +222,7 @@ def _layers(adata: AnnDataLike, names: Sequence[str]) -> tuple[Place, ...]:
     ordered = sorted((n for n in found if found[n] in names), key=lambda n: names.index(found[n]))
     titles = (f'layers["{name}"]' for name in ordered)
     return tuple(
-        Place(title, title, adata.layers[name], adata.var)
+        Place(title, title, adata.layers[name], adata.var, name)
         for title, name in zip(titles, ordered, strict=True)
     )
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...errors import InvalidObjectError
 from .blocks import BLOCK_ROWS, BLOCK_VALUES, _compressed, row_ranges, sparse_view
+from .lazy import is_lazy, rows_of_lazy
 from .origin import Origin, origin_of
+from .rows import RowMatrix
 from .source import RUNS, Axis, Block, ExpressionSource, Matrix, runs_of, spread
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ class MatrixSource(ExpressionSource):
         if matrix.shape[1] != len(genes):
             message = f"The matrix has {matrix.shape[1]} columns and {len(genes)} gene names."
             raise InvalidObjectError(message)
-        self._matrix = matrix
+        self._matrix: Matrix = rows_of_lazy(matrix) if is_lazy(matrix) else matrix
         self._columns: NDArray[np.intp] | None = None
         self.genes = tuple(str(g) for g in genes)
         if wanted is not None:
@@ -47,6 +49,12 @@ class MatrixSource(ExpressionSource):
             self._columns = np.array([position[g] for g in kept], dtype=np.intp)
             self.genes = tuple(kept)
         self.shape: tuple[int, int] = (int(matrix.shape[0]), len(self.genes))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        found: np.dtype[Any] = np.dtype(self._matrix.dtype)
+        return found
 
     @classmethod
     def of_columns(
@@ -114,8 +122,12 @@ class MatrixSource(ExpressionSource):
 
     def rows_between(self, first: int, last: int) -> Iterator[tuple[int, csr_matrix]]:
         """Yield ``(row_start, block)`` of a range of cells, in row order, as all of them are."""
-        for start, stop in self._ranges("cells", BLOCK_ROWS, first, last):
+        for start, stop in self.ranges(first, last, BLOCK_ROWS):
             yield start, self.rows(start, stop)
+
+    def ranges(self, first: int, last: int, most: int) -> Iterator[tuple[int, int]]:
+        """Yield ``(start, stop)`` of the cells of each block from ``first`` to ``last``."""
+        yield from self._ranges("cells", most, first, last)
 
     def columns_between(self, first: int, last: int) -> Block:
         """Return some genes of all cells, compressed by genes."""
@@ -153,6 +165,8 @@ class MatrixSource(ExpressionSource):
         cells, or whole chunks of the file that it is in.
         """
         matrix = self._matrix
+        if isinstance(matrix, RowMatrix):
+            return matrix.sample(most)
         if getattr(matrix, "format", "") in {"csr", "csc"}:
             # In memory, or a backed matrix of anndata.
             stored = matrix.group["data"] if hasattr(matrix, "group") else matrix.data
@@ -177,6 +191,9 @@ class MatrixSource(ExpressionSource):
         self, axis: Axis, most: int, first: int = 0, last: int | None = None
     ) -> Iterator[tuple[int, int]]:
         length = int(self._matrix.shape[0 if axis == "cells" else 1]) if last is None else last
+        if isinstance(self._matrix, RowMatrix):
+            yield from self._matrix.ranges(first, length, most)
+            return
         indptr = _pointers(self._matrix, axis)
         if indptr is not None:
             for start, stop in row_ranges(indptr[first : length + 1], BLOCK_VALUES, most):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import InputError
+from .zarr_groups import fingerprint_of_group, is_address, opened_group, place_of_group
 
 LOOKED_AT = 64
 """Pieces of a file that its fingerprint is of."""
@@ -23,19 +25,22 @@ class Origin:
     Attributes
     ----------
     path
-        Of the file, absolute.
+        Of the file, absolute; of zarr that of the folder, or its address.
     place
         Name of the matrix in it, such as ``/layers/counts``.
     fingerprint
         Of the file, whatever its path; see :func:`fingerprint_of`.
     columns
         Which columns are wanted, in their order; None is all.
+    form
+        ``hdf5`` or ``zarr``.
     """
 
     path: str
     place: str
     fingerprint: str
     columns: tuple[int, ...] | None = None
+    form: str = "hdf5"
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -54,6 +59,7 @@ class Origin:
             str(given["place"]),
             str(given["fingerprint"]),
             None if columns is None else tuple(columns),
+            str(given.get("form", "hdf5")),
         )
 
 
@@ -63,16 +69,21 @@ def origin_of(matrix: Any, columns: Iterable[int] | None = None) -> Origin | Non
     Parameters
     ----------
     matrix
-        A dataset of h5py, or a sparse matrix of anndata that is backed by one.
+        A dataset of h5py or an array of zarr, or a sparse matrix of anndata that is backed by one.
     columns
         Which of its columns are wanted; None is all.
     """
     item: Any = getattr(matrix, "group", matrix)
+    wanted = None if columns is None else tuple(map(int, columns))
+    if type(item).__module__.partition(".")[0] == "zarr":
+        place = place_of_group(item)
+        if place is None:
+            return None
+        return Origin(place, str(item.path), fingerprint_of_group(item), wanted, "zarr")
     path = getattr(getattr(item, "file", None), "filename", None)
     if not isinstance(path, str) or not Path(path).is_file():
         return None
     found = Path(path).resolve()
-    wanted = None if columns is None else tuple(map(int, columns))
     return Origin(str(found), str(item.name), fingerprint_of(found), wanted)
 
 
@@ -93,6 +104,9 @@ def fingerprint_of(path: Path) -> str:
 
 def check_same(origin: Origin) -> None:
     """Raise :class:`InputError` unless the file is there and is the one that was meant."""
+    if origin.form == "zarr":
+        _check_same_zarr(origin.path, origin.place, origin.fingerprint)
+        return
     path = Path(origin.path)
     try:
         found = fingerprint_of(path)
@@ -103,3 +117,20 @@ def check_same(origin: Origin) -> None:
     if found != origin.fingerprint:
         message = f'The file "{path}" is another one here than where the work was begun.'
         raise InputError(message, "Copy it again, or use a disk that all share.", path=str(path))
+
+
+@functools.lru_cache(maxsize=64)
+def _check_same_zarr(path: str, place: str, fingerprint: str) -> None:
+    """Look once in each process: at an address it takes as many requests as there are pieces."""
+    if not is_address(path) and not Path(path).is_dir():
+        message = f'There is no folder "{path}" here.'
+        hint = "Workers open it by its path: put it where all of them see it under this name."
+        raise InputError(message, hint, path=path)
+    with opened_group(path) as group:
+        if place not in group:
+            message = f'There is no "{place}" in "{path}" here.'
+            raise InputError(message, "Is it the same object?", path=path)
+        found = fingerprint_of_group(group[place])
+    if found != fingerprint:
+        message = f'What is in "{path}" is another object here than where the work was begun.'
+        raise InputError(message, "Copy it again, or give an address.", path=path)

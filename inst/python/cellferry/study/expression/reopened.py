@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from .matrix import MatrixSource
 from .origin import Origin, check_same
+from .zarr_groups import opened_group
 
 
 @contextmanager
@@ -25,14 +27,23 @@ def opened_origin(origin: Origin, genes: tuple[str, ...]) -> Iterator[MatrixSour
     InputError
         It cannot be read, or is another file.
     """
-    import h5py
     from anndata.io import sparse_dataset
 
     check_same(origin)
-    with h5py.File(origin.path, "r") as file:
+    with _opened(origin) as file:
         item = file[origin.place]
-        matrix = item if isinstance(item, h5py.Dataset) else sparse_dataset(item)
+        # A dense matrix has chunks; a sparse one is a group.
+        matrix = item if hasattr(item, "chunks") else sparse_dataset(item)
         if origin.columns is None:
             yield MatrixSource(matrix, genes)
         else:
             yield MatrixSource.of_columns(matrix, genes, origin.columns)
+
+
+def _opened(origin: Origin) -> AbstractContextManager[Any]:
+    if origin.form == "zarr":
+        return opened_group(origin.path)
+    import h5py
+
+    file: AbstractContextManager[Any] = h5py.File(origin.path, "r")
+    return file

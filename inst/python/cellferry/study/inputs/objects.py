@@ -15,10 +15,12 @@ from ...errors import (
     in_language,
     listing,
 )
+from ..expression.zarr_groups import opened_group
 from ..h5ad import open_h5ad, read_graph, read_h5ad
-from ..layers import OpenH5ad, OpenRaw, is_named_layer
+from ..layers import OpenH5ad
 from .kinds import FileKind, file_error, file_kind
-from .tenx import opened_10x_h5, read_10x_folder, read_10x_h5
+from .tenx import opened_10x_folder, opened_10x_h5, read_10x_folder, read_10x_h5
+from .zarr_parts import parts_of_group
 
 if TYPE_CHECKING:
     import anndata
@@ -123,7 +125,9 @@ def _table(data: Any) -> Any:
 
 @contextmanager
 def opened_object(path: Path, uns: Collection[str] = ()) -> Iterator[AnnDataLike]:
-    """Yield an AnnData of a file; matrices stay there until they are read, but of a 10x folder.
+    """Yield an AnnData of a file, whose matrices stay there until they are read.
+
+    The counts of a 10x folder, which are text, are then put on the disk in the order of cells.
 
     Parameters
     ----------
@@ -149,6 +153,10 @@ def opened_object(path: Path, uns: Collection[str] = ()) -> Iterator[AnnDataLike
             with _unreadable(path, kind):
                 of_10x = stack.enter_context(opened_10x_h5(path))
             yield of_10x
+    elif kind.name == "tenx_folder":
+        with _unreadable(path, kind):
+            in_folder = opened_10x_folder(path)
+        yield in_folder
     else:
         yield read_object(path, kind)
 
@@ -214,15 +222,15 @@ def read_metadata(path: Path, uns: Collection[str] = ()) -> anndata.AnnData:
     return anndata.AnnData(obs=obs, obsm=drawn, uns=kept)
 
 
-def check_has_clusters(adata: AnnDataLike, path: Path, kind: FileKind) -> None:
+def check_has_clusters(adata: AnnDataLike, place: object) -> None:
     """Refuse an object without any metadata of its cells, as 10x Genomics writes them.
 
     Parameters
     ----------
     adata
         What was read.
-    path, kind
-        Of what, for the message.
+    place
+        Its path, or what names several; for the message.
 
     Raises
     ------
@@ -230,12 +238,20 @@ def check_has_clusters(adata: AnnDataLike, path: Path, kind: FileKind) -> None:
     """
     if len(adata.obs.columns):
         return
-    message = f'"{path}", {kind.what}, has cells and no clusters: its obs has no columns.'
     first = "Cluster the cells first"
+    if not isinstance(place, Path):
+        message = f"There are no clusters: the obs of {place} has no columns."
+        if hasattr(place, "paths"):
+            message = f"{place} have no column of obs in common, so there are no clusters."
+        hint = f"{first}, or annotate each cell: `annotate_cells()`"
+        raise GroupMissingError(message, hint)
+    message = (
+        f'"{place}", {file_kind(place).what}, has cells and no clusters: its obs has no columns.'
+    )
     hint = in_language(
-        python=f'{first} (scanpy.tl.leiden), or annotate each cell: annotate_cells("{path}")',
-        r=f'{first}, or annotate each cell: AnnotateCells("{path}")',
-        cli=f"{first}, or annotate each cell: cellferry annotate {path} --cells",
+        python=f'{first} (scanpy.tl.leiden), or annotate each cell: annotate_cells("{place}")',
+        r=f'{first}, or annotate each cell: AnnotateCells("{place}")',
+        cli=f"{first}, or annotate each cell: cellferry annotate {place} --cells",
     )
     raise GroupMissingError(message, hint)
 
@@ -250,38 +266,12 @@ def _read_zarr(path: Path, *, zipped: bool) -> anndata.AnnData:
 @contextmanager
 def _opened_zarr(path: Path, kind: FileKind, uns: Collection[str]) -> Iterator[OpenH5ad]:
     """Yield the parts of an AnnData in zarr; metadata and embeddings are read, matrices are not."""
-    from anndata.io import read_elem
-
-    store = _zarr_store(path, zipped=kind.name == "zarr_zip")
-    import zarr
-
-    try:
+    with ExitStack() as stack:
         with _unreadable(path, kind):
-            group: Any = zarr.open_group(store, mode="r")
-            layers, stored = group.get("layers") or {}, group.get("uns") or {}
-            raw = None
-            if "raw/X" in group:
-                raw = OpenRaw(_left_in_zarr(group["raw/X"]), read_elem(group["raw/var"]))
-            opened = OpenH5ad(
-                X=_left_in_zarr(group["X"]) if "X" in group else None,
-                raw=raw,
-                layers={key: _left_in_zarr(layers[key]) for key in layers if is_named_layer(key)},
-                obs=read_elem(group["obs"]),
-                var=read_elem(group["var"]),
-                obsm=read_elem(group["obsm"]) if "obsm" in group else {},
-                uns={key: read_elem(stored[key]) for key in uns if key in stored},
-            )
+            zipped = kind.name == "zarr_zip"
+            group = stack.enter_context(opened_group(path, zipped=zipped))
+            opened = parts_of_group(group, uns)
         yield opened
-    finally:
-        if hasattr(store, "close"):
-            store.close()
-
-
-def _left_in_zarr(item: Any) -> Any:
-    """Return a matrix that stays where it is: sparse, or a dense array."""
-    from anndata.io import sparse_dataset
-
-    return item if hasattr(item, "chunks") else sparse_dataset(item)
 
 
 def _zarr_metadata(

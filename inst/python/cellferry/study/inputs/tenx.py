@@ -15,6 +15,7 @@ import numpy as np
 
 from ...errors import InputError, listing
 from ..layers import OpenH5ad
+from .mtx import MatrixMarket
 
 if TYPE_CHECKING:
     import anndata
@@ -59,29 +60,48 @@ def read_10x_folder(folder: Path) -> anndata.AnnData:
     Raises
     ------
     InputError
+        The files do not fit together, or the matrix is damaged.
+    """
+    import anndata
+
+    opened = opened_10x_folder(folder)
+    matrix = opened.X[:]
+    matrix.sum_duplicates()
+    return anndata.AnnData(matrix, obs=opened.obs, var=opened.var)
+
+
+def opened_10x_folder(folder: Path) -> OpenH5ad:
+    """Return the parts of a folder, whose counts are read when they are first asked for.
+
+    They are then on the disk, in the order of cells, and are read from there by blocks.
+
+    Raises
+    ------
+    InputError
         The files do not fit together.
     """
     import pandas as pd
-    from scipy.io import mmread
-    from scipy.sparse import csr_matrix
 
     files = folder_of_10x({entry.name for entry in folder.iterdir()})
     assert files is not None
-    matrix = csr_matrix(mmread(folder / files["matrix"])).T.tocsr()
     barcodes = [row[0] for row in _rows(folder / files["barcodes"])]
     rows = _rows(folder / files["features"])
     columns = {"gene_ids": [row[0] for row in rows]}
     if all(len(row) > 2 for row in rows):
         columns["feature_types"] = [row[2] for row in rows]
     symbols = [row[1] if len(row) > 1 else row[0] for row in rows]
-    if matrix.shape != (len(barcodes), len(symbols)):
+    kept, var = _genes(pd.DataFrame(columns, index=symbols))
+    matrix = MatrixMarket(folder / files["matrix"], kept)
+    size = matrix.header
+    if (size.columns, size.rows) != (len(barcodes), len(symbols)):
         message = (
-            f'The files of "{folder}" do not fit together: the matrix has {matrix.shape[0]} cells '
-            f"and {matrix.shape[1]} features, and there are {len(barcodes)} barcodes and "
+            f'The files of "{folder}" do not fit together: the matrix has {size.columns} cells '
+            f"and {size.rows} features, and there are {len(barcodes)} barcodes and "
             f"{len(symbols)} features."
         )
         raise InputError(message, "Copy or download them again, all of one sample.")
-    return _anndata(matrix, barcodes, pd.DataFrame(columns, index=symbols))
+    obs = pd.DataFrame(index=pd.Index(barcodes, dtype=object))
+    return OpenH5ad(matrix, None, {}, obs, var, {}, {})
 
 
 def _rows(file: Path) -> list[list[str]]:
@@ -186,15 +206,6 @@ def _features(group: Any) -> Any:
 
 def _texts(values: Any) -> list[str]:
     return [v.decode() if isinstance(v, bytes) else str(v) for v in values[:]]
-
-
-def _anndata(matrix: Any, cells: list[str], var: Any) -> anndata.AnnData:
-    import anndata
-    import pandas as pd
-
-    kept, var = _genes(var)
-    obs = pd.DataFrame(index=pd.Index(cells, dtype=object))
-    return anndata.AnnData(matrix if kept is None else matrix[:, kept], obs=obs, var=var)
 
 
 def _genes(var: Any) -> tuple[NDArray[np.intp] | None, Any]:
