@@ -43,7 +43,7 @@ from .mixture import (
     second,
 )
 from .rivals import agreed, backed_off, closest_rival, leading_member
-from .seen import surprise
+from .seen import explained, surprise
 from .siblings import shown_below, with_needs
 from .silence import without_silence
 
@@ -93,7 +93,8 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
                 rival, margin = closest_rival(hierarchy, scores, label, None)
         elif partner is None:
             partner = other
-    sure = confidence(fit, margin, seen, mixed=partner is not None) * (1 - doubted)
+    part = explained(hierarchy, scores.signal, label)
+    sure = confidence(fit, margin, seen, part, mixed=partner is not None) * (1 - doubted)
     own = bool(hierarchy.own[label])
     unlikely = not own and seen < least_seen(scores.signal)
     few = fit < STRONG_FIT and markers_seen(hierarchy, scores, label) < needed(scores.signal)
@@ -102,6 +103,7 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
         unknown = replace(unknown, few=sure >= LEAST_CONFIDENCE)
         return agreed(hierarchy, scores, unknown)
     found = Choice(label, begun, fit, margin, round(sure, 3), rival, None, partner, states)
+    found = replace(found, seen=seen, explained=part, doubted=doubted)
     shown = None if own else shown_below(hierarchy, scores.signal, label)
     if shown is not None:
         found = replace(found, label=shown, confidence=round(sure * SHOWN, 3))
