@@ -28,7 +28,8 @@ from .variants import mixed_tables
 RIDGE = 0.5
 LEAST = 1e-6
 DOUBLETS = 0.08
-"""Multiplet rate of 10,000 recovered cells, Chromium Single Cell 3' v3 user guide (CG000183)."""
+"""Multiplet rate of 10,000 recovered cells of 10x Next GEM Single Cell 3' v3.1, by its maker
+(kb.10xgenomics.com, article 360059124751)."""
 START = (1.0, 1.0, 4.0)
 FORMS = ("full table", "tissue stated", "best 50", "names of 50", "best 20", "names of 10")
 LISTS = "published lists"

@@ -8,11 +8,11 @@ from cellferry.engines.local.decision.confidence import (
     FURTHEST,
     LEAST_FIT,
     LITTLE,
-    MUCH,
     allowed,
     confidence,
     features,
 )
+from cellferry.engines.local.decision.floor import MUCH, scattered
 from local_tables import answers, lists, table
 
 B_CELL = ["CD79A", "MS4A1", "CD19", "BANK1", "CD22", "CD79B", "PAX5", "FCRLA"]
@@ -37,6 +37,7 @@ def test_what_chance_gives_too_is_never_sure(fit, margin, seen, part, more, larg
     if seen <= LITTLE:
         assert sure <= FEW_SEEN
     assert allowed(LITTLE + 1, MUCH / 2) == FEW_SEEN
+    assert scattered(part) >= scattered(max(part, larger)) >= 0
 
 
 def test_beyond_chance_the_evidence_decides():

@@ -96,7 +96,7 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     part = explained(hierarchy, scores.signal, label)
     sure = confidence(fit, margin, seen, part, mixed=partner is not None) * (1 - doubted)
     own = bool(hierarchy.own[label])
-    unlikely = not own and seen < least_seen(scores.signal)
+    unlikely = not own and seen < least_seen(scores.signal, part)
     few = fit < STRONG_FIT and markers_seen(hierarchy, scores, label) < needed(scores.signal)
     if sure < LEAST_CONFIDENCE or unlikely or (few and not own):
         unknown = Choice(None, begun, fit, margin, None, rival, None, partner, states)

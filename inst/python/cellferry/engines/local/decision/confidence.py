@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import math
 
+from .floor import scattered
+
 INTERCEPT = 1.27
 FIT = 1.11
 """Per unit of the natural logarithm of the fit."""
 MARGIN = 3.96
 MIXED = -0.7
 """Where a second lineage is in the cluster; given, as there were too few mixtures to fit it."""
-MUCH = 0.3
-"""Part of the best markers that a type explains at least, in most lists of its markers."""
-SCATTERED = 20.0
-"""Surprise that is needed besides, for each part that is less: genes that were chosen by what they
-are have markers of some type, and as many of others."""
 FURTHEST = 0.6
 """Margin beyond which there were too few answers to distinguish one from another."""
 LEAST_FIT = 0.05
@@ -67,7 +64,7 @@ def allowed(seen: float, explained: float = 1.0) -> float:
     >>> allowed(5.0), allowed(8.0), allowed(8.0, 0.1)
     (0.6, 1.0, 0.6)
     """
-    little = LITTLE + SCATTERED * max(MUCH - explained, 0.0)
+    little = LITTLE + scattered(explained)
     return FEW_SEEN + (1 - FEW_SEEN) * min(max(seen - little, 0.0) / BEYOND_CHANCE, 1.0)
 
 
