@@ -3,7 +3,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cellferry.engines.local import Local
-from cellferry.engines.local.decision.confidence import FURTHEST, LEAST_FIT, confidence, features
+from cellferry.engines.local.decision.confidence import (
+    FEW_SEEN,
+    FURTHEST,
+    LEAST_FIT,
+    LITTLE,
+    allowed,
+    confidence,
+    features,
+)
+from cellferry.engines.local.decision.floor import MUCH, scattered
 from local_tables import answers, lists, table
 
 B_CELL = ["CD79A", "MS4A1", "CD19", "BANK1", "CD22", "CD79B", "PAX5", "FCRLA"]
@@ -19,6 +28,23 @@ def test_more_evidence_is_never_less_sure(fit, margin, more, mixed):
     assert confidence(fit, min(margin + more, 1), mixed=mixed) >= least
 
 
+@given(FITS, MARGINS, st.floats(0, 40), st.floats(0, 1), st.floats(0, 10), st.floats(0, 1))
+def test_what_chance_gives_too_is_never_sure(fit, margin, seen, part, more, larger):
+    sure = confidence(fit, margin, seen, part, mixed=False)
+    assert sure <= allowed(seen, part)
+    assert confidence(fit, margin, seen + more, part, mixed=False) >= sure
+    assert confidence(fit, margin, seen, max(part, larger), mixed=False) >= sure
+    if seen <= LITTLE:
+        assert sure <= FEW_SEEN
+    assert allowed(LITTLE + 1, MUCH / 2) == FEW_SEEN
+    assert scattered(part) >= scattered(max(part, larger)) >= 0
+
+
+def test_beyond_chance_the_evidence_decides():
+    """A cluster of several markers is not held back for chance that could not have given them."""
+    assert confidence(1.5, 0.5, LITTLE + 2, mixed=False) == confidence(1.5, 0.5, 40, mixed=False)
+
+
 def test_a_mixture_is_less_sure():
     assert confidence(1.5, 0.3, mixed=True) < confidence(1.5, 0.3, mixed=False)
 
@@ -26,7 +52,7 @@ def test_a_mixture_is_less_sure():
 def test_beyond_what_was_seen_nothing_is_surer():
     assert confidence(1.0, 1.0, mixed=False) == confidence(1.0, FURTHEST, mixed=False)
     assert features(0.0, 0.0, mixed=False) == features(LEAST_FIT, 0.0, mixed=False)
-    assert confidence(10.0, 1.0, mixed=False) < 0.99
+    assert confidence(10.0, 1.0, mixed=False) <= 0.99
 
 
 def test_packaged_types_are_calibrated_and_those_of_a_user_are_graded():

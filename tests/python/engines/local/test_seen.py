@@ -9,13 +9,30 @@ import pytest
 from cellferry.engines.local import Local
 from cellferry.engines.local.decision.confidence import FEW_SEEN
 from cellferry.engines.local.decision.floor import LEAST_SEEN
-from cellferry.engines.local.decision.seen import _tail as tail
-from cellferry.engines.local.decision.seen import surprise
+from cellferry.engines.local.decision.seen import surprise, tail
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.hierarchy import Hierarchy
 from cellferry.engines.local.profiles import Profiles
 from cellferry.engines.local.score import Signal
 from local_tables import KNOWLEDGE, answers, listed, lists, table
+
+FACTORS = """
+AIRE AR ARX ASCL1 ASCL2 ATF3 ATOH1 BACH2 BARX1 BATF BATF3 BCL11A BCL11B BCL6 BHLHE41 BNC1 CDX1
+CDX2 CEBPA CEBPB CEBPD CEBPE CRX DLX2 DLX5 EBF1 EBF2 EBF3 EGR1 EGR2 ELF3 ELF5 EMX1 EN1 EOMES ERG
+ESR1 ESRRB ETS1 ETV5 FEV FEZF2 FLI1 FOS FOSB FOXA1 FOXA2 FOXA3 FOXC1 FOXD1 FOXF1 FOXG1 FOXI1 FOXJ1
+FOXN1 FOXP1 FOXP2 FOXP3 GATA1 GATA2 GATA3 GATA4 GATA5 GATA6 GCM1 GFI1 GLI1 GRHL2 GRHL3 HES1 HES4
+HES5 HEY1 HEY2 HHEX HLF HNF1A HNF1B HNF4A HOPX ID1 ID2 ID3 IKZF2 INSM1 IRF4 IRF7 IRF8 IRX3 IRX4
+ISL1 JUN KLF1 KLF2 KLF4 KLF5 LEF1 LHX1 LHX2 LHX6 LHX9 LMX1A LMX1B MAF MAFA MAFB MECOM MEF2C MEIS1
+MEIS2 MEOX2 MITF MYB MYF5 MYF6 MYOD1 MYOG NANOG NEUROD1 NEUROD2 NEUROD6 NEUROG2 NEUROG3 NFATC1
+NFE2 NHLH1 NKX2-1 NKX2-2 NKX2-5 NKX3-1 NKX6-1 NKX6-2 NR1H3 NR2E1 NR2F1 NR2F2 NR4A2 NR5A1 NRL OLIG1
+OLIG2 ONECUT1 ONECUT2 OTX2 PAX2 PAX3 PAX5 PAX6 PAX7 PAX8 PBX1 PDX1 PHOX2B PITX1 PITX2 PITX3
+POU2AF1 POU2F3 POU3F4 POU4F1 POU4F2 POU5F1 PPARG PRDM1 PROX1 PRRX1 PTF1A RARB RAX RAX2 RORA RORC
+RUNX1 RUNX2 RUNX3 RXRG SALL1 SALL4 SATB2 SCX SIM1 SIX1 SIX2 SOX1 SOX10 SOX17 SOX18 SOX2 SOX4 SOX5
+SOX6 SOX9 SP7 SP8 SPDEF SPI1 SPIB SPIC STAT1 STAT4 TAL1 TBR1 TBX1 TBX18 TBX20 TBX21 TBX5 TBXT
+TCF21 TCF4 TCF7 TCF7L2 TFAP2A TFAP2B TFAP2C TFEC THRB TOX TOX2 TP63 TWIST1 TWIST2 VAX1 VSX2 WT1
+XBP1 ZBTB16 ZBTB46 ZEB2 ZFPM1 ZIC1 ZIC2 ZNF683
+"""
+"""Transcription factors, of which most are markers of some type."""
 
 PROFILES = Profiles.from_knowledge(KNOWLEDGE, "human")
 HIERARCHY = Hierarchy.build(KNOWLEDGE, PROFILES)
@@ -59,6 +76,18 @@ def test_two_genes_alone_are_no_sure_answer():
     found = answers(Local(), lists({"0": ["CD79A", "MS4A1"]}))["0"]
     assert found.label == "B cell"
     assert found.confidence <= FEW_SEEN
+
+
+@pytest.mark.parametrize("length", [10, 30, 60])
+def test_transcription_factors_alone_are_no_sure_answer(length):
+    """They are markers of many types: chosen by what they are, they name none for sure."""
+    rng = np.random.default_rng(length)
+    pool = sorted(set(FACTORS.split()) & set(KNOWLEDGE.names_of_genes("human")))
+    assert len(pool) > 80
+    drawn = {str(i): rng.choice(pool, length, replace=False).tolist() for i in range(100)}
+    named = [r for r in answers(Local(), lists(drawn), species="human") if r.status == "ok"]
+    assert all(r.confidence <= FEW_SEEN for r in named)
+    assert len(named) <= 0.1 * len(drawn)
 
 
 def test_leaders_of_one_kind_give_what_they_share():

@@ -11,6 +11,9 @@ class Choice:
 
     ``label`` is None for Unknown; ``begun`` is where the evidence was best.
     ``margin`` is what the label is ahead of ``rival``, 0 to 1 (see :func:`.rivals.closest_rival`).
+    ``seen`` is how little chance would give as many markers of it (:func:`.seen.surprise`),
+    ``explained`` the part of the best markers that are of it (:func:`.seen.explained`),
+    ``doubted`` what it does not explain takes from the confidence (:func:`.mixture.doubt`).
     ``few`` says that the answer is Unknown because the list is long and few of it are markers.
     """
 
@@ -24,3 +27,6 @@ class Choice:
     partner: int | None = None
     states: tuple[int, ...] = ()
     few: bool = False
+    seen: float = 0.0
+    explained: float = 1.0
+    doubted: float = 0.0

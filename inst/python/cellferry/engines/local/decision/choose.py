@@ -45,7 +45,7 @@ from .mixture import (
     second,
 )
 from .rivals import agreed, backed_off, closest_rival, leading_member
-from .seen import surprise
+from .seen import explained, surprise
 from .siblings import shown_below, with_needs
 from .silence import without_silence
 
@@ -97,15 +97,17 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
             partner = other
         if partner is None:
             partner = not_of_both(hierarchy, scores.signal, label)
-    sure = confidence(fit, margin, seen, mixed=partner is not None) * (1 - doubted)
+    part = explained(hierarchy, scores.signal, label)
+    sure = confidence(fit, margin, seen, part, mixed=partner is not None) * (1 - doubted)
     own = bool(hierarchy.own[label])
-    unlikely = not own and seen < least_seen(scores.signal)
+    unlikely = not own and seen < least_seen(scores.signal, part)
     few = fit < STRONG_FIT and markers_seen(hierarchy, scores, label) < needed(scores.signal)
     if sure < LEAST_CONFIDENCE or unlikely or (few and not own):
         unknown = Choice(None, begun, fit, margin, None, rival, None, partner, states)
         unknown = replace(unknown, few=sure >= LEAST_CONFIDENCE)
         return agreed(hierarchy, scores, unknown)
     found = Choice(label, begun, fit, margin, round(sure, 3), rival, None, partner, states)
+    found = replace(found, seen=seen, explained=part, doubted=doubted)
     shown = None if own else shown_below(hierarchy, scores.signal, label)
     if shown is not None:
         found = replace(found, label=shown, confidence=round(sure * SHOWN, 3))

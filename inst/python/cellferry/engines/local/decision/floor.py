@@ -29,6 +29,12 @@ LEAST_SEEN = 3.7
 """Surprise (:mod:`.seen`) below which a list of random markers would have done as well."""
 LEAST_SEEN_SHORT = 3.4
 """The same for a list of ten; lists between ten and sixty are between."""
+MUCH = 0.3
+"""Part of the best markers that a type explains at least, in most lists of its markers."""
+SCATTERED = 20.0
+"""Surprise that a sure answer needs besides, for each part that is less."""
+NAMED_SCATTERED = 0.5
+"""How much of it an answer needs that is not sure."""
 LEAST_CONFIDENCE = 0.4
 """Confidence below which the answer is Unknown."""
 STRONG_FIT = 0.8
@@ -91,10 +97,31 @@ def states_of(hierarchy: Hierarchy, scores: Scores) -> tuple[int, ...]:
     return tuple(sorted(found, key=lambda i: (-scores.fit[i], i)))
 
 
-def least_seen(signal: Signal) -> float:
-    """Return the surprise that an answer needs: a long list has more of them by chance."""
+def least_seen(signal: Signal, explained: float = 1.0) -> float:
+    """Return the surprise that an answer needs: a long list has more of them by chance.
+
+    Parameters
+    ----------
+    explained
+        The part of the best markers that are of the answer; see :func:`scattered`.
+    """
     longer = min(max(signal.listed - SHORT_LIST, 0) / SILENT_HALF, 1)
-    return LEAST_SEEN_SHORT + (LEAST_SEEN - LEAST_SEEN_SHORT) * longer
+    least = LEAST_SEEN_SHORT + (LEAST_SEEN - LEAST_SEEN_SHORT) * longer
+    return least + NAMED_SCATTERED * scattered(explained)
+
+
+def scattered(explained: float) -> float:
+    """Return the surprise that is needed besides where most of the best markers are of other types.
+
+    Genes that were chosen by what they are (transcription factors) have markers of some type, and
+    as many of others; a type that the knowledge does not have shares some with one that it has.
+
+    Examples
+    --------
+    >>> scattered(0.5), round(scattered(0.2), 2)
+    (0.0, 2.0)
+    """
+    return SCATTERED * max(MUCH - explained, 0.0)
 
 
 def markers_seen(hierarchy: Hierarchy, scores: Scores, label: int) -> int:

@@ -68,6 +68,13 @@ def surprise(hierarchy: Hierarchy, signal: Signal, i: int, *, subtypes: bool = T
     return found
 
 
+def explained(hierarchy: Hierarchy, signal: Signal, i: int) -> float:
+    """Return the part of the best markers of a cluster that a type or its subtypes list, 0 to 1."""
+    which = signal.measured & (hierarchy.counted | hierarchy.marks_below[i])
+    best = raised_markers(np.where(which, signal.strength, 0.0))
+    return float(hierarchy.marks_below[i][best].mean()) if len(best) else 0.0
+
+
 def most_unexplained(
     hierarchy: Hierarchy,
     signal: Signal,
@@ -103,7 +110,7 @@ def most_unexplained(
     for k in asked[:ASKED]:
         marks = hierarchy.marks[rows[k]]
         shared = float((marks & explained).sum() / max(marks.sum(), 1))
-        seen = -_tail(int(found[k]), int(known[k]), drawn, total) - cost * shared
+        seen = -tail(int(found[k]), int(known[k]), drawn, total) - cost * shared
         if seen > most[0]:
             most = (seen, int(rows[k]))
     return most
@@ -121,15 +128,15 @@ def _surprise(
     # A small table, or a panel, does not make the choice smaller.
     total, listed = max(int(which.sum()), FEWEST_GENES), int(known.sum())
     best = raised_markers(strength)
-    seen = -_tail(int(known[best].sum()), listed, len(best), total)
+    seen = -tail(int(known[best].sum()), listed, len(best), total)
     if int((strength >= WEAK).sum()) <= BEST_GENES:
         return seen
     # Where thousands are raised (cell lines), markers of the type are not all among the best.
     more = np.flatnonzero(_best(strength, WEAK, MANY_GENES))
-    return max(seen, -_tail(int(known[more].sum()), listed, len(more), total) - SECOND_LOOK)
+    return max(seen, -tail(int(known[more].sum()), listed, len(more), total) - SECOND_LOOK)
 
 
-def _tail(shared: int, listed: int, drawn: int, total: int) -> float:
+def tail(shared: int, listed: int, drawn: int, total: int) -> float:
     """Return log10 P(X >= shared): ``drawn`` genes of ``total``, of which ``listed`` count."""
     if shared <= max(0, drawn + listed - total):
         return 0.0
