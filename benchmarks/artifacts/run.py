@@ -1,6 +1,7 @@
 """``make bench-artifacts``: ours beside the published client's own writers, in one run.
 
-    python run.py [--folder build/bench-artifacts] [--runs 5] [--cells 50000] [--curve] [--write]
+    python run.py [--folder build/bench-artifacts] [--runs 5] [--cells 50000] [--who ours theirs]
+        [--curve] [--only-curve] [--genes 20000] [--write]
 
 1. Generates a reproducible matrix (see generate.py) and measures both, and a Seurat object
    of the same values in R, alternating, each run in a process of its own; prints a table with
@@ -98,13 +99,13 @@ def same_content(ours: Path, theirs: Path) -> bool:
         )
 
 
-def beside(folder: Path, cells: int, runs: int) -> dict[str, str]:
+def beside(folder: Path, cells: int, runs: int, who: list[str]) -> dict[str, str]:
     """Measure everybody in both measures; print the tables, and return them by name."""
     source = folder / f"cells{cells}.h5ad"
     if not source.exists():
         print(f"generating {cells} cells ...", flush=True)
         generate.in_memory(cells).write_h5ad(source)
-    commands = commands_of(folder, source)
+    commands = commands_of(folder, source, who)
     every = {memory: compared(commands, memory, runs) for memory in ("found", "touched")}
     if "theirs" in commands:
         same = same_content(folder / "ours.h5", folder / "theirs.h5")
@@ -139,16 +140,20 @@ def compared(
     return found
 
 
-def commands_of(folder: Path, source: Path) -> dict[str, tuple[list[str | Path], dict[str, str]]]:
+def commands_of(
+    folder: Path, source: Path, who: list[str]
+) -> dict[str, tuple[list[str | Path], dict[str, str]]]:
     """Return what is measured: ours, theirs where it is installed, and ours from R."""
     environment = clean_environment()
     own = {**environment, "PYTHONPATH": str(ROOT / "inst" / "python")}
     commands = {"ours": ([sys.executable, HERE / "ours.py", folder, source], own)}
-    if python := their_python(folder):
+    if "theirs" not in who:
+        pass
+    elif python := their_python(folder):
         commands["theirs"] = ([python, HERE / "theirs.py", folder, source], environment)
     else:
         print("cytetype 0.19.4 is not measured: it needs Python 3.12 or later.")
-    if shutil.which("Rscript"):
+    if "seurat" in who and shutil.which("Rscript"):
         arrays = folder / "arrays"
         if not (arrays / "genes.txt").exists():
             subprocess.run([sys.executable, HERE / "arrays.py", source, arrays], check=True)
@@ -203,6 +208,7 @@ def main() -> None:
     options.add_argument("--runs", type=int, default=5)
     options.add_argument("--cells", type=int, default=50_000)
     options.add_argument("--genes", type=int, default=generate.N_GENES, help="of the files")
+    options.add_argument("--who", nargs="+", choices=table.NAMES, default=[*table.NAMES])
     options.add_argument("--curve", action="store_true")
     options.add_argument("--only-curve", action="store_true")
     options.add_argument("--write", action="store_true", help="put the tables into the vignette")
@@ -210,7 +216,7 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     made: dict[str, str] = {}
     if not given.only_curve:
-        made |= beside(given.folder, given.cells, given.runs)
+        made |= beside(given.folder, given.cells, given.runs, given.who)
     if given.curve or given.only_curve:
         made["curve"] = curve(given.folder, 10 * given.cells, given.genes)
     if given.write:
