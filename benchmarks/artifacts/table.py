@@ -9,7 +9,7 @@ from measure import Figures, Floor
 
 NAMES = {
     "ours": "cellferry",
-    "theirs": "cytetype's own writers",
+    "theirs": "cytetype 0.19.4",
     "seurat": "cellferry, a Seurat object in R",
 }
 MEMORY = {"found": "memory as it is found", "touched": "memory touched before"}
@@ -50,7 +50,9 @@ def beside(every: Mapping[str, Runs]) -> str:
         extra = max(row["extra_memory"] for runs in every.values() for row in runs[name])
         cells += [f"{extra / 1e6:.0f} MB", f"{first[name][0]['vars_h5_bytes'] / 1e6:.0f} MB"]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    loads = [row["load"] for runs in every.values() for rows in runs.values() for row in rows]
+    said = f"Medians of {len(first['ours'])} runs each; load of the machine before them: "
+    return "\n".join([*lines, "", f"{said}{min(loads):.1f} to {max(loads):.1f}."])
 
 
 def least(floor: Floor) -> float:
