@@ -38,7 +38,7 @@ from pathlib import Path
 
 import generate
 import table
-from measure import Figures, Floor
+from measure import Figures, Floor, sync
 from picture import picture
 
 HERE = Path(__file__).resolve().parent
@@ -187,6 +187,8 @@ def curve(folder: Path, largest: int, genes: int) -> str:
         source = whole if cells == largest else folder / f"curve{cells}x{genes}.h5ad"
         if source != whole:
             generate.subset_h5ad(whole, source, cells)
+            # What is still to be written would be written while the next is measured.
+            sync(source)
         command = [sys.executable, HERE / "ours.py", folder, source, "--file"]
         found: Figures = json.loads(said(command, environment))
         if source != whole:
