@@ -33,6 +33,23 @@ class Figures(TypedDict):
     obs_duckdb_bytes: int
     load: NotRequired[float]
     cells: NotRequired[int]
+    values: NotRequired[int]
+
+
+class Part(TypedDict):
+    """Seconds on all processors, and processor seconds."""
+
+    seconds: float
+    processor_seconds: float
+
+
+class Floor(TypedDict):
+    """What no writer gets around; see floor.py."""
+
+    what: str
+    processors: int
+    parts: dict[str, Part]
+    vars_h5_bytes: int
 
 
 def prepare(size: int = TOUCHED) -> None:

@@ -33,6 +33,14 @@ def build(data: anndata.AnnData | str, folder: Path, name: str) -> Artifacts:
     )
 
 
+def stored(path: Path) -> int:
+    """Return how many normalised values are in the file."""
+    import h5py
+
+    with h5py.File(path) as file:
+        return len(file["vars/data"])
+
+
 def main() -> None:
     folder, source = Path(sys.argv[1]), sys.argv[2]
     data = source
@@ -62,6 +70,7 @@ def main() -> None:
         "processor_seconds": used,
         "fsync": built.seconds["fsync"],
         "extra_memory": resident("VmHWM") - base,
+        "values": stored(built.vars_h5),
         "vars_h5_bytes": built.vars_h5.stat().st_size,
         "obs_duckdb_bytes": built.obs_duckdb.stat().st_size,
     }

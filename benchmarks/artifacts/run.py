@@ -1,23 +1,25 @@
 """``make bench-artifacts``: ours beside the published client's own writers, in one run.
 
-    python run.py [--folder build/bench-artifacts] [--runs 5] [--cells 50000] [--curve]
+    python run.py [--folder build/bench-artifacts] [--runs 5] [--cells 50000] [--who ours theirs]
+        [--curve] [--only-curve] [--genes 20000] [--write]
 
 1. Generates a reproducible matrix (see generate.py) and measures both, and a Seurat object
-   of the same values in R, alternating, each run in a process of its own; prints medians,
-   ratios, and whether the files contain the same. All of it twice: see measure.py.
-2. With --curve: four files of up to ten times the cells, read piece by piece, counts
-   included; writes curve.json and man/figures/artifacts.svg.
+   of the same values in R, alternating, each run in a process of its own; prints a table with
+   medians and ratios, and whether the files contain the same. All of it twice: see measure.py.
+2. Measures what no writer gets around (floor.py), on the same matrix.
+3. With --curve: four files of up to ten times the cells, read piece by piece, counts
+   included; writes curve.json and, of files of all genes, man/figures/artifacts.svg.
+
+With --write the tables go into the vignette "Artifacts and large data".
 
 Where the cycles go (perf; 50,000 cells, 72 million values, memory touched; processor seconds of
-2.0 in all): LZ4 0.65, of which the genes of the counts are 0.37 and their values 0.23 (the
-normalised values hardly get smaller and are stored); csr_tocsc() of SciPy 0.3; copies 0.15;
-counting by cluster 0.1; writing past the page cache 0.1; obs.duckdb 0.15. What was not work was
-memory: the whole matrix was transposed into as much fresh memory, whose first touch took 0.4 to
-1.9 s where the host had taken it back. Now it is done in ten passes into two arrays that are used
-again (690 MB of extra memory became 260 MB; 0.2 s more of work, 0.4 to 1.2 s less of the system),
-and chunks wait for the device in a thread of their own. A higher acceleration of LZ4 would save
-0.08 s and make the file 3 % larger, none of it 0.6 s and 35 %: a file that is sent somewhere is
-not worth that.
+1.8 in all): LZ4 0.6, all of it the counts, whose genes are 0.35 and values 0.23 (the normalised
+values and their cells hardly get smaller and are stored); csr_tocsc() of SciPy 0.25; cutting rows
+into ranges of genes 0.15; copies of what is stored 0.1; counting by cluster 0.1; checking counts
+0.07; writing past the page cache 0.1; obs.duckdb 0.1. What was not work was memory: the system
+fills new pages with zeros, which took 0.3 of 2.2, and now hardly any are new. A higher acceleration
+of LZ4 would save 0.08 s of processor time and make the file 3 % larger, none of it 0.6 s and 35 %:
+a file that is sent somewhere is not worth that.
 
 The published client needs Python 3.12 or later: one named by CYTETYPE_PYTHON, else one on
 the PATH, in which a virtual environment with cytetype 0.19.4 is made.
@@ -35,20 +37,23 @@ import sys
 from pathlib import Path
 
 import generate
-from measure import Figures
+import table
+from measure import Figures, Floor, sync
 from picture import picture
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 VERSION = "cytetype==0.19.4"
+PAGE = ROOT / "vignettes" / "artifacts-and-large-data.Rmd"
 PICTURE = ROOT / "man" / "figures" / "artifacts.svg"
 
 
-def measured(command: list[str | Path], environment: dict[str, str]) -> Figures:
+def said(command: list[str | Path], environment: dict[str, str]) -> str:
+    """Run a command in a process of its own, and return the last line that it prints."""
     done = subprocess.run(
         [str(c) for c in command], check=True, capture_output=True, text=True, env=environment
     )
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    return done.stdout.strip().splitlines()[-1]
 
 
 def clean_environment() -> dict[str, str]:
@@ -94,17 +99,24 @@ def same_content(ours: Path, theirs: Path) -> bool:
         )
 
 
-def beside(folder: Path, cells: int, runs: int) -> None:
+def beside(folder: Path, cells: int, runs: int, who: list[str]) -> dict[str, str]:
+    """Measure everybody in both measures; print the tables, and return them by name."""
     source = folder / f"cells{cells}.h5ad"
     if not source.exists():
         print(f"generating {cells} cells ...", flush=True)
         generate.in_memory(cells).write_h5ad(source)
-    commands = commands_of(folder, source)
+    commands = commands_of(folder, source, who)
     every = {memory: compared(commands, memory, runs) for memory in ("found", "touched")}
     if "theirs" in commands:
         same = same_content(folder / "ours.h5", folder / "theirs.h5")
         print(f"vars.h5 of both contain {'the same' if same else 'DIFFERENT'} values")
-    (folder / "beside.json").write_text(json.dumps(every, indent=1))
+    _, own = commands["ours"]
+    command = [sys.executable, HERE / "floor.py", folder, source]
+    floor: Floor = json.loads(said(command, {**own, "MEMORY": "touched"}))
+    (folder / "beside.json").write_text(json.dumps({**every, "floor": floor}, indent=1))
+    made = {"beside": table.beside(every), "floor": table.floor_table(floor, every["touched"])}
+    print("\n\n".join(["", *made.values()]))
+    return made
 
 
 def compared(
@@ -115,33 +127,33 @@ def compared(
     for _ in range(runs):
         for name, (command, environment) in commands.items():
             load = os.getloadavg()[0]
-            figures = measured(command, {**environment, "MEMORY": memory})
+            figures: Figures = json.loads(said(command, {**environment, "MEMORY": memory}))
             found[name].append({**figures, "load": load})
-    print("Memory as a process finds it:" if memory == "found" else "Memory touched before:")
+    print(f"With {table.MEMORY[memory]}:")
     for rows in found.values():
         report(rows)
-    for name, words in (
-        ("theirs", "cytetype takes {:.2f}"),
-        ("seurat", "a Seurat object takes {:.2f}"),
-    ):
+    for name in found:
         for how, pick in (("median", statistics.median), ("best", min)):
-            if name in found:
-                totals = [pick([r["total"] for r in found[n]]) for n in (name, "ours")]
-                ratio = totals[0] / totals[1]
-                print(f"{words.format(ratio)} times as long ({how} of {runs}, fsync apart)")
+            if name != "ours":
+                times = table.ratio(found, name, pick)
+                print(f"{table.NAMES[name]} takes {times:.2f} times as long ({how} of {runs})")
     return found
 
 
-def commands_of(folder: Path, source: Path) -> dict[str, tuple[list[str | Path], dict[str, str]]]:
+def commands_of(
+    folder: Path, source: Path, who: list[str]
+) -> dict[str, tuple[list[str | Path], dict[str, str]]]:
     """Return what is measured: ours, theirs where it is installed, and ours from R."""
     environment = clean_environment()
     own = {**environment, "PYTHONPATH": str(ROOT / "inst" / "python")}
     commands = {"ours": ([sys.executable, HERE / "ours.py", folder, source], own)}
-    if python := their_python(folder):
+    if "theirs" not in who:
+        pass
+    elif python := their_python(folder):
         commands["theirs"] = ([python, HERE / "theirs.py", folder, source], environment)
     else:
         print("cytetype 0.19.4 is not measured: it needs Python 3.12 or later.")
-    if shutil.which("Rscript"):
+    if "seurat" in who and shutil.which("Rscript"):
         arrays = folder / "arrays"
         if not (arrays / "genes.txt").exists():
             subprocess.run([sys.executable, HERE / "arrays.py", source, arrays], check=True)
@@ -162,32 +174,34 @@ def report(rows: list[Figures]) -> None:
     )
 
 
-def curve(folder: Path, largest: int) -> None:
+def curve(folder: Path, largest: int, genes: int) -> str:
+    """Measure files of up to so many cells, print the table, and return it."""
     own = {"PYTHONPATH": str(ROOT / "inst" / "python"), "MEMORY": "touched"}
     environment = {**clean_environment(), **own}
     points: list[Figures] = []
-    whole = folder / f"curve{largest}.h5ad"
+    whole = folder / f"curve{largest}x{genes}.h5ad"
     if not whole.exists():
         print(f"generating {largest} cells ...", flush=True)
-        generate.write_h5ad(whole, largest)
+        generate.write_h5ad(whole, largest, genes)
     for cells in (largest // 8, largest // 4, largest // 2, largest):
-        source = folder / f"curve{cells}.h5ad"
+        source = whole if cells == largest else folder / f"curve{cells}x{genes}.h5ad"
         if source != whole:
             generate.subset_h5ad(whole, source, cells)
-        found = measured([sys.executable, HERE / "ours.py", folder, source, "--file"], environment)
+            # What is still to be written would be written while the next is measured.
+            sync(source)
+        command = [sys.executable, HERE / "ours.py", folder, source, "--file"]
+        found: Figures = json.loads(said(command, environment))
         if source != whole:
             source.unlink()
-        points.append({"cells": cells, **found})
-        print(
-            f"{cells:8} cells {found['total']:7.1f} s"
-            f"  processor {found['processor_seconds']:6.1f} s"
-            f"  extra memory {found['extra_memory'] / 1e6:5.0f} MB"
-            f"  vars.h5 {found['vars_h5_bytes'] / 1e6:6.0f} MB",
-            flush=True,
-        )
+        points.append({**found, "cells": cells})
+        print(f"{cells:8} cells {found['total']:7.1f} s", flush=True)
     (folder / "curve.json").write_text(json.dumps(points, indent=1))
-    PICTURE.write_text(picture(points))
-    print(f"wrote {PICTURE}")
+    if genes == generate.N_GENES:
+        PICTURE.write_text(picture(points))
+        print(f"wrote {PICTURE}")
+    made = table.curve_table(points)
+    print(f"\n{made}\n")
+    return made
 
 
 def main() -> None:
@@ -195,14 +209,23 @@ def main() -> None:
     options.add_argument("--folder", type=Path, default=ROOT / "build" / "bench-artifacts")
     options.add_argument("--runs", type=int, default=5)
     options.add_argument("--cells", type=int, default=50_000)
+    options.add_argument("--genes", type=int, default=generate.N_GENES, help="of the files")
+    options.add_argument("--who", nargs="+", choices=table.NAMES, default=[*table.NAMES])
     options.add_argument("--curve", action="store_true")
     options.add_argument("--only-curve", action="store_true")
+    options.add_argument("--write", action="store_true", help="put the tables into the vignette")
     given = options.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
+    made: dict[str, str] = {}
     if not given.only_curve:
-        beside(given.folder, given.cells, given.runs)
+        made |= beside(given.folder, given.cells, given.runs, given.who)
     if given.curve or given.only_curve:
-        curve(given.folder, 10 * given.cells)
+        made["curve"] = curve(given.folder, 10 * given.cells, given.genes)
+    if given.write:
+        page = PAGE.read_text()
+        for name, text in made.items():
+            page = table.written(page, name, text)
+        PAGE.write_text(page)
 
 
 if __name__ == "__main__":

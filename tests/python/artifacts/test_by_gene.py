@@ -1,4 +1,4 @@
-"""Cells are cut into the genes of several passes; what is read is the same."""
+"""Whatever a matrix is kept by, every gene is read once, whole, and in order."""
 
 from __future__ import annotations
 
@@ -9,31 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
-from hypothesis import strategies as st
 
-from cellferry.artifacts import by_gene
-from cellferry.artifacts.by_gene import GeneReader, cut_rows
-from cellferry.runs.worker import run_in_worker
+from cellferry.artifacts import by_gene, gene_ranges
+from cellferry.artifacts.by_gene import GeneReader
+from cellferry.artifacts.vars_h5 import transpose
+from cellferry.runs.worker import Events, run_in_worker
 from cellferry.study.expression.matrix import MatrixSource
-
-
-@given(
-    st.lists(st.sets(st.integers(0, 11)), min_size=1, max_size=8),
-    st.sets(st.integers(1, 11), max_size=5),
-)
-def test_rows_are_cut_where_a_column_of_the_next_run_begins(
-    rows: list[set[int]], within: set[int]
-) -> None:
-    bounds = [0, *sorted(within), 12]
-    indices = np.array([i for row in rows for i in sorted(row)], np.int32)
-    indptr = np.cumsum([0, *(len(row) for row in rows)]).astype(np.int32)
-    cuts = cut_rows(indptr, indices, bounds)
-    runs = [indices[a:b].tolist() for a, b in pairwise(cuts)]
-    pairs = list(pairwise(bounds))
-    expected = [sorted(i for i in row if a <= i < b) for row in rows for a, b in pairs]
-    assert runs == expected
-    assert cuts.dtype == indices.dtype
 
 
 @pytest.mark.parametrize("kept", ["csr", "unsorted", "duplicates", "csc", "dense"])
@@ -42,6 +23,8 @@ def test_every_gene_comes_once_and_whole(
 ) -> None:
     monkeypatch.setattr(by_gene, "FEW_VALUES", 0)
     monkeypatch.setattr(by_gene, "SHARE_VALUES", 50)
+    monkeypatch.setattr(gene_ranges, "RANGE_VALUES", 100)
+    monkeypatch.setattr(transpose, "GROUP_VALUES", 100)
     whole = sp.random(60, 31, 0.3, format="csr", random_state=3, dtype=np.float32)
     expected = whole.toarray()
     given_matrix: object = whole
@@ -58,11 +41,46 @@ def test_every_gene_comes_once_and_whole(
     elif kept == "dense":
         given_matrix = expected
     source = MatrixSource(given_matrix, [f"g{i}" for i in range(31)])
+    seen = np.zeros((60, 31), np.float32)
+
+    def on_cells(row: int, block: sp.csr_matrix) -> None:
+        seen[row : row + block.shape[0]] += block.toarray()
+
     with ThreadPoolExecutor(2) as pool:
         read = run_in_worker(
-            lambda events: list(GeneReader(source, tmp_path, pool, 7, events)), None
+            lambda events: list(GeneReader(source, tmp_path, pool, 7, events, on_cells)), None
         )
+    if kept != "csc":
+        assert np.array_equal(seen, expected)
     assert np.array_equal(np.hstack([block.toarray() for _, block in read]), expected)
     ends = np.cumsum([block.shape[1] for _, block in read])
     assert [start for start, _ in read] == [0, *ends[:-1]]
     assert len(read) > 2
+
+
+@pytest.mark.parametrize("kept", ["csr", "unsorted", "csc"])
+def test_it_says_how_many_values_are_before_each_gene(
+    kept: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(by_gene, "FEW_VALUES", 0)
+    monkeypatch.setattr(by_gene, "SHARE_VALUES", 50)
+    monkeypatch.setattr(gene_ranges, "RANGE_VALUES", 100)
+    monkeypatch.setattr(transpose, "GROUP_VALUES", 100)
+    matrix = sp.random(40, 25, 0.4, format="csr", random_state=4, dtype=np.float32)
+    ends = matrix.tocsc().indptr
+    if kept == "unsorted":
+        matrix = matrix.tocsc().tocsr()[:, ::-1]
+        ends = matrix.tocsc().indptr
+        matrix.has_sorted_indices = False
+    elif kept == "csc":
+        matrix = matrix.tocsc()
+    source = MatrixSource(matrix, [f"g{i}" for i in range(25)])
+
+    def read(events: Events) -> list[tuple[int, int]]:
+        reader = GeneReader(source, tmp_path, pool, 7, events)
+        return list(reader.map(lambda first, block, place: (first, place)))
+
+    with ThreadPoolExecutor(2) as pool:
+        found = run_in_worker(read, None)
+    assert [place for _, place in found] == [ends[first] for first, _ in found]
+    assert len(found) > 2

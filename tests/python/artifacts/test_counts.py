@@ -68,6 +68,14 @@ def test_counts_of_any_type_become_int32_unchanged(values):
     np.testing.assert_array_equal(found, values)
 
 
+def test_counts_are_put_where_there_is_room():
+    room = np.full(9, 7, np.int32)
+    found = as_counts(np.array([3.0, 0.0, 5.0]), room)
+    assert np.shares_memory(found, room)
+    assert found.tolist() == [3, 0, 5]
+    assert room.tolist() == [3, 0, 5] + [7] * 6
+
+
 @pytest.mark.parametrize("wrong", [0.5, -1.0, 2.0**31, np.nan, np.inf])
 def test_what_an_int32_cannot_hold_is_refused(wrong):
     with pytest.raises(NotCountsError, match="which is no count"):

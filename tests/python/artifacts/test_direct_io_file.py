@@ -210,3 +210,26 @@ def test_what_fails_later_is_raised_at_the_end(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         build()
     assert done == [True]
+
+
+def test_memory_that_was_given_back_is_used_again():
+    pool = direct_io.PagePool(10_000)
+    taken = [pool.take(10_000) for _ in range(direct_io.SLAB + 1)]
+    places = [memory.ctypes.data for memory in taken]
+    assert len(set(places)) == len(places)
+    assert all(place % PAGE == 0 for place in places)
+    assert all(memory.nbytes >= 10_000 for memory in taken)
+    for i, memory in enumerate(taken):
+        memory[:] = i
+    assert [int(memory[0]) for memory in taken] == list(range(len(taken)))
+    assert [int(memory[-1]) for memory in taken] == list(range(len(taken)))
+    pool.give(taken[3])
+    assert pool.take(5).ctypes.data == places[3]
+
+
+def test_more_memory_than_a_pool_has_is_made_for_once():
+    pool = direct_io.PagePool(10_000)
+    large = pool.take(20_000)
+    assert large.nbytes >= 20_000
+    pool.give(large)
+    assert pool.take(10).ctypes.data != large.ctypes.data

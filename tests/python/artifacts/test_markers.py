@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellferry import build_artifacts, find_markers
-from cellferry.artifacts import by_gene
+from cellferry.artifacts import by_gene, gene_ranges
 from cellferry.errors import (
     ClustersWithoutMarkersWarning,
     GroupMissingError,
@@ -85,16 +85,16 @@ def test_any_storage_gives_the_same(kept: str, tmp_path: Path) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(
-    passes=st.integers(1, 7),
+    values=st.integers(1, 2000),
     few=st.integers(0, 1),
     batch=st.integers(1, 400),
     seed=st.integers(0, 99),
 )
-def test_the_way_of_reading_changes_nothing(passes: int, few: int, batch: int, seed: int) -> None:
+def test_the_way_of_reading_changes_nothing(values: int, few: int, batch: int, seed: int) -> None:
     adata = make(seed, 90)
     expected = frame(adata)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(by_gene, "PASSES", passes)
+        patch.setattr(gene_ranges, "RANGE_VALUES", values)
         patch.setattr(by_gene, "FEW_VALUES", 10**9 * few)
         patch.setattr("cellferry.artifacts.marker_sums.BATCH", batch)
         pd.testing.assert_frame_equal(frame(adata), expected)

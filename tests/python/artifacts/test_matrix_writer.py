@@ -14,6 +14,10 @@ from cellferry.artifacts.vars_h5.transpose import Pieces
 from cellferry.errors import InvalidObjectError
 
 
+def as_float32(values, _out):
+    return values.astype(np.float32)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["cells", "genes"]),
@@ -39,7 +43,7 @@ def test_blocks_along_either_axis_become_scipys_matrix(
         patch.setattr(chunks, "CHUNK", 8)
         pieces = Pieces(100, folder / "pieces")
         writer = MatrixWriter(
-            file.create_group(name), whole.shape, own, axis, np.float32, pieces=pieces, pool=pool
+            file.create_group(name), whole.shape, own, axis, as_float32, pieces=pieces, pool=pool
         )
         for start in range(0, whole.shape[0 if axis == "cells" else 1], step):
             rows = slice(start, start + step)
@@ -60,6 +64,6 @@ def test_more_cells_than_the_layout_can_count_are_refused():
         pytest.raises(InvalidObjectError, match=r"vars\.h5 counts to 2147483647"),
     ):
         MatrixWriter(
-            file.create_group("vars"), (2**31, 1), "genes", "cells", np.float32,
+            file.create_group("vars"), (2**31, 1), "genes", "cells", as_float32,
             pieces=Pieces(0, None), pool=pool,
         )  # fmt: skip

@@ -64,7 +64,7 @@ def test_only_what_exceeds_the_memory_goes_to_the_file(tmp_path):
     turned.add(turned.turned(ones(4, 3)))
     assert not file.exists()
     turned.add(turned.turned(ones(4, 3)))
-    assert file.stat().st_size == 2 * 12 * 4
+    assert file.stat().st_size == 12 * (2 + 4)
 
 
 def test_after_the_first_piece_in_the_file_all_go_there(tmp_path):
@@ -73,7 +73,7 @@ def test_after_the_first_piece_in_the_file_all_go_there(tmp_path):
     turned = Transposed((6, 4), np.float32, Pieces(100, file))
     turned.add(turned.turned(ones(6, 3)))
     turned.add(turned.turned(ones(6, 1)))
-    assert file.stat().st_size == 2 * (18 + 6) * 4
+    assert file.stat().st_size == (18 + 6) * (2 + 4)
 
 
 @pytest.mark.parametrize("values", [30, 2**31])
@@ -143,3 +143,16 @@ def test_a_file_of_pieces_that_was_cut_is_an_error(tmp_path):
     file.write_bytes(file.read_bytes()[:50])
     with ThreadPoolExecutor(1) as pool, pytest.raises(EOFError):
         list(turned.groups(pool))
+
+
+@pytest.mark.parametrize("width", [2**16, 2**16 + 1])
+def test_places_in_the_file_take_two_bytes_where_that_is_enough(tmp_path, width, monkeypatch):
+    monkeypatch.setattr(transpose, "PIECE_VALUES", 10**6)
+    file = tmp_path / "pieces"
+    turned = Transposed((2, width), np.float32, Pieces(0, file))
+    turned.add(turned.turned(ones(2, width)))
+    assert file.stat().st_size == 2 * width * (4 + (2 if width == 2**16 else 4))
+    with ThreadPoolExecutor(1) as pool:
+        runs = list(turned.groups(pool))
+    found = np.concatenate([indices for _, indices, _ in runs])
+    np.testing.assert_array_equal(found, np.tile(np.arange(width), 2))

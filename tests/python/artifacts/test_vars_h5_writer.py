@@ -5,9 +5,10 @@ import pytest
 from scipy import sparse
 
 from artifact_data import counts_matrix, log_normalised, make_adata, read_group
-from cellferry.artifacts import by_gene
+from cellferry.artifacts import by_gene, gene_ranges
 from cellferry.artifacts.inputs import Candidate, Inputs, open_inputs
-from cellferry.artifacts.vars_h5 import transpose
+from cellferry.artifacts.vars_h5 import chunks, transpose
+from cellferry.artifacts.vars_h5 import matrix as matrix_module
 from cellferry.artifacts.vars_h5 import writer as module
 from cellferry.artifacts.vars_h5.writer import VarsWriter
 from cellferry.runs.worker import CancelledWork, Events
@@ -74,16 +75,60 @@ def test_every_form_in_every_place_gives_the_same_file(form, where, tmp_path, mo
 
 
 @pytest.mark.parametrize("form", ["csr", "csr64", "float64"])
-def test_several_passes_give_the_same_file(form, tmp_path, monkeypatch):
-    monkeypatch.setattr(transpose, "GROUP_VALUES", 20)
-    write(make_adata(form=FORMS[form]), tmp_path)
-    once = (tmp_path / "vars.h5").read_bytes()
+@pytest.mark.parametrize("chunk", [16, 1 << 18])
+def test_a_matrix_read_by_ranges_of_genes_gives_the_same_file(form, chunk, tmp_path, monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK", chunk)
     monkeypatch.setattr(by_gene, "FEW_VALUES", 0)
-    path, _, statistics = write(make_adata(form=FORMS[form]), tmp_path)
-    truth = make_adata().X.toarray()
-    np.testing.assert_array_equal(read_group(path, "vars"), truth)
-    assert path.read_bytes() == once
-    assert statistics.expressed.sum() == np.count_nonzero(truth)
+    monkeypatch.setattr(gene_ranges, "RANGE_VALUES", 30)
+    adata = make_adata(form=FORMS[form])
+    path, verdicts, statistics = write(adata, tmp_path)
+    truth = make_adata()
+    np.testing.assert_array_equal(read_group(path, "vars"), truth.X.toarray())
+    np.testing.assert_array_equal(read_group(path, "raw"), truth.layers["counts"].toarray())
+    assert verdicts['layers["counts"]'].are_counts
+    assert statistics.expressed.sum() == np.count_nonzero(truth.X.toarray())
+
+
+@pytest.mark.parametrize("chunk", [4, 16, 1 << 18])
+def test_the_bytes_depend_neither_on_processors_nor_on_the_way_of_reading(
+    chunk, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(chunks, "CHUNK", chunk)
+    monkeypatch.setattr(gene_ranges, "RANGE_VALUES", 30)
+    monkeypatch.setattr(transpose, "GROUP_VALUES", 20)
+    made = {"csr": make_adata(), "csc": make_adata(form=sparse.csc_matrix)}
+    made["file"] = tmp_path / "a.h5ad"
+    made["csr"].write_h5ad(made["file"])
+    found = set()
+    for n, few, which, batch in [
+        (1, 0, "csr", 7), (3, 0, "csr", 100), (8, 10**9, "csr", 3), (2, 0, "file", 5),
+        (3, 0, "csc", 4),
+    ]:  # fmt: skip
+        monkeypatch.setattr(by_gene, "FEW_VALUES", few)
+        for where in (by_gene, module, transpose, matrix_module):
+            monkeypatch.setattr(where, "processors", lambda n=n: n)
+        path, _, _ = write(made[which], tmp_path, batch)
+        found.add(path.read_bytes())
+        path.unlink()
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("which", ["counts", "values"])
+def test_rows_in_memory_that_are_not_in_order_give_the_same(which, tmp_path, monkeypatch):
+    monkeypatch.setattr(by_gene, "FEW_VALUES", 0)
+    adata = make_adata()
+    truth = {"vars": adata.X.toarray(), "raw": adata.layers["counts"].toarray()}
+    mixed = adata.layers["counts"] if which == "counts" else adata.X
+    # Only in the last row, where others have been written already.
+    last = slice(int(mixed.indptr[-2]), int(mixed.indptr[-1]))
+    for values in (mixed.data, mixed.indices):
+        values[last] = values[last][::-1].copy()
+    assert not sparse.csr_matrix(mixed[-1:]).has_sorted_indices
+    path, verdicts, statistics = write(adata, tmp_path)
+    for name, expected in truth.items():
+        np.testing.assert_array_equal(read_group(path, name), expected)
+    assert verdicts['layers["counts"]'].are_counts
+    assert statistics.expressed.sum() == np.count_nonzero(truth["vars"])
 
 
 def test_the_layout_is_the_documented_one(tmp_path):

@@ -1,3 +1,4 @@
+import anndata
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -144,3 +145,21 @@ def test_blocks_that_follow_each_other_are_put_together():
     np.testing.assert_array_equal(canonical(rows).toarray(), truth.toarray())
     alone = sparse.csr_matrix(truth)
     assert BlockRun((alone,)).concat() is alone
+
+
+@pytest.mark.parametrize("form", ["csr", "csc", "dense", "some genes", "a file"])
+def test_it_says_whether_blocks_are_parts_of_the_matrix(form, tmp_path):
+    matrix = sparse.random(20, 6, 0.4, format="csr", random_state=1)
+    names = list("abcdef")
+    if form == "csc":
+        matrix = matrix.tocsc()
+    elif form == "dense":
+        matrix = matrix.toarray()
+    elif form == "a file":
+        anndata.AnnData(matrix).write_h5ad(tmp_path / "a.h5ad")
+        matrix = anndata.read_h5ad(tmp_path / "a.h5ad", backed="r").X
+    source = MatrixSource(matrix, names, ["c", "a"] if form == "some genes" else None)
+    assert source.shares_memory is (form in {"csr", "csc"})
+    assert source.renamed(source.genes).shares_memory is source.shares_memory
+    if source.shares_memory:
+        assert all(np.shares_memory(block.data, matrix.data) for _, block in source.blocks(7))

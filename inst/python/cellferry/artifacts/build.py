@@ -198,7 +198,7 @@ class Build:
             A cluster that reads the matrices; None reads them here.
         """
         from ..study.expression.statistics import ExpressionStatistics
-        from ..study.summary import assemble, summarise
+        from ..study.summary import assemble, describe_cells, summarise
         from .inputs import top_genes
 
         study: Study = self._inputs.study
@@ -214,6 +214,7 @@ class Build:
         # The metadata needs the database and not the matrix: it is written beside it.
         with ExitStack() as spaces, ThreadPoolExecutor(1, "cellferry-obs") as beside:
             obs = beside.submit(self._obs, spaces, seconds, far is not None)
+            of_cells = beside.submit(describe_cells, study, self._summary)
             with self._guarded("vars.h5", errors):
                 counts = self._vars(statistics, events, seconds, sums, far)
             with self._guarded("obs.duckdb", errors):
@@ -223,7 +224,7 @@ class Build:
             # The engine goes on without the file, but not without the statistics.
             summary = replace(summarise(study, self._summary), top_genes=top)
         else:
-            summary = assemble(study, statistics, self._summary, top)
+            summary = assemble(study, statistics, self._summary, top, of_cells.result())
         if sums is not None and "vars.h5" in errors:
             sums = read_marker_sums(source, marker_sums_of(study, self._test), events)
         markers = None if sums is None else sums.table(study.clusters.names)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..runs.parallel import bounded_map
 from ..study.expression.gene_summary import GeneSummary
 from ..study.markers.contrasts import Contrast, one_against_rest
 from ..study.markers.rules import MarkerOptions
@@ -222,9 +221,9 @@ def read_genes(
     ):
         reader = GeneReader(source, Path(folder), pool, BATCH, events)
 
-        def work(item: tuple[int, Block]) -> int:
-            take(*item)
-            return item[0] + int(item[1].shape[1])
+        def work(start: int, block: Block, _: int) -> int:
+            take(start, block)
+            return start + int(block.shape[1])
 
-        for done in bounded_map(work, reader, pool, events, ahead=processors() + 1):
+        for done in reader.map(work):
             events.emit("progress", done, n_genes, "genes", title)

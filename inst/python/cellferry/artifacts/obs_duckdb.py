@@ -165,7 +165,15 @@ def _text(column: pd.Series) -> pd.Series:
     import pandas as pd
 
     missing = np.asarray(column.isna())
-    plain = [None if gone else _clean(str(v)) for v, gone in zip(column, missing, strict=True)]
+    values = np.array(column, dtype=object)
+    values[missing] = None
+    plain = values.tolist()
+    try:
+        # Mostly all are texts, and one look at them together shows that they are clean. While each
+        # is looked at, no other thread gets on.
+        "".join(value for value in plain if value is not None).encode()
+    except (TypeError, UnicodeEncodeError):
+        plain = [None if value is None else _clean(str(value)) for value in plain]
     # The pandas type of strings, because an object column of only None has no type at all.
     return pd.Series(plain, dtype=pd.StringDtype("python"))
 

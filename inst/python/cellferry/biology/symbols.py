@@ -174,4 +174,5 @@ def _cleaned(values: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _texts(column: pd.Series) -> list[str]:
-    return ["" if missing else str(v) for v, missing in zip(column, column.isna(), strict=True)]
+    values, missing = column.to_numpy(dtype=object), column.isna().to_numpy()
+    return ["" if gone else str(v) for v, gone in zip(values, missing.tolist(), strict=True)]

@@ -234,7 +234,7 @@ def assemble_study(
     matrices.log()
     normalized, counts = matrices.normalized, matrices.counts
     main = normalized or counts
-    cells = tuple(str(c) for c in adata.obs.index)
+    cells = tuple(map(str, adata.obs.index))
     if group_key is None:
         clusters = Clusters((), np.full(len(cells), -1, dtype=np.int32))
     else:
@@ -244,7 +244,7 @@ def assemble_study(
         clusters=clusters,
         group_key=group_key,
         cells=cells,
-        genes=tuple(str(g) for g in adata.var.index) if main is None else main.genes,
+        genes=tuple(map(str, adata.var.index)) if main is None else main.genes,
         normalized=None if normalized is None else normalized.source,
         counts=None if counts is None else _in_order_of(counts, normalized),
         coordinates=coordinates,

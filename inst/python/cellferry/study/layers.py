@@ -112,7 +112,7 @@ class Place:
     @cached_property
     def genes(self) -> tuple[str, ...]:
         """Names of its columns."""
-        return tuple(str(g) for g in self.var.index)
+        return tuple(map(str, self.var.index))
 
     @cached_property
     def source(self) -> MatrixSource:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from .composition import SampledCoordinates, aggregate_metadata, sample_coordinates
 from .expression.blocks import canonical
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .study import Study
+
+    CellSummary: TypeAlias = tuple[dict[str, dict[str, dict[str, int]]], SampledCoordinates | None]
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,7 @@ def assemble(
     statistics: ExpressionStatistics,
     options: SummaryOptions,
     top_genes: Mapping[str, Iterable[str]] | None = None,
+    of_cells: CellSummary | None = None,
 ) -> Summary:
     """Return the summary of a study whose matrix has been read into ``statistics``.
 
@@ -144,9 +147,35 @@ def assemble(
         How the summary is made.
     top_genes
         Cluster -> genes of a stored ranking, best first; None is none.
+    of_cells
+        What :func:`describe_cells` has returned, if it was called.
     """
     clusters, source = study.clusters, study.normalized
     assert source is not None
+    metadata, coordinates = of_cells or describe_cells(study, options)
+    return Summary(
+        clusters.names,
+        clusters.counts() or {},
+        tuple(source.genes),
+        statistics.percentages(),
+        metadata,
+        coordinates,
+        statistics.normalisation(),
+        {name: tuple(genes) for name, genes in (top_genes or {}).items()},
+    )
+
+
+def describe_cells(study: Study, options: SummaryOptions) -> CellSummary:
+    """Return what a summary has that is not in the matrix: composition, and cells to draw.
+
+    Parameters
+    ----------
+    study
+        Has clusters with cells.
+    options
+        How the summary is made.
+    """
+    clusters = study.clusters
     metadata = {}
     if options.aggregate_metadata and study.obs is not None:
         metadata = aggregate_metadata(
@@ -160,13 +189,4 @@ def assemble(
     coordinates = None
     if study.coordinates is not None:
         coordinates = sample_coordinates(*study.coordinates, clusters, options.max_cells_per_group)
-    return Summary(
-        clusters.names,
-        clusters.counts() or {},
-        tuple(source.genes),
-        statistics.percentages(),
-        metadata,
-        coordinates,
-        statistics.normalisation(),
-        {name: tuple(genes) for name, genes in (top_genes or {}).items()},
-    )
+    return metadata, coordinates

@@ -77,17 +77,32 @@ def _are_counts(values: NDArray[np.number]) -> NDArray[np.bool_]:
         )
 
 
-def as_counts(values: NDArray[np.number]) -> NDArray[np.int32]:
-    """Return values as int32; raises :class:`NotCountsError` if that would change any."""
+def as_counts(
+    values: NDArray[np.number], out: NDArray[np.int32] | None = None
+) -> NDArray[np.int32]:
+    """Return values as int32; raises :class:`NotCountsError` if that would change any.
+
+    Parameters
+    ----------
+    values
+        Numbers in one dimension; what are int32 are returned as they are.
+    out
+        Where the others are put, if they are to be in memory that was used before.
+    """
     same = values.dtype == np.int32
-    counts = values.view(np.int32) if same else np.empty(len(values), dtype=np.int32)
+    if same:
+        counts = values.view(np.int32)
+    else:
+        counts = np.empty(len(values), dtype=np.int32) if out is None else out[: len(values)]
     # Slices that stay in the processor's cache: whole blocks would need fresh memory twice.
-    for start in range(0, 0 if same else len(values), SLICE):
+    for start in range(0, len(values), SLICE):
         given, made = values[start : start + SLICE], counts[start : start + SLICE]
-        with np.errstate(invalid="ignore"):
-            made[:] = given.astype(np.int32)
-        if not bool(np.array_equal(made.astype(given.dtype), given)):
-            raise NotCountsError(float(given[~_are_counts(given)][0]))
-    if len(counts) and counts.min() < 0:
-        raise NotCountsError(float(counts.min()))
+        if not same:
+            with np.errstate(invalid="ignore"):
+                np.copyto(made, given, casting="unsafe")
+            if not bool(np.array_equal(made.astype(given.dtype), given)):
+                raise NotCountsError(float(given[~_are_counts(given)][0]))
+        smallest = made.min()
+        if smallest < 0:
+            raise NotCountsError(float(smallest))
     return counts

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import errno
 import io
-import mmap
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -37,13 +36,50 @@ page of the machine, which may be larger, but what devices want."""
 LARGE = 64 << 10
 """Bytes of a piece that goes past the cache; smaller ones are slower without it."""
 
+SLAB = 16
+"""Pieces of memory that are made at once."""
+
 MOST_LATER = 32
 """Pieces of :meth:`DirectIOFile.kept` memory that wait to be written."""
 
 
 def pages(size: int) -> NDArray[np.uint8]:
     """Return memory that begins at a page, of at least so many bytes."""
-    return np.frombuffer(mmap.mmap(-1, max(1, size)), np.uint8)
+    # NumPy asks for large pages; what mmap gives is shared, and has none.
+    memory = np.empty(max(1, size) + PAGE - 1, np.uint8)
+    first = -memory.ctypes.data % PAGE
+    return memory[first : first + max(1, size)]
+
+
+class PagePool:
+    """Memory of whole pages that is used again and again, by several threads.
+
+    Memory that is new is filled with zeros by the system, which takes as long as most of what is
+    done in it.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = -(-size // PAGE) * PAGE
+        self._free: deque[NDArray[np.uint8]] = deque()
+
+    def take(self, size: int) -> NDArray[np.uint8]:
+        """Return memory of at least so many bytes that begins at a page."""
+        if size > self._size:
+            return pages(size)
+        try:
+            return self._free.pop()
+        except IndexError:
+            # Several at once, because the system has large pages for what is large.
+            slab = pages(self._size * SLAB)
+            ends = range(0, self._size * SLAB, self._size)
+            first, *others = (slab[start : start + self._size] for start in ends)
+            self._free.extend(others)
+            return first
+
+    def give(self, memory: NDArray[np.uint8]) -> None:
+        """Take memory back that :meth:`take` returned."""
+        if memory.nbytes == self._size:
+            self._free.append(memory)
 
 
 class DirectIOFile(io.RawIOBase):

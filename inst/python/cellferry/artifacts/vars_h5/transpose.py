@@ -9,6 +9,7 @@ where they are. Otherwise pieces beyond a limit of memory wait in one file.
 from __future__ import annotations
 
 import functools
+import io
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -28,6 +29,8 @@ from ..machine import processors
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
     from scipy.sparse import csr_matrix
+
+_Kind = TypeVar("_Kind", bound=np.generic)
 
 PIECE_VALUES = 700_000
 """Values that are transposed at once, so that they stay in the processor's cache: half the time
@@ -48,13 +51,12 @@ class Pieces:
     """Where pieces wait: ``memory`` bytes in memory, the others in ``file``.
 
     The file is made when it is needed and left to the owner of its folder. ``values`` is how
-    many there are at most, where that is known; ``shared`` are arrays that are used again.
+    many there are at most, where that is known.
     """
 
     memory: int
     file: Path
     values: int | None = None
-    shared: SharedArrays | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Piece:
     """In the one array, if there is one."""
 
 
-class SharedArrays:
+class _OneArray:
     """One array for all pieces; each takes its place on the thread that makes it.
 
     Parameters
@@ -81,10 +83,6 @@ class SharedArrays:
     def __init__(self, values: int, dtype: np.dtype) -> None:
         self._values, self._dtype = values, dtype
         self._used, self._lock = 0, threading.Lock()
-
-    def clear(self) -> None:
-        """Use the arrays again: fresh memory costs more than all that is done in it."""
-        self._used = 0
 
     @functools.cached_property
     def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.number]]:
@@ -121,9 +119,7 @@ class Transposed:
         self._memory, self._file = pieces.memory, pieces.file
         size = (pieces.values or 0) * (self._dtype.itemsize + 4)
         fits = pieces.values is not None and pieces.values <= MOST_VALUES and size <= self._memory
-        self._shared = pieces.shared
-        if self._shared is None and fits:
-            self._shared = SharedArrays(pieces.values or 0, self._dtype)
+        self._shared = _OneArray(pieces.values or 0, self._dtype) if fits else None
         self._pieces: list[Piece] = []
         self._written = 0
         self.indptr = np.zeros(self._length + 1, dtype=np.int64)
@@ -144,7 +140,7 @@ class Transposed:
             here = slice(place + given.start, place + given.stop)
             pointers = block.indptr[start : stop + 1] - given.start
             arrays = (pointers, block.indices[given], block.data[given])
-            indptr = _transpose((stop - start, self._length), arrays, indices[here], data[here])
+            indptr = transpose_into((stop - start, self._length), arrays, indices[here], data[here])
             made.append(Piece(stop - start, indptr, indices[here], data[here], here.start))
         return made
 
@@ -164,6 +160,7 @@ class Transposed:
             self._memory -= data.nbytes + indices.nbytes
             return piece
         place = self._written
+        indices = indices.astype(_kind_in_file(piece.width), copy=False)
         with self._file.open("ab") as out:
             # Straight to the descriptor: a buffered write of this size is a copy.
             out.write(indices.data)
@@ -206,30 +203,61 @@ class Transposed:
         length = sum(int(row[-1] - row[0]) for row in pointers)
         indices, data = np.empty(length, np.int32), np.empty(length, self._dtype)
         place = 0
-        with self._file.open("rb") if self._written else nullcontext() as file:
+        with self._file.open("rb", buffering=0) if self._written else nullcontext() as file:
             for piece, row in zip(self._pieces, pointers, strict=True):
                 first, last = int(row[0]), int(row[-1])
                 here = slice(place, place + last - first)
                 place = here.stop
-                for where, into in ((piece.indices, indices[here]), (piece.data, data[here])):
-                    if isinstance(where, int):
-                        assert file is not None
-                        file.seek(where + first * into.dtype.itemsize)
-                        # A short read would leave what the memory held before.
-                        if file.readinto(into.view(np.uint8).data) != into.nbytes:
-                            raise EOFError(self._file)
-                    else:
-                        into[:] = where[first:last]
+                if not isinstance(piece.indices, int) and not isinstance(piece.data, int):
+                    indices[here], data[here] = piece.indices[first:last], piece.data[first:last]
+                    continue
+                assert file is not None
+                kept = np.empty(last - first, _kind_in_file(piece.width))
+                indices[here] = _read(file, int(piece.indices), first, kept)
+                _read(file, int(piece.data), first, data[here])
         return indices, data
 
 
-def _transpose(
+def _kind_in_file(width: int) -> np.dtype[np.integer]:
+    """Return the type of the indices of a piece in the file: half the bytes, where that is enough.
+
+    A value then takes 6 bytes in place of 8, for 1 ns, and its 2 bytes less are 2.5 ns of writing
+    and reading at 1.6 GB/s. LZ4 as well would take 5 bytes, for 6 ns more, and each piece would
+    have to be read in parts that were compressed by themselves.
+    """
+    return np.dtype(np.uint16 if width <= 1 << 16 else np.int32)
+
+
+def _read(file: io.FileIO, place: int, first: int, into: NDArray[_Kind]) -> NDArray[_Kind]:
+    """Fill an array from the file, and return it."""
+    file.seek(place + first * into.dtype.itemsize)
+    view, done = into.view(np.uint8).data, 0
+    while done < len(view):
+        # What is not read would be what the memory held before.
+        read = file.readinto(view[done:])
+        if not read:
+            raise EOFError(str(file.name))
+        done += read
+    return into
+
+
+def transpose_into(
     shape: tuple[int, int],
     arrays: tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.number]],
     indices: NDArray[np.int32],
     data: NDArray[np.number],
 ) -> NDArray[np.integer]:
-    """Transpose a CSR matrix into two arrays and return its pointers."""
+    """Transpose a CSR matrix into two arrays and return its pointers.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of the matrix.
+    arrays
+        Its pointers, indices and values; no more than an int32 counts.
+    indices, data
+        Of as many values, into which the transposed ones are written.
+    """
     try:
         # What tocsc() calls, which would make arrays of its own.
         from scipy.sparse._sparsetools import csr_tocsc

@@ -25,6 +25,7 @@ from ...study.expression.statistics import BlockStatistics, ExpressionStatistics
 from ..by_gene import GeneReader
 from ..inputs import Candidate, Inputs
 from ..machine import available_memory, processors
+from .chunks import chunk_memory
 from .counts import CountsVerdict, NotCountsError, as_counts, judge
 from .file import new_hdf5
 from .genes import write_var_metadata
@@ -53,10 +54,16 @@ if TYPE_CHECKING:
             ...
 
 
-Item: TypeAlias = "tuple[int, Block | BlockRun]"
+Item: TypeAlias = "tuple[int, Block | BlockRun, int]"
+"""First cell (or gene) of a block, the block, and how many values are before it; 0 where only
+reading shows that."""
 _Result = TypeVar("_Result")
 PIECES_OF_A_FILE = 64 << 20
 """Bytes of pieces kept in memory when the matrix itself is not."""
+
+
+class _NotInOrderError(Exception):
+    """Rows of a matrix in memory have to be put in order, or a value occurs twice."""
 
 
 @dataclass
@@ -96,6 +103,7 @@ class VarsWriter:
         study = self.inputs.study
         normalized = study.require("normalized", "artifacts")
         verdicts, candidates = judge(self.inputs.candidates)
+        self._memory = chunk_memory()
         with (
             new_hdf5(path) as (file, self._under),
             ThreadPoolExecutor(processors(), thread_name_prefix="cellferry") as self._pool,
@@ -123,14 +131,14 @@ class VarsWriter:
         self, file: h5py.File, name: str, source: ExpressionSource, blocks: Axis | None = None
     ) -> MatrixWriter:
         axis: Axis = "genes" if name == "vars" else "cells"
-        convert = as_counts if name == "raw" else _as_float32
+        convert = _as_counts if name == "raw" else _as_float32
         memory = available_memory() // 3
         memory = memory if source.in_memory else min(memory, PIECES_OF_A_FILE)
         pieces = Pieces(memory, self.folder / f"{name}.pieces", source.stored_values)
         group = file.create_group(name)
         return MatrixWriter(
             group, source.shape, axis, blocks or source.axis, convert, pieces=pieces,
-            pool=self._pool, under=self._under,
+            pool=self._pool, under=self._under, memory=self._memory,
             on_genes=self.on_genes if name == "vars" and blocks is None else None,
         )  # fmt: skip
 
@@ -139,9 +147,8 @@ class VarsWriter:
     ) -> NotCountsError | None:
         """Write ``vars``, and ``raw`` from the same read if it is the same matrix."""
         axis = source.axis
-        stored = source.stored_values
-        if shared is None and axis == "cells" and source.in_memory and stored is not None:
-            self._normalized_in_passes(file, source)
+        if shared is None and _is_by_cell(source):
+            self._normalized_by_gene(file, source)
             return None
         values = self._writer(file, "vars", source)
         counts = None if shared is None else self._writer(file, "raw", source)
@@ -179,7 +186,7 @@ class VarsWriter:
             del file["raw"]
         return refused
 
-    def _normalized_in_passes(self, file: h5py.File, source: ExpressionSource) -> None:
+    def _normalized_by_gene(self, file: h5py.File, source: ExpressionSource) -> None:
         """Write ``vars`` of a matrix in memory, without a second copy of it."""
         values = self._writer(file, "vars", source, "genes")
         adding = threading.Lock()
@@ -189,17 +196,16 @@ class VarsWriter:
             with adding:
                 self.statistics.add(found)
 
-        def work(item: tuple[int, Block]) -> tuple[int, Prepared]:
-            first, block = item
+        def work(first: int, block: Block, place: int) -> tuple[int, Prepared]:
             if self.on_genes is not None:
                 self.on_genes(first, block)
-            return first + _length(block, "genes"), values.prepare(block)
+            return first + _length(block, "genes"), values.prepare(block, place)
 
         report = self._progress(values.length, "genes", "Writing the normalised values")
-        reader = GeneReader(source, self.folder, self._pool, self.batch, Events(), add)
-        for stop, prepared in bounded_map(
-            work, reader, self._pool, self.events, ahead=processors() + 1
-        ):
+        reader = GeneReader(
+            source, self.folder, self._pool, self.batch, self.events, add, tells=False
+        )
+        for stop, prepared in reader.map(work):
             values.add(prepared)
             report(stop)
         values.finish(report)
@@ -228,24 +234,36 @@ class VarsWriter:
     def _raw(self, file: h5py.File, candidate: Candidate) -> NotCountsError | None:
         source = candidate.source
         assert source is not None
-        axis = source.axis
         if self.far is not None and self.far.reads(source):
             error = self.far.raw(file.create_group("raw"), source)
             if error is not None:
                 del file["raw"]
             return error
-        writer = self._writer(file, "raw", source)
-        try:
-            prepared = self._blocks(
-                source, axis, "raw counts", lambda item: writer.prepare(canonical(item[1]))
-            )
-            for rows in prepared:
-                writer.add(rows)
-            writer.finish(self._progress(writer.length, "cells", "Writing the raw counts"))
-        except NotCountsError as error:
-            del file["raw"]
-            return error
+        # Where values will be is known before they are read, unless rows are not in order.
+        for is_placed in [True, False] if _is_by_cell(source) else [False]:
+            try:
+                self._write_raw(file, source, is_placed=is_placed)
+            except NotCountsError as error:
+                del file["raw"]
+                return error
+            except _NotInOrderError:
+                del file["raw"]
+            else:
+                break
         return None
+
+    def _write_raw(self, file: h5py.File, source: ExpressionSource, *, is_placed: bool) -> None:
+        writer = self._writer(file, "raw", source)
+
+        def work(item: Item) -> Prepared:
+            block = canonical(item[1])
+            if is_placed and block is not item[1]:
+                raise _NotInOrderError
+            return writer.prepare(block, item[2] if is_placed else None)
+
+        for rows in self._blocks(source, source.axis, "raw counts", work):
+            writer.add(rows)
+        writer.finish(self._progress(writer.length, "cells", "Writing the raw counts"))
 
     def _blocks(
         self, source: ExpressionSource, axis: Axis, what: str, work: Callable[[Item], _Result]
@@ -254,9 +272,11 @@ class VarsWriter:
         report = self._progress(total, axis, f"Reading the {what}")
 
         def reported() -> Iterator[Item]:
+            place = 0
             for start, block in source.blocks(self.batch):
                 report(start)
-                yield start, block
+                yield start, block, place
+                place += 0 if isinstance(block, BlockRun) else int(block.nnz)
             report(total)
 
         return bounded_map(work, reported(), self._pool, self.events, ahead=processors() + 1)
@@ -272,9 +292,21 @@ class VarsWriter:
         return report
 
 
+def _is_by_cell(source: ExpressionSource) -> bool:
+    """Whether a source is in memory by cell, sparse."""
+    return source.axis == "cells" and source.shares_memory
+
+
 def _length(block: Block, axis: Axis) -> int:
     return int(block.shape[0 if axis == "cells" else 1])
 
 
-def _as_float32(values: NDArray[np.number]) -> NDArray[np.float32]:
-    return values.astype(np.float32, copy=False)
+def _as_counts(values: NDArray[np.number], out: NDArray[np.number] | None) -> NDArray[np.number]:
+    return as_counts(values, None if out is None else out.view(np.int32))
+
+
+def _as_float32(values: NDArray[np.number], out: NDArray[np.number] | None) -> NDArray[np.number]:
+    if out is None or values.dtype == np.float32:
+        return values.astype(np.float32, copy=False)
+    np.copyto(out, values, casting="unsafe")
+    return out

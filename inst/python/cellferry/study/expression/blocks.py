@@ -147,6 +147,11 @@ class BlockSource(ExpressionSource):
         return True
 
     @property
+    def shares_memory(self) -> bool:
+        """Where they are in memory."""
+        return self.in_memory
+
+    @property
     def nnz(self) -> int:
         """How many values have arrived; a Python integer, so it may pass 2^31."""
         return sum(int(block.nnz) for _, block in self._blocks)

@@ -31,6 +31,8 @@ LARGEST_LOGARITHM = 20.0
 """log1p of a count is below 16 even for ten million per cell; larger values are no logarithms."""
 LOOKED_AT = 2_000_000
 """Most values that are looked at."""
+AT_ONCE = 1 << 14
+"""Values that are looked at in one step."""
 
 
 def kind_of_range(
@@ -125,8 +127,9 @@ def first_fraction(values: NDArray[np.number]) -> float | None:
     """Return the first of some finite values that is no whole number, None if all are whole."""
     if values.dtype.kind in "iub":
         return None
-    # Most matrices are decided by their first values.
-    for part in (values[:1000], values[1000:]):
+    # Most matrices are decided by their first values; the others stay in the processor's cache.
+    for start in range(0, len(values), AT_ONCE):
+        part = values[start : start + AT_ONCE]
         fractions = part != np.floor(part)
         if fractions.any():
             return float(part[int(fractions.argmax())])

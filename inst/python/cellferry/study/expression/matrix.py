@@ -42,7 +42,7 @@ class MatrixSource(ExpressionSource):
             raise InvalidObjectError(message)
         self._matrix: Matrix = rows_of_lazy(matrix) if is_lazy(matrix) else matrix
         self._columns: NDArray[np.intp] | None = None
-        self.genes = tuple(str(g) for g in genes)
+        self.genes = tuple(map(str, genes))
         if wanted is not None:
             position = {gene: i for i, gene in reversed(list(enumerate(self.genes)))}
             kept = [g for g in wanted if g in position]
@@ -95,6 +95,11 @@ class MatrixSource(ExpressionSource):
     def in_memory(self) -> bool:
         """Whether the matrix is in memory, not in a file."""
         return isinstance(self._matrix, np.ndarray) or hasattr(self._matrix, "nnz")
+
+    @property
+    def shares_memory(self) -> bool:
+        """Whether the blocks share the arrays of the matrix."""
+        return self._columns is None and _in_memory(self._matrix, self.axis)
 
     @property
     def stored_values(self) -> int | None:

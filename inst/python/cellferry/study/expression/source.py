@@ -144,6 +144,11 @@ class ExpressionSource(ABC):
         return False
 
     @property
+    def shares_memory(self) -> bool:
+        """Whether :meth:`blocks` are parts of what is in memory: to have all costs nothing."""
+        return False
+
+    @property
     def stored_values(self) -> int | None:
         """How many values are stored, at most; None where only reading shows it."""
         return None
@@ -215,6 +220,11 @@ class RenamedSource(ExpressionSource):
     def in_memory(self) -> bool:
         """As of the source."""
         return self._source.in_memory
+
+    @property
+    def shares_memory(self) -> bool:
+        """As of the source."""
+        return self._source.shares_memory
 
     @property
     def stored_values(self) -> int | None:

@@ -176,16 +176,19 @@ class ExpressionStatistics:
         values = (block.data != 0).astype(small) if has_zeros else self._ones(block.nnz, small)
         if axis == "cells":
             codes = self._codes[start : start + n_cells]
-            pattern = sparse_view((values, block.indices, block.indptr), block.shape)
             if few:
-                return self._counted(codes, pattern)
+                # By gene: SciPy's own transpose would copy what is a view of larger arrays.
+                shape = (int(block.shape[1]), n_cells)
+                arrays = (values, block.indices, block.indptr)
+                return self._counted(codes, sparse_view(arrays, shape, "genes"))
+            pattern = sparse_view((values, block.indices, block.indptr), block.shape)
             return np.asarray((self._member(codes) @ pattern).toarray(), dtype=np.int64)
         by_gene = (block.shape[1], n_cells)
         pattern = sparse_view((values, block.indices, block.indptr), by_gene)
         member = self._member(self._codes)
         return np.asarray((pattern @ member.T.tocsr()).toarray().T, dtype=np.int64)
 
-    def _counted(self, codes: NDArray[np.int32], pattern: csr_matrix) -> NDArray[np.int64]:
+    def _counted(self, codes: NDArray[np.int32], pattern: Block) -> NDArray[np.int64]:
         """Return cells per cluster and gene, by a dense table to which SciPy adds line by line.
 
         Several clusters are counted in one number, so that a line is short: half the time of
@@ -197,7 +200,7 @@ class ExpressionStatistics:
         width = -(-self._n_clusters // 4) * 4
         table = np.zeros((len(codes), width), dtype=part)
         table[cells, codes[cells]] = 1
-        counted = np.ascontiguousarray(pattern.T @ table.view(np.uint32)).view(part)
+        counted = np.ascontiguousarray(pattern @ table.view(np.uint32)).view(part)
         return np.asarray(counted[:, : self._n_clusters].T, dtype=np.int64)
 
     def _ones(self, n: int, dtype: np.dtype) -> NDArray[np.number]:
