@@ -139,7 +139,11 @@ class LocalCells:
         cells: tuple[str, ...] = study.require("cells", self.name)
         knowledge = self._knowledge(study)
         species = self._species(study)
-        scorer = CellScorer(knowledge, species.vocabulary, source.genes, counts=kind in NOT_LOGGED)
+
+        def made() -> CellScorer:
+            counts = kind in NOT_LOGGED
+            return CellScorer(knowledge, species.vocabulary, source.genes, counts=counts)
+
         choices: list[CellChoice] = []
         if self.scheduler is not None:
             # What follows the calls of all cells is no part of a range.
@@ -152,8 +156,11 @@ class LocalCells:
                 "counts": kind in NOT_LOGGED,
                 "engine": VERSION,
             }
-            choices += choices_of_ranges(source, shared, self.scheduler, run, events)
+            scorer, choices = choices_of_ranges(
+                source, shared, self.scheduler, run, events, meanwhile=made
+            )
         else:
+            scorer = made()
             fits = self._smoothed(scorer, source, study, events) if self.smooth else None
             for start, choice in scorer.choices(source, fits):
                 events.check()
