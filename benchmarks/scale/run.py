@@ -147,9 +147,11 @@ class Watched:
         def of(processes: list[psutil.Process]) -> float:
             return sum(sum(p.cpu_times()[:2]) for p in processes)
 
+        whole = psutil.cpu_times()
         # Of a worker both its nanny and the process that works.
         return np.array([
             time.process_time(), of([self._scheduler]), of(self._workers + self._children),
+            whole.user + whole.system + whole.nice, whole.iowait,
         ])  # fmt: skip
 
     def __enter__(self) -> Watched:
@@ -159,7 +161,9 @@ class Watched:
 
     def __exit__(self, *_: object) -> None:
         self.seconds = time.perf_counter() - self._started
-        self.client, self.scheduler, self.workers = (self._times() - self._before).tolist()
+        *ours, whole, self.waiting = (self._times() - self._before).tolist()
+        self.client, self.scheduler, self.workers = ours
+        self.others = max(0.0, whole - sum(ours))
         self._over = True
         self._thread.join()
 
@@ -222,6 +226,8 @@ class Row:
     scheduler: float
     worker: float
     both: float
+    others: float
+    waiting: float
     memory: int
     same: bool
 
@@ -256,19 +262,22 @@ def measured(path: Path, folder: Path, name: str, runs: int) -> Row:
         cells, values = len(file["X/indptr"]) - 1, len(file["X/data"])
     return Row(
         name, cells, values, machine, one.seconds, two.seconds, two.client, two.scheduler,
-        one.workers, two.workers, max(one.most, two.most), len(hashes) == 1,
+        one.workers, two.workers, two.others, two.waiting, max(one.most, two.most),
+        len(hashes) == 1,
     )  # fmt: skip
 
 
 HEAD = (
     "work", "cells", "machine s", "1 worker s", "2 workers s", "speed-up", "bound", "to machine",
-    "doubling", "client", "sched.", "1 w. cpu", "2 w. cpu", "worker MB", "same",
+    "doubling", "client", "sched.", "1 w. cpu", "2 w. cpu", "others", "i/o wait",
+    "worker MB", "same",
 )  # fmt: skip
 EXPLAINED = """
 Seconds of one machine (all processors) and of workers of one thread; the speed-up of two workers,
 and its bound if all that one worker does (its processor time) were halved and nothing else; two
 workers by one machine; how much longer twice the cells take; processor seconds of the client and
-the scheduler (with two workers), of one worker and of both; the most memory of a worker.
+the scheduler (with two workers), of one worker and of both; those of other processes meanwhile,
+and of waiting for the disk; the most memory of a worker.
 """
 
 
@@ -317,7 +326,7 @@ def _printed(row: Row, before: Row | None) -> tuple[str, ...]:
         row.work, f"{row.cells:,}", f"{row.machine:.1f}", f"{row.one:.2f}", f"{row.two:.2f}",
         f"{row.one / row.two:.2f}", f"{row.bound:.2f}", f"{row.two / row.machine:.2f}", doubling,
         f"{row.client:.1f}", f"{row.scheduler:.1f}", f"{row.worker:.1f}", f"{row.both:.1f}",
-        f"{row.memory / 1e6:.0f}", str(row.same),
+        f"{row.others:.1f}", f"{row.waiting:.1f}", f"{row.memory / 1e6:.0f}", str(row.same),
     )  # fmt: skip
 
 

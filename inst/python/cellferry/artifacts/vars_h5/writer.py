@@ -109,13 +109,15 @@ class VarsWriter:
                 if self.far is None:
                     refused = self._normalized(file, normalized, shared)
                 else:
+                    # What is written here is written while workers are at work.
                     self.far.begin(normalized, self.statistics)
-                    verdicts = self._counts(file, candidates, verdicts, None)
-                    self.far.normalized(file.create_group("vars"), normalized)
                 write_var_metadata(
                     file, normalized.genes, self.inputs.var, self.gene_symbols_column
                 )
-                if self.far is None and (refused is not None or shared is None):
+                if self.far is not None:
+                    verdicts = self._counts(file, candidates, verdicts, None)
+                    self.far.normalized(file.create_group("vars"), normalized)
+                elif refused is not None or shared is None:
                     verdicts = self._counts(file, candidates, verdicts, refused)
             except BaseException:
                 self._pool.shutdown(cancel_futures=True)

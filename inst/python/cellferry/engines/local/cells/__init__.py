@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -100,7 +101,6 @@ class LocalCells:
     @property
     def capabilities(self) -> Capabilities:
         """It answers cells from expression; nothing leaves the machine."""
-        table = self._local._table
         return Capabilities(
             answers=frozenset({"cells"}),
             needs=frozenset({"cells"}),
@@ -110,8 +110,13 @@ class LocalCells:
             # Seurat 5 has no layer of values before NormalizeData(), where Seurat 4 has the counts.
             one_of=("normalized", "counts"),
             from_file=True,
-            genes=tuple(dict.fromkeys(g for s in SPECIES for g in table.names_of_genes(s))),
+            genes=self._names,
         )
+
+    @functools.cached_property
+    def _names(self) -> tuple[str, ...]:
+        table = self._local._table
+        return tuple(dict.fromkeys(g for s in SPECIES for g in table.names_of_genes(s)))
 
     def describe(self) -> Mapping[str, object]:
         """Return the options, from which the same engine can be made again."""
