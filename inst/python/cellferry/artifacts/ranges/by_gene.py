@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -38,6 +38,8 @@ RANGE_CELLS = 8_192
 FEWEST_CELLS = 2_048
 CELLS = np.dtype(np.uint16)
 """Of the number of a cell in its piece: a quarter less is written and read than by int32."""
+MOST_OPEN = 256
+"""Pieces whose files are left open until their values are read."""
 RANGE_VALUES = 8_000_000
 """Most values of a range of genes, or of one gene that has more: 64 MB."""
 FEWEST_VALUES = 1_000_000
@@ -228,9 +230,12 @@ def genes_between(where: Mapping[str, Any], first: int, last: int) -> Block:
             return canonical(source.columns_between(first, last))
     n_cells, n_genes = int(where["cells"]), last - first
     with ExitStack() as stack:
+        starts = range(0, n_cells, int(where["range"]))
+        # A process may have about a thousand files open.
+        left_open = stack if len(starts) <= MOST_OPEN else None
         pieces = [
-            _Piece.opened(stack, Path(where["folder"]) / _piece_name(start), where, first, last)
-            for start in range(0, n_cells, int(where["range"]))
+            _Piece.of(Path(where["folder"]) / _piece_name(start), where, first, last, left_open)
+            for start in starts
         ]
         ends = np.concatenate([[0], np.cumsum([piece.n_values for piece in pieces])])
         indices = np.empty(int(ends[-1]), np.int32)
@@ -255,21 +260,28 @@ class _Piece:
 
     path: Path
     file: BinaryIO
+    """Closed, where it is to be opened again."""
     pointers: NDArray[np.int64]
     cells: int
     values: int
     """Where both begin."""
 
     @classmethod
-    def opened(
-        cls, stack: ExitStack, path: Path, where: Mapping[str, Any], first: int, last: int
+    def of(
+        cls,
+        path: Path,
+        where: Mapping[str, Any],
+        first: int,
+        last: int,
+        left_open: ExitStack | None,
     ) -> _Piece:
         item, head = np.dtype(where["dtype"]).itemsize, 8 * (int(where["genes"]) + 1)
         try:
-            file = stack.enter_context(path.open("rb", buffering=0))
-            pointers = np.empty(last - first + 1, np.int64)
-            _read(file, 8 * first, pointers)
-            n_values = (os.fstat(file.fileno()).st_size - head) // (CELLS.itemsize + item)
+            with ExitStack() as own:
+                file = (left_open or own).enter_context(path.open("rb", buffering=0))
+                pointers = np.empty(last - first + 1, np.int64)
+                _read(file, 8 * first, pointers)
+                n_values = (os.fstat(file.fileno()).st_size - head) // (CELLS.itemsize + item)
         except OSError as error:
             raise _unread(path, error) from error
         begin = int(pointers[0])
@@ -284,9 +296,10 @@ class _Piece:
         """Fill arrays with the cells, from 0 on, and the values."""
         try:
             small = np.empty(len(cells), CELLS)
-            _read(self.file, self.cells, small)
+            with self.path.open("rb", buffering=0) if self.file.closed else nullcontext() as again:
+                _read(again or self.file, self.cells, small)
+                _read(again or self.file, self.values, values)
             cells[:] = small
-            _read(self.file, self.values, values)
         except OSError as error:
             raise _unread(self.path, error) from error
 
