@@ -329,8 +329,10 @@ def environment_variables(engine: str | None = None, level: Level | None = None)
     for name, classes in _table().items():
         if engine not in {None, name}:
             continue
-        wanted = classes if level is None else [_level_of_class(classes, level)]
-        for of_class in filter(None, wanted):
+        wanted = list(classes) if level is None else [_level_of_class(classes, level)]
+        for of_class in wanted:
+            if of_class is None:
+                continue
             with suppress(EngineUnusableError):
                 found.update(getattr(engine_class(name, of_class), "variables", ()))
     return sorted(found)
