@@ -41,15 +41,13 @@ with_key <- function(request, object) {
 with_options <- function(engine, options, level = "clusters",
                          caller = if (level == "cells") "AnnotateCells" else "AnnotateClusters") {
   chosen <- as_engine(engine)
-  described <- describe_backend()
-  known <- described[[if (level == "cells") "cell_engines" else "engines"]]
-  if (chosen$name %in% names(known)) {
-    valid <- if (is.character(engine)) names(known[[chosen$name]]) else character()
+  known <- describe_engine(chosen$name, level)$options
+  if (!is.null(known)) {
+    valid <- if (is.character(engine)) names(known) else character()
     check_dots(options, caller, chosen$name, valid)
     if (level == "cells") {
-      chosen$options <- cell_options(
-        chosen$options, described$engines[[chosen$name]], known[[chosen$name]]
-      )
+      for_clusters <- describe_engine(chosen$name)$options
+      chosen$options <- cell_options(chosen$options, for_clusters, known)
     }
   }
   chosen$options[names(options)] <- hide_secrets(options)

@@ -11,10 +11,21 @@ backend <- function() {
   .globals$bridge
 }
 
-# What the core says of itself: version, engines and their options, packages.
+# What the core says of itself: version, packages.
 describe_backend <- function() {
   backend()
   .globals$describe
+}
+
+# The options of an engine at a level, `NULL` where there is none of that name, and the environment
+# variables that it reads. One is asked for at a time, because Python imports it.
+describe_engine <- function(name, level = "clusters") {
+  place <- paste(level, name)
+  if (is.null(.globals$engines[[place]])) {
+    message <- list(name = json_text(name), level = json_text(level))
+    .globals$engines[[place]] <- bridge_call("engine", message)$value
+  }
+  .globals$engines[[place]]
 }
 
 check_dependencies <- function(bridge) {

@@ -38,6 +38,10 @@
 #' @param verbose Whether to show the table of labels.
 #' @param output Of a path: where the labelled object goes, an `.rds` where that was read, else an
 #'   `.h5ad`. `NULL` writes none.
+#' @param scheduler Of the path of an `.h5ad`: a cluster of dask whose workers read the labels that
+#'   vote, by ranges of cells; its address, or `"local"`. Votes are counted here, and the answer is
+#'   the same.
+#' @param resume Of a `scheduler`: the id of a run whose cluster was lost, which the error names.
 #'
 #' @return The object with the labels; of a path what [Annotations()] returns. With `from = NULL` a
 #'   data frame of the annotators that are found: `name`, `group`, `columns`, how many different
@@ -60,7 +64,9 @@
 #' @export
 ConsensusLabels <- function(object, from = NULL, key = "consensus", group.by = NULL, weights = NULL,
                             groups = NULL, mapping = NULL, levels = FALSE, overwrite = FALSE,
-                            verbose = TRUE, output = NULL) {
+                            verbose = TRUE, output = NULL, scheduler = NULL, resume = NULL) {
+  check_text(scheduler, "scheduler", null = TRUE)
+  check_text(resume, "resume", null = TRUE)
   check_text(key, "key")
   check_text(group.by, "group.by", null = TRUE)
   check_flag(levels, "levels")
@@ -76,8 +82,10 @@ ConsensusLabels <- function(object, from = NULL, key = "consensus", group.by = N
     mapping = mapping, levels = levels, overwrite = overwrite
   ))
   if (is_path(object)) {
-    return(consensus_of_path(path.expand(object), asked, output, verbose))
+    far <- list(scheduler = json_text(scheduler), resume = json_text(resume))
+    return(consensus_of_path(path.expand(object), asked, output, verbose, far))
   }
+  check_no_cluster(scheduler, resume, "the memory of this session")
   consensus_of_object(check_object(object), asked, verbose)
 }
 
@@ -114,7 +122,7 @@ consensus_of_object <- function(object, asked, verbose) {
 }
 
 # An .rds is read here, all else by Python.
-consensus_of_path <- function(path, asked, output, verbose) {
+consensus_of_path <- function(path, asked, output, verbose, far = list()) {
   found <- object_of_path(path)
   if (is.null(found)) {
     asked$path <- json_text(path)
@@ -122,8 +130,10 @@ consensus_of_path <- function(path, asked, output, verbose) {
       return(votes_found(bridge_call("consensus", asked[c("path", "key")]), verbose))
     }
     asked$output <- json_text(output)
+    asked[names(far)] <- far
     return(return_table(bridge_call("consensus_file", asked, verbose = verbose), verbose))
   }
+  check_no_cluster(far$scheduler, far$resume)
   check_output(output, isTRUE(as.logical(asked$overwrite)))
   labelled <- consensus_of_object(check_object(found), asked, verbose)
   if (is.null(asked$from)) {

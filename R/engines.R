@@ -280,6 +280,6 @@ json_engine <- function(engine) {
   for (option in names(prompted_keys(engine))) {
     options[[option]] <- options[[option]] %||% prompted_keys(engine)[[option]]
   }
-  share_keys(options[["api_key_env"]])
+  share_keys(engine$name, options[["api_key_env"]])
   list(name = json_text(engine$name), options = json_record(lapply(options, json_value)))
 }

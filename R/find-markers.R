@@ -138,11 +138,11 @@ marker_options <- function(given) {
   )
 }
 
-# Workers of a cluster read no .rds.
-check_no_cluster <- function(scheduler, resume) {
+# Workers of a cluster read neither an .rds nor the memory of this session.
+check_no_cluster <- function(scheduler, resume, what = "an .rds") {
   if (is.null(scheduler) && is.null(resume)) return(invisible())
   cellferry_stop(
-    "unsupported_object", "The workers of a cluster can't read an .rds.",
+    "unsupported_object", paste0("The workers of a cluster can't read ", what, "."),
     "Write the object as .h5ad, and give its path."
   )
 }

@@ -109,7 +109,7 @@ ResumeAnnotation <- function(object = NULL, run = NULL, overwrite = FALSE, verbo
   check_output_of_path(output, object)
   record <- bridge_call("run_show", list(run = json_text(run %||% newest_run())))$value
   # A key is never recorded, the name of the variable that has it is.
-  share_keys(record$options$api_key_env)
+  share_keys(record$engine, record$options$api_key_env)
   request <- recorded_request(record, overwrite, verbose)
   if (!is.null(scheduler)) request$engine$options$scheduler <- scheduler
   if (is.null(object)) {
@@ -199,7 +199,7 @@ Reannotate <- function(object = NULL, cluster, remark, key = NULL, run = NULL, o
   check_flag(verbose, "verbose")
   if (is.null(run)) run <- if (is.null(object)) newest_run() else run_of(object, key)
   record <- bridge_call("run_show", list(run = json_text(run)))$value
-  share_keys(record$options$api_key_env)
+  share_keys(record$engine, record$options$api_key_env)
   request <- recorded_request(record, overwrite, verbose)
   answer <- with_key_prompt(request$engine, {
     message <- list(

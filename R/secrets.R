@@ -68,9 +68,15 @@ print.cellferry_secret <- function(x, ...) {
 #' @export
 str.cellferry_secret <- function(object, ...) cat(" <hidden>\n")
 
-# The variables that contain keys, as they are now; see share_variables().
-share_keys <- function(more = NULL) {
-  names <- unique(c(unlist(describe_backend()$key_variables), more))
+# The variables that contain keys of an engine, as they are now; see share_variables().
+share_keys <- function(engine, more = NULL) {
+  levels <- c("clusters", "cells")
+  # Those of which the engine was asked before, else both.
+  asked <- levels[paste(levels, engine) %in% names(.globals$engines)]
+  variables <- lapply(if (length(asked)) asked else levels, function(level) {
+    unlist(describe_engine(engine, level)$variables)
+  })
+  names <- unique(c(unlist(variables), more))
   names <- names[nzchar(names)]
   # Python may be the parent of this process and have its environment already; see
   # bridge-rscript.R.

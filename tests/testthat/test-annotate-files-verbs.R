@@ -154,6 +154,11 @@ test_that("a cluster of dask answers as this machine, from the path of a file", 
     FindClusterMarkers(path, "clusters", return.thresh = 1, verbose = FALSE, ...)
   }
   expect_identical(markers(scheduler = "local"), markers())
+  agreed <- function(...) {
+    found <- ConsensusLabels(path, "clusters", group.by = "clusters", verbose = FALSE, ...)
+    as.data.frame(found)
+  }
+  expect_identical(suppressWarnings(agreed(scheduler = "local")), suppressWarnings(agreed()))
   folder <- withr::local_tempdir()
   built <- function(name, ...) {
     at <- file.path(folder, paste0(name, c(".h5", ".duckdb")))
@@ -174,6 +179,15 @@ test_that("what workers of a cluster can't do is said", {
   )
   expect_error(
     BuildArtifacts(files$rds, scheduler = "tcp://a:1"), message,
+    fixed = TRUE, class = "cellferry_unsupported_object_error"
+  )
+  expect_error(
+    ConsensusLabels(files$rds, "clusters", scheduler = "tcp://a:1"), message,
+    fixed = TRUE, class = "cellferry_unsupported_object_error"
+  )
+  expect_error(
+    ConsensusLabels(files$object, "clusters", scheduler = "tcp://a:1"),
+    "The workers of a cluster can't read the memory of this session.",
     fixed = TRUE, class = "cellferry_unsupported_object_error"
   )
   skip_if_not(reticulate::py_module_available("distributed"))

@@ -11,7 +11,7 @@ quietly <- function(code) {
 
 test_that("CellAtlasEngine() has the options of the registry and their defaults", {
   skip_without_backend()
-  registered <- describe_backend()$cell_engines$cellatlas
+  registered <- describe_engine("cellatlas", "cells")$options
   expect_setequal(names(formals(CellAtlasEngine)), names(registered))
   ours <- lapply(formals(CellAtlasEngine), eval)
   registered$api_url <- NULL

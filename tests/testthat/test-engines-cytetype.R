@@ -23,7 +23,7 @@ bytes_of <- function(folder) {
 
 test_that("CyteTypeEngine() has the options of the registry and their defaults", {
   skip_without_backend()
-  registered <- describe_backend()$engines$cytetype
+  registered <- describe_engine("cytetype")$options
   expect_identical(names(formals(CyteTypeEngine)), names(registered))
   ours <- lapply(formals(CyteTypeEngine), eval)
   for (name in names(registered)) {

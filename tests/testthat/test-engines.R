@@ -1,6 +1,6 @@
 test_that("LocalEngine() has the options of the registry and their defaults", {
   skip_without_backend()
-  registered <- describe_backend()$engines$local
+  registered <- describe_engine("local")$options
   expect_identical(names(formals(LocalEngine)), names(registered))
   ours <- lapply(formals(LocalEngine), eval)
   for (name in names(registered)) {
@@ -31,7 +31,7 @@ test_that("an engine and a name with options give the same answer", {
 
 test_that("LLMEngine() has the options of the registry and their defaults", {
   skip_without_backend()
-  registered <- describe_backend()$engines$llm
+  registered <- describe_engine("llm")$options
   expect_identical(names(formals(LLMEngine)), names(registered))
   ours <- lapply(formals(LLMEngine), eval)
   for (name in names(registered)) {

@@ -93,7 +93,9 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) -> None:
+def write_whole(
+    path: Path, content: str | bytes, *, mode: int | None = None, durable: bool = True
+) -> None:
     """Write a file so that a crash leaves the old or the new one, never half.
 
     Parameters
@@ -102,8 +104,8 @@ def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) ->
         The file that is made or replaced.
     content
         Text is written as UTF-8, its line ends as they are.
-    mode
-        Permission bits; see :func:`replacing`.
+    mode, durable
+        See :func:`replacing`.
 
     Raises
     ------
@@ -119,7 +121,7 @@ def write_whole(path: Path, content: str | bytes, *, mode: int | None = None) ->
     'whole'
     """
     raw = content.encode() if isinstance(content, str) else content
-    with replacing(path, mode=mode) as partial:
+    with replacing(path, mode=mode, durable=durable) as partial:
         partial.write_bytes(raw)
 
 
@@ -149,7 +151,11 @@ def write_json(
 
 @contextlib.contextmanager
 def replacing(
-    path: Path, *, mode: int | None = None, before: Callable[[Path], object] | None = None
+    path: Path,
+    *,
+    mode: int | None = None,
+    before: Callable[[Path], object] | None = None,
+    durable: bool = True,
 ) -> Iterator[Path]:
     """Give a temporary path; what is there at the end of the block becomes the file, whole.
 
@@ -166,6 +172,9 @@ def replacing(
         usual ones.
     before
         Called with the temporary path when it is complete, before it gets its name.
+    durable
+        Whether to wait until it is on the disk. Without it the file is whole unless the machine
+        itself stops; that is enough for what is checked when it is read and can be made again.
 
     Raises
     ------
@@ -195,7 +204,7 @@ def replacing(
         yield partial
         if before is not None:
             before(partial)
-        publish(partial, path, mode=mode)
+        publish(partial, path, mode=mode, durable=durable)
     finally:
         partial.unlink(missing_ok=True)
         _under_way.discard(partial.name)
@@ -217,7 +226,7 @@ def check_writable(path: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
-def publish(file: Path, target: Path, *, mode: int | None = None) -> None:
+def publish(file: Path, target: Path, *, mode: int | None = None, durable: bool = True) -> None:
     """Make a finished file durable and give it its name in one step.
 
     Parameters
@@ -226,12 +235,17 @@ def publish(file: Path, target: Path, *, mode: int | None = None) -> None:
         In the folder of the target, or at least on the same disk.
     mode
         Permission bits that it gets; None leaves its own.
+    durable
+        See :func:`replacing`.
     """
-    with file.open("rb+") as written:
-        os.fsync(written.fileno())
+    if durable:
+        with file.open("rb+") as written:
+            os.fsync(written.fileno())
     if mode is not None:
         file.chmod(mode)
     file.replace(target)
+    if not durable:
+        return
     # The rename itself must survive a power cut; not every system can sync a folder.
     with contextlib.suppress(OSError):
         descriptor = os.open(target.parent, os.O_RDONLY)

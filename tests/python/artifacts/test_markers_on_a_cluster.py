@@ -174,8 +174,8 @@ def test_ranges_hold_every_gene_once(counts, most):
 
 
 @settings(deadline=None)
-@given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 15), st.randoms())
-def test_pieces_joined_are_the_matrix(tmp_path_factory, cells, genes, step, rng):
+@given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 15), st.booleans(), st.randoms())
+def test_pieces_joined_are_the_matrix(tmp_path_factory, cells, genes, step, left_open, rng):
     seed = rng.randrange(1000)
     whole = random(cells, genes, 0.4, "csr", np.float32, np.random.default_rng(seed))
     path = tmp_path_factory.mktemp("pieces")
@@ -191,7 +191,9 @@ def test_pieces_joined_are_the_matrix(tmp_path_factory, cells, genes, step, rng)
     counts = sum(by_gene.cut({}, where, a, min(a + step, cells))["counts"] for a in bounds)
     assert counts.tolist() == whole.getnnz(axis=0).tolist()
     first = rng.randrange(genes)
-    found = by_gene.genes_between(where, first, genes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(by_gene, "MOST_OPEN", 256 if left_open else 1)
+        found = by_gene.genes_between(where, first, genes)
     expected = canonical(vstack([whole]).tocsc()[:, first:])
     for name in ("indptr", "indices", "data"):
         assert getattr(found, name).tolist() == getattr(expected, name).tolist()

@@ -13,6 +13,7 @@ from cellferry.annotations import clusters as annotations
 from cellferry.bridge import handles
 from cellferry.engines.local import Local
 from cellferry.runs.run import list_runs
+from fresh_python import python
 from plain_genes import plain_genes
 
 B = ["CD79A", "MS4A1", "CD79B", "CD19", "BANK1"]
@@ -23,9 +24,44 @@ GENES = [*B, *T, *plain_genes(200)]
 def test_describe_tells_r_everything_it_must_know():
     answer, _ = ask("describe")
     value = answer["value"]
-    assert set(value["engines"]) == set(engines.engine_names())
-    assert set(value["cell_engines"]) == set(engines.engine_names("cells"))
+    assert value["dependencies"]
     assert None not in value["dependencies"].values()
+
+
+@pytest.mark.parametrize("level", ["clusters", "cells"])
+def test_an_engine_is_described_by_its_options_and_variables(level):
+    known = engines.usable_engines(level)
+    for name in engines.engine_names(level):
+        value = ask("engine", {"name": name, "level": level})[0]["value"]
+        assert value["options"] == json.loads(json.dumps(known[name]))
+        assert value["variables"] == engines.environment_variables(name, level)
+    assert (
+        "CELLATLAS_API_KEY"
+        in ask("engine", {"name": "cellatlas", "level": "cells"})[0]["value"]["variables"]
+    )
+
+
+def test_an_engine_that_is_none_has_no_options():
+    value = ask("engine", {"name": "locl", "level": "clusters"})[0]["value"]
+    assert value == {"options": None, "variables": []}
+
+
+@pytest.mark.process
+def test_a_session_that_labels_a_table_imports_no_other_engine():
+    code = (
+        "import json, sys\n"
+        "from cellferry import bridge\n"
+        "def ask(name, message):\n"
+        "    bridge.call(name, json.dumps(message).encode())\n"
+        "ask(b'describe', {'versions': {}})\n"
+        "ask(b'engine', {'name': 'local', 'level': 'clusters'})\n"
+        "print(*(m.split('.')[2] for m in sys.modules if m.startswith('cellferry.engines.')))\n"
+        "print(*{'pandas', 'anndata', 'h5py', 'scipy', 'ssl'} & set(sys.modules))\n"
+    )
+    done = python(code)
+    ours, others = done.stdout.split("\n")[:2]
+    assert set(ours.split()) & set(engines.ENGINES) == {"local"}, done.stderr
+    assert others == ""
 
 
 def marker_frame(message, pct_1=0.9):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cellferry.bridge import wire
 from cellferry.errors import InternalError
+from cellferry.study.markers.frames import frame_columns
 
 any_float = st.one_of(st.none(), st.floats(allow_nan=False, width=64))
 
@@ -84,3 +85,42 @@ def test_a_frame_without_columns_keeps_its_rows():
 def test_damaged_messages_are_refused(damaged):
     with pytest.raises(InternalError, match="damaged"):
         wire.decode(damaged, [b"123"])
+
+
+COLUMNS_OF_R = st.one_of(
+    st.tuples(st.just("text"), st.lists(st.none() | st.sampled_from(["CD3D", "b", "NA"]))),
+    st.tuples(st.just("category"), st.lists(st.none() | st.sampled_from(["b", "a", "0"]))),
+    st.tuples(st.just("real"), st.lists(st.none() | st.floats())),
+    st.tuples(st.just("integer"), st.lists(st.none() | st.integers(-9, 9))),
+    st.tuples(st.just("logical"), st.lists(st.none() | st.booleans())),
+)
+
+
+@given(st.lists(COLUMNS_OF_R, min_size=1, max_size=4), st.integers(0, 4))
+def test_columns_of_a_marker_table_are_those_that_pandas_gives(given_columns, n):
+    out = wire.Outgoing()
+    sent = [
+        out.column(f"c{i}", kind, (values * 4 + [None] * 4)[:n], ("b", "a", "0"))
+        for i, (kind, values) in enumerate(given_columns)
+    ]
+    frame = wire.decode(through_json(out.frame(sent, n)), out.buffers)
+    found = wire.columns_from_wire(frame)
+    if found is None:
+        kinds = {kind for kind, _ in given_columns}
+        assert n == 0 or "logical" in kinds
+        return
+    expected = frame_columns(wire.frame_from_wire(frame), "the table")
+    assert found.levels == expected.levels
+    assert list(found.values) == list(expected.values)
+    for name, values in expected.values.items():
+        assert found.values[name].dtype == values.dtype
+        assert repr(found.values[name].tolist()) == repr(values.tolist())
+
+
+@pytest.mark.parametrize("names", [("gene", "gene"), ("gene", "cluster")])
+def test_what_pandas_must_read_is_left_to_it(names):
+    out = wire.Outgoing()
+    sent = [out.column(name, "text", ["a"]) for name in names]
+    if names[0] != names[1]:
+        sent[1] = {"name": "day", "kind": "date", "values": np.array([1.0])}
+    assert wire.columns_from_wire({"n": 1, "columns": sent}) is None

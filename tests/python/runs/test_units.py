@@ -6,6 +6,8 @@ import threading
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import cellferry
 from cellferry.errors import (
@@ -15,7 +17,7 @@ from cellferry.errors import (
     SchedulerError,
 )
 from cellferry.runs.run import Run
-from cellferry.runs.units import Job, Unit, opened_cluster
+from cellferry.runs.units import Job, Unit, even_length, opened_cluster
 from cellferry.runs.worker import CancelledWork, Events
 from dask_cluster import Cluster
 from fresh_python import python
@@ -85,6 +87,32 @@ class TestCluster:
             again = cluster.results(job(folder), units(3), run, Events(), "numbers")
         assert squares(again) == [0, 1, 4]
         assert done(folder) == [0, 1, 1, 2]
+
+    def test_two_kinds_of_work_are_done_at_once_and_each_is_in_order(self, folder, run):
+        with Cluster(folder, 2) as processes, opened_cluster(processes.address) as cluster:
+            first = cluster.begin(job(folder), units(12), run, Events(), "numbers")
+            second = cluster.begin(job(folder, 0.01), units(9), run, Events(), "numbers")
+            assert squares(second) == [i**2 for i in range(9)]
+            # They were sent before those of the second.
+            assert first.is_done
+            assert squares(first) == [i**2 for i in range(12)]
+        assert len(run.finished()) == 21
+
+    def test_work_that_is_dropped_is_not_done_and_other_work_is(self, folder, run):
+        with Cluster(folder) as processes, opened_cluster(processes.address) as cluster:
+            unwanted = cluster.begin(job(folder, 0.5), units(40), run, Events(), "numbers")
+            unwanted.drop()
+            wanted = cluster.begin(job(folder), units(3), run, Events(), "numbers")
+            assert squares(wanted) == [0, 1, 4]
+        assert len(done(folder)) < 12
+
+    def test_an_error_is_that_of_its_own_work(self, folder, run):
+        with Cluster(folder) as processes, opened_cluster(processes.address) as cluster:
+            wrong = cluster.begin(job(folder, 0, "refuse"), units(2), run, Events(), "numbers")
+            right = cluster.begin(job(folder), units(4), run, Events(), "numbers")
+            assert squares(right) == [0, 1, 4, 9]
+            with pytest.raises(InvalidObjectError, match="is refused"):
+                list(wrong)
 
     def test_a_worker_that_is_killed_costs_only_its_own_units(self, folder, run):
         with Cluster(folder, 2) as processes, opened_cluster(processes.address) as cluster:
@@ -222,6 +250,15 @@ def test_without_distributed_it_is_said_what_to_install():
     )
     done = python(code)
     assert 'pip install "cellferry[distributed]"' in done.stdout, done.stderr
+
+
+@given(st.integers(0, 10**9), st.integers(1, 10**5), st.integers(1, 10**5))
+def test_parts_are_of_even_length_within_bounds(n, least, most):
+    length = even_length(n, least, most)
+    assert 1 <= length <= most
+    assert length >= min(least, most)
+    if least < length < most:
+        assert 16 <= -(-n // length) <= 32
 
 
 def test_what_determines_a_result_is_its_key(tmp_path):

@@ -18,8 +18,6 @@ from ..annotations.decisions.of_cells import positions
 from ..annotations.labelling.columns import texts_of
 from ..annotations.labelling.labels import Labels
 from ..annotations.labelling.objects import stored_labels
-from ..artifacts.marker_sums import OF_ANNOTATION
-from ..artifacts.markers import markers_of_sisters
 from ..biology.label_names import term_named
 from ..biology.ontology import cell_ontology
 from ..biology.text import says_unknown
@@ -215,7 +213,7 @@ def with_parents(
     study: Study,
     earlier: Earlier,
     on_event: Callable[[Event], None] | None = None,
-    options: MarkerOptions = OF_ANNOTATION,
+    options: MarkerOptions | None = None,
 ) -> Study:
     """Return a study with what its clusters were parts of, and their markers against sisters.
 
@@ -226,13 +224,17 @@ def with_parents(
     on_event
         Called in this thread with progress.
     options
-        How markers are found.
+        How markers are found; None as for every annotation.
 
     Raises
     ------
     InvalidOptionError
         No cluster is a part of an earlier one.
     """
+    # What reads matrices is imported by who has one: a marker table is labelled without.
+    from ..artifacts.marker_sums import OF_ANNOTATION
+    from ..artifacts.markers import markers_of_sisters
+
     kept, of = split_within(study, earlier)
     cells, clusters = tuple(study.cells or ()), study.clusters
     above = earlier.of_cells(cells)
@@ -241,7 +243,8 @@ def with_parents(
     place = {name: i for i, name in enumerate(above.names)}
     own = np.array([place.get(of.get(n) or "", -1) for n in clusters.names] + [-1])[clusters.codes]
     among = np.where((own >= 0) & (own == above.codes), above.codes, -1).astype(np.int32)
-    markers = markers_of_sisters(study, Clusters(above.names, among), on_event, options)
+    sisters = Clusters(above.names, among)
+    markers = markers_of_sisters(study, sisters, on_event, options or OF_ANNOTATION)
     named = {*kept.values(), *(p for p in of.values() if p is not None)}
     rows = {row.cluster: row for row in earlier.found if row.cluster in named}
     stored = replace(earlier.found, rows=tuple(rows.values()), decisions=()).to_dict()["rows"]

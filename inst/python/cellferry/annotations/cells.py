@@ -394,8 +394,11 @@ class CellAnnotations:
             "provenance": dict(self.provenance),
         }
         arrays["plain"] = _bytes(json.dumps(plain, ensure_ascii=False))
-        with replacing(path) as partial, partial.open("wb") as target:
-            np.savez_compressed(target, **arrays)
+        with replacing(path) as partial, _archive(partial) as to:
+            # As savez_compressed() does, but at the level that takes a third of the time.
+            for name, array in arrays.items():
+                with to.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
     @classmethod
     def load(cls, path: Path) -> CellAnnotations:
@@ -432,6 +435,10 @@ def _categorical(column: Texts) -> pd.Categorical:
 
     kept = column.compact()
     return pd.Categorical.from_codes(kept.codes, categories=pd.Index(kept.levels, dtype="object"))
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1)
 
 
 def _bytes(text: str) -> NDArray[np.uint8]:

@@ -138,9 +138,10 @@ def lineage_order(
 
 
 def _place(label: str, ontology_id: str | None) -> tuple[int, tuple[int, int, int], str, str]:
-    term = term_of(label, ontology_id)
     if label == UNKNOWN:
+        # Before it is looked up: the names of all terms are read for that.
         return 2, (0, 0, 0), "", label
+    term = term_of(label, ontology_id)
     if term is None:
         return 1, (0, 0, 0), normalized(label), label
     return 0, place_of(term), normalized(label), label

@@ -7,6 +7,7 @@ called meanwhile, and returns plain data. What it opens for R is in
 
 from __future__ import annotations
 
+import importlib
 import platform
 import sys
 from collections import Counter
@@ -18,17 +19,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._version import __version__, called_from_r
 from ..annotate import verb
-from ..annotate.agreement.several import annotate_by_several
 from ..annotate.files import as_path, check_output, opened_input, write_object
-from ..annotate.reannotate import ask_again
 from ..annotate.request import AnnotateRequest
 from ..annotations.cells import CellAnnotations
 from ..annotations.clusters import Annotations
 from ..annotations.delivery import DEFAULT_KEYS
-from ..annotations.report import REPORT_MB
-from ..engines import engine_records, environment_variables, option_records, usable_engines
+from ..engines import (
+    engine_options,
+    engine_records,
+    environment_variables,
+    option_records,
+    plain_default,
+)
 from ..engines.base import Plan
-from ..errors import InternalError
+from ..errors import EngineUnusableError, InternalError, UnknownEngineError
 from ..runs import Run, delete_runs, list_runs, prune_runs
 from ..runs.worker import at_work
 from ..study.clustering import Numbers, check_clustering
@@ -41,7 +45,6 @@ from . import wire
 from .callbacks import Callback, ask_by, notify
 from .handles import drop, keep, kept, take
 from .installation import installed_versions
-from .labels import agreement, decisions
 from .requests import Request, engine_of, merged_parts, merged_source, open_request
 from .results import counted_annotations, described, embedding, label_markers, results
 from .studies import Incoming, OpenStudy, describe_parts, study_from_wire
@@ -59,11 +62,22 @@ def _describe(message: Message, _out: wire.Outgoing, _callback: Callback | None)
         "version": __version__,
         "python": platform.python_version(),
         "executable": sys.executable,
-        "engines": usable_engines(),
-        "cell_engines": usable_engines("cells"),
-        "key_variables": environment_variables(),
         "dependencies": installed_versions(),
     }
+
+
+def _engine(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
+    """Return the options of one engine at a level, and the variables that it reads.
+
+    Each is imported when it is asked for: together they take longer than labels of a table. Options
+    are None where there is no such engine, or it cannot be loaded: who asks it says why.
+    """
+    name, level = str(message["name"]), message["level"]
+    try:
+        options = {k: plain_default(v) for k, v in engine_options(name, level).items()}
+    except (UnknownEngineError, EngineUnusableError):
+        return {"options": None, "variables": []}
+    return {"options": options, "variables": environment_variables(name, level)}
 
 
 def _check_clustering(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
@@ -164,6 +178,8 @@ def _annotate_file(message: Message, out: wire.Outgoing, callback: Callback | No
         request = request.of_run(run)
     output = None if message.get("output") is None else Path(message["output"])
     if message.get("engines") is not None:
+        from ..annotate.agreement.several import annotate_by_several
+
         engines = {
             str(name): cast("Engine[Annotations]", engine_of({**message, "engine": engine}, None))
             for name, engine in message["engines"].items()
@@ -254,7 +270,8 @@ def _marker_source(message: Message) -> Source:
         sent = message["frames"]
         frames = map(wire.frame_from_wire, sent["frames"])
         return dict(zip(sent["names"], frames, strict=True))
-    return wire.frame_from_wire(message["frame"])
+    columns = wire.columns_from_wire(message["frame"])
+    return wire.frame_from_wire(message["frame"]) if columns is None else columns
 
 
 def _request(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
@@ -565,6 +582,8 @@ def _stored_keys(message: Message, _out: wire.Outgoing, _callback: Callback | No
 
 def _run_reannotate(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
     """Ask one cluster of a run again, with a person's remark."""
+    from ..annotate.reannotate import ask_again
+
     found = ask_again(
         Run.open(message["run"]),
         message["cluster"],
@@ -582,7 +601,7 @@ def _groups(message: Message) -> Clusters:
 
 def _report(message: Message, _out: wire.Outgoing, _callback: Callback | None) -> Message:
     """Write the report of an object in a file that R does not read, or of a table alone."""
-    from ..annotations.report import check_report_file, write_report
+    from ..annotations.report import REPORT_MB, check_report_file, write_report
 
     if message.get("path") is not None:
         from ..annotate.pages import annotation_report
@@ -692,6 +711,17 @@ def _methods(message: Message, _out: wire.Outgoing, _callback: Callback | None) 
     return {"text": methods_text(counted_annotations(message))}
 
 
+def _of(module: str, function: str) -> Callable[..., Message]:
+    """Return a call of another module, which is imported when it is first asked for."""
+
+    def call(message: Message, out: wire.Outgoing, callback: Callback | None) -> Message:
+        found = getattr(importlib.import_module(f"{__package__}.labels.{module}"), function)
+        answer: Message = found(message, out, callback)
+        return answer
+
+    return call
+
+
 CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] = {
     "annotate": _annotate,
     "annotate_file": _annotate_file,
@@ -699,19 +729,20 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "artifacts_begin": _artifacts_begin,
     "artifacts_file": _artifacts_file,
     "artifacts_finish": _artifacts_finish,
-    "apply_decisions": decisions.apply,
+    "apply_decisions": _of("decisions", "apply"),
     "block": _block,
     "companion": _companion,
     "companion_file": _companion_file,
-    "carry_decisions": decisions.carry,
-    "agreement_columns": agreement.columns,
+    "carry_decisions": _of("decisions", "carry"),
+    "agreement_columns": _of("agreement", "columns"),
     "check_clustering": _check_clustering,
-    "compare": agreement.compare,
-    "consensus": agreement.consensus,
-    "consensus_file": agreement.of_file,
-    "consensus_tables": agreement.tables,
-    "decisions": decisions.decisions,
-    "decisions_file": decisions.read_file,
+    "compare": _of("agreement", "compare"),
+    "engine": _engine,
+    "consensus": _of("agreement", "consensus"),
+    "consensus_file": _of("agreement", "of_file"),
+    "consensus_tables": _of("agreement", "tables"),
+    "decisions": _of("decisions", "decisions"),
+    "decisions_file": _of("decisions", "read_file"),
     "describe": _describe,
     "discard": _discard,
     "file_kind": _file_kind,
@@ -740,12 +771,12 @@ CALLS: dict[str, Callable[[Message, wire.Outgoing, Callback | None], Message]] =
     "run_show": _run_show,
     "runs_delete": _runs_delete,
     "runs_list": _runs_list,
-    "set_labels": decisions.set_labels,
+    "set_labels": _of("decisions", "set_labels"),
     "stored_keys": _stored_keys,
     "study_begin": _study_begin,
     "study_open": _study_open,
     "study_report": _study_report,
     "study_parts": _study_parts,
-    "withdraw_decision": decisions.withdraw,
+    "withdraw_decision": _of("decisions", "withdraw"),
     "write": _write,
 }

@@ -16,8 +16,6 @@ import numpy as np
 
 from ..annotate.checks import genes_to_compare
 from ..annotate.within import split_within, with_parents
-from ..artifacts.marker_sums import OF_ANNOTATION
-from ..artifacts.markers import with_markers
 from ..engines.base import AnyEngine
 from ..errors import InternalError, InterruptedRunError
 from ..runs.worker import CancelledWork, Event, Events, Worker
@@ -168,7 +166,7 @@ class OpenStudy(Incoming):
         """
         sent = message["study"]
         test, sisters = (
-            None if message.get(name) is None else replace(OF_ANNOTATION, **message[name])
+            None if message.get(name) is None else _test(message[name])
             for name in ("marker_test", "sister_test")
         )
         known = request.provenance(sent)
@@ -196,6 +194,8 @@ class OpenStudy(Incoming):
         if earlier is not None:
             split_within(study, earlier)
         if self.test is not None:
+            from ..artifacts.markers import with_markers
+
             study = with_markers(study, on_event, self.test)
         if earlier is None or self.sisters is None:
             return study
@@ -460,3 +460,11 @@ def _matrix_sums(matrix: csr_matrix, out: wire.Outgoing) -> Message:
     rows = np.asarray(matrix.sum(axis=1)).ravel()
     columns = np.asarray(matrix.sum(axis=0)).ravel()
     return {"rows": out.vector(rows, "<f8"), "columns": out.vector(columns, "<f8")}
+
+
+def _test(given: Mapping[str, Any]) -> MarkerOptions:
+    """Return how markers are found, with what R knows of the values."""
+    # Not needed for a marker table, which waits for nothing that reads matrices.
+    from ..artifacts.marker_sums import OF_ANNOTATION
+
+    return replace(OF_ANNOTATION, **given)

@@ -63,6 +63,7 @@ __all__ = [
     "environment_variables",
     "option_records",
     "package_of",
+    "plain_default",
     "usable_engines",
 ]
 
@@ -204,11 +205,18 @@ def usable_engines(level: Level = "clusters") -> dict[str, dict[str, object]]:
     for name in engine_names(level):
         with suppress(EngineUnusableError):
             options = engine_options(name, level)
-            found[name] = {option: _plain(value) for option, value in options.items()}
+            found[name] = {option: plain_default(value) for option, value in options.items()}
     return found
 
 
-def _plain(value: object) -> object:
+def plain_default(value: object) -> object:
+    """Return a default as plain data, or as text.
+
+    Examples
+    --------
+    >>> plain_default(3), plain_default({1})
+    (3, '{1}')
+    """
     try:
         json.dumps(value)
     except (TypeError, ValueError):
@@ -281,7 +289,7 @@ def option_records(name: str) -> list[dict[str, str]]:
     if not classes:
         engine_class(name)
     return [
-        {"answers": level, "option": option, "default": json.dumps(_plain(value))}
+        {"answers": level, "option": option, "default": json.dumps(plain_default(value))}
         for level in LEVELS
         if level in (classes or {})
         for option, value in engine_options(name, level).items()
@@ -300,21 +308,33 @@ def _first_line(made: Callable[..., AnyEngine]) -> str:
     return (inspect.getdoc(made) or "").strip().partition("\n")[0]
 
 
-def environment_variables() -> list[str]:
+def environment_variables(engine: str | None = None, level: Level | None = None) -> list[str]:
     """Return the variables that engines read: what each class names in ``variables``, if any.
 
     R lets Python know when one of them changes.
 
+    Parameters
+    ----------
+    engine
+        Only those of this one; None is all.
+    level
+        Only those of the class that answers it; None is all classes.
+
     Examples
     --------
-    >>> "OPENAI_API_KEY" in environment_variables()
-    True
+    >>> "OPENAI_API_KEY" in environment_variables(), environment_variables("local", "clusters")
+    (True, [])
     """
     found: set[str] = set()
     for name, classes in _table().items():
-        for level in classes:
+        if engine not in {None, name}:
+            continue
+        wanted = list(classes) if level is None else [_level_of_class(classes, level)]
+        for of_class in wanted:
+            if of_class is None:
+                continue
             with suppress(EngineUnusableError):
-                found.update(getattr(engine_class(name, level), "variables", ()))
+                found.update(getattr(engine_class(name, of_class), "variables", ()))
     return sorted(found)
 
 

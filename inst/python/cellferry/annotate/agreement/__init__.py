@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, overload
 
@@ -49,6 +50,8 @@ def consensus(
     overwrite: bool = False,
     levels: bool = False,
     output: str | os.PathLike[str] | None = ...,
+    scheduler: object = ...,
+    resume: str | os.PathLike[str] | None = ...,
 ) -> Annotations | CellAnnotations: ...
 
 
@@ -64,6 +67,8 @@ def consensus(
     overwrite: bool = False,
     levels: bool = False,
     output: str | os.PathLike[str] | None = None,
+    scheduler: object = None,
+    resume: str | os.PathLike[str] | None = None,
 ) -> Annotations | CellAnnotations | pd.DataFrame:
     """Return what several annotators agree on, over the Cell Ontology; ``adata`` is labelled.
 
@@ -108,6 +113,12 @@ def consensus(
     output
         Of a path: where the labelled object goes, an .rds where that was read, else an .h5ad.
         None writes none.
+    scheduler
+        Of the path of an .h5ad: a cluster of dask whose workers read the labels that vote, by
+        ranges of cells: the address of a scheduler, a client of ``distributed``, or ``"local"``.
+        Votes are counted here; the answer is the same to the bit.
+    resume
+        Id of a run whose cluster was lost: what it had done is not done again. The error names it.
 
     Returns
     -------
@@ -159,21 +170,42 @@ def consensus(
         names, key, group_key, weights or {}, groups or {}, mapping or {}, levels=levels
     )  # fmt: skip
     path = as_path(adata)
+    if scheduler is None and resume is not None:
+        message = "`resume` goes on with what a cluster had done, and there is no `scheduler`."
+        raise InvalidOptionError(message, "Give the address of one, or leave `resume` out.")
     if isinstance(path, Path):
         to = None if output is None else Path(output).expanduser()
-        return _of_file(path, asked, to, overwrite=overwrite)
+        far = None if scheduler is None else _Far(scheduler, resume)
+        return _of_file(path, asked, to, far, overwrite=overwrite)
+    if scheduler is not None:
+        message = "A cluster reads the labels from a file, and these are in memory."
+        hint = 'Write the object to where all workers see it, and give its path: "atlas.h5ad".'
+        raise UnsupportedObjectError(message, hint)
     if output is not None:
         message = "`output` is for the object of a path, and this is an object."
         raise InvalidOptionError(message, 'Leave it out, and: adata.write_h5ad("labelled.h5ad")')
     return _label(adata, asked, overwrite=overwrite)
 
 
+@dataclass(frozen=True)
+class _Far:
+    """A cluster that reads the labels of a file."""
+
+    scheduler: object
+    resume: str | os.PathLike[str] | None
+
+    def labels(self, path: Path, asked: Asked) -> Labelled:
+        from .ranges import labels_by_ranges
+
+        return labels_by_ranges(path, asked, self.scheduler, self.resume)
+
+
 def _label(
-    adata: anndata.AnnData, asked: Asked, *, overwrite: bool
+    adata: anndata.AnnData, asked: Asked, labels: Labelled | None = None, *, overwrite: bool
 ) -> Annotations | CellAnnotations:
-    """Label an AnnData with what its annotators agree on."""
+    """Label an AnnData with what its annotators agree on; ``labels`` where they were read."""
     key = asked.key
-    made = consensus_of(labelled_object(adata), asked)
+    made = consensus_of(labels or labelled_object(adata), asked)
     delivery.check_group_key(key, asked.group_key, made.level)
     delivery.check_object_key(
         adata, key, overwrite=overwrite, level=made.level, levels=asked.levels
@@ -185,22 +217,35 @@ def _label(
 
 
 def _of_file(
-    path: Path, asked: Asked, output: Path | None, *, overwrite: bool
+    path: Path, asked: Asked, output: Path | None, far: _Far | None, *, overwrite: bool
 ) -> Annotations | CellAnnotations:
     """Return what the annotators of an object in a file agree on, and write it labelled."""
-    if output is None:
-        return _label(_object_of(path), asked, overwrite=overwrite)
     kind = file_kind(path)
+    if far is not None and kind.is_of_r:
+        message = "The workers of a cluster cannot read an .rds."
+        raise UnsupportedObjectError(message, "Write the object as .h5ad, and give its path.")
+    if output is None:
+        if far is None:
+            return _label(_object_of(path), asked, overwrite=overwrite)
+        labels = far.labels(path, asked)
+        return _label(_without_matrices(labels), asked, labels, overwrite=overwrite)
     check_output_file(output, ".rds" if kind.is_of_r else ".h5ad", overwrite=overwrite)
     if kind.is_of_r:
         read = reader_of_r("consensus", path)
         found: Annotations | CellAnnotations = read(path, asked, output, overwrite=overwrite)
         return found
+    read_far = None if far is None else far.labels(path, asked)
     adata = read_object(path, kind)
-    found = _label(adata, asked, overwrite=overwrite)
+    found = _label(adata, asked, read_far, overwrite=overwrite)
     with replacing_output(output) as partial:
         write_h5ad(adata, partial)
     return found
+
+
+def _without_matrices(labels: Labelled) -> anndata.AnnData:
+    import anndata
+
+    return anndata.AnnData(obs=labels.obs, uns={STORE: dict(labels.stored)})
 
 
 def compare_labels(

@@ -11,19 +11,20 @@ each gene are as large as the matrix, because normalised values hardly ever occu
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from ...errors import InputError, OutputError, UnsupportedObjectError
-from ...files import replacing
-from ...runs.units import Cluster, Job, Remembered, Unit
+from ...runs.units import Cluster, Job, Remembered, Unit, Work, even_length
 from ...study.expression.blocks import canonical, sparse_view
 from ...study.expression.origin import Origin, check_same
 from ...study.expression.reopened import opened_origin
+from .pieces import is_whole, write_piece
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,9 +34,15 @@ if TYPE_CHECKING:
     from ...study.expression.source import Block, ExpressionSource
 
 RANGE_CELLS = 8_192
-"""Cells of one piece."""
+"""Most cells of one piece."""
+FEWEST_CELLS = 2_048
+CELLS = np.dtype(np.uint16)
+"""Of the number of a cell in its piece: a quarter less is written and read than by int32."""
+MOST_OPEN = 256
+"""Pieces whose files are left open until their values are read."""
 RANGE_VALUES = 8_000_000
-"""Values of a range of genes, or of one gene that has more: 64 MB."""
+"""Most values of a range of genes, or of one gene that has more: 64 MB."""
+FEWEST_VALUES = 1_000_000
 FOLDER = "pieces"
 
 
@@ -99,38 +106,60 @@ def values_by_gene(cluster: Cluster, source: ExpressionSource, run: Run, events:
     ------
     UnsupportedObjectError, SchedulerError, InputError, OutputError
     """
-    origin = required_origin(source)
-    n_cells, n_genes = source.shape
-    where: dict[str, Any] = {"origin": origin.to_dict(), "genes": n_genes, "axis": source.axis}
-    determining: dict[str, Any] = {"values": origin.determining(), "shape": [n_cells, n_genes]}
-    if source.axis == "genes":
-        return ByGene(where, determining, source.values_by_line())
-    folder = run.folder / FOLDER
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        message = f'The folder "{folder}" cannot be made: {error.strerror}.'
-        raise OutputError(message, "Make room, or set CELLFERRY_HOME.") from error
-    where["folder"] = str(folder.resolve())
-    where["cells"], where["range"] = n_cells, RANGE_CELLS
-    name = f"{__name__}:"
-    job = Job(f"{name}cut", {**determining, "range": RANGE_CELLS}, where, f"{name}check")
-    bounds = [(a, min(a + RANGE_CELLS, n_cells)) for a in range(0, n_cells, RANGE_CELLS)]
-    units = [Unit(f"cells {a + 1:,} to {b:,} by gene", (a, b), b - a) for a, b in bounds]
+    return Cutting(cluster, source, run, events).found()
 
-    def is_there(unit: Unit, found: Remembered) -> bool:
-        piece = folder / _piece_name(int(str(unit.arguments[0])))
-        return piece.is_file() and piece.stat().st_size == int(found.arrays()["size"][0])
 
-    found = cluster.results(job, units, run, events, "cells", is_whole=is_there)
-    counts = np.zeros(n_genes, np.int64)
-    dtypes = set()
-    for kept in found:
-        arrays = kept.arrays()
-        counts += arrays["counts"]
-        dtypes.add(str(arrays["dtype"][0]))
-    where["dtype"] = dtypes.pop() if dtypes else "float32"
-    return ByGene(where, determining, counts)
+class Cutting:
+    """Values that are made to be by gene while something else may be done; see above."""
+
+    def __init__(
+        self, cluster: Cluster, source: ExpressionSource, run: Run, events: Events
+    ) -> None:
+        origin = required_origin(source)
+        n_cells, n_genes = source.shape
+        where: dict[str, Any] = {"origin": origin.to_dict(), "genes": n_genes, "axis": source.axis}
+        self._where, self._n_genes = where, n_genes
+        shape = [n_cells, n_genes]
+        self._determining: dict[str, Any] = {"values": origin.determining(), "shape": shape}
+        self._work: Work | None = None
+        if source.axis == "genes":
+            self._counts = source.values_by_line()
+            return
+        folder = run.folder / FOLDER
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            message = f'The folder "{folder}" cannot be made: {error.strerror}.'
+            raise OutputError(message, "Make room, or set CELLFERRY_HOME.") from error
+        step = even_length(n_cells, FEWEST_CELLS, RANGE_CELLS)
+        where |= {"folder": str(folder.resolve()), "cells": n_cells, "range": step}
+        name = f"{__name__}:"
+        job = Job(f"{name}cut", {**self._determining, "range": step}, where, f"{name}check")
+        bounds = [(a, min(a + step, n_cells)) for a in range(0, n_cells, step)]
+        units = [Unit(f"cells {a + 1:,} to {b:,} by gene", (a, b), b - a) for a, b in bounds]
+
+        def is_there(unit: Unit, found: Remembered) -> bool:
+            return is_whole(folder / _piece_name(int(str(unit.arguments[0]))), found.arrays())
+
+        self._work = cluster.begin(job, units, run, events, "cells", is_whole=is_there)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether :meth:`found` waits for nothing."""
+        return self._work is None or self._work.is_done
+
+    def found(self) -> ByGene:
+        """Wait for all pieces, and return where they are."""
+        if self._work is None:
+            return ByGene(self._where, self._determining, self._counts)
+        counts = np.zeros(self._n_genes, np.int64)
+        dtypes = set()
+        for kept in self._work:
+            arrays = kept.arrays()
+            counts += arrays["counts"]
+            dtypes.add(str(arrays["dtype"][0]))
+        where = {**self._where, "dtype": dtypes.pop() if dtypes else "float32"}
+        return ByGene(where, self._determining, counts)
 
 
 def gene_ranges(counts: NDArray[np.integer]) -> tuple[tuple[int, int], ...]:
@@ -138,13 +167,14 @@ def gene_ranges(counts: NDArray[np.integer]) -> tuple[tuple[int, int], ...]:
 
     Examples
     --------
-    >>> gene_ranges(np.array([5_000_000, 2_000_000, 9_000_000, 1]))
+    >>> gene_ranges(np.array([500_000, 400_000, 9_000_000, 1]))
     ((0, 2), (2, 3), (3, 4))
     """
     ends = np.concatenate([[0], np.cumsum(counts)])
+    most = even_length(int(ends[-1]), FEWEST_VALUES, RANGE_VALUES)
     found, start = [], 0
     while start < len(counts):
-        stop = int(np.searchsorted(ends, ends[start] + RANGE_VALUES, "right")) - 1
+        stop = int(np.searchsorted(ends, ends[start] + most, "right")) - 1
         stop = min(max(stop, start + 1), len(counts))
         found.append((start, stop))
         start = stop
@@ -170,29 +200,25 @@ def cut(
     start: int,
     stop: int,
 ) -> dict[str, NDArray[Any]]:
-    """Write a range of cells by gene: where each begins, cells (int32), values."""
+    """Write a range of cells by gene: where each begins, cells of the range (uint16), values."""
     from scipy.sparse import vstack
 
     with _opened(where) as source:
         blocks = [canonical(block) for _, block in source.rows_between(start, stop)]
     block = blocks[0] if len(blocks) == 1 else vstack(blocks, format="csr")
     turned = block.tocsc()
-    path = Path(where["folder"]) / _piece_name(start)
-    try:
-        with replacing(path) as partial, partial.open("wb") as file:
-            for values in (
-                turned.indptr.astype(np.int64),
-                (turned.indices + np.int32(start)).astype(np.int32),
-                turned.data,
-            ):
-                file.write(np.ascontiguousarray(values).data)
-            size = file.tell()
-    except OSError as error:
-        message = f'The piece "{path}" cannot be written: {error.strerror}.'
-        raise OutputError(message, "Make room, or set CELLFERRY_HOME to a larger disk.") from error
+    parts = (
+        turned.indptr.astype(np.int64),
+        turned.indices.astype(CELLS),
+        turned.data,
+    )
+    known = write_piece(
+        Path(where["folder"]) / _piece_name(start),
+        (np.ascontiguousarray(values).data for values in parts),
+    )
     return {
+        **known,
         "counts": np.diff(turned.indptr).astype(np.int64),
-        "size": np.array([size]),
         "dtype": np.array([str(turned.data.dtype)]),
     }
 
@@ -202,59 +228,96 @@ def genes_between(where: Mapping[str, Any], first: int, last: int) -> Block:
     if where["axis"] == "genes":
         with _opened(where) as source:
             return canonical(source.columns_between(first, last))
-    n_cells = int(where["cells"])
-    parts = [
-        _part(Path(where["folder"]) / _piece_name(start), where, first, last)
-        for start in range(0, n_cells, int(where["range"]))
-    ]
-    return _side_by_side(parts, (n_cells, last - first))
-
-
-def _part(
-    path: Path, where: Mapping[str, Any], first: int, last: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.number]]:
-    """Return pointers, cells and values of some genes of a piece."""
-    dtype, n_genes = np.dtype(where["dtype"]), int(where["genes"])
-    head = 8 * (n_genes + 1)
-    try:
-        with path.open("rb") as file:
-            n_values = (os.fstat(file.fileno()).st_size - head) // (4 + dtype.itemsize)
-            pointers = _read(file, 8 * first, last - first + 1, np.dtype(np.int64))
-            begin, n = int(pointers[0]), int(pointers[-1] - pointers[0])
-            cells = _read(file, head + 4 * begin, n, np.dtype(np.int32))
-            place = head + 4 * n_values + dtype.itemsize * begin
-            return pointers - pointers[0], cells, _read(file, place, n, dtype)
-    except OSError as error:
-        message = f'The piece "{path}" cannot be read: {error.strerror or error}.'
-        raise InputError(message, "Begin again: it is cut anew.") from error
-
-
-def _read(file: Any, place: int, n: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    file.seek(place)
-    found = np.empty(n, dtype)
-    if file.readinto(found.view(np.uint8).data) != found.nbytes:
-        message = "it is shorter than it was"
-        raise OSError(message)
-    return found
-
-
-def _side_by_side(
-    parts: Sequence[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.number]]],
-    shape: tuple[int, int],
-) -> Block:
-    """Join pieces of the same genes, whose cells follow each other."""
-    lengths = np.array([np.diff(pointers) for pointers, _, _ in parts])
+    n_cells, n_genes = int(where["cells"]), last - first
+    with ExitStack() as stack:
+        starts = range(0, n_cells, int(where["range"]))
+        # A process may have about a thousand files open.
+        left_open = stack if len(starts) <= MOST_OPEN else None
+        pieces = [
+            _Piece.of(Path(where["folder"]) / _piece_name(start), where, first, last, left_open)
+            for start in starts
+        ]
+        ends = np.concatenate([[0], np.cumsum([piece.n_values for piece in pieces])])
+        indices = np.empty(int(ends[-1]), np.int32)
+        data = np.empty(len(indices), np.dtype(where["dtype"]))
+        for number, piece in enumerate(pieces):
+            here = slice(int(ends[number]), int(ends[number + 1]))
+            piece.read(indices[here], data[here])
+            indices[here] += np.int32(number * int(where["range"]))
+    lengths = np.array([np.diff(piece.pointers) for piece in pieces]).reshape(-1, n_genes)
+    # Each line is a gene of a piece. SciPy copies lines in another order faster than NumPy values.
+    pointers = np.concatenate([[0], np.cumsum(lengths)])
+    lines = sparse_view((data, indices, pointers), (lengths.size, n_cells))
+    order = np.arange(lengths.size).reshape(-1, n_genes).T.ravel()
+    found = lines[order]
     indptr = np.concatenate([[0], np.cumsum(lengths.sum(axis=0))])
-    n = int(indptr[-1])
-    indices = np.empty(n, np.int32)
-    data = np.empty(n, parts[0][2].dtype)
-    begins = indptr[:-1].copy()
-    for (pointers, cells, values), length in zip(parts, lengths, strict=True):
-        # Where the values of each gene go, behind those of the cells before.
-        places = np.repeat(begins - pointers[:-1], length) + np.arange(len(cells))
-        indices[places], data[places] = cells, values
-        begins += length
-    return sparse_view((data, indices, indptr), shape, "genes")
+    return sparse_view((found.data, found.indices, indptr), (n_cells, n_genes), "genes")
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some genes of a file that :func:`cut` wrote; ``pointers`` begin at 0."""
+
+    path: Path
+    file: BinaryIO
+    """Closed, where it is to be opened again."""
+    pointers: NDArray[np.int64]
+    cells: int
+    values: int
+    """Where both begin."""
+
+    @classmethod
+    def of(
+        cls,
+        path: Path,
+        where: Mapping[str, Any],
+        first: int,
+        last: int,
+        left_open: ExitStack | None,
+    ) -> _Piece:
+        item, head = np.dtype(where["dtype"]).itemsize, 8 * (int(where["genes"]) + 1)
+        try:
+            with ExitStack() as own:
+                file = (left_open or own).enter_context(path.open("rb", buffering=0))
+                pointers = np.empty(last - first + 1, np.int64)
+                _read(file, 8 * first, pointers)
+                n_values = (os.fstat(file.fileno()).st_size - head) // (CELLS.itemsize + item)
+        except OSError as error:
+            raise _unread(path, error) from error
+        begin = int(pointers[0])
+        values = head + CELLS.itemsize * n_values + item * begin
+        return cls(path, file, pointers - begin, head + CELLS.itemsize * begin, values)
+
+    @property
+    def n_values(self) -> int:
+        return int(self.pointers[-1])
+
+    def read(self, cells: NDArray[np.int32], values: NDArray[np.number]) -> None:
+        """Fill arrays with the cells, from 0 on, and the values."""
+        try:
+            small = np.empty(len(cells), CELLS)
+            with self.path.open("rb", buffering=0) if self.file.closed else nullcontext() as again:
+                _read(again or self.file, self.cells, small)
+                _read(again or self.file, self.values, values)
+            cells[:] = small
+        except OSError as error:
+            raise _unread(self.path, error) from error
+
+
+def _unread(path: Path, error: OSError) -> InputError:
+    message = f'The piece "{path}" cannot be read: {error.strerror or error}.'
+    return InputError(message, "Begin again: it is cut anew.")
+
+
+def _read(file: BinaryIO, place: int, into: NDArray[Any]) -> None:
+    file.seek(place)
+    left = into.view(np.uint8).data
+    while left:
+        n = file.readinto(left)  # type: ignore[attr-defined]
+        if not n:
+            message = "it is shorter than it was"
+            raise OSError(message)
+        left = left[n:]
 
 
 def _opened(where: Mapping[str, Any]) -> Any:

@@ -69,7 +69,7 @@ def read_sums_on(
     name = f"{__name__}:"
     job = Job(f"{name}summed", content, where, f"{name}check")
     units = [Unit(f"genes {a + 1:,} to {b:,}", (a, b), b - a) for a, b in found.ranges]
-    results = cluster.results(job, units, run, events, "genes")
+    results = cluster.begin(job, units, run, events, "genes")
     for (start, _), kept in zip(found.ranges, results, strict=True):
         sums.put(start, kept.arrays())
     if not keep:

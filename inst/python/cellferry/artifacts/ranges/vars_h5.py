@@ -2,13 +2,17 @@
 
 The values of a matrix, in the order of the file, are cut into chunks of equal length. A unit is
 some chunks that follow each other: a worker reads their values, counts in which clusters they are,
-compresses them, and leaves them in the folder of the run; the file is then written chunk by chunk,
-in their order, whatever the number of workers.
+compresses them, and leaves them in the folder of the run; the file is written chunk by chunk, in
+their order, whatever the number of workers, each as soon as it and those before it are there.
+
+The counts are sent behind the pieces by gene, and the genes behind the counts: so no worker waits
+for the last piece, and the counts are written while genes are made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,17 +20,21 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from ...errors import ArtifactValuesError, InputError, OutputError
-from ...files import replacing
-from ...runs.units import Cluster, Job, Remembered, Unit
+from ...runs.units import Cluster, Job, Remembered, Unit, Work, even_length
 from ...study.clusters import Clusters
 from ...study.expression.blocks import canonical, sparse_view
 from ...study.expression.origin import Origin
 from ...study.expression.reopened import opened_origin
-from ...study.expression.statistics import BlockStatistics, ExpressionStatistics
+from ...study.expression.statistics import (
+    SAMPLED_CELLS,
+    BlockStatistics,
+    ExpressionStatistics,
+)
 from ..vars_h5 import lz4
 from ..vars_h5.chunks import CHUNK
 from ..vars_h5.counts import NotCountsError, as_counts
 from . import by_gene
+from .pieces import is_whole, remove_beside, write_piece
 from .sums import read_groups, read_sums_on, written_groups
 
 if TYPE_CHECKING:
@@ -39,7 +47,8 @@ if TYPE_CHECKING:
     from ..marker_sums import MarkerSums
 
 CHUNKS = 32
-"""Chunks of one unit: 8.4 million values."""
+"""Most chunks of one unit: 8.4 million values."""
+FEWEST_CHUNKS = 2
 CHUNK_FOLDER = "chunks"
 CLUSTERS = "clusters.npz"
 
@@ -61,29 +70,43 @@ class FarMatrices:
     cluster: Cluster
     run: Run
     events: Events
+    _cutting: by_gene.Cutting | None = None
+    _genes: _Making | None = None
+    _removing: threading.Thread | None = None
 
-    def normalized(
-        self, group: h5py.Group, source: ExpressionSource, statistics: ExpressionStatistics
-    ) -> None:
-        """Write ``vars`` by gene, and fill the statistics."""
-        found = by_gene.values_by_gene(self.cluster, source, self.run, self.events)
-        clusters = Clusters(statistics.cluster_names, statistics.codes)
-        groups = written_groups(self.run.folder / CLUSTERS, [], clusters)
-        where = {**found.where, "groups": str((self.run.folder / CLUSTERS).resolve())}
-        content = {**found.determining, "matrix": "vars", "groups": groups}
+    def begin(self, source: ExpressionSource, statistics: ExpressionStatistics) -> None:
+        """Have the values put in the order of genes, and note whose they are."""
+        self._cutting = by_gene.Cutting(self.cluster, source, self.run, self.events)
+        self._statistics = statistics
+
+    def normalized(self, group: h5py.Group, source: ExpressionSource) -> None:
+        """Write ``vars`` by gene, and fill the statistics; :meth:`begin` was called before."""
+        statistics = self._statistics
+        genes = self._genes or self._begun_genes()
         try:
-            made = self._made("genes", found.counts, content, where)
+            for kept in self._written(group, source.shape, genes):
+                statistics.add(_statistics_of(kept))
         except ArtifactValuesError as error:
             # A worker knows positions, and counts cells from 1 as every message does.
             cell, gene = int(str(error.data["cell"])) - 1, int(str(error.data["gene"]))
             raise statistics.not_finite(cell, gene, missing="NaN" in error.message) from error
-        self._assembled(group, source, "genes", found.counts, made)
-        for kept in made:
-            statistics.add(_statistics_of(kept.arrays()))
+        # It takes a moment, in which the file is made durable.
+        self._removing = remove_beside(self.run.folder / by_gene.FOLDER)
         if source.axis == "cells" and source.shape[0]:
             # What cells sum to is looked at in the first of them.
-            start, block = next(iter(source.blocks(by_gene.RANGE_CELLS)))
+            start, block = next(iter(source.blocks(SAMPLED_CELLS)))
             statistics.add_total(canonical(block), start)
+
+    def _begun_genes(self) -> _Making:
+        """Wait until the pieces are there, and have the chunks of the genes made."""
+        assert self._cutting is not None
+        found, statistics = self._cutting.found(), self._statistics
+        clusters = Clusters(statistics.cluster_names, statistics.codes)
+        groups = written_groups(self.run.folder / CLUSTERS, [], clusters)
+        where = {**found.where, "groups": str((self.run.folder / CLUSTERS).resolve())}
+        content = {**found.determining, "matrix": "vars", "groups": groups}
+        self._genes = self._begun("genes", found.counts, content, where)
+        return self._genes
 
     def sums(self, source: ExpressionSource, sums: MarkerSums) -> MarkerSums:
         """Fill the sums that markers need; what was cut for them is read again."""
@@ -104,28 +127,29 @@ class FarMatrices:
         counts = source.values_by_line()
         where = {"origin": origin.to_dict(), "genes": source.shape[1], "axis": "cells"}
         content = {"values": origin.determining(), "matrix": "raw", "shape": list(source.shape)}
-        made = self._made("cells", counts, content, where)
-        wrong = [kept.arrays()["refused"] for kept in made]
-        for values in wrong:
-            if len(values):
-                return NotCountsError(float(values[0]))
-        self._assembled(group, source, "cells", counts, made)
+        made = self._begun("cells", counts, content, where)
+        try:
+            for _ in self._written(group, source.shape, made):
+                if self._genes is None and self._cutting is not None and self._cutting.is_done:
+                    self._begun_genes()
+        except NotCountsError as error:
+            made.work.drop()
+            return error
         return None
 
     def clear(self) -> None:
         """Remove what was left for others to read; called when all is written."""
-        import shutil
+        for thread in (self._removing, remove_beside(self.run.folder / CHUNK_FOLDER)):
+            if thread is not None:
+                thread.join()
 
-        for name in (CHUNK_FOLDER, by_gene.FOLDER):
-            shutil.rmtree(self.run.folder / name, ignore_errors=True)
-
-    def _made(
+    def _begun(
         self,
         axis: Axis,
         counts: NDArray[np.int64],
         content: Mapping[str, Any],
         where: Mapping[str, Any],
-    ) -> list[Remembered]:
+    ) -> _Making:
         folder = self.run.folder / CHUNK_FOLDER
         try:
             folder.mkdir(exist_ok=True)
@@ -135,13 +159,14 @@ class FarMatrices:
         ends = np.concatenate([[0], np.cumsum(counts)])
         total = int(ends[-1])
         name = f"{__name__}:"
+        length = _chunk_length(total)
+        step = even_length(-(-total // length), FEWEST_CHUNKS, CHUNKS) * length
         job = Job(
             f"{name}chunks",
-            {**content, "chunk": _chunk_length(total), "axis": axis, "lz4": lz4.ACCELERATION},
+            {**content, "chunk": length, "axis": axis, "lz4": lz4.ACCELERATION},
             {**where, "chunks": str(folder.resolve()), "folder": where.get("folder")},
             f"{name}check",
         )
-        step = CHUNKS * CHUNK
         units = []
         for start in range(0, total, step):
             stop = min(start + step, total)
@@ -150,47 +175,62 @@ class FarMatrices:
             place = [start, stop, first, last, int(ends[first]), int(ends[last])]
             units.append(Unit(f"{content['matrix']}, values {start:,} on", (place,), stop - start))
 
-        def is_there(unit: Unit, found: Remembered) -> bool:
+        def file_of(unit: Unit) -> Path:
             start = cast("list[int]", unit.arguments[0])[0]
-            path = folder / _chunk_name(str(content["matrix"]), start)
-            size = int(found.arrays()["sizes"].sum())
-            return path.is_file() and path.stat().st_size == size
+            return folder / _chunk_name(str(content["matrix"]), start)
 
-        return self.cluster.results(job, units, self.run, self.events, "values", is_whole=is_there)
+        def is_there(unit: Unit, found: Remembered) -> bool:
+            known = found.arrays()
+            return bool(len(known["refused"])) or is_whole(file_of(unit), known)
 
-    def _assembled(
-        self,
-        group: h5py.Group,
-        source: ExpressionSource,
-        axis: Axis,
-        counts: NDArray[np.int64],
-        found: list[Remembered],
-    ) -> None:
-        """Write the chunks in their order; the only place that writes."""
+        work = self.cluster.begin(job, units, self.run, self.events, "values", is_whole=is_there)
+        return _Making(axis, counts, length, work, [file_of(unit) for unit in units])
+
+    def _written(
+        self, group: h5py.Group, shape: tuple[int, int], making: _Making
+    ) -> Iterator[Mapping[str, NDArray[Any]]]:
+        """Write the chunks in their order, and yield what each unit returned.
+
+        Raises
+        ------
+        NotCountsError
+            A value is no count.
+        """
         import hdf5plugin
 
-        total = int(counts.sum())
-        group.attrs["n_obs"], group.attrs["n_vars"] = (np.int64(n) for n in source.shape)
-        matrix = "vars" if axis == "genes" else "raw"
-        length, folder = _chunk_length(total), self.run.folder / CHUNK_FOLDER
-        dtypes = {"indices": np.int32, "data": np.float32 if axis == "genes" else np.int32}
+        total, length = int(making.counts.sum()), making.length
+        group.attrs["n_obs"], group.attrs["n_vars"] = (np.int64(n) for n in shape)
+        dtypes = {"indices": np.int32, "data": np.float32 if making.axis == "genes" else np.int32}
         made = {
             name: group.create_dataset(
                 name, (total,), dtype, maxshape=(None,), chunks=(length,), **hdf5plugin.LZ4()
             )
             for name, dtype in dtypes.items()
         }
-        step = CHUNKS * CHUNK
-        for number, kept in enumerate(found):
-            self.events.check()
-            sizes = kept.arrays()["sizes"]
-            path = folder / _chunk_name(matrix, number * step)
+        place = 0
+        for kept, path in zip(making.work, making.files, strict=True):
+            arrays = kept.arrays()
+            for value in arrays["refused"]:
+                raise NotCountsError(float(value))
             with path.open("rb") as file:
-                for place, pair in enumerate(sizes.tolist()):
+                for pair in arrays["sizes"].tolist():
                     for name, size in zip(dtypes, pair, strict=True):
-                        offset = (number * step + place * length,)
-                        made[name].id.write_direct_chunk(offset, file.read(size))
-        group.create_dataset("indptr", data=np.concatenate([[0], np.cumsum(counts)]).astype("i8"))
+                        made[name].id.write_direct_chunk((place,), file.read(size))
+                    place += length
+            yield arrays
+        ends = np.concatenate([[0], np.cumsum(making.counts)])
+        group.create_dataset("indptr", data=ends.astype("i8"))
+
+
+@dataclass(frozen=True)
+class _Making:
+    """The chunks of a matrix that are being made, in ``files``, a file for each unit."""
+
+    axis: Axis
+    counts: NDArray[np.int64]
+    length: int
+    work: Work
+    files: Sequence[Path]
 
 
 def _chunk_length(total: int) -> int:
@@ -256,20 +296,19 @@ def chunks(
     if by_genes:
         found |= _counted(shared, where, block, wanted, first)
     length, matrix = int(shared["chunk"]), str(shared["matrix"])
-    sizes = []
-    path = Path(where["chunks"]) / _chunk_name(matrix, start)
-    try:
-        with replacing(path) as partial, partial.open("wb") as file:
-            for at in range(0, len(data), length):
-                pair = []
-                for values in (block.indices[wanted], data):
-                    chunk = lz4.compress(_padded(values[at : at + length], length))
-                    pair.append(file.write(chunk))
-                sizes.append(pair)
-    except OSError as error:
-        message = f'The chunks "{path}" cannot be written: {error.strerror}.'
-        raise OutputError(message, "Make room, or set CELLFERRY_HOME to a larger disk.") from error
-    return {**found, "sizes": np.array(sizes, np.int64)}
+    sizes: list[list[int]] = []
+
+    def made() -> Iterator[memoryview]:
+        for at in range(0, len(data), length):
+            pair = []
+            for values in (block.indices[wanted], data):
+                chunk = memoryview(lz4.compress(_padded(values[at : at + length], length)))
+                pair.append(chunk.nbytes)
+                yield chunk
+            sizes.append(pair)
+
+    known = write_piece(Path(where["chunks"]) / _chunk_name(matrix, start), made())
+    return {**found, **known, "sizes": np.array(sizes, np.int64).reshape(-1, 2)}
 
 
 def _padded(values: NDArray[np.number], length: int) -> list[NDArray[np.number]]:

@@ -39,10 +39,12 @@ if TYPE_CHECKING:
     class FarMatrices(Protocol):
         """What writes matrices that a cluster reads; see :mod:`..ranges.vars_h5`."""
 
-        def normalized(
-            self, group: h5py.Group, source: ExpressionSource, statistics: ExpressionStatistics
-        ) -> None:
-            """Write the normalised values, and fill the statistics."""
+        def begin(self, source: ExpressionSource, statistics: ExpressionStatistics) -> None:
+            """Have the normalised values put in the order of genes."""
+            ...
+
+        def normalized(self, group: h5py.Group, source: ExpressionSource) -> None:
+            """Write the normalised values, and fill the statistics; called last."""
             ...
 
         def reads(self, source: ExpressionSource) -> bool:
@@ -115,12 +117,15 @@ class VarsWriter:
                 if self.far is None:
                     refused = self._normalized(file, normalized, shared)
                 else:
-                    self.far.normalized(file.create_group("vars"), normalized, self.statistics)
-                    shared = None
+                    # What is written here is written while workers are at work.
+                    self.far.begin(normalized, self.statistics)
                 write_var_metadata(
                     file, normalized.genes, self.inputs.var, self.gene_symbols_column
                 )
-                if refused is not None or shared is None:
+                if self.far is not None:
+                    verdicts = self._counts(file, candidates, verdicts, None)
+                    self.far.normalized(file.create_group("vars"), normalized)
+                elif refused is not None or shared is None:
                     verdicts = self._counts(file, candidates, verdicts, refused)
             except BaseException:
                 self._pool.shutdown(cancel_futures=True)

@@ -140,6 +140,7 @@ def of_file(message: Message, out: wire.Outgoing, _callback: Callback | None) ->
         message["path"], list(asked.names), key=asked.key, group_key=asked.group_key,
         weights=asked.weights, groups=asked.groups, mapping=asked.mapping, levels=asked.levels,
         overwrite=bool(message.get("overwrite")), output=message.get("output"),
+        scheduler=message.get("scheduler"), resume=message.get("resume"),
     )  # fmt: skip
     return results(found, None, out)
 

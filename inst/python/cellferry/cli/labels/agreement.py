@@ -56,6 +56,8 @@ def pairs_of(
 @click.option("--levels", is_flag=True, help="Write the broader labels of the labels too.")
 @click.option("--out", type=FilePath(), metavar="NAME", help="Base name of the files.")
 @click.option("--overwrite", is_flag=True, help="Replace columns and files that exist.")
+@click.option("--scheduler", metavar="ADDRESS", help="Cluster of dask that reads it, or local.")
+@click.option("--resume", metavar="RUN", help="Run whose cluster was lost: go on with it.")
 def consensus(  # noqa: PLR0917 - click passes every option by name
     input_file: Path,
     from_: Sequence[str],
@@ -67,6 +69,8 @@ def consensus(  # noqa: PLR0917 - click passes every option by name
     levels: bool,
     out: Path | None,
     overwrite: bool,
+    scheduler: str | None,
+    resume: str | None,
 ) -> None:
     """Find what several annotators of INPUT agree on, over the Cell Ontology.
 
@@ -79,6 +83,8 @@ def consensus(  # noqa: PLR0917 - click passes every option by name
       cellferry consensus pbmc.h5ad
       cellferry consensus pbmc.h5ad --from cell_type --from celltypist --from singler --out agreed
       cellferry consensus pbmc.rds --from cell_type --from azimuth --out agreed
+      cellferry consensus atlas.h5ad --from cell_type --from celltypist --out agreed \\
+        --scheduler tcp://node1:8786
     """
     from ...annotate.agreement import consensus as agreed
 
@@ -103,7 +109,7 @@ def consensus(  # noqa: PLR0917 - click passes every option by name
         made = agreed(
             input_file, list(from_), key=key, group_key=group_key, weights=_numbers(weights),
             groups=groups, mapping=mapping, overwrite=overwrite, levels=levels,
-            output=paths["object"],
+            output=paths["object"], scheduler=scheduler, resume=resume,
         )  # fmt: skip
         summary: Annotations = made.summary()
         text = summary.to_json()

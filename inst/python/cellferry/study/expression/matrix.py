@@ -199,9 +199,9 @@ class MatrixSource(ExpressionSource):
         if isinstance(self._matrix, RowMatrix):
             yield from self._matrix.ranges(first, length, most)
             return
-        indptr = _pointers(self._matrix, axis)
+        indptr = _pointers(self._matrix, axis, first, length)
         if indptr is not None:
-            for start, stop in row_ranges(indptr[first : length + 1], BLOCK_VALUES, most):
+            for start, stop in row_ranges(indptr, BLOCK_VALUES, most):
                 yield first + start, first + stop
             return
         across = max(1, int(self._matrix.shape[1 if axis == "cells" else 0]))
@@ -233,13 +233,16 @@ def _in_memory(matrix: Matrix, axis: Axis) -> bool:
     return getattr(matrix, "format", "") == wanted and hasattr(matrix, "indptr")
 
 
-def _pointers(matrix: Matrix, axis: Axis) -> NDArray[np.integer] | None:
-    """Return the pointers of a matrix compressed along the axis, in memory or backed."""
+def _pointers(
+    matrix: Matrix, axis: Axis, first: int = 0, last: int | None = None
+) -> NDArray[np.integer] | None:
+    """Return pointers of a matrix compressed along the axis, in memory or backed."""
+    here = slice(first, None if last is None else last + 1)
     if _in_memory(matrix, axis):
-        return np.asarray(matrix.indptr)
+        return np.asarray(matrix.indptr[here])
     wanted = "csr" if axis == "cells" else "csc"
     if getattr(matrix, "format", "") == wanted and hasattr(matrix, "group"):
-        return np.asarray(matrix.group["indptr"][:])
+        return np.asarray(matrix.group["indptr"][here])
     return None
 
 

@@ -35,6 +35,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, TypeGuard, TypeVar
 
 import numpy as np
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
         | Mapping[str, object]
         | Mapping[int, object]
         | Markers
+        | Columns
     )
 
 
@@ -105,7 +107,7 @@ def read_markers(
         A data frame; the path of a CSV or TSV file (also ``.gz``; separated by comma, tab
         or semicolon; UTF-8); a dict of cluster -> genes, best first, or of cluster -> data
         frame; the dict ``adata.uns["rank_genes_groups"]``, or the array or frame ``names`` in
-        it; or a table that was read already.
+        it; or a table that was read already, or columns of one.
     cluster_column, gene_column
         Names of these columns, for tables that call them otherwise. They win over
         everything that would be recognised.
@@ -143,7 +145,9 @@ def read_markers(
     if isinstance(source, Markers):
         return source
     what = f"`{name}`"
-    if isinstance(source, str | os.PathLike):
+    if isinstance(source, Columns):
+        columns = replace(source, what=what)
+    elif isinstance(source, str | os.PathLike):
         columns = read_text_columns(source, _planner(cluster_column, gene_column))
     elif isinstance(source, Mapping):
         if is_ranking(source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -107,7 +108,6 @@ class LocalCells:
     @property
     def capabilities(self) -> Capabilities:
         """It answers cells from expression; nothing leaves the machine."""
-        table = self._local._table
         by_graph = self.smooth or self.context or self.majority_voting
         return Capabilities(
             answers=frozenset({"cells"}),
@@ -116,8 +116,13 @@ class LocalCells:
             # Seurat 5 has no layer of values before NormalizeData(), where Seurat 4 has the counts.
             one_of=("normalized", "counts"),
             from_file=True,
-            genes=tuple(dict.fromkeys(g for s in SPECIES for g in table.names_of_genes(s))),
+            genes=self._names,
         )
+
+    @functools.cached_property
+    def _names(self) -> tuple[str, ...]:
+        table = self._local._table
+        return tuple(dict.fromkeys(g for s in SPECIES for g in table.names_of_genes(s)))
 
     def describe(self) -> Mapping[str, object]:
         """Return the options, from which the same engine can be made again."""
@@ -146,7 +151,11 @@ class LocalCells:
         cells: tuple[str, ...] = study.require("cells", self.name)
         knowledge = self._knowledge(study)
         species = self._species(study)
-        scorer = CellScorer(knowledge, species.vocabulary, source.genes, counts=kind in NOT_LOGGED)
+
+        def made() -> CellScorer:
+            counts = kind in NOT_LOGGED
+            return CellScorer(knowledge, species.vocabulary, source.genes, counts=counts)
+
         choices: list[CellChoice] = []
         if self.scheduler is not None:
             # What follows the calls of all cells is no part of a range.
@@ -159,8 +168,11 @@ class LocalCells:
                 "counts": kind in NOT_LOGGED,
                 "engine": VERSION,
             }
-            choices += choices_of_ranges(source, shared, self.scheduler, run, events)
+            scorer, choices = choices_of_ranges(
+                source, shared, self.scheduler, run, events, meanwhile=made
+            )
         else:
+            scorer = made()
             fits = self._smoothed(scorer, source, study, events) if self.smooth else None
             for start, choice in scorer.choices(source, fits):
                 events.check()

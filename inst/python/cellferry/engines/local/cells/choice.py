@@ -152,16 +152,21 @@ def _nothing(n: int) -> CellChoice:
 
 
 def _common_ancestors(hierarchy: Hierarchy) -> NDArray[np.int32]:
-    """Return the narrowest type above both (types x types), -1 where it has no markers."""
-    names = hierarchy.profiles.names
+    """Return the narrowest type above both (types x types), -1 where it has no markers.
+
+    As :meth:`Knowledge.common_ancestor` says of each pair: all types are gone through, the
+    narrowest last, and each is written for all pairs that it contains.
+    """
+    names, ancestors = hierarchy.profiles.names, hierarchy.knowledge.ancestors
     marked = np.asarray(hierarchy.profiles.positive.any(axis=1))
+    members: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        for above in (name, *ancestors[name]):
+            members.setdefault(above, []).append(i)
     made = np.full((len(names), len(names)), -1, dtype=np.int32)
-    for i, one in enumerate(names):
-        for j in range(i, len(names)):
-            shared = hierarchy.knowledge.common_ancestor(one, names[j])
-            if shared is None or shared not in names:
-                continue
-            k = hierarchy.index(shared)
-            if marked[k] and not hierarchy.compartment[k]:
-                made[i, j] = made[j, i] = k
+    for shared in sorted(members, key=lambda n: (-len(ancestors[n]), n), reverse=True):
+        k = hierarchy.positions.get(shared, -1)
+        if k >= 0 and (not marked[k] or hierarchy.compartment[k]):
+            k = -1
+        made[np.ix_(members[shared], members[shared])] = k
     return made

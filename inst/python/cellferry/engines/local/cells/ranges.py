@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ....artifacts.ranges.by_gene import required_origin
 from ....errors import InternalError, SchedulerError, in_language
-from ....runs.units import Job, Unit, opened_cluster
+from ....runs.units import Job, Unit, even_length, opened_cluster
 from ....study.expression.origin import Origin, check_same
 from ....study.expression.reopened import opened_origin
 from .answer import CellScorer, row_blocks
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from ....runs.worker import Events
     from ....study.expression.source import ExpressionSource
 
+Made = TypeVar("Made")
 RANGE = 16_384
-"""Cells of one unit."""
+"""Most cells of one unit."""
+FEWEST = 2_048
 
 
 def choices_of_ranges(
@@ -37,8 +39,10 @@ def choices_of_ranges(
     scheduler: object,
     run: Run,
     events: Events,
-) -> Iterator[CellChoice]:
-    """Yield the choices of all cells in their order, made by a cluster.
+    *,
+    meanwhile: Callable[[], Made],
+) -> tuple[Made, list[CellChoice]]:
+    """Return the choices of all cells in their order, made by a cluster.
 
     Parameters
     ----------
@@ -52,6 +56,8 @@ def choices_of_ranges(
         Remembers each range.
     events
         Receives progress; stops the work when the user interrupts.
+    meanwhile
+        Makes what is wanted besides, while the workers begin.
 
     Raises
     ------
@@ -64,16 +70,18 @@ def choices_of_ranges(
     name = f"{__name__}:"
     job = Job(f"{name}choices", content, origin.to_dict(), f"{name}check")
     n_cells = source.shape[0]
-    bounds = [(start, min(start + RANGE, n_cells)) for start in range(0, n_cells, RANGE)]
+    step = even_length(n_cells, FEWEST, RANGE)
+    bounds = [(start, min(start + step, n_cells)) for start in range(0, n_cells, step)]
     units = [Unit(f"cells {a + 1:,} to {b:,}", (a, b), b - a) for a, b in bounds]
     try:
         with opened_cluster(scheduler) as cluster:
-            found = cluster.results(job, units, run, events, "cells")
+            work = cluster.begin(job, units, run, events, "cells")
+            made = meanwhile()
+            found = [CellChoice(**kept.arrays()) for kept in work]
     except SchedulerError as error:
         error.hint = f"{error.hint} {_how_to_go_on(origin.path, run.id)}"
         raise
-    for kept in found:
-        yield CellChoice(**kept.arrays())
+    return made, found
 
 
 def _how_to_go_on(path: str, run: str) -> str:

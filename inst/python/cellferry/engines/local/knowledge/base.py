@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ....errors import KnowledgeError, listing, nearest
@@ -97,8 +97,18 @@ class Knowledge:
                 return found.ontology_id, found.ontology_label
         return None, None
 
-    def names_of_genes(self, species: str) -> dict[str, str]:
+    def names_of_genes(self, species: str) -> Mapping[str, str]:
         """Return every symbol of a species -> the name its gene has in the table."""
+        if species not in self._named:
+            self._named[species] = self._names_of_genes(species)
+        return self._named[species]
+
+    @functools.cached_property
+    def _named(self) -> dict[str, dict[str, str]]:
+        """What was asked for before: it is asked for often, and takes as long as a table."""
+        return {}
+
+    def _names_of_genes(self, species: str) -> dict[str, str]:
         current: dict[str, str] = {}
         named = [m for m in self._markers(species) if len(m.symbols) > 1]
         leading = {m.name for m in named}
