@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -61,7 +62,7 @@ def page_compare(  # noqa: PLR0917 - a helper gets them by name
 
     sides = Comparison.model_validate(asked)
     inside, outside = sides_of(sides, len(labels), matrix.n_cells, cells_of_rows)
-    contrast, options = contrast_of(inside, outside, float(np.e))
+    contrast, options = contrast_of(inside, outside, math.e)
     stop, block = matrix.run(start, MOST_VALUES)
     sums = MarkerSums(matrix.names[start:stop], [contrast], options)
     with np.errstate(over="ignore", invalid="ignore"):
