@@ -61,6 +61,17 @@ def opened(path, form="csr"):
     return made
 
 
+def test_half_precision_is_read_as_single(tmp_path):
+    adata = cells()
+    half = adata.X.toarray().astype(np.float16)
+    adata.X = half.astype(np.float32)
+    near = find_markers(adata, "leiden", progress=False).to_frame()
+    adata.X = half
+    adata.write_h5ad(tmp_path / "x.h5ad")
+    for given in (tmp_path / "x.h5ad", experimental.read_lazy(tmp_path / "x.h5ad")):
+        assert find_markers(given, "leiden", progress=False).to_frame().equals(near)
+
+
 @pytest.mark.parametrize("kind", ["h5ad", "zarr"])
 @pytest.mark.parametrize("form", list(FORMS))
 def test_cells_and_markers_are_those_of_the_object(tmp_path, form, kind, not_whole):

@@ -129,6 +129,16 @@ def test_genes_that_a_file_lacks_are_left_out_and_said(tmp_path):
     assert "not zero" in said[0].message.hint
 
 
+def test_half_precision_is_read_as_single(tmp_path):
+    rng, paths = np.random.default_rng(0), []
+    parts = [part(rng, ["A", "B"], 5, form="dense", start=5 * i, dtype=np.float16) for i in (0, 1)]
+    for i, made in enumerate(parts):
+        paths.append(written(made, tmp_path / f"{i}.h5ad"))
+    with opened(*paths) as found:
+        expected = np.vstack([made.X for made in parts]).astype(np.float32)
+        assert equal(found.X[:], csr_matrix(expected))
+
+
 def test_names_in_two_files_get_the_number_of_their_file(tmp_path, caplog):
     rng = np.random.default_rng(0)
     a = written(part(rng, ["CD3D", "LYZ"], 2), tmp_path / "a.h5ad")

@@ -37,6 +37,9 @@ def rows_of_lazy(array: Any) -> RowMatrix:
     array
         Cells x genes; its blocks are of NumPy or SciPy.
     """
+    if array.dtype == np.float16:
+        # SciPy has no sparse matrix of these.
+        array = array.astype(np.float32)
     by_cells = LazyMatrix(array)
     if getattr(array._meta, "format", "") != "csc":
         return by_cells

@@ -52,9 +52,9 @@ class MatrixSource(ExpressionSource):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the values."""
+        """Of its blocks, none of which has half precision: SciPy has no such matrix."""
         found: np.dtype[Any] = np.dtype(self._matrix.dtype)
-        return found
+        return np.dtype(np.float32) if found == np.float16 else found
 
     @classmethod
     def of_columns(
