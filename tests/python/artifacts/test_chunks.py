@@ -1,4 +1,4 @@
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import h5py
 import numpy as np
@@ -9,6 +9,19 @@ from hypothesis import strategies as st
 from cellferry.artifacts.vars_h5 import chunks, lz4
 from cellferry.artifacts.vars_h5.chunks import ChunkedArray
 from cellferry.errors import InternalError
+
+
+class Late(Executor):
+    """Does nothing before it is asked for: the slowest threads there can be."""
+
+    def submit(self, function, /, *arguments, **options):
+        class Asked(Future):
+            def result(self, timeout=None):
+                if not self.done():
+                    self.set_result(function(*arguments, **options))
+                return super().result(timeout)
+
+        return Asked()
 
 
 def written(pieces, dtype=np.int32):
@@ -54,19 +67,21 @@ def test_values_of_another_type_are_converted():
     assert found.dtype == np.int32
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 70), st.booleans()), max_size=12),
     st.booleans(),
+    st.sampled_from([lambda: ThreadPoolExecutor(2), Late]),
     st.randoms(use_true_random=False),
 )
-def test_parts_that_threads_compress_are_the_same_array(lengths, direct, order):
+def test_parts_that_threads_compress_are_the_same_array(lengths, direct, threads, order):
+    """Pieces whose chunk is not compressed yet keep their memory, however late that is."""
     numbers = np.arange(sum(n for n, _ in lengths), dtype=np.int32)
     ends = np.cumsum([0, *(n for n, _ in lengths)])
     with (
         pytest.MonkeyPatch.context() as patch,
         h5py.File("x", "w", driver="core", backing_store=False) as file,
-        ThreadPoolExecutor(2) as pool,
+        threads() as pool,
     ):
         patch.setattr(chunks, "CHUNK", 16)
         if not direct:

@@ -102,6 +102,8 @@ class ChunkedArray:
         self._waiting: deque[tuple[int, Future[list[_Chunk]]]] = deque()
         self._memory = memory or chunk_memory()
         self._borrowed: list[NDArray[np.uint8]] = []
+        self._reading: list[Future[list[_Chunk]]] = []
+        """What still reads values, which may be in borrowed memory."""
 
     def append(self, values: NDArray[np.number]) -> None:
         """Take the next values."""
@@ -177,7 +179,8 @@ class ChunkedArray:
         if part.batch and self._held:
             message = "The values of a part do not follow those before it."
             raise InternalError(message)
-        if not self._held and not any(isinstance(chunk, list) for chunk in self._batch):
+        self._reading = [future for future in self._reading if not future.done()]
+        if not self._held and not self._reading and not _has_values(self._batch):
             self._give_back()
         for chunk in part.batch:
             self._batch.append(chunk)
@@ -234,7 +237,10 @@ class ChunkedArray:
             self._write_oldest()
         start, self._sent = self._sent * CHUNK, self._sent + len(batch)
         space = self._space(sum(isinstance(each, list) for each in batch), chunk)
-        self._waiting.append((start, self._pool.submit(_compressed, batch, chunk, space)))
+        future = self._pool.submit(_compressed, batch, chunk, space)
+        self._waiting.append((start, future))
+        if _has_values(batch):
+            self._reading.append(future)
 
     def _space(self, n: int, chunk: int) -> list[NDArray[np.uint8]]:
         """Return memory for compressed chunks, used before if there is such; on any thread."""
@@ -262,6 +268,11 @@ class ChunkedArray:
 def chunk_memory() -> PagePool:
     """Return memory for compressed chunks of four bytes a value."""
     return PagePool(lz4.largest_size(4 * CHUNK))
+
+
+def _has_values(batch: Sequence[_Pieces | _Chunk]) -> bool:
+    """Whether some of a batch is not compressed yet."""
+    return any(isinstance(each, list) for each in batch)
 
 
 def _padded(pieces: list[NDArray[np.number]], chunk: int) -> list[NDArray[np.number]]:
