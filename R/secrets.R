@@ -70,6 +70,11 @@ str.cellferry_secret <- function(object, ...) cat(" <hidden>\n")
 
 # The variables that contain keys of an engine, as they are now; see share_variables().
 share_keys <- function(engine, more = NULL) {
+  # Python may be the parent of this process and have its environment already; see
+  # bridge-rscript.R.
+  if (is.function(backend())) {
+    return(invisible())
+  }
   levels <- c("clusters", "cells")
   # Those of which the engine was asked before, else both.
   asked <- levels[paste(levels, engine) %in% names(.globals$engines)]
@@ -77,13 +82,7 @@ share_keys <- function(engine, more = NULL) {
     unlist(describe_engine(engine, level)$variables)
   })
   names <- unique(c(unlist(variables), more))
-  names <- names[nzchar(names)]
-  # Python may be the parent of this process and have its environment already; see
-  # bridge-rscript.R.
-  if (!length(names)) {
-    return(invisible())
-  }
-  share_variables(names)
+  share_variables(names[nzchar(names)])
 }
 
 # Evaluates `code` once more with a key, where one is missing and somebody is there to be asked.
