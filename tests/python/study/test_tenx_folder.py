@@ -12,7 +12,7 @@ from scipy.sparse import csr_matrix, random
 
 from cellferry.errors import InputError, OutputError
 from cellferry.study.expression import blocks as cut
-from cellferry.study.expression import spilled
+from cellferry.study.expression import on_disk
 from cellferry.study.expression.matrix import MatrixSource
 from cellferry.study.inputs import mtx
 from cellferry.study.inputs.mtx import MatrixMarket
@@ -93,8 +93,8 @@ def test_blocks_are_those_of_the_whole_matrix(tmp_path_factory, data):
     most = data.draw(st.integers(1, 5))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mtx, "TEXT", data.draw(st.integers(1, 60)))
-        patch.setattr(spilled, "BLOCK_VALUES", data.draw(st.integers(1, 20)))
-        patch.setattr(spilled, "IN_MEMORY", data.draw(st.sampled_from([0, 1000])))
+        patch.setattr(on_disk, "BLOCK_VALUES", data.draw(st.integers(1, 20)))
+        patch.setattr(on_disk, "IN_MEMORY", data.draw(st.sampled_from([0, 1000])))
         with opened_object(path) as opened:
             source = MatrixSource(opened.X, list(opened.var.index))
             assert source.shape == expected.shape
@@ -122,17 +122,17 @@ def test_memory_is_bounded_whatever_the_order(tmp_path, monkeypatch, order):
     )
     path = folder_of(tmp_path / "x", text, 500, 3000)
     monkeypatch.setattr(mtx, "TEXT", 1 << 16)
-    monkeypatch.setattr(spilled, "BLOCK_VALUES", 10_000)
-    monkeypatch.setattr(spilled, "IN_MEMORY", 0)
+    monkeypatch.setattr(on_disk, "BLOCK_VALUES", 10_000)
+    monkeypatch.setattr(on_disk, "IN_MEMORY", 0)
     largest = []
-    read = spilled._Numbers.__getitem__
+    read = on_disk._Numbers.__getitem__
 
     def noted(self, wanted):
         found = read(self, wanted)
         largest.append(len(found))
         return found
 
-    monkeypatch.setattr(spilled._Numbers, "__getitem__", noted)
+    monkeypatch.setattr(on_disk._Numbers, "__getitem__", noted)
     with opened_object(path) as opened:
         blocks = [block for _, block in MatrixSource(opened.X, list(opened.var.index)).blocks(999)]
     assert max(largest) <= 10_000
@@ -217,8 +217,8 @@ def test_a_full_disk_is_an_error_that_names_the_folder(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(spilled, "check_room", full)
-    monkeypatch.setattr(spilled, "IN_MEMORY", 0)
+    monkeypatch.setattr(on_disk, "check_room", full)
+    monkeypatch.setattr(on_disk, "IN_MEMORY", 0)
     with opened_object(path) as opened, pytest.raises(OutputError, match="cannot be kept") as said:
         opened.X[0:1]
     assert "TMPDIR" in said.value.hint

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .blocks import BLOCK_VALUES
+from .on_disk import LateMatrix, put_on_disk
 from .rows import RowMatrix
 from .source import runs_of, spread
-from .spilled import LateMatrix, spilled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +51,7 @@ def rows_of_lazy(array: Any) -> RowMatrix:
             yield block.row, block.col + start, block.data
 
     def turned() -> RowMatrix:
-        return spilled(pieces, by_cells.shape, None, by_cells.dtype, by_cells.dtype)
+        return put_on_disk(pieces, by_cells.shape, None, by_cells.dtype, by_cells.dtype)
 
     def sample(most: int) -> NDArray[np.number]:
         chosen = spread(len(ends) - 1, LOOKED_AT)

@@ -18,8 +18,8 @@ import numpy as np
 
 from ...errors import InputError, counted
 from ..expression.blocks import BLOCK_VALUES, row_ranges
+from ..expression.on_disk import DiskMatrix, LateMatrix, put_on_disk
 from ..expression.rows import RowMatrix
-from ..expression.spilled import LateMatrix, SpilledMatrix, spilled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -133,7 +133,7 @@ class MatrixMarket(LateMatrix):
         except _TooWideError:
             return self._stored_as(self.dtype)
 
-    def _stored_as(self, stored: np.dtype[Any]) -> SpilledMatrix:
+    def _stored_as(self, stored: np.dtype[Any]) -> DiskMatrix:
         def pieces() -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
             kept = None
             if self._genes is not None:
@@ -151,7 +151,7 @@ class MatrixMarket(LateMatrix):
                     known = places >= 0
                     yield cells[known], places[known], values[known]
 
-        return spilled(pieces, self.shape, self.header.values, self.dtype, stored)
+        return put_on_disk(pieces, self.shape, self.header.values, self.dtype, stored)
 
 
 class _TooWideError(Exception):

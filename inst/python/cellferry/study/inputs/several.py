@@ -25,7 +25,7 @@ from ...errors import (
     warn,
 )
 from ..expression.kinds import Kind
-from ..expression.spilled import LateMatrix, spilled
+from ..expression.on_disk import LateMatrix, put_on_disk
 from ..expression.stacked import StackedMatrix
 from ..layers import OpenH5ad, OpenRaw, Place, choose_matrices, places_of
 from .address import Address, address_of, opened_address, read_address
@@ -347,7 +347,7 @@ def _by_cells(place: Place) -> Any:
 
     def turned() -> Any:
         n_values = int(source.values_by_line().sum())
-        return spilled(pieces, source.shape, n_values, source.dtype, source.dtype)
+        return put_on_disk(pieces, source.shape, n_values, source.dtype, source.dtype)
 
     return LateMatrix(turned, source.shape, source.dtype, source.sample_values)
 

@@ -30,13 +30,13 @@ IN_MEMORY = 32 << 20
 _ANY = 1 << 62
 
 
-def spilled(
+def put_on_disk(
     pieces: Pieces,
     shape: tuple[int, int],
     n_values: int | None,
     dtype: DTypeLike,
     stored: DTypeLike,
-) -> SpilledMatrix:
+) -> DiskMatrix:
     """Return a matrix of which one piece at a time is in memory.
 
     Pieces in the order of cells are read once. Others are read twice: cells are counted first,
@@ -59,20 +59,20 @@ def spilled(
         There is no room for them.
     """
     try:
-        return _spilled(pieces, shape, n_values, np.dtype(dtype), np.dtype(stored))
+        return _put(pieces, shape, n_values, np.dtype(dtype), np.dtype(stored))
     except OSError as error:
         place = tempfile.gettempdir()
         message = f'Values cannot be kept in "{place}" while they are read: {error.strerror}.'
         raise OutputError(message, "Set TMPDIR to a folder on a larger disk.") from error
 
 
-def _spilled(
+def _put(
     pieces: Pieces,
     shape: tuple[int, int],
     n_values: int | None,
     dtype: np.dtype[Any],
     stored: np.dtype[Any],
-) -> SpilledMatrix:
+) -> DiskMatrix:
     genes, values = _Numbers(np.int32, n_values), _Numbers(stored, n_values)
     counts = np.zeros(shape[0], np.int64)
     place, last, in_order = 0, -1, True
@@ -91,7 +91,7 @@ def _spilled(
     indptr = np.concatenate([[0], np.cumsum(counts)])
     if not in_order:
         _sort(pieces, indptr, genes, values)
-    return SpilledMatrix(indptr, genes, values, shape, dtype)
+    return DiskMatrix(indptr, genes, values, shape, dtype)
 
 
 def _sort(pieces: Pieces, indptr: NDArray[np.int64], genes: _Numbers, values: _Numbers) -> None:
@@ -119,8 +119,8 @@ def _sort(pieces: Pieces, indptr: NDArray[np.int64], genes: _Numbers, values: _N
             numbers.put(begin, numbers[begin:end][order])
 
 
-class SpilledMatrix(RowMatrix):
-    """Cells x genes in files without a name, which are gone with it; see :func:`spilled`."""
+class DiskMatrix(RowMatrix):
+    """Cells x genes in files without a name, which are gone with it; see :func:`put_on_disk`."""
 
     def __init__(
         self,
