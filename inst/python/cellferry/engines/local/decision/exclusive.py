@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING
 
+from ..knowledge.packaged import packaged_rows
 from ..score import SUPPORT
 
 if TYPE_CHECKING:
@@ -53,13 +53,9 @@ def pairs(species: Species) -> tuple[Pair, ...]:
     >>> pairs("human")[0].of_one
     ('CD3D', 'CD3E', 'CD3G', 'TRAC')
     """
-    path = resources.files("cellferry") / "data" / "knowledge_exclusive.tsv"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    header, *rows = (line.split("\t") for line in lines if line and not line.startswith("#"))
     suffix = "" if species == "human" else f"_{species}"
     found = []
-    for row in rows:
-        cells = dict(zip(header, row, strict=True))
+    for cells in packaged_rows("knowledge_exclusive.tsv"):
         one, other = (tuple(cells[f"of_{x}{suffix}"].split()) for x in ("one", "other"))
         both = tuple(filter(None, map(str.strip, cells["of_both"].split(";"))))
         found.append(Pair(cells["one"], one, cells["other"], other, both, cells["source"]))

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from importlib import resources
 from typing import TYPE_CHECKING
 
+from ..knowledge.packaged import packaged_rows
 from ..score import SILENT_HALF, SUPPORT
 
 if TYPE_CHECKING:
@@ -57,13 +57,9 @@ def rules(species: Species) -> tuple[Rule, ...]:
     >>> next(r for r in rules("human") if r.name == "CD4 T cell").silent
     ('CD8A', 'CD8B', 'TRDC')
     """
-    path = resources.files("cellferry") / "data" / "knowledge_siblings.tsv"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    header, *rows = (line.split("\t") for line in lines if line and not line.startswith("#"))
     suffix = "" if species == "human" else f"_{species}"
     found = []
-    for row in rows:
-        cells = dict(zip(header, row, strict=True))
+    for cells in packaged_rows("knowledge_siblings.tsv"):
         shown = tuple(_group(part) for part in cells[f"shown{suffix}"].split(";") if part.strip())
         if shown:
             silent, needs = (tuple(cells[f"{c}{suffix}"].split()) for c in ("silent", "needs"))

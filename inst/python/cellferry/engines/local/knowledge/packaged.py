@@ -22,3 +22,22 @@ def packaged_knowledge() -> Knowledge:
     with resources.as_file(resources.files("cellferry") / "data" / "knowledge") as folder:
         files = sorted(folder.glob("*.tsv"))
         return Knowledge(tuple(t for path in files for t in read_types(path)))
+
+
+def packaged_rows(name: str) -> list[dict[str, str]]:
+    """Return the rows of another table that comes with cellferry, each a column -> its text.
+
+    Parameters
+    ----------
+    name
+        Of the file in ``data``: tabs, a header, lines of comment that begin with ``#``.
+
+    Examples
+    --------
+    >>> packaged_rows("knowledge_siblings.tsv")[0]["prompted_by"]
+    ''
+    """
+    path = resources.files("cellferry") / "data" / name
+    lines = path.read_text(encoding="utf-8").splitlines()
+    header, *rows = (line.split("\t") for line in lines if line and not line.startswith("#"))
+    return [dict(zip(header, row, strict=True)) for row in rows]
