@@ -121,7 +121,6 @@ plan_of_several <- function(object, engines, keys, request_of, ask) {
   all
 }
 
-# The object of an .rds is labelled here; all other files are read in Python.
 # Several files are one object only where one engine reads them.
 check_one_path <- function(object) {
   if (length(object) > 1L) {
@@ -133,6 +132,7 @@ check_one_path <- function(object) {
   }
 }
 
+# The object of an .rds is labelled here; all other files are read in Python.
 annotate_path_by_several <- function(path, asked, output) {
   found <- object_of_path(path)
   if (is.null(found)) {

@@ -77,23 +77,17 @@ class TestCluster:
             assert Run.open(run).content["status"] == "finished"
             assert len(Run.open(run).finished()) == 4
 
-    def test_what_a_lost_cluster_had_read_is_not_read_again(self, file, tmp_path, monkeypatch):
+    def test_what_a_lost_cluster_had_read_is_not_read_again(self, file, tmp_path):
         pytest.importorskip("distributed")
         first, second = tmp_path / "first", tmp_path / "second"
         first.mkdir()
         second.mkdir()
-        with Cluster(first) as cluster:
-            record = Run.record
-
-            def then_kill(run, unit, key, payload):
-                record(run, unit, key, payload)
-                if len(run.finished()) == 2:
-                    cluster.kill(cluster.scheduler)
-
-            with monkeypatch.context() as patch:
-                patch.setattr(Run, "record", then_kill)
-                with pytest.raises(SchedulerError) as lost:
-                    answer(file, scheduler=cluster.address)
+        with (
+            Cluster(first) as cluster,
+            cluster.lost_after(2),
+            pytest.raises(SchedulerError) as lost,
+        ):
+            answer(file, scheduler=cluster.address)
         run = Run.open(lost.value.data["run"])
         assert f'resume="{run.id}"' in lost.value.hint
         before = len(run.finished())

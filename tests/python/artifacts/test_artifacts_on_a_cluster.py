@@ -152,23 +152,17 @@ class TestCluster:
         assert far.value.message == near.value.message
         assert not list((tmp_path / "far").iterdir())
 
-    def test_after_a_kill_the_same_bytes_and_nothing_twice(self, file, tmp_path, monkeypatch):
+    def test_after_a_kill_the_same_bytes_and_nothing_twice(self, file, tmp_path):
         first, second = tmp_path / "first", tmp_path / "second"
         first.mkdir()
         second.mkdir()
-        with Cluster(first) as cluster:
-            record = Run.record
-
-            def then_kill(run, unit, key, payload):
-                record(run, unit, key, payload)
-                # After the pieces, among the chunks.
-                if len(run.finished()) == 6:
-                    cluster.kill(cluster.scheduler)
-
-            with monkeypatch.context() as patch:
-                patch.setattr(Run, "record", then_kill)
-                with pytest.raises(SchedulerError) as lost:
-                    built(file, first, scheduler=cluster.address)
+        # After the pieces, among the chunks.
+        with (
+            Cluster(first) as cluster,
+            cluster.lost_after(6),
+            pytest.raises(SchedulerError) as lost,
+        ):
+            built(file, first, scheduler=cluster.address)
         assert not (first / "vars.h5").exists()
         run = Run.open(lost.value.data["run"])
         with Cluster(second, 2) as cluster:

@@ -17,14 +17,17 @@ from cellferry.runs.worker import Events, run_in_worker
 from cellferry.study.expression.matrix import MatrixSource
 
 
-@pytest.mark.parametrize("kept", ["csr", "unsorted", "duplicates", "csc", "dense"])
-def test_every_gene_comes_once_and_whole(
-    kept: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.fixture(autouse=True)
+def few_values_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a small matrix be read in several shares, ranges and groups."""
     monkeypatch.setattr(by_gene, "FEW_VALUES", 0)
     monkeypatch.setattr(by_gene, "SHARE_VALUES", 50)
     monkeypatch.setattr(gene_ranges, "RANGE_VALUES", 100)
     monkeypatch.setattr(transpose, "GROUP_VALUES", 100)
+
+
+@pytest.mark.parametrize("kept", ["csr", "unsorted", "duplicates", "csc", "dense"])
+def test_every_gene_comes_once_and_whole(kept: str, tmp_path: Path) -> None:
     whole = sp.random(60, 31, 0.3, format="csr", random_state=3, dtype=np.float32)
     expected = whole.toarray()
     given_matrix: object = whole
@@ -59,13 +62,7 @@ def test_every_gene_comes_once_and_whole(
 
 
 @pytest.mark.parametrize("kept", ["csr", "unsorted", "csc"])
-def test_it_says_how_many_values_are_before_each_gene(
-    kept: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(by_gene, "FEW_VALUES", 0)
-    monkeypatch.setattr(by_gene, "SHARE_VALUES", 50)
-    monkeypatch.setattr(gene_ranges, "RANGE_VALUES", 100)
-    monkeypatch.setattr(transpose, "GROUP_VALUES", 100)
+def test_it_says_how_many_values_are_before_each_gene(kept: str, tmp_path: Path) -> None:
     matrix = sp.random(40, 25, 0.4, format="csr", random_state=4, dtype=np.float32)
     ends = matrix.tocsc().indptr
     if kept == "unsorted":

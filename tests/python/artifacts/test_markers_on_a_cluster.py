@@ -104,26 +104,17 @@ class TestCluster:
         found = find_markers(backed, "leiden", scheduler=two_workers, **ALL)
         same(found, find_markers(file, "leiden", **ALL))
 
-    def test_a_cluster_that_is_lost_is_gone_on_with(self, file, tmp_path, monkeypatch):
+    def test_a_cluster_that_is_lost_is_gone_on_with(self, file, tmp_path):
         first, second = tmp_path / "first", tmp_path / "second"
         first.mkdir()
         second.mkdir()
-        with Cluster(first) as cluster:
-            record = Run.record
-
-            def then_kill(run, unit, key, payload):
-                record(run, unit, key, payload)
-                # After all pieces, among the genes.
-                if len(run.finished()) == 10:
-                    cluster.kill(cluster.scheduler)
-
-            monkeypatch.setattr(Run, "record", then_kill)
-            with pytest.raises(SchedulerError) as lost:
-                find_markers(file, "leiden", scheduler=cluster.address, **ALL)
-            monkeypatch.undo()
-        monkeypatch.setattr(by_gene, "RANGE_CELLS", 150)
-        monkeypatch.setattr(by_gene, "RANGE_VALUES", 2_000)
-        monkeypatch.setenv("CELLFERRY_HOME", str(tmp_path / "cellferry-home"))
+        # After all pieces, among the genes.
+        with (
+            Cluster(first) as cluster,
+            cluster.lost_after(10),
+            pytest.raises(SchedulerError) as lost,
+        ):
+            find_markers(file, "leiden", scheduler=cluster.address, **ALL)
         run = Run.open(lost.value.data["run"])
         assert f'resume="{run.id}"' in lost.value.hint
         assert len(run.finished()) >= 10

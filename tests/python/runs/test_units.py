@@ -74,17 +74,17 @@ def after(folder, n, act):
 class TestCluster:
     def test_results_are_in_the_order_of_units_and_are_not_made_twice(self, folder, run):
         with Cluster(folder, 2) as processes, opened_cluster(processes.address) as cluster:
-            found = cluster.results(job(folder), units(20), run, Events(), "numbers")
+            found = list(cluster.begin(job(folder), units(20), run, Events(), "numbers"))
             assert squares(found) == [i**2 for i in range(20)]
-            again = cluster.results(job(folder), units(25), run, Events(), "numbers")
+            again = list(cluster.begin(job(folder), units(25), run, Events(), "numbers"))
         assert squares(again) == [i**2 for i in range(25)]
         assert done(folder) == list(range(25))
 
     def test_a_result_that_was_damaged_on_the_disk_is_made_again(self, folder, run):
         with Cluster(folder) as processes, opened_cluster(processes.address) as cluster:
-            first = cluster.results(job(folder), units(3), run, Events(), "numbers")
+            first = list(cluster.begin(job(folder), units(3), run, Events(), "numbers"))
             first[1].file.write_bytes(b"x")
-            again = cluster.results(job(folder), units(3), run, Events(), "numbers")
+            again = list(cluster.begin(job(folder), units(3), run, Events(), "numbers"))
         assert squares(again) == [0, 1, 4]
         assert done(folder) == [0, 1, 1, 2]
 
@@ -117,7 +117,7 @@ class TestCluster:
     def test_a_worker_that_is_killed_costs_only_its_own_units(self, folder, run):
         with Cluster(folder, 2) as processes, opened_cluster(processes.address) as cluster:
             after(folder, 6, lambda: processes.kill(processes.workers[0]))
-            found = cluster.results(job(folder, 0.2), units(16), run, Events(), "numbers")
+            found = list(cluster.begin(job(folder, 0.2), units(16), run, Events(), "numbers"))
         assert squares(found) == [i**2 for i in range(16)]
 
     def test_a_scheduler_that_is_killed_is_an_error_and_what_came_is_kept(self, folder, run):
@@ -127,7 +127,7 @@ class TestCluster:
                 pytest.raises(SchedulerError) as lost,
                 opened_cluster(processes.address) as cluster,
             ):
-                cluster.results(job(folder, 0.3), units(40), run, Events(), "numbers")
+                list(cluster.begin(job(folder, 0.3), units(40), run, Events(), "numbers"))
         assert lost.value.message == "The scheduler is gone, and the work that it had with it."
         assert lost.value.data == {"problem": "lost", "run": run.id}
         kept = len(run.finished())
@@ -137,7 +137,7 @@ class TestCluster:
         second = folder / "second"
         second.mkdir()
         with Cluster(second) as processes, opened_cluster(processes.address) as cluster:
-            found = cluster.results(job(folder, 0.3), units(40), run, Events(), "numbers")
+            found = list(cluster.begin(job(folder, 0.3), units(40), run, Events(), "numbers"))
         assert squares(found) == [i**2 for i in range(40)]
         assert len(done(folder)) == 40 - kept
 
@@ -147,7 +147,7 @@ class TestCluster:
             opened_cluster(processes.address) as cluster,
             pytest.raises(SchedulerError) as killed,
         ):
-            cluster.results(job(folder, function="die"), units(1), run, Events(), "numbers")
+            list(cluster.begin(job(folder, function="die"), units(1), run, Events(), "numbers"))
         assert killed.value.message == "4 workers died over the same unit of work."
         assert "memory is short" in killed.value.hint
 
@@ -157,7 +157,7 @@ class TestCluster:
             opened_cluster(processes.address) as cluster,
             pytest.raises(InvalidObjectError, match="The unit 0 is refused") as refused,
         ):
-            cluster.results(job(folder, function="refuse"), units(1), run, Events(), "numbers")
+            list(cluster.begin(job(folder, function="refuse"), units(1), run, Events(), "numbers"))
         assert refused.value.hint == "Try another. 0 units are kept and not done again."
 
     def test_an_interrupt_ends_the_work_at_once(self, folder, run):
@@ -166,7 +166,7 @@ class TestCluster:
             after(folder, 2, events.cancel)
             started = time.monotonic()
             with pytest.raises(CancelledWork):
-                cluster.results(job(folder, 1.0), units(30), run, events, "numbers")
+                list(cluster.begin(job(folder, 1.0), units(30), run, events, "numbers"))
         assert time.monotonic() - started < 15
         assert len(run.finished()) < 6
 
@@ -183,7 +183,7 @@ class TestCluster:
                 opened_cluster(processes.address) as cluster,
                 pytest.raises(SchedulerError, match=r"has cellferry 0\.0\.1 and not") as differs,
             ):
-                cluster.results(job(folder), units(4), run, Events(), "numbers")
+                list(cluster.begin(job(folder), units(4), run, Events(), "numbers"))
         assert differs.value.data["problem"] == "versions"
         assert differs.value.message.startswith("The worker tcp://127.0.0.1:")
         assert '"cellferry==' in differs.value.hint
@@ -196,7 +196,7 @@ class TestCluster:
             processes.worker(path=folder)
             processes.wait_for(1)
             with pytest.raises(SchedulerError) as without:
-                cluster.results(job(folder), units(2), run, Events(), "numbers")
+                list(cluster.begin(job(folder), units(2), run, Events(), "numbers"))
         assert without.value.data["problem"] in {"worker", "versions"}
         assert "pip install cellferry==" in without.value.hint
 
@@ -218,7 +218,7 @@ class TestCluster:
                 opened_cluster(processes.address) as cluster,
                 pytest.raises(CellferryError, match=r"there\.txt") as missing,
             ):
-                cluster.results(looked, units(4), run, Events(), "numbers")
+                list(cluster.begin(looked, units(4), run, Events(), "numbers"))
         assert missing.value.data["worker"].startswith("tcp://127.0.0.1:")
 
 

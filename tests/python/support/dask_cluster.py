@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from cellferry.runs.run import Run
 from paths import PACKAGE
 
 SUPPORT = Path(__file__).parent
@@ -81,6 +82,20 @@ class Cluster:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    @contextmanager
+    def lost_after(self, n):
+        """Kill the scheduler when a run has ``n`` finished units."""
+        record = Run.record
+
+        def then_kill(run, unit, key, payload):
+            record(run, unit, key, payload)
+            if len(run.finished()) == n:
+                self.kill(self.scheduler)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Run, "record", then_kill)
+            yield
 
     def __enter__(self):
         return self

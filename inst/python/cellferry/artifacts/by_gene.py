@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 
 from ..runs.parallel import bounded_map
-from ..study.expression.blocks import BLOCK_VALUES, canonical, row_ranges, sparse_view
+from ..study.expression.blocks import (
+    BLOCK_VALUES,
+    canonical,
+    lines_between,
+    row_ranges,
+    sparse_view,
+)
 from ..study.expression.source import BlockRun
 from .gene_ranges import GeneRanges
 from .machine import available_memory, processors
@@ -151,7 +157,7 @@ class GeneReader:
             self.events.check()
             block = canonical(given)
             for first, last in row_ranges(block.indptr, SHARE_VALUES, int(block.shape[1])):
-                yield start + first, _columns(block, first, last)
+                yield start + first, lines_between(block, first, last, "genes")
 
     def _transposed(
         self, on_cells: Callable[[int, Block], None] | None
@@ -193,11 +199,3 @@ class GeneReader:
         if self.tells:
             total = self.source.shape[0]
             self.events.emit("progress", row, total, "cells", "Reading the values")
-
-
-def _columns(block: Block, start: int, stop: int) -> Block:
-    """Return some columns of a matrix compressed by columns, which share its arrays."""
-    pointers = block.indptr[start : stop + 1]
-    here = slice(int(pointers[0]), int(pointers[-1]))
-    arrays = (block.data[here], block.indices[here], pointers - pointers[0])
-    return sparse_view(arrays, (int(block.shape[0]), stop - start), "genes")

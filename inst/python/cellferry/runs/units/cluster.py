@@ -58,19 +58,6 @@ class Cluster:
             self._client.cancel(list(self._waiting))
         self._waiting.clear()
 
-    def results(
-        self,
-        job: Job,
-        units: Sequence[Unit],
-        run: Run,
-        events: Events,
-        what: str,
-        *,
-        is_whole: Callable[[Unit, Remembered], bool] | None = None,
-    ) -> list[Remembered]:
-        """Return the results of all units in their order; see :meth:`begin`."""
-        return list(self.begin(job, units, run, events, what, is_whole=is_whole))
-
     def begin(
         self,
         job: Job,

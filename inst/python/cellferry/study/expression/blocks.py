@@ -89,6 +89,32 @@ def sparse_view(arrays: Arrays, shape: tuple[int, int], axis: Axis = "cells") ->
     return made
 
 
+def lines_between(matrix: Matrix, start: int, stop: int, axis: Axis) -> Block:
+    """Return some lines of a matrix in memory that is compressed along them; they share its arrays.
+
+    Parameters
+    ----------
+    matrix
+        Cells x genes.
+    start, stop
+        The first line, and the one after the last.
+    axis
+        What a line is: ``"cells"`` in CSR, ``"genes"`` in CSC form.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csc_matrix
+    >>> lines_between(csc_matrix([[1.0, 0.0], [0.0, 2.0]]), 1, 2, "genes").toarray().tolist()
+    [[0.0], [2.0]]
+    """
+    pointers = matrix.indptr[start : stop + 1]
+    first, last = int(pointers[0]), int(pointers[-1])
+    arrays = (matrix.data[first:last], matrix.indices[first:last], pointers - first)
+    across = int(matrix.shape[1 if axis == "cells" else 0])
+    shape = (stop - start, across) if axis == "cells" else (across, stop - start)
+    return sparse_view(arrays, shape, axis)
+
+
 def canonical(block: Block | BlockRun) -> Block:
     """Return a block with sorted indices and no duplicates: itself, or a copy if it has to.
 

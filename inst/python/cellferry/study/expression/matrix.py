@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InvalidObjectError
-from .blocks import BLOCK_ROWS, BLOCK_VALUES, _compressed, row_ranges, sparse_view
+from .blocks import BLOCK_ROWS, BLOCK_VALUES, _compressed, lines_between, row_ranges
 from .lazy import is_lazy, rows_of_lazy
 from .origin import Origin, origin_of
 from .rows import RowMatrix
@@ -158,7 +158,7 @@ class MatrixSource(ExpressionSource):
             return
         for start, stop in self._ranges(axis, most):
             if _in_memory(matrix, axis):
-                yield start, _shared(matrix, start, stop, axis)
+                yield start, lines_between(matrix, start, stop, axis)
             else:
                 part = matrix[start:stop] if axis == "cells" else matrix[:, start:stop]
                 yield start, _compressed(part, axis)
@@ -244,12 +244,3 @@ def _pointers(
     if getattr(matrix, "format", "") == wanted and hasattr(matrix, "group"):
         return np.asarray(matrix.group["indptr"][here])
     return None
-
-
-def _shared(matrix: Matrix, start: int, stop: int, axis: Axis) -> Block:
-    pointers = matrix.indptr[start : stop + 1]
-    first, last = int(pointers[0]), int(pointers[-1])
-    arrays = (matrix.data[first:last], matrix.indices[first:last], pointers - first)
-    across = int(matrix.shape[1 if axis == "cells" else 0])
-    shape = (stop - start, across) if axis == "cells" else (across, stop - start)
-    return sparse_view(arrays, shape, axis)
