@@ -40,7 +40,7 @@
 #' @param markers Whether to find the positive markers of the clusters in the same read, as
 #'   `FindClusterMarkers(only.pos = TRUE, logfc.threshold = 0.25, min.pct = 0.1, rules = "5.0.1")`.
 #' @param verbose Whether to show messages and progress.
-#' @param scheduler Of the path of an `.h5ad`: a cluster of dask whose workers read it, by its
+#' @param scheduler Of a path, or of several: a cluster of dask whose workers read them, by its
 #'   address (`"tcp://host:8786"`), or `"local"`. The files are the same whatever the number of
 #'   workers.
 #' @param resume Id of a run whose cluster was lost, which the error names: what it had done is not

@@ -36,7 +36,7 @@
 #' @param min.cells.feature,pseudocount.use,base,max.cells.per.ident,random.seed As there; cells
 #'   are drawn as Seurat draws them (with `within`, which Seurat does not have, by NumPy).
 #' @param verbose Whether to show messages and progress.
-#' @param scheduler Of the path of an `.h5ad`: a cluster of dask whose workers read it, by its
+#' @param scheduler Of a path, or of several: a cluster of dask whose workers read them, by its
 #'   address (`"tcp://host:8786"`), or `"local"`. The table is the same to the bit.
 #' @param resume Id of a run whose cluster was lost, which the error names: what it had done is not
 #'   done again.

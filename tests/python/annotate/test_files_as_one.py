@@ -12,11 +12,7 @@ from click.testing import CliRunner
 from cell_data import cells
 from cellferry import annotate_cells, annotate_clusters, build_artifacts, find_markers, pseudobulk
 from cellferry.cli import group
-from cellferry.errors import (
-    GroupMissingError,
-    InvalidOptionError,
-    UnsupportedObjectError,
-)
+from cellferry.errors import GroupMissingError, InvalidOptionError
 from cellferry.study.inputs.several import Files, read_place
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -95,13 +91,6 @@ def test_what_one_object_is_needed_for_is_refused(tmp_path):
         annotate_clusters(paths, group_key="leiden", within="truth", progress=False)
     with pytest.raises(GroupMissingError, match='no column "donor"'):
         find_markers(paths, "donor", progress=False)
-
-
-def test_a_cluster_does_not_read_several_files(tmp_path):
-    pytest.importorskip("distributed")
-    paths, _ = thirds(tmp_path)
-    with pytest.raises(UnsupportedObjectError, match="or in several files"):
-        find_markers(paths, "leiden", scheduler="local", progress=False)
 
 
 def test_files_without_a_column_in_common_have_no_clusters(tmp_path):

@@ -192,5 +192,5 @@ def test_a_zip_is_refused_by_a_cluster_with_what_to_do(tmp_path):
     atlas(tmp_path)
     shutil.make_archive(str(tmp_path / "y"), "zip", tmp_path / "x.zarr")
     (tmp_path / "y.zip").rename(tmp_path / "y.zarr.zip")
-    with pytest.raises(UnsupportedObjectError, match="in a zip, in a file of 10x"):
+    with pytest.raises(UnsupportedObjectError, match="in a zip, in a folder of 10x"):
         find_markers(tmp_path / "y.zarr.zip", "leiden", scheduler="local", **ALL)

@@ -5,7 +5,7 @@ import pytest
 import cellferry
 from cellferry.engines.local.confined import of_the_tissue
 from cellferry.engines.local.knowledge.packaged import packaged_knowledge
-from cellferry.engines.local.knowledge.tissues import occurs, tissue_table, tissues_of
+from cellferry.engines.local.knowledge.tissues import expected, occurs, tissue_table, tissues_of
 
 PACKAGED = packaged_knowledge()
 
@@ -63,4 +63,42 @@ def test_a_stated_tissue_changes_no_answer_that_occurs_there():
     table = {name: named(name) for name in types}
     plain = cellferry.annotate_clusters(table, progress=False)
     stated = cellferry.annotate_clusters(table, tissue="blood", progress=False)
+    assert [row.label for row in plain] == [row.label for row in stated]
+
+
+def test_a_few_genes_of_a_type_of_elsewhere_are_what_it_is_a_kind_of():
+    """They are too few for a tissue that does not have it: the answer was Unknown."""
+    genes = ["RORC", "IL23R", "KIT"]
+    assert label(genes, None) == "ILC3"
+    (row,) = cellferry.annotate_clusters({"0": genes}, tissue="blood", progress=False)
+    assert (row.label, row.detail) == ("Innate lymphoid cell", "ILC3")
+    assert row.confidence == 0.55
+    assert "ILC3 is suggested" in str(row.justification)
+
+
+@pytest.mark.parametrize("tissue", ["blood", "kidney"])
+def test_a_tissue_makes_of_a_type_of_elsewhere_nothing_unrelated(tissue):
+    """A property over all types: Unknown only where nothing that it is a kind of occurs here."""
+    tissues = tissues_of(tissue)
+    elsewhere = [
+        t for t in PACKAGED.types
+        if t.kind == "type" and t.positive.get("human") and not expected(t.tissues, tissues)
+    ]  # fmt: skip
+    table = {t.name: named(t.name, n=4) for t in elsewhere}
+    plain = cellferry.annotate_clusters(table, progress=False)
+    stated = cellferry.annotate_clusters(table, tissue=tissue, progress=False)
+    lost = []
+    for one, two in zip(plain, stated, strict=True):
+        above = PACKAGED.ancestors.get(str(one.label), {})
+        here = [a for a in above if PACKAGED.by_name[a].kind != "compartment"]
+        if two.label == "Unknown" and one.label != "Unknown" and here and not one.mixed:
+            lost.append((one.cluster, one.label))
+    assert not lost
+
+
+def test_an_embryo_has_all_tissues():
+    types = ("Hepatocyte", "Enteroendocrine cell", "Cardiac muscle cell", "Neuron", "Podocyte")
+    table = {name: named(name) for name in types}
+    plain = cellferry.annotate_clusters(table, progress=False)
+    stated = cellferry.annotate_clusters(table, tissue="embryo", progress=False)
     assert [row.label for row in plain] == [row.label for row in stated]

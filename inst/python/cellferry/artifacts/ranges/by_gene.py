@@ -52,13 +52,13 @@ def required_origin(source: ExpressionSource) -> Origin:
     Raises
     ------
     UnsupportedObjectError
-        They are in memory, in a zip, in a file of 10x, or in several files.
+        They are in memory, in a zip, in a folder of 10x, or by gene in one of several files.
     """
     if source.origin is not None:
         return source.origin
     message = (
-        "A cluster reads the values from a file, an .h5ad or zarr, and these are in the memory of "
-        "this process, in a zip, in a file of 10x, or in several files."
+        "A cluster reads the values from files, .h5ad, zarr or .h5 of 10x, and these are in the "
+        "memory of this process, in a zip, in a folder of 10x, or by gene in one of several files."
     )
     hint = 'Write the object to where all workers see it, and give its path: "atlas.h5ad".'
     raise UnsupportedObjectError(message, hint)

@@ -15,10 +15,11 @@ from ..base import Payload
 from .decision.choose import choose
 from .decision.floor import MIN_FIT, MIN_SIGNIFICANCE, OWN_SIGNIFICANCE, supporters
 from .decision.mixture import residual
+from .decision.rivals import AGREED
 from .score import SUPPORT, Lookup, Signal, score_types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .decision.choice import Choice
     from .evidence import Evidence
@@ -62,17 +63,28 @@ class Reader:
         made.__dict__["lookup"] = self.lookup
         return made
 
-    def answer(self, cluster: str, column: int, n_cells: int | None) -> Payload:
+    def answer(
+        self,
+        cluster: str,
+        column: int,
+        n_cells: int | None,
+        broader: Callable[[str], str | None] | None = None,
+    ) -> Payload:
         """Return the row and the evidence of a cluster as plain data.
 
         Parameters
         ----------
         column
             The cluster's position in the evidence.
+        broader
+            Gives what is answered in place of what was chosen, which is a kind of it; None is
+            Unknown.
         """
         profiles = self.hierarchy.profiles
         scores = score_types(profiles, Signal.read(profiles, self.evidence, column, self.lookup))
         choice = choose(self.hierarchy, scores)
+        if broader is not None:
+            choice = self._broader(choice, broader)
         found = _Findings(self, scores, choice, column)
         annotation = found.unknown() if choice.label is None else found.known(choice.label)
         annotation.update(
@@ -84,6 +96,15 @@ class Reader:
             n_markers=int(self.evidence.listed[column]),
         )
         return {"annotation": annotation, "evidence": found.evidence()}
+
+    def _broader(self, choice: Choice, broader: Callable[[str], str | None]) -> Choice:
+        if choice.label is None or choice.confidence is None:
+            return choice
+        name = broader(self.hierarchy.profiles.names[choice.label])
+        if name not in self.hierarchy.positions or choice.partner is not None:
+            return replace(choice, label=None)
+        above, sure = self.hierarchy.positions[name], min(choice.confidence, AGREED)
+        return replace(choice, label=above, detail=choice.label, confidence=sure)
 
     def names(self, types: Iterable[int]) -> list[str]:
         """Return the names of types."""

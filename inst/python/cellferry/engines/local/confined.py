@@ -5,6 +5,10 @@ leads all the same, the cluster is read once more with the types of the tissue a
 is taken where it is of the same kind and about as sure: an immature neutrophil of the lung is a
 neutrophil, an enteroendocrine cell of the lung is a neuroendocrine one. Where nothing of the
 tissue is like it, or the first is beyond doubt, it stays, for samples hold what nobody expected.
+
+Where the tissue leaves nothing to be named, what would be named without it is not forgotten: the
+answer is what that is a kind of and what occurs here. An ILC3 of the blood is an innate lymphoid
+cell.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .knowledge.base import Knowledge
-from .knowledge.tissues import occurs
+from .knowledge.tissues import expected, occurs
 
 if TYPE_CHECKING:
     from ...files import Json
@@ -81,6 +85,11 @@ class InTissue:
         """Reads with the types of the tissue."""
         return self.confine(of_the_tissue(self.knowledge, self.tissues))
 
+    @functools.cached_property
+    def anywhere(self) -> Reader:
+        """Reads as if no tissue were stated."""
+        return self.every.in_tissues(frozenset())
+
     def answer(self, cluster: str, column: int, n_cells: int | None) -> Payload:
         """Return the row and the evidence of a cluster, as :meth:`.answer.Reader.answer`.
 
@@ -90,6 +99,9 @@ class InTissue:
             As there.
         """
         first = self.every.answer(cluster, column, n_cells)
+        if first["annotation"]["status"] != "ok":
+            other = self.anywhere.answer(cluster, column, n_cells, self._known_here)
+            return other if other["annotation"]["status"] == "ok" else first
         label = first["annotation"]["label"]
         sure = _sure(first["annotation"].get("confidence"))
         if not self._is_elsewhere(label) or first["annotation"]["mixed"] or sure >= BEYOND_DOUBT:
@@ -105,9 +117,18 @@ class InTissue:
             return first
         return second
 
+    def _known_here(self, label: str) -> str | None:
+        """Return the nearest that a type of elsewhere is a kind of and that occurs here."""
+        by_name, steps = self.knowledge.by_name, self.knowledge.ancestors[label]
+        if not self._is_elsewhere(label):
+            return None
+        named = [n for n in steps if by_name[n].kind != "compartment"]
+        here = [n for n in named if not self._is_elsewhere(n)]
+        return min(here, key=lambda n: (steps[n], n), default=None)
+
     def _is_elsewhere(self, label: Json) -> bool:
         found = self.knowledge.by_name.get(str(label))
-        return found is not None and not occurs(found.tissues, self.tissues)
+        return found is not None and not expected(found.tissues, self.tissues)
 
     def _same_kind(self, one: str, other: str) -> bool:
         shared = self.knowledge.common_ancestor(one, other)

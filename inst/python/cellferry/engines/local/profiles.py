@@ -16,7 +16,7 @@ import numpy as np
 
 from ...biology.gene_tables import aliases
 from ...biology.genes import Species
-from .knowledge.tissues import occurs
+from .knowledge.tissues import expected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -187,7 +187,7 @@ class Profiles:
 
 def _prior(types: Sequence[CellType], tissues: frozenset[str]) -> NDArray[np.float64]:
     """Return what the fit of each type is multiplied with."""
-    return np.array([1.0 if occurs(t.tissues, tissues) else ELSEWHERE for t in types])
+    return np.array([1.0 if expected(t.tissues, tissues) else ELSEWHERE for t in types])
 
 
 _HOLDERS = ("group", "compartment")

@@ -140,8 +140,11 @@ class MatrixSource(ExpressionSource):
 
     def values_by_line(self) -> NDArray[np.int64]:
         """Return how many values each gene (or cell) has, of what is kept along :attr:`axis`."""
+        if isinstance(self._matrix, RowMatrix) and self._columns is None:
+            return self._matrix.values_by_row()
         indptr = _pointers(self._matrix, self.axis)
-        if indptr is None:
+        # What is stored of genes that are not wanted is counted there.
+        if indptr is None or self._columns is not None:
             raise NotImplementedError
         return np.diff(indptr).astype(np.int64)
 

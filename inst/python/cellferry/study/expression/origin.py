@@ -16,6 +16,9 @@ from .zarr_groups import fingerprint_of_group, is_address, opened_group, place_o
 LOOKED_AT = 64
 """Pieces of a file that its fingerprint is of."""
 PIECE = 4096
+OF_10X = "10x"
+STACKED = "stacked"
+"""Forms that are no matrix of anndata."""
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,16 @@ class Origin:
     path
         Of the file, absolute; of zarr that of the folder, or its address.
     place
-        Name of the matrix in it, such as ``/layers/counts``.
+        Name of the matrix in it, such as ``/layers/counts``; of 10x those of its groups.
     fingerprint
         Of the file, whatever its path; see :func:`fingerprint_of`.
     columns
         Which columns are wanted, in their order; None is all.
     form
-        ``hdf5`` or ``zarr``.
+        ``hdf5``, ``zarr``, :data:`OF_10X` or :data:`STACKED`.
+    parts
+        Of what is ``stacked``, which has no path: where the matrices are whose cells follow each
+        other.
     """
 
     path: str
@@ -41,6 +47,12 @@ class Origin:
     fingerprint: str
     columns: tuple[int, ...] | None = None
     form: str = "hdf5"
+    parts: tuple[Origin, ...] = ()
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Those of all its files."""
+        return tuple(p for part in self.parts for p in part.paths) if self.parts else (self.path,)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
@@ -48,7 +60,8 @@ class Origin:
 
     def determining(self) -> dict[str, Any]:
         """Return what determines the values: all but the path."""
-        return {name: value for name, value in self.to_dict().items() if name != "path"}
+        found = {name: value for name, value in self.to_dict().items() if name != "path"}
+        return {**found, "parts": [part.determining() for part in self.parts]}
 
     @classmethod
     def from_dict(cls, given: Mapping[str, Any]) -> Origin:
@@ -60,6 +73,7 @@ class Origin:
             str(given["fingerprint"]),
             None if columns is None else tuple(columns),
             str(given.get("form", "hdf5")),
+            tuple(cls.from_dict(part) for part in given.get("parts", ())),
         )
 
 
@@ -69,22 +83,31 @@ def origin_of(matrix: Any, columns: Iterable[int] | None = None) -> Origin | Non
     Parameters
     ----------
     matrix
-        A dataset of h5py or an array of zarr, or a sparse matrix of anndata that is backed by one.
+        A dataset of h5py or an array of zarr, a sparse matrix of anndata that is backed by one,
+        or what knows its own origin.
     columns
         Which of its columns are wanted; None is all.
     """
-    item: Any = getattr(matrix, "group", matrix)
     wanted = None if columns is None else tuple(map(int, columns))
+    if hasattr(matrix, "origin"):
+        found: Origin | None = matrix.origin(wanted)
+        return found
+    item: Any = getattr(matrix, "group", matrix)
     if type(item).__module__.partition(".")[0] == "zarr":
         place = place_of_group(item)
         if place is None:
             return None
         return Origin(place, str(item.path), fingerprint_of_group(item), wanted, "zarr")
-    path = getattr(getattr(item, "file", None), "filename", None)
-    if not isinstance(path, str) or not Path(path).is_file():
+    path = file_of(item)
+    if path is None:
         return None
-    found = Path(path).resolve()
-    return Origin(str(found), str(item.name), fingerprint_of(found), wanted)
+    return Origin(str(path), str(item.name), fingerprint_of(path), wanted)
+
+
+def file_of(item: Any) -> Path | None:
+    """Return the file of a group or dataset of h5py; None of one that is in none."""
+    name = getattr(getattr(item, "file", None), "filename", None)
+    return Path(name).resolve() if isinstance(name, str) and Path(name).is_file() else None
 
 
 def fingerprint_of(path: Path) -> str:
@@ -103,7 +126,11 @@ def fingerprint_of(path: Path) -> str:
 
 
 def check_same(origin: Origin) -> None:
-    """Raise :class:`InputError` unless the file is there and is the one that was meant."""
+    """Raise :class:`InputError` unless each file is there and is the one that was meant."""
+    for part in origin.parts:
+        check_same(part)
+    if origin.parts:
+        return
     if origin.form == "zarr":
         _check_same_zarr(origin.path, origin.place, origin.fingerprint)
         return

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any
 
 from .matrix import MatrixSource
-from .origin import Origin, check_same
+from .origin import OF_10X, STACKED, Origin, check_same
+from .stacked import StackedMatrix
 from .stored import StoredMatrix
+from .tenx import CountsOf10x
 from .zarr_groups import opened_group
 
 
@@ -30,14 +32,26 @@ def opened_origin(origin: Origin, genes: tuple[str, ...]) -> Iterator[MatrixSour
     """
 
     check_same(origin)
-    with _opened(origin) as file:
-        item = file[origin.place]
-        # A dense matrix has chunks; a sparse one is a group.
-        matrix = item if hasattr(item, "chunks") else _sparse(item, origin)
-        if origin.columns is None:
-            yield MatrixSource(matrix, genes)
-        else:
-            yield MatrixSource.of_columns(matrix, genes, origin.columns)
+    with ExitStack() as opened:
+        yield _source(origin, genes, opened)
+
+
+def _source(origin: Origin, genes: Sequence[str], opened: ExitStack) -> MatrixSource:
+    matrix = _matrix(origin, opened)
+    if origin.columns is None:
+        return MatrixSource(matrix, genes or [""] * int(matrix.shape[1]))
+    return MatrixSource.of_columns(matrix, genes or [""] * len(origin.columns), origin.columns)
+
+
+def _matrix(origin: Origin, opened: ExitStack) -> Any:
+    if origin.form == STACKED:
+        return StackedMatrix([_source(part, (), opened) for part in origin.parts])
+    file = opened.enter_context(_opened(origin))
+    if origin.form == OF_10X:
+        return CountsOf10x([file[name] for name in origin.place.split("/")], None)
+    item = file[origin.place]
+    # A dense matrix has chunks; a sparse one is a group.
+    return item if hasattr(item, "chunks") else _sparse(item, origin)
 
 
 def _opened(origin: Origin) -> AbstractContextManager[Any]:

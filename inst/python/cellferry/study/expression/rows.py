@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
+
+    from .origin import Origin
 
 
 class RowMatrix(ABC):
@@ -31,6 +33,26 @@ class RowMatrix(ABC):
     @abstractmethod
     def __getitem__(self, cells: slice) -> csr_matrix:
         """Return some cells that follow each other, of :attr:`dtype`."""
+
+    def origin(self, columns: Sequence[int] | None) -> Origin | None:  # noqa: ARG002
+        """Return where it is in files; None of what cannot be opened by a path.
+
+        Parameters
+        ----------
+        columns
+            Which of its columns are wanted; None is all.
+        """
+        return None
+
+    def values_by_row(self) -> NDArray[np.int64]:
+        """Return how many values each cell has.
+
+        Raises
+        ------
+        NotImplementedError
+            Only reading shows it.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def ranges(self, first: int, last: int, most: int) -> Iterator[tuple[int, int]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .origin import STACKED, Origin
 from .rows import RowMatrix
 
 if TYPE_CHECKING:
@@ -46,6 +47,19 @@ class StackedMatrix(RowMatrix):
             return csr_matrix((max(0, stop - start), self.shape[1]), dtype=self.dtype)
         whole: csr_matrix = found[0] if len(found) == 1 else vstack(found, format="csr")
         return whole
+
+    def origin(self, columns: Sequence[int] | None) -> Origin | None:
+        """Return where the parts are; None where one is in no file."""
+        parts = [part.origin for part in self._parts]
+        found = tuple(part for part in parts if part is not None)
+        if len(found) < len(parts):
+            return None
+        return Origin("", "", "", None if columns is None else tuple(columns), STACKED, found)
+
+    def values_by_row(self) -> NDArray[np.int64]:
+        """Return how many values each cell has; raises NotImplementedError if a part can't say."""
+        counts = [part.values_by_line() for part in self._parts]
+        return np.concatenate(counts)
 
     def ranges(self, first: int, last: int, most: int) -> Iterator[tuple[int, int]]:
         """Yield the ranges of each part: none is of two."""

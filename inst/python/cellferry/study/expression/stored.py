@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import h5py
+    import numpy as np
 
     from .source import Block
 
@@ -49,6 +50,12 @@ class StoredMatrix:
         self.group = group
         cells, genes = (int(n) for n in group.attrs["shape"])
         self.shape = (cells, genes)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        found: np.dtype[Any] = self.group["data"].dtype
+        return found
 
     def __getitem__(self, wanted: Any) -> Block:
         """Return a range of cells of a CSR matrix, or ``[:, range]``, genes of a CSC matrix."""

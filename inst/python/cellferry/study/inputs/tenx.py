@@ -6,7 +6,7 @@ The layouts are those of the Cell Ranger documentation, "Feature-Barcode Matrice
 from __future__ import annotations
 
 import gzip
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import InputError, listing
+from ..expression.tenx import CountsOf10x
 from ..layers import OpenH5ad
 from .mtx import MatrixMarket
 
 if TYPE_CHECKING:
     import anndata
     from numpy.typing import NDArray
-    from scipy.sparse import csr_matrix
 
 GENES = "Gene Expression"
 
@@ -150,46 +150,6 @@ def opened_10x_h5(path: Path) -> Iterator[OpenH5ad]:
         kept, var = _genes(var)
         obs = pd.DataFrame(index=pd.Index(cells or [], dtype=object))
         yield OpenH5ad(CountsOf10x(groups, kept), None, {}, obs, var, {}, {})
-
-
-class CountsOf10x:
-    """Cells x genes of the groups of a 10x .h5, read by cells.
-
-    Parameters
-    ----------
-    groups
-        Of h5py, one for each genome, of the same cells.
-    genes
-        Positions of the features that are genes; None is all.
-    """
-
-    format = "csr"
-
-    def __init__(self, groups: Sequence[Any], genes: NDArray[np.intp] | None) -> None:
-        self._groups, self._genes = groups, genes
-        self._indptr = [group["indptr"][:] for group in groups]
-        features = sum(int(group["shape"][0]) for group in groups)
-        n_cells = len(self._indptr[0]) - 1
-        self.shape = (n_cells, features if genes is None else len(genes))
-        self.dtype = np.dtype(np.float32)
-        self.group = {"indptr": sum(self._indptr), "data": groups[0]["data"]}
-        """Where values may be looked at, and how many each cell has."""
-
-    def __getitem__(self, cells: slice) -> csr_matrix:
-        """Return some cells that follow each other."""
-        from scipy.sparse import csr_matrix, hstack
-
-        start, stop, _ = cells.indices(self.shape[0])
-        parts = []
-        for group, indptr in zip(self._groups, self._indptr, strict=True):
-            pointers = indptr[start : stop + 1]
-            here = slice(int(pointers[0]), int(pointers[-1]))
-            # Compressed by cells: columns of features x cells are rows of cells x features.
-            arrays = (group["data"][here], group["indices"][here], pointers - pointers[0])
-            parts.append(csr_matrix(arrays, shape=(stop - start, int(group["shape"][0]))))
-        whole = parts[0] if len(parts) == 1 else hstack(parts, format="csr")
-        made = csr_matrix(whole, dtype=np.float32)
-        return made if self._genes is None else made[:, self._genes]
 
 
 def _features(group: Any) -> Any:

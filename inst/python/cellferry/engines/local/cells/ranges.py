@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -79,15 +79,18 @@ def choices_of_ranges(
             made = meanwhile()
             found = [CellChoice(**kept.arrays()) for kept in work]
     except SchedulerError as error:
-        error.hint = f"{error.hint} {_how_to_go_on(origin.path, run.id)}"
+        error.hint = f"{error.hint} {_how_to_go_on(origin.paths, run.id)}"
         raise
     return made, found
 
 
-def _how_to_go_on(path: str, run: str) -> str:
+def _how_to_go_on(paths: Sequence[str], run: str) -> str:
+    quoted = ", ".join(f'"{path}"' for path in paths)
+    several = len(paths) > 1
+    python, r = (f"[{quoted}]", f"c({quoted})") if several else (quoted, quoted)
     return in_language(
-        python=f'Go on with: annotate_cells("{path}", scheduler="ADDRESS", resume="{run}")',
-        r=f'Go on with: ResumeAnnotation("{path}", run = "{run}", scheduler = "ADDRESS")',
+        python=f'Go on with: annotate_cells({python}, scheduler="ADDRESS", resume="{run}")',
+        r=f'Go on with: ResumeAnnotation({r}, run = "{run}", scheduler = "ADDRESS")',
         cli=f"Go on with: cellferry runs resume {run} --option scheduler=ADDRESS",
     )
 

@@ -12,6 +12,8 @@ from importlib import resources
 from ....biology.species import known_species
 
 ANYWHERE = "any"
+EMBRYO = "embryo"
+"""What has the beginnings of all organs: no type is of another tissue."""
 
 LIKE_ENOUGH = 0.75
 """Similarity from which a name is suggested for a word that is not understood."""
@@ -194,3 +196,14 @@ def occurs(types: Iterable[str], tissues: frozenset[str]) -> bool:
     """
     known = set(types)
     return not known or ANYWHERE in known or not tissues or bool(known & tissues)
+
+
+def expected(types: Iterable[str], tissues: frozenset[str]) -> bool:
+    """Whether a type that is known from some tissues is no surprise in a sample of others.
+
+    Examples
+    --------
+    >>> expected(["liver"], frozenset({"lung"})), expected(["liver"], frozenset({"embryo"}))
+    (False, True)
+    """
+    return EMBRYO in tissues or occurs(types, tissues)
