@@ -7,6 +7,9 @@ from xml.etree import ElementTree
 
 Counts = tuple[int, int, int]
 
+SHOWN = 8
+"""Tests that are named of each suite that is not ok."""
+LENGTH = 300
 LANES = {"here": "this machine", "seurat5": "Debian 13"}
 
 
@@ -34,6 +37,21 @@ def of_testthat(folder: Path) -> Counts:
     return len(rows) - failed - skipped, failed, skipped
 
 
+def broken(folder: Path) -> list[str]:
+    """Return the tests that are not ok, each with what was said of it first."""
+    found = []
+    if (report := folder / "pytest.xml").exists():
+        for case in ElementTree.parse(report).getroot().iter("testcase"):
+            for result in (*case.findall("failure"), *case.findall("error")):
+                found.append(f"{case.get('classname')}::{case.get('name')}: {result.get('message')}")
+    if (report := folder / "testthat.csv").exists():
+        with report.open(newline="", encoding="utf-8") as lines:
+            for row in csv.DictReader(lines):
+                if int(row["failed"]) > 0 or row["error"] == "TRUE":
+                    found.append(f"{row['file']}: {row['test']}: {row.get('result')}")
+    return [" ".join(text.split())[:LENGTH] for text in found]
+
+
 def of_lane(folder: Path) -> Counts:
     """Count one lane and print its versions and its suites; a lane left out is one skip."""
     name = LANES.get(folder.name, folder.name)
@@ -51,6 +69,11 @@ def of_lane(folder: Path) -> Counts:
             # The suite died without a failed test: that is a failure of its own.
             suites[suite] = (passed, 1, skipped)
         print(f"  {suite}: {passed} ok, {suites[suite][1]} not ok, {skipped} left out")
+    not_ok = broken(folder)
+    for text in not_ok[:SHOWN]:
+        print(f"  not ok: {text}")
+    if len(not_ok) > SHOWN:
+        print(f"  and {len(not_ok) - SHOWN} more that are not ok")
     passed, failed, skipped = (sum(counts) for counts in zip(*suites.values(), strict=True))
     return passed, failed, skipped
 

@@ -6,5 +6,9 @@ results <- testthat::test_dir(
   reporter = "summary", stop_on_failure = FALSE, stop_on_warning = FALSE
 )
 results <- as.data.frame(results)
-results$result <- vapply(results$result, function(x) NA_character_, "")
+# What broke first in each test, for the closing lines.
+results$result <- vapply(results$result, function(found) {
+  broken <- Filter(function(x) inherits(x, c("expectation_failure", "expectation_error")), found)
+  if (length(broken)) conditionMessage(broken[[1]]) else NA_character_
+}, "")
 utils::write.csv(results, out, row.names = FALSE)

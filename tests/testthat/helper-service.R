@@ -1,32 +1,49 @@
-# The scripted server of the Python tests, in a process of its own.
-fault_server <- function(faults = "[]", frame = parent.frame()) {
-  script <- testthat::test_path("..", "python", "support", "fault_server.py")
-  testthat::skip_if_not(file.exists(script), "The server of the Python tests is not here")
-  address <- withr::local_tempfile(.local_envir = frame)
-  # Not a local file: it must outlive the test until the shell has seen it.
+# A Python server in a process of its own, for as long as a test runs; the file with what it prints,
+# of which the first line has its address. What it complains of is in the error if it does not begin.
+begun_server <- function(arguments, frame, variables = character()) {
+  said <- withr::local_tempfile(.local_envir = frame)
+  complained <- withr::local_tempfile(.local_envir = frame)
+  # Not a local file: the server must outlive the test until the shell has seen that it is to end.
   stop_file <- tempfile("stop")
-  # The server ends with its standard input, which a shell keeps open until the file is there.
   # R takes its folder away when it ends, perhaps before that.
-  input <- sprintf(
-    "while [ -d '%s' ] && [ ! -e '%s' ]; do sleep 0.1; done", dirname(stop_file), stop_file
-  )
-  command <- sprintf(
-    "(%s) 2> /dev/null | %s %s %s > %s 2> /dev/null", input,
-    shQuote(reticulate::py_config()$python), shQuote(script), shQuote(faults), shQuote(address)
-  )
-  with_clean_library_path(system2(
-    "sh", c("-c", shQuote(command)),
-    wait = FALSE, stdout = FALSE, stderr = FALSE
+  script <- withr::local_tempfile(.local_envir = frame, fileext = ".sh", lines = sprintf(
+    "%s\n%s %s %s > %s 2> %s < /dev/null &\n%s", "unset LD_LIBRARY_PATH",
+    paste(variables, collapse = " "), shQuote(reticulate::py_config()$python),
+    paste(arguments, collapse = " "), shQuote(said), shQuote(complained),
+    sprintf(
+      "server=$!\nwhile [ -d '%s' ] && [ ! -e '%s' ]; do sleep 0.1; done\nkill $server",
+      dirname(stop_file), stop_file
+    )
   ))
+  system2("sh", shQuote(script), wait = FALSE, stdout = FALSE, stderr = FALSE)
   withr::defer(file.create(stop_file), envir = frame)
-  for (i in 1:200) {
-    url <- if (file.exists(address)) readLines(address, warn = FALSE)
-    if (length(url)) {
-      return(url)
+  until <- Sys.time() + 100
+  while (Sys.time() < until) {
+    # A port that another suite still uses is waited for.
+    if (file.exists(said) && any(grepl("http", readLines(said, warn = FALSE)))) {
+      return(said)
     }
     Sys.sleep(0.1)
   }
-  stop("The server of the tests did not start.")
+  text <- function(file) if (file.exists(file)) readLines(file, warn = FALSE) else "(no file)"
+  stop(
+    "The server of the tests did not begin: ", paste(arguments, collapse = " "),
+    "\nIt said: ", paste(text(said), collapse = "\n"),
+    "\nIt complained: ", paste(utils::tail(text(complained), 5), collapse = "\n"),
+    "\nLoad: ", text("/proc/loadavg")
+  )
+}
+
+# One of the servers of the Python tests.
+local_test_server <- function(name, arguments, frame = parent.frame()) {
+  script <- testthat::test_path("..", "python", "support", name)
+  testthat::skip_if_not(file.exists(script), "The test server is not part of this package")
+  begun_server(c(shQuote(script), arguments), frame)
+}
+
+# The scripted server of the CyteType protocol; its address.
+fault_server <- function(faults = "[]", frame = parent.frame()) {
+  readLines(local_test_server("fault_server.py", c("--faults", shQuote(faults)), frame))[1]
 }
 
 seen <- function(url) {
@@ -52,24 +69,15 @@ run_python <- function(code) {
 
 # `cellferry serve` in a process of its own; its address.
 served <- function(frame = parent.frame()) {
-  folder <- withr::local_tempdir(.local_envir = frame)
-  said <- file.path(folder, "said")
-  script <- file.path(folder, "serve.sh")
-  writeLines(sprintf(
-    "PYTHONPATH=%s exec %s -c '%s' serve --data %s --port 0 > %s 2>&1 < /dev/null",
-    shQuote(core_folder()), shQuote(reticulate::py_config()$python),
-    "import os; print(os.getpid(), flush=True); from cellferry.cli import main; main()",
-    shQuote(file.path(folder, "jobs")), shQuote(said)
-  ), script)
-  with_clean_library_path(system2("sh", shQuote(script), wait = FALSE, stdout = FALSE))
-  for (i in 1:300) {
-    text <- if (file.exists(said)) readLines(said, warn = FALSE)
-    address <- regmatches(text, regexpr("http://[0-9.:]+", text))
-    if (length(address)) {
-      withr::defer(tools::pskill(as.integer(text[1])), envir = frame)
-      return(address[1])
-    }
-    Sys.sleep(0.1)
-  }
-  stop("cellferry serve did not start: ", paste(text, collapse = "\n"))
+  jobs <- withr::local_tempdir(.local_envir = frame)
+  said <- begun_server(
+    c(
+      "-c", shQuote("import os; os.dup2(1, 2); from cellferry.cli import main; main()"),
+      "serve", "--port 0 --data", shQuote(jobs)
+    ),
+    frame,
+    variables = paste0("PYTHONPATH=", shQuote(core_folder()))
+  )
+  text <- readLines(said, warn = FALSE)
+  regmatches(text, regexpr("http://[0-9.:]+", text))[1]
 }

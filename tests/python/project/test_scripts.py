@@ -76,8 +76,14 @@ def test_the_closing_line_sums_the_lanes(tmp_path):
     here.mkdir()
     lane.mkdir()
     (here / "versions").write_text("R 4.2.2\nPython 3.11.7\n")
-    (here / "pytest.xml").write_text('<testsuites><testsuite tests="5" skipped="1"/></testsuites>')
-    rows = ["failed,skipped,error", "0,FALSE,FALSE", "0,TRUE,FALSE", "1,FALSE,FALSE"]
+    case = '<testcase classname="a.b" name="c"><failure message="it is\n 3">x</failure></testcase>'
+    (here / "pytest.xml").write_text(
+        f'<testsuites><testsuite tests="6" skipped="1" failures="1">{case}</testsuite></testsuites>'
+    )
+    rows = [
+        "file,test,failed,skipped,error,result", "f.R,a,0,FALSE,FALSE,NA", "f.R,b,0,TRUE,FALSE,NA",
+        'f.R,one thing,1,FALSE,FALSE,"no\nserver"',
+    ]  # fmt: skip
     (here / "testthat.csv").write_text("\n".join(rows))
     for suite in ("pytest", "testthat"):
         (here / f"{suite}.exit").write_text("0")
@@ -92,11 +98,14 @@ def test_the_closing_line_sums_the_lanes(tmp_path):
 
     code, lines = closing()
     assert code == 1
-    assert lines[-1] == "5 passed, 1 failed, 3 skipped"
+    assert lines[-1] == "5 passed, 2 failed, 3 skipped"
+    # What a reader of the last lines needs to begin with.
+    assert "  not ok: a.b::c: it is 3" in lines
+    assert "  not ok: f.R: one thing: no server" in lines
     assert "this machine: R 4.2.2, Python 3.11.7" in lines
     assert "Debian 13: left out, no root" in lines
     (lane / "skipped").unlink()
-    assert closing()[1][-1] == "5 passed, 3 failed, 2 skipped", "a lane that died is a failure"
+    assert closing()[1][-1] == "5 passed, 4 failed, 2 skipped", "a lane that died is a failure"
 
 
 def test_the_tables_of_r_are_those_of_the_python_package():

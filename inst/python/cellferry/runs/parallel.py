@@ -78,6 +78,35 @@ def bounded_map(
             pool.end()
 
 
+def begun(function: Callable[[], _Result], events: Events | None = None) -> Callable[[], _Result]:
+    """Begin something in a thread of its own; return what waits for its result.
+
+    Nobody waits for the thread where the result is not asked for.
+
+    Parameters
+    ----------
+    function
+        Called once.
+    events
+        Where an interrupt is looked for while the result is waited for.
+
+    Raises
+    ------
+    CancelledWork
+        The user has interrupted.
+
+    Examples
+    --------
+    >>> found = begun(lambda: 6 * 7)
+    >>> found()
+    42
+    """
+    pool = _Threads(1)
+    future = pool.submit(lambda _: function(), None)
+    pool.end()
+    return lambda: _take_finished([future], True, events).result()
+
+
 def _take_finished(
     waiting: list[Future[_Result]], ordered: bool, events: Events | None
 ) -> Future[_Result]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import importlib
 import json
 import platform
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -69,8 +71,28 @@ def check_versions(expected: Mapping[str, str]) -> None:
 def done(content: str, arguments: str, expected: Mapping[str, str]) -> bytes:
     """Do one unit."""
     check_versions(expected)
+    keep_memory()
     function, shared, where = _read_job(content)
     return packed(_named(function)(shared, where, *json.loads(arguments)))
+
+
+@functools.cache
+def keep_memory() -> None:
+    """Let this process use memory again that was freed, as any process does.
+
+    dask begins workers with MALLOC_TRIM_THRESHOLD_=65536. Every array that is freed then goes back
+    to the system, and comes again page by page: a third of the processor time of a unit. Set is
+    what glibc comes to by itself where nobody sets anything (mallopt(3): the thresholds grow with
+    what is freed, to 32 and 64 MB), so at most that much is kept.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_MMAP_THRESHOLD, 32 << 20)
+        mallopt(_TRIM_THRESHOLD, 64 << 20)
+
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Of malloc.h."""
 
 
 @functools.lru_cache(maxsize=4)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ....errors import EngineNeedsError, InvalidOptionError
+from ....runs.parallel import begun
 from ....study.expression.kinds import NOT_LOGGED, Kind, look_at
 from ....study.options import flag
 from ...base import Capabilities, Plan, Understood
@@ -21,7 +22,7 @@ from ..knowledge.types import SPECIES
 from .answer import CellScorer, Fits, row_blocks
 from .context import in_context
 from .ranges import choices_of_ranges
-from .voting import votes_over, with_votes, without_votes
+from .voting import votes_over, voting_groups, with_votes, without_votes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +157,8 @@ class LocalCells:
             counts = kind in NOT_LOGGED
             return CellScorer(knowledge, species.vocabulary, source.genes, counts=counts)
 
+        # Groups are of the graph or the map alone, and need no calls.
+        groups = begun(lambda: voting_groups(study), events) if self.majority_voting else None
         choices: list[CellChoice] = []
         if self.scheduler is not None:
             # What follows the calls of all cells is no part of a range.
@@ -187,8 +190,8 @@ class LocalCells:
             "read": kind if kind in NOT_LOGGED else "normalized",
         }
         found = scorer.answer(cells, choices, provenance)
-        if self.majority_voting:
-            found = with_votes(found, study)
+        if groups is not None:
+            found = with_votes(found, study, groups())
         if self.context:
             graph = None if study.graph is None else study.graph[1]
             found = in_context(found, scorer.hierarchy, study.clusters, graph)

@@ -101,8 +101,11 @@ def near_on_map(places: NDArray[np.float64]) -> csr_matrix:
     k = min(NEIGHBOURS, len(there) - 1)
     if k < 1:
         return csr_matrix((n, n), dtype=np.float64)
-    asked = cKDTree(places[there]).query(places[there], k=k + 1)
-    far, near = np.asarray(asked[0], dtype=np.float64), np.asarray(asked[1], dtype=np.intp)
+    tree = cKDTree(places[there])
+    # Cells that are asked about one after the other are near each other: half of the time.
+    asked = tree.query(places[there[tree.indices]], k=k + 1)
+    far, near = np.empty((len(there), k + 1)), np.empty((len(there), k + 1), dtype=np.intp)
+    far[tree.indices], near[tree.indices] = asked
     # The cell itself is not always the first: others may be at the same place.
     own = near == np.arange(len(there))[:, None]
     own[~own.any(axis=1), -1] = True

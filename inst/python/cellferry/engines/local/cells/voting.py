@@ -55,7 +55,21 @@ def without_votes() -> str:
     )
 
 
-def with_votes(found: CellAnnotations, study: Study) -> CellAnnotations:
+def voting_groups(study: Study) -> Clusters | None:
+    """Return the groups whose cells vote, of their graph or map alone; None without both."""
+    if votes_over(study) is None or not study.cells:
+        return None
+    codes = over_clustering(
+        study.cells,
+        None if study.graph is None else study.graph[1],
+        None if study.coordinates is None else study.coordinates[1],
+    )
+    return Clusters(tuple(map(str, range(int(codes.max()) + 1))), codes)
+
+
+def with_votes(
+    found: CellAnnotations, study: Study, groups: Clusters | None = None
+) -> CellAnnotations:
     """Return the calls with what most cells of the group of each are, as ``voted``.
 
     Parameters
@@ -64,17 +78,13 @@ def with_votes(found: CellAnnotations, study: Study) -> CellAnnotations:
         The call of each cell by itself.
     study
         The same cells in the same order, with their graph or map.
+    groups
+        What :func:`voting_groups` returned of it; None is made here.
     """
-    of = votes_over(study)
-    if of is None or not len(found):
+    groups = groups or voting_groups(study)
+    if groups is None or groups.codes is None or not len(found):
         return found
-    codes = over_clustering(
-        found.cells,
-        None if study.graph is None else study.graph[1],
-        None if study.coordinates is None else study.coordinates[1],
-    )
-    groups = Clusters(tuple(map(str, range(int(codes.max()) + 1))), codes)
-    voted = Texts(found.label.levels, found.most(groups)[codes])
+    voted = Texts(found.label.levels, found.most(groups)[groups.codes])
     differ = int(np.count_nonzero(voted.codes != found.label.codes))
-    note = {"of": of, "groups": len(groups.names), "differ": differ}
+    note = {"of": votes_over(study), "groups": len(groups.names), "differ": differ}
     return replace(found.with_notes(over_clustering=note), voted=voted.compact())
