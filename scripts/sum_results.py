@@ -43,7 +43,9 @@ def broken(folder: Path) -> list[str]:
     if (report := folder / "pytest.xml").exists():
         for case in ElementTree.parse(report).getroot().iter("testcase"):
             for result in (*case.findall("failure"), *case.findall("error")):
-                found.append(f"{case.get('classname')}::{case.get('name')}: {result.get('message')}")
+                found.append(
+                    f"{case.get('classname')}::{case.get('name')}: {result.get('message')}"
+                )
     if (report := folder / "testthat.csv").exists():
         with report.open(newline="", encoding="utf-8") as lines:
             for row in csv.DictReader(lines):

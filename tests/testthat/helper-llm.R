@@ -1,7 +1,7 @@
 # The model server, its address and its log.
 local_model_server <- function(delay = 0, port = 0, frame = parent.frame()) {
   log <- withr::local_tempfile(.local_envir = frame)
-  arguments <- paste("--delay", delay, "--port", port, "--log", shQuote(log))
+  arguments <- c("--delay", delay, "--port", port, "--log", log)
   said <- local_test_server("llm_server.py", arguments, frame)
   list(url = paste0(readLines(said), "/v1"), log = log)
 }

@@ -1,36 +1,40 @@
-# A Python server in a process of its own, for as long as a test runs; the file with what it prints,
-# of which the first line has its address. What it complains of is in the error if it does not begin.
-begun_server <- function(arguments, frame, variables = character()) {
+# A Python server in a process of its own, for as long as a test runs; the file with what it
+# prints, of which the first line has its address. An error says what it complains of.
+begun_server <- function(arguments, frame, variables = list()) {
   said <- withr::local_tempfile(.local_envir = frame)
   complained <- withr::local_tempfile(.local_envir = frame)
-  # Not a local file: the server must outlive the test until the shell has seen that it is to end.
-  stop_file <- tempfile("stop")
-  # R takes its folder away when it ends, perhaps before that.
-  script <- withr::local_tempfile(.local_envir = frame, fileext = ".sh", lines = sprintf(
-    "%s\n%s %s %s > %s 2> %s < /dev/null &\n%s", "unset LD_LIBRARY_PATH",
-    paste(variables, collapse = " "), shQuote(reticulate::py_config()$python),
-    paste(arguments, collapse = " "), shQuote(said), shQuote(complained),
-    sprintf(
-      "server=$!\nwhile [ -d '%s' ] && [ ! -e '%s' ]; do sleep 0.1; done\nkill $server",
-      dirname(stop_file), stop_file
-    )
-  ))
-  system2("sh", shQuote(script), wait = FALSE, stdout = FALSE, stderr = FALSE)
-  withr::defer(file.create(stop_file), envir = frame)
+  begun <- reticulate::py_run_string(paste(
+    "def begun(arguments, said, complained, variables):",
+    "    import os, subprocess",
+    "    kept = {k: v for k, v in os.environ.items() if k != 'LD_LIBRARY_PATH'}",
+    "    with open(said, 'wb') as out, open(complained, 'wb') as errors:",
+    "        return subprocess.Popen(",
+    "            arguments, stdin=subprocess.PIPE, stdout=out, stderr=errors,",
+    "            env={**kept, **dict(variables)})",
+    sep = "\n"
+  ), local = TRUE)$begun
+  python <- reticulate::py_config()$python
+  process <- begun(c(python, arguments), said, complained, variables)
+  withr::defer(
+    {
+      process$kill()
+      process$wait()
+    },
+    envir = frame
+  )
+  text <- function(file) paste(utils::tail(readLines(file, warn = FALSE), 5), collapse = "\n")
   until <- Sys.time() + 100
-  while (Sys.time() < until) {
-    # A port that another suite still uses is waited for.
-    if (file.exists(said) && any(grepl("http", readLines(said, warn = FALSE)))) {
+  # A port that another suite still uses is waited for.
+  while (Sys.time() < until && is.null(process$poll())) {
+    if (any(grepl("http", readLines(said, warn = FALSE), fixed = TRUE))) {
       return(said)
     }
     Sys.sleep(0.1)
   }
-  text <- function(file) if (file.exists(file)) readLines(file, warn = FALSE) else "(no file)"
   stop(
     "The server of the tests did not begin: ", paste(arguments, collapse = " "),
-    "\nIt said: ", paste(text(said), collapse = "\n"),
-    "\nIt complained: ", paste(utils::tail(text(complained), 5), collapse = "\n"),
-    "\nLoad: ", text("/proc/loadavg")
+    "\nIts status: ", process$poll(), "\nIt said: ", text(said), "\nIt complained: ",
+    text(complained), "\nLoad: ", text("/proc/loadavg")
   )
 }
 
@@ -38,12 +42,12 @@ begun_server <- function(arguments, frame, variables = character()) {
 local_test_server <- function(name, arguments, frame = parent.frame()) {
   script <- testthat::test_path("..", "python", "support", name)
   testthat::skip_if_not(file.exists(script), "The test server is not part of this package")
-  begun_server(c(shQuote(script), arguments), frame)
+  begun_server(c(script, arguments), frame)
 }
 
 # The scripted server of the CyteType protocol; its address.
 fault_server <- function(faults = "[]", frame = parent.frame()) {
-  readLines(local_test_server("fault_server.py", c("--faults", shQuote(faults)), frame))[1]
+  readLines(local_test_server("fault_server.py", c("--faults", faults), frame))[1]
 }
 
 seen <- function(url) {
@@ -70,13 +74,10 @@ run_python <- function(code) {
 # `cellferry serve` in a process of its own; its address.
 served <- function(frame = parent.frame()) {
   jobs <- withr::local_tempdir(.local_envir = frame)
+  code <- "import os; os.dup2(1, 2); from cellferry.cli import main; main()"
   said <- begun_server(
-    c(
-      "-c", shQuote("import os; os.dup2(1, 2); from cellferry.cli import main; main()"),
-      "serve", "--port 0 --data", shQuote(jobs)
-    ),
-    frame,
-    variables = paste0("PYTHONPATH=", shQuote(core_folder()))
+    c("-c", code, "serve", "--port", "0", "--data", jobs), frame,
+    list(PYTHONPATH = core_folder())
   )
   text <- readLines(said, warn = FALSE)
   regmatches(text, regexpr("http://[0-9.:]+", text))[1]

@@ -154,6 +154,11 @@ test_that("a cluster of dask answers as this machine, from the path of a file", 
     FindClusterMarkers(path, "clusters", return.thresh = 1, verbose = FALSE, ...)
   }
   expect_identical(markers(scheduler = "local"), markers())
+  several <- function(...) {
+    suppressWarnings(AnnotateCells(files$others, verbose = FALSE, ...)) |>
+      as.data.frame()
+  }
+  expect_identical(several(scheduler = "local")[same], several()[same])
   agreed <- function(...) {
     found <- ConsensusLabels(path, "clusters", group.by = "clusters", verbose = FALSE, ...)
     as.data.frame(found)
@@ -197,7 +202,7 @@ test_that("what workers of a cluster can't do is said", {
   )
   expect_error(
     AnnotateCells(files$object, scheduler = "local", verbose = FALSE),
-    "from a file", class = "cellferry_unsupported_object_error"
+    "reads the values from files", class = "cellferry_unsupported_object_error"
   )
 })
 

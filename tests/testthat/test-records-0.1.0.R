@@ -83,7 +83,7 @@ test_that("a model is asked only what it was not asked before", {
 test_that("cells that were answered are not sent again", {
   skip_without_backend()
   local_records()
-  said <- local_test_server("atlas_server.py", paste("--port", recorded_ports$cellatlas))
+  said <- local_test_server("atlas_server.py", c("--port", recorded_ports$cellatlas))
   run <- ListRuns()$run[1]
   object <- suppressWarnings(
     ResumeAnnotation(SeuratObject::pbmc_small, run, verbose = FALSE),

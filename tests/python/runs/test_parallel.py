@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cellferry.runs.parallel import bounded_map
+from cellferry.runs.parallel import begun, bounded_map
 from cellferry.runs.worker import CancelledWork, Events
 
 
@@ -216,3 +216,33 @@ def test_an_error_stops_what_has_not_begun():
             list(bounded_map(work, range(9), pool, ahead=9))
         released.set()
     assert len(begun) <= 1
+
+
+def test_what_was_begun_is_done_beside_and_its_error_comes_when_it_is_asked_for():
+    asked, answered = threading.Event(), threading.Event()
+
+    def work():
+        answered.set()
+        assert asked.wait(10)
+        return 42
+
+    found = begun(work)
+    assert answered.wait(10), "it does not wait to be asked"
+    asked.set()
+    assert (found(), found()) == (42, 42)
+
+    def fail():
+        raise KeyError("seven")
+
+    found = begun(fail)
+    with pytest.raises(KeyError, match="seven"):
+        found()
+
+
+def test_an_interrupt_does_not_wait_for_what_was_begun():
+    events, never = Events(), threading.Event()
+    found = begun(never.wait, events)
+    events.cancel()
+    with pytest.raises(CancelledWork):
+        found()
+    never.set()

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 import threading
 import time
 
@@ -267,3 +268,32 @@ def test_what_determines_a_result_is_its_key(tmp_path):
     assert one.key(Unit("a", (1,))) == job(tmp_path / "moved").key(Unit("a", (1,)))
     assert one.key(Unit("a", (1,))) != one.key(Unit("a", (2,)))
     assert one.key(Unit("a", (1,))) != job(tmp_path, 1.0).key(Unit("a", (1,)))
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc gives memory back like this")
+def test_a_worker_uses_memory_again_though_dask_has_it_given_back():
+    """Each array that is freed was gone, and came again page by page."""
+    code = """
+import resource
+import numpy as np
+from cellferry.runs.units.remote import keep_memory
+
+def pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.ones(1_000_000)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+pages()
+first = pages()
+keep_memory()
+pages()
+print(first, pages())
+"""
+    done = python(code, MALLOC_TRIM_THRESHOLD_="65536")
+    assert done.returncode == 0, done.stderr
+    before, after = map(int, done.stdout.split())
+    if before < 20:
+        pytest.skip("this system gives large pages, or has another allocator")
+    assert after < before / 10

@@ -11,7 +11,6 @@ import hashlib
 import json
 import re
 import socket
-import sys
 import threading
 import time
 import urllib.error
