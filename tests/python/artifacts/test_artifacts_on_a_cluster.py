@@ -192,7 +192,7 @@ def test_a_reproducible_table_has_the_same_bytes(tmp_path):
 
 
 def test_what_is_in_memory_is_refused_before_anything_begins(tmp_path, own_home):
-    with pytest.raises(UnsupportedObjectError, match="from a file"):
+    with pytest.raises(UnsupportedObjectError, match="values from files"):
         built(atlas(), tmp_path / "x", scheduler="local")
     assert not (own_home / "runs").exists()
 

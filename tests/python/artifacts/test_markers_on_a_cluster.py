@@ -139,7 +139,7 @@ class TestCluster:
 
 
 def test_what_is_in_memory_is_refused_before_anything_begins(own_home):
-    with pytest.raises(UnsupportedObjectError, match="from a file"):
+    with pytest.raises(UnsupportedObjectError, match="values from files"):
         find_markers(atlas(), "leiden", scheduler="local", **ALL)
     assert not (own_home / "runs").exists()
 

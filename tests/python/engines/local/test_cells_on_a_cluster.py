@@ -160,7 +160,7 @@ def test_the_command_line_writes_the_same_tables(atlas, tmp_path):
 
 
 def test_an_object_in_memory_is_refused_with_what_to_do(atlas):
-    with pytest.raises(UnsupportedObjectError, match="from a file") as refused:
+    with pytest.raises(UnsupportedObjectError, match="values from files") as refused:
         annotated(anndata.read_h5ad(atlas)[:100].copy(), scheduler="local")
     assert "give its path" in refused.value.hint
 
