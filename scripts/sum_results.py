@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 Counts = tuple[int, int, int]
 
 SHOWN = 8
-"""Tests that are named of each suite that is not ok."""
+"""Tests of a lane that are named."""
 LENGTH = 300
 LANES = {"here": "this machine", "seurat5": "Debian 13"}
 
@@ -29,12 +29,14 @@ def of_testthat(folder: Path) -> Counts:
         return 0, 1, 0
     with report.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
-    failed = sum(int(row["failed"]) > 0 or row["error"] == "TRUE" for row in rows)
-    skipped = sum(
-        row["skipped"] == "TRUE" and int(row["failed"]) == 0 and row["error"] != "TRUE"
-        for row in rows
-    )
+    failed = sum(map(is_broken, rows))
+    skipped = sum(row["skipped"] == "TRUE" and not is_broken(row) for row in rows)
     return len(rows) - failed - skipped, failed, skipped
+
+
+def is_broken(row: dict[str, str]) -> bool:
+    """Whether a row of testthat is of a test that is not ok."""
+    return int(row["failed"]) > 0 or row["error"] == "TRUE"
 
 
 def broken(folder: Path) -> list[str]:
@@ -49,7 +51,7 @@ def broken(folder: Path) -> list[str]:
     if (report := folder / "testthat.csv").exists():
         with report.open(newline="", encoding="utf-8") as lines:
             for row in csv.DictReader(lines):
-                if int(row["failed"]) > 0 or row["error"] == "TRUE":
+                if is_broken(row):
                     found.append(f"{row['file']}: {row['test']}: {row.get('result')}")
     return [" ".join(text.split())[:LENGTH] for text in found]
 

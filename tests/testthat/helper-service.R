@@ -47,7 +47,7 @@ local_test_server <- function(name, arguments, frame = parent.frame()) {
 
 # The scripted server of the CyteType protocol; its address.
 fault_server <- function(faults = "[]", frame = parent.frame()) {
-  readLines(local_test_server("fault_server.py", c("--faults", faults), frame))[1]
+  readLines(local_test_server("fault_server.py", faults, frame))[1]
 }
 
 seen <- function(url) {

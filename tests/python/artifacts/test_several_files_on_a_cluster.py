@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix, random
 
-from cellferry import annotate_cells, build_artifacts, find_markers
+from built_artifacts import built
+from cellferry import annotate_cells, find_markers
 from cellferry.artifacts.ranges import by_gene
 from cellferry.engines.local import Local
 from cellferry.engines.local.cells import ranges
@@ -84,14 +85,6 @@ def tenx(path, adata):
         for key, values in {"id": names, "name": names, "feature_type": kinds}.items():
             group[f"features/{key}"] = np.array(values, dtype="S")
     return path
-
-
-def built(data, folder, name, **more):
-    found = build_artifacts(
-        data, group_key="leiden", vars_h5_path=folder / f"{name}.h5", progress=False,
-        obs_duckdb_path=folder / f"{name}.duckdb", **more,
-    )  # fmt: skip
-    return found.vars_h5.read_bytes(), found.summary.percentages.tolist()
 
 
 def values_of(path):

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from scipy.sparse import csc_matrix, csr_matrix, random
 
-from cellferry import annotate_cells, build_artifacts, find_markers
+from built_artifacts import built
+from cellferry import annotate_cells, find_markers
 from cellferry.artifacts.ranges import by_gene
 from cellferry.engines.local import Local
 from cellferry.engines.local.cells import ranges
@@ -59,14 +60,6 @@ def atlas(folder, made=csr_matrix):
         zarr.consolidate_metadata(folder / "x.zarr")
     adata.write_h5ad(folder / "x.h5ad")
     return adata
-
-
-def built(data, folder, name, **more):
-    found = build_artifacts(
-        data, group_key="leiden", vars_h5_path=folder / f"{name}.h5", progress=False,
-        obs_duckdb_path=folder / f"{name}.duckdb", **more,
-    )  # fmt: skip
-    return found.vars_h5.read_bytes(), found.summary.percentages.tolist()
 
 
 @pytest.mark.cluster

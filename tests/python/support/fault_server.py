@@ -6,11 +6,11 @@ happens to it, and how often. With ``upstream`` it is a proxy before a real serv
 it passes on, faults and all.
 """
 
-import argparse
 import hashlib
 import json
 import re
 import socket
+import sys
 import threading
 import time
 import urllib.error
@@ -326,18 +326,16 @@ def handler_of(server, name):
 
 
 def main():
-    """Serve until the process ends; for tests in another language.
+    """Serve until the standard input ends; for tests in another language.
 
-    The first line printed is the address. ``--faults`` has faults as a JSON list.
+    The first line printed is the address. Faults come as a JSON list in the first argument.
     ``GET /_seen`` answers with the requests and jobs so far, ``GET /_mend`` ends all faults.
     """
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--faults", type=json.loads, default=[])
     with FaultServer(chunk_size=200_000, polls=1) as server:
-        for fault in parser.parse_args().faults:
+        for fault in json.loads(sys.argv[1]) if len(sys.argv) > 1 else []:
             server.fault(**fault)
         print(server.url, flush=True)  # noqa: T201 - how the test learns the address
-        threading.Event().wait()
+        sys.stdin.read()
 
 
 if __name__ == "__main__":

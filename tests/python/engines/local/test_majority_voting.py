@@ -16,7 +16,7 @@ from cellferry import annotate_cells
 from cellferry.annotations.cells import CellAnnotations
 from cellferry.cli import group
 from cellferry.engines.local.cells.groups import FEWEST, near_on_map, over_clustering
-from cellferry.engines.local.cells.voting import votes_over, with_votes
+from cellferry.engines.local.cells.voting import votes_over, voting_groups, with_votes
 from cellferry.study.study import Clusters, Study
 
 
@@ -31,6 +31,10 @@ def complete(n):
 def partition(cells, codes):
     """The groups as sets of names."""
     return {frozenset(np.array(cells)[codes == i].tolist()) for i in range(int(codes.max()) + 1)}
+
+
+def voted(found, study):
+    return with_votes(found, study, voting_groups(study))
 
 
 def study_of(n, *, graph=None, coordinates=None):
@@ -130,7 +134,7 @@ def calls(labels):
 def test_the_vote_is_the_majority_of_each_group_and_the_label_stays():
     labels = ["T cell"] * 20 + ["B cell"] * 4 + ["Unknown"] * 3 + ["Mast cell"] * 25
     graph = csr_matrix(block_diag([complete(27), complete(25)]))
-    found = with_votes(calls(labels), study_of(52, graph=("connectivities", graph)))
+    found = voted(calls(labels), study_of(52, graph=("connectivities", graph)))
     assert found.voted.values().tolist() == ["T cell"] * 27 + ["Mast cell"] * 25
     assert found.label.values().tolist() == labels
     note = {"of": "connectivities", "groups": 2, "differ": 7}
@@ -140,11 +144,11 @@ def test_the_vote_is_the_majority_of_each_group_and_the_label_stays():
 def test_of_labels_with_as_many_cells_the_first_by_name_and_unknown_last():
     graph = csr_matrix(complete(20))
     study = study_of(20, graph=("g", graph))
-    tied = with_votes(calls(["T cell"] * 10 + ["B cell"] * 10), study)
+    tied = voted(calls(["T cell"] * 10 + ["B cell"] * 10), study)
     assert set(tied.voted.values()) == {"B cell"}
-    unknown = with_votes(calls(["T cell"] * 10 + ["Unknown"] * 10), study)
+    unknown = voted(calls(["T cell"] * 10 + ["Unknown"] * 10), study)
     assert set(unknown.voted.values()) == {"T cell"}
-    none = with_votes(calls([None] * 20), study)
+    none = voted(calls([None] * 20), study)
     assert set(none.voted.values()) == {None}
 
 
@@ -231,7 +235,7 @@ def test_votes_are_of_the_call_of_each_cell(context):
     alone = annotate_cells(cells(120), context=False, majority_voting=False, progress=False)
     study = study_of(120, coordinates=("X_umap", adata.obsm["X_umap"]))
     study = study.with_parts(cells=alone.cells)
-    assert found.voted.values().tolist() == with_votes(alone, study).voted.values().tolist()
+    assert found.voted.values().tolist() == voted(alone, study).voted.values().tolist()
 
 
 @pytest.mark.parametrize("vote", [True, False])

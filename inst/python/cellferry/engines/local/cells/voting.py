@@ -67,9 +67,7 @@ def voting_groups(study: Study) -> Clusters | None:
     return Clusters(tuple(map(str, range(int(codes.max()) + 1))), codes)
 
 
-def with_votes(
-    found: CellAnnotations, study: Study, groups: Clusters | None = None
-) -> CellAnnotations:
+def with_votes(found: CellAnnotations, study: Study, groups: Clusters | None) -> CellAnnotations:
     """Return the calls with what most cells of the group of each are, as ``voted``.
 
     Parameters
@@ -79,9 +77,8 @@ def with_votes(
     study
         The same cells in the same order, with their graph or map.
     groups
-        What :func:`voting_groups` returned of it; None is made here.
+        What :func:`voting_groups` returned of it; without them nothing votes.
     """
-    groups = groups or voting_groups(study)
     if groups is None or groups.codes is None or not len(found):
         return found
     voted = Texts(found.label.levels, found.most(groups)[groups.codes])
