@@ -1,6 +1,9 @@
 import errno
 import gc
 import os
+import subprocess
+import sys
+import threading
 
 import h5py
 import numpy as np
@@ -9,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cellferry.artifacts.vars_h5 import file as direct_io
+from cellferry.artifacts.vars_h5.calls import Calls
 from cellferry.artifacts.vars_h5.file import LARGE, PAGE, DirectIOFile, new_hdf5, pages
 
 needs_uncached = pytest.mark.skipif(not hasattr(os, "O_DIRECT"), reason="no O_DIRECT here")
@@ -210,6 +214,137 @@ def test_what_fails_later_is_raised_at_the_end(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         build()
     assert done == [True]
+
+
+PLACES = st.sampled_from([0, PAGE, LARGE, LARGE + 7, 2 * LARGE, 3 * LARGE])
+STEPS = st.one_of(
+    st.tuples(st.just("kept"), PLACES, st.integers(LARGE, LARGE + PAGE)),
+    st.tuples(st.just("write"), PLACES, st.integers(1, LARGE + 3)),
+    st.tuples(st.just("read"), PLACES, st.integers(1, 2 * LARGE)),
+    st.tuples(st.just("truncate"), PLACES, st.just(0)),
+    st.tuples(st.just("go on"), st.just(0), st.integers(1, 3)),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEPS, min_size=2, max_size=12), st.integers(0, 2**16))
+def test_what_waits_for_the_thread_is_read_and_overwritten_in_its_order(
+    tmp_path_factory, steps, seed
+):
+    """The thread stands still but where it may make some calls: nothing here waits for it."""
+    random = np.random.default_rng(seed)
+    path = tmp_path_factory.mktemp("direct_io") / "f"
+    truth, may = bytearray(), threading.Semaphore(0)
+    with DirectIOFile(path) as file:
+        make = file._calls.put
+
+        def gated(function):
+            def call():
+                may.acquire()
+                function()
+
+            return make(call)
+
+        file._calls.put = gated
+        try:
+            for step, place, size in steps:
+                if step == "truncate":
+                    file.truncate(place)
+                    truth[place:] = bytes(max(0, place - len(truth)))
+                elif step == "go on":
+                    for _ in range(size):
+                        may.release()
+                elif step == "read":
+                    found = bytearray(size)
+                    file.seek(place)
+                    file.readinto(found)
+                    assert found == bytes(truth[place : place + size]).ljust(size, b"\0")
+                else:
+                    data = pages(size)[:size]
+                    data[:] = random.integers(0, 256, size, dtype=np.uint8)
+                    truth.extend(bytes(max(0, place + size - len(truth))))
+                    truth[place : place + size] = data.tobytes()
+                    file.seek(place)
+                    if step == "kept":
+                        # Whoever has it again uses it for something else.
+                        with file.kept(data, lambda data=data: data.fill(0)):
+                            file.write(data)
+                    else:
+                        file.write(data)
+                        data[:] = 0
+        finally:
+            for _ in range(100):
+                may.release()
+        file.finish()
+    assert path.read_bytes() == truth
+
+
+GARBAGE_IN_THE_THREAD = """
+import gc, sys, threading
+from pathlib import Path
+import h5py
+import numpy as np
+from cellferry.artifacts.vars_h5 import file as direct_io
+from cellferry.artifacts.vars_h5.calls import Calls
+
+HDF5_IS_AT_WORK = threading.Event()
+real = direct_io.DirectIOFile._write_whole
+
+def write(self, view, place):
+    if threading.current_thread() is not threading.main_thread():
+        HDF5_IS_AT_WORK.wait(20)
+        gc.collect()  # frees what is below, for which it takes the lock of h5py
+    real(self, view, place)
+
+direct_io.DirectIOFile._write_whole = write
+gc.disable()
+path = Path(sys.argv[1])
+with direct_io.new_hdf5(path) as (file, under):
+    n = direct_io.LARGE
+    dataset = file.create_dataset("x", (4 * n,), "u1", chunks=(n,))
+    garbage = [h5py.h5p.create(h5py.h5p.DATASET_CREATE)]
+    garbage.append(garbage)
+    del garbage
+    for number in range(4):
+        buffer = direct_io.pages(n)
+        buffer[:] = number
+        with under.kept(buffer, lambda: None):
+            dataset.id.write_direct_chunk((number * n,), buffer.data)
+    # A call of HDF5, under its lock, that reads and writes while the thread collects.
+    def entered(name):
+        reading = getattr(direct_io.DirectIOFile, name)
+        def method(self, *arguments):
+            HDF5_IS_AT_WORK.set()
+            import time
+            time.sleep(0.2)
+            return reading(self, *arguments)
+        return method
+    for name in ("readinto", "write", "truncate"):
+        setattr(direct_io.DirectIOFile, name, entered(name))
+    file["names"] = np.array(["a", "b"] * 300, dtype=object)
+    read = dataset[::n]
+    file.flush()
+with h5py.File(path) as file:
+    print(read.tolist(), file["x"][::n].tolist(), len(file["names"]))
+"""
+
+
+@pytest.mark.process
+def test_garbage_that_the_thread_collects_is_not_waited_for_with_the_lock_of_hdf5(tmp_path):
+    """What is garbage is freed under the lock of h5py, on whichever thread Python collects it."""
+    command = [sys.executable, "-c", GARBAGE_IN_THE_THREAD, str(tmp_path / "f.h5")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout.strip() == "[0, 1, 2, 3] [0, 1, 2, 3] 600", done.stderr
+
+
+def test_an_error_of_a_call_is_raised_by_whoever_waits_for_it():
+    calls, made = Calls("cellferry-test"), []
+    calls.put(lambda: 1 // 0)
+    after = calls.put(lambda: made.append(1))
+    with pytest.raises(ZeroDivisionError):
+        calls.close()
+    assert after.is_done
+    assert made == [1]
 
 
 def test_memory_that_was_given_back_is_used_again():

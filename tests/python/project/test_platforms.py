@@ -42,6 +42,7 @@ OF_SIGNAL = {
 GUARDED = {
     ("annotate/review/__init__.py", "os.uname"): "hasattr",
     ("artifacts/vars_h5/file.py", "os.O_DIRECT"): "hasattr; macOS has none either",
+    ("artifacts/vars_h5/file.py", "os.pread"): "where there is os.pwrite",
     ("artifacts/vars_h5/file.py", "os.pwrite"): "hasattr; elsewhere one thread seeks and writes",
     ("bridge/rds/child.py", "os.killpg"): "hasattr; psutil elsewhere",
     ("bridge/rds/child.py", "signal.SIGKILL"): "where there is os.killpg",

@@ -8,7 +8,8 @@ Large pieces go past the system's page cache, where the system can. What is writ
 read later by somebody else needs no copy there: making it takes a fifth of the processor time
 of a build, drives out what the session has cached, and leaves all of the file to be waited for
 when it is made durable. What waits for the device is written by a thread of its own, so that
-whoever gives out work need not.
+whoever gives out work need not. HDF5 calls with h5py's lock held: what it calls never waits for
+that thread (see :mod:`.calls`).
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ from __future__ import annotations
 import errno
 import io
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from .calls import Call, Calls
 
 if TYPE_CHECKING:
     import h5py
@@ -39,8 +44,8 @@ LARGE = 64 << 10
 SLAB = 16
 """Pieces of memory that are made at once."""
 
-MOST_LATER = 32
-"""Pieces of :meth:`DirectIOFile.kept` memory that wait to be written."""
+MOST_LATER = 64
+"""Calls that wait: to write a piece of :meth:`DirectIOFile.kept` memory, and to give it back."""
 
 
 def pages(size: int) -> NDArray[np.uint8]:
@@ -82,6 +87,26 @@ class PagePool:
             self._free.append(memory)
 
 
+@dataclass(frozen=True)
+class _Change:
+    """What the file is to become from ``place`` on, later: ``data``, or its end (None)."""
+
+    place: int
+    data: memoryview | None
+    call: Call
+
+    def touches(self, first: int, last: int) -> bool:
+        """Whether it says something of the bytes from ``first`` to before ``last``."""
+        return self.place < last and (self.data is None or self.place + len(self.data) > first)
+
+    def of(self, first: int, last: int) -> tuple[int, bytes]:
+        """Return what it says of them: bytes, and where they begin."""
+        start = max(first, self.place)
+        if self.data is None:
+            return start, bytes(last - start)
+        return start, bytes(self.data[start - self.place : last - self.place])
+
+
 class DirectIOFile(io.RawIOBase):
     """The file object; :meth:`check` raises what went wrong."""
 
@@ -95,8 +120,8 @@ class DirectIOFile(io.RawIOBase):
         self._error: OSError | None = None
         self._kept: NDArray[np.uint8] | None = None
         self._is_later = False
-        self._later: deque[Future[None]] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cellferry-write")
+        self._later: deque[_Change] = deque()
+        self._calls = Calls("cellferry-write")
 
     @contextmanager
     def kept(self, buffer: NDArray[np.uint8], done: Callable[[], object]) -> Iterator[None]:
@@ -109,25 +134,31 @@ class DirectIOFile(io.RawIOBase):
         done
             Called once, in any thread.
         """
+        # Here HDF5 is not at work, and a thread can be waited for.
+        self._calls.wait(MOST_LATER - 2)
         self._kept, self._is_later = buffer, False
         try:
             yield
         finally:
             self._kept = None
             if self._is_later:
-                self._later[-1].add_done_callback(lambda _: done())
+                self._calls.put(done)
             else:
                 done()
 
-    def _wait(self, most: int = 0) -> None:
-        """Wait until at most so many pieces are still to be written."""
-        while len(self._later) > most:
-            self._later.popleft().result()
-
     def finish(self) -> None:
         """Wait for what is written later, and raise the first error of writing."""
-        self._wait()
+        self._calls.wait()
         self.check()
+
+    def _changes(self, first: int, last: int) -> list[_Change]:
+        """Return what is still to be done to some bytes, in its order."""
+        while self._later and self._later[0].call.is_done:
+            self._later.popleft()
+        return [change for change in self._later if change.touches(first, last)]
+
+    def _change_later(self, place: int, data: memoryview | None, work: Callable[[], None]) -> None:
+        self._later.append(_Change(place, data, self._calls.put(work)))
 
     def check(self) -> None:
         """Raise the first error of writing that is known, if there was one."""
@@ -147,12 +178,21 @@ class DirectIOFile(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer) -> int:
         """Fill a buffer; what was never written reads as zeros, as in a sparse file."""
         view = memoryview(buffer).cast("B")
-        self._wait()
-        os.lseek(self._descriptor, self._place, os.SEEK_SET)
-        found = os.read(self._descriptor, len(view))
-        view[: len(found)] = found
-        view[len(found) :] = bytes(len(view) - len(found))
-        self._place += len(view)
+        first, last = self._place, self._place + len(view)
+        # Memory is kept until after its call is done: of one that is not done now, the copy is
+        # right; of one that is, what is read from the file after this.
+        changes = [(change, change.of(first, last)) for change in self._changes(first, last)]
+        open_ones = [found for change, found in changes if not change.call.is_done]
+        if _AT_ONCE:
+            read = os.pread(self._descriptor, len(view), first)
+        else:
+            os.lseek(self._descriptor, first, os.SEEK_SET)
+            read = os.read(self._descriptor, len(view))
+        view[: len(read)] = read
+        view[len(read) :] = bytes(len(view) - len(read))
+        for place, data in open_ones:
+            view[place - first : place - first + len(data)] = data
+        self._place = last
         return len(view)
 
     def write(self, data: ReadableBuffer) -> int:
@@ -163,14 +203,19 @@ class DirectIOFile(io.RawIOBase):
         if self._kept is not None and 0 <= offset < self._kept.nbytes and _AT_ONCE:
             # A view of HDF5's ends with the call; the memory does not.
             own = self._kept[offset : offset + len(view)].data
-            self._wait(MOST_LATER - 1)
-            self._later.append(self._thread.submit(self._write_whole, own, self._place))
+            self._write_later(own, self._place)
             self._is_later = True
+        elif self._changes(self._place, self._place + len(view)):
+            # What is still to be written there must not end on top of this.
+            self._write_later(memoryview(bytes(view)), self._place)
         else:
             self._write_whole(view, self._place)
         self._place += len(view)
         self._size = max(self._size, self._place)
         return len(view)
+
+    def _write_later(self, view: memoryview, place: int) -> None:
+        self._change_later(place, view, partial(self._write_whole, view, place))
 
     def _write_whole(self, view: memoryview, place: int) -> None:
         """Write all of a view, or remember why not; on any thread."""
@@ -211,14 +256,20 @@ class DirectIOFile(io.RawIOBase):
 
     def truncate(self, size: int | None = None) -> int:
         """Set the length, or remember why not."""
-        self._wait()
         self._size = self._place if size is None else size
+        work = partial(self._truncate, self._size)
+        if self._changes(0, sys.maxsize):
+            self._change_later(self._size, None, work)
+        else:
+            work()
+        return self._size
+
+    def _truncate(self, size: int) -> None:
         if self._error is None:
             try:
-                os.ftruncate(self._descriptor, self._size)
+                os.ftruncate(self._descriptor, size)
             except OSError as error:
                 self._error = error
-        return self._size
 
     def readable(self) -> bool:
         """Whether it can be read: always."""
@@ -236,11 +287,12 @@ class DirectIOFile(io.RawIOBase):
         """Close the file; HDF5 has closed its own before."""
         if not self.closed:
             super().close()
-            self._wait()
-            self._thread.shutdown()
-            os.close(self._descriptor)
-            if self._uncached is not None:
-                os.close(self._uncached)
+            try:
+                self._calls.close()
+            finally:
+                os.close(self._descriptor)
+                if self._uncached is not None:
+                    os.close(self._uncached)
 
 
 _AT_ONCE = hasattr(os, "pwrite")
