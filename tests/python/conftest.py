@@ -1,11 +1,14 @@
 import logging
 import signal
 import warnings
+from pathlib import Path
 
 import hypothesis
 import pytest
 
 from cellferry.errors import language
+
+HERE = Path(__file__).parent
 
 # A deadline would say how busy the machine is.
 hypothesis.settings.register_profile("cellferry", deadline=None)
@@ -13,6 +16,9 @@ hypothesis.settings.load_profile("cellferry")
 
 # A package of somebody else, whose tests run where it is installed: test_installed.py.
 collect_ignore = ["engines/stranger"]
+# Where what a test shows may differ between Debian 12 and 13, and what is somebody else's.
+VERSIONS = {"annotate", "artifacts", "bridge", "compat", "files", "seurat", "study"}
+OTHERS = {"azimuth", "celltypist", "singler", "test_published.py", "test_recipes.py"}
 NAMES_DO_NOT_COUNT = {"cytetype", "llm", "cellatlas", "test_cytetype.py", "test_signed.py"}
 UNKNOWN_GENES = "ignore::cellferry.errors.GenesUnrecognisedWarning"
 
@@ -24,12 +30,17 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what needs R, so that `make test-fast` can leave it out."""
+    """Mark what needs R, which `make test-fast` leaves out, and where `make test` runs a test."""
     from r_session import needs_rpy2, needs_rscript
 
     for item in items:
         if any(mark in (needs_rscript.mark, needs_rpy2.mark) for mark in item.iter_markers()):
             item.add_marker("r")
+        places = {*item.path.relative_to(HERE).parts}
+        if VERSIONS & places:
+            item.add_marker("versions")
+        if OTHERS & places:
+            item.add_marker("others")
         # What these engines send and read does not depend on what the genes are called.
         if NAMES_DO_NOT_COUNT & {*item.path.parts, item.path.name}:
             item.add_marker(pytest.mark.filterwarnings(UNKNOWN_GENES))
