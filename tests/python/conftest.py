@@ -17,7 +17,8 @@ hypothesis.settings.load_profile("cellferry")
 # A package of somebody else, whose tests run where it is installed: test_installed.py.
 collect_ignore = ["engines/stranger"]
 # Where what a test shows may differ between Debian 12 and 13, and what is somebody else's.
-VERSIONS = {"annotate", "artifacts", "bridge", "compat", "files", "seurat", "study"}
+VERSIONS_OF_R = {"bridge", "compat", "seurat"}
+VERSIONS = VERSIONS_OF_R | {"annotate", "artifacts", "files", "study"}
 OTHERS = {"azimuth", "celltypist", "singler", "test_published.py", "test_recipes.py"}
 NAMES_DO_NOT_COUNT = {"cytetype", "llm", "cellatlas", "test_cytetype.py", "test_signed.py"}
 UNKNOWN_GENES = "ignore::cellferry.errors.GenesUnrecognisedWarning"
@@ -37,7 +38,8 @@ def pytest_collection_modifyitems(items):
         if any(mark in (needs_rscript.mark, needs_rpy2.mark) for mark in item.iter_markers()):
             item.add_marker("r")
         places = {*item.path.relative_to(HERE).parts}
-        if VERSIONS & places:
+        of_r = item.get_closest_marker("r") is not None
+        if (VERSIONS_OF_R if of_r else VERSIONS) & places:
             item.add_marker("versions")
         if OTHERS & places:
             item.add_marker("others")
