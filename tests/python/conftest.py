@@ -16,10 +16,11 @@ hypothesis.settings.load_profile("cellferry")
 
 # A package of somebody else, whose tests run where it is installed: test_installed.py.
 collect_ignore = ["engines/stranger"]
-# Where what a test shows may differ between Debian 12 and 13, and what is somebody else's.
+# Where what a test shows may differ between Debian 12 and 13, and what is run in the lane alone:
+# what is somebody else's, and the server, so that both take equally long.
 VERSIONS_OF_R = {"bridge", "compat", "seurat"}
 VERSIONS = VERSIONS_OF_R | {"annotate", "artifacts", "files", "study"}
-OTHERS = {"azimuth", "celltypist", "singler", "test_published.py", "test_recipes.py"}
+LANE = {"azimuth", "celltypist", "server", "singler", "test_recipes.py"}
 NAMES_DO_NOT_COUNT = {"cytetype", "llm", "cellatlas", "test_cytetype.py", "test_signed.py"}
 UNKNOWN_GENES = "ignore::cellferry.errors.GenesUnrecognisedWarning"
 
@@ -41,8 +42,8 @@ def pytest_collection_modifyitems(items):
         of_r = item.get_closest_marker("r") is not None
         if (VERSIONS_OF_R if of_r else VERSIONS) & places:
             item.add_marker("versions")
-        if OTHERS & places:
-            item.add_marker("others")
+        if LANE & places:
+            item.add_marker("lane")
         # What these engines send and read does not depend on what the genes are called.
         if NAMES_DO_NOT_COUNT & {*item.path.parts, item.path.name}:
             item.add_marker(pytest.mark.filterwarnings(UNKNOWN_GENES))
