@@ -75,7 +75,7 @@ def test_leaving_ends_the_child_and_removes_its_folder(tmp_path):
     rscript = fake_rscript(tmp_path, f'echo "$folder" >{tmp_path}/where; exec sleep 600')
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt), rds.RChild(rscript) as child:  # noqa: PT012
-        while not (tmp_path / "where").exists():
+        while not (tmp_path / "where").exists() or not (tmp_path / "where").read_text().strip():
             time.sleep(0.01)
         process = child._child
         raise KeyboardInterrupt
