@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
 
     from ..study.study import Study
     from .decisions.decision import Decision
@@ -480,13 +481,13 @@ def _summary(found: CellAnnotations) -> Annotations:
 
 
 def _majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
-    counts = _table(found, clusters)
-    kinds = _kinds(found)
-    support = _support(counts, kinds)
+    table, kinds = _table(found, clusters), _kinds(found)
+    of_kinds = _support(table, kinds)
     rows, evidence = [], {}
     sizes = clusters.counts() or {}
     labels = found.label.levels
-    chosen = _most(counts, support, labels)
+    chosen = _most(table, of_kinds, labels)
+    counts, support = table.toarray(), of_kinds.toarray()
     for k, name in enumerate(clusters.names):
         answered = int(counts[k].sum())
         best = int(chosen[k])
@@ -522,34 +523,36 @@ def _majority(found: CellAnnotations, clusters: Clusters) -> Annotations:
     return Annotations(tuple(rows), evidence, found.provenance)
 
 
-def _support(counts: NDArray[np.int64], kinds: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the cells of each cluster that have a label or a kind of it (clusters x labels)."""
-    # Whole numbers of this size are exact, and only floats are multiplied fast.
-    return np.asarray(counts.astype(np.float64) @ kinds.T.astype(np.float64)).astype(np.int64)
+def _support(counts: csr_matrix, kinds: NDArray[np.bool_]) -> csr_matrix:
+    """Return, where a cluster has a label, its cells that have it or a kind of it."""
+    from scipy.sparse import csr_matrix
+
+    wide = csr_matrix(counts @ csr_matrix(kinds.T.astype(np.int64)))
+    # A label is a kind of itself: what is counted is in the product as well.
+    found = csr_matrix(wide.multiply(counts.astype(bool)))
+    found.sort_indices()
+    return found
 
 
-def _most(
-    counts: NDArray[np.int64], support: NDArray[np.int64], labels: Sequence[str]
-) -> NDArray[np.int32]:
+def _most(counts: csr_matrix, support: csr_matrix, labels: Sequence[str]) -> NDArray[np.int32]:
     """Return the label of each cluster, -1 without a cell.
 
     Of labels with as many cells Unknown is the last, and the first by name the first.
     """
-    if not len(labels):
-        return np.full(len(counts), -1, dtype=np.int32)
+    n = counts.shape[0]
     place = np.empty(len(labels), dtype=np.int64)
     by_name = sorted(range(len(labels)), key=lambda i: (labels[i] == UNKNOWN, labels[i]))
     place[by_name] = np.arange(len(labels))
-    answered = counts.sum(axis=1)
-    size, never = int(answered.max(initial=0)) + 1, np.iinfo(np.int64).max
-    there = counts > 0
-    # One number has it all: the fewest cells of a label and its kinds, then the most of the label.
-    often = (size - 1 - counts) * len(labels) + place
-    enough = there & (support > DISAGREES * answered[:, None])
-    narrow = np.where(enough, support * (size * len(labels)) + often, never).argmin(axis=1)
-    first = np.where(there, often, never).argmin(axis=1)
-    best = np.where(enough.any(axis=1), narrow, first)
-    return np.where(there.any(axis=1), best, -1).astype(np.int32)
+    answered = np.asarray(counts.sum(axis=1)).ravel()
+    rows = np.repeat(np.arange(n), np.diff(counts.indptr))
+    enough = support.data > DISAGREES * answered[rows]
+    # The fewest cells of a label and its kinds, where these are enough; then the most of the label.
+    narrow = np.where(enough, support.data, 0)
+    order = np.lexsort((place[counts.indices], -counts.data, narrow, ~enough, rows))
+    there, first = np.unique(rows, return_index=True)
+    best = np.full(n, -1, dtype=np.int32)
+    best[there] = counts.indices[order[first]]
+    return best
 
 
 def _row(
@@ -587,15 +590,19 @@ def _kinds(found: CellAnnotations) -> NDArray[np.bool_]:
     return made
 
 
-def _table(found: CellAnnotations, clusters: Clusters) -> NDArray[np.int64]:
-    """Return the cells of each cluster (row) with each label (column)."""
+def _table(found: CellAnnotations, clusters: Clusters) -> csr_matrix:
+    """Return the cells of each cluster (row) with each label (column), where there are any."""
+    from scipy.sparse import csr_matrix
+
     shape = (len(clusters.names), len(found.label.levels))
     if clusters.codes is None:
         message = "Clusters without cells have no majority."
         raise ValueError(message)
     both = (clusters.codes >= 0) & (found.label.codes >= 0)
-    flat = clusters.codes[both].astype(np.int64) * shape[1] + found.label.codes[both]
-    return np.bincount(flat, minlength=shape[0] * shape[1]).reshape(shape)
+    pairs = clusters.codes[both], found.label.codes[both]
+    made = csr_matrix((np.ones(len(pairs[0]), dtype=np.int64), pairs), shape=shape)
+    made.sum_duplicates()
+    return made
 
 
 def _mean(found: CellAnnotations, chosen: NDArray[np.bool_]) -> float | None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ..knowledge.base import Knowledge
     from .choice import CellChoice
 
-VERSION = 4
+VERSION = 5
 """Raised when the same cells get another answer."""
 OWN_PART = 0.5
 """What a cell counts beside its neighbours when fits are smoothed."""

@@ -196,11 +196,13 @@ def _kept(
     around: Surroundings, confidence: NDArray[np.float64], unsupported: NDArray[np.intp]
 ) -> NDArray[np.bool_]:
     """Return which cells of types without support are sure of themselves."""
-    kept = np.zeros(len(confidence), dtype=bool)
-    for i in unsupported:
-        company = around.sure & (around.types >= 0) & around.hierarchy.related[around.types, i]
-        enough = SURE if int(company.sum()) >= FEWEST else ALONE
-        kept |= (around.types == i) & (confidence >= enough)
+    types = len(around.hierarchy.profiles.names)
+    surely = np.bincount(around.types[around.sure & (around.types >= 0)], minlength=types)
+    company = surely @ around.hierarchy.related[:, unsupported]
+    # No cell of a type with support, or of none, reaches what is asked of it.
+    least = np.full(types + 1, np.inf)
+    least[unsupported] = np.where(company >= FEWEST, SURE, ALONE)
+    kept: NDArray[np.bool_] = confidence >= least[around.types]
     return kept
 
 
