@@ -210,6 +210,40 @@ def test_what_is_no_anndata_in_zarr_is_said(tmp_path, quick):
             annotate_clusters(f"{server.url}/x.zarr", engine=["local", "local"])
 
 
+@pytest.mark.process
+def test_a_bucket_gives_what_the_object_gives(tmp_path, monkeypatch):
+    """Needs s3fs and moto, which no lock has: a server of S3 on this machine."""
+    pytest.importorskip("s3fs")
+    moto = pytest.importorskip("moto.server")
+    import boto3
+
+    server = moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b",
+            "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        }.items():  # fmt: skip
+            monkeypatch.setenv(name, value)
+        adata = stored(tmp_path)
+        bucket = boto3.client("s3")
+        bucket.create_bucket(Bucket="atlas")
+        for path in (tmp_path / "x.zarr").rglob("*"):
+            if path.is_file():
+                bucket.upload_file(str(path), "atlas", path.relative_to(tmp_path).as_posix())
+        near = find_markers(adata, "leiden", return_thresh=1, progress=False).to_frame()
+        far = find_markers("s3://atlas/x.zarr", "leiden", return_thresh=1, progress=False)
+        assert far.to_frame().equals(near)
+        expected = annotate_cells(adata, progress=False).to_frame()
+        assert annotate_cells("s3://atlas/x.zarr", progress=False).to_frame().equals(expected)
+        for there in ("s3://atlas/none.zarr", "s3://nowhere/x.zarr"):
+            with pytest.raises(InputError, match="There is no zarr at"):
+                read_all(there)
+    finally:
+        server.stop()
+
+
 def test_a_package_that_is_missing_is_named_with_its_line():
     with pytest.raises(InputError, match="kind that is not known"):
         read_all("nowhere://host/x.zarr")

@@ -278,7 +278,9 @@ class Work:
     def _resumable(self, error: CellferryError) -> CellferryError:
         n = len(self._run.finished())
         kept = f"{counted(n, 'unit')} {'is' if n == 1 else 'are'} kept and not done again."
-        error.hint = f"{error.hint} {kept}".strip()
+        # A hint may end with a line to paste.
+        apart = " " if error.hint.endswith(".") else "\n"
+        error.hint = f"{error.hint}{apart}{kept}".strip()
         error.data.setdefault("run", self._run.id)
         return error
 

@@ -104,10 +104,13 @@ def _opened_address(address: str) -> Iterator[Any]:
             raise unreadable(address, error) from error
         yield group
     finally:
-        session = getattr(files, "_session", None)
-        if session is not None:
-            with suppress(Exception):
+        # What holds the connections: of aiohttp for https:// and gs://, of aiobotocore for s3://.
+        session, client = (getattr(files, name, None) for name in ("_session", "_s3creator"))
+        with suppress(Exception):
+            if session is not None and client is None:
                 zarr.core.sync.sync(session.close())
+            elif client is not None:
+                zarr.core.sync.sync(client.__aexit__(None, None, None))
 
 
 def _nothing_there(address: str) -> InputError:
