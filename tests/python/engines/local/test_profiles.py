@@ -46,7 +46,7 @@ def test_adding_an_unrelated_type_changes_no_weight_of_the_others():
 
 
 @settings(deadline=None, max_examples=20)
-@given(st.lists(st.floats(-1, 1), min_size=len(HUMAN.genes) // 50, max_size=60))
+@given(st.lists(st.floats(-1, 1), min_size=len(HUMAN.genes) // 50, max_size=80))
 def test_weights_are_the_matrix(values):
     genes = np.resize(np.array(values), len(HUMAN.genes))
     weights = HUMAN.positive_weights
