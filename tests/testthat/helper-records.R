@@ -22,8 +22,6 @@ recorded_cells <- c(
 
 counted <- function(found) stats::setNames(found$n_cells, found$label)
 
-cells_of <- function(counts, labels) ifelse(labels %in% names(counts), counts[labels], 0L)
-
 expect_recorded_object <- function(object, clusters, metadata) {
   found <- Annotations(object, "cell_type")
   testthat::expect_identical(stats::setNames(found$label, found$cluster), recorded_labels)

@@ -50,6 +50,12 @@ def fake_rscript(tmp_path, script):
     return str(path)
 
 
+def wait_for_text(path):
+    """A shell makes a file before it writes into it."""
+    while not path.exists() or not path.read_text().strip():
+        time.sleep(0.01)
+
+
 def test_a_child_that_dies_is_an_error_with_its_last_words(tmp_path):
     rscript = fake_rscript(tmp_path, 'echo "cannot allocate vector of size 9 Gb" >&2; exit 137')
     with (
@@ -75,8 +81,7 @@ def test_leaving_ends_the_child_and_removes_its_folder(tmp_path):
     rscript = fake_rscript(tmp_path, f'echo "$folder" >{tmp_path}/where; exec sleep 600')
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt), rds.RChild(rscript) as child:  # noqa: PT012
-        while not (tmp_path / "where").exists() or not (tmp_path / "where").read_text().strip():
-            time.sleep(0.01)
+        wait_for_text(tmp_path / "where")
         process = child._child
         raise KeyboardInterrupt
     assert time.monotonic() - started < 10
@@ -124,8 +129,7 @@ def test_without_any_utf_8_locale_the_error_says_so(tmp_path):
 def test_what_the_child_started_ends_with_it(tmp_path):
     rscript = fake_rscript(tmp_path, f"sleep 600 & echo $! >{tmp_path}/other; exec sleep 600")
     with pytest.raises(KeyboardInterrupt), rds.RChild(rscript):  # noqa: PT012
-        while not (tmp_path / "other").exists() or not (tmp_path / "other").read_text().strip():
-            time.sleep(0.01)
+        wait_for_text(tmp_path / "other")
         raise KeyboardInterrupt
     other = int((tmp_path / "other").read_text())
     while psutil.pid_exists(other) and psutil.Process(other).status() != psutil.STATUS_ZOMBIE:

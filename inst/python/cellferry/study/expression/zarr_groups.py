@@ -105,12 +105,12 @@ def _opened_address(address: str) -> Iterator[Any]:
         yield group
     finally:
         # What holds the connections: of aiohttp for https:// and gs://, of aiobotocore for s3://.
-        session, client = (getattr(files, name, None) for name in ("_session", "_s3creator"))
+        client, session = (getattr(files, name, None) for name in ("_s3creator", "_session"))
         with suppress(Exception):
-            if session is not None and client is None:
-                zarr.core.sync.sync(session.close())
-            elif client is not None:
+            if client is not None:
                 zarr.core.sync.sync(client.__aexit__(None, None, None))
+            elif session is not None:
+                zarr.core.sync.sync(session.close())
 
 
 def _nothing_there(address: str) -> InputError:

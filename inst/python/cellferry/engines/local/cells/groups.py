@@ -85,9 +85,10 @@ def over_clustering(
     group = np.arange(len(cells), dtype=np.int32)
     while (joined := _joined(links, np.bincount(group, minlength=len(first)), first)) is not None:
         group, links = joined[group], _between(links, joined)
-        first = _least(first, joined)
+        parts, first = first, np.full(links.shape[0], len(cells))
+        np.minimum.at(first, joined, parts)
     made = np.empty(len(cells), dtype=np.int32)
-    made[order] = np.argsort(np.argsort(first))[group]
+    made[order] = np.unique(first[group], return_inverse=True)[1]
     return made
 
 
@@ -123,8 +124,7 @@ def near_on_map(places: NDArray[np.float64]) -> csr_matrix:
     weight = np.exp(-(far**2) / (scale[:, None] * scale[near]))
     lengths = np.zeros(n + 1, dtype=np.intp)
     lengths[there + 1] = k
-    indices = (near if len(there) == n else there[near]).ravel()
-    return csr_matrix((weight.ravel(), indices, np.cumsum(lengths)), shape=(n, n))
+    return csr_matrix((weight.ravel(), there[near].ravel(), np.cumsum(lengths)), shape=(n, n))
 
 
 def _by_strip(places: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -197,14 +197,6 @@ def _joined(
     _, label = connected_components(pairs, directed=False)
     joined: NDArray[np.int32] = label.astype(np.int32, copy=False)
     return joined
-
-
-def _least(values: NDArray[np.intp], joined: NDArray[np.int32]) -> NDArray[np.intp]:
-    """Return the least value of each group that was joined."""
-    order = np.argsort(joined, kind="stable")
-    begins = np.flatnonzero(np.diff(joined[order], prepend=-1))
-    found: NDArray[np.intp] = np.minimum.reduceat(values[order], begins)
-    return found
 
 
 def _between(links: csr_matrix, joined: NDArray[np.int32]) -> csr_matrix:
