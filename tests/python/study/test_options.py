@@ -15,8 +15,8 @@ from cellferry.errors import InvalidOptionError
 from cellferry.study.options import flag, number, one_of, or_none, path, text, whole_number
 
 ANYTHING = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=60), st.binary(),
-    st.lists(st.integers(), max_size=2), st.complex_numbers(),
+    st.none(), st.booleans(), st.integers(), st.integers(2**52), st.floats(),
+    st.text(max_size=60), st.binary(), st.lists(st.integers(), max_size=2), st.complex_numbers(),
 )  # fmt: skip
 QC = ("warn", "filter", "off")
 
@@ -29,6 +29,7 @@ QC = ("warn", "filter", "off")
         (whole_number("n", np.float32(3), 3, 3), 3),
         (number("x", 3, 0), 3.0),
         (number("x", Fraction(1, 2), above=0), 0.5),
+        (number("x", 2**53 + 2), 9007199254740994.0),
         (number("x", math.inf), math.inf),
         (flag("f", np.bool_(True)), True),
         (one_of("qc", "off", QC), "off"),
@@ -57,6 +58,19 @@ def test_a_valid_value_is_settled(found, settled):
         (lambda: number("x", -1, 0), "`x` must be a number of at least 0, not -1."),
         (lambda: number("x", 2, 0, 1), "`x` must be a number from 0 to 1, not 2."),
         (lambda: number("x", 0, above=0), "`x` must be a number above 0, not 0."),
+        (
+            lambda: number("x", 2**53 + 1),
+            "`x` must be a number, not 9007199254740993.",
+        ),
+        (lambda: number("x", Fraction(10**400)), "`x` must be a number, not a long number."),
+        (
+            lambda: whole_number("n", -(10**5000), 1),
+            "`n` must be a whole number of at least 1, not a long number.",
+        ),
+        (
+            lambda: number("x", 10**5000, 0),
+            "`x` must be a number of at least 0, not a long number.",
+        ),
         (lambda: number("x", math.inf, 0), "`x` must be a number of at least 0, not inf."),
         (lambda: or_none(number, "x", "1"), "`x` must be a number or None, not '1'."),
         (lambda: or_none(number, "x", math.nan), "`x` must be a number or None, not nan."),

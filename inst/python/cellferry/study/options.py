@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from numbers import Real
+from numbers import Integral, Real
 from typing import TypeGuard, TypeVar
 
 import numpy as np
@@ -24,7 +24,7 @@ from ..errors import InvalidOptionError, listing, nearest
 _Value = TypeVar("_Value")
 
 _SHOWN = 40
-"""Characters of a text that a message repeats; a longer one may be a key in the wrong place."""
+"""Characters of a value that a message repeats; a longer text may be a key in the wrong place."""
 
 
 def or_none(
@@ -78,7 +78,8 @@ def number(
 ) -> float:
     """Return a number from `least` to `most`, or greater than `above`.
 
-    Where there is any limit, it must also be finite; it is never NaN.
+    Where there is any limit, it must also be finite; it is never NaN. An integer is refused where
+    no float is equal to it (beyond 2**53 many are not).
 
     Examples
     --------
@@ -86,16 +87,16 @@ def number(
     5.0
     """
     limited = not least == most == above is None
+    found = _as_float(value)
     if (
-        not _is_number(value)
-        or math.isnan(value)
-        or (limited and math.isinf(value))
-        or (least is not None and value < least)
-        or (most is not None and value > most)
-        or (above is not None and value <= above)
+        math.isnan(found)
+        or (limited and math.isinf(found))
+        or (least is not None and found < least)
+        or (most is not None and found > most)
+        or (above is not None and found <= above)
     ):
         raise _invalid(option, value, f"a number{_limits(least, most, above)}", none, hint)
-    return float(value)
+    return found
 
 
 def flag(option: str, value: object, *, hint: str = "", none: bool = False) -> bool:
@@ -161,6 +162,17 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
+def _as_float(value: object) -> float:
+    """Return the number as a float; NaN for what is no number, or one that no float can hold."""
+    if not _is_number(value):
+        return math.nan
+    try:
+        found = float(value)
+    except OverflowError:
+        return math.nan
+    return math.nan if isinstance(value, Integral) and found != value else found
+
+
 def _limits(least: float | None, most: float | None, above: float | None = None) -> str:
     if above is not None:
         return f" above {above:,}"
@@ -170,10 +182,17 @@ def _limits(least: float | None, most: float | None, above: float | None = None)
 
 
 def _invalid(option: str, value: object, valid: str, none: bool, hint: str) -> InvalidOptionError:
-    if isinstance(value, str):
-        given = repr(value) if len(value) <= _SHOWN else "a long text"
-    else:
-        plain = value is None or isinstance(value, Real | np.bool_)
-        given = str(value) if plain else type(value).__name__
-    message = f"`{option}` must be {valid}{' or None' if none else ''}, not {given}."
+    message = f"`{option}` must be {valid}{' or None' if none else ''}, not {_shown(value)}."
     return InvalidOptionError(message, hint, option=option)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return repr(value) if len(value) <= _SHOWN else "a long text"
+    if value is not None and not isinstance(value, Real | np.bool_):
+        return type(value).__name__
+    try:
+        shown = str(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a long number"
+    return shown if len(shown) <= _SHOWN else "a long number"
