@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .PHONY: setup demo test test-fast test-seurat5 check lint format document docs readme spec-coverage clean \
 	bench-transfer bench-cells bench-llm bench-accuracy bench-artifacts bench-markers \
-	bench-serve bench-review bench-scale attack soak
+	bench-serve bench-review bench-scale attack soak properties
 
 setup:
 	@scripts/setup
@@ -78,6 +78,10 @@ bench-serve: setup
 # hour. ATTACK_SCALE=0.1 for a look, ATTACK_SEED=N for other random numbers, ONLY=WORD for a part.
 attack: setup
 	@. scripts/env && python -m tests.attack $(if $(ONLY),--only $(ONLY))
+
+# Other examples for the properties than those of `make test`, ten times as many: twenty minutes.
+properties: setup
+	@. scripts/env && python -m pytest -q -n 2 --dist loadfile -m "hypothesis and not r and not browser and not cluster" --hypothesis-profile=search
 
 # Half an hour of `cellferry serve` under mixed load: memory flat, nothing lost. SECONDS=300.
 soak: setup

@@ -10,8 +10,10 @@ from cellferry.errors import language
 
 HERE = Path(__file__).parent
 
-# A deadline would say how busy the machine is.
-hypothesis.settings.register_profile("cellferry", deadline=None)
+# The examples of a property are the same in every run, so that a failure is that of the change;
+# others are looked for by `make properties`. A deadline would say how busy the machine is.
+hypothesis.settings.register_profile("cellferry", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("cellferry")
 
 # A package of somebody else, whose tests run where it is installed: test_installed.py.
