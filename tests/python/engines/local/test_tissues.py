@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cellferry.annotations.clusters import Annotation
 from cellferry.engines.local import Local
 from cellferry.engines.local.knowledge.suggest import suggested_tissue
 from cellferry.engines.local.knowledge.tissues import occurs, tissues_of
@@ -58,7 +57,7 @@ def test_a_tissue_is_suggested_when_several_clusters_agree():
     islets = {n: listed(n) for n in ("Pancreatic beta cell", "Pancreatic acinar cell")}
     assert answers(Local(), table(islets)).provenance["tissue_suggested"] == "pancreas"
     assert answers(Local(), table(BLOOD)).provenance["tissue_suggested"] in {None, "blood"}
-    assert suggested_tissue([Annotation("0", "unknown", label="Unknown")], KNOWLEDGE) is None
+    assert suggested_tissue([("Unknown", None), (None, None)], KNOWLEDGE) is None
 
 
 def test_the_tissue_that_most_clusters_suggest_decides_between_siblings():

@@ -17,8 +17,8 @@ from ...annotations.clusters import Annotation, Annotations
 from ...biology.gene_tables import aliases
 from ...errors import InvalidOptionError, KnowledgeError, RunDamagedError
 from ...study.options import flag, whole_number
-from ..base import Capabilities, Payload, Plan, Understood
-from .answer import ENGINE, Reader
+from ..base import Capabilities, Plan, Understood
+from .answer import ENGINE, Findings, Reader
 from .confined import InTissue
 from .context import SpeciesRead, read_species, understand
 from .evidence import Evidence, Prevalence, with_prevalence
@@ -166,7 +166,7 @@ class Local:
         every = _reader(knowledge, evidence, species, tissues)
         reader: Reader | InTissue = every
         suggested = None
-        first: dict[int, Payload] = {}
+        first: dict[int, Findings] = {}
         if tissues:
 
             def confine(types: Knowledge) -> Reader:
@@ -176,9 +176,9 @@ class Local:
         if not tissues:
             # What most clusters are shows the tissue, and the tissue distinguishes siblings.
             columns = sorted(set(markers.cluster.tolist()))
-            first = {c: every.answer(markers.clusters[c], c, None) for c in columns}
-            rows_of = (Annotation.from_dict(found["annotation"]) for found in first.values())
-            suggested = suggested_tissue(rows_of, knowledge)
+            first = {column: every.find(column) for column in columns}
+            answers = ((found.label, found.choice.confidence) for found in first.values())
+            suggested = suggested_tissue(answers, knowledge)
             if suggested is not None:
                 tissues, first = tissues_of(suggested), {}
                 reader = every.in_tissues(tissues)
@@ -196,8 +196,12 @@ class Local:
                 payload = finished.get(unit)
                 if payload is None:
                     column, size = markers.clusters.index(cluster), sizes.get(cluster)
-                    payload = first.get(column) or reader.answer(cluster, column, size)
-                    payload["annotation"]["n_cells"] = size
+                    found = first.get(column)
+                    payload = (
+                        reader.answer(cluster, column, size)
+                        if found is None
+                        else found.payload(cluster, size)
+                    )
                     run.record(cluster, unit, payload)
                 rows.append(Annotation.from_dict(payload["annotation"]))
                 details[cluster] = payload["evidence"]
@@ -210,7 +214,8 @@ class Local:
             **read.provenance(),
             "understood": dict(self.understand(study).record),
             "tissues": sorted(tissues),
-            "tissue_suggested": suggested or suggested_tissue(rows, knowledge),
+            "tissue_suggested": suggested
+            or suggested_tissue(((row.label, row.confidence) for row in rows), knowledge),
         }
         return Annotations(tuple(rows), details, provenance)
 

@@ -80,22 +80,22 @@ class Reader:
             Gives what is answered in place of what was chosen, which is a kind of it; None is
             Unknown.
         """
+        return self.find(column, broader).payload(cluster, n_cells)
+
+    def find(self, column: int, broader: Callable[[str], str | None] | None = None) -> Findings:
+        """Return what is chosen for a cluster, before it is put into words.
+
+        Parameters
+        ----------
+        column, broader
+            As of :meth:`answer`.
+        """
         profiles = self.hierarchy.profiles
         scores = score_types(profiles, Signal.read(profiles, self.evidence, column, self.lookup))
         choice = choose(self.hierarchy, scores)
         if broader is not None:
             choice = self._broader(choice, broader)
-        found = _Findings(self, scores, choice, column)
-        annotation = found.unknown() if choice.label is None else found.known(choice.label)
-        annotation.update(
-            cluster=cluster,
-            n_cells=n_cells,
-            state="; ".join(self.names(choice.states)) or None,
-            mixed=found.mixed(),
-            engine=ENGINE,
-            n_markers=int(self.evidence.listed[column]),
-        )
-        return {"annotation": annotation, "evidence": found.evidence()}
+        return Findings(self, scores, choice, column)
 
     def _broader(self, choice: Choice, broader: Callable[[str], str | None]) -> Choice:
         if choice.label is None or choice.confidence is None:
@@ -112,13 +112,35 @@ class Reader:
 
 
 @dataclass(frozen=True)
-class _Findings:
+class Findings:
+    """What was scored and chosen for a cluster."""
+
     reader: Reader
     scores: Scores
     choice: Choice
     column: int
 
-    def known(self, label: int) -> dict[str, Json]:
+    @property
+    def label(self) -> str | None:
+        """The name of the type that is answered; None is Unknown."""
+        label = self.choice.label
+        return None if label is None else self.reader.hierarchy.profiles.names[label]
+
+    def payload(self, cluster: str, n_cells: int | None) -> Payload:
+        """Return the row and the evidence of the cluster as plain data."""
+        choice = self.choice
+        annotation = self._unknown() if choice.label is None else self._known(choice.label)
+        annotation.update(
+            cluster=cluster,
+            n_cells=n_cells,
+            state="; ".join(self.reader.names(choice.states)) or None,
+            mixed=self._mixed(),
+            engine=ENGINE,
+            n_markers=int(self.reader.evidence.listed[self.column]),
+        )
+        return {"annotation": annotation, "evidence": self._evidence()}
+
+    def _known(self, label: int) -> dict[str, Json]:
         hierarchy, choice = self.reader.hierarchy, self.choice
         name = hierarchy.profiles.names[label]
         identifier, ontology_label = hierarchy.knowledge.ontology(name)
@@ -129,34 +151,34 @@ class _Findings:
             "ontology_id": identifier,
             "ontology_label": ontology_label,
             "confidence": choice.confidence,
-            "confidence_kind": self.confidence_kind(label),
-            "alternatives": self.reader.names(self.alternatives(label)),
-            "supporting": self.symbols(self.support(label)[:LISTED_GENES]),
-            "conflicting": self.symbols(self.conflicts(label)[:LISTED_GENES]),
-            "missing": self.missing(label),
-            "justification": self.why(label),
+            "confidence_kind": self._confidence_kind(label),
+            "alternatives": self.reader.names(self._alternatives(label)),
+            "supporting": self._symbols(self._support(label)[:LISTED_GENES]),
+            "conflicting": self._symbols(self._conflicts(label)[:LISTED_GENES]),
+            "missing": self._missing(label),
+            "justification": self._why(label),
         }
 
-    def confidence_kind(self, label: int) -> str:
+    def _confidence_kind(self, label: int) -> str:
         """Packaged types were compared with the truth; those of a user never were."""
         compared = [i for i in (label, self.choice.rival, self.choice.partner) if i is not None]
         return "graded" if self.reader.hierarchy.own[compared].any() else "calibrated"
 
-    def unknown(self) -> dict[str, Json]:
+    def _unknown(self) -> dict[str, Json]:
         best = self.choice.begun
         return {
             "status": "unknown",
             "label": UNKNOWN,
-            "alternatives": self.reader.names(self.alternatives(None)),
-            "supporting": [] if best is None else self.symbols(self.support(best)[:LISTED_GENES]),
-            "justification": self.why_not(),
+            "alternatives": self.reader.names(self._alternatives(None)),
+            "supporting": [] if best is None else self._symbols(self._support(best)[:LISTED_GENES]),
+            "justification": self._why_not(),
         }
 
-    def mixed(self) -> list[str]:
+    def _mixed(self) -> list[str]:
         parts = (self.choice.label, self.choice.partner)
         return [] if None in parts else self.reader.names(p for p in parts if p is not None)
 
-    def support(self, label: int) -> list[int]:
+    def _support(self, label: int) -> list[int]:
         """Return supporting genes; where the answer backed off, also those of the subtypes."""
         profiles = self.reader.hierarchy.profiles
         found = list(supporters(profiles, self.scores, label))
@@ -164,21 +186,21 @@ class _Findings:
             found += list(supporters(profiles, self.scores, self.choice.begun))
         return [int(g) for g in dict.fromkeys(found)]
 
-    def conflicts(self, label: int) -> list[int]:
+    def _conflicts(self, label: int) -> list[int]:
         hierarchy, strength = self.reader.hierarchy, self.scores.signal.strength
         found = np.flatnonzero((hierarchy.profiles.negative[label] > 0) & (strength >= CONFLICT))
         genes = [int(g) for g in found[np.argsort(-strength[found], kind="stable")]]
         if self.choice.partner is not None:
-            genes += self.partner_genes(label, self.choice.partner)
+            genes += self._partner_genes(label, self.choice.partner)
         return list(dict.fromkeys(genes))
 
-    def partner_genes(self, label: int, partner: int) -> list[int]:
+    def _partner_genes(self, label: int, partner: int) -> list[int]:
         """Return the genes of the second type of a mixture that the label does not explain."""
         hierarchy = self.reader.hierarchy
         left = residual(hierarchy, self.scores, label)
         return [int(g) for g in supporters(hierarchy.profiles, left, partner)]
 
-    def missing(self, label: int) -> list[str]:
+    def _missing(self, label: int) -> list[str]:
         """Return the most specific markers of the type that the data do not have.
 
         Where the genes of the data are not known: that no cluster of the table names.
@@ -190,27 +212,27 @@ class _Findings:
         found = found[np.argsort(-own[found], kind="stable")]
         return [profiles.genes[g] for g in found[: LISTED_GENES // 2]]
 
-    def silent(self, label: int) -> list[str]:
+    def _silent(self, label: int) -> list[str]:
         """Return markers of the type that the data have, but not as raised here."""
         profiles, signal = self.reader.hierarchy.profiles, self.scores.signal
         own = profiles.own[label]
         known = self.reader.evidence.measured is not None
         there = signal.measured if known else signal.seen
         found = np.flatnonzero((own > 0) & there & (signal.strength <= 0))
-        return self.symbols(found[np.argsort(-own[found], kind="stable")][:LISTED_GENES])
+        return self._symbols(found[np.argsort(-own[found], kind="stable")][:LISTED_GENES])
 
-    def symbols(self, genes: Iterable[int]) -> list[str]:
+    def _symbols(self, genes: Iterable[int]) -> list[str]:
         """Return the names by which the table knows genes."""
-        return [self.symbol(int(g)) for g in genes]
+        return [self._symbol(int(g)) for g in genes]
 
-    def symbol(self, gene: int) -> str:
+    def _symbol(self, gene: int) -> str:
         profiles, evidence = self.reader.hierarchy.profiles, self.reader.evidence
         known = [s for s in profiles.symbols[profiles.genes[gene]] if s in evidence.genes]
         strongest = evidence.strength[:, self.column]
         by_strength = sorted(known, key=lambda s: (-abs(strongest[evidence.genes[s]]), s))
         return by_strength[0] if by_strength else profiles.genes[gene]
 
-    def alternatives(self, label: int | None) -> list[int]:
+    def _alternatives(self, label: int | None) -> list[int]:
         """Return the runners-up that are not compatible with the label, best first."""
         hierarchy, scores = self.reader.hierarchy, self.scores
         usable = ~hierarchy.state & ~hierarchy.compartment & (scores.fit > 0)
@@ -221,21 +243,21 @@ class _Findings:
         order = [int(i) for i in np.argsort(-scores.fit, kind="stable") if usable[i]]
         return order[:ALTERNATIVES]
 
-    def figures(self, genes: Iterable[int]) -> str:
+    def _figures(self, genes: Iterable[int]) -> str:
         parts = []
         for gene in genes:
             fold, part = self.scores.signal.fold[gene], self.scores.signal.prevalence[gene]
             figures = [f"log2 fold change {fold:.1f}"] if np.isfinite(fold) else []
             figures += [f"in {100 * part:.0f} % of cells"] if np.isfinite(part) else []
-            parts.append(self.symbol(gene) + (f" ({', '.join(figures)})" if figures else ""))
+            parts.append(self._symbol(gene) + (f" ({', '.join(figures)})" if figures else ""))
         return ", ".join(parts)
 
-    def why(self, label: int) -> str:
+    def _why(self, label: int) -> str:
         hierarchy, choice = self.reader.hierarchy, self.choice
         names = hierarchy.profiles.names
-        genes = self.support(label)
+        genes = self._support(label)
         count = f"{len(genes)} marker{' is' if len(genes) == 1 else 's are'} raised"
-        text = f"{names[label]}: {count}, led by {self.figures(genes[:3])}."
+        text = f"{names[label]}: {count}, led by {self._figures(genes[:3])}."
         if choice.rival is not None:
             text += (
                 f" Fit {choice.fit:.2f}; the closest other answer, {names[choice.rival]}, "
@@ -246,14 +268,14 @@ class _Findings:
         if choice.begun is not None and not hierarchy.inside[label, choice.begun]:
             text += f" {names[choice.begun]} is suggested but not clear of its neighbours."
         if choice.partner is not None:
-            others = ", ".join(self.symbols(self.partner_genes(label, choice.partner)[:3]))
+            others = ", ".join(self._symbols(self._partner_genes(label, choice.partner)[:3]))
             text += (
                 f" Markers of {names[choice.partner]} ({others}) are raised too: "
                 "a mixture of cells, or doublets."
             )
         return text
 
-    def why_not(self) -> str:
+    def _why_not(self) -> str:
         choice, profiles = self.choice, self.reader.hierarchy.profiles
         listed = int(self.reader.evidence.listed[self.column])
         if choice.begun is None:
@@ -262,7 +284,7 @@ class _Findings:
                 f"Of {listed} raised genes, {known} are {self.reader.species} markers in the "
                 "knowledge table, and they do not point to any cell type."
             )
-        best, genes = profiles.names[choice.begun], self.support(choice.begun)
+        best, genes = profiles.names[choice.begun], self._support(choice.begun)
         text = f"{best} fits best with {choice.fit:.2f} on {len(genes)} genes"
         if choice.few:
             return (
@@ -284,7 +306,7 @@ class _Findings:
             )
         return f"{text}, but too few of its own markers are raised: it may be another type."
 
-    def evidence(self) -> dict[str, Json]:
+    def _evidence(self) -> dict[str, Json]:
         hierarchy, scores, choice = self.reader.hierarchy, self.scores, self.choice
         usable = ~hierarchy.state & ~hierarchy.compartment
         order = [int(i) for i in np.argsort(-scores.fit, kind="stable") if usable[i]]
@@ -295,20 +317,20 @@ class _Findings:
             "seen": round(choice.seen, 2),
             "explained": round(choice.explained, 3),
             "doubted": round(choice.doubted, 3),
-            "candidates": [self.candidate(i) for i in order[:CANDIDATES]],
-            "silent": [] if choice.label is None else self.silent(choice.label),
-            "expected": [self.expected(i) for i in self.compared()],
+            "candidates": [self._candidate(i) for i in order[:CANDIDATES]],
+            "silent": [] if choice.label is None else self._silent(choice.label),
+            "expected": [self._expected(i) for i in self._compared()],
         }
 
-    def compared(self) -> list[int]:
+    def _compared(self) -> list[int]:
         """Return the label and its best alternative, or what would have been the label."""
         choice = self.choice
         answer = choice.begun if choice.label is None else choice.label
-        others = [choice.rival] if choice.rival is not None else self.alternatives(choice.label)
+        others = [choice.rival] if choice.rival is not None else self._alternatives(choice.label)
         known = [i for i in (answer, *others[:1]) if i is not None]
         return list(dict.fromkeys(known))
 
-    def expected(self, i: int) -> dict[str, Json]:
+    def _expected(self, i: int) -> dict[str, Json]:
         """Return the most specific markers of a type, and whether each is found here.
 
         Where the genes of the data are not known, one that no cluster of the table names is not
@@ -328,10 +350,10 @@ class _Findings:
                 return "silent"
             return "not measured" if known else "not listed"
 
-        listed = [{"gene": self.symbol(int(g)), "state": state(int(g))} for g in genes]
+        listed = [{"gene": self._symbol(int(g)), "state": state(int(g))} for g in genes]
         return {"label": profiles.names[i], "genes": listed}
 
-    def candidate(self, i: int) -> dict[str, Json]:
+    def _candidate(self, i: int) -> dict[str, Json]:
         profiles, scores = self.reader.hierarchy.profiles, self.scores
         genes = supporters(profiles, scores, i)
         return {
@@ -341,7 +363,7 @@ class _Findings:
             "significance": round(float(scores.significance[i]), 2),
             "negative": round(float(scores.against[i]), 4),
             "genes": {
-                self.symbol(int(g)): round(
+                self._symbol(int(g)): round(
                     float(profiles.positive[i, g] * scores.signal.strength[g]), 4
                 )
                 for g in genes

@@ -71,9 +71,11 @@ class Knowledge:
     @functools.cached_property
     def children(self) -> dict[str, tuple[str, ...]]:
         """Name -> the rows that name it as a parent."""
-        return {
-            t.name: tuple(c.name for c in self.types if t.name in c.parents) for t in self.types
-        }
+        found: dict[str, list[str]] = {t.name: [] for t in self.types}
+        for cell_type in self.types:
+            for parent in dict.fromkeys(cell_type.parents):
+                found[parent].append(cell_type.name)
+        return {name: tuple(below) for name, below in found.items()}
 
     def related(self, one: str, other: str) -> bool:
         """Whether one is the other, or an ancestor or descendant of it."""

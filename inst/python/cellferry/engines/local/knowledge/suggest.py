@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from .tissues import ANYWHERE
 
 if TYPE_CHECKING:
-    from ....annotations.clusters import Annotation
     from .base import Knowledge
 
 SUGGESTED_SHARE = 0.5
@@ -16,7 +15,9 @@ SUGGESTED_SHARE = 0.5
 SUGGESTED_VOTES = 2
 
 
-def suggested_tissue(rows: Iterable[Annotation], knowledge: Knowledge) -> str | None:
+def suggested_tissue(
+    answers: Iterable[tuple[str | None, float | None]], knowledge: Knowledge
+) -> str | None:
     """Return the tissue that the answers point to, or None where they do not agree.
 
     Every answer with a type that does not occur anywhere votes with its confidence, shared
@@ -24,19 +25,19 @@ def suggested_tissue(rows: Iterable[Annotation], knowledge: Knowledge) -> str | 
 
     Parameters
     ----------
-    rows
-        Answers for all clusters.
+    answers
+        Label and confidence of each cluster; a label that is no type, as Unknown, has no vote.
     """
     weight: dict[str, float] = {}
     voters: dict[str, int] = {}
     total = 0.0
-    for row in rows:
-        known = knowledge.by_name.get(row.label or "")
-        if row.status != "ok" or known is None or ANYWHERE in known.tissues or not known.tissues:
+    for label, confidence in answers:
+        known = knowledge.by_name.get(label or "")
+        if known is None or ANYWHERE in known.tissues or not known.tissues:
             continue
-        total += row.confidence or 0.0
+        total += confidence or 0.0
         for tissue in known.tissues:
-            weight[tissue] = weight.get(tissue, 0.0) + (row.confidence or 0.0) / len(known.tissues)
+            weight[tissue] = weight.get(tissue, 0.0) + (confidence or 0.0) / len(known.tissues)
             voters[tissue] = voters.get(tissue, 0) + 1
     best = max(sorted(weight), key=lambda t: (weight[t], voters[t]), default=None)
     if best is None or voters[best] < SUGGESTED_VOTES or weight[best] < SUGGESTED_SHARE * total:
