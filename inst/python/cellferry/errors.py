@@ -106,6 +106,19 @@ class CellferryError(Exception):
         """Where cause and cure of this code are written."""
         return page_of(self.code)
 
+    def add_to_hint(self, sentence: str) -> None:
+        """Say one thing more of what to do next; after a line to paste, on a line of its own.
+
+        Examples
+        --------
+        >>> error = CellferryError("There is no such run.", "See them: cellferry runs list")
+        >>> error.add_to_hint("Nothing was changed.")
+        >>> error.hint.splitlines()
+        ['See them: cellferry runs list', 'Nothing was changed.']
+        """
+        apart = " " if self.hint.endswith((".", "!", "?")) else "\n"
+        self.hint = f"{self.hint}{apart}{sentence}" if self.hint else sentence
+
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 

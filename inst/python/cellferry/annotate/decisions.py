@@ -491,7 +491,8 @@ def remember(made: Decided) -> None:
         append_decisions(str(run), lines)
     except CellferryError as error:
         message = f"{error.message} {counted(len(lines), 'decision')} would have been added there."
-        warn(DecisionsWarning(message, f"{error.hint} They are in the object all the same."))
+        error.add_to_hint("They are in the object all the same.")
+        warn(DecisionsWarning(message, error.hint))
 
 
 def lines_of(made: Decided) -> list[dict[str, Any]]:

@@ -266,7 +266,7 @@ def _say_what_is_kept(error: OutputError, run: Run) -> None:
     with suppress(RunDamagedError):
         n = len(run.finished())
         kept = f"{counted(n, 'answer')} {'is' if n == 1 else 'are'} kept."
-        error.hint = f"{error.hint} {kept} Then go on: {_how_to_resume(run)}".strip()
+        error.add_to_hint(f"{kept} Then go on: {_how_to_resume(run)}")
 
 
 def _how_to_resume(run: Run) -> str:

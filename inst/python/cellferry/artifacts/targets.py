@@ -78,7 +78,7 @@ def as_build_error(error: Exception, name: str, target: Path) -> ArtifactBuildEr
     """Return any failure of a build as an error that says what to do, with the link."""
     if isinstance(error, ArtifactBuildError):
         if REPORT not in error.hint:
-            error.hint = f"{error.hint} {REPORT}".strip()
+            error.add_to_hint(REPORT)
         return error
     text, number = str(error), getattr(error, "errno", None)
     place = f'{name} cannot be written to "{target}"'

@@ -119,7 +119,7 @@ def one_at_a_time(base: Path, patience: float = 0) -> Iterator[None]:
                 break
             except RunLockedError as error:
                 if time.monotonic() >= until:
-                    error.hint = f"{error.hint}\nOr choose another name with `output_name`."
+                    error.add_to_hint("Or choose another name with `output_name`.")
                     raise
             time.sleep(0.1)
         try:

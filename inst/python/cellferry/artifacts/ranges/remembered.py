@@ -40,7 +40,7 @@ def remembered(what: str, resume: str | os.PathLike[str] | None) -> Iterator[Run
         except CellferryError as error:
             error.data.setdefault("run", run.id)
             if isinstance(error, SchedulerError | OutputError):
-                error.hint = f'{error.hint} Go on with: `resume="{run.id}"`'.strip()
+                error.add_to_hint(f'Go on with: `resume="{run.id}"`')
             run.update(status="failed", error=error.to_dict())
             raise
         except KeyboardInterrupt as interrupt:

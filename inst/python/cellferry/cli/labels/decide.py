@@ -276,7 +276,7 @@ def _alone(out: Path) -> Iterator[None]:
         try:
             stack.enter_context(one_at_a_time(out, PATIENCE_SECONDS))
         except RunLockedError as error:
-            error.hint = f"{error.hint} Nothing was changed."
+            error.add_to_hint("Nothing was changed.")
             raise
         yield
 
@@ -472,7 +472,7 @@ class _OfRun:
         try:
             append_to(self._run.folder / DECISIONS, lines_of(made))
         except OutputError as error:
-            error.hint = f"{error.hint} Nothing was changed."
+            error.add_to_hint("Nothing was changed.")
             raise
 
 

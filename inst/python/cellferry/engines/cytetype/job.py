@@ -477,10 +477,10 @@ class Submission:
                 # A refused token is refused for the job too.
                 stays = isinstance(error, ServiceCredentialsError | ServiceForbiddenError)
                 if self._options.require_artifacts or stays:
-                    error.hint = (
-                        f"{error.hint}\nIf it stays so, report it at {ISSUE_URL}, or go on "
+                    error.add_to_hint(
+                        f"If it stays so, report it at {ISSUE_URL}, or go on without artifacts: "
+                        "`require_artifacts=False`."
                     )
-                    error.hint += "without artifacts: `require_artifacts=False`."
                     raise
                 logger.warning("%s was not uploaded: %s", path.name, error.message)
         return uploads

@@ -233,8 +233,8 @@ class Local:
         try:
             return self._table.restricted_to(tissue)
         except KnowledgeError as error:
-            hint = f"{error.hint} Or leave `tissue_only` out."
-            raise InvalidOptionError(error.message, hint, option="tissue_only") from error
+            error.add_to_hint("Or leave `tissue_only` out.")
+            raise InvalidOptionError(error.message, error.hint, option="tissue_only") from error
 
     def understand(self, study: Study) -> Understood:
         """Return what is made of the tissue and the species that the study states."""

@@ -277,10 +277,8 @@ class Work:
 
     def _resumable(self, error: CellferryError) -> CellferryError:
         n = len(self._run.finished())
-        kept = f"{counted(n, 'unit')} {'is' if n == 1 else 'are'} kept and not done again."
-        # A hint may end with a line to paste.
-        apart = " " if error.hint.endswith(".") else "\n"
-        error.hint = f"{error.hint}{apart}{kept}".strip()
+        are = "is" if n == 1 else "are"
+        error.add_to_hint(f"{counted(n, 'unit')} {are} kept and not done again.")
         error.data.setdefault("run", self._run.id)
         return error
 

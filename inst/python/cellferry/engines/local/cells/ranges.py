@@ -79,7 +79,7 @@ def choices_of_ranges(
             made = meanwhile()
             found = [CellChoice(**kept.arrays()) for kept in work]
     except SchedulerError as error:
-        error.hint = f"{error.hint} {_how_to_go_on(origin.paths, run.id)}"
+        error.add_to_hint(_how_to_go_on(origin.paths, run.id))
         raise
     return made, found
 
