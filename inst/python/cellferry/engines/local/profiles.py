@@ -60,11 +60,25 @@ class Weights:
         found = np.bincount(self.row, weights=weighted, minlength=self.size)
         return np.asarray(found, dtype=np.float64)
 
+    @functools.cached_property
+    def _squared(self) -> NDArray[np.float64]:
+        return self.value**2
+
     def squares(self, genes: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the squared matrix times a vector of genes."""
-        weighted = self.value**2 * genes[self.column]
+        weighted = self._squared * genes[self.column]
         found = np.bincount(self.row, weights=weighted, minlength=self.size)
         return np.asarray(found, dtype=np.float64)
+
+    @functools.cached_property
+    def _first(self) -> NDArray[np.intp]:
+        """Where the values of each type begin, and where the last ones end."""
+        return np.searchsorted(self.row, np.arange(self.size + 1))
+
+    def genes_of(self, types: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the genes of any of some types, in order."""
+        parts = [self.column[self._first[i] : self._first[i + 1]] for i in types]
+        return np.unique(np.concatenate(parts))
 
     def count(self, genes: NDArray[np.bool_]) -> NDArray[np.intp]:
         """Return per type how many of its genes are marked."""

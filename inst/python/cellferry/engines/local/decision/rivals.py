@@ -60,7 +60,7 @@ def closest_rival(
     # The best fits are the closest; the others only cost time.
     rivals = np.sort(rivals[np.argsort(-scores.fit[rivals], kind="stable")][:RIVALS])
     profiles = hierarchy.profiles
-    used = np.flatnonzero((profiles.positive[i] + profiles.positive[rivals].sum(axis=0)) > 0)
+    used = profiles.positive_weights.genes_of(np.append(rivals, i))
     difference = profiles.positive[i, used] - profiles.positive[np.ix_(rivals, used)]
     signal = scores.signal
     excess = signal.factor[used] * signal.excess[used]
