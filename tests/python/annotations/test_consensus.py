@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cellferry.annotations.agreement.columns import tool_columns
@@ -77,6 +77,7 @@ def test_the_order_of_annotators_and_of_cells_changes_nothing(columns, random):
 
 @settings(deadline=None)
 @given(columns_of_labels)
+@example([["mysteries"], ["Mystery"]])
 def test_a_duplicate_in_a_group_changes_nothing(columns):
     several = [votes(f"v{i}", c) for i, c in enumerate(columns)]
     again = [*several, votes("again", columns[0], "v0")]

@@ -152,13 +152,19 @@ def _sureness(
 
 
 def _spellings(counted_votes: Sequence[_Counted]) -> dict[str, str]:
-    """Return for each text how it is written by most, then by order of letters."""
-    counts: dict[tuple[str, str], int] = {}
+    """Return for each text how it is written by most, then by order of letters.
+
+    What two of one group write alike counts once, as their votes do.
+    """
+    of_group: dict[tuple[str, str, str], int] = {}
     for one in counted_votes:
         for level, term in enumerate(one.votes.terms):
             if term is not None and ontology_term(term) is None:
-                pair = term, one.votes.labels.levels[level]
-                counts[pair] = counts.get(pair, 0) + int(one.counts[:, level].sum())
+                way = one.votes.group, term, one.votes.labels.levels[level]
+                of_group[way] = max(of_group.get(way, 0), int(one.counts[:, level].sum()))
+    counts: dict[tuple[str, str], int] = {}
+    for (_, term, text), n in of_group.items():
+        counts[term, text] = counts.get((term, text), 0) + n
     order = sorted(counts, key=lambda pair: (counts[pair], [-ord(c) for c in pair[1]]))
     return dict(order)
 
