@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cellferry.engines import local
 from cellferry.engines.local import Local
 from cellferry.engines.local.knowledge.suggest import suggested_tissue
 from cellferry.engines.local.knowledge.tissues import occurs, tissues_of
@@ -51,6 +52,17 @@ def test_a_stated_tissue_is_a_hint_and_no_rule():
     one, other = answers(Local(), liver), answers(Local(), liver, tissue="blood")
     assert one["0"].label == other["0"].label == "Hepatocyte"
     assert other["0"].confidence <= one["0"].confidence
+
+
+def test_how_many_findings_are_kept_between_two_looks_changes_nothing(monkeypatch):
+    islets = {n: listed(n) for n in ("Pancreatic beta cell", "Pancreatic acinar cell")}
+    for clusters, tissue in ((islets, "pancreas"), ({"": ["CD3D", "CD3E"], **BLOOD}, None)):
+        found = answers(Local(), table(clusters))
+        assert found.provenance["tissue_suggested"] == tissue
+        with monkeypatch.context() as patched:
+            patched.setattr(local, "KEPT", 1)
+            again = answers(Local(), table(clusters))
+        assert (again.rows, again.evidence) == (found.rows, found.evidence)
 
 
 def test_a_tissue_is_suggested_when_several_clusters_agree():

@@ -44,6 +44,9 @@ VERSION = 9
 
 EXPRESSION_FILE = "prevalence.json"
 
+KEPT = 200
+"""Clusters of which what was found is kept for its words; it takes half a megabyte each."""
+
 
 class Local:
     """Annotate clusters with the embedded engine.
@@ -175,9 +178,7 @@ class Local:
             reader = InTissue(every, confine, knowledge, tissues)
         if not tissues:
             # What most clusters are shows the tissue, and the tissue distinguishes siblings.
-            columns = sorted(set(markers.cluster.tolist()))
-            first = {column: every.find(column) for column in columns}
-            answers = ((found.label, found.choice.confidence) for found in first.values())
+            first, answers = _first_look(every, sorted(set(markers.cluster.tolist())))
             suggested = suggested_tissue(answers, knowledge)
             if suggested is not None:
                 tissues, first = tissues_of(suggested), {}
@@ -294,6 +295,20 @@ def _reader(
 ) -> Reader:
     profiles = Profiles.from_knowledge(knowledge, species, tissues)
     return Reader(Hierarchy.build(knowledge, profiles), evidence, species)
+
+
+def _first_look(
+    reader: Reader, columns: list[int]
+) -> tuple[dict[int, Findings], list[tuple[str | None, float | None]]]:
+    """Return what is found of the first clusters, and label and confidence of all."""
+    kept: dict[int, Findings] = {}
+    answers = []
+    for column in columns:
+        found = reader.find(column)
+        answers.append((found.label, found.choice.confidence))
+        if len(kept) < KEPT:
+            kept[column] = found
+    return kept, answers
 
 
 def _skipped(cluster: str, n_cells: int | None) -> Annotation:
