@@ -6,12 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cellferry.biology.gene_tables import known_symbols
 from cellferry.engines.local import Local
 from cellferry.engines.local.decision.confidence import FEW_SEEN
-from cellferry.engines.local.decision.floor import LEAST_SEEN
-from cellferry.engines.local.decision.seen import surprise, tail
+from cellferry.engines.local.decision.floor import LEAST_SEEN, LEAST_SEEN_SHORT
+from cellferry.engines.local.decision.seen import (
+    seen_to_name,
+    surprise,
+    tail,
+    tail_of_classes,
+)
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.hierarchy import Hierarchy
+from cellferry.engines.local.knowledge.packaged import transcription_factors
 from cellferry.engines.local.profiles import Profiles
 from cellferry.engines.local.score import Signal
 from local_tables import KNOWLEDGE, answers, listed, lists, table
@@ -38,16 +45,27 @@ PROFILES = Profiles.from_knowledge(KNOWLEDGE, "human")
 HIERARCHY = Hierarchy.build(KNOWLEDGE, PROFILES)
 
 
+def signal_of(genes):
+    return Signal.read(PROFILES, Evidence.from_markers(table({"0": genes}), 50), 0)
+
+
 def seen(genes, name):
-    evidence = Evidence.from_markers(table({"0": genes}), 50)
-    signal = Signal.read(PROFILES, evidence, 0)
-    return surprise(HIERARCHY, signal, HIERARCHY.index(name), subtypes=False)
+    return surprise(HIERARCHY, signal_of(genes), HIERARCHY.index(name), subtypes=False)
+
+
+def named_of_random(pool, length, species, *, drawn=500, seed=0):
+    """The answers that are names, to lists of genes that are drawn from a pool."""
+    rng = np.random.default_rng([seed, length])
+    genes = {str(i): rng.choice(pool, length, replace=False).tolist() for i in range(drawn)}
+    return [r for r in answers(Local(), lists(genes), species=species) if r.status == "ok"]
 
 
 def test_the_surprise_is_the_hypergeometric_tail():
     genes = listed("Hepatocyte")[:2]
-    of_type = int(HIERARCHY.marks[HIERARCHY.index("Hepatocyte")].sum())
-    by_chance = math.comb(of_type, 2) / math.comb(int(HIERARCHY.counted.sum()), 2)
+    # Neither is a transcription factor, and chance chooses among the genes that are none.
+    others = HIERARCHY.counted & ~HIERARCHY.factors
+    of_type = int((HIERARCHY.marks[HIERARCHY.index("Hepatocyte")] & others).sum())
+    by_chance = math.comb(of_type, 2) / math.comb(int(others.sum()), 2)
     assert seen(genes, "Hepatocyte") == pytest.approx(-math.log10(by_chance))
 
 
@@ -72,6 +90,39 @@ def test_lists_of_random_markers_are_unknown(species, length):
     assert all(r.confidence <= FEW_SEEN for r in named)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("species", ["human", "mouse"])
+@pytest.mark.parametrize(("length", "share"), [(2, 0.01), (3, 0.02), (5, 0.02), (10, 0.01)])
+def test_short_lists_of_random_markers_get_hardly_a_name(species, length, share):
+    pool = sorted(KNOWLEDGE.names_of_genes(species))
+    named = named_of_random(pool, length, species)
+    assert len(named) <= share * 500
+    assert all(r.confidence <= FEW_SEEN for r in named)
+
+
+def test_two_genes_name_a_type_by_which_of_its_markers_they_are():
+    """However many markers a type lists, two that define it are enough, and two others are not."""
+    beta = HIERARCHY.index("Pancreatic beta cell")
+    assert HIERARCHY.marks[beta].sum() > 70
+    assert answers(Local(), lists({"0": ["INS", "IAPP"]}))["0"].label == "Pancreatic beta cell"
+    defining, supporting = (
+        seen_to_name(HIERARCHY, signal_of(pair), beta)
+        for pair in (["INS", "IAPP"], ["ENTPD3", "RBP4"])
+    )
+    assert supporting < LEAST_SEEN_SHORT < defining
+
+
+def test_of_two_genes_all_pairs_that_are_as_good_are_counted():
+    i = HIERARCHY.index("Hepatocyte")
+    total = int((HIERARCHY.counted | HIERARCHY.marks_below[i]).sum())
+    tiers = HIERARCHY.profiles.own[HIERARCHY.inside[i]].max(axis=0)
+    defining = int(np.isclose(tiers / HIERARCHY.profiles.specificity, 1.0).sum())
+    pair = [g for g in listed("Hepatocyte") if g in {"ALB", "APOA2", "FGB"}][:2]
+    as_good = math.comb(defining, 2) / math.comb(total, 2)
+    found = seen_to_name(HIERARCHY, signal_of(pair), i)
+    assert found == pytest.approx(-math.log10(as_good))
+
+
 def test_two_genes_alone_are_no_sure_answer():
     found = answers(Local(), lists({"0": ["CD79A", "MS4A1"]}))["0"]
     assert found.label == "B cell"
@@ -88,6 +139,39 @@ def test_transcription_factors_alone_are_no_sure_answer(length):
     named = [r for r in answers(Local(), lists(drawn), species="human") if r.status == "ok"]
     assert all(r.confidence <= FEW_SEEN for r in named)
     assert len(named) <= 0.1 * len(drawn)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("length", [10, 20, 30, 60])
+def test_transcription_factors_alone_name_nothing(length):
+    """Some types are known by little else: chance among such genes has as many of them."""
+    check_that_nothing_is_named("human", set(FACTORS.split()), length)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("species", ["human", "mouse"])
+@pytest.mark.parametrize("length", [10, 60])
+def test_neither_do_all_that_are_markers(species, length):
+    check_that_nothing_is_named(species, transcription_factors(species), length)
+
+
+def check_that_nothing_is_named(species, pool, length):
+    known = sorted(set(pool) & set(KNOWLEDGE.names_of_genes(species)))
+    named = named_of_random(known, length, species, drawn=300)
+    assert len(named) <= 0.02 * 300
+    assert all(r.confidence <= FEW_SEEN for r in named)
+
+
+def test_what_the_transcription_factors_of_a_type_are_still_names_it():
+    """All that neural crest has are more of them than chance gives, and name it."""
+    factors = [g for g in listed("Neural crest cell") if g in transcription_factors("human")]
+    assert len(factors) >= 8
+    assert answers(Local(), lists({"0": factors}))["0"].label == "Neural crest cell"
+
+
+def test_each_transcription_factor_is_a_symbol_of_its_species():
+    for species in ("human", "mouse"):
+        assert transcription_factors(species) <= known_symbols(species)
 
 
 def test_leaders_of_one_kind_give_what_they_share():
@@ -125,6 +209,27 @@ def test_the_tail_is_exact(shared, known, drawn, total):
     )
     exact = math.log10(ways) - math.log10(math.comb(total, drawn))
     assert tail(shared, known, drawn, total) == pytest.approx(min(exact, 0.0), abs=1e-9)
+
+
+def test_the_tail_of_one_class_is_the_tail():
+    for shared, known, drawn, total in [(1, 5, 5, 100), (3, 20, 50, 1000), (40, 60, 200, 5000)]:
+        expected = tail(shared, known, drawn, total)
+        found = tail_of_classes(shared, [(known, drawn, total), (0, 7, 90)])
+        assert found == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_tail_of_two_classes_is_exact():
+    one, two = (3, 4, 10), (5, 6, 20)
+    total = 0.0
+    for x in range(4):
+        for y in range(6):
+            if x + y >= 4:
+                ways = [
+                    math.comb(k, n) * math.comb(of - k, d - n) / math.comb(of, d)
+                    for n, (k, d, of) in ((x, one), (y, two))
+                ]
+                total += ways[0] * ways[1]
+    assert tail_of_classes(4, [one, two]) == pytest.approx(math.log10(total))
 
 
 def test_of_thousands_of_raised_genes_more_than_the_best_are_looked_at():

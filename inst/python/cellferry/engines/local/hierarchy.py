@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .knowledge.packaged import transcription_factors
 from .profiles import Weights
 
 if TYPE_CHECKING:
@@ -100,6 +101,12 @@ class Hierarchy:
     def counted(self) -> NDArray[np.bool_]:
         """Per gene, whether a packaged type lists it."""
         return np.asarray((self.profiles.own[~self.own] > 0).any(axis=0))
+
+    @functools.cached_property
+    def factors(self) -> NDArray[np.bool_]:
+        """Per gene, whether it is a transcription factor."""
+        known = transcription_factors(self.profiles.species)
+        return np.array([gene in known for gene in self.profiles.genes], dtype=bool)
 
     @functools.cached_property
     def positions(self) -> dict[str, int]:

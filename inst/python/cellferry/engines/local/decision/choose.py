@@ -45,7 +45,7 @@ from .mixture import (
     second,
 )
 from .rivals import agreed, backed_off, closest_rival, leading_member
-from .seen import explained, surprise
+from .seen import explained, seen_to_name, surprise
 from .siblings import shown_below, with_needs
 from .silence import without_silence
 
@@ -100,7 +100,8 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     part = explained(hierarchy, scores.signal, label)
     sure = confidence(fit, margin, seen, part, mixed=partner is not None) * (1 - doubted)
     own = bool(hierarchy.own[label])
-    unlikely = not own and seen < least_seen(scores.signal, part)
+    shown = seen_to_name(hierarchy, scores.signal, label)
+    unlikely = not own and shown < least_seen(scores.signal, part)
     few = fit < STRONG_FIT and markers_seen(hierarchy, scores, label) < needed(scores.signal)
     if sure < LEAST_CONFIDENCE or unlikely or (few and not own):
         unknown = Choice(None, begun, fit, margin, None, rival, None, partner, states)
@@ -108,8 +109,8 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
         return agreed(hierarchy, scores, unknown)
     found = Choice(label, begun, fit, margin, round(sure, 3), rival, None, partner, states)
     found = replace(found, seen=seen, explained=part, doubted=doubted)
-    shown = None if own else shown_below(hierarchy, scores.signal, label)
-    if shown is not None:
-        found = replace(found, label=shown, confidence=round(sure * SHOWN, 3))
-        label = shown
+    below = None if own else shown_below(hierarchy, scores.signal, label)
+    if below is not None:
+        found = replace(found, label=below, confidence=round(sure * SHOWN, 3))
+        label = below
     return replace(found, detail=detail_of(hierarchy, scores, label, begun))

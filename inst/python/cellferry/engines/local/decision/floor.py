@@ -35,6 +35,11 @@ SCATTERED = 20.0
 """Surprise that a sure answer needs besides, for each part that is less."""
 NAMED_SCATTERED = 0.5
 """How much of it an answer needs that is not sure."""
+OTHERS = 2.0
+"""How many more genes are taken to be of other types: of ten genes the part is hardly known.
+
+Chance has three of ten of some type, and seven of others, as often as real lists have.
+"""
 LEAST_CONFIDENCE = 0.4
 """Confidence below which the answer is Unknown."""
 STRONG_FIT = 0.8
@@ -107,7 +112,8 @@ def least_seen(signal: Signal, explained: float = 1.0) -> float:
     """
     longer = min(max(signal.listed - SHORT_LIST, 0) / SILENT_HALF, 1)
     least = LEAST_SEEN_SHORT + (LEAST_SEEN - LEAST_SEEN_SHORT) * longer
-    return least + NAMED_SCATTERED * scattered(explained)
+    known = signal.listed / (signal.listed + OTHERS) if signal.listed else 1.0
+    return least + NAMED_SCATTERED * scattered(explained * known)
 
 
 def scattered(explained: float) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from ..score import SHRINKAGE
 from .floor import MIN_FIT, MIN_SIGNIFICANCE, OWN_RATIO, OWN_SIGNIFICANCE, least_seen
 from .mixture import find_partner
-from .seen import surprise
+from .seen import seen_to_name, surprise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -157,7 +157,7 @@ def agreed(hierarchy: Hierarchy, scores: Scores, unknown: Choice) -> Choice:
         inside[leaders] = False
     steps = np.flatnonzero(inside & ~hierarchy.own)
     for label in sorted(steps.tolist(), key=lambda i: (int(hierarchy.inside[:, i].sum()), i)):
-        if surprise(hierarchy, scores.signal, label) >= least_seen(scores.signal):
+        if seen_to_name(hierarchy, scores.signal, label) >= least_seen(scores.signal):
             found = replace(unknown, label=label, confidence=AGREED, few=False)
             return replace(found, rival=None, partner=None)
     return unknown

@@ -4,6 +4,13 @@ The best genes of the cluster that are markers of anything are compared with the
 type and of all that it is a kind of, by the hypergeometric tail. It does not look at strengths and
 weights, by which a type was found: among a hundred types some have two strong genes in any list of
 marker genes, but few have more of them than such a list has of each.
+
+Chance chooses as many transcription factors as the list has, and as many other genes. Two thirds of
+the markers of some types (neural crest) are transcription factors: in a list of nothing else, a
+regulon or a screen, many of them are no surprise.
+
+Of two genes, which are both markers or nothing is named, the number says nothing. It is asked how
+many pairs of genes are as good: two that define a type are one of few, two that support it of many.
 """
 
 from __future__ import annotations
@@ -17,6 +24,8 @@ import numpy as np
 from ..score import SUPPORT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from ..hierarchy import Hierarchy
@@ -26,6 +35,10 @@ BEST_GENES = 50
 """Markers of a cluster that are looked at, by strength; all that tie at the end are in."""
 FEWEST_GENES = 1000
 """Markers among which chance has its choice, if a table of types or a panel has fewer."""
+FEWEST_FACTORS = 100
+"""Transcription factors among them: about the part that they are of the packaged markers."""
+LEAST_CHANCE = 1e-300
+"""Probability below which none is told from another."""
 MANY_GENES = 200
 """Markers that are looked at besides: those of a fifth of the cells are all weak."""
 WEAK = 0.05
@@ -66,6 +79,27 @@ def surprise(hierarchy: Hierarchy, signal: Signal, i: int, *, subtypes: bool = T
         below = _surprise(hierarchy, signal.strength, hierarchy.marks_below[i], signal.measured)
         found = max(found, below)
     return found
+
+
+def seen_to_name(hierarchy: Hierarchy, signal: Signal, i: int) -> float:
+    """Return the surprise by which a type is named: :func:`surprise`, or what two genes are."""
+    which = signal.measured & (hierarchy.counted | hierarchy.marks_below[i])
+    best = raised_markers(np.where(which, signal.strength, 0.0))
+    return _of_two(hierarchy, i, which, best) if len(best) == 2 else surprise(hierarchy, signal, i)
+
+
+def _of_two(
+    hierarchy: Hierarchy, i: int, which: NDArray[np.bool_], pair: NDArray[np.intp]
+) -> float:
+    """Return -log10 of the part of all pairs of genes of which the tiers add up to as much."""
+    profiles = hierarchy.profiles
+    tier = profiles.own[hierarchy.inside[i]].max(axis=0) / profiles.specificity
+    tier = np.round(np.where(hierarchy.marks[i], tier, 0.0), 6)
+    values, counts = np.unique(np.append(tier[which], 0.0), return_counts=True)
+    counts[0] += max(FEWEST_GENES - int(which.sum()), 0) - 1
+    ways = np.outer(counts, counts) - np.diag(counts)
+    as_good = values[:, None] + values >= tier[pair].sum()
+    return -math.log10(float(ways[as_good].sum() / ways.sum()))
 
 
 def explained(hierarchy: Hierarchy, signal: Signal, i: int) -> float:
@@ -124,27 +158,65 @@ def _surprise(
 ) -> float:
     # What a user adds is no choice that chance had for the packaged types.
     which = which & (hierarchy.counted | marks)
-    strength, known = np.where(which, strength, 0.0), marks & which
-    # A small table, or a panel, does not make the choice smaller.
-    total, listed = max(int(which.sum()), FEWEST_GENES), int(known.sum())
-    best = raised_markers(strength)
-    seen = -tail(int(known[best].sum()), listed, len(best), total)
+    strength = np.where(which, strength, 0.0)
+    best = _best(strength, SUPPORT, BEST_GENES)
+    seen = _in_classes(hierarchy.factors, marks, which, best)
     if int((strength >= WEAK).sum()) <= BEST_GENES:
         return seen
     # Where thousands are raised (cell lines), markers of the type are not all among the best.
-    more = np.flatnonzero(_best(strength, WEAK, MANY_GENES))
-    return max(seen, -tail(int(known[more].sum()), listed, len(more), total) - SECOND_LOOK)
+    more = _best(strength, WEAK, MANY_GENES)
+    return max(seen, _in_classes(hierarchy.factors, marks, which, more) - SECOND_LOOK)
+
+
+def _in_classes(
+    factors: NDArray[np.bool_],
+    marks: NDArray[np.bool_],
+    which: NDArray[np.bool_],
+    best: NDArray[np.bool_],
+) -> float:
+    """Return -log10 P(as many markers among the best), of each class as many genes as they have."""
+    known, classes = marks & which, []
+    for genes, fewest in ((factors, FEWEST_FACTORS), (~factors, FEWEST_GENES - FEWEST_FACTORS)):
+        # A small table, or a panel, does not make the choice smaller.
+        total = max(int((which & genes).sum()), fewest)
+        classes.append((int((known & genes).sum()), int((best & genes).sum()), total))
+    return -tail_of_classes(int((known & best).sum()), classes)
 
 
 def tail(shared: int, listed: int, drawn: int, total: int) -> float:
     """Return log10 P(X >= shared): ``drawn`` genes of ``total``, of which ``listed`` count."""
     if shared <= max(0, drawn + listed - total):
         return 0.0
-    k = np.arange(shared, min(listed, drawn) + 1)
-    ways = _choose(listed, k) + _choose(total - listed, drawn - k)
+    ways = _log_ways(shared, listed, drawn, total)
     most = float(ways.max())
     summed = most + math.log(float(np.exp(ways - most).sum()))
     return min((summed - float(_choose(total, drawn))) / math.log(10), 0.0)
+
+
+def tail_of_classes(shared: int, classes: Sequence[tuple[int, int, int]]) -> float:
+    """Return log10 P(X >= shared) where genes are drawn from several classes.
+
+    Parameters
+    ----------
+    classes
+        Of each, as of :func:`tail`: how many genes count, how many are drawn, how many there are.
+    """
+    chances = np.ones(1)
+    for listed, drawn, total in classes:
+        if not listed or not drawn:
+            continue
+        fewest = max(0, drawn + listed - total)
+        of_class = np.zeros(min(listed, drawn) + 1)
+        ways = _log_ways(fewest, listed, drawn, total)
+        of_class[fewest:] = np.exp(ways - _choose(total, drawn))
+        chances = np.convolve(chances, of_class)
+    return min(math.log10(max(float(chances[shared:].sum()), LEAST_CHANCE)), 0.0)
+
+
+def _log_ways(shared: int, listed: int, drawn: int, total: int) -> NDArray[np.float64]:
+    """Return the logarithm of the ways to draw k that count, for each k from ``shared`` on."""
+    k = np.arange(shared, min(listed, drawn) + 1)
+    return _choose(listed, k) + _choose(total - listed, drawn - k)
 
 
 def _choose(n: int, k: NDArray[np.intp] | int) -> NDArray[np.float64]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import functools
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from .base import Knowledge
+
+if TYPE_CHECKING:
+    from ....biology.genes import Species
 
 
 @functools.cache
@@ -41,3 +45,17 @@ def packaged_rows(name: str) -> list[dict[str, str]]:
     lines = path.read_text(encoding="utf-8").splitlines()
     header, *rows = (line.split("\t") for line in lines if line and not line.startswith("#"))
     return [dict(zip(header, row, strict=True)) for row in rows]
+
+
+@functools.cache
+def transcription_factors(species: Species) -> frozenset[str]:
+    """Return the transcription factors, and their cofactors, among the markers of a species.
+
+    Examples
+    --------
+    >>> sorted(transcription_factors("mouse") & {"Pax5", "Cd79a"})
+    ['Pax5']
+    """
+    column = "genes" if species == "human" else f"genes_{species}"
+    rows = packaged_rows("transcription_factors.tsv")
+    return frozenset(gene for cells in rows for gene in cells[column].split())
