@@ -100,7 +100,7 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     part = explained(hierarchy, scores.signal, label)
     sure = confidence(fit, margin, seen, part, mixed=partner is not None) * (1 - doubted)
     own = bool(hierarchy.own[label])
-    shown = seen_to_name(hierarchy, scores.signal, label)
+    shown = seen_to_name(hierarchy, scores.signal, label, seen)
     unlikely = not own and shown < least_seen(scores.signal, part)
     few = fit < STRONG_FIT and markers_seen(hierarchy, scores, label) < needed(scores.signal)
     if sure < LEAST_CONFIDENCE or unlikely or (few and not own):

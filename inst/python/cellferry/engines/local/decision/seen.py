@@ -81,11 +81,19 @@ def surprise(hierarchy: Hierarchy, signal: Signal, i: int, *, subtypes: bool = T
     return found
 
 
-def seen_to_name(hierarchy: Hierarchy, signal: Signal, i: int) -> float:
-    """Return the surprise by which a type is named: :func:`surprise`, or what two genes are."""
+def seen_to_name(hierarchy: Hierarchy, signal: Signal, i: int, seen: float | None = None) -> float:
+    """Return the surprise by which a type is named: :func:`surprise`, or what two genes are.
+
+    Parameters
+    ----------
+    seen
+        The surprise, where it is known.
+    """
     which = signal.measured & (hierarchy.counted | hierarchy.marks_below[i])
     best = raised_markers(np.where(which, signal.strength, 0.0))
-    return _of_two(hierarchy, i, which, best) if len(best) == 2 else surprise(hierarchy, signal, i)
+    if len(best) == 2:
+        return _of_two(hierarchy, i, which, best)
+    return surprise(hierarchy, signal, i) if seen is None else seen
 
 
 def _of_two(
