@@ -29,8 +29,9 @@ def statistics(matrix, clusters, axis="cells", step=3, cells=None, genes=None):
     st.sampled_from(["cells", "genes"]),
     st.booleans(),
     st.sampled_from([0, 64]),
+    st.sampled_from([1, 9, 1 << 16]),
 )
-def test_percentages_equal_the_dense_truth(n_cells, n_genes, seed, axis, negative, few):
+def test_percentages_equal_the_dense_truth(n_cells, n_genes, seed, axis, negative, few, at_once):
     random = np.random.default_rng(seed)
     truth = random.integers(-2 if negative else 0, 3, (n_cells, n_genes)).astype(np.float32)
     codes = random.integers(-1, 3, n_cells).astype(np.int32)
@@ -38,6 +39,7 @@ def test_percentages_equal_the_dense_truth(n_cells, n_genes, seed, axis, negativ
     matrix.data[:] = truth.ravel()  # with explicit zeros
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(summary_expression, "FEW_CLUSTERS", few)
+        patch.setattr(summary_expression, "AT_ONCE", at_once)
         found = statistics(matrix, Clusters(("a", "b", "c"), codes), axis).percentages()
     for code in range(3):
         cells = truth[codes == code]
@@ -48,12 +50,15 @@ def test_percentages_equal_the_dense_truth(n_cells, n_genes, seed, axis, negativ
 
 
 @pytest.mark.parametrize("largest", [255, 256, 65_535, 65_536])
-@pytest.mark.parametrize("n_clusters", [1, 5])
-def test_no_number_of_cells_is_too_large_to_be_counted(largest, n_clusters):
+@pytest.mark.parametrize(
+    ("n_clusters", "axis"),
+    [(1, "cells"), (5, "cells"), (1, "genes"), (255, "genes"), (256, "genes")],
+)
+def test_no_number_of_cells_is_too_large_to_be_counted(largest, n_clusters, axis):
     codes = np.append(np.zeros(largest, np.int32), np.arange(n_clusters, dtype=np.int32))
     matrix = sparse.csr_matrix(np.ones((len(codes), 2), dtype=np.float32))
     clusters = Clusters(tuple(map(str, range(n_clusters))), codes)
-    found = statistics(matrix, clusters, step=len(codes))
+    found = statistics(matrix, clusters, axis, step=len(codes))
     assert found.expressed.tolist() == [[largest + 1] * 2, *[[1] * 2] * (n_clusters - 1)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 SAMPLED_CELLS = 200
 FEW_CLUSTERS = 64
+AT_ONCE = 1 << 16
+"""Values whose clusters are counted together: they stay in the cache of a processor."""
 
 NormalisationKind = Literal["log_normalised", "raw_counts", "scaled", "not_logged", "empty"]
 _NAMES: dict[Kind, NormalisationKind] = {
@@ -170,23 +173,51 @@ class ExpressionStatistics:
     def _expressed(
         self, start: int, block: Block, axis: Axis, *, has_zeros: bool
     ) -> NDArray[np.int64]:
+        if axis == "genes":
+            return self._of_genes(block, has_zeros=has_zeros)
         n_cells = block.shape[0]
         few = self._n_clusters <= FEW_CLUSTERS and n_cells <= np.iinfo(np.uint16).max
-        small = np.dtype(np.uint32 if axis == "cells" and few else np.int32)
+        small = np.dtype(np.uint32 if few else np.int32)
         values = (block.data != 0).astype(small) if has_zeros else self._ones(block.nnz, small)
-        if axis == "cells":
-            codes = self._codes[start : start + n_cells]
-            if few:
-                # By gene: SciPy's own transpose would copy what is a view of larger arrays.
-                shape = (int(block.shape[1]), n_cells)
-                arrays = (values, block.indices, block.indptr)
-                return self._counted(codes, sparse_view(arrays, shape, "genes"))
-            pattern = sparse_view((values, block.indices, block.indptr), block.shape)
-            return np.asarray((self._member(codes) @ pattern).toarray(), dtype=np.int64)
-        by_gene = (block.shape[1], n_cells)
-        pattern = sparse_view((values, block.indices, block.indptr), by_gene)
-        member = self._member(self._codes)
-        return np.asarray((pattern @ member.T.tocsr()).toarray().T, dtype=np.int64)
+        codes = self._codes[start : start + n_cells]
+        if few:
+            # By gene: SciPy's own transpose would copy what is a view of larger arrays.
+            shape = (int(block.shape[1]), n_cells)
+            arrays = (values, block.indices, block.indptr)
+            return self._counted(codes, sparse_view(arrays, shape, "genes"))
+        pattern = sparse_view((values, block.indices, block.indptr), block.shape)
+        return np.asarray((self._member(codes) @ pattern).toarray(), dtype=np.int64)
+
+    def _of_genes(self, block: Block, *, has_zeros: bool) -> NDArray[np.int64]:
+        """Return cells per cluster and gene of some genes in all cells.
+
+        A product would look each value up in arrays as long as there are cells, which a processor
+        has at hand for a hundred thousand cells and not for a million; here it is one byte of each
+        cell, and some values at a time.
+        """
+        width = self._n_clusters + 1  # the last are those of no cluster
+        codes, ends, n_genes = self._narrow, block.indptr, int(block.shape[1])
+        found = np.empty((n_genes, width), np.int64)
+        first = 0
+        while first < n_genes:
+            stop = int(np.searchsorted(ends, ends[first] + AT_ONCE, "right")) - 1
+            stop = min(max(stop, first + 1), first + max(AT_ONCE // width, 1), n_genes)
+            here = slice(int(ends[first]), int(ends[stop]))
+            of_values = codes[block.indices[here]]
+            if has_zeros:
+                of_values[block.data[here] == 0] = self._n_clusters
+            places = np.repeat(np.arange(stop - first) * width, np.diff(ends[first : stop + 1]))
+            places += of_values
+            size = (stop - first) * width
+            found[first:stop] = np.bincount(places, minlength=size).reshape(-1, width)
+            first = stop
+        return found[:, :-1].T
+
+    @functools.cached_property
+    def _narrow(self) -> NDArray[np.integer]:
+        """The cluster of each cell in as few bytes as they take; the last number is none."""
+        smallest = np.min_scalar_type(self._n_clusters)
+        return np.where(self._codes < 0, self._n_clusters, self._codes).astype(smallest)
 
     def _counted(self, codes: NDArray[np.int32], pattern: Block) -> NDArray[np.int64]:
         """Return cells per cluster and gene, by a dense table to which SciPy adds line by line.
