@@ -79,7 +79,7 @@ bench-serve: setup
 attack: setup
 	@. scripts/env && python -m tests.attack $(if $(ONLY),--only $(ONLY))
 
-# Other examples for the properties than those of `make test`, ten times as many: twenty minutes.
+# Other examples for the properties than those of `make test`, a thousand of most: half an hour.
 properties: setup
 	@. scripts/env && python -m pytest -q -n 2 --dist loadfile -m "hypothesis and not r and not browser and not cluster" --hypothesis-profile=search
 

@@ -56,6 +56,7 @@ def test_percentages_equal_the_dense_truth(n_cells, n_genes, seed, axis, negativ
 )
 def test_no_number_of_cells_is_too_large_to_be_counted(largest, n_clusters, axis):
     codes = np.append(np.zeros(largest, np.int32), np.arange(n_clusters, dtype=np.int32))
+    codes = np.append(codes, np.int32(-1))  # a cell of no cluster
     matrix = sparse.csr_matrix(np.ones((len(codes), 2), dtype=np.float32))
     clusters = Clusters(tuple(map(str, range(n_clusters))), codes)
     found = statistics(matrix, clusters, axis, step=len(codes))

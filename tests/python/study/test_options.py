@@ -62,6 +62,10 @@ def test_a_valid_value_is_settled(found, settled):
             lambda: number("x", 2**53 + 1),
             "`x` must be a number, not 9007199254740993.",
         ),
+        (
+            lambda: number("x", np.int64(2**53 + 1)),
+            "`x` must be a number, not 9007199254740993.",
+        ),
         (lambda: number("x", Fraction(10**400)), "`x` must be a number, not a long number."),
         (
             lambda: whole_number("n", -(10**5000), 1),

@@ -170,7 +170,7 @@ def _as_float(value: object) -> float:
         found = float(value)
     except OverflowError:
         return math.nan
-    return math.nan if isinstance(value, Integral) and found != value else found
+    return math.nan if isinstance(value, Integral) and int(found) != int(value) else found
 
 
 def _limits(least: float | None, most: float | None, above: float | None = None) -> str:

@@ -19,6 +19,7 @@ from cellferry.engines.local.decision.seen import (
 from cellferry.engines.local.evidence import Evidence
 from cellferry.engines.local.hierarchy import Hierarchy
 from cellferry.engines.local.knowledge.packaged import transcription_factors
+from cellferry.engines.local.knowledge.sources import plain, read_knowledge
 from cellferry.engines.local.profiles import Profiles
 from cellferry.engines.local.score import Signal
 from local_tables import KNOWLEDGE, answers, listed, lists, table
@@ -174,6 +175,23 @@ def test_each_transcription_factor_is_a_symbol_of_its_species():
         assert transcription_factors(species) <= known_symbols(species)
 
 
+def test_each_transcription_factor_is_a_marker_of_one_species():
+    human, mouse = ({*KNOWLEDGE.names_of_genes(s)} for s in ("human", "mouse"))
+    as_human = {gene.upper() for gene in mouse}
+    assert transcription_factors("human") <= human | as_human
+    as_mouse = {gene.capitalize() for gene in human}
+    assert transcription_factors("mouse") <= mouse | as_mouse
+
+
+def test_a_transcription_factor_is_one_by_any_of_its_names():
+    own = {"Naive stem cell": ["OCT4/POU5F1*3", "NANOG*3", "SOX2*2"]}
+    knowledge = KNOWLEDGE.merged_with(read_knowledge(plain(own)))
+    profiles = Profiles.from_knowledge(knowledge, "human")
+    factors = Hierarchy.build(knowledge, profiles).factors
+    assert factors[profiles.genes.index("OCT4")]
+    assert not factors[profiles.genes.index("CD79A")]
+
+
 def test_leaders_of_one_kind_give_what_they_share():
     """One gene of each of several subtypes names none of them, but all of them together."""
     genes = ["GJA5", "SEMA3G", "ACKR1", "CA4", "CLDN5", "RAMP2", "AQP1"]
@@ -245,3 +263,26 @@ def test_of_thousands_of_raised_genes_more_than_the_best_are_looked_at():
         i = HIERARCHY.index("Hepatocyte")
         found[bool(weak)] = surprise(HIERARCHY, signal, i, subtypes=False)
     assert found[True] > found[False] + 5
+
+
+@pytest.mark.parametrize(
+    ("name", "pair"),
+    [("B cell", ["VPREB3", "FCRLA"]), ("Hepatocyte", ["AMBP", "CPS1"])],
+)
+def test_two_strong_markers_beside_many_weak_ones_are_no_pair_alone(name, pair):
+    i, of_type = HIERARCHY.index(name), set(listed(name))
+    weak = [g for g in listed(name) if g not in pair]
+    others = sorted(set(KNOWLEDGE.names_of_genes("human")) - of_type)[:120:2]
+    markers = table({"0": [*pair, *weak, *others]}, filler=0)
+    strong = np.isin(markers.gene, pair)
+    markers = replace(markers, avg_log2fc=np.where(strong, 3.0, 0.4))
+    signal = Signal.read(PROFILES, Evidence.from_markers(markers, 50), 0)
+    assert seen_to_name(HIERARCHY, signal, i) == surprise(HIERARCHY, signal, i) > 10
+    alone = signal_of(pair)
+    assert seen_to_name(HIERARCHY, alone, i) < LEAST_SEEN_SHORT
+
+
+def test_why_two_genes_are_too_little_is_said():
+    found = answers(Local(), lists({"0": ["ENTPD3", "RBP4"]}))["0"]
+    assert found.status == "unknown"
+    assert found.justification.endswith("too little: other genes are as good by chance.")

@@ -286,6 +286,8 @@ class Findings:
             )
         best, genes = profiles.names[choice.begun], self._support(choice.begun)
         text = f"{best} fits best with {choice.fit:.2f} on {len(genes)} genes"
+        if choice.few and listed <= 2:
+            return f"{text}, which is too little: other genes are as good by chance."
         if choice.few:
             return (
                 f"{text}, which is too little for a list of {listed} raised genes: where they are "

@@ -106,7 +106,9 @@ class Hierarchy:
     def factors(self) -> NDArray[np.bool_]:
         """Per gene, whether it is a transcription factor."""
         known = transcription_factors(self.profiles.species)
-        return np.array([gene in known for gene in self.profiles.genes], dtype=bool)
+        symbols = self.profiles.symbols
+        named = [not known.isdisjoint((gene, *symbols[gene])) for gene in self.profiles.genes]
+        return np.array(named, dtype=bool)
 
     @functools.cached_property
     def positions(self) -> dict[str, int]:

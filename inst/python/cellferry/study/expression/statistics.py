@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ...errors import ArtifactValuesError
-from .blocks import sparse_view
+from .blocks import row_ranges, sparse_view
 from .kinds import LARGEST_LOGARITHM, Kind, first_fraction, kind_of_range
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SAMPLED_CELLS = 200
 FEW_CLUSTERS = 64
 AT_ONCE = 1 << 16
-"""Values whose clusters are counted together: they stay in the cache of a processor."""
+"""Values whose clusters are counted together, but for a gene with more: they fit into a cache."""
 
 NormalisationKind = Literal["log_normalised", "raw_counts", "scaled", "not_logged", "empty"]
 _NAMES: dict[Kind, NormalisationKind] = {
@@ -192,16 +192,13 @@ class ExpressionStatistics:
         """Return cells per cluster and gene of some genes in all cells.
 
         A product would look each value up in arrays as long as there are cells, which a processor
-        has at hand for a hundred thousand cells and not for a million; here it is one byte of each
-        cell, and some values at a time.
+        has at hand for a hundred thousand cells and not for a million; here it is a byte or two of
+        each cell, and some values at a time, or those of a gene that has more.
         """
         width = self._n_clusters + 1  # the last are those of no cluster
         codes, ends, n_genes = self._narrow, block.indptr, int(block.shape[1])
         found = np.empty((n_genes, width), np.int64)
-        first = 0
-        while first < n_genes:
-            stop = int(np.searchsorted(ends, ends[first] + AT_ONCE, "right")) - 1
-            stop = min(max(stop, first + 1), first + max(AT_ONCE // width, 1), n_genes)
+        for first, stop in row_ranges(ends, AT_ONCE, max(AT_ONCE // width, 1)):
             here = slice(int(ends[first]), int(ends[stop]))
             of_values = codes[block.indices[here]]
             if has_zeros:
@@ -210,7 +207,6 @@ class ExpressionStatistics:
             places += of_values
             size = (stop - first) * width
             found[first:stop] = np.bincount(places, minlength=size).reshape(-1, width)
-            first = stop
         return found[:, :-1].T
 
     @functools.cached_property

@@ -140,7 +140,8 @@ def leading_member(hierarchy: Hierarchy, scores: Scores, label: int) -> int:
 def agreed(hierarchy: Hierarchy, scores: Scores, unknown: Choice) -> Choice:
     """Return what all leaders have in common, where the engine would say Unknown.
 
-    It must have markers enough, its own and those of its subtypes together.
+    It must have markers enough, its own and those of its subtypes together; of two markers, if they
+    are all that is raised, its own (:func:`.seen.seen_to_name`).
     """
     usable = ~hierarchy.state & ~hierarchy.compartment & (scores.fit > 0)
     usable &= scores.own_significance >= OWN_SIGNIFICANCE

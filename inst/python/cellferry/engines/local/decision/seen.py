@@ -5,12 +5,14 @@ type and of all that it is a kind of, by the hypergeometric tail. It does not lo
 weights, by which a type was found: among a hundred types some have two strong genes in any list of
 marker genes, but few have more of them than such a list has of each.
 
-Chance chooses as many transcription factors as the list has, and as many other genes. Two thirds of
-the markers of some types (neural crest) are transcription factors: in a list of nothing else, a
-regulon or a screen, many of them are no surprise.
+Where a type is named, chance chooses as many transcription factors as the list has, and as many
+other genes. Nearly all markers of some types (neural crest) are transcription factors: in a list of
+nothing else, a regulon or a screen, many of them are no surprise. A second lineage is asked about
+without these classes (:func:`most_unexplained`).
 
-Of two genes, which are both markers or nothing is named, the number says nothing. It is asked how
-many pairs of genes are as good: two that define a type are one of few, two that support it of many.
+Where two markers are all that is raised, both are the type's or nothing is named, and the number
+says nothing. It is asked how many pairs of genes are as good: two that define a type are one of
+few, two that support it of many.
 """
 
 from __future__ import annotations
@@ -90,8 +92,9 @@ def seen_to_name(hierarchy: Hierarchy, signal: Signal, i: int, seen: float | Non
         The surprise, where it is known.
     """
     which = signal.measured & (hierarchy.counted | hierarchy.marks_below[i])
-    best = raised_markers(np.where(which, signal.strength, 0.0))
-    if len(best) == 2:
+    strength = np.where(which, signal.strength, 0.0)
+    best = raised_markers(strength)
+    if len(best) == 2 and not _has_weak(strength):
         return _of_two(hierarchy, i, which, best)
     return surprise(hierarchy, signal, i) if seen is None else seen
 
@@ -99,7 +102,10 @@ def seen_to_name(hierarchy: Hierarchy, signal: Signal, i: int, seen: float | Non
 def _of_two(
     hierarchy: Hierarchy, i: int, which: NDArray[np.bool_], pair: NDArray[np.intp]
 ) -> float:
-    """Return -log10 of the part of all pairs of genes of which the tiers add up to as much."""
+    """Return -log10 of the part of all pairs of genes of which the tiers add up to as much.
+
+    Markers of subtypes do not count: two genes that mark two of them show neither.
+    """
     profiles = hierarchy.profiles
     tier = profiles.own[hierarchy.inside[i]].max(axis=0) / profiles.specificity
     tier = np.round(np.where(hierarchy.marks[i], tier, 0.0), 6)
@@ -107,7 +113,12 @@ def _of_two(
     counts[0] += max(FEWEST_GENES - int(which.sum()), 0) - 1
     ways = np.outer(counts, counts) - np.diag(counts)
     as_good = values[:, None] + values >= tier[pair].sum()
-    return -math.log10(float(ways[as_good].sum() / ways.sum()))
+    return abs(math.log10(float(ways[as_good].sum() / ways.sum())))
+
+
+def _has_weak(strength: NDArray[np.float64]) -> bool:
+    """Whether thousands are raised (cell lines): markers are not all among the best then."""
+    return int((strength >= WEAK).sum()) > BEST_GENES
 
 
 def explained(hierarchy: Hierarchy, signal: Signal, i: int) -> float:
@@ -169,9 +180,8 @@ def _surprise(
     strength = np.where(which, strength, 0.0)
     best = _best(strength, SUPPORT, BEST_GENES)
     seen = _in_classes(hierarchy.factors, marks, which, best)
-    if int((strength >= WEAK).sum()) <= BEST_GENES:
+    if not _has_weak(strength):
         return seen
-    # Where thousands are raised (cell lines), markers of the type are not all among the best.
     more = _best(strength, WEAK, MANY_GENES)
     return max(seen, _in_classes(hierarchy.factors, marks, which, more) - SECOND_LOOK)
 
