@@ -72,22 +72,6 @@ def test_a_second_lineage_in_a_fifth_of_the_cells_is_named(one, other):
     )
 
 
-@pytest.mark.parametrize(("one", "other"), [("T cell", "B cell"), ("B cell", "Fibroblast")])
-def test_a_few_weak_markers_are_doubt_and_no_second_lineage(one, other):
-    """One of its own that is raised makes the same few a second lineage, and so do more of them."""
-    many = table({"0": listed(one)}, 3.0, 0.7, 0.1)
-    genes = listed(other)
-    weak, more = (table({"0": genes[:n]}, 0.35, 0.12, 0.07, filler=0) for n in (5, 9))
-    raised = table({"0": genes[:1]}, 2.0, 0.4, 0.05, filler=0)
-    others = table({"0": genes[1:5]}, 0.35, 0.12, 0.07, filler=0)
-    pure, few = (answers(Local(), t)["0"] for t in (many, joined(many, weak)))
-    assert few.label == pure.label
-    assert few.mixed == ()
-    assert few.confidence < pure.confidence
-    for both in (joined(many, raised, others), joined(many, more)):
-        assert set(answers(Local(), both)["0"].mixed) == {one, other}
-
-
 def with_inherited(name):
     above = sorted(KNOWLEDGE.ancestors[name], key=lambda n: KNOWLEDGE.ancestors[name][n])
     rows = [n for n in (name, *above) if KNOWLEDGE.by_name[n].kind == "type"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..score import SUPPORT, score_types
+from ..score import score_types
 from .floor import OWN_SIGNIFICANCE, supporters
 from .seen import most_unexplained
 
@@ -23,9 +23,7 @@ MIXED_GENES = 3
 MIXED_SEEN = 6.5
 """Surprise of a second lineage, in what the first leaves, that shows it if it fits as well."""
 SEEN_ALONE = 7.0
-"""Surprise that shows it however badly it fits, if a marker that it lists itself is raised."""
-SEEN_WEAK = 10.0
-"""Surprise that shows it though all of them are weak, as those of a fifth of the cells are."""
+"""Surprise that shows it however weak it is."""
 DOUBTED_SEEN = 3.5
 """Surprise from which it takes from the confidence, as much as :data:`DOUBT` for each unit."""
 DOUBT = 0.06
@@ -52,8 +50,7 @@ def second(hierarchy: Hierarchy, scores: Scores, best: int) -> tuple[float, int 
     """Return how large a surprise another lineage is in what a type's own leaves, and which.
 
     What any type of the lineage of ``best`` lists is no evidence for another lineage. None where
-    it is neither a large surprise nor a good fit (neurons have much that endocrine cells have too),
-    and where a few genes are all weak.
+    it is neither a large surprise nor a good fit: neurons have much that endocrine cells have too.
     """
     explained = hierarchy.lineage_marks(best)
     others = _others(hierarchy, best)
@@ -61,22 +58,9 @@ def second(hierarchy: Hierarchy, scores: Scores, best: int) -> tuple[float, int 
     if other is None or seen < MIXED_SEEN:
         return seen, other
     left = residual(hierarchy, scores, best)
-    fits = left.fit[other] >= MIXED_RATIO * scores.fit[best]
-    alone = seen >= SEEN_ALONE and _has_own(hierarchy, scores, other, explained)
-    if not fits and not alone and seen < SEEN_WEAK:
+    if seen < SEEN_ALONE and left.fit[other] < MIXED_RATIO * scores.fit[best]:
         return seen, None
     return seen, _broader(hierarchy, left, other)
-
-
-def _has_own(
-    hierarchy: Hierarchy, scores: Scores, other: int, explained: NDArray[np.bool_]
-) -> bool:
-    """Whether a marker that a type lists itself is raised, and not explained.
-
-    What is only weak, or only listed by what the type is a kind of, is in many types.
-    """
-    own = (hierarchy.profiles.own[other] > 0) & ~explained
-    return bool((own & (scores.signal.strength >= SUPPORT)).any())
 
 
 def doubt(hierarchy: Hierarchy, scores: Scores, best: int, weak: float) -> float:
