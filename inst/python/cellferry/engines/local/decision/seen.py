@@ -91,12 +91,19 @@ def seen_to_name(hierarchy: Hierarchy, signal: Signal, i: int, seen: float | Non
     seen
         The surprise, where it is known.
     """
-    which = signal.measured & (hierarchy.counted | hierarchy.marks_below[i])
-    strength = np.where(which, signal.strength, 0.0)
+    which, strength = _chosen_from(hierarchy, signal, i)
     best = raised_markers(strength)
     if len(best) == 2 and not _has_weak(strength):
         return _of_two(hierarchy, i, which, best)
     return surprise(hierarchy, signal, i) if seen is None else seen
+
+
+def _chosen_from(
+    hierarchy: Hierarchy, signal: Signal, i: int
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return which genes chance has to choose from, and how strong each of them is."""
+    which = signal.measured & (hierarchy.counted | hierarchy.marks_below[i])
+    return which, np.where(which, signal.strength, 0.0)
 
 
 def _of_two(
@@ -123,8 +130,7 @@ def _has_weak(strength: NDArray[np.float64]) -> bool:
 
 def explained(hierarchy: Hierarchy, signal: Signal, i: int) -> float:
     """Return the part of the best markers of a cluster that a type or its subtypes list, 0 to 1."""
-    which = signal.measured & (hierarchy.counted | hierarchy.marks_below[i])
-    best = raised_markers(np.where(which, signal.strength, 0.0))
+    best = raised_markers(_chosen_from(hierarchy, signal, i)[1])
     return float(hierarchy.marks_below[i][best].mean()) if len(best) else 0.0
 
 
