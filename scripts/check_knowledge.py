@@ -2,19 +2,21 @@
 
 Prints what is wrong and ends with status 1 if anything is: ids and labels against the Cell
 Ontology, symbols against the gene tables, parents against the ontology (unless listed in
-data/knowledge_exceptions.tsv), contradictions between a type and its ancestors, and sources.
+data/knowledge_exceptions.tsv), contradictions between a type and its ancestors, sources, and
+markers that are named like transcription factors and are not among them.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Set as AbstractSet
 from importlib import resources
 
 from cellferry.biology.gene_tables import known_symbols
 from cellferry.biology.ontology import cell_ontology
 from cellferry.engines.local.knowledge.base import SPECIES, Knowledge
-from cellferry.engines.local.knowledge.packaged import packaged_knowledge
+from cellferry.engines.local.knowledge.packaged import packaged_knowledge, transcription_factors
 from cellferry.engines.local.knowledge.table import read_types
 
 
@@ -34,6 +36,11 @@ OF_LABELLED_TABLES = frozenset(
     }
 )
 """No line may come from a study by which the engine is judged."""
+
+
+NUMBERED = re.compile(r"([A-Za-z]+)\d+[A-Za-z]?\d*")
+NO_FACTORS = frozenset({"BCL2", "BCL2L1", "BCL7A", "LDB3", "LMO7", "PEG10", "ST14"})
+"""Markers that are named like transcription factors and are none."""
 
 
 def sources() -> list[tuple[str, str]]:
@@ -59,6 +66,24 @@ def problems_of_sources(knowledge: Knowledge, given: list[tuple[str, str]]) -> l
         if OF_LABELLED_TABLES & {d.casefold() for d in dois}:
             found.append(f"{name}: its source is a study by which the engine is judged")
     return found
+
+
+def _family(gene: str) -> str | None:
+    """Return the letters before the number of a gene: those of SOX10 are SOX."""
+    named = NUMBERED.fullmatch(gene)
+    return None if named is None else named[1].upper()
+
+
+def problems_of_factors(markers: AbstractSet[str], factors: AbstractSet[str]) -> list[str]:
+    """Return which markers are named like a transcription factor, and are not in their table."""
+    families = {_family(gene) for gene in factors} - {None}
+    others = sorted(g for g in markers - factors if g.upper() not in NO_FACTORS)
+    return [
+        f"{gene}: named like a factor, and neither in data/transcription_factors.tsv nor in "
+        "NO_FACTORS of scripts/check_knowledge.py"
+        for gene in others
+        if _family(gene) in families
+    ]
 
 
 def problems(knowledge: Knowledge) -> list[str]:
@@ -93,6 +118,9 @@ def main() -> None:
     if len(sys.argv) > 1:
         knowledge = knowledge.merged_with(read_types(sys.argv[1]))
     found = [*problems(knowledge), *problems_of_sources(knowledge, sources())]
+    for species in SPECIES:
+        markers = {m.name for t in knowledge.types for m in t.positive.get(species, ())}
+        found += problems_of_factors(markers, transcription_factors(species))
     for line in found:
         print(line)
     answers = [t for t in knowledge.types if t.kind == "type"]

@@ -357,7 +357,7 @@ test_that("what is printed says what the engine said, and what was decided", {
   # The last digit differs between generations of Seurat.
   expect_identical(gsub("(0[.][0-9])[0-9]", "\\1x", format(Annotations(object))), c(
     "cluster  n_cells  label         engine_label  confidence  status  decision",
-    "0             36  Kupffer cell  T cell              0.6x  ok      relabelled; 2 cells",
+    "0             36  Kupffer cell  T cell              0.7x  ok      relabelled; 2 cells",
     "1             25  Monocyte                          0.9x  ok      accepted",
     "2             19  Naive B cell                      0.9x  ok",
     "# 3 clusters: 3 ok"

@@ -20,6 +20,13 @@ def listed(name, species="human", least_tier=1):
     return [m.name for m in ordered if m.tier >= least_tier]
 
 
+def with_inherited(name):
+    """The genes of a type and of all types that it is a kind of, its own first."""
+    above = sorted(KNOWLEDGE.ancestors[name], key=lambda n: KNOWLEDGE.ancestors[name][n])
+    rows = [n for n in (name, *above) if KNOWLEDGE.by_name[n].kind == "type"]
+    return list(dict.fromkeys(g for n in rows for g in listed(n)))
+
+
 BLOOD = {
     "0": listed("T cell"),
     "1": listed("B cell"),
@@ -46,6 +53,13 @@ def table(clusters, fold=3.0, inside=0.8, outside=0.1, filler=60):
         pct_1=np.array([0.3 if "FILLER" in r[1] else inside for r in rows]),
         pct_2=np.full(n, outside),
     )
+
+
+def joined(*tables):
+    """One cluster with the rows of several tables."""
+    columns = ("cluster", "gene", "avg_log2fc", "p_val_adj", "pct_1", "pct_2")
+    values = {c: np.concatenate([getattr(t, c) for t in tables]) for c in columns}
+    return Markers(clusters=("0",), **values)
 
 
 def lists(clusters):

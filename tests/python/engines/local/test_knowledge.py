@@ -246,6 +246,11 @@ def test_each_source_is_of_a_type_and_has_a_doi_that_is_no_study_of_the_benchmar
     ]  # fmt: skip
 
 
+def test_a_marker_that_is_named_like_a_transcription_factor_must_be_in_their_table():
+    found = check_knowledge.problems_of_factors({"SOX10", "SOX30", "BCL2", "CD19"}, {"SOX10"})
+    assert [line.partition(":")[0] for line in found] == ["SOX30"]
+
+
 @pytest.mark.parametrize(
     ("tissue", "types"),
     [

@@ -3,7 +3,7 @@ import pytest
 
 from cellferry.engines.local import Local
 from cellferry.study.markers.table import Markers
-from local_tables import KNOWLEDGE, answers, listed, table
+from local_tables import KNOWLEDGE, answers, joined, listed, table, with_inherited
 
 T_CELL = listed("T cell", least_tier=2)
 B_CELL = listed("B cell", least_tier=2)
@@ -48,13 +48,6 @@ def test_of_a_mixture_the_part_in_more_cells_is_the_label():
         assert set(found.mixed) == {"T cell", "Platelet"}
 
 
-def joined(*tables):
-    """One cluster with the rows of several tables."""
-    columns = ("cluster", "gene", "avg_log2fc", "p_val_adj", "pct_1", "pct_2")
-    values = {c: np.concatenate([getattr(t, c) for t in tables]) for c in columns}
-    return Markers(clusters=("0",), **values)
-
-
 @pytest.mark.parametrize(
     ("one", "other"), [("T cell", "B cell"), ("Hepatocyte", "Neutrophil"), ("B cell", "Fibroblast")]
 )
@@ -72,12 +65,6 @@ def test_a_second_lineage_in_a_fifth_of_the_cells_is_named(one, other):
     )
 
 
-def with_inherited(name):
-    above = sorted(KNOWLEDGE.ancestors[name], key=lambda n: KNOWLEDGE.ancestors[name][n])
-    rows = [n for n in (name, *above) if KNOWLEDGE.by_name[n].kind == "type"]
-    return list(dict.fromkeys(g for n in rows for g in listed(n)))
-
-
 @pytest.mark.parametrize(
     "name", ["Plasmacytoid dendritic cell", "Plasmablast", "MAIT cell", "Mesothelial cell"]
 )
@@ -90,3 +77,26 @@ def test_cycling_cells_are_no_mixture(name):
     found = answers(Local(), table({"0": [*with_inherited(name), *listed("Cycling")]}))["0"]
     assert found.mixed == ()
     assert found.state == "Cycling"
+
+
+@pytest.mark.parametrize(("more", "mixed"), [([], False), (["Cd3e", "Cd3d", "Cd3g"], True)])
+def test_a_kind_of_t_cell_without_a_gene_of_t_cells_is_no_second_lineage(more, mixed):
+    """Memory T cells are told from naive ones by genes that fibroblasts have as well."""
+    own = listed("Fibroblast", "mouse")
+    others = [g for g in [*listed("Memory CD4 T cell", "mouse"), *more] if g not in own]
+    markers = joined(table({"0": own}), table({"0": others}, 1.0, 0.4, 0.1, filler=0))
+    found = answers(Local(), markers, species="mouse")["0"]
+    assert found.label == "Fibroblast"
+    assert bool(found.mixed) is mixed
+
+
+def test_a_second_lineage_of_another_tissue_is_what_it_is_a_kind_of():
+    own = listed("Skeletal muscle fiber") + listed("Type II skeletal muscle fiber")
+    aerocyte = table({"0": listed("Capillary aerocyte")}, 2.0, 0.5, 0.05, filler=0)
+    vessel = table({"0": ["PECAM1", "CDH5"]}, 0.5, 0.2, 0.1, filler=0)
+    markers = joined(table({"0": own}), aerocyte, vessel)
+    anywhere = answers(Local(), markers)["0"].mixed
+    assert "Capillary aerocyte" in anywhere
+    in_muscle = answers(Local(), markers, tissue="skeletal muscle")["0"].mixed
+    assert len(in_muscle) == 2
+    assert "Capillary aerocyte" not in in_muscle

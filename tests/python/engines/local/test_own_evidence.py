@@ -60,3 +60,10 @@ def test_one_gene_is_no_evidence():
     hierarchy, scores = scored(lists({"0": ["FOXP3"]}))
     own = hierarchy.profiles.new[hierarchy.index("Regulatory T cell")]
     assert not has_evidence(scores.signal, own)
+
+
+@pytest.mark.parametrize("others", [0, 17, 37])
+def test_a_short_list_is_no_type_of_which_it_has_nothing(others):
+    """Three genes of medium spiny neurons were a neuron, of which the list has no gene."""
+    markers = lists({"0": ["DRD1", "PDYN", "TAC1", *(f"FILLER{i}" for i in range(others))]})
+    assert place("Direct pathway medium spiny neuron", markers)[1] == "Medium spiny neuron"

@@ -192,6 +192,27 @@ def test_a_transcription_factor_is_one_by_any_of_its_names():
     assert not factors[profiles.genes.index("CD79A")]
 
 
+def test_a_type_of_the_stated_tissue_needs_less():
+    others = [*listed("Chondrocyte")[:2], *listed("Hepatocyte")[:3], *listed("Melanocyte")[:2]]
+    genes = lists({"0": [*listed("Astrocyte")[:3], *others]})
+    assert answers(Local(), genes)["0"].status == "unknown"
+    assert answers(Local(), genes, tissue="lung")["0"].status == "unknown"
+    found = answers(Local(), genes, tissue="brain")["0"]
+    assert found.label == "Astrocyte"
+    assert found.confidence <= 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tissue", ["brain", "lung", "kidney", "blood"])
+def test_random_lists_are_nothing_of_the_stated_tissue_either(tissue):
+    rng = np.random.default_rng(3)
+    genes = sorted(KNOWLEDGE.names_of_genes("human"))
+    drawn = {str(i): rng.choice(genes, 10, replace=False).tolist() for i in range(500)}
+    named = [r for r in answers(Local(), lists(drawn), tissue=tissue) if r.status == "ok"]
+    assert len(named) <= 0.02 * len(drawn)
+    assert max((row.confidence for row in named), default=0) <= 0.6
+
+
 def test_leaders_of_one_kind_give_what_they_share():
     """One gene of each of several subtypes names none of them, but all of them together."""
     genes = ["GJA5", "SEMA3G", "ACKR1", "CA4", "CLDN5", "RAMP2", "AQP1"]

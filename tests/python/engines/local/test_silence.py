@@ -16,7 +16,7 @@ from local_tables import KNOWLEDGE, answers, listed, table
 
 PROFILES = Profiles.from_knowledge(KNOWLEDGE, "human")
 HIERARCHY = Hierarchy.build(KNOWLEDGE, PROFILES)
-T_CELL, NK_CELL, B_CELL = (HIERARCHY.index(x) for x in ("T cell", "NK cell", "B cell"))
+T_CELL, NK_CELL = (HIERARCHY.index(x) for x in ("T cell", "NK cell"))
 SHARED = ["CD2", "CD7", "IL2RB", "CD247", "LCK", "CST7"]
 CD3 = ["CD3D", "CD3E", "CD3G", "TRAC"]
 
@@ -49,19 +49,12 @@ def test_what_a_list_has_is_not_silent():
     found = scores([*CD3, "IL7R", *SHARED])
     assert not is_silent(HIERARCHY, found, T_CELL)
     assert is_silent(HIERARCHY, found, NK_CELL)
-    assert without_silence(HIERARCHY, found, T_CELL, NK_CELL, 0.5) == T_CELL
-
-
-def test_two_that_tie_are_what_both_are_a_kind_of():
-    found = scores([*listed("NK cell"), *CD3, *SHARED])
-    group = without_silence(HIERARCHY, found, T_CELL, NK_CELL, 0.0)
-    assert PROFILES.names[group] == "T or NK cell"
-    assert without_silence(HIERARCHY, found, T_CELL, B_CELL, 0.0) is None
+    assert without_silence(HIERARCHY, found, T_CELL) == T_CELL
 
 
 def test_what_a_short_list_leaves_out_is_not_silent():
     found = scores(SHARED, filler=0)
-    assert without_silence(HIERARCHY, found, T_CELL, NK_CELL, 0.0) == T_CELL
+    assert without_silence(HIERARCHY, found, T_CELL) == T_CELL
 
 
 @pytest.mark.parametrize("prevalence", [0.05, 0.6])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .knowledge.packaged import transcription_factors
+from .knowledge.shared import programmes
 from .profiles import Weights
 
 if TYPE_CHECKING:
@@ -87,11 +88,22 @@ class Hierarchy:
         return _any_listed(self.related, self.profiles)
 
     def lineage_marks(self, i: int) -> NDArray[np.bool_]:
-        """Per gene, whether a type of the lineage of one lists it."""
+        """Per gene, whether a type of the lineage of one lists it, or one has it all the same."""
         if i not in self._lineage_marks:
             types = self.same_lineage[i] | self.related[i]
-            self._lineage_marks[i] = np.asarray((self.profiles.own[types] > 0).any(axis=0))
+            listed = (self.profiles.own[types] > 0).any(axis=0)
+            self._lineage_marks[i] = np.asarray(listed | self.shared(i))
         return self._lineage_marks[i]
+
+    def shared(self, i: int) -> NDArray[np.bool_]:
+        """Per gene, whether a type is known to have it though it is of another lineage."""
+        found = np.zeros(len(self.profiles.genes), dtype=bool)
+        for programme in programmes(self.profiles.species):
+            above = [self.positions[name] for name in programme.types if name in self.positions]
+            if self.inside[i, above].any():
+                known = programme.genes & self.gene_positions.keys()
+                found[[self.gene_positions[gene] for gene in known]] = True
+        return found
 
     @functools.cached_property
     def _lineage_marks(self) -> dict[int, NDArray[np.bool_]]:

@@ -91,7 +91,8 @@ class Profiles:
 
     ``own`` has what a row of the table lists, ``positive`` also what it inherits, ``new``
     only what no ancestor lists; ``of_state`` marks the genes of states, by which no type is named;
-    ``prior`` is 1, or less for a type that is not known from the tissue of the sample.
+    ``prior`` is 1, or less for a type that is not known from the tissue of the sample; ``here``
+    marks the types that are known from it, and not from anywhere.
     """
 
     names: tuple[str, ...]
@@ -103,6 +104,7 @@ class Profiles:
     specificity: NDArray[np.float64]
     prior: NDArray[np.float64]
     new: NDArray[np.float64]
+    here: NDArray[np.bool_]
     species: Species = "human"
     of_state: NDArray[np.bool_] | None = None
 
@@ -179,6 +181,7 @@ class Profiles:
             specificity,
             _prior(types, tissues),
             new,
+            _named(types, tissues),
             species,
             of_state,
         )
@@ -193,8 +196,8 @@ class Profiles:
         tissues
             As of :meth:`from_knowledge`.
         """
-        prior = _prior([knowledge.by_name[name] for name in self.names], tissues)
-        made = replace(self, prior=prior)
+        types = [knowledge.by_name[name] for name in self.names]
+        made = replace(self, prior=_prior(types, tissues), here=_named(types, tissues))
         made.__dict__.update({k: v for k, v in self.__dict__.items() if k not in made.__dict__})
         return made
 
@@ -202,6 +205,11 @@ class Profiles:
 def _prior(types: Sequence[CellType], tissues: frozenset[str]) -> NDArray[np.float64]:
     """Return what the fit of each type is multiplied with."""
     return np.array([1.0 if expected(t.tissues, tissues) else ELSEWHERE for t in types])
+
+
+def _named(types: Sequence[CellType], tissues: frozenset[str]) -> NDArray[np.bool_]:
+    """Return which types name a tissue of the sample."""
+    return np.array([not tissues.isdisjoint(t.tissues) for t in types], dtype=bool)
 
 
 _HOLDERS = ("group", "compartment")

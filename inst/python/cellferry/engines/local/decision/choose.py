@@ -76,7 +76,7 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     label = with_needs(hierarchy, scores.signal, leading_member(hierarchy, scores, label))
     fit = max(fit, float(scores.fit[label]))
     rival, margin = closest_rival(hierarchy, scores, label, partner)
-    honest = without_silence(hierarchy, scores, label, rival, margin)
+    honest = without_silence(hierarchy, scores, label)
     if honest is None:
         unknown = Choice(None, begun, fit, margin, None, rival, None, partner, states)
         return agreed(hierarchy, scores, unknown)
@@ -101,12 +101,12 @@ def choose(hierarchy: Hierarchy, scores: Scores) -> Choice:
     sure = confidence(fit, margin, seen, part, mixed=partner is not None) * (1 - doubted)
     own = bool(hierarchy.own[label])
     shown = seen_to_name(hierarchy, scores.signal, label, seen)
-    unlikely = not own and shown < least_seen(scores.signal, part)
+    least = least_seen(scores.signal, part, here=bool(hierarchy.profiles.here[label]))
+    unlikely = not own and shown < least
     few = fit < STRONG_FIT and markers_seen(hierarchy, scores, label) < needed(scores.signal)
     if sure < LEAST_CONFIDENCE or unlikely or (few and not own):
         unknown = Choice(None, begun, fit, margin, None, rival, None, partner, states)
-        unknown = replace(unknown, few=sure >= LEAST_CONFIDENCE)
-        return agreed(hierarchy, scores, unknown)
+        return agreed(hierarchy, scores, replace(unknown, few=sure >= LEAST_CONFIDENCE))
     found = Choice(label, begun, fit, margin, round(sure, 3), rival, None, partner, states)
     found = replace(found, seen=seen, explained=part, doubted=doubted)
     below = None if own else shown_below(hierarchy, scores.signal, label)

@@ -6,10 +6,10 @@ import math
 
 from .floor import scattered
 
-INTERCEPT = 1.27
-FIT = 1.11
+INTERCEPT = 1.47
+FIT = 1.19
 """Per unit of the natural logarithm of the fit."""
-MARGIN = 3.96
+MARGIN = 3.35
 MIXED = -0.7
 """Where a second lineage is in the cluster; given, as there were too few mixtures to fit it."""
 FURTHEST = 0.6

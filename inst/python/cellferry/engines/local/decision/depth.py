@@ -32,9 +32,19 @@ ADDED_RECALL = 0.4
 
 
 def nearest_with_evidence(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
-    """Go up from a type until one has evidence of its own."""
+    """Go up from a type until one has evidence of its own.
+
+    What has hardly a raised gene of its own is not reached in this way, if one on the way to it
+    has: a short list may have three genes of medium spiny neurons, and none of neurons.
+    """
+    counts = own_genes(hierarchy, scores)
+    way = [i]
     while not has_own_evidence(hierarchy, scores, i):
         i = max(hierarchy.above(i), key=lambda p: (scores.fit[p], -p))
+        way.append(i)
+    while counts[i] < MIN_GENES and len(way) > 1:
+        way.pop()
+        i = way[-1]
     return i
 
 

@@ -40,6 +40,11 @@ OTHERS = 2.0
 
 Chance has three of ten of some type, and seven of others, as often as real lists have.
 """
+HERE_SEEN = 1.5
+"""How much less a type needs that the tissue of the sample is known for, stated or suggested.
+
+Of random lists of ten genes in a sample of brain 1.2 % get a name in place of 0.8 %.
+"""
 LEAST_CONFIDENCE = 0.4
 """Confidence below which the answer is Unknown."""
 STRONG_FIT = 0.8
@@ -102,18 +107,20 @@ def states_of(hierarchy: Hierarchy, scores: Scores) -> tuple[int, ...]:
     return tuple(sorted(found, key=lambda i: (-scores.fit[i], i)))
 
 
-def least_seen(signal: Signal, explained: float = 1.0) -> float:
+def least_seen(signal: Signal, explained: float = 1.0, *, here: bool = False) -> float:
     """Return the surprise that an answer needs: a long list has more of them by chance.
 
     Parameters
     ----------
     explained
         The part of the best markers that are of the answer; see :func:`scattered`.
+    here
+        Whether the answer is known from the tissue of the sample: of all types few are.
     """
     longer = min(max(signal.listed - SHORT_LIST, 0) / SILENT_HALF, 1)
     least = LEAST_SEEN_SHORT + (LEAST_SEEN - LEAST_SEEN_SHORT) * longer
     known = signal.listed / (signal.listed + OTHERS) if signal.listed else 1.0
-    return least + NAMED_SCATTERED * scattered(explained * known)
+    return least + NAMED_SCATTERED * scattered(explained * known) - (HERE_SEEN if here else 0.0)
 
 
 def scattered(explained: float) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..score import score_types
 from .floor import OWN_SIGNIFICANCE, supporters
-from .seen import most_unexplained
+from .seen import WEAK, most_unexplained
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,8 +40,13 @@ def find_partner(hierarchy: Hierarchy, scores: Scores, best: int, least: float) 
     usable &= left.significance >= MIXED_SIGNIFICANCE
     usable &= left.own_significance >= OWN_SIGNIFICANCE
     usable &= left.fit >= max(least, MIXED_RATIO * scores.fit[best])
+    raised = left.signal.strength >= WEAK
     for i in np.argsort(-left.fit, kind="stable"):
-        if usable[i] and len(supporters(hierarchy.profiles, left, int(i))) >= MIXED_GENES:
+        if (
+            usable[i]
+            and len(supporters(hierarchy.profiles, left, int(i))) >= MIXED_GENES
+            and _above_is_there(hierarchy, raised, int(i))
+        ):
             return _broader(hierarchy, left, int(i))
     return None
 
@@ -49,18 +54,34 @@ def find_partner(hierarchy: Hierarchy, scores: Scores, best: int, least: float) 
 def second(hierarchy: Hierarchy, scores: Scores, best: int) -> tuple[float, int | None]:
     """Return how large a surprise another lineage is in what a type's own leaves, and which.
 
-    What any type of the lineage of ``best`` lists is no evidence for another lineage. None where
-    it is neither a large surprise nor a good fit: neurons have much that endocrine cells have too.
+    What any type of the lineage of ``best`` lists is no evidence for another lineage, nor is what
+    it is known to share with one (:mod:`..knowledge.shared`). None where it is neither a large
+    surprise nor a good fit: neurons have much that endocrine cells have too.
     """
     explained = hierarchy.lineage_marks(best)
     others = _others(hierarchy, best)
     seen, other = most_unexplained(hierarchy, scores.signal, explained, others, weak=True)
     if other is None or seen < MIXED_SEEN:
         return seen, other
+    if not _above_is_there(hierarchy, (scores.signal.strength >= WEAK) & ~explained, other):
+        return seen, None
     left = residual(hierarchy, scores, best)
     if seen < SEEN_ALONE and left.fit[other] < MIXED_RATIO * scores.fit[best]:
         return seen, None
     return seen, _broader(hierarchy, left, other)
+
+
+def _above_is_there(hierarchy: Hierarchy, raised: NDArray[np.bool_], other: int) -> bool:
+    """Whether a gene is raised that only the types have which a second lineage is a kind of.
+
+    Memory T cells are told from naive ones by genes that many cells have; without CD3 it is none.
+    """
+    kinds, names = hierarchy.knowledge.by_name, hierarchy.profiles.names
+    inside = hierarchy.inside[other].copy()
+    inside[other] = False
+    above = [i for i in np.flatnonzero(inside) if kinds[names[i]].kind == "type"]
+    listed = hierarchy.profiles.own > 0
+    return not above or bool((raised & listed[above].any(axis=0) & ~listed[other]).any())
 
 
 def doubt(hierarchy: Hierarchy, scores: Scores, best: int, weak: float) -> float:
@@ -74,7 +95,7 @@ def doubt(hierarchy: Hierarchy, scores: Scores, best: int, weak: float) -> float
     weak
         The surprise of a second lineage (:func:`second`).
     """
-    explained = hierarchy.marks_below[best]
+    explained = hierarchy.marks_below[best] | hierarchy.shared(best)
     others = _others(hierarchy, best)
     strong, _ = most_unexplained(hierarchy, scores.signal, explained, others, weak=False)
     return min(DOUBT * max(weak - DOUBTED_SEEN, strong - DOUBTED_SEEN, 0.0), 1.0)
@@ -89,10 +110,12 @@ def _others(hierarchy: Hierarchy, best: int) -> NDArray[np.bool_]:
 
 def _broader(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
     """Go up to parents that fit nearly as well: of a mixture only the lineage is certain."""
-    kinds = hierarchy.knowledge.by_name
+    kinds, prior = hierarchy.knowledge.by_name, hierarchy.profiles.prior
     for parent in hierarchy.above(i):
         is_type = kinds[hierarchy.profiles.names[parent]].kind == "type"
-        if is_type and scores.fit[parent] >= BROADER_RATIO * scores.fit[i]:
+        as_good = scores.fit[parent] >= BROADER_RATIO * scores.fit[i]
+        # One that the tissue of the sample does not have only shows what it is a kind of.
+        if is_type and (as_good or prior[parent] > prior[i]):
             return _broader(hierarchy, scores, parent)
     return i
 
@@ -100,6 +123,7 @@ def _broader(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
 def residual(hierarchy: Hierarchy, scores: Scores, best: int) -> Scores:
     """Score again without the genes that a type, its ancestors or descendants explain."""
     explained = (hierarchy.profiles.positive[hierarchy.related[best]] > 0).any(axis=0)
+    explained |= hierarchy.shared(best)
     return score_types(hierarchy.profiles, scores.signal.without(explained))
 
 

@@ -18,41 +18,31 @@ if TYPE_CHECKING:
     from ..hierarchy import Hierarchy
     from ..score import Scores
 
-TIE = 0.02
-"""Margin below which neither of two types is the answer."""
 PRESENT = 0.2
 """Prevalence from which a gene that is not raised is there all the same."""
 OWN_PART = 0.5
 """Part of a type's own markers, by weight, that is raised though no defining one is."""
 FEWEST_DEFINING = 2
-LEAST_PART = 0.2
+LEAST_PART = 0.1
 """Part without which it is not there whatever is defining."""
 
 
-def without_silence(
-    hierarchy: Hierarchy, scores: Scores, label: int, rival: int | None, margin: float
-) -> int | None:
+def without_silence(hierarchy: Hierarchy, scores: Scores, label: int) -> int | None:
     """Return the type, or the nearest that it is a kind of and that is not silent; None: none is.
 
     Parameters
     ----------
     label
         The answer so far.
-    rival, margin
-        The closest type that is not compatible, and what the answer is ahead of it: where both tie,
-        the answer must be an ancestor of both.
     """
     if hierarchy.own[label] or scores.signal.listed < SILENT_HALF:
         # What a short list leaves out is not silent.
         return label
-    tied = rival if margin < TIE else None
     steps = hierarchy.knowledge.ancestors[hierarchy.profiles.names[label]]
     order = sorted(steps, key=lambda n: (steps[n], n))
     rows = [label, *(hierarchy.positions[n] for n in order if n in hierarchy.positions)]
     for i in rows:
         if hierarchy.compartment[i] or hierarchy.state[i]:
-            continue
-        if tied is not None and not hierarchy.inside[tied, i]:
             continue
         if not is_silent(hierarchy, scores, i):
             return i

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SUGGESTED_SHARE = 0.5
 """Part of the votes that a tissue needs to be suggested."""
+SUGGESTED_NAMED = 0.5
+"""Part of the clusters that must have a name: where the tissue is known, more of them get one."""
 SUGGESTED_VOTES = 2
 
 
@@ -21,7 +23,8 @@ def suggested_tissue(
     """Return the tissue that the answers point to, or None where they do not agree.
 
     Every answer with a type that does not occur anywhere votes with its confidence, shared
-    among the tissues of the type. Several votes and half of their weight are needed.
+    among the tissues of the type. Several votes and half of their weight are needed, and that half
+    of the clusters have a name.
 
     Parameters
     ----------
@@ -31,6 +34,9 @@ def suggested_tissue(
     weight: dict[str, float] = {}
     voters: dict[str, int] = {}
     total = 0.0
+    answers = list(answers)
+    if sum(label in knowledge.by_name for label, _ in answers) < SUGGESTED_NAMED * len(answers):
+        return None
     for label, confidence in answers:
         known = knowledge.by_name.get(label or "")
         if known is None or ANYWHERE in known.tissues or not known.tissues:
