@@ -92,7 +92,7 @@ class Profiles:
     ``own`` has what a row of the table lists, ``positive`` also what it inherits, ``new``
     only what no ancestor lists; ``of_state`` marks the genes of states, by which no type is named;
     ``prior`` is 1, or less for a type that is not known from the tissue of the sample; ``here``
-    marks the types that are known from it, and not from anywhere.
+    marks the types that name it.
     """
 
     names: tuple[str, ...]

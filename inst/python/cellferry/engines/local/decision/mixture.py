@@ -75,13 +75,16 @@ def _above_is_there(hierarchy: Hierarchy, raised: NDArray[np.bool_], other: int)
     """Whether a gene is raised that only the types have which a second lineage is a kind of.
 
     Memory T cells are told from naive ones by genes that many cells have; without CD3 it is none.
+    Of what a type of the user is a kind of nothing is asked.
     """
     kinds, names = hierarchy.knowledge.by_name, hierarchy.profiles.names
     inside = hierarchy.inside[other].copy()
     inside[other] = False
     above = [i for i in np.flatnonzero(inside) if kinds[names[i]].kind == "type"]
     listed = hierarchy.profiles.own > 0
-    return not above or bool((raised & listed[above].any(axis=0) & ~listed[other]).any())
+    if not above or hierarchy.own[other]:
+        return True
+    return bool((raised & listed[above].any(axis=0) & ~listed[other]).any())
 
 
 def doubt(hierarchy: Hierarchy, scores: Scores, best: int, weak: float) -> float:
