@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .compare import VARIANTS, each_left_out
+from .compare import VARIANTS, Answer, each_left_out
 from .datasets import datasets
 from .picture import draw_with_band
 
@@ -72,6 +72,28 @@ def murphy(bins: Sequence[Bin]) -> tuple[float, float, float]:
     return reliability, resolution, base * (1 - base)
 
 
+def curve(name: str, answers: Sequence[Answer]) -> list[Bin]:
+    """Print what was stated beside what was right, and return it; Unknown states nothing."""
+    named = [a for a in answers if a.outcome != "none"]
+    sure = np.array([a.sure for a in named])
+    right = np.array([a.outcome != "wrong" for a in named])
+    bins = bins_of(sure, right)
+    reliability, resolution, uncertainty = murphy(bins)
+    print(f"\n{name}: {len(named)} answers, {100 * right.mean():.1f} % right")
+    print("  answers  stated   right   band of 90 %")
+    for b in bins:
+        mark = "" if b.inside else "  outside"
+        print(
+            f"  {b.answers:>7}{b.stated:>8.2f}{b.right:>8.2f}   {b.low:.2f} to {b.high:.2f}{mark}"
+        )
+    print(
+        f"  Brier {np.mean((sure - right) ** 2):.4f}, reliability {reliability:.4f}, "
+        f"resolution {resolution:.4f}, uncertainty {uncertainty:.4f}"
+    )
+    print(f"  {sum(b.inside for b in bins)} of {len(bins)} bins in the band")
+    return bins
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--picture", type=Path, default=PICTURE)
@@ -91,24 +113,7 @@ def main() -> None:
     }
     curves = {}
     for name, found in every.items():
-        named = [a for a in found if a.outcome != "none"]
-        sure = np.array([a.sure for a in named])
-        right = np.array([a.outcome != "wrong" for a in named])
-        curves[name] = bins_of(sure, right)
-        reliability, resolution, uncertainty = murphy(curves[name])
-        print(f"\n{name}: {len(named)} answers, {100 * right.mean():.1f} % right")
-        print("  answers  stated   right   band of 90 %")
-        for b in curves[name]:
-            mark = "" if b.inside else "  outside"
-            print(
-                f"  {b.answers:>7}{b.stated:>8.2f}{b.right:>8.2f}   "
-                f"{b.low:.2f} to {b.high:.2f}{mark}"
-            )
-        print(
-            f"  Brier {np.mean((sure - right) ** 2):.4f}, reliability {reliability:.4f}, "
-            f"resolution {resolution:.4f}, uncertainty {uncertainty:.4f}"
-        )
-        print(f"  {sum(b.inside for b in curves[name])} of {len(curves[name])} bins in the band")
+        curves[name] = curve(name, found)
     draw_with_band(curves, options.picture)
 
 
