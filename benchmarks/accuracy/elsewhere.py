@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import argparse
 import csv
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 from cellferry.biology.genes import Species
-from cellferry.study.markers.read import read_markers
-from cellferry.study.study import Clusters, Context, Study
 
 from .compare import METHODS, VARIANTS, interval, run, table
 from .dataset import Dataset
+from .labelled import study_of
 from .reliability import curve
 
 FORMS = ("tissue stated", "best 20", "best 10")
@@ -33,14 +31,11 @@ def tables(folder: Path) -> Iterator[Dataset]:
     for name in dict.fromkeys(line[0] for line in lines):
         mine = [line for line in lines if line[0] == name]
         species: Species = "mouse" if mine[0][1] == "mouse" else "human"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            markers = read_markers(folder / f"{name}.csv")
-        study = Study(Clusters(markers.clusters), markers=markers, context=Context(None, species))
+        study = study_of(folder / f"{name}.csv", species)
         terms = {line[3]: line[5] for line in mine}
-        study_of = mine[0][7].partition(":")[0]
+        source = mine[0][7].partition(":")[0]
         yield Dataset(
-            name, "elsewhere", study, terms, mine[0][2], "elsewhere", species, source=study_of
+            name, "elsewhere", study, terms, mine[0][2], "elsewhere", species, source=source
         )
 
 

@@ -25,10 +25,7 @@ def labelled(folder: Path) -> Iterator[Dataset]:
     for source in _rows(folder / "sources.tsv"):
         table, species = source["table"], source["species"]
         mine = [row for row in key if row["table"] == table]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            markers = read_markers(folder / "tables" / f"{table}.csv.gz")
-        study = Study(Clusters(markers.clusters), markers=markers, context=Context(None, species))
+        study = study_of(folder / "tables" / f"{table}.csv.gz", species)
         ids = {r["cluster"]: ";".join(filter(None, (r["cl_id"], r["accepted_ids"]))) for r in mine}
         yield Dataset(
             table,
@@ -43,6 +40,14 @@ def labelled(folder: Path) -> Iterator[Dataset]:
             # All tables of one repository are one study.
             source["source"],
         )
+
+
+def study_of(path: Path, species: str) -> Study:
+    """Return a marker table as a study, silently."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        markers = read_markers(path)
+    return Study(Clusters(markers.clusters), markers=markers, context=Context(None, species))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

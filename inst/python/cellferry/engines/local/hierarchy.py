@@ -92,17 +92,18 @@ class Hierarchy:
         if i not in self._lineage_marks:
             types = self.same_lineage[i] | self.related[i]
             listed = (self.profiles.own[types] > 0).any(axis=0)
-            self._lineage_marks[i] = np.asarray(listed | self.shared(i))
+            self._lineage_marks[i] = np.asarray(listed | self.shared[i])
         return self._lineage_marks[i]
 
-    def shared(self, i: int) -> NDArray[np.bool_]:
-        """Per gene, whether a type is known to have it though it is of another lineage."""
-        found = np.zeros(len(self.profiles.genes), dtype=bool)
+    @functools.cached_property
+    def shared(self) -> NDArray[np.bool_]:
+        """Types x genes: what a type is known to have though it is of another lineage."""
+        found = np.zeros_like(self.marks)
         for programme in programmes(self.profiles.species):
             above = [self.positions[name] for name in programme.types if name in self.positions]
-            if self.inside[i, above].any():
-                known = programme.genes & self.gene_positions.keys()
-                found[[self.gene_positions[gene] for gene in known]] = True
+            genes = [self.gene_positions[g] for g in programme.genes if g in self.gene_positions]
+            types = np.flatnonzero(self.inside[:, above].any(axis=1))
+            found[types[:, None], genes] = True
         return found
 
     @functools.cached_property

@@ -37,15 +37,14 @@ def nearest_with_evidence(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
     What has hardly a raised gene of its own is not reached in this way, if one on the way to it
     has: a short list may have three genes of medium spiny neurons, and none of neurons.
     """
-    counts = own_genes(hierarchy, scores)
     way = [i]
     while not has_own_evidence(hierarchy, scores, i):
         i = max(hierarchy.above(i), key=lambda p: (scores.fit[p], -p))
         way.append(i)
-    while counts[i] < MIN_GENES and len(way) > 1:
-        way.pop()
-        i = way[-1]
-    return i
+    if len(way) == 1:
+        return i
+    counts = own_genes(hierarchy, scores)
+    return next((step for step in reversed(way) if counts[step] >= MIN_GENES), way[0])
 
 
 def has_own_evidence(hierarchy: Hierarchy, scores: Scores, i: int) -> bool:

@@ -12,7 +12,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..knowledge.packaged import packaged_rows
+from ..knowledge.packaged import column_of, packaged_rows
 from ..score import SUPPORT
 
 if TYPE_CHECKING:
@@ -53,10 +53,9 @@ def pairs(species: Species) -> tuple[Pair, ...]:
     >>> pairs("human")[0].of_one
     ('CD3D', 'CD3E', 'CD3G', 'TRAC')
     """
-    suffix = "" if species == "human" else f"_{species}"
     found = []
     for cells in packaged_rows("knowledge_exclusive.tsv"):
-        one, other = (tuple(cells[f"of_{x}{suffix}"].split()) for x in ("one", "other"))
+        one, other = (tuple(cells[column_of(f"of_{x}", species)].split()) for x in ("one", "other"))
         both = tuple(filter(None, map(str.strip, cells["of_both"].split(";"))))
         found.append(Pair(cells["one"], one, cells["other"], other, both, cells["source"]))
     return tuple(found)

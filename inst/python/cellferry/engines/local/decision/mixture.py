@@ -81,10 +81,10 @@ def _above_is_there(hierarchy: Hierarchy, raised: NDArray[np.bool_], other: int)
     inside = hierarchy.inside[other].copy()
     inside[other] = False
     above = [i for i in np.flatnonzero(inside) if kinds[names[i]].kind == "type"]
-    listed = hierarchy.profiles.own > 0
     if not above or hierarchy.own[other]:
         return True
-    return bool((raised & listed[above].any(axis=0) & ~listed[other]).any())
+    own = hierarchy.profiles.own
+    return bool((raised & (own[above] > 0).any(axis=0) & (own[other] == 0)).any())
 
 
 def doubt(hierarchy: Hierarchy, scores: Scores, best: int, weak: float) -> float:
@@ -98,7 +98,7 @@ def doubt(hierarchy: Hierarchy, scores: Scores, best: int, weak: float) -> float
     weak
         The surprise of a second lineage (:func:`second`).
     """
-    explained = hierarchy.marks_below[best] | hierarchy.shared(best)
+    explained = hierarchy.marks_below[best] | hierarchy.shared[best]
     others = _others(hierarchy, best)
     strong, _ = most_unexplained(hierarchy, scores.signal, explained, others, weak=False)
     return min(DOUBT * max(weak - DOUBTED_SEEN, strong - DOUBTED_SEEN, 0.0), 1.0)
@@ -126,7 +126,7 @@ def _broader(hierarchy: Hierarchy, scores: Scores, i: int) -> int:
 def residual(hierarchy: Hierarchy, scores: Scores, best: int) -> Scores:
     """Score again without the genes that a type, its ancestors or descendants explain."""
     explained = (hierarchy.profiles.positive[hierarchy.related[best]] > 0).any(axis=0)
-    explained |= hierarchy.shared(best)
+    explained |= hierarchy.shared[best]
     return score_types(hierarchy.profiles, scores.signal.without(explained))
 
 

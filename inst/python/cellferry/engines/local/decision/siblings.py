@@ -12,7 +12,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..knowledge.packaged import packaged_rows
+from ..knowledge.packaged import column_of, packaged_rows
 from ..score import SILENT_HALF, SUPPORT
 
 if TYPE_CHECKING:
@@ -57,12 +57,14 @@ def rules(species: Species) -> tuple[Rule, ...]:
     >>> next(r for r in rules("human") if r.name == "CD4 T cell").silent
     ('CD8A', 'CD8B', 'TRDC')
     """
-    suffix = "" if species == "human" else f"_{species}"
     found = []
     for cells in packaged_rows("knowledge_siblings.tsv"):
-        shown = tuple(_group(part) for part in cells[f"shown{suffix}"].split(";") if part.strip())
+        groups = cells[column_of("shown", species)].split(";")
+        shown = tuple(_group(part) for part in groups if part.strip())
         if shown:
-            silent, needs = (tuple(cells[f"{c}{suffix}"].split()) for c in ("silent", "needs"))
+            silent, needs = (
+                tuple(cells[column_of(c, species)].split()) for c in ("silent", "needs")
+            )
             prompted = tuple(cells["prompted_by"].split())
             found.append(Rule(cells["name"], shown, silent, needs, cells["source"], prompted))
     return tuple(found)

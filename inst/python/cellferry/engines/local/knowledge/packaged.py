@@ -47,6 +47,17 @@ def packaged_rows(name: str) -> list[dict[str, str]]:
     return [dict(zip(header, row, strict=True)) for row in rows]
 
 
+def column_of(name: str, species: Species) -> str:
+    """Return the column of such a table that has the genes of a species.
+
+    Examples
+    --------
+    >>> column_of("genes", "human"), column_of("genes", "mouse")
+    ('genes', 'genes_mouse')
+    """
+    return name if species == "human" else f"{name}_{species}"
+
+
 @functools.cache
 def transcription_factors(species: Species) -> frozenset[str]:
     """Return the transcription factors, and their cofactors, among the markers of a species.
@@ -56,6 +67,6 @@ def transcription_factors(species: Species) -> frozenset[str]:
     >>> sorted(transcription_factors("mouse") & {"Pax5", "Cd79a"})
     ['Pax5']
     """
-    column = "genes" if species == "human" else f"genes_{species}"
+    column = column_of("genes", species)
     rows = packaged_rows("transcription_factors.tsv")
     return frozenset(gene for cells in rows for gene in cells[column].split())

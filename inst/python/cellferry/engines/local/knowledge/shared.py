@@ -11,7 +11,7 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .packaged import packaged_rows
+from .packaged import column_of, packaged_rows
 
 if TYPE_CHECKING:
     from ....biology.genes import Species
@@ -42,7 +42,7 @@ def programmes(species: Species) -> tuple[Programme, ...]:
     >>> [p.types for p in programmes("human") if p.lineage == "Smooth muscle cell"]
     [('Connective tissue cell',)]
     """
-    column = "genes" if species == "human" else f"genes_{species}"
+    column = column_of("genes", species)
     return tuple(
         Programme(
             tuple(map(str.strip, cells["types"].split(";"))),
