@@ -60,6 +60,31 @@ def test_regulatory_and_gamma_delta_t_cells():
     assert label([*T_CELL, "TRDC", "TRGC1"]) == "Gamma-delta T cell"
 
 
+def test_neurons_by_what_they_release():
+    neuron = ["SNAP25", "SYT1", "RBFOX3", "STMN2", "ELAVL4", "NEFL", "SYP", "MAP2"]
+    assert label([*neuron, "SLC17A6"]) == "Glutamatergic neuron"
+    assert label([*neuron, "GAD1", "GAD2"]) == "GABAergic neuron"
+    assert label([*neuron, "SLC17A6", "GAD1", "GAD2"]) == "Neuron"
+
+
+def test_t_cells_in_nuclei_are_not_t_or_nk():
+    nuclei = ["SKAP1", "ITK", "CD247", "BCL11B", "PTPRC", "IL7R"]
+    assert label([*nuclei, "THEMIS", "CAMK4"]) == "T cell"
+    assert label(["CD247", "CD7", "LCK", "CTSW", "IL2RB", "CST7", "PTPRC"]) != "T cell"
+
+
+def test_smooth_muscle_of_vessels_by_what_mural_cells_have():
+    muscle = ["MYH11", "CNN1", "ACTA2", "TAGLN", "LMOD1", "SYNPO2", "MYL9", "MYLK"]
+    assert label([*muscle, "NOTCH3", "RERGL", "MCAM"]) == "Vascular smooth muscle cell"
+    assert label([*muscle, "HHIP", "DES", "ACTG2"]) != "Vascular smooth muscle cell"
+
+
+def test_germ_cells_in_meiosis_are_of_the_testis_where_its_genes_are_raised():
+    meiosis = ["SYCP1", "SYCP2", "SYCP3", "SPO11", "MEIOB", "HORMAD1", "DMC1", "DDX4", "DAZL"]
+    assert label([*meiosis, "TEX101", "LDHC", "ADAM2", "INSL6"]) == "Spermatocyte"
+    assert label([*meiosis, "STRA8", "ZGLP1", "REC8"]) == "Oogonium"
+
+
 def test_vessels_by_their_side_and_both_sides_are_endothelium():
     assert label([*VESSEL, "GJA5", "SEMA3G"]) == "Arterial endothelial cell"
     assert label([*VESSEL, "ACKR1", "NR2F2"]) == "Venous endothelial cell"

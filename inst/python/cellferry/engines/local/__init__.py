@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from ...study.markers.table import Markers
     from ...study.study import Study
 
-VERSION = 11
+VERSION = 12
 """Raised when the same input gives another answer, so that no old unit is reused."""
 
 EXPRESSION_FILE = "prevalence.json"

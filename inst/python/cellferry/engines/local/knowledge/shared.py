@@ -40,7 +40,7 @@ def programmes(species: Species) -> tuple[Programme, ...]:
     Examples
     --------
     >>> [p.types for p in programmes("human") if p.lineage == "Smooth muscle cell"]
-    [('Connective tissue cell',)]
+    [('Connective tissue cell', 'Myoepithelial cell')]
     """
     column = column_of("genes", species)
     return tuple(
