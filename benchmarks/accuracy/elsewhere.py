@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cellferry.biology.genes import Species
+from cellferry.study.symbols import with_symbols
 
 from .compare import METHODS, VARIANTS, interval, run, table
 from .dataset import Dataset
@@ -31,7 +32,8 @@ def tables(folder: Path) -> Iterator[Dataset]:
     for name in dict.fromkeys(line[0] for line in lines):
         mine = [line for line in lines if line[0] == name]
         species: Species = "mouse" if mine[0][1] == "mouse" else "human"
-        study = study_of(folder / f"{name}.csv", species)
+        # As a user's table is read: symbols in capitals, with dots, or out of use.
+        study = with_symbols(study_of(folder / f"{name}.csv", species))
         terms = {line[3]: line[5] for line in mine}
         source = mine[0][7].partition(":")[0]
         yield Dataset(

@@ -16,7 +16,7 @@ FURTHEST = 0.6
 """Margin beyond which there were too few answers to distinguish one from another."""
 LEAST_FIT = 0.05
 MOST_FIT = 2.0
-LITTLE = 6.2
+LITTLE = 6.3
 """Surprise that lists of random markers hardly ever reach."""
 FEW_SEEN = 0.6
 """Confidence that it allows."""
