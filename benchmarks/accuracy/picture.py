@@ -80,10 +80,11 @@ def _frame() -> list[str]:
 
 
 def _name(name: str, answers: float, position: int, colour: str) -> list[str]:
-    y = _y(1) + 18 + 18 * position
+    # Below the diagonal, where no curve is.
+    y = _y(0) - 28 + 18 * position
     return [
-        f'<circle cx="{_x(0.05):.0f}" cy="{y - 4}" r="5" fill="{colour}"/>',
-        f'<text x="{_x(0.08):.0f}" y="{y}">{name}, {answers:.0f} answers</text>',
+        f'<circle cx="{_x(0.27):.0f}" cy="{y - 4}" r="5" fill="{colour}"/>',
+        f'<text x="{_x(0.3):.0f}" y="{y}">{name}, {answers:.0f} answers</text>',
     ]
 
 
