@@ -249,8 +249,10 @@ def test_a_local_run_about_cells_goes_on(disk):
     annotate_cells(
         adata, resume=LOCAL_CELLS_STOPPED, group_key="louvain", tissue="blood", progress=False
     )
-    # Today the calls are read in their context; those of each cell alone are what they were.
-    assert Counter(adata.obs["cell_type_cell_raw"].astype(str)) == OF_CELLS
+    # Today the calls are read in their context; those of each cell alone are what they were, but
+    # for one that an engine which knows more says less of.
+    broader = Counter(OF_CELLS) - Counter(["Antibody-secreting cell"]) + Counter(["B lineage cell"])
+    assert Counter(adata.obs["cell_type_cell_raw"].astype(str)) == broader
     assert status(LOCAL_CELLS_STOPPED) == "finished"
 
 

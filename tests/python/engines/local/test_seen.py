@@ -158,8 +158,10 @@ def test_neither_do_all_that_are_markers(species, length):
 
 def check_that_nothing_is_named(species, pool, length):
     known = sorted(set(pool) & set(KNOWLEDGE.names_of_genes(species)))
-    named = named_of_random(known, length, species, drawn=300)
-    assert len(named) <= 0.02 * 300
+    # Of 3,000 of the shortest 1.3 % are named, and of 300 as many as nine by chance.
+    drawn = 1200 if length == 10 else 300
+    named = named_of_random(known, length, species, drawn=drawn)
+    assert len(named) <= 0.02 * drawn
     assert all(r.confidence <= FEW_SEEN for r in named)
 
 
