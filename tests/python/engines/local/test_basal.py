@@ -23,9 +23,7 @@ def answer(genes, **options):
 
 
 def test_what_basal_cells_share_is_a_basal_cell():
-    found = answer(BASAL)
-    assert "Basal cell" in {found.label, *KNOWLEDGE.ancestors[found.label]}
-    assert found.label not in {"Keratinocyte", "Basal keratinocyte"}
+    assert answer(BASAL).label == "Basal cell"
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -35,7 +33,7 @@ def test_a_kind_is_named_by_what_the_others_lack(name):
 
 def test_keratins_of_simple_linings_are_no_skin():
     found = answer([*BASAL, *KINDS["Airway basal cell"], "KRT7", "KRT8", "KRT18", "KRT19", "AGR2"])
-    assert found.label not in {"Keratinocyte", "Basal keratinocyte"}
+    assert found.label == "Airway basal cell"
 
 
 def test_myoepithelium_is_no_smooth_muscle():
@@ -57,6 +55,4 @@ def test_cilia_without_more_are_of_no_organ():
 
 def test_acini_of_saliva_are_no_plasma_cells():
     made = ["XBP1", "SEC11C", "FKBP11", "CREB3L1", "NUCB2", "BHLHA15", "DERL3", "SSR4"]
-    found = answer([*made, "PIP", "LPO", "PRR4", "ZG16B", "SMR3B"])
-    assert "cell" in found.label
-    assert "B lineage cell" not in {found.label, *KNOWLEDGE.ancestors[found.label]}
+    assert answer([*made, "PIP", "LPO", "PRR4", "ZG16B", "SMR3B"]).label == "Salivary acinar cell"

@@ -69,7 +69,7 @@ def test_an_oligodendrocyte_before_myelin_is_newly_formed():
     assert answer(YOUNG).label == "Newly formed oligodendrocyte"
 
 
-def test_one_that_divides_still_is_no_oligodendrocyte():
+def test_a_precursor_with_genes_of_the_next_step_is_still_one():
     found = answer([*listed("Oligodendrocyte precursor cell"), "BCAS1", "ENPP6"])
     assert found.label == "Oligodendrocyte precursor cell"
 

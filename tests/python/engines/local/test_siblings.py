@@ -70,13 +70,15 @@ def test_neurons_by_what_they_release():
 def test_t_cells_in_nuclei_are_not_t_or_nk():
     nuclei = ["SKAP1", "ITK", "CD247", "BCL11B", "PTPRC", "IL7R"]
     assert label([*nuclei, "THEMIS", "CAMK4"]) == "T cell"
-    assert label(["CD247", "CD7", "LCK", "CTSW", "IL2RB", "CST7", "PTPRC"]) != "T cell"
+    assert (
+        label(["CD247", "CD7", "LCK", "CTSW", "IL2RB", "CST7", "PTPRC"]) == "Innate lymphoid cell"
+    )
 
 
 def test_smooth_muscle_of_vessels_by_what_mural_cells_have():
     muscle = ["MYH11", "CNN1", "ACTA2", "TAGLN", "LMOD1", "SYNPO2", "MYL9", "MYLK"]
     assert label([*muscle, "NOTCH3", "RERGL", "MCAM"]) == "Vascular smooth muscle cell"
-    assert label([*muscle, "HHIP", "DES", "ACTG2"]) != "Vascular smooth muscle cell"
+    assert label([*muscle, "HHIP", "DES", "ACTG2"]) == "Smooth muscle cell"
 
 
 def test_germ_cells_in_meiosis_are_of_the_testis_where_its_genes_are_raised():
